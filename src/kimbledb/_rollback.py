@@ -1,0 +1,307 @@
+"""Taking migrations back: newest first, one transaction each, and never data unasked.
+
+What would go is not taken from what migrations declare. The scripts are run in
+a transaction that is rolled back, and the tables and columns that vanish in it
+are counted; then, in the transaction that does it, they are locked and looked
+at once more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import asyncpg
+
+from kimbledb import history, queries
+from kimbledb.catalog import Catalog
+from kimbledb.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    DataLossError,
+    DependentsError,
+    OutcomeUnknownError,
+    RollbackError,
+    RollbackRefusedError,
+    UnknownMigrationError,
+)
+from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher, tell
+from kimbledb.history import DatabaseState
+from kimbledb.model import AppliedStep, Loss, Migration
+from kimbledb.names import check_schema_name, quote_literal
+from kimbledb.options import Options
+from kimbledb.plan import Plan, Step, StepState
+from kimbledb.planner import Planner
+from kimbledb.reports import RollbackReport
+from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.session import DATA_AT_STAKE, Session, setting
+from kimbledb.targets import target_of
+from kimbledb.transaction import ScriptError, Transactions, Work
+
+#: States in which a migration's objects are there by its own doing.
+_THERE = frozenset({StepState.APPLIED, StepState.CHANGED})
+
+
+class Rollback:
+    """Takes migrations of a catalog back."""
+
+    def __init__(
+        self,
+        target: object = None,
+        *,
+        catalog: Catalog | None = None,
+        schema: str | None = None,
+        options: Options | None = None,
+        progress: Watcher | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self.target = target_of(target)
+        self.catalog = catalog if catalog is not None else Catalog.builtin()
+        self.schema = check_schema_name(schema or "public")
+        self.progress = progress
+
+    async def run(
+        self,
+        name: str | int | None = None,
+        *,
+        phase: int | None = None,
+        to: str | int | None = None,
+        cascade: bool = False,
+        allow_data_loss: bool = False,
+        include_adopted: bool = False,
+        dry_run: bool = False,
+    ) -> RollbackReport:
+        """Take back what is named. See :func:`kimbledb.rollback`."""
+        given = [each for each in (name, phase, to) if each is not None]
+        if len(given) != 1:
+            raise ConfigurationError(
+                "a rollback wants exactly one of a name, a phase and `to`",
+                hint="a name or number takes one migration back, phase=17 a phase, to=12 all that came after #12, to=0 everything",
+            )
+        self._check_known(name, phase, to)
+        call = _RollbackCall(self, name, phase, to, cascade, allow_data_loss, include_adopted, dry_run)
+        return await call.run()
+
+    def _check_known(self, name: str | int | None, phase: int | None, to: str | int | None) -> None:
+        if name is not None:
+            self.catalog[name]
+        if to not in (None, 0):
+            self.catalog[to]  # type: ignore[index]  # not None here
+        if phase is not None and phase not in self.catalog.phases:
+            raise UnknownMigrationError(phase, what="phase")
+
+
+class _RollbackCall:
+    """One call of run(): what it has achieved so far, across connections."""
+
+    def __init__(
+        self,
+        rollback: Rollback,
+        name: str | int | None,
+        phase: int | None,
+        to: str | int | None,
+        cascade: bool,
+        allow_data_loss: bool,
+        include_adopted: bool,
+        dry_run: bool,
+    ) -> None:
+        self.rollback = rollback
+        self.name, self.phase, self.to = name, phase, to
+        self.cascade, self.allow_data_loss = cascade, allow_data_loss
+        self.include_adopted, self.dry_run = include_adopted, dry_run
+        self.runner = Runner(rollback.target, rollback.options, rollback.progress)
+        self.taken_back: list[AppliedStep] = []
+        self.losses: tuple[Loss, ...] = ()
+        #: What this call takes back, once decided; a later try takes the rest of it.
+        self.chosen: list[Migration] | None = None
+        self.in_flight: Migration | None = None
+        self.clock = stopwatch()
+
+    async def run(self) -> RollbackReport:
+        try:
+            await self.runner.run(self._work)
+        except ConnectionLostError as error:
+            if self.in_flight is not None:
+                raise OutcomeUnknownError(self.in_flight.name) from error
+            raise
+        seconds = self.clock()
+        tell(self.rollback.progress, Done(seconds))
+        return RollbackReport(tuple(self.taken_back), self.losses, seconds, self.dry_run)
+
+    async def _work(self, session: Session) -> None:
+        rollback = self.rollback
+        self.runner.doing = "reading the history"
+        state = await history.look(session, rollback.schema)
+        plan = Planner(rollback.catalog).plan(
+            state.history or (), history.evidence_of(state), schema=rollback.schema
+        )
+        there = {step.name: step for step in plan.steps if step.state in _THERE}
+        if self.chosen is None:
+            self.chosen = self._choose(plan, there)
+        self._settle(there)
+        remaining = [migration for migration in self.chosen if migration.name in there]
+        if not remaining or state.head is None:
+            return
+        path = state.search_path(
+            rollback.schema, (each.name for migration in rollback.catalog for each in migration.extensions)
+        )
+        transactions = Transactions(session, rollback.schema, path)
+        at_stake = await self._at_stake(transactions, remaining, state.head)
+        if not self.taken_back:
+            self.losses = await self._count(session, at_stake)
+        if self.dry_run:
+            self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]
+            return
+        if self.losses and not self.allow_data_loss:
+            raise DataLossError(self.losses)
+        await self._take_back(transactions, remaining, state.head, at_stake)
+
+    def _choose(self, plan: Plan, there: dict[str, Step]) -> list[Migration]:
+        """Return what is to go, newest first, or say why it may not."""
+        if self.to is not None:
+            order = [step.name for step in plan.steps]
+            stays = 0 if self.to == 0 else order.index(self.rollback.catalog[self.to].name) + 1
+            wanted = {name for name in order[stays:] if name in there}
+        elif self.phase is not None:
+            wanted = {name for name, step in there.items() if step.migration.phase == self.phase}
+        else:
+            assert self.name is not None
+            migration = self.rollback.catalog[self.name]
+            if migration.name not in there:
+                raise RollbackRefusedError(
+                    f"{migration.name} is not applied: {plan.step(migration.name).reason}",
+                    hint="`kimbledb status` shows what is",
+                )
+            wanted = {migration.name}
+        dependents = _dependents(wanted, there)
+        if dependents and not self.cascade:
+            shown = self.rollback.catalog[self.name].name if self.name is not None else f"phase {self.phase}"
+            raise DependentsError(shown, [step.name for step in reversed(plan.steps) if step.name in dependents])
+        going = [there[step.name] for step in reversed(plan.steps) if step.name in wanted | dependents]
+        self._refuse_kept(plan, going)
+        return [step.migration for step in going]
+
+    def _refuse_kept(self, plan: Plan, going: Sequence[Step]) -> None:
+        strangers = [step for step in plan.steps if step.state is StepState.UNKNOWN and step.recorded and step.recorded.version]
+        if going and strangers:
+            shown = ", ".join(f"{step.name} (kimbledb {step.recorded.version})" for step in strangers if step.recorded)
+            raise RollbackRefusedError(
+                f"history holds what this catalog does not know and what may need these: {shown}",
+                hint="roll back with the version that wrote it",
+            )
+        adopted = [step.name for step in going if step.recorded is not None and step.recorded.adopted]
+        if adopted and not self.include_adopted:
+            raise RollbackRefusedError(
+                f"adopted and not made by these migrations: {', '.join(adopted)}",
+                hint="pass include_adopted=True (--include-adopted) to take them back all the same",
+            )
+        for step in going:
+            if step.migration.irreversible is not None:
+                raise RollbackRefusedError(f"{step.name} cannot be rolled back: {step.migration.irreversible}")
+
+    def _settle(self, there: dict[str, Step]) -> None:
+        migration, self.in_flight = self.in_flight, None
+        if migration is not None and migration.name not in there:
+            self.taken_back.append(AppliedStep(migration, self._step_clock()))
+            self.runner.achieved()
+
+    async def _at_stake(
+        self, transactions: Transactions, migrations: Sequence[Migration], head: int
+    ) -> list[tuple[str, str | None]]:
+        """Run the scripts in a transaction that is rolled back, and return the tables and columns that vanish in it."""
+        self.runner.doing = "finding out what would go"
+        works = [self._work_of(migration, ()) for migration in migrations]
+        try:
+            return [(table, column) for table, column in await transactions.rehearse(works, head)]
+        except ScriptError as failure:
+            raise self._failure(failure, "nothing was touched") from failure.__cause__
+
+    async def _count(self, session: Session, at_stake: Sequence[tuple[str, str | None]]) -> tuple[Loss, ...]:
+        self.runner.doing = "counting what would go"
+        block = setting("kimbledb.at_stake", at_stake) + queries.block(
+            "count_losses", schema_literal=quote_literal(self.rollback.schema)
+        )
+        rows = await session.ask(block)
+        return tuple(_loss(table, column, count) for table, column, count in rows)
+
+    async def _take_back(
+        self,
+        transactions: Transactions,
+        migrations: Sequence[Migration],
+        head: int,
+        at_stake: Sequence[tuple[str, str | None]],
+    ) -> None:
+        progress = self.rollback.progress
+        total = len(self.taken_back) + len(migrations)
+        for migration in migrations:
+            tell(progress, RollingBack(migration, len(self.taken_back) + 1, total))
+            self.runner.doing = f"rolling back {migration.name}"
+            self._step_clock = stopwatch()
+            work = self._work_of(migration, () if self.allow_data_loss else at_stake)
+            self.in_flight = migration
+            try:
+                outcome = await transactions.carry_out(work, head)
+            except ScriptError as failure:
+                self.in_flight = None
+                if failure.diagnosis.sqlstate == DATA_AT_STAKE:
+                    found = json.loads(getattr(failure.__cause__, "detail", None) or "[]")
+                    raise DataLossError([_loss(*row, exact=False) for row in found]) from failure.__cause__
+                tell(progress, Failed(migration, failure.diagnosis.message))
+                await transactions.record_failure(work, failure.diagnosis.for_history, self._step_clock())
+                count = len(self.taken_back)
+                raise self._failure(failure, f"{count} were rolled back before it" if count else "nothing was touched") from failure.__cause__
+            except Again:
+                self.in_flight = None
+                raise
+            self.in_flight = None
+            self.runner.achieved()
+            head = outcome.head
+            seconds = self._step_clock()
+            self.taken_back.append(AppliedStep(migration, seconds))
+            tell(progress, RolledBack(migration, seconds))
+
+    def _work_of(self, migration: Migration, at_stake: Sequence[tuple[str, str | None]]) -> Work:
+        guard = ""
+        if at_stake:
+            guard = setting("kimbledb.at_stake", at_stake) + queries.block(
+                "guard_data", schema_literal=quote_literal(self.rollback.schema)
+            )
+        detail = {"losses": [str(loss) for loss in self.losses]} if self.losses else {}
+        return Work(migration=migration, part="rollback", record="record_rolled_back", guard=guard, detail=detail)
+
+    def _failure(self, failure: ScriptError, standing: str) -> RollbackError:
+        found = failure.diagnosis
+        name = found.file or "a rollback"
+        return RollbackError(
+            f"the rollback failed: {found}\n{standing}",
+            applied=self.taken_back,
+            failed=next((each for each in self.chosen or () if each.file("rollback") == name), None),
+            file=found.file,
+            line=found.line,
+            column=found.column,
+            statement=found.statement,
+            sqlstate=found.sqlstate,
+            hint=found.hint,
+        )
+
+
+def _dependents(wanted: Iterable[str], there: dict[str, Step]) -> set[str]:
+    """Return the applied migrations beyond ``wanted`` that need one of them, directly or not."""
+    needed_by: dict[str, list[str]] = {}
+    for step in there.values():
+        for need in step.needs:
+            needed_by.setdefault(need, []).append(step.name)
+    found: set[str] = set()
+    goals = list(wanted)
+    while goals:
+        for dependent in needed_by.get(goals.pop(), ()):
+            if dependent not in found:
+                found.add(dependent)
+                goals.append(dependent)
+    return found - set(wanted)
+
+
+def _loss(table: str, column: str | None, count: int, *, exact: bool = True) -> Loss:
+    if column is None:
+        return Loss("table", table, count, exact)
+    return Loss("column", f"{table}.{column}", count, exact)

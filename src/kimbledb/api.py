@@ -1,0 +1,224 @@
+"""The functions that most callers need. Each is a short call of the helpers under it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from kimbledb import history, queries
+from kimbledb._rollback import Rollback
+from kimbledb.catalog import Catalog
+from kimbledb.events import Watcher
+from kimbledb.executor import Executor
+from kimbledb.names import check_schema_name, quote_identifier
+from kimbledb.options import Options
+from kimbledb.plan import Plan
+from kimbledb.planner import Planner
+from kimbledb.reports import MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.targets import DSN_VARIABLES, target_of
+from kimbledb.verifier import Verifier
+
+
+async def migrate(
+    target: object = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    verify: bool = True,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> MigrationReport:
+    """Bring a database to what a catalog describes.
+
+    Each migration is one transaction: lock, script, proof, history row. Where
+    nothing is to be done, nothing is locked and nothing written. Any number of
+    processes may call it at once.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an
+            ``asyncpg.Pool``. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; the built-in ones where None.
+        schema: The target schema, ``public`` where None. It is made if missing.
+        to: A migration's name or number: apply that one and all it needs, no more.
+        phase: A phase's number: apply its migrations and all they need, no more.
+        prefer: Names of alternatives to take instead of the default.
+        verify: Whether each migration's checks run in its transaction and must pass.
+        progress: Called with each :class:`~kimbledb.events.Event`.
+        options: Deadline, timeouts and the like.
+
+    Returns:
+        What was applied, the plan it followed, and the checks.
+
+    Raises:
+        ConfigurationError: The target or an option cannot be used.
+        PlanningError: No plan can be made.
+        PreflightError: The server lacks something; nothing was touched.
+        UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
+        MigrationError: A migration failed and was rolled back; it carries what was applied before.
+        LockUnavailableError: Others held a lock in every attempt.
+        DeadlineExceededError: The options' deadline passed.
+        ConnectionLostError: The server went away and stayed away.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
+    """
+    executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
+    return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify)
+
+
+async def plan(
+    target: object = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    options: Options | None = None,
+) -> Plan:
+    """Say what :func:`migrate` would do, and why. It only reads, on a standby too.
+
+    Args:
+        target: As for :func:`migrate`; with no DSN anywhere, the plan for an empty database.
+        catalog: As for :func:`migrate`.
+        schema: As for :func:`migrate`.
+        to: As for :func:`migrate`.
+        phase: As for :func:`migrate`.
+        prefer: As for :func:`migrate`.
+        options: As for :func:`migrate`.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        PlanningError: No plan can be made.
+    """
+    if target is None and not _environment_has_dsn():
+        chosen = catalog if catalog is not None else Catalog.builtin()
+        return Planner(chosen, prefer=prefer).plan(to=to, phase=phase, schema=check_schema_name(schema or "public"))
+    executor = Executor(target, catalog=catalog, schema=schema, options=options)
+    return await executor.plan(to=to, phase=phase, prefer=prefer)
+
+
+async def status(
+    target: object = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    options: Options | None = None,
+) -> Status:
+    """Say how a database stands: server, extensions, history, plan and the latest events.
+
+    Args:
+        target: As for :func:`migrate`.
+        catalog: As for :func:`migrate`.
+        schema: As for :func:`migrate`.
+        options: As for :func:`migrate`.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+    """
+    options = options or Options()
+    where = target_of(target)
+    name = check_schema_name(schema or "public")
+    chosen = catalog if catalog is not None else Catalog.builtin()
+    async with where.session(options) as session:
+        state = await history.look(session, name)
+        log = ()
+        if state.head is not None:
+            entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
+            log = tuple(entries)
+    return Status(
+        database=state.database,
+        schema=name,
+        server_version=state.server_version,
+        hosted=state.hosted,
+        plan=Planner(chosen).plan(state.history or (), history.evidence_of(state), schema=name),
+        history=state.history,
+        extensions=state.extensions,
+        log=log,
+    )
+
+
+async def verify(
+    target: object = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    only: str | int | Iterable[str | int] | None = None,
+    options: Options | None = None,
+) -> VerificationReport:
+    """Ask whether what is applied is really there. It never writes.
+
+    Args:
+        target: As for :func:`migrate`.
+        catalog: As for :func:`migrate`.
+        schema: As for :func:`migrate`.
+        only: A migration's name or number, or several: their checks alone.
+        options: As for :func:`migrate`.
+
+    Returns:
+        Every check with what it expected and found; ``report.ok`` is the verdict.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        UnknownMigrationError: ``only`` names nothing.
+    """
+    return await Verifier(target, catalog=catalog, schema=schema, options=options).verify(only)
+
+
+async def rollback(
+    target: object = None,
+    name: str | int | None = None,
+    *,
+    phase: int | None = None,
+    to: str | int | None = None,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    cascade: bool = False,
+    allow_data_loss: bool = False,
+    include_adopted: bool = False,
+    dry_run: bool = False,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> RollbackReport:
+    """Take migrations back, newest first, one transaction each.
+
+    Exactly one of ``name``, ``phase`` and ``to`` says which.
+
+    Args:
+        target: As for :func:`migrate`.
+        name: A migration's name or number.
+        phase: A phase's number: all its migrations.
+        to: The last migration, in plan order, that stays; 0 takes everything back.
+        catalog: As for :func:`migrate`.
+        schema: As for :func:`migrate`. It is never dropped.
+        cascade: Whether those that need it go, too.
+        allow_data_loss: Whether rows and values may go with them.
+        include_adopted: Whether those that were adopted may go.
+        dry_run: Only say what would go. It takes the same locks for a moment.
+        progress: As for :func:`migrate`.
+        options: As for :func:`migrate`.
+
+    Returns:
+        What was taken back, and what data went with it.
+
+    Raises:
+        ConfigurationError: Not exactly one of the three was given.
+        RollbackRefusedError: It would take more than was asked for: others
+            need it, data would be lost, it is not applied, it was adopted.
+        RollbackError: A script failed; what it did was rolled back.
+    """
+    helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
+    return await helper.run(
+        name,
+        phase=phase,
+        to=to,
+        cascade=cascade,
+        allow_data_loss=allow_data_loss,
+        include_adopted=include_adopted,
+        dry_run=dry_run,
+    )
+
+
+def _environment_has_dsn() -> bool:
+    return any(os.environ.get(variable) for variable in DSN_VARIABLES)

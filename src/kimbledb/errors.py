@@ -1,0 +1,339 @@
+"""Every error that kimbledb raises, as one tree.
+
+::
+
+    KimbleDBError
+    ├── ConfigurationError          no DSN, a malformed one, an impossible option
+    ├── CatalogError                a migration folder has faults: all of them at once
+    ├── PlanningError               no plan can be made
+    │   ├── UnknownMigrationError   a name or number that the catalog does not hold
+    │   ├── DependencyCycleError    migrations that need each other
+    │   ├── AlternativesError       both, none or an unknown one was chosen
+    │   └── ChangedMigrationError   an applied file was edited afterwards
+    ├── PreflightError              the server cannot take the migrations: every gap at once
+    ├── HistoryError                migration_history is not what it must be
+    │   └── UnrecordedObjectsError  objects of the catalog are there, history is not
+    ├── MigrationError              a run stopped: what was applied, what failed, and why
+    │   ├── VerificationError       a migration ran and did not do what it promises
+    │   └── RollbackError           taking a migration back failed
+    ├── RollbackRefusedError        a rollback that would take more than was asked for
+    │   ├── DependentsError         other migrations need this one
+    │   └── DataLossError           rows or values would be lost
+    ├── LockUnavailableError        another run, or the application, holds a lock for too long
+    ├── DeadlineExceededError       the deadline of the whole call has passed
+    ├── ConnectionLostError         the server went away; nothing is half done
+    ├── OutcomeUnknownError         COMMIT was sent, and nobody could be asked what became of it
+    └── EmbeddedServerError         the embedded PostgreSQL cannot be had
+
+An error says what it is about, where, why, and what to do: ``str(error)`` is
+meant to be read by a person. The parts are attributes, for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kimbledb.model import AppliedStep, Check, Fault, Loss, Migration
+
+
+class KimbleDBError(Exception):
+    """The root of the tree: ``except kimbledb.KimbleDBError`` catches them all.
+
+    Attributes:
+        message: What is wrong, in one or a few lines.
+        hint: What to do about it, or None.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+class ConfigurationError(KimbleDBError):
+    """The call itself cannot be carried out: no DSN, a malformed one, an impossible option."""
+
+
+class CatalogError(KimbleDBError):
+    """A folder of migrations has faults.
+
+    Attributes:
+        faults: All of them, each with its path, its line where there is one,
+            what is wrong and the cure.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        super().__init__(f"{count} in the migrations; nothing was run:\n{lines}")
+        self.faults = tuple(faults)
+
+
+class PlanningError(KimbleDBError):
+    """No plan can be made of what was asked for."""
+
+
+class UnknownMigrationError(PlanningError):
+    """A name, number or phase that the catalog does not hold.
+
+    Attributes:
+        name: What was asked for.
+        near: The names that come close to it, best first.
+    """
+
+    def __init__(self, name: object, near: Sequence[str] = (), *, what: str = "migration") -> None:
+        message = f"no {what} named {name}" if isinstance(name, str) else f"no {what} {name}"
+        if near:
+            message += f"; did you mean {' or '.join(near)}?"
+        super().__init__(message)
+        self.name = name
+        self.near = tuple(near)
+
+
+class DependencyCycleError(PlanningError):
+    """Migrations that need each other.
+
+    Attributes:
+        cycle: The names along the circle; the first is also the last.
+    """
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        super().__init__(
+            f"the migrations need each other in a circle: {' -> '.join(cycle)}",
+            hint="take one of these out of the other's `requires` in migration.toml",
+        )
+        self.cycle = tuple(cycle)
+
+
+class AlternativesError(PlanningError):
+    """Of migrations that provide the same thing, not exactly one was chosen.
+
+    Attributes:
+        alternatives: The names to choose from.
+    """
+
+    def __init__(self, message: str, alternatives: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.alternatives = tuple(alternatives)
+
+
+class ChangedMigrationError(PlanningError):
+    """The apply.sql of an applied migration is not the text that was applied.
+
+    Attributes:
+        changed: For each one its name, the checksum in history and that of the file.
+    """
+
+    def __init__(self, changed: Sequence[tuple[str, str, str]]) -> None:
+        lines = "\n".join(
+            f"  {name}: applied with sha256 {recorded}, the file has {present}"
+            for name, recorded, present in changed
+        )
+        super().__init__(
+            f"edited after it was applied; nothing was run:\n{lines}",
+            hint="bring the file back and put the change into a new migration; where the edit "
+            "changes nothing (a comment), list the older checksum under `supersedes` in migration.toml",
+        )
+        self.changed = tuple(changed)
+
+
+class PreflightError(KimbleDBError):
+    """The server cannot take the migrations as things are; nothing was touched.
+
+    Attributes:
+        gaps: Everything that is missing, each with its cure.
+    """
+
+    def __init__(self, gaps: Sequence[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {gap}\n    cure: {cure}" for gap, cure in gaps)
+        super().__init__(f"the database is not ready; nothing was changed:\n{lines}")
+        self.gaps = tuple(gaps)
+
+
+class HistoryError(KimbleDBError):
+    """``migration_history`` is not what it must be to be believed."""
+
+
+class UnrecordedObjectsError(HistoryError):
+    """Objects that the catalog makes are there, and no history says who made them.
+
+    Attributes:
+        objects: Their names, as in ``table users``.
+    """
+
+    def __init__(self, schema: str, objects: Sequence[str]) -> None:
+        shown = ", ".join(objects[:5]) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
+        super().__init__(
+            f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}',
+            hint="`kimbledb adopt --dry-run` shows which migrations they prove to be applied; "
+            "`kimbledb adopt` records those, and migrate() then completes the rest",
+        )
+        self.schema = schema
+        self.objects = tuple(objects)
+
+
+class MigrationError(KimbleDBError):
+    """A run stopped. What is in ``applied`` is committed; the failed one left nothing.
+
+    Attributes:
+        applied: What this run had applied before, each with its seconds.
+        failed: The migration that stopped it, or None where no migration did.
+        file: The path of the SQL file, or None.
+        line: The line in it, counted from 1, or None where the server named no place.
+        column: The column in that line, counted from 1, or None.
+        statement: The statement that failed, or None.
+        sqlstate: The five characters of PostgreSQL's error code (manual,
+            appendix A), or None where the error is not the server's.
+        hint: The cure.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        applied: Sequence[AppliedStep] = (),
+        failed: Migration | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        statement: str | None = None,
+        sqlstate: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.applied = tuple(applied)
+        self.failed = failed
+        self.file = file
+        self.line = line
+        self.column = column
+        self.statement = statement
+        self.sqlstate = sqlstate
+
+
+class VerificationError(MigrationError):
+    """A migration ran without an error, and its verification found that it had not done its work.
+
+    The transaction was rolled back: nothing of it is left.
+
+    Attributes:
+        checks: The checks that failed, with what was expected and found.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        checks: Iterable[Check] = (),
+        applied: Sequence[AppliedStep] = (),
+        failed: Migration | None = None,
+        file: str | None = None,
+    ) -> None:
+        super().__init__(message, applied=applied, failed=failed, file=file)
+        self.checks = tuple(checks)
+
+
+class RollbackError(MigrationError):
+    """Taking a migration back failed. ``applied`` holds those that were taken back before it."""
+
+
+class RollbackRefusedError(KimbleDBError):
+    """A rollback that would take more than was asked for. Nothing was touched."""
+
+
+class DependentsError(RollbackRefusedError):
+    """Other applied migrations need the one to be rolled back.
+
+    Attributes:
+        name: The migration that was to go.
+        dependents: Those that need it, newest first.
+    """
+
+    def __init__(self, name: str, dependents: Sequence[str]) -> None:
+        super().__init__(
+            f"{name} is needed by {', '.join(dependents)}",
+            hint="roll those back first, or pass cascade=True (--cascade) to take them back too, newest first",
+        )
+        self.name = name
+        self.dependents = tuple(dependents)
+
+
+class DataLossError(RollbackRefusedError):
+    """Rows or values would be lost.
+
+    Attributes:
+        losses: What would go, each with its count.
+    """
+
+    def __init__(self, losses: Sequence[Loss]) -> None:
+        lines = "\n".join(f"  {loss}" for loss in losses)
+        super().__init__(
+            f"this would lose data; nothing was touched:\n{lines}",
+            hint="pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
+        )
+        self.losses = tuple(losses)
+
+
+class LockUnavailableError(KimbleDBError):
+    """A lock could not be had in the time and the attempts allowed.
+
+    Attributes:
+        blockers: Who holds it, as far as the server tells: process id,
+            application, state and age. Nobody was terminated.
+    """
+
+    def __init__(self, message: str, *, blockers: Sequence[str] = (), hint: str | None = None) -> None:
+        lines = "".join(f"\n  held by {blocker}" for blocker in blockers)
+        super().__init__(message + lines, hint=hint)
+        self.blockers = tuple(blockers)
+
+
+class DeadlineExceededError(KimbleDBError):
+    """The deadline of the whole call has passed. What was committed stays and is recorded.
+
+    Attributes:
+        seconds: The deadline that was set.
+        blockers: Who was in the way at the end, where that is known.
+    """
+
+    def __init__(self, seconds: float, *, doing: str, blockers: Sequence[str] = ()) -> None:
+        lines = "".join(f"\n  held by {blocker}" for blocker in blockers)
+        super().__init__(
+            f"the deadline of {seconds:g} s passed while {doing}{lines}",
+            hint="call again: it goes on where this one stopped; Options(deadline=...) allows more time",
+        )
+        self.seconds = seconds
+        self.blockers = tuple(blockers)
+
+
+class ConnectionLostError(KimbleDBError):
+    """The connection to the server was lost, and trying again did not help.
+
+    A transaction that was open then is rolled back by the server: each
+    migration is either whole and recorded, or absent.
+    """
+
+
+class OutcomeUnknownError(KimbleDBError):
+    """COMMIT was sent, its reply was lost, and there was no second connection to ask with.
+
+    The next run finds the truth in ``migration_history``.
+
+    Attributes:
+        migration: The migration whose outcome is unknown.
+    """
+
+    def __init__(self, migration: str) -> None:
+        super().__init__(
+            f"the reply to the COMMIT of {migration} was lost: it is either wholly applied and recorded, or absent",
+            hint="call again with a DSN or a pool as target: migration_history tells which",
+        )
+        self.migration = migration
+
+
+class EmbeddedServerError(KimbleDBError):
+    """The embedded PostgreSQL cannot be had, started or stopped."""

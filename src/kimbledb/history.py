@@ -1,0 +1,88 @@
+"""What a database says of itself and of its migrations, and the tables that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from kimbledb import queries
+from kimbledb.errors import HistoryError
+from kimbledb.model import AppliedMigration, Evidence
+from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.session import Session
+
+
+@frozen(kw_only=True)
+class DatabaseState:
+    """The answer to the first question of every call."""
+
+    server_version: str
+    #: As ``server_version_num``: 150018, 180001.
+    version_number: int
+    encoding: str
+    #: Whether it is a standby that replays another server's log, and so cannot be written.
+    standby: bool
+    database: str
+    role: str
+    superuser: bool
+    #: Whether it has the roles anon, authenticated, service_role and a schema auth.
+    hosted: bool
+    schema_exists: bool
+    #: Where extensions are made: a schema of that name where there is one, else
+    #: public. Never a target schema of a tenant's.
+    extension_home: str
+    #: Installed extensions by name: version and schema.
+    extensions: Mapping[str, tuple[str, str]]
+    #: Rows of migration_history, or None where there is no such table.
+    history: tuple[AppliedMigration, ...] | None
+    #: The newest entry of migration_log, or None where there is no such table.
+    #: It moves with every event, so that two states with one head are one state.
+    head: int | None
+
+    def search_path(self, schema: str, extensions: Iterable[str]) -> list[str]:
+        """Return where scripts look names up: the target schema, then those of the extensions."""
+        homes = {self.extensions[name][1] for name in extensions if name in self.extensions}
+        return [schema, *sorted(homes - {schema})]
+
+
+async def look(session: Session, schema: str) -> DatabaseState:
+    """Ask what there is: one round trip, no lock, on a standby too."""
+    answer: dict[str, Any] = await session.ask(queries.block("look", schema=quote_literal(schema)))
+    rows = answer.get("history")
+    return DatabaseState(
+        server_version=answer["version"],
+        version_number=answer["version_number"],
+        encoding=answer["encoding"],
+        standby=answer["standby"],
+        database=answer["database"],
+        role=answer["role"],
+        superuser=answer["superuser"],
+        hosted=answer["hosted"],
+        schema_exists=answer["schema_exists"],
+        extension_home=answer["extension_home"],
+        extensions={name: (version, home) for name, (version, home) in answer["extensions"].items()},
+        history=None if rows is None else tuple(_row(row) for row in rows),
+        head=answer.get("head"),
+    )
+
+
+def evidence_of(state: DatabaseState) -> Evidence:
+    """Return what a database shows of itself beside its history."""
+    return Evidence(hosted=state.hosted)
+
+
+def creation(schema: str) -> str:
+    """Return the statements that make the tables where they are missing."""
+    return queries.filled("history_tables", schema=quote_identifier(schema))
+
+
+def _row(row: list[Any]) -> AppliedMigration:
+    name, success, checksum, applied_at, version, adopted, error = row
+    if not isinstance(name, str) or not name:
+        raise HistoryError(
+            "migration_history holds a row without a migration_name",
+            hint="look at it: SELECT * FROM migration_history WHERE migration_name IS NULL",
+        )
+    return AppliedMigration(name, success, checksum, applied_at, version, bool(adopted), error)

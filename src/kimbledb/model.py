@@ -1,0 +1,319 @@
+"""What a migration is: the values that everything else passes around.
+
+Nothing here reads a file or asks a database. A :class:`Migration` comes from
+:mod:`kimbledb.catalog`; what is done with it stands in the modules above.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from attrs import field, frozen
+
+#: The kinds of objects that a migration can declare and a snapshot can hold.
+OBJECT_KINDS = (
+    "type",
+    "sequence",
+    "table",
+    "column",
+    "constraint",
+    "index",
+    "function",
+    "view",
+    "trigger",
+    "rule",
+    "policy",
+    "statistics",
+    "comment",
+    "privilege",
+)
+
+
+@frozen(order=True)
+class DatabaseObject:
+    """One object of a schema, as a declaration or a snapshot names it.
+
+    ``str()`` gives the form that messages and files use: ``column users.email``.
+    """
+
+    #: One of :data:`OBJECT_KINDS`.
+    kind: str
+    #: Its name in the schema, without the schema: ``users``, ``users.email``,
+    #: ``search_knowledge_base(vector,double precision,integer)``.
+    name: str
+    #: What it is in canonical form, as a snapshot gives it, or None where a
+    #: declaration says only that it is there.
+    definition: str | None = field(default=None, order=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and name: what makes two values the same object."""
+        return (self.kind, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@frozen
+class Declarations:
+    """What a migration says that it makes, alters and removes, and what a repair expects."""
+
+    creates: tuple[DatabaseObject, ...] = ()
+    changes: tuple[DatabaseObject, ...] = ()
+    drops: tuple[DatabaseObject, ...] = ()
+    #: Columns by ``table.column``, each with the type that a repair leaves it with.
+    expects: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class VerificationQuery:
+    """One named query of a verify.sql."""
+
+    name: str
+    #: The text of the query, without its last semicolon.
+    sql: str
+    #: True for a query that need only run; its rows are kept to be looked at.
+    runs: bool
+    #: The line of the file on which its text begins, counted from 1.
+    line: int
+
+
+@frozen
+class Extension:
+    """An extension that a migration needs, with the lowest version that will do."""
+
+    name: str
+    version: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name} {self.version} or later"
+
+
+@frozen
+class Fault:
+    """Something wrong with a folder of migrations, and how to mend it."""
+
+    #: The file or folder, as a path.
+    path: str
+    message: str
+    cure: str
+    #: The line in the file, counted from 1, or None where it is not about a line.
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.message}; {self.cure}"
+
+
+def _no_declarations() -> Declarations:
+    return Declarations()
+
+
+def _no_queries() -> tuple[VerificationQuery, ...]:
+    return ()
+
+
+@frozen(eq=False, kw_only=True, repr=False)
+class Migration:
+    """One change to a schema, with the SQL that makes, proves and undoes it.
+
+    Two are equal when they are the same object: a catalog holds one of each.
+    """
+
+    #: As in the document, with ``.sql``: ``api-cost-tracking.sql``.
+    name: str
+    #: Its number in the document, from the folder's name.
+    number: int
+    #: Its place in the order of execution where the folder states one, else None.
+    order: int | None = None
+    phase: int | None = None
+    title: str = ""
+    purpose: str = ""
+    status: str = ""
+    notes: str = ""
+    #: Names of migrations, or of things that one of several provides.
+    requires: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    #: The names of the others that provide the same: exactly one is applied.
+    alternatives: tuple[str, ...] = ()
+    #: Taken among alternatives where nothing else decides.
+    default: bool = False
+    #: ``"hosted"``: taken before the default on a hosted database. Else None.
+    default_when: str | None = None
+    extensions: tuple[Extension, ...] = ()
+    #: False for SQL that PostgreSQL refuses to run in a transaction block.
+    transactional: bool = True
+    #: Seconds that one statement may take, or None for the options' value.
+    statement_timeout: float | None = None
+    #: Why it cannot be rolled back, or None.
+    irreversible: str | None = None
+    #: Older checksums of apply.sql whose result is the same.
+    supersedes: tuple[str, ...] = ()
+    #: Texts with a byte-order mark taken off and line ends as LF: what is sent.
+    apply_sql: str = ""
+    verify_sql: str = ""
+    rollback_sql: str = ""
+    #: SHA-256 of :attr:`apply_sql` in hexadecimal.
+    checksum: str = ""
+    #: The folder, as a path to show.
+    location: str = ""
+    # Long and wanted by few calls: read when first asked for.
+    _declare: Callable[[], Declarations] = field(default=_no_declarations)
+    _read_queries: Callable[[], tuple[VerificationQuery, ...]] = field(default=_no_queries)
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """All that it declares of the schema's objects."""
+        return self._declare()
+
+    @property
+    def creates(self) -> tuple[DatabaseObject, ...]:
+        """The objects that are there after it and were not before."""
+        return self.declarations.creates
+
+    @property
+    def changes(self) -> tuple[DatabaseObject, ...]:
+        """The objects that are another after it, in their new form."""
+        return self.declarations.changes
+
+    @property
+    def drops(self) -> tuple[DatabaseObject, ...]:
+        """The objects that it takes away."""
+        return self.declarations.drops
+
+    @property
+    def expects(self) -> Mapping[str, str]:
+        """For a repair: the columns that it leaves with a type, by ``table.column``."""
+        return self.declarations.expects
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether it makes an older shape right and changes nothing where it is right."""
+        return bool(self.expects)
+
+    @cached_property
+    def verification_queries(self) -> tuple[VerificationQuery, ...]:
+        """The named queries of verify.sql, in the order of the file."""
+        return self._read_queries()
+
+    def file(self, part: str) -> str:
+        """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify`` or ``rollback``."""
+        return f"{self.location}/{part}.sql"
+
+    def __str__(self) -> str:
+        return f"{self.number}. {self.name}"
+
+    def __repr__(self) -> str:
+        return f"<Migration {self.number} {self.name!r}>"
+
+
+@frozen
+class AppliedMigration:
+    """A row of ``migration_history``: what the database says of one migration."""
+
+    name: str
+    #: True: applied. False: its last attempt failed. None: an old table did not say.
+    success: bool | None = True
+    #: SHA-256 of the text that was applied, or None where nobody recorded one.
+    checksum: str | None = None
+    #: When, by the server's clock, in ISO 8601, or None.
+    applied_at: str | None = None
+    #: The version of kimbledb that wrote the row, or None for a row of other origin.
+    version: str | None = None
+    #: Whether it was recorded by evidence and not run.
+    adopted: bool = False
+    error: str | None = None
+
+
+class ObjectState(enum.StrEnum):
+    """What the system catalogs say of the objects that one migration declares."""
+
+    APPLIED = "applied"
+    MISSING = "missing"
+    PARTIAL = "partial"
+    CONFLICTING = "conflicting"
+
+
+@frozen
+class Finding:
+    """The evidence on one migration: a verdict and what it rests on."""
+
+    state: ObjectState
+    present: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    #: Each with what was expected and what is there.
+    conflicts: tuple[str, ...] = ()
+
+
+@frozen
+class Evidence:
+    """What a database shows without being told: its platform, and the state of each migration's objects."""
+
+    #: Whether it has the hosted platform's roles and its schema ``auth``.
+    hosted: bool = False
+    findings: Mapping[str, Finding] = field(factory=dict)
+
+
+@frozen
+class Check:
+    """One result of a verification.
+
+    ``bool(check)`` is not defined on purpose: ask :attr:`passed`.
+    """
+
+    #: The migration's name, or None for a check of the whole database.
+    migration: str | None
+    name: str
+    passed: bool
+    expected: str | None = None
+    found: str | None = None
+    #: The rows of a query that need only run, at most 20, each as a mapping.
+    rows: tuple[Mapping[str, object], ...] = ()
+    hint: str | None = None
+    #: True where it informs and does not judge.
+    informative: bool = False
+
+    def __str__(self) -> str:
+        where = f"{self.migration}: " if self.migration else ""
+        mark = "ok" if self.passed else "FAILED"
+        text = f"{where}{self.name}: {mark}"
+        if not self.passed:
+            if self.expected is not None:
+                text += f"\n    expected: {self.expected}"
+            if self.found is not None:
+                text += f"\n    found:    {self.found}"
+            if self.hint is not None:
+                text += f"\n    hint:     {self.hint}"
+        return text
+
+
+@frozen
+class Loss:
+    """Data that a rollback or a reset would destroy."""
+
+    #: ``table`` or ``column``.
+    kind: str
+    name: str
+    #: Rows of the table, or values of the column that are not null.
+    count: int
+    #: False where the count is only "one or more": the exact one was not asked for.
+    exact: bool = True
+
+    def __str__(self) -> str:
+        unit = ("row" if self.kind == "table" else "value") + ("" if self.count == 1 else "s")
+        number = f"{self.count:,}" if self.exact else f"at least {self.count:,}"
+        return f"{self.kind} {self.name}: {number} {unit}"
+
+
+@frozen
+class AppliedStep:
+    """A migration that a run applied or took back."""
+
+    migration: Migration
+    #: Seconds that it took, by a monotonic clock.
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.migration.name} ({self.seconds:.3f} s)"

@@ -1,0 +1,91 @@
+"""Names: what may be one, how one is quoted, and which come close to a misspelt one.
+
+Everything that a caller names (schemas, migrations) passes through here before
+it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
+"Identifiers and Key Words" and 4.1.2.1 "String Constants".
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+from kimbledb.errors import ConfigurationError
+
+#: The most bytes that PostgreSQL keeps of an identifier (NAMEDATALEN - 1); it
+#: cuts off the rest silently, so that two long names could be one.
+MAX_IDENTIFIER_BYTES = 63
+
+#: Schemas that belong to the server. A target schema is never one of them.
+_RESERVED_SCHEMAS = frozenset({"information_schema"})
+
+
+def check_schema_name(schema: str) -> str:
+    """Return the name of a target schema, or say why it cannot be one.
+
+    Raises:
+        ConfigurationError: It is empty, longer than 63 bytes, holds a NUL or a
+            lone surrogate, or belongs to the server (``pg_...``).
+    """
+    problem = None
+    if not isinstance(schema, str) or not schema:
+        problem = "it is empty"
+    elif "\0" in schema:
+        problem = "it holds a NUL character"
+    elif not _is_encodable(schema):
+        problem = "it is not valid Unicode"
+    elif len(schema.encode()) > MAX_IDENTIFIER_BYTES:
+        problem = f"it is {len(schema.encode())} bytes long, and PostgreSQL keeps {MAX_IDENTIFIER_BYTES}"
+    elif schema.startswith("pg_") or schema in _RESERVED_SCHEMAS:
+        problem = "that name belongs to the server"
+    if problem:
+        raise ConfigurationError(f"{schema!r} cannot be the target schema: {problem}")
+    return schema
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a name as an identifier: ``my "x"`` becomes ``"my ""x\"""``."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(value: str) -> str:
+    """Quote a text as a string constant, safe whatever ``standard_conforming_strings`` is."""
+    quoted = value.replace("'", "''")
+    if "\\" in quoted:
+        return " E'" + quoted.replace("\\", "\\\\") + "'"
+    return f"'{quoted}'"
+
+
+def quote_array(values: Iterable[str]) -> str:
+    """Quote texts as a constant of type ``text[]``."""
+    return "ARRAY[" + ", ".join(map(quote_literal, values)) + "]::text[]"
+
+
+def folded(name: str) -> str:
+    """Return the form in which two names are the same to a file system or a reader.
+
+    Case and Unicode composition do not tell names apart (``É`` typed in two ways).
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of ``known`` that come close to ``name``, best first.
+
+    Case does not count, nor does a missing ``.sql``.
+    """
+    by_folded = {folded(candidate): candidate for candidate in known}
+    wanted = folded(name)
+    for exact in (wanted, wanted + ".sql"):
+        if exact in by_folded:
+            return [by_folded[exact]]
+    return [by_folded[match] for match in difflib.get_close_matches(wanted, by_folded, n=3, cutoff=0.6)]
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

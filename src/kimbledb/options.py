@@ -1,0 +1,38 @@
+"""How patient a call is, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from kimbledb.errors import ConfigurationError
+
+
+def _positive(instance: object, attribute: Attribute[Any], value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ConfigurationError(f"Options.{attribute.name} is {value!r}; it wants a number above 0")
+
+
+@frozen(kw_only=True)
+class Options:
+    """How patient a call is. All times are seconds; the defaults need no thought."""
+
+    #: Seconds for the whole call, waiting and closing included.
+    deadline: float = field(default=600.0, validator=_positive)
+    #: Seconds that a statement may queue for a lock before its transaction is
+    #: given up and tried again, so that the application never queues behind it
+    #: for longer (PostgreSQL manual, 19.11, ``lock_timeout``).
+    lock_timeout: float = field(default=2.0, validator=_positive)
+    #: How often a migration is tried when others hold its locks.
+    attempts: int = field(default=10, validator=_positive)
+    #: Seconds that one statement may run, where the migration sets no own
+    #: limit (manual, 19.11, ``statement_timeout``).
+    statement_timeout: float = field(default=300.0, validator=_positive)
+    #: What ``pg_stat_activity`` shows.
+    application_name: str = "kimbledb"
+    #: Seconds between the server's looks whether the client is still there
+    #: (manual, 19.3.2, ``client_connection_check_interval``).
+    client_check_interval: float = field(default=2.0, validator=_positive)
+    #: A DSN past any pooler, for steps that need a session of their own.
+    direct_dsn: str | None = field(default=None, repr=False)

@@ -1,0 +1,160 @@
+"""What would be done, and why: the plan, as a value to be looked at."""
+
+from __future__ import annotations
+
+import enum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from kimbledb.model import AppliedMigration, Migration
+
+if TYPE_CHECKING:
+    from kimbledb.drawing import Graph
+
+
+class StepState(enum.StrEnum):
+    """How a migration stands to a database."""
+
+    #: History says that it is applied, and the file is the one that was applied.
+    APPLIED = "applied"
+    #: It is to be applied.
+    PENDING = "pending"
+    #: One of its alternatives stands in its place.
+    REPLACED = "replaced"
+    #: No history, but all its objects are there: ``adopt()`` would record it.
+    ADOPTABLE = "adoptable"
+    #: No history, and some of its objects are there.
+    PARTIAL = "partial"
+    #: No history, and some of its objects are there in another shape.
+    CONFLICTING = "conflicting"
+    #: History says that it is applied, and the file was edited since.
+    CHANGED = "changed"
+    #: Its last attempt failed; it is to be applied again.
+    FAILED = "failed"
+    #: History holds it, and this catalog does not.
+    UNKNOWN = "unknown"
+
+
+#: States of a step that a run would apply.
+_TO_APPLY = frozenset({StepState.PENDING, StepState.FAILED, StepState.PARTIAL, StepState.CONFLICTING})
+
+
+@frozen(eq=False)
+class Step:
+    """One migration in a plan: its state, and why."""
+
+    migration: Migration
+    state: StepState
+    reason: str
+    #: The names of the migrations that it needs, with alternatives resolved.
+    needs: tuple[str, ...] = ()
+    #: False where the plan was limited (``to``, ``phase``) and this is not in it.
+    selected: bool = True
+    #: Its row of migration_history, or None.
+    recorded: AppliedMigration | None = None
+
+    @property
+    def name(self) -> str:
+        """The migration's name."""
+        return self.migration.name
+
+    @property
+    def to_apply(self) -> bool:
+        """Whether the plan's run would apply it."""
+        return self.selected and self.state in _TO_APPLY
+
+    def __str__(self) -> str:
+        return f"{self.migration.name}: {self.state} ({self.reason})"
+
+
+@frozen(eq=False)
+class Plan:
+    """Every migration of a catalog in the order of execution, each with its state and the reason.
+
+    ``print(plan)`` shows it as a table; a notebook shows it by itself.
+    """
+
+    steps: tuple[Step, ...]
+    #: The target schema, where the plan was made for a database.
+    schema: str | None = None
+
+    @cached_property
+    def pending(self) -> tuple[Step, ...]:
+        """The steps that would be applied, in order."""
+        return tuple(step for step in self.steps if step.to_apply)
+
+    def step(self, name: str) -> Step:
+        """Return the step of a migration by its name.
+
+        Raises:
+            KeyError: The plan has none of that name.
+        """
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Step]:
+        return {step.name: step for step in self.steps}
+
+    def count(self, state: StepState) -> int:
+        """Return how many steps are in a state."""
+        return sum(step.state is state for step in self.steps)
+
+    def __str__(self) -> str:
+        width = max((len(step.name) for step in self.steps), default=9)
+        lines = [f"{'#':>4}  {'migration':<{width}}  {'state':<11}  why"]
+        phase: int | None = None
+        for step in self.steps:
+            if step.migration.phase is not None and step.migration.phase != phase:
+                phase = step.migration.phase
+                lines.append(f"phase {phase}")
+            number = step.migration.number or ""
+            lines.append(f"{number:>4}  {step.name:<{width}}  {step.state:<11}  {step.reason}")
+        lines.append(self.summary)
+        return "\n".join(lines)
+
+    @property
+    def summary(self) -> str:
+        """One line: how many steps are in which state, and how many would be applied."""
+        counts = [f"{self.count(state)} {state}" for state in StepState if self.count(state)]
+        nothing = "nothing to do" if not self.pending else f"{len(self.pending)} to apply"
+        return f"{nothing}: {', '.join(counts) or 'no migrations'}"
+
+    def to_mermaid(self) -> str:
+        """Return the graph of phases and dependencies as a Mermaid flowchart."""
+        from kimbledb.drawing import to_mermaid
+
+        return to_mermaid(self._graph())
+
+    def to_svg(self) -> str:
+        """Return the graph of phases and dependencies as an SVG picture, which needs nothing else to be shown."""
+        from kimbledb.drawing import to_svg
+
+        return to_svg(self._graph())
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table, to_svg
+
+        rows = [
+            (str(step.migration.number or ""), step.name, str(step.state), step.reason, step.migration.title)
+            for step in self.steps
+        ]
+        return to_html_table(("#", "migration", "state", "why", "title"), rows, self.summary) + to_svg(self._graph())
+
+    def _graph(self) -> Graph:
+        from kimbledb.drawing import Graph, Node
+
+        nodes = tuple(
+            Node(
+                name=step.name,
+                label=f"{step.migration.number}. {step.name}" if step.migration.number else step.name,
+                group=step.migration.phase,
+                state=str(step.state),
+                hover=f"{step.migration.title or step.name}\n{step.state}: {step.reason}",
+            )
+            for step in self.steps
+        )
+        known = {step.name for step in self.steps}
+        edges = tuple((need, step.name) for step in self.steps for need in step.needs if need in known)
+        return Graph(nodes, edges)

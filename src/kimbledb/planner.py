@@ -1,0 +1,312 @@
+"""The order of migrations, the choice among alternatives, and the state of each.
+
+Pure: it asks no database. What is known of one (history, evidence) is given to
+:meth:`Planner.plan`, and the same input gives the same plan, whatever its order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+
+from kimbledb.catalog import Catalog
+from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
+from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
+from kimbledb.names import near
+from kimbledb.plan import Plan, Step, StepState
+
+
+class Planner:
+    """Plans for one catalog."""
+
+    def __init__(self, catalog: Catalog, *, prefer: Iterable[str] = ()) -> None:
+        """Take a catalog and the choices made beforehand.
+
+        Args:
+            catalog: The migrations.
+            prefer: The names of alternatives to take instead of the default.
+
+        Raises:
+            UnknownMigrationError: A preferred name is not in the catalog.
+            AlternativesError: A preferred migration has no alternatives, or
+                two that exclude each other are preferred.
+        """
+        self.catalog = catalog
+        self.prefer = tuple(dict.fromkeys([prefer] if isinstance(prefer, str) else prefer))
+        for name in self.prefer:
+            migration = catalog.get(name)
+            if migration is None:
+                raise UnknownMigrationError(name, near(name, (each.name for each in catalog if each.alternatives)))
+            if not migration.alternatives:
+                raise AlternativesError(f"{name} is preferred, and has no alternatives", (), hint="leave it out of `prefer`")
+            both = [other for other in migration.alternatives if other in self.prefer]
+            if both:
+                pair = sorted((name, *both))
+                raise AlternativesError(
+                    f"{' and '.join(pair)} exclude each other, and both are preferred", pair, hint="prefer one of them"
+                )
+
+    def plan(
+        self,
+        applied: Iterable[str | AppliedMigration] = (),
+        evidence: Evidence | None = None,
+        *,
+        to: str | int | None = None,
+        phase: int | None = None,
+        schema: str | None = None,
+    ) -> Plan:
+        """Say what would be done.
+
+        Args:
+            applied: History: names, or rows as :class:`AppliedMigration`.
+            evidence: What the database shows by itself.
+            to: A name or a number: plan that migration and all it needs, no more.
+            phase: Plan the migrations of a phase and all they need, no more.
+            schema: The target schema, to be shown.
+
+        Raises:
+            UnknownMigrationError: ``to`` or ``phase`` names nothing.
+            AlternativesError: Not exactly one of several alternatives is chosen.
+            DependencyCycleError: Migrations need each other.
+        """
+        evidence = evidence or Evidence()
+        history = self._matched(applied)
+        choices = self._choose(history, evidence)
+        needs = self._needs(choices)
+        selected = self._selection(choices, needs, to, phase)
+        steps = [
+            self._step(self.catalog[name], history, evidence, choices, needs, name in selected)
+            for name in self._ordered(needs)
+        ]
+        known = {step.name for step in steps}
+        strangers = [row for name, row in history.items() if name not in known]
+        return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
+
+    def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
+        """Return history by name; a name that lacks ``.sql`` finds its migration, too."""
+        rows: dict[str, AppliedMigration] = {}
+        for item in applied:
+            row = AppliedMigration(item) if isinstance(item, str) else item
+            name = row.name if row.name in self.catalog else row.name + ".sql"
+            rows[name if name in self.catalog else row.name] = row
+        return rows
+
+    def _choose(self, history: Mapping[str, AppliedMigration], evidence: Evidence) -> dict[str, _Choice]:
+        """Return, for each migration that is not taken, what is taken instead and why."""
+        replaced: dict[str, _Choice] = {}
+        for thing in self.catalog.provided:
+            providers = self.catalog.providers(thing)
+            if len(providers) > 1:
+                chosen, why = self._choose_one(thing, providers, history, evidence)
+                for other in providers:
+                    if other is not chosen:
+                        replaced[other.name] = (chosen.name, why)
+        return replaced
+
+    def _choose_one(
+        self,
+        thing: str,
+        providers: Sequence[Migration],
+        history: Mapping[str, AppliedMigration],
+        evidence: Evidence,
+    ) -> tuple[Migration, str]:
+        names = [migration.name for migration in providers]
+        taken = [each for each in providers if each.name in history and history[each.name].success is True]
+        if len(taken) > 1:
+            raise AlternativesError(
+                f"{' and '.join(each.name for each in taken)} exclude each other, and history says that both are applied",
+                names,
+                hint=f"roll one of them back, for example {taken[-1].name}",
+            )
+        preferred = [each for each in providers if each.name in self.prefer]
+        if taken:
+            if preferred and preferred != taken:
+                raise AlternativesError(
+                    f"{preferred[0].name} is preferred, and {taken[0].name} is applied in its place",
+                    names,
+                    hint=f"leave `prefer` out, or roll {taken[0].name} back first",
+                )
+            return taken[0], "it is applied"
+        if preferred:
+            return preferred[0], "it is preferred"
+        for state in (ObjectState.APPLIED, ObjectState.PARTIAL):
+            shown = [each for each in providers if _state_of(evidence, each) is state]
+            if len(shown) == 1 and _state_of(evidence, shown[0]) is not None:
+                return shown[0], "its objects are there"
+        if evidence.hosted:
+            for each in providers:
+                if each.default_when == "hosted":
+                    return each, "it is the default on a hosted database"
+        for each in providers:
+            if each.default:
+                return each, "it is the default"
+        raise AlternativesError(
+            f"{thing} is provided by {' and '.join(names)}, and none is chosen",
+            names,
+            hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
+        )
+
+    def _needs(self, replaced: Mapping[str, _Choice]) -> dict[str, tuple[str, ...]]:
+        """Return for each migration the names of those it needs, alternatives resolved."""
+        needs: dict[str, tuple[str, ...]] = {}
+        for migration in self.catalog:
+            wanted: dict[str, None] = {}
+            for name in migration.requires:
+                provider = self.catalog.get(name)
+                if provider is None:
+                    providers = self.catalog.providers(name)
+                    provider = next(each for each in providers if each.name not in replaced)
+                chosen = replaced.get(provider.name)
+                wanted[chosen[0] if chosen else provider.name] = None
+            needs[migration.name] = tuple(wanted)
+        return needs
+
+    def _ordered(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Return all names so that each comes after what it needs; of those free to go, the lowest number first."""
+        waiting = {name: len(wanted) for name, wanted in needs.items()}
+        dependents: dict[str, list[str]] = {name: [] for name in needs}
+        for name, wanted in needs.items():
+            for need in wanted:
+                dependents[need].append(name)
+        ready = [(self.catalog[name].number, name) for name, count in waiting.items() if not count]
+        heapq.heapify(ready)
+        ordered: list[str] = []
+        while ready:
+            _, name = heapq.heappop(ready)
+            ordered.append(name)
+            for dependent in dependents[name]:
+                waiting[dependent] -= 1
+                if not waiting[dependent]:
+                    heapq.heappush(ready, (self.catalog[dependent].number, dependent))
+        if len(ordered) < len(needs):
+            raise DependencyCycleError(_cycle_in({name: needs[name] for name, count in waiting.items() if count}))
+        return ordered
+
+    def _selection(
+        self,
+        replaced: Mapping[str, _Choice],
+        needs: Mapping[str, tuple[str, ...]],
+        to: str | int | None,
+        phase: int | None,
+    ) -> frozenset[str]:
+        if to is None and phase is None:
+            return frozenset(needs)
+        goals: list[str] = []
+        if to is not None:
+            target = self.catalog[to]
+            if target.name in replaced:
+                raise AlternativesError(
+                    f"{target.name} is asked for, and {replaced[target.name][0]} stands in its place",
+                    (target.name, *target.alternatives),
+                    hint=f"prefer=({target.name!r},) chooses it",
+                )
+            goals.append(target.name)
+        if phase is not None:
+            if phase not in self.catalog.phases:
+                raise UnknownMigrationError(f"{phase} (there are {_spans(self.catalog.phases)})", what="phase")
+            goals += [each.name for each in self.catalog if each.phase == phase and each.name not in replaced]
+        selected: set[str] = set()
+        while goals:
+            name = goals.pop()
+            if name not in selected:
+                selected.add(name)
+                goals.extend(needs[name])
+        return frozenset(selected)
+
+    def _step(
+        self,
+        migration: Migration,
+        history: Mapping[str, AppliedMigration],
+        evidence: Evidence,
+        replaced: Mapping[str, _Choice],
+        needs: Mapping[str, tuple[str, ...]],
+        selected: bool,
+    ) -> Step:
+        row = history.get(migration.name)
+        choice = replaced.get(migration.name)
+        if choice is not None:
+            state, reason = StepState.REPLACED, f"{choice[0]} is used in its place: {choice[1]}"
+        elif row is not None and row.success is True:
+            state, reason = _applied_state(migration, row)
+        elif row is not None and row.success is False:
+            state, reason = StepState.FAILED, f"its last attempt failed: {_first_line(row.error) or 'no error recorded'}"
+        else:
+            state, reason = _unapplied_state(migration, evidence)
+        if not selected and choice is None and state is not StepState.APPLIED:
+            reason = f"not asked for ({reason})"
+        return Step(migration, state, reason, needs[migration.name], selected, row)
+
+
+#: The name of what is taken instead, and why.
+_Choice = tuple[str, str]
+
+
+def _state_of(evidence: Evidence, migration: Migration) -> ObjectState | None:
+    finding = evidence.findings.get(migration.name)
+    return None if finding is None else finding.state
+
+
+def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepState, str]:
+    if row.checksum not in (None, migration.checksum, *migration.supersedes):
+        return (
+            StepState.CHANGED,
+            f"applied with sha256 {str(row.checksum)[:12]}, the file has {migration.checksum[:12]}",
+        )
+    verb = "adopted" if row.adopted else "applied"
+    when = f" {row.applied_at[:19].replace('T', ' ')}" if row.applied_at else ""
+    return StepState.APPLIED, f"{verb}{when}"
+
+
+def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepState, str]:
+    finding = evidence.findings.get(migration.name)
+    if finding is None or finding.state is ObjectState.MISSING:
+        return StepState.PENDING, "not applied yet"
+    if finding.state is ObjectState.APPLIED:
+        return StepState.ADOPTABLE, _adoptable_reason(finding)
+    if finding.state is ObjectState.PARTIAL:
+        return StepState.PARTIAL, f"not in history; {_few(finding.present)} there, {_few(finding.missing)} missing"
+    return StepState.CONFLICTING, f"not in history; {_few(finding.conflicts)}"
+
+
+def _adoptable_reason(finding: Finding) -> str:
+    count = len(finding.present)
+    return "not in history; nothing left to repair" if not count else f"not in history; all {count} objects are there"
+
+
+def _unknown_step(row: AppliedMigration) -> Step:
+    by = f"by kimbledb {row.version}" if row.version else "by another hand"
+    stranger = Migration(name=row.name, number=0)
+    return Step(stranger, StepState.UNKNOWN, f"recorded {by}; this catalog does not hold it", selected=False, recorded=row)
+
+
+def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return one circle among migrations of which each waits for another of them."""
+    # Every one of them needs one that waits too, or is needed by one: walk along
+    # needs that wait until a name comes again.
+    name = min(name for name, wanted in needs.items() if any(need in needs for need in wanted))
+    path: dict[str, int] = {}
+    walk: list[str] = []
+    while name not in path:
+        path[name] = len(walk)
+        walk.append(name)
+        name = min(need for need in needs[name] if need in needs)
+    circle = walk[path[name] :]
+    first = circle.index(min(circle))
+    return [*circle[first:], *circle[:first], circle[first]]
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "nothing"
+
+
+def _first_line(text: str | None) -> str:
+    return "" if not text else text.splitlines()[0]
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "no phases"
+    if numbers == tuple(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,137 @@
+"""What the calls return: values to be looked at, each readable when printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from attrs import field, frozen
+
+from kimbledb.model import AppliedMigration, AppliedStep, Check, Loss
+from kimbledb.plan import Plan
+
+
+@frozen(eq=False)
+class VerificationReport:
+    """The results of a verification."""
+
+    checks: tuple[Check, ...]
+
+    @cached_property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that did not pass; informative ones never count."""
+        return tuple(check for check in self.checks if not check.passed and not check.informative)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return not self.failures
+
+    def __str__(self) -> str:
+        migrations = {check.migration for check in self.checks if check.migration is not None}
+        head = f"{len(self.checks)} checks of {len(migrations)} migrations and the database: "
+        if self.ok:
+            return head + "all passed"
+        return head + f"{len(self.failures)} FAILED\n" + "\n".join(f"  {check}" for check in self.failures)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [
+            (check.migration or "the database", check.name, "passed" if check.passed else "FAILED", check.expected or "", check.found or "")
+            for check in self.checks
+        ]
+        return to_html_table(("migration", "check", "result", "expected", "found"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class MigrationReport:
+    """What a call of migrate() did."""
+
+    #: In order; empty where there was nothing to do.
+    applied: tuple[AppliedStep, ...]
+    #: As it was before the first step.
+    plan: Plan
+    #: Seconds for the whole call.
+    seconds: float
+    #: The checks made in the migrations' transactions; none where verify was False.
+    verification: VerificationReport
+    #: The write-ahead log's position after the last COMMIT, for a standby to
+    #: wait for (manual, 9.28.4 "Recovery Control Functions"), or None.
+    lsn: str | None = None
+
+    def __str__(self) -> str:
+        if not self.applied:
+            return f"nothing to do ({self.seconds:.3f} s)"
+        lines = [f"applied {len(self.applied)} migrations in {self.seconds:.3f} s"]
+        lines += [f"  {step}" for step in self.applied]
+        if self.verification.checks:
+            passed = sum(check.passed for check in self.verification.checks)
+            lines.append(f"{passed} of {len(self.verification.checks)} checks passed")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.applied]
+        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class RollbackReport:
+    """What a rollback did, or with ``dry_run`` would do."""
+
+    #: In the order in which they were, or would be, taken back: newest first.
+    rolled_back: tuple[AppliedStep, ...]
+    #: What data goes with them.
+    losses: tuple[Loss, ...]
+    seconds: float
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        verb = "would roll back" if self.dry_run else "rolled back"
+        lines = [f"{verb} {len(self.rolled_back)} migrations" + ("" if self.dry_run else f" in {self.seconds:.3f} s")]
+        lines += [f"  {step.migration.name}" if self.dry_run else f"  {step}" for step in self.rolled_back]
+        if self.losses:
+            lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
+            lines += [f"  {loss}" for loss in self.losses]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
+        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class Status:
+    """How a database stands."""
+
+    database: str
+    schema: str
+    server_version: str
+    hosted: bool
+    plan: Plan
+    #: Rows of migration_history, or None where there is no such table.
+    history: tuple[AppliedMigration, ...] | None
+    #: Installed extensions by name: version and schema.
+    extensions: Mapping[str, tuple[str, str]] = field(factory=dict)
+    #: The newest entries of migration_log, newest first, each as a mapping.
+    log: tuple[Mapping[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        platform = "hosted" if self.hosted else "bare"
+        lines = [
+            f"database {self.database}, schema {self.schema}, PostgreSQL {self.server_version} ({platform})",
+            "extensions: " + (", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"),
+            "history: " + ("none" if self.history is None else f"{len(self.history)} migrations"),
+            str(self.plan),
+        ]
+        if self.log:
+            lines.append("latest events:")
+            lines += [f"  {entry['logged_at']}  {entry['event']:<8}  {entry['migration_name']}" for entry in self.log]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return self.plan._repr_html_()

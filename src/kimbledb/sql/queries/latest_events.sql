@@ -1,0 +1,7 @@
+-- The newest entries of the log.
+SELECT coalesce(jsonb_agg(to_jsonb(entry)), '[]')
+FROM (
+    SELECT logged_at, event, migration_name, execution_time_ms, checksum, error_message, logged_by, client_address,
+           application_name, kimbledb_version, detail
+    FROM {schema}.migration_log ORDER BY id DESC LIMIT 20
+) AS entry

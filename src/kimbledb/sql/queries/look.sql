@@ -1,0 +1,39 @@
+-- The first question of every call: what history says, and what kind of server
+-- this is. It takes no lock and works on a read-only standby. Rows of history go
+-- through to_jsonb, so that a table of another shape can be read, too.
+DECLARE
+    schema_name constant text := {schema};
+    answer jsonb;
+    rows jsonb;
+    head bigint;
+BEGIN
+    answer := jsonb_build_object(
+        'version', current_setting('server_version'),
+        'version_number', current_setting('server_version_num')::integer,
+        'encoding', current_setting('server_encoding'),
+        'standby', pg_is_in_recovery(),
+        'read_only', current_setting('default_transaction_read_only')::boolean,
+        'database', current_database(),
+        'role', current_user,
+        'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+        'hosted', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
+            AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')),
+        'schema_exists', EXISTS (SELECT FROM pg_namespace WHERE nspname = schema_name),
+        'extension_home', CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END,
+        'extensions', (SELECT coalesce(jsonb_object_agg(e.extname, jsonb_build_array(e.extversion, n.nspname)), '{}')
+                       FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));
+    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE n.nspname = schema_name AND c.relname = 'migration_history') THEN
+        EXECUTE format(
+            'SELECT coalesce(jsonb_agg(jsonb_build_array(r->''migration_name'', r->''success'', r->''checksum'',
+                        r->''applied_at'', r->''kimbledb_version'', r->''adopted'', r->''error_message'')), ''[]'')
+             FROM (SELECT to_jsonb(h) AS r FROM %I.migration_history AS h) AS shaped', schema_name) INTO rows;
+        answer := answer || jsonb_build_object('history', rows);
+        IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                   WHERE n.nspname = schema_name AND c.relname = 'migration_log') THEN
+            EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.migration_log', schema_name) INTO head;
+            answer := answer || jsonb_build_object('head', head);
+        END IF;
+    END IF;
+    RAISE INFO USING MESSAGE = answer::text, ERRCODE = 'KD100';
+END

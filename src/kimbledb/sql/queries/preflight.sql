@@ -1,0 +1,16 @@
+-- What the role may do, and which extensions the server offers.
+SELECT jsonb_build_object(
+    'may_create_schema', has_database_privilege(current_database(), 'CREATE'),
+    'may_create_in_schema', coalesce((
+        SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')
+        FROM pg_namespace WHERE nspname = {schema}), false),
+    'present', coalesce((
+        SELECT jsonb_agg('table ' || c.relname ORDER BY c.relname)
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = {schema} AND c.relname = ANY ({tables})), '[]'),
+    'extensions', coalesce((
+        SELECT jsonb_object_agg(a.name, jsonb_build_array(a.default_version, v.superuser, v.trusted))
+        FROM unnest({extensions}) AS wanted (name)
+        JOIN pg_available_extensions AS a ON a.name = wanted.name
+        JOIN pg_available_extension_versions AS v ON v.name = a.name AND v.version = a.default_version), '{}'))
