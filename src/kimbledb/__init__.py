@@ -4,10 +4,105 @@
 and does nothing where nothing is missing.
 """
 
+from kimbledb._embedded import embedded
 from kimbledb._rollback import Rollback
 from kimbledb.api import migrate, plan, rollback, status, verify
 from kimbledb.catalog import Catalog
-from kimbledb.errors import KimbleDBError
+from kimbledb.errors import (
+    AlternativesError,
+    CatalogError,
+    ChangedMigrationError,
+    ConfigurationError,
+    ConnectionLostError,
+    DataLossError,
+    DeadlineExceededError,
+    DependencyCycleError,
+    DependentsError,
+    EmbeddedServerError,
+    HistoryError,
+    KimbleDBError,
+    LockUnavailableError,
+    MigrationError,
+    OutcomeUnknownError,
+    PlanningError,
+    PreflightError,
+    RollbackError,
+    RollbackRefusedError,
+    UnknownMigrationError,
+    UnrecordedObjectsError,
+    VerificationError,
+)
 from kimbledb.executor import Executor
+from kimbledb.model import (
+    AppliedMigration,
+    AppliedStep,
+    Check,
+    DatabaseObject,
+    Evidence,
+    Extension,
+    Fault,
+    Finding,
+    Loss,
+    Migration,
+    ObjectState,
+)
+from kimbledb.options import Options
+from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
+from kimbledb.reports import MigrationReport, RollbackReport, Status, VerificationReport
 from kimbledb.verifier import Verifier
+
+__all__ = [
+    "AlternativesError",
+    "AppliedMigration",
+    "AppliedStep",
+    "Catalog",
+    "CatalogError",
+    "ChangedMigrationError",
+    "Check",
+    "ConfigurationError",
+    "ConnectionLostError",
+    "DataLossError",
+    "DatabaseObject",
+    "DeadlineExceededError",
+    "DependencyCycleError",
+    "DependentsError",
+    "EmbeddedServerError",
+    "Evidence",
+    "Executor",
+    "Extension",
+    "Fault",
+    "Finding",
+    "HistoryError",
+    "KimbleDBError",
+    "LockUnavailableError",
+    "Loss",
+    "Migration",
+    "MigrationError",
+    "MigrationReport",
+    "ObjectState",
+    "Options",
+    "OutcomeUnknownError",
+    "Plan",
+    "Planner",
+    "PlanningError",
+    "PreflightError",
+    "Rollback",
+    "RollbackError",
+    "RollbackRefusedError",
+    "RollbackReport",
+    "Status",
+    "Step",
+    "StepState",
+    "UnknownMigrationError",
+    "UnrecordedObjectsError",
+    "VerificationError",
+    "VerificationReport",
+    "Verifier",
+    "embedded",
+    "migrate",
+    "plan",
+    "rollback",
+    "status",
+    "verify",
+]

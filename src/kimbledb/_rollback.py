@@ -86,7 +86,7 @@ class Rollback:
         if name is not None:
             self.catalog[name]
         if to not in (None, 0):
-            self.catalog[to]  # type: ignore[index]  # not None here
+            self.catalog[to]
         if phase is not None and phase not in self.catalog.phases:
             raise UnknownMigrationError(phase, what="phase")
 
@@ -132,9 +132,7 @@ class _RollbackCall:
         rollback = self.rollback
         self.runner.doing = "reading the history"
         state = await history.look(session, rollback.schema)
-        plan = Planner(rollback.catalog).plan(
-            state.history or (), history.evidence_of(state), schema=rollback.schema
-        )
+        plan = Planner(rollback.catalog).plan(state.history or (), history.evidence_of(state), schema=rollback.schema)
         there = {step.name: step for step in plan.steps if step.state in _THERE}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
@@ -182,7 +180,9 @@ class _RollbackCall:
         return [step.migration for step in going]
 
     def _refuse_kept(self, plan: Plan, going: Sequence[Step]) -> None:
-        strangers = [step for step in plan.steps if step.state is StepState.UNKNOWN and step.recorded and step.recorded.version]
+        strangers = [
+            step for step in plan.steps if step.state is StepState.UNKNOWN and step.recorded and step.recorded.version
+        ]
         if going and strangers:
             shown = ", ".join(f"{step.name} (kimbledb {step.recorded.version})" for step in strangers if step.recorded)
             raise RollbackRefusedError(
@@ -249,7 +249,9 @@ class _RollbackCall:
                 tell(progress, Failed(migration, failure.diagnosis.message))
                 await transactions.record_failure(work, failure.diagnosis.for_history, self._step_clock())
                 count = len(self.taken_back)
-                raise self._failure(failure, f"{count} were rolled back before it" if count else "nothing was touched") from failure.__cause__
+                raise self._failure(
+                    failure, f"{count} were rolled back before it" if count else "nothing was touched"
+                ) from failure.__cause__
             except Again:
                 self.in_flight = None
                 raise

@@ -208,10 +208,16 @@ def _read_all(root: Traversable, *, source: str, trusted: bool) -> tuple[list[Mi
         elif not entry.is_folder:
             if entry.name.lower().endswith((".sql", ".toml")):
                 faults.append(
-                    Fault(path, "it lies outside of any migration", "give each migration a folder, such as 01_base-tables/apply.sql")
+                    Fault(
+                        path,
+                        "it lies outside of any migration",
+                        "give each migration a folder, such as 01_base-tables/apply.sql",
+                    )
                 )
         elif (match := _FOLDER.fullmatch(entry.name)) is None:
-            faults.append(Fault(path, "the folder's name has no number", "name it <number>_<name>, such as 19_api-cost-tracking"))
+            faults.append(
+                Fault(path, "the folder's name has no number", "name it <number>_<name>, such as 19_api-cost-tracking")
+            )
         else:
             migration = _read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults, trusted=trusted)
             if migration is not None:
@@ -262,7 +268,7 @@ def _read_folder(
             cure = {
                 "apply.sql": "write the SQL that makes the change",
                 "verify.sql": "write `-- name: <check>` and a SELECT that gives a boolean `passed`",
-                "rollback.sql": "write the SQL that takes it back, or say why there is none: irreversible = \"...\" in migration.toml",
+                "rollback.sql": 'write the SQL that takes it back, or say why there is none: irreversible = "..." in migration.toml',
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
     if len(faults) > before:
@@ -323,7 +329,12 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
         return None
     if (nul := text.find("\0")) >= 0:
         faults.append(
-            Fault(path, "it holds a NUL character, which PostgreSQL cannot store", "take it out", text.count("\n", 0, nul) + 1)
+            Fault(
+                path,
+                "it holds a NUL character, which PostgreSQL cannot store",
+                "take it out",
+                text.count("\n", 0, nul) + 1,
+            )
         )
         return None
     return normalise(text)
@@ -389,7 +400,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "provides": ("a list of names", _is_texts),
     "default": ("true or false", _is_flag),
     "default_when": ('"hosted"', _is_platform),
-    "extensions": ('a list of names, or a table of names and lowest versions', _is_extensions),
+    "extensions": ("a list of names, or a table of names and lowest versions", _is_extensions),
     "transactional": ("true or false", _is_flag),
     "statement_timeout": ("a number of seconds", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
@@ -482,7 +493,12 @@ def _read_declarations(declared: dict[str, Any], path: str, text: str, faults: l
         isinstance(column, str) and column.count(".") == 1 and isinstance(kind, str) for column, kind in expects.items()
     ):
         faults.append(
-            Fault(path, "expects is not a table of columns and types", 'write "table.column" = "type"', _line_of_key(text, "expects"))
+            Fault(
+                path,
+                "expects is not a table of columns and types",
+                'write "table.column" = "type"',
+                _line_of_key(text, "expects"),
+            )
         )
         expects = {}
     return Declarations(expects=expects, **read)
@@ -525,12 +541,20 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
         twin = by_name.setdefault(folded(migration.name), migration)
         if twin is not migration:
             faults.append(
-                Fault(migration.location, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
+                Fault(
+                    migration.location,
+                    f"its name is that of {twin.location or twin.name}",
+                    "names differ by more than case",
+                )
             )
         same = by_number.setdefault(migration.number, migration)
         if same is not migration:
             faults.append(
-                Fault(migration.location, f"its number {migration.number} is that of {same.location or same.name}", "take a free number")
+                Fault(
+                    migration.location,
+                    f"its number {migration.number} is that of {same.location or same.name}",
+                    "take a free number",
+                )
             )
     names = {migration.name for migration in migrations}
     provided = {name for migration in migrations for name in migration.provides}
@@ -538,7 +562,11 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
         for wanted in migration.requires:
             if wanted not in names and wanted not in provided:
                 close = near(wanted, (*names, *provided))
-                cure = f"is it {' or '.join(close)}?" if close else "name a migration of this folder, or what one of them provides"
+                cure = (
+                    f"is it {' or '.join(close)}?"
+                    if close
+                    else "name a migration of this folder, or what one of them provides"
+                )
                 faults.append(Fault(f"{migration.location}/{_FACTS}", f"it requires {wanted}, which is not here", cure))
     for thing in sorted(provided):
         among = [migration for migration in migrations if thing in migration.provides]
@@ -548,7 +576,9 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
         ):
             if len(chosen) > 1:
                 shown = " and ".join(migration.name for migration in chosen)
-                faults.append(Fault(chosen[-1].location, f"{shown} both say `{mark}` for {thing}", "one default for each"))
+                faults.append(
+                    Fault(chosen[-1].location, f"{shown} both say `{mark}` for {thing}", "one default for each")
+                )
     return faults
 
 

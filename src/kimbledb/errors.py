@@ -131,8 +131,7 @@ class ChangedMigrationError(PlanningError):
 
     def __init__(self, changed: Sequence[tuple[str, str, str]]) -> None:
         lines = "\n".join(
-            f"  {name}: applied with sha256 {recorded}, the file has {present}"
-            for name, recorded, present in changed
+            f"  {name}: applied with sha256 {recorded}, the file has {present}" for name, recorded, present in changed
         )
         super().__init__(
             f"edited after it was applied; nothing was run:\n{lines}",

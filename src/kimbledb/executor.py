@@ -55,9 +55,7 @@ class Executor:
         self.schema = check_schema_name(schema or "public")
         self.progress = progress
 
-    async def plan(
-        self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()
-    ) -> Plan:
+    async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
         """Say what :meth:`apply` would do. It only reads."""
         planner = Planner(self.catalog, prefer=prefer)
         async with self.target.session(self.options) as session:
@@ -78,9 +76,7 @@ class Executor:
         return await _Application(self, planner, to, phase, verify).run()
 
     def _planned(self, planner: Planner, state: DatabaseState, to: str | int | None, phase: int | None) -> Plan:
-        return planner.plan(
-            state.history or (), history.evidence_of(state), to=to, phase=phase, schema=self.schema
-        )
+        return planner.plan(state.history or (), history.evidence_of(state), to=to, phase=phase, schema=self.schema)
 
 
 class _Application:
@@ -215,7 +211,9 @@ class _Application:
         except ChecksFailed as failure:
             failing = [check for check in failure.checks if not check.passed]
             shown = "\n".join(f"  {check}" for check in failing)
-            await self._give_up(transactions, work, f"the verification failed: {', '.join(check.name for check in failing)}")
+            await self._give_up(
+                transactions, work, f"the verification failed: {', '.join(check.name for check in failing)}"
+            )
             raise VerificationError(
                 f"{migration.name} ran, its verification failed, and it was rolled back:\n{shown}\n{self._standing()}",
                 checks=failing,

@@ -9,8 +9,8 @@ from attrs import Attribute, field, frozen
 from kimbledb.errors import ConfigurationError
 
 
-def _positive(instance: object, attribute: Attribute[Any], value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+def _positive(_instance: object, attribute: Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ConfigurationError(f"Options.{attribute.name} is {value!r}; it wants a number above 0")
 
 

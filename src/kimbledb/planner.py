@@ -38,7 +38,9 @@ class Planner:
             if migration is None:
                 raise UnknownMigrationError(name, near(name, (each.name for each in catalog if each.alternatives)))
             if not migration.alternatives:
-                raise AlternativesError(f"{name} is preferred, and has no alternatives", (), hint="leave it out of `prefer`")
+                raise AlternativesError(
+                    f"{name} is preferred, and has no alternatives", (), hint="leave it out of `prefer`"
+                )
             both = [other for other in migration.alternatives if other in self.prefer]
             if both:
                 pair = sorted((name, *both))
@@ -229,7 +231,10 @@ class Planner:
         elif row is not None and row.success is True:
             state, reason = _applied_state(migration, row)
         elif row is not None and row.success is False:
-            state, reason = StepState.FAILED, f"its last attempt failed: {_first_line(row.error) or 'no error recorded'}"
+            state, reason = (
+                StepState.FAILED,
+                f"its last attempt failed: {_first_line(row.error) or 'no error recorded'}",
+            )
         else:
             state, reason = _unapplied_state(migration, evidence)
         if not selected and choice is None and state is not StepState.APPLIED:
@@ -276,7 +281,9 @@ def _adoptable_reason(finding: Finding) -> str:
 def _unknown_step(row: AppliedMigration) -> Step:
     by = f"by kimbledb {row.version}" if row.version else "by another hand"
     stranger = Migration(name=row.name, number=0)
-    return Step(stranger, StepState.UNKNOWN, f"recorded {by}; this catalog does not hold it", selected=False, recorded=row)
+    return Step(
+        stranger, StepState.UNKNOWN, f"recorded {by}; this catalog does not hold it", selected=False, recorded=row
+    )
 
 
 def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:

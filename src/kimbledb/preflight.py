@@ -37,21 +37,35 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
     )
     gaps: list[tuple[str, str]] = []
     if state.version_number < OLDEST_SERVER:
-        gaps.append((f"the server is PostgreSQL {state.server_version}, and 15 is the oldest that will do", "upgrade the server"))
+        gaps.append(
+            (
+                f"the server is PostgreSQL {state.server_version}, and 15 is the oldest that will do",
+                "upgrade the server",
+            )
+        )
     if state.encoding != "UTF8":
         gaps.append(
-            (f"the database {state.database} has the encoding {state.encoding}", "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
+            (
+                f"the database {state.database} has the encoding {state.encoding}",
+                "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            )
         )
     if state.standby:
         gaps.append(("the server is a standby, which only reads", "connect to the primary"))
     role, database = quote_identifier(state.role), quote_identifier(state.database)
     if not state.schema_exists and not facts["may_create_schema"]:
         gaps.append(
-            (f'the schema "{schema}" is missing, and {state.role} may not create one', f"GRANT CREATE ON DATABASE {database} TO {role}")
+            (
+                f'the schema "{schema}" is missing, and {state.role} may not create one',
+                f"GRANT CREATE ON DATABASE {database} TO {role}",
+            )
         )
     if state.schema_exists and not facts["may_create_in_schema"]:
         gaps.append(
-            (f'{state.role} may not create in the schema "{schema}"', f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}")
+            (
+                f'{state.role} may not create in the schema "{schema}"',
+                f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
+            )
         )
     for extension in wanted:
         gaps.extend(_gaps_of(extension, state, facts["extensions"].get(extension.name), facts["may_create_schema"]))

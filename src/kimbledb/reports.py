@@ -38,7 +38,13 @@ class VerificationReport:
         from kimbledb.drawing import to_html_table
 
         rows = [
-            (check.migration or "the database", check.name, "passed" if check.passed else "FAILED", check.expected or "", check.found or "")
+            (
+                check.migration or "the database",
+                check.name,
+                "passed" if check.passed else "FAILED",
+                check.expected or "",
+                check.found or "",
+            )
             for check in self.checks
         ]
         return to_html_table(("migration", "check", "result", "expected", "found"), rows, str(self).splitlines()[0])
@@ -124,7 +130,8 @@ class Status:
         platform = "hosted" if self.hosted else "bare"
         lines = [
             f"database {self.database}, schema {self.schema}, PostgreSQL {self.server_version} ({platform})",
-            "extensions: " + (", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"),
+            "extensions: "
+            + (", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"),
             "history: " + ("none" if self.history is None else f"{len(self.history)} migrations"),
             str(self.plan),
         ]

@@ -56,7 +56,11 @@ class Snapshot:
             created=_objects(self.objects, self.objects.keys() - before.objects.keys()),
             changed=_objects(
                 self.objects,
-                (key for key in self.objects.keys() & before.objects.keys() if self.objects[key] != before.objects[key]),
+                (
+                    key
+                    for key in self.objects.keys() & before.objects.keys()
+                    if self.objects[key] != before.objects[key]
+                ),
             ),
             dropped=_objects(before.objects, before.objects.keys() - self.objects.keys()),
         )

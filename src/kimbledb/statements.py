@@ -164,7 +164,9 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
         match = _CHECK_HEADER.fullmatch(header[1])
         if match is None:
             problems.append(
-                Problem(header.start(), f"{header[0]!r} names no check", "write `-- name: <word>` or `-- name: <word> runs`")
+                Problem(
+                    header.start(), f"{header[0]!r} names no check", "write `-- name: <word>` or `-- name: <word> runs`"
+                )
             )
             continue
         name, runs = match[1], match[2] is not None

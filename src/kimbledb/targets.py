@@ -183,7 +183,9 @@ async def _close(connection: Any) -> None:
 
 def _reach_hint(error: OSError) -> str | None:
     if "Name or service not known" in str(error) or "nodename nor servname" in str(error):
-        return "the host's name is not known here; a hosted database may have an IPv6 address only: use its pooler's host"
+        return (
+            "the host's name is not known here; a hosted database may have an IPv6 address only: use its pooler's host"
+        )
     if "Network is unreachable" in str(error):
         return "the host may have an IPv6 address only, which this machine cannot reach: use its pooler's host"
     return "check host and port, and that the server runs"

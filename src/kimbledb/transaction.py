@@ -145,9 +145,7 @@ class Transactions:
             Again: As :meth:`carry_out`.
             ScriptError: One of the scripts failed.
         """
-        opening = self._opening(works[0], head) + queries.block(
-            "inventory", schema_literal=quote_literal(self.schema)
-        )
+        opening = self._opening(works[0], head) + queries.block("inventory", schema_literal=quote_literal(self.schema))
         before: list[str] = []
         try:
             await self.session.send(opening)
@@ -161,7 +159,9 @@ class Transactions:
                 raise await self._meaning(error, work, opening, before, clock(), script_alone=True) from error
             before.append(work.script)
         [answer] = await self.session.send(
-            self.session.path() + queries.question("vanished", schema_literal=quote_literal(self.schema)) + "ROLLBACK;\n"
+            self.session.path()
+            + queries.question("vanished", schema_literal=quote_literal(self.schema))
+            + "ROLLBACK;\n"
         )
         return [(table, column) for table, column in answer.value]
 

@@ -42,7 +42,9 @@ class Verifier:
             state = await history.look(session, self.schema)
             if only is None:
                 names = {row.name for row in state.history or () if row.success is True}
-                chosen = [each for each in self.catalog if each.name in names or each.name.removesuffix(".sql") in names]
+                chosen = [
+                    each for each in self.catalog if each.name in names or each.name.removesuffix(".sql") in names
+                ]
             else:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
@@ -55,7 +57,8 @@ class Verifier:
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
         rows = await session.ask(
-            queries.question("whole_database", schema=quote_literal(self.schema), extensions=quote_array(wanted)), path=path
+            queries.question("whole_database", schema=quote_literal(self.schema), extensions=quote_array(wanted)),
+            path=path,
         )
         return [
             Check(
@@ -78,7 +81,11 @@ async def verify_migrations(session: Session, migrations: Iterable[Migration], p
     if not migrations:
         return []
     answers = await session.send(
-        "BEGIN READ ONLY;\n" + session.settings() + checks_setting(migrations) + checks_block(session, path, judging=False) + "COMMIT;\n"
+        "BEGIN READ ONLY;\n"
+        + session.settings()
+        + checks_setting(migrations)
+        + checks_block(session, path, judging=False)
+        + "COMMIT;\n"
     )
     return results_of(answers[-1].value)
 
@@ -118,7 +125,9 @@ def results_of(value: Sequence[dict[str, Any]]) -> list[Check]:
                 name=result["name"],
                 passed=result["passed"],
                 expected=_joined(failing, "expected"),
-                found=result.get("error") or _joined(failing, "found") or (None if result["passed"] or rows else "no rows"),
+                found=result.get("error")
+                or _joined(failing, "found")
+                or (None if result["passed"] or rows else "no rows"),
                 rows=tuple(rows) if result["passed"] else (),
                 hint=None if "error" not in result else f"the query failed with SQLSTATE {result.get('sqlstate')}",
             )

@@ -44,16 +44,17 @@ class Watcher:
     """
 
     def __init__(self, stop: signal.Signals, remove: Path | None) -> None:
-        name = stop.name.removeprefix("SIG")
-        self._process = subprocess.Popen(  # noqa: S603 - the script is above
-            ["/bin/sh", "-c", SCRIPT, "kimbledb-watcher", name, str(remove or "")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath)},
-            start_new_session=True,  # a Ctrl-C is meant for the owner
-        )
+        reading, self._pipe = os.pipe()  # not inherited by what the owner starts otherwise
+        with open(reading, "rb", buffering=0) as stdin:
+            self._process = subprocess.Popen(  # noqa: S603 - the script is above
+                ["/bin/sh", "-c", SCRIPT, "kimbledb-watcher", stop.name.removeprefix("SIG"), str(remove or "")],
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                start_new_session=True,  # a Ctrl-C is meant for the owner
+            )
 
     def guard(self, pid: int) -> None:
         """Name the process that is to be stopped, in place of the one named before."""
@@ -67,16 +68,10 @@ class Watcher:
     ) -> None:
         """Dismiss the watcher: the owner has cleaned up itself."""
         self._say("done")
-        with suppress(OSError):
-            self._stdin.close()
+        os.close(self._pipe)
         self._process.wait()
 
     def _say(self, line: str) -> None:
-        # A watcher that somebody has killed can hear nothing; the next start cleans up then.
-        with suppress(OSError):
-            self._stdin.write(f"{line}\n".encode())
-            self._stdin.flush()
-
-    @property
-    def _stdin(self):  # noqa: ANN202
-        return self._process.stdin
+        # A watcher that somebody has killed hears nothing; the next start cleans up then.
+        with suppress(BrokenPipeError):
+            os.write(self._pipe, f"{line}\n".encode())

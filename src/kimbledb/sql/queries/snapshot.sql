@@ -217,11 +217,20 @@ object (kind, name, definition) AS (
         CROSS JOIN LATERAL aclexplode(coalesce(proacl, acldefault('f', proowner))) AS acl (grantor, grantee, privilege, grantable)
     ) AS granted (kind, name, owner, grantor, grantee, privilege, grantable)
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN granted.grantee = 0 THEN 'public' WHEN granted.grantee = granted.owner THEN 'owner'
-                    ELSE granted.grantee::regrole::text END
+        SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE granted.grantee::regrole::text END
     ) AS grantee (name)
-    -- An owner's MAINTAIN came with version 17.
-    WHERE NOT (granted.grantee = granted.owner AND granted.privilege = 'MAINTAIN')
+    -- An owner may do everything unless somebody took it away, which is said below.
+    WHERE granted.grantee <> granted.owner
     GROUP BY granted.kind, granted.name, grantee.name
+    UNION ALL
+    SELECT 'privilege', CASE WHEN relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || relname || ' to owner',
+           'lacks ' || string_agg(lower(may.privilege_type), ', ' ORDER BY may.privilege_type)
+    FROM held
+    CROSS JOIN LATERAL aclexplode(acldefault('r', relowner)) AS may
+    -- MAINTAIN came with version 17.
+    WHERE relacl IS NOT NULL AND may.grantee = relowner AND may.privilege_type <> 'MAINTAIN'
+      AND NOT EXISTS (SELECT FROM aclexplode(relacl) AS has
+                      WHERE has.grantee = relowner AND has.privilege_type = may.privilege_type)
+    GROUP BY relkind, relname
 )
 SELECT coalesce(jsonb_agg(jsonb_build_array(kind, name, definition)), '[]'::jsonb) FROM object

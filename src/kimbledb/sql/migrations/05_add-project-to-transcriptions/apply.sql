@@ -94,3 +94,43 @@ COMMENT ON COLUMN audio_transcriptions.project_id IS 'The project it belongs to,
 COMMENT ON COLUMN audio_transcriptions.category_id IS 'What automatic categorization, or a person, chose; not a key, because the application stores names of its own here.';
 COMMENT ON COLUMN audio_transcriptions.auto_categorized IS 'Whether category_id was chosen automatically.';
 COMMENT ON COLUMN audio_transcriptions.category_confidence IS 'How sure automatic categorization was, 0 to 1.';
+
+-- Where project_id is still uuid, 'general' cannot come, and a column that a
+-- trigger names cannot change its type: the trigger, too, waits for the repairs.
+DO $triggers$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions'
+          AND col.attname = 'project_id' AND col.atttypid = 'pg_catalog.text'::regtype)
+    THEN
+        CREATE OR REPLACE TRIGGER audio_transcriptions_general_project
+            BEFORE INSERT OR UPDATE OF project_id ON audio_transcriptions
+            FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    END IF;
+END
+$triggers$;
+
+-- A transcription has an owner of its own. The policy of its owner does not
+-- look at the project, so this one, which restricts, does: nobody puts a row
+-- into a project of somebody else. Where a column is still uuid it waits for
+-- the repairs, because a column that a policy names cannot change its type.
+DO $policies$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
+                   AND tablename = 'audio_transcriptions' AND policyname = 'audio_transcriptions_own_project')
+       AND (SELECT count(*) = 3
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+            WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+              AND col.atttypid = 'pg_catalog.text'::regtype
+              AND (tab.relname, col.attname) IN (('audio_transcriptions', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))
+    THEN
+        CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
+            WITH CHECK (project_id IS NULL OR EXISTS (
+                SELECT FROM projects AS project
+                WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    END IF;
+END
+$policies$;

@@ -38,3 +38,26 @@ $keys$;
 CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
 COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none.';
+
+-- A conversation has an owner of its own. The policy of its owner does not
+-- look at the project, so this one, which restricts, does: nobody puts a row
+-- into a project of somebody else. Where a column is still uuid it waits for
+-- the repairs, because a column that a policy names cannot change its type.
+DO $policies$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
+                   AND tablename = 'conversations' AND policyname = 'conversations_own_project')
+       AND (SELECT count(*) = 3
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+            WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+              AND col.atttypid = 'pg_catalog.text'::regtype
+              AND (tab.relname, col.attname) IN (('conversations', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))
+    THEN
+        CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
+            WITH CHECK (project_id IS NULL OR EXISTS (
+                SELECT FROM projects AS project
+                WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    END IF;
+END
+$policies$;

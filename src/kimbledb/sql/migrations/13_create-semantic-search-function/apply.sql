@@ -102,7 +102,7 @@ BEGIN
             LIMIT wanted
         ) AS near;
         -- Done where it gave enough, or where whatever else there is lies beyond the threshold.
-        EXIT WHEN exact OR cardinality(found_ids) = wanted OR farthest > 1 - lowest;
+        EXIT WHEN exact OR cardinality(found_ids) = wanted OR 1 - farthest < lowest;
         exact := true;
         PERFORM set_config('enable_indexscan', 'off', true);
     END LOOP;
@@ -123,7 +123,7 @@ BEGIN
                (row_number() OVER (ORDER BY near.distance, entry.id))::integer
         FROM unnest(found_ids, found_distances) AS near (id, distance)
         JOIN knowledge_base AS entry ON entry.id = near.id
-        WHERE near.distance <= 1 - lowest  -- not so for NaN, the distance of an embedding that is all zeros
+        WHERE 1 - near.distance BETWEEN lowest AND 1  -- which NaN, the distance of an embedding that is all zeros, is not
         ORDER BY near.distance, entry.id;
 END
 $function$;

@@ -1,0 +1,96 @@
+"""The chores of this project: ``nox`` runs what every change must pass, ``nox -l`` lists the rest."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "typing", "tests", "wheel"]
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+
+def _has(python: str) -> bool:
+    """Whether an interpreter answers; a version manager's shim may stand in for one that is not there."""
+    import subprocess
+
+    program = shutil.which(f"python{python}")
+    if program is None:
+        return False
+    answer = subprocess.run([program, "-c", "import venv"], capture_output=True, check=False)
+    return answer.returncode == 0
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Look for faults of style: ruff, by the rules in pyproject.toml."""
+    session.install("ruff>=0.9")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of everything, strictly."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on this Python, on every core, against the embedded PostgreSQL."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session(python=[python for python in PYTHONS if _has(python)] or [sys.executable])
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on each Python that is there."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and test it with the sources out of reach."""
+    built = Path(session.create_tmp()).resolve()
+    for old in built.glob("*.whl"):
+        old.unlink()
+    session.install("build>=1.2")
+    session.run("python", "-m", "build", "--quiet", "--wheel", "--outdir", str(built), str(ROOT))
+    [package] = built.glob("*.whl")
+    session.install("--force-reinstall", f"kimbledb[cli,testing] @ {package.as_uri()}", "hypothesis")
+    # Away from the sources: what is imported is what was built.
+    elsewhere = built / "elsewhere"
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    shutil.copytree(ROOT / "tests", elsewhere / "tests")
+    shutil.copy(ROOT / "pyproject.toml", elsewhere)
+    session.chdir(elsewhere)
+    session.run("pytest", "-q", "-m", "wheel", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure, each figure as a ratio to its floor in the same run."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def declare(session: nox.Session) -> None:
+    """Write what the built-in migrations create, change and drop into their migration.toml, from a real database."""
+    session.install("-e", ".[dev]")
+    session.run("python", "tests/declare.py", *session.posargs)
+
+
+@nox.session
+def new(session: nox.Session) -> None:
+    """Make the folder of a new built-in migration: ``nox -s new -- add-invoices``."""
+    session.install("-e", ".[cli]")
+    session.run("kimbledb", "new", "--directory", "src/kimbledb/sql/migrations", *session.posargs)

@@ -1,0 +1,190 @@
+"""One server: its data made, PostgreSQL started, and stopped again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from kimbledb._embedded.account import account_for
+from kimbledb._embedded.carrier import installation, major_version
+from kimbledb._embedded.home import kept_home, new_password, password_of, server_name, temporary_home
+from kimbledb._embedded.launcher import PATIENCE, Launcher, end
+from kimbledb._embedded.watcher import Watcher
+from kimbledb.errors import EmbeddedServerError
+
+#: Written to postgresql.conf when the data are made; who keeps the data may change them there.
+SETTINGS = {
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "max_locks_per_transaction": "256",  # to drop a schema takes a lock on each of its tables
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    # The password is random and long: to hash it 4096 times, as usual, makes it no
+    # safer, and would be most of what a connection costs.
+    "scram_iterations": "1",
+}
+
+#: Temporary data need not survive the machine.
+TEMPORARY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+#: How often another port is tried, when somebody takes the one that was free.
+PORTS = 5
+
+
+class Server:
+    """A server. It blocks while it starts and stops, and so wants a thread.
+
+    Args:
+        data_dir: The folder that keeps its data; None for temporary data.
+    """
+
+    def __init__(self, data_dir: Path | None) -> None:
+        self._data_dir = data_dir
+        self._abandoned = threading.Event()
+        self._stack = ExitStack()
+
+    def start(self) -> str:
+        """Start it and give its DSN; where that fails nothing is left running.
+
+        Raises:
+            EmbeddedServerError: It cannot start; the message ends with what the log says.
+        """
+        with ExitStack() as stack:
+            try:
+                dsn = self._start(stack)
+            except OSError as error:
+                raise EmbeddedServerError(f"the embedded server cannot start: {error}") from error
+            self._stack = stack.pop_all()
+        return dsn
+
+    def stop(self) -> None:
+        """Stop it if it runs, and remove what is temporary."""
+        self._stack.close()
+
+    def abandon(self) -> None:
+        """Make a start that is under way in another thread end soon, with an exception."""
+        self._abandoned.set()
+
+    def _start(self, stack: ExitStack) -> str:
+        programs = installation()
+        if self._data_dir is None:
+            home = stack.enter_context(temporary_home())
+            password = new_password()
+            settings = SETTINGS | TEMPORARY_SETTINGS
+            stop = signal.SIGQUIT  # at once: what will be removed need not be written
+            watcher = Watcher(stop, remove=home)
+        else:
+            home = stack.enter_context(kept_home(self._data_dir))
+            password = password_of(home)
+            settings = SETTINGS
+            stop = signal.SIGINT  # in order, without waiting for clients
+            watcher = Watcher(stop, remove=None)
+        stack.enter_context(watcher)
+        log = stack.enter_context(open(home / "server.log", "w+b", opener=_open_private))  # noqa: PTH123 - wants opener
+        data = home / "data"
+        launcher = Launcher(programs, account_for(data), log, watcher, self._abandoned)
+        if data.exists():
+            _demand_same_version(data, programs)
+        else:
+            _make_data(launcher, data, password, settings)
+        for _ in range(PORTS):
+            port = _free_port()
+            begin = os.fstat(log.fileno()).st_size
+            process = launcher.run(
+                "postgres",
+                *("-p", str(port)),
+                *("-c", "listen_addresses=127.0.0.1"),
+                *("-c", "unix_socket_directories="),  # its path must be short, which a folder's may not be
+                *("-c", f"cluster_name={server_name(home)}"),
+                folder=data,
+            )
+            stack.callback(end, process, stop)
+            if _wait_until_ready(launcher, process, data):
+                return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+            words = launcher.last_words(since=begin)
+            if "Address already in use" not in words:
+                raise EmbeddedServerError(f"PostgreSQL does not start:{words}")
+        raise EmbeddedServerError(f"{PORTS} ports that were free were taken by others at once:{words}")
+
+
+def _make_data(launcher: Launcher, data: Path, password: str, settings: dict[str, str]) -> None:
+    """Make PostgreSQL's data, under another name until they are whole."""
+    new = data.with_name("data.new")
+    shutil.rmtree(new, ignore_errors=True)
+    launcher.make_folder(new)
+    # The password goes by a file without a name: a command line is seen by everybody.
+    with tempfile.TemporaryFile(dir=data.parent) as secret:
+        secret.write(f"{password}\n".encode())
+        secret.flush()
+        secret.seek(0)
+        if launcher.account is not None:
+            os.fchown(secret.fileno(), launcher.account.uid, launcher.account.gid)
+        process = launcher.run(
+            "initdb",
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            f"--pwfile=/dev/fd/{secret.fileno()}",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",  # the same everywhere, whatever locales the system has
+            "--locale=C.UTF-8",
+            "--no-instructions",
+            *(["--no-sync"] if settings.get("fsync") == "off" else []),
+            *(f"--set={name}={value}" for name, value in settings.items()),
+            folder=new,
+            descriptors=[secret.fileno()],
+        )
+        try:
+            made = launcher.wait(process)
+        finally:
+            end(process, signal.SIGTERM)
+    if not made:
+        raise EmbeddedServerError(f"PostgreSQL's initdb failed:{launcher.last_words()}")
+    new.rename(data)
+
+
+def _demand_same_version(data: Path, programs: Path) -> None:
+    found = (data / "PG_VERSION").read_text().strip()
+    ours = major_version(programs)
+    if found != ours:
+        raise EmbeddedServerError(
+            f"{data.parent} holds data of PostgreSQL {found}, and the embedded server is PostgreSQL {ours}",
+            hint=f"take a new folder, and move the data with pg_dump and a server of version {found}",
+        )
+
+
+def _wait_until_ready(launcher: Launcher, process: subprocess.Popen[bytes], data: Path) -> bool:
+    """Wait until the server lets clients in; False where it has ended instead.
+
+    What it writes into postmaster.pid is its own word, where a port could be answered by anybody.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        try:
+            lines = (data / "postmaster.pid").read_text().split("\n")
+        except FileNotFoundError:
+            lines = []
+        if lines[0:1] == [str(process.pid)] and [line.strip() for line in lines[7:8]] == ["ready"]:
+            return True
+        launcher.check_patience(deadline)
+        time.sleep(0.01)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -1,0 +1,300 @@
+"""The command line: a thin skin over the functions, with the same words.
+
+Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
+migration or a verification said no; 2 the call itself is wrong (no DSN, an
+unknown name); 3 `plan --check` found something to apply; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kimbledb import api
+from kimbledb._embedded import embedded
+from kimbledb.catalog import Catalog
+from kimbledb.display import Display
+from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
+from kimbledb.options import Options
+from kimbledb.scaffold import new_migration
+from kimbledb.targets import DSN_VARIABLES
+from kimbledb.transaction import our_version
+
+_DONE, _REFUSED, _MISUSED, _PENDING, _INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    display = Display(sys.stderr if getattr(given, "json", False) else sys.stdout)
+    try:
+        return asyncio.run(given.run(given, display))
+    except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
+        return _explain(given, error, _MISUSED)
+    except KimbleDBError as error:
+        return _explain(given, error, _REFUSED)
+    except KeyboardInterrupt:
+        print("interrupted; each migration is either whole and recorded, or absent", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
+    if getattr(given, "json", False):
+        _print_json({"error": type(error).__name__, "message": error.message, "hint": error.hint})
+    print(f"kimbledb: {error}", file=sys.stderr)
+    return code
+
+
+# The commands. Each gets its arguments and where to write, and returns the exit code.
+
+
+async def _plan(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given, optional=True) as target:
+        plan = await api.plan(target, **_common(given), to=given.to, phase=given.phase, prefer=given.prefer)
+    for file, picture in ((given.svg, plan.to_svg), (given.mermaid, plan.to_mermaid)):
+        if file is not None:
+            Path(file).write_text(picture(), encoding="utf-8")
+    if given.json:
+        _print_json(_plan_as_json(plan))
+    else:
+        display.plan(plan)
+    return _PENDING if given.check and plan.pending else _DONE
+
+
+async def _migrate(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        limits = {"to": given.to, "phase": given.phase, "prefer": given.prefer}
+        if not given.json:
+            display.plan(await api.plan(target, **_common(given), **limits))
+        report = await api.migrate(
+            target, **_common(given), **limits, verify=not given.no_verify, progress=None if given.json else display
+        )
+        verification = None if given.no_verify else await api.verify(target, **_common(given))
+        if given.json:
+            _print_json(
+                {
+                    "applied": [{"migration": step.migration.name, "seconds": step.seconds} for step in report.applied],
+                    "seconds": report.seconds,
+                    "lsn": report.lsn,
+                    "verification": None if verification is None else _verification_as_json(verification),
+                }
+            )
+        else:
+            applied = len(report.applied)
+            display.line(f"applied {applied} migrations in {report.seconds:.3f} s" if applied else str(report))
+            if applied:
+                display.plan(await api.plan(target, **_common(given), **limits))
+            if verification is not None:
+                display.verification(verification)
+    return _DONE if verification is None or verification.ok else _REFUSED
+
+
+async def _status(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        status = await api.status(target, **_common(given))
+    if given.json:
+        _print_json(
+            {
+                "database": status.database,
+                "schema": status.schema,
+                "server_version": status.server_version,
+                "hosted": status.hosted,
+                "extensions": {name: version for name, (version, _) in status.extensions.items()},
+                "log": [dict(entry) for entry in status.log],
+                **_plan_as_json(status.plan),
+            }
+        )
+    else:
+        display.line(str(status))
+    return _DONE
+
+
+async def _verify(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        report = await api.verify(target, **_common(given), only=given.only or None)
+    if given.json:
+        _print_json(_verification_as_json(report))
+    else:
+        display.verification(report)
+    return _DONE if report.ok else _REFUSED
+
+
+async def _rollback(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        report = await api.rollback(
+            target,
+            given.name,
+            phase=given.phase,
+            to=given.to,
+            cascade=given.cascade,
+            allow_data_loss=given.allow_data_loss,
+            include_adopted=given.include_adopted,
+            dry_run=given.dry_run,
+            progress=None if given.json else display,
+            **_common(given),
+        )
+    if given.json:
+        _print_json(
+            {
+                "rolled_back": [step.migration.name for step in report.rolled_back],
+                "losses": [{"kind": loss.kind, "name": loss.name, "count": loss.count} for loss in report.losses],
+                "dry_run": report.dry_run,
+                "seconds": report.seconds,
+            }
+        )
+    else:
+        display.line(str(report))
+    return _DONE
+
+
+async def _new(given: argparse.Namespace, display: Display) -> int:
+    folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
+    display.line(f"made {folder}: write apply.sql, verify.sql and rollback.sql")
+    return _DONE
+
+
+def _common(given: argparse.Namespace) -> dict[str, Any]:
+    options = Options()
+    if given.deadline is not None:
+        options = Options(deadline=given.deadline)
+    return {
+        "catalog": Catalog.builtin() if given.catalog is None else Catalog.from_directory(given.catalog),
+        "schema": given.schema,
+        "options": options,
+    }
+
+
+@asynccontextmanager
+async def _target(given: argparse.Namespace, *, optional: bool = False) -> AsyncIterator[str | None]:
+    """Give the DSN of the call. A deployment that lost its DSN must not succeed on a throwaway database."""
+    del optional  # the functions themselves say what they can do without a DSN
+    if given.embedded is None:
+        yield given.dsn
+    elif given.dsn is not None:
+        raise ConfigurationError("--dsn and --embedded exclude each other")
+    else:
+        async with embedded(given.embedded or None) as dsn:
+            yield dsn
+
+
+# What is printed for programs.
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _plan_as_json(plan: api.Plan) -> dict[str, Any]:
+    return {
+        "steps": [
+            {
+                "migration": step.name,
+                "number": step.migration.number,
+                "phase": step.migration.phase,
+                "state": step.state,
+                "reason": step.reason,
+                "to_apply": step.to_apply,
+            }
+            for step in plan.steps
+        ],
+        "pending": [step.name for step in plan.pending],
+    }
+
+
+def _verification_as_json(report: api.VerificationReport) -> dict[str, Any]:
+    return {
+        "ok": report.ok,
+        "checks": [
+            {
+                "migration": check.migration,
+                "name": check.name,
+                "passed": check.passed,
+                "expected": check.expected,
+                "found": check.found,
+                "hint": check.hint,
+            }
+            for check in report.checks
+        ],
+    }
+
+
+# The arguments.
+
+
+def _name_or_number(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kimbledb",
+        description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
+        epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
+    )
+    parser.add_argument("--version", action="version", version=f"kimbledb {our_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    database = argparse.ArgumentParser(add_help=False)
+    database.add_argument("--dsn", help=f"the database; else {' or '.join(DSN_VARIABLES)} from the environment")
+    database.add_argument(
+        "--embedded",
+        nargs="?",
+        const="",
+        metavar="DATA_DIR",
+        help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
+    )
+    database.add_argument("--schema", help="the target schema (public)")
+    database.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
+    database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+
+    limits = argparse.ArgumentParser(add_help=False)
+    limits.add_argument("--to", type=_name_or_number, metavar="MIGRATION", help="that one and all it needs, no more")
+    limits.add_argument("--phase", type=int, help="that phase and all it needs, no more")
+    limits.add_argument(
+        "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
+    )
+
+    plan = commands.add_parser("plan", parents=[database, limits], help="say what would be applied, and why")
+    plan.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
+    plan.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
+    plan.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
+    plan.set_defaults(run=_plan)
+
+    migrate = commands.add_parser("migrate", parents=[database, limits], help="apply what is missing, and prove it")
+    migrate.add_argument("--no-verify", action="store_true", help="leave the verification out")
+    migrate.set_defaults(run=_migrate)
+
+    status = commands.add_parser("status", parents=[database], help="say how the database stands")
+    status.set_defaults(run=_status)
+
+    verify = commands.add_parser("verify", parents=[database], help="ask whether what is applied is really there")
+    verify.add_argument("only", nargs="*", type=_name_or_number, metavar="MIGRATION", help="these alone")
+    verify.set_defaults(run=_verify)
+
+    rollback = commands.add_parser("rollback", parents=[database], help="take migrations back, never data unasked")
+    rollback.add_argument("name", nargs="?", type=_name_or_number, metavar="MIGRATION", help="that one")
+    rollback.add_argument("--phase", type=int, help="all of that phase")
+    rollback.add_argument(
+        "--to", type=_name_or_number, metavar="MIGRATION", help="all that came after that one; 0 is everything"
+    )
+    rollback.add_argument("--cascade", action="store_true", help="those that need it, too")
+    rollback.add_argument("--allow-data-loss", action="store_true", help="even where rows or values go with it")
+    rollback.add_argument("--include-adopted", action="store_true", help="even what was adopted")
+    rollback.add_argument("--dry-run", action="store_true", help="only say what would go")
+    rollback.set_defaults(run=_rollback)
+
+    new = commands.add_parser("new", help="make the folder of a new migration")
+    new.add_argument("name", help="its name, such as add-invoices")
+    new.add_argument("--directory", default="migrations", help="the folder of migrations (migrations)")
+    new.add_argument("--title", default="")
+    new.add_argument("--requires", action="append", default=[], metavar="MIGRATION", help="may be repeated")
+    new.set_defaults(run=_new)
+    return parser

@@ -1,0 +1,117 @@
+"""Write what the built-in migrations make into their migration.toml, from a real database.
+
+Run by ``nox -s declare``; ``nox -s declare -- --check`` only says whether the
+files are in step. What it writes is long and mechanical, and is read in review
+like the rest: a test compares it, for each migration, with the difference of
+two snapshots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import asyncpg
+
+import kimbledb
+from kimbledb import history, snapshot
+from kimbledb.model import OBJECT_KINDS, DatabaseObject
+from kimbledb.targets import target_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import HOSTED_DATABASE, HOSTED_ROLES
+
+FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
+HEADING = "# What follows is written by `nox -s declare`, from the difference of two snapshots."
+_GENERATED = re.compile(r"\n*^(?:# What follows is written by .*$|\[(?:creates|changes|drops)\b)", re.MULTILINE)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, snapshot.Difference]:
+    """Migrate step by step, and return what each migration made of the schema."""
+    options = kimbledb.Options()
+    found = {}
+    catalog = kimbledb.Catalog.builtin()
+    plan = await kimbledb.plan(dsn, prefer=prefer)
+
+    async def picture() -> snapshot.Snapshot:
+        async with target_of(dsn).session(options) as session:
+            state = await history.look(session, "public")
+            wanted = {each.name for migration in catalog for each in migration.extensions}
+            return await snapshot.take(session, "public", state.search_path("public", wanted))
+
+    before = await picture()
+    for step in plan.pending:
+        await kimbledb.migrate(dsn, to=step.name, prefer=prefer, verify=False)
+        after = await picture()
+        found[step.name] = after.since(before)
+        before = after
+    return found
+
+
+def as_toml(difference: snapshot.Difference) -> str:
+    """Return a difference as the tables of a migration.toml."""
+    lines: list[str] = []
+    parts: Iterable[tuple[str, tuple[DatabaseObject, ...]]] = (
+        ("creates", difference.created),
+        ("changes", difference.changed),
+        ("drops", difference.dropped),
+    )
+    for key, objects in parts:
+        for kind in OBJECT_KINDS:
+            of_kind = [each for each in objects if each.kind == kind]
+            if of_kind:
+                lines.append(f"\n[{key}.{kind}]")
+                lines += [f"{_key(each.name)} = {_text(each.definition or '')}" for each in of_kind]
+    return f"\n{HEADING}\n" + "\n".join(lines).lstrip("\n") + "\n" if lines else ""
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _text(name)
+
+
+def _text(value: str) -> str:
+    # A TOML basic string has JSON's escapes, and wants DEL escaped, too.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+async def main(*, check: bool) -> int:
+    """Write the files, or with ``check`` only compare them; return the number that were out of step."""
+    async with kimbledb.embedded() as dsn:
+        admin = await asyncpg.connect(dsn)
+        await admin.execute(HOSTED_ROLES)
+        await admin.execute(HOSTED_DATABASE)
+        await admin.execute("CREATE DATABASE other TEMPLATE postgres")
+        await admin.close()
+        found = await differences(dsn, ("create_user_tokens_table.sql",))
+        found |= {
+            name: difference
+            for name, difference in (
+                await differences(dsn.replace("/postgres", "/other"), ("supabase-migration-user_tokens.sql",))
+            ).items()
+            if name not in found
+        }
+    stale = 0
+    for migration in kimbledb.Catalog.builtin():
+        file = FOLDERS / Path(migration.location).name / "migration.toml"
+        text = file.read_text(encoding="utf-8")
+        generated = _GENERATED.search(text)
+        facts = (text if generated is None else text[: generated.start()]).rstrip("\n") + "\n"
+        wanted = facts + as_toml(found[migration.name])
+        if wanted != text:
+            stale += 1
+            print(f"{'out of step' if check else 'written'}: {file.parent.name}")
+            if not check:
+                file.write_text(wanted, encoding="utf-8")
+    print("all declarations are in step" if not stale else f"{stale} files")
+    return stale
+
+
+if __name__ == "__main__":
+    only_check = "--check" in sys.argv[1:]
+    out_of_step = asyncio.run(main(check=only_check))
+    sys.exit(1 if only_check and out_of_step else 0)

