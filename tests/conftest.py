@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -15,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import kimbledb
+from kimbledb import history, snapshot
+from kimbledb.targets import target_of
 
 # The machines that tests run on are noisy: no test depends on a time.
 settings.register_profile("kimbledb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -100,6 +103,72 @@ def hosted_server() -> Iterator[str]:
 
         asyncio.run(prepare())
         yield dsn
+
+
+async def picture(dsn: str, schema: str = "public") -> snapshot.Snapshot:
+    """Take the canonical snapshot of a schema."""
+    wanted = {each.name for migration in kimbledb.Catalog.builtin() for each in migration.extensions}
+    async with target_of(dsn).session(kimbledb.Options()) as session:
+        state = await history.look(session, schema)
+        return await snapshot.take(session, schema, state.search_path(schema, wanted))
+
+
+@pytest.fixture(name="picture")
+def picture_fixture() -> Callable[..., Awaitable[snapshot.Snapshot]]:
+    """The function that takes a schema's canonical snapshot, given a DSN and a schema."""
+    return picture
+
+
+class Folder:
+    """A folder of migrations in the making."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    def add(
+        self,
+        number: int,
+        name: str,
+        apply: str,
+        *,
+        facts: str = "",
+        verify: str = "-- name: nothing_to_check\nSELECT true AS passed",
+        rollback: str = "",
+    ) -> Path:
+        """Add a migration and return its folder."""
+        folder = self.path / f"{number:02}_{name}"
+        folder.mkdir()
+        for file, text in (
+            ("migration.toml", facts),
+            ("apply.sql", apply),
+            ("verify.sql", verify),
+            ("rollback.sql", rollback),
+        ):
+            (folder / file).write_text(text, encoding="utf-8")
+        return folder
+
+    def table(self, number: int, name: str, *, facts: str = "") -> Path:
+        """Add a migration that makes a table of its own name."""
+        return self.add(
+            number,
+            name,
+            f"CREATE TABLE IF NOT EXISTS {name} (id integer PRIMARY KEY);\n",
+            facts=facts,
+            verify=f"-- name: {name}_is_there\nSELECT to_regclass('{name}') IS NOT NULL AS passed",
+            rollback=f"DROP TABLE IF EXISTS {name};\n",
+        )
+
+    @property
+    def catalog(self) -> kimbledb.Catalog:
+        """The catalog of what is there now."""
+        return kimbledb.Catalog.from_directory(self.path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """An empty folder of migrations."""
+    return Folder(tmp_path / "migrations")
 
 
 _numbers = itertools.count(1)

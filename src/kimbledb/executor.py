@@ -26,7 +26,7 @@ from kimbledb.errors import (
 from kimbledb.events import Applied, Applying, Done, Failed, Planned, Watcher, tell
 from kimbledb.history import DatabaseState
 from kimbledb.model import AppliedStep, Check, Evidence, Migration
-from kimbledb.names import check_schema_name, quote_identifier
+from kimbledb.names import check_schema_name, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
@@ -154,7 +154,11 @@ class _Application:
             return state
         schema = quote_identifier(executor.schema)
         home = state.extension_home
-        statements = [] if state.schema_exists else [f"CREATE SCHEMA IF NOT EXISTS {schema};\n"]
+        statements = []
+        if not state.schema_exists:
+            statements.append(f"CREATE SCHEMA IF NOT EXISTS {schema};\n")
+            if state.hosted:
+                statements.append(queries.block("open_schema", schema=quote_literal(executor.schema)))
         statements += [
             f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {quote_identifier(home)};\n"
             for each in missing

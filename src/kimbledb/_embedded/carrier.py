@@ -56,7 +56,7 @@ def installation() -> Path:
 
 
 def environment(installation: Path) -> dict[str, str]:
-    """Give the whole environment for PostgreSQL's programs: nothing of the caller's (PGDATA, LANG) is in it."""
+    """Give the whole environment for PostgreSQL's programs: no PGDATA, PGOPTIONS or LANG of the caller's."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",
@@ -150,7 +150,7 @@ def _archives(program: Path) -> Iterator[tarfile.TarFile]:
         while at >= 0:
             file.seek(at)
             try:
-                archive = tarfile.open(fileobj=file, mode="r|gz")
+                archive = tarfile.open(fileobj=file, mode="r|gz")  # noqa: SIM115 - closed below
             except (tarfile.TarError, zlib.error, EOFError):
                 pass  # these bytes mean something else here
             else:

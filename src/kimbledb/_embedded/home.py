@@ -45,7 +45,7 @@ def temporary_home() -> Iterator[Path]:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
-        os.close(lock)
+        _unlock(lock)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def kept_home(home: Path) -> Iterator[Path]:
         _stop_leftover(home, signal.SIGINT, seconds=60)
         yield home
     finally:
-        os.close(lock)
+        _unlock(lock)
 
 
 def password_of(home: Path) -> str:
@@ -125,15 +125,19 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
+def _unlock(descriptor: int) -> None:
+    # To close it would not do: a process that was forked meanwhile holds the lock, too.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
 def _clear_dead_homes() -> None:
     """Remove the temporary folders of processes that died together with their watchers."""
     for home in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
         with suppress(OSError):
             status = home.lstat()
             # A folder without a lock has only just been made, unless it is old.
-            if status.st_uid != os.geteuid() or not (
-                (home / LOCK).exists() or time.time() - status.st_mtime > 60
-            ):
+            if status.st_uid != os.geteuid() or not ((home / LOCK).exists() or time.time() - status.st_mtime > 60):
                 continue
             lock = _lock(home / LOCK)
             if lock is None:
@@ -143,7 +147,7 @@ def _clear_dead_homes() -> None:
                     _stop_leftover(home, signal.SIGQUIT, seconds=5)
                 shutil.rmtree(home, ignore_errors=True)
             finally:
-                os.close(lock)
+                _unlock(lock)
 
 
 def _demand_ours(home: Path) -> None:

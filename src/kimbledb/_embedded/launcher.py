@@ -45,10 +45,17 @@ class Launcher:
     abandoned: threading.Event
 
     def make_folder(self, folder: Path) -> None:
-        """Make a folder that the programs may write to, and nobody else."""
+        """Make a folder that the programs may write to, and nobody else.
+
+        Raises:
+            EmbeddedServerError: It may not be given to the user chosen for them.
+        """
         folder.mkdir(mode=0o700)
         if self.account is not None:
-            os.chown(folder, self.account.uid, self.account.gid)
+            try:
+                os.chown(folder, self.account.uid, self.account.gid, follow_symlinks=False)
+            except OSError as error:
+                raise _powerless(self.account, error) from error
 
     def run(
         self, program: str, *arguments: str, folder: Path, descriptors: Collection[int] = ()
@@ -73,10 +80,7 @@ class Launcher:
         except PermissionError as error:
             if self.account is None:
                 raise
-            raise EmbeddedServerError(
-                f"cannot run PostgreSQL as user {self.account.uid}, and as root it does not run: {error}",
-                hint="run as a user other than root, or allow root to change users (the capabilities SETUID, SETGID)",
-            ) from error
+            raise _powerless(self.account, error) from error
         self.watcher.guard(process.pid)
         return process
 
@@ -123,6 +127,14 @@ class Launcher:
         """
         own = "/proc/self/cwd"
         return own if self.account is not None and Path(own).exists() else str(folder)
+
+
+def _powerless(account: Account, error: OSError) -> EmbeddedServerError:
+    """Describe a root who may not do what root can usually do, as in some containers."""
+    return EmbeddedServerError(
+        f"PostgreSQL does not run as root, and cannot be run as user {account.uid}: {error.strerror}",
+        hint="run as a user other than root, or with the capabilities CHOWN, DAC_OVERRIDE, SETUID, SETGID and KILL",
+    )
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:

@@ -44,13 +44,15 @@ def cache_folder() -> Path:
 def _candidates() -> Iterator[Path]:
     """What could be the folder, best first."""
     uid = os.geteuid()
-    if os.path.isabs(given := os.environ.get("XDG_CACHE_HOME", "")):
-        yield Path(given, "kimbledb")
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():
+        yield given / "kimbledb"
+    home = Path(os.environ.get("HOME") or _home_of(uid))
     if uid == 0:
         # Not root's home: the server's user may not enter that.
         yield Path("/var/cache/kimbledb")
-    elif os.path.isabs(home := os.environ.get("HOME") or _home_of(uid)):
-        yield Path(home, ".cache", "kimbledb")
+    elif home.is_absolute():
+        yield home / ".cache" / "kimbledb"
     for temporary in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - see _refusal()
         yield Path(temporary, f"kimbledb-{uid}")
 

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from kimbledb._embedded.account import account_for
 from kimbledb._embedded.carrier import installation, major_version
@@ -89,7 +90,7 @@ class Server:
             stop = signal.SIGINT  # in order, without waiting for clients
             watcher = Watcher(stop, remove=None)
         stack.enter_context(watcher)
-        log = stack.enter_context(open(home / "server.log", "w+b", opener=_open_private))  # noqa: PTH123 - wants opener
+        log = stack.enter_context(_open_log(home / "server.log"))
         data = home / "data"
         launcher = Launcher(programs, account_for(data), log, watcher, self._abandoned)
         if data.exists():
@@ -186,5 +187,7 @@ def _free_port() -> int:
     return port
 
 
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+def _open_log(path: Path) -> BinaryIO:
+    """Begin a log that only the caller may read, because statements stand in it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "w+b")

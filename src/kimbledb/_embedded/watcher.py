@@ -45,16 +45,18 @@ class Watcher:
 
     def __init__(self, stop: signal.Signals, remove: Path | None) -> None:
         reading, self._pipe = os.pipe()  # not inherited by what the owner starts otherwise
-        with open(reading, "rb", buffering=0) as stdin:
+        try:
             self._process = subprocess.Popen(  # noqa: S603 - the script is above
                 ["/bin/sh", "-c", SCRIPT, "kimbledb-watcher", stop.name.removeprefix("SIG"), str(remove or "")],
-                stdin=stdin,
+                stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath)},
                 start_new_session=True,  # a Ctrl-C is meant for the owner
             )
+        finally:
+            os.close(reading)
 
     def guard(self, pid: int) -> None:
         """Name the process that is to be stopped, in place of the one named before."""

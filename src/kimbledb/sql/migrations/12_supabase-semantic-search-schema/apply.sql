@@ -97,10 +97,59 @@ ALTER TABLE semantic_search_log
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+ALTER TABLE semantic_search_metadata
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN source_table SET DEFAULT 'knowledge_base',
+    ALTER COLUMN embedding_dimensions SET DEFAULT 1536,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN attempts SET DEFAULT 0,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE semantic_search_log
+    ALTER COLUMN source_table SET DEFAULT 'knowledge_base',
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now();
+UPDATE semantic_search_metadata
+SET id = coalesce(id, gen_random_uuid()),
+    source_table = coalesce(source_table, 'knowledge_base'),
+    embedding_dimensions = coalesce(embedding_dimensions, 1536),
+    status = coalesce(status, 'pending'),
+    attempts = coalesce(attempts, 0),
+    metadata = coalesce(metadata, '{}'::jsonb),
+    created_at = coalesce(created_at, now()),
+    updated_at = coalesce(updated_at, now())
+WHERE id IS NULL OR source_table IS NULL OR embedding_dimensions IS NULL OR status IS NULL
+   OR attempts IS NULL OR metadata IS NULL OR created_at IS NULL OR updated_at IS NULL;
+UPDATE semantic_search_log
+SET source_table = coalesce(source_table, 'knowledge_base'),
+    metadata = coalesce(metadata, '{}'::jsonb),
+    created_at = coalesce(created_at, now())
+WHERE source_table IS NULL OR metadata IS NULL OR created_at IS NULL;
+ALTER TABLE semantic_search_metadata
+    ALTER COLUMN source_table SET NOT NULL,
+    ALTER COLUMN embedding_dimensions SET NOT NULL,
+    ALTER COLUMN status SET NOT NULL,
+    ALTER COLUMN attempts SET NOT NULL,
+    ALTER COLUMN metadata SET NOT NULL,
+    ALTER COLUMN created_at SET NOT NULL,
+    ALTER COLUMN updated_at SET NOT NULL;
+ALTER TABLE semantic_search_log
+    ALTER COLUMN source_table SET NOT NULL,
+    ALTER COLUMN metadata SET NOT NULL,
+    ALTER COLUMN created_at SET NOT NULL;
+
 DO $constraints$
 DECLARE
     missing record;
 BEGIN
+    IF EXISTS (SELECT FROM semantic_search_metadata WHERE source_id IS NULL) THEN
+        RAISE EXCEPTION 'semantic_search_metadata holds rows without a source_id'
+            USING ERRCODE = 'not_null_violation',
+                  HINT = 'Such a row describes nothing. Give them the id of the row they describe, or delete them.';
+    END IF;
+    ALTER TABLE semantic_search_metadata ALTER COLUMN source_id SET NOT NULL;
+
     FOR missing IN
         SELECT *
         FROM (VALUES
@@ -131,11 +180,6 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s', missing.tab, missing.name, missing.definition);
     END LOOP;
-
-    -- A row that names no source says nothing, but it is not ours to delete.
-    IF NOT EXISTS (SELECT FROM semantic_search_metadata WHERE source_id IS NULL) THEN
-        ALTER TABLE semantic_search_metadata ALTER COLUMN source_id SET NOT NULL;
-    END IF;
 END
 $constraints$;
 
@@ -380,7 +424,6 @@ SET search_path FROM CURRENT
 SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = on
 SET enable_bitmapscan = on
-SET enable_indexscan = on
 AS $function$
 DECLARE
     candidates integer[] := ARRAY[40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000];
@@ -422,22 +465,23 @@ BEGIN
         FROM knowledge_base AS entry
         WHERE entry.id IN (SELECT pick.id FROM knowledge_base AS pick WHERE pick.embedding IS NOT NULL ORDER BY random() LIMIT sample_size)
     LOOP
-        -- The row is its own nearest neighbour, which proves nothing: one more is asked for, and it is left out.
-        PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true), set_config('enable_indexscan', 'off', true);
+        -- The row is its own nearest neighbour, which proves nothing: one more is
+        -- asked for, and it is left out. "+ 0" is an order that the index cannot give.
+        PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true);
         SELECT count(*), max(near.distance)
         INTO neighbours, farthest
         FROM (
             SELECT entry.id, entry.embedding <=> sample.embedding AS distance
             FROM knowledge_base AS entry
             WHERE entry.embedding IS NOT NULL
-            ORDER BY entry.embedding <=> sample.embedding
+            ORDER BY (entry.embedding <=> sample.embedding) + 0
             LIMIT match_count + 1
         ) AS near
         WHERE near.id <> sample.id;
         sampled := sampled + 1;
         wanted := wanted + neighbours;
 
-        PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_indexscan', 'on', true);
+        PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
         FOR i IN 1 .. cardinality(candidates) LOOP
             PERFORM set_config('hnsw.ef_search', candidates[i]::text, true);
             started := clock_timestamp();

@@ -136,7 +136,7 @@ WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relkind = 'r'
   AND tab.relname IN ('semantic_search_log', 'semantic_search_metadata');
 
 -- name: views_run_with_the_rights_of_their_reader
-SELECT count(*) = 2 AND bool_and('security_invoker=true' = ANY (viw.reloptions)) IS TRUE AS passed,
+SELECT count(*) = 2 AND bool_and(('security_invoker=true' = ANY (viw.reloptions)) IS TRUE) AS passed,
        'embedding_coverage, semantic_search_performance: security_invoker' AS expected,
        coalesce(string_agg(format('%s: %s', viw.relname, coalesce(viw.reloptions::text, 'no options')), ', ' ORDER BY viw.relname), 'no such views') AS found
 FROM pg_catalog.pg_class AS viw

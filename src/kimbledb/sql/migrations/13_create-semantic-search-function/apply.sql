@@ -16,8 +16,6 @@
 --      or hnsw.max_scan_tuples reached), the caller's rows are sorted without
 --      it. Then they are few against the whole table, and the index on user_id
 --      finds them.
--- enable_indexscan stands in the header too, so that the server itself undoes
--- what the body changes in it when the function returns.
 CREATE OR REPLACE FUNCTION search_knowledge_base(
     query_embedding vector,
     match_threshold double precision DEFAULT 0.5,
@@ -42,7 +40,6 @@ SECURITY INVOKER
 ROWS 10
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_custom_plan
-SET enable_indexscan = on
 AS $function$
 DECLARE
     max_count CONSTANT integer := 1000;  -- the most that hnsw.ef_search can be
@@ -53,7 +50,6 @@ DECLARE
     found_ids uuid[];
     found_distances double precision[];
     farthest double precision;
-    exact boolean := false;
 BEGIN
     IF query_embedding IS NULL THEN
         RAISE EXCEPTION 'query_embedding is null'
@@ -88,25 +84,31 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', wanted::text, true);
     END IF;
 
-    -- First as the planner likes, which is the index; then, if need be, without it.
     -- The threshold is not in the inner query: there it would make the index go
     -- on looking for rows that cannot come any more.
-    LOOP
-        SELECT array_agg(near.id), array_agg(near.distance), max(near.distance)
-        INTO found_ids, found_distances, farthest
+    SELECT array_agg(near.id), array_agg(near.distance), max(near.distance)
+    INTO found_ids, found_distances, farthest
+    FROM (
+        SELECT entry.id, entry.embedding <=> query_embedding AS distance
+        FROM knowledge_base AS entry
+        WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
+        ORDER BY entry.embedding <=> query_embedding
+        LIMIT wanted
+    ) AS near;
+
+    -- Too few, and the farthest would still pass: there may be more. "+ 0" is an
+    -- order that the vector index cannot give.
+    IF coalesce(cardinality(found_ids), 0) < wanted AND 1 - coalesce(farthest, 0) >= lowest THEN
+        SELECT array_agg(near.id), array_agg(near.distance)
+        INTO found_ids, found_distances
         FROM (
             SELECT entry.id, entry.embedding <=> query_embedding AS distance
             FROM knowledge_base AS entry
             WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
-            ORDER BY entry.embedding <=> query_embedding
+            ORDER BY (entry.embedding <=> query_embedding) + 0
             LIMIT wanted
         ) AS near;
-        -- Done where it gave enough, or where whatever else there is lies beyond the threshold.
-        EXIT WHEN exact OR cardinality(found_ids) = wanted OR 1 - farthest < lowest;
-        exact := true;
-        PERFORM set_config('enable_indexscan', 'off', true);
-    END LOOP;
-    PERFORM set_config('enable_indexscan', 'on', true);
+    END IF;
 
     -- An error before this line undoes these by itself, with its transaction.
     IF former_iterative_scan IS NOT NULL THEN

@@ -68,7 +68,7 @@ SELECT later.differ IS NULL AS passed, 'no setting changed' AS expected, coalesc
 FROM (
     SELECT (SELECT string_agg(format('%s = %s', now.name, now.setting), ', ' ORDER BY now.name)
             FROM pg_catalog.pg_settings AS now
-            WHERE now.name IN ('enable_indexscan', 'hnsw.ef_search', 'hnsw.iterative_scan')
+            WHERE now.name IN ('hnsw.ef_search', 'hnsw.iterative_scan')
               AND now.setting <> now.reset_val AND search.hits >= 0) AS differ
     FROM (SELECT count(*) AS hits FROM search_knowledge_base(array_fill(1::real, ARRAY[1536])::vector, -1, 100)) AS search
 ) AS later;

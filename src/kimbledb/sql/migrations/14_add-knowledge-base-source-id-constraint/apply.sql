@@ -2,21 +2,20 @@
 --
 -- One source, one entry: the application upserts with ON CONFLICT (source_id).
 -- Entries without a source (source_id NULL) are not limited. An empty source_id
--- is refused, because every upsert without an id would overwrite the same row;
--- and an id says nothing without the kind of source it belongs to.
+-- is refused, because every upsert without an id would overwrite the same row.
+--
+-- Whatever stands against the constraints is told by name, and nothing is
+-- deleted or merged: which of two rows is right, only a person knows.
 DO $constraints$
 DECLARE
     duplicates bigint;
     examples text;
     empty_ids bigint;
     empty_types bigint;
-    untyped bigint;
     missing record;
 BEGIN
-    -- Whatever stands against the constraints is told at once, and nothing is
-    -- deleted or merged: which of two rows is right, only a person knows.
     SELECT count(*),
-           string_agg(format('%L (%s rows)', twin.source_id, twin.times), ', ' ORDER BY twin.times DESC, twin.source_id)
+           string_agg(format('%L (%s rows)', twin.source_id, twin.times), ', ' ORDER BY twin.place)
                FILTER (WHERE twin.place <= 5)
     INTO duplicates, examples
     FROM (
@@ -27,7 +26,7 @@ BEGIN
         HAVING count(*) > 1
     ) AS twin;
     IF duplicates > 0 THEN
-        RAISE EXCEPTION 'knowledge_base.source_id: % of its values stand in more than one row: %', duplicates,
+        RAISE EXCEPTION 'knowledge_base.source_id: values that stand in more than one row: %, namely %', duplicates,
                 examples || CASE WHEN duplicates > 5 THEN ', ...' ELSE '' END
             USING ERRCODE = 'unique_violation',
                   HINT = 'Decide which row of each stays, or give the others a source_id of their own. All of them: '
@@ -35,18 +34,14 @@ BEGIN
                          'WHERE source_id IS NOT NULL GROUP BY source_id HAVING count(*) > 1';
     END IF;
 
-    SELECT count(*) FILTER (WHERE entry.source_id = ''),
-           count(*) FILTER (WHERE entry.source_type = ''),
-           count(*) FILTER (WHERE entry.source_id IS NOT NULL AND entry.source_type IS NULL)
-    INTO empty_ids, empty_types, untyped
+    SELECT count(*) FILTER (WHERE entry.source_id = ''), count(*) FILTER (WHERE entry.source_type = '')
+    INTO empty_ids, empty_types
     FROM knowledge_base AS entry;
-    IF empty_ids + empty_types + untyped > 0 THEN
-        RAISE EXCEPTION 'knowledge_base: % rows with an empty source_id, % with an empty source_type, % with a source_id and no source_type',
-                empty_ids, empty_types, untyped
+    IF empty_ids + empty_types > 0 THEN
+        RAISE EXCEPTION 'knowledge_base: rows with an empty source_id: %, with an empty source_type: %', empty_ids, empty_types
             USING ERRCODE = 'check_violation',
-                  HINT = 'Set what is empty to NULL, and give the others their source_type. All of them: '
-                         'SELECT id, source_type, source_id FROM knowledge_base '
-                         'WHERE source_id = '''' OR source_type = '''' OR (source_id IS NOT NULL AND source_type IS NULL)';
+                  HINT = 'Set what is empty to NULL, or to what it should be. All of them: '
+                         'SELECT id, source_type, source_id FROM knowledge_base WHERE '''' IN (source_id, source_type)';
     END IF;
 
     FOR missing IN
@@ -54,8 +49,7 @@ BEGIN
         FROM (VALUES
             ('knowledge_base_source_id_key', 'UNIQUE (source_id)'),
             ('knowledge_base_source_id_check', $$CHECK (source_id <> '')$$),
-            ('knowledge_base_source_type_check', $$CHECK (source_type <> '')$$),
-            ('knowledge_base_source_check', 'CHECK (source_id IS NULL OR source_type IS NOT NULL)')
+            ('knowledge_base_source_type_check', $$CHECK (source_type <> '')$$)
         ) AS wanted (name, definition)
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
@@ -71,7 +65,3 @@ $constraints$;
 COMMENT ON CONSTRAINT knowledge_base_source_id_key ON knowledge_base IS 'One source, one entry: what ON CONFLICT (source_id) needs.';
 COMMENT ON CONSTRAINT knowledge_base_source_id_check ON knowledge_base IS 'No source is NULL, never the empty text: upserts without an id would all meet in one row.';
 COMMENT ON CONSTRAINT knowledge_base_source_type_check ON knowledge_base IS 'No kind of source is NULL, never the empty text.';
-COMMENT ON CONSTRAINT knowledge_base_source_check ON knowledge_base IS 'An id of a source comes with the kind of source.';
-
--- Entries by kind of source, the newest first: how the application lists what came from mail, Drive or a file.
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_source_type_created_at ON knowledge_base (source_type, created_at DESC);

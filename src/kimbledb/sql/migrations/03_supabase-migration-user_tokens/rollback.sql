@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS user_connections;
+DROP TABLE IF EXISTS user_tokens;

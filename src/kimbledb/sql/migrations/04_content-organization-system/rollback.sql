@@ -1,0 +1,6 @@
+ALTER TABLE IF EXISTS files DROP COLUMN IF EXISTS category_id;
+ALTER TABLE IF EXISTS knowledge_base DROP COLUMN IF EXISTS category_id;
+ALTER TABLE IF EXISTS conversations DROP COLUMN IF EXISTS category_id;
+ALTER TABLE IF EXISTS projects DROP COLUMN IF EXISTS category_id;
+DROP TABLE IF EXISTS categories;
+DROP FUNCTION IF EXISTS categories_are_a_tree();

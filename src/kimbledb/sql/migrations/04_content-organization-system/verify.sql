@@ -1,0 +1,56 @@
+-- name: documented_query runs
+SELECT * FROM categories ORDER BY created_at;
+
+-- name: columns
+SELECT count(*) FILTER (WHERE a.attname IS NULL) = 0 AS passed, 'every column' AS expected,
+       coalesce('missing: ' || string_agg(wanted.tab || '.' || wanted.col, ', ') FILTER (WHERE a.attname IS NULL), 'every column') AS found
+FROM (VALUES ('categories', 'id'), ('categories', 'user_id'), ('categories', 'parent_id'), ('categories', 'name'),
+             ('categories', 'description'), ('categories', 'color'), ('categories', 'icon'), ('categories', 'sort_order'),
+             ('categories', 'metadata'), ('categories', 'created_at'), ('categories', 'updated_at'), ('projects', 'category_id'),
+             ('conversations', 'category_id'), ('knowledge_base', 'category_id'), ('files', 'category_id')) AS wanted (tab, col)
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
+
+-- name: keys_are_validated
+SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'five validated keys to categories' AS expected,
+       coalesce('missing or not validated: ' || string_agg(wanted.name, ', ') FILTER (WHERE k.convalidated IS NOT TRUE), 'five validated keys') AS found
+FROM unnest(ARRAY['categories_parent_id_fkey', 'projects_category_id_fkey', 'conversations_category_id_fkey',
+                  'knowledge_base_category_id_fkey', 'files_category_id_fkey']) AS wanted (name)
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+
+-- name: no_category_is_below_itself
+WITH RECURSIVE walk (start, id) AS (
+    SELECT id, parent_id FROM categories WHERE parent_id IS NOT NULL
+    UNION
+    SELECT walk.start, c.parent_id FROM walk JOIN categories AS c ON c.id = walk.id WHERE c.parent_id IS NOT NULL
+)
+SELECT count(*) FILTER (WHERE start = id) = 0 AS passed, '0 circles' AS expected,
+       count(*) FILTER (WHERE start = id) || ' categories in circles' AS found
+FROM walk;
+
+-- name: indexes
+SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every index, valid' AS expected,
+       coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
+FROM unnest(ARRAY['idx_categories_user_id_parent_id_name', 'idx_categories_parent_id', 'idx_projects_category_id',
+                  'idx_conversations_category_id', 'idx_knowledge_base_category_id', 'idx_files_category_id']) AS wanted (name)
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
+
+-- name: row_level_security
+SELECT coalesce(bool_and(c.relrowsecurity), false) AS passed, 'on' AS expected,
+       CASE WHEN bool_and(c.relrowsecurity) THEN 'on' ELSE 'off' END AS found
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'categories';
+
+-- name: policy
+SELECT count(*) = 1 AS passed, 'categories_owner' AS expected, coalesce(string_agg(policyname, ', '), 'none') AS found
+FROM pg_catalog.pg_policies
+WHERE schemaname = current_schema() AND tablename = 'categories' AND policyname = 'categories_owner';
+
+-- name: triggers_are_enabled
+SELECT count(t.oid) = 2 AS passed, 'categories_are_a_tree, categories_set_updated_at' AS expected,
+       coalesce(string_agg(t.tgname, ', '), 'none') AS found
+FROM pg_catalog.pg_trigger AS t
+JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'categories' AND t.tgenabled = 'O'
+  AND t.tgname IN ('categories_are_a_tree', 'categories_set_updated_at');

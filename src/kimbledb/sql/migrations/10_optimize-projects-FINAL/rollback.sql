@@ -1,0 +1,14 @@
+-- Takes back optimize-projects-FINAL.sql.
+DROP STATISTICS IF EXISTS knowledge_base_user_id_project_id_statistics;
+DROP STATISTICS IF EXISTS files_user_id_project_id_statistics;
+DROP STATISTICS IF EXISTS audio_transcriptions_user_id_project_id_statistics;
+DROP STATISTICS IF EXISTS conversations_user_id_project_id_statistics;
+DROP STATISTICS IF EXISTS projects_owner_id_user_id_statistics;
+DROP INDEX IF EXISTS idx_knowledge_base_user_id_project_id_created_at;
+DROP INDEX IF EXISTS idx_files_user_id_project_id_created_at;
+DROP INDEX IF EXISTS idx_audio_transcriptions_user_id_project_id_created_at;
+DROP INDEX IF EXISTS idx_conversations_user_id_project_id_updated_at;
+DROP INDEX IF EXISTS idx_projects_unarchived_user_id_updated_at;
+DROP INDEX IF EXISTS idx_projects_active_owner_id_updated_at;
+DROP INDEX IF EXISTS idx_projects_owner_id_priority_updated_at;
+DROP INDEX IF EXISTS idx_projects_owner_id_status_updated_at;

@@ -1,0 +1,192 @@
+"""The built-in catalog on real databases: the main job, and every migration through one cycle."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.snapshot import Snapshot
+
+pytestmark = pytest.mark.wheel
+
+CATALOG = kimbledb.Catalog.builtin()
+NAMES = [migration.name for migration in CATALOG]
+Picture = Callable[..., Awaitable[Snapshot]]
+
+
+def _choosing(name: str) -> tuple[str, ...]:
+    """Prefer a migration where it has alternatives, so that each of them is tested."""
+    return (name,) if CATALOG[name].alternatives else ()
+
+
+def _privileges_there(objects: Any, roles: set[str]) -> dict[tuple[str, str], str | None]:
+    """Leave out what is declared of roles that the server does not have."""
+    return {
+        each.key: each.definition
+        for each in objects
+        if each.kind != "privilege" or each.name.rpartition(" to ")[2] in roles | {"public", "owner"}
+    }
+
+
+async def _roles(connection: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+
+
+async def _run(connection: asyncpg.Connection, schema: str, sql: str) -> None:
+    """Run a script as a person would: with the search_path set by hand."""
+    homes = await connection.fetch(
+        "SELECT DISTINCT nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = extnamespace "
+        "WHERE extname IN ('vector', 'pg_trgm', 'uuid-ossp')"
+    )
+    path = ", ".join(f'"{name}"' for name in dict.fromkeys([schema, *(row[0] for row in homes), "pg_temp"]))
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL search_path = {path}")
+        await connection.execute(sql)
+
+
+async def _migrate_verify_and_back(dsn: str, schema: str, picture: Picture) -> None:
+    before = await picture(dsn, schema)
+
+    report = await kimbledb.migrate(dsn, schema=schema)
+    assert len(report.applied) == 34
+    assert report.verification.failures == ()
+    after = await picture(dsn, schema)
+    assert (await kimbledb.migrate(dsn, schema=schema)).applied == ()
+    verification = await kimbledb.verify(dsn, schema=schema)
+    assert verification.ok, str(verification)
+
+    # Every script again, in order: nothing changes.
+    connection = await asyncpg.connect(dsn)
+    for step in report.applied:
+        await _run(connection, schema, step.migration.apply_sql)
+    await connection.close()
+    assert not (await picture(dsn, schema)).since(after), str((await picture(dsn, schema)).since(after))
+
+    back = await kimbledb.rollback(dsn, to=0, schema=schema)
+    assert [step.migration for step in back.rolled_back] == [step.migration for step in reversed(report.applied)]
+    assert not (await picture(dsn, schema)).since(before), str((await picture(dsn, schema)).since(before))
+
+
+@pytest.mark.parametrize("schema", ["public", "tenant_a"])
+async def test_main_job_on_a_bare_server(database: str, picture: Picture, schema: str) -> None:
+    """On a bare server: 34 applied and proved, nothing to do twice, and all the way back to the empty schema."""
+    await _migrate_verify_and_back(database, schema, picture)
+
+
+@pytest.mark.parametrize("schema", ["public", "tenant_a"])
+async def test_main_job_on_a_hosted_server(hosted_database: str, picture: Picture, schema: str) -> None:
+    """The same where the hosted roles are, with the extensions in a schema of their own."""
+    await _migrate_verify_and_back(hosted_database, schema, picture)
+
+
+async def test_defaults_by_platform(database: str, hosted_database: str) -> None:
+    """Of the alternatives #2 is taken on a bare server and #3 on a hosted one."""
+    for dsn, taken, left in ((database, 2, 3), (hosted_database, 3, 2)):
+        plan = await kimbledb.plan(dsn)
+        assert len(plan.pending) == 34
+        assert plan.step(CATALOG[taken].name).state is kimbledb.StepState.PENDING
+        assert plan.step(CATALOG[left].name).state is kimbledb.StepState.REPLACED
+
+
+async def test_tenants_do_not_touch_each_other(database: str, picture: Picture) -> None:
+    """Schemas of one database have equal pictures, and rolling one back leaves the other as it was."""
+    for schema in ("tenant_a", "tenant_b"):
+        await kimbledb.migrate(database, schema=schema)
+    first = await picture(database, "tenant_a")
+    assert first.objects == (await picture(database, "tenant_b")).objects
+
+    await kimbledb.rollback(database, to=0, schema="tenant_b")
+
+    assert first.objects == (await picture(database, "tenant_a")).objects
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_cycle(hosted_database: str, picture: Picture, name: str) -> None:
+    """Apply, verify, apply again, roll back, compare with before, apply; and it does what it declares."""
+    migration = CATALOG[name]
+    prefer = _choosing(name)
+    plan = await kimbledb.plan(hosted_database, prefer=prefer)
+    earlier = [step.name for step in plan.pending][: [step.name for step in plan.pending].index(name)]
+    if earlier:
+        for needed in earlier:
+            await kimbledb.migrate(hosted_database, to=needed, prefer=prefer, verify=False)
+    else:
+        # So that extensions, which stay, are there before the first picture.
+        await kimbledb.migrate(hosted_database, to=name, prefer=prefer)
+        await kimbledb.rollback(hosted_database, name)
+    before, dumped = await picture(hosted_database), _dump(hosted_database)
+
+    report = await kimbledb.migrate(hosted_database, to=name, prefer=prefer)
+    assert [step.migration.name for step in report.applied] == [name]
+    assert report.verification.ok
+    assert report.verification.checks
+    after = await picture(hosted_database)
+    made = after.since(before)
+    for declared, found, key in (
+        (migration.creates, made.created, "creates"),
+        (migration.changes, made.changed, "changes"),
+        (migration.drops, made.dropped, "drops"),
+    ):
+        wanted, real = {each.key: each.definition for each in declared}, {each.key: each.definition for each in found}
+        assert wanted == real, f"run `nox -s declare` and read what it writes under `{key}` in {migration.location}"
+
+    connection = await asyncpg.connect(hosted_database)
+    await _run(connection, "public", migration.apply_sql)
+    await connection.close()
+    assert not (await picture(hosted_database)).since(after), "apply.sql changes something when it runs again"
+
+    await kimbledb.rollback(hosted_database, name)
+    difference = (await picture(hosted_database)).since(before)
+    assert not difference, f"rollback.sql does not bring the schema back:\n{difference}"
+    assert dumped == _dump(hosted_database)
+
+    await kimbledb.migrate(hosted_database, to=name, prefer=prefer)
+    assert (await picture(hosted_database)).objects == after.objects
+
+
+async def test_declarations_hold_on_a_bare_server(
+    database: str, picture: Picture, connection: asyncpg.Connection
+) -> None:
+    """All declarations folded in order are what is there, on a bare server as on a hosted one."""
+    report = await kimbledb.migrate(database, verify=False)
+    folded: dict[tuple[str, str], str | None] = {}
+    roles = await _roles(connection)
+    for step in report.applied:
+        for each in step.migration.drops:
+            folded.pop(each.key, None)
+        folded |= _privileges_there(step.migration.creates, roles) | _privileges_there(step.migration.changes, roles)
+
+    assert folded == (await picture(database)).objects
+
+
+def _dump(dsn: str) -> str:
+    """Return pg_dump's picture of the schema, without kimbledb's own tables and what changes with every dump."""
+    from kimbledb._embedded import programs
+
+    parts = urlsplit(dsn)
+    done = subprocess.run(
+        [
+            programs() / "pg_dump",
+            "--schema-only",
+            "--schema=public",
+            "--exclude-table=public.migration_*",
+            f"--host={parts.hostname}",
+            f"--port={parts.port}",
+            f"--username={parts.username}",
+            f"--dbname={parts.path[1:]}",
+        ],
+        env=os.environ | {"PGPASSWORD": parts.password or ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)

@@ -1,0 +1,142 @@
+"""The command line, run as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.wheel
+
+
+async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
+    """Run the program and return its exit code, its output and its errors."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")}
+    if dsn is not None:
+        environment["KIMBLEDB_DSN"] = dsn
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "kimbledb",
+        *arguments,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_without_a_dsn() -> None:
+    """Without a DSN it stops with exit code 2 and says what to set."""
+    code, out, err = await kimbledb("migrate")
+
+    assert (code, out) == (2, "")
+    assert "no database is named" in err
+    assert "KIMBLEDB_DSN" in err
+
+
+async def test_migrate_and_again(database: str, folder: Any) -> None:
+    """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
+    folder.table(1, "first_one")
+    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    assert code == 0
+    assert "1 to apply" in out
+    assert "[1/1] applying first_one.sql" in out
+    assert "all passed" in out
+
+    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    assert code == 0
+    assert "nothing to do" in out
+
+
+async def test_json(database: str, folder: Any) -> None:
+    """With --json standard output is one JSON value and nothing else."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path), "--json")
+    outputs = {}
+    for command in ("plan", "migrate", "status", "verify"):
+        code, out, _ = await kimbledb(command, *common, dsn=database)
+        assert code == 0
+        outputs[command] = json.loads(out)
+    assert outputs["plan"]["pending"] == ["a.sql"]
+    assert [step["migration"] for step in outputs["migrate"]["applied"]] == ["a.sql"]
+    assert outputs["status"]["steps"][0]["state"] == "applied"
+    assert outputs["verify"]["ok"] is True
+    code, out, _ = await kimbledb("rollback", "--to", "0", *common, dsn=database)
+    assert json.loads(out)["rolled_back"] == ["a.sql"]
+
+
+async def test_plan_check(database: str, folder: Any) -> None:
+    """`plan --check` exits with 3 while something is to be applied, and with 0 after."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path))
+    assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 3
+    await kimbledb("migrate", *common, dsn=database)
+    assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 0
+
+
+async def test_a_failure(database: str, folder: Any) -> None:
+    """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
+    folder.add(1, "a", "SELECT nme;")
+    code, _, err = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+
+    assert code == 1
+    assert "apply.sql:1:8" in err
+    assert "^" in err
+    assert "Traceback" not in err
+    assert database.split(":")[2].split("@")[0] not in err
+
+
+async def test_wrong_calls(database: str, folder: Any, tmp_path: Any) -> None:
+    """An unknown name, a folder with faults and a malformed DSN are wrong calls: exit code 2, with the cure."""
+    folder.table(1, "invoices")
+    common = ("--catalog", str(folder.path))
+    code, _, err = await kimbledb("plan", "--to", "invoces.sql", *common, dsn=database)
+    assert code == 2
+    assert "did you mean invoices.sql?" in err
+
+    code, _, err = await kimbledb("plan", "--catalog", str(tmp_path / "nowhere"), dsn=database)
+    assert code == 2
+    assert "is not there" in err
+
+    code, _, err = await kimbledb("plan", *common, dsn="postgres:user:geheim@host/db")
+    assert code == 2
+    assert "geheim" not in err
+
+    (folder.path / "02_b").mkdir()
+    code, _, err = await kimbledb("plan", *common, dsn=database)
+    assert code == 2
+    assert "4 faults" in err
+
+
+async def test_new(database: str, tmp_path: Any) -> None:
+    """`new` makes the next folder, which loads and says what is left to write."""
+    directory = str(tmp_path / "migrations")
+    code, out, _ = await kimbledb("new", "add-invoices", "--directory", directory)
+    assert code == 0
+    assert "01_add-invoices" in out
+    code, out, _ = await kimbledb("new", "more", "--directory", directory, "--requires", "add-invoices.sql")
+    assert "02_more" in out
+
+    code, _, err = await kimbledb("migrate", "--catalog", directory, dsn=database)
+
+    assert code == 1
+    assert "a check of your own" in err
+
+
+async def test_pictures(folder: Any, tmp_path: Any) -> None:
+    """`plan --svg` and `--mermaid` write the picture of an empty database's plan without any database."""
+    folder.table(1, "a")
+    svg, mermaid = tmp_path / "plan.svg", tmp_path / "plan.mmd"
+    code, _, _ = await kimbledb(
+        "plan", "--catalog", str(folder.path), "--svg", str(svg), "--mermaid", str(mermaid)
+    )
+    assert code == 0
+    assert "a.sql" in svg.read_text()
+    assert mermaid.read_text().startswith("flowchart")

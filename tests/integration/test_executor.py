@@ -1,0 +1,329 @@
+"""Applying a catalog of one's own to a real database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+
+async def test_applies_in_order_and_records(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Each migration is applied once, after what it requires, and has its row with the facts that the document names."""
+    folder.table(2, "b", facts='requires = ["a.sql"]')
+    folder.table(1, "a")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [step.migration.name for step in report.applied] == ["a.sql", "b.sql"]
+    rows = await connection.fetch("SELECT * FROM migration_history ORDER BY id")
+    assert [(row["migration_name"], row["success"], row["error_message"]) for row in rows] == [
+        ("a.sql", True, None),
+        ("b.sql", True, None),
+    ]
+    assert all(row["applied_at"] and row["execution_time_ms"] >= 0 and row["kimbledb_version"] for row in rows)
+    assert [row["checksum"] for row in rows] == [migration.checksum for migration in folder.catalog]
+
+
+async def test_second_run_does_nothing(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A second call applies nothing, writes nothing and takes no transaction id."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    before = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert report.applied == ()
+    assert report.plan.pending == ()
+    assert before == await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+
+
+async def test_a_failure_leaves_nothing_and_names_the_place(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A misspelt column stops the run, rolls its migration back, and is shown with file, line, column and caret."""
+    folder.table(1, "a")
+    path = folder.add(2, "b", "CREATE TABLE b (id integer);\n\nCREATE INDEX ON b (idd);\n")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    error = caught.value
+    assert [step.migration.name for step in error.applied] == ["a.sql"]
+    assert error.failed is not None
+    assert (error.failed.name, error.sqlstate, error.line) == ("b.sql", "42703", 3)
+    assert error.file == f"{path}/apply.sql"
+    assert error.statement == "CREATE INDEX ON b (idd)"
+    assert "  3 | CREATE INDEX ON b (idd);" in str(error)
+    assert isinstance(error.__cause__, asyncpg.UndefinedColumnError)
+    assert await connection.fetchval("SELECT to_regclass('b')") is None
+    row = await connection.fetchrow("SELECT success, error_message FROM migration_history WHERE migration_name = 'b.sql'")
+    assert row is not None
+    assert row["success"] is False
+    assert "42703" in row["error_message"]
+
+
+async def test_a_position_has_its_caret(database: str, folder: Any) -> None:
+    """Where the server names a character, the caret stands under it."""
+    folder.add(1, "a", "CREATE TABLE a (id integer);\nSELECT nme FROM a;\n")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert (2, 8) == (caught.value.line, caught.value.column)
+    lines = str(caught.value).splitlines()
+    shown = next(number for number, line in enumerate(lines) if line.endswith("SELECT nme FROM a;"))
+    assert lines[shown].index("nme") == lines[shown + 1].index("^")
+
+
+async def test_a_run_time_error_finds_its_statement(database: str, folder: Any) -> None:
+    """An error that arises while a statement runs is shown with that statement's line, though the server names none."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer CHECK (id > 0));\n-- a comment; with a semicolon\nINSERT INTO a VALUES (1);\n\nINSERT INTO a\nVALUES (-1);\n",
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert (5, "23514") == (caught.value.line, caught.value.sqlstate)
+    assert caught.value.statement == "INSERT INTO a\nVALUES (-1)"
+
+
+async def test_a_retry_after_a_failure_goes_on(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """After the file is mended the next run applies it, and its row says success."""
+    path = folder.add(1, "a", "SELECT 1 / 0;")
+    with pytest.raises(kimbledb.MigrationError):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert (await kimbledb.plan(database, catalog=folder.catalog)).steps[0].state is kimbledb.StepState.FAILED
+    (path / "apply.sql").write_text("SELECT 1;")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert len(report.applied) == 1
+    assert [(True, None)] == [
+        tuple(row) for row in await connection.fetch("SELECT success, error_message FROM migration_history")
+    ]
+    events = [row["event"] for row in await connection.fetch("SELECT event FROM migration_log ORDER BY id")]
+    assert events == ["failure", "apply"]
+
+
+async def test_a_failed_verification_rolls_back(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A migration whose check does not pass leaves nothing, and the error shows what was expected and found."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer);",
+        verify="-- name: rows\nSELECT count(*) = 1 AS passed, '1 row' AS expected, count(*) || ' rows' AS found FROM a",
+    )
+
+    with pytest.raises(kimbledb.VerificationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    [check] = caught.value.checks
+    assert (check.name, check.expected, check.found) == ("rows", "1 row", "0 rows")
+    assert await connection.fetchval("SELECT to_regclass('a')") is None
+
+
+async def test_verification_leaves_no_trace(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A check cannot write: it fails, and the migration with it."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer);\nCREATE FUNCTION fill() RETURNS boolean LANGUAGE sql AS 'INSERT INTO a VALUES (1) RETURNING true';",
+        verify="-- name: writes\nSELECT fill() AS passed",
+    )
+
+    with pytest.raises(kimbledb.VerificationError, match="read-only"):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, verify=False)
+    assert len(report.applied) == 1
+    assert not (await kimbledb.verify(database, catalog=folder.catalog)).ok
+    assert await connection.fetchval("SELECT count(*) FROM a") == 0
+
+
+async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> None:
+    """A deferred constraint is checked before the verification and not only at COMMIT."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer PRIMARY KEY, up integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
+        "INSERT INTO a VALUES (1, 2);",
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert caught.value.sqlstate == "23503"
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        "DROP TABLE IF EXISTS precious;",
+        "ALTER TABLE precious ADD COLUMN extra integer;",
+        "CREATE OR REPLACE FUNCTION public.precious() RETURNS integer LANGUAGE sql AS 'SELECT 1';",
+        "CREATE SCHEMA elsewhere;",
+        "CREATE TABLE public.another (id integer);",
+        "DO $$ BEGIN CREATE TABLE public.another (id integer); EXCEPTION WHEN division_by_zero THEN NULL; END $$;",
+    ],
+)
+async def test_a_script_stays_in_its_schema(
+    database: str, folder: Any, connection: asyncpg.Connection, reach: str
+) -> None:
+    """A script that drops, alters or makes something in another schema is rolled back."""
+    await connection.execute("CREATE TABLE precious (id integer); INSERT INTO precious VALUES (1);")
+    # The extension's schema is public, which therefore is on the path.
+    folder.add(1, "a", f"CREATE TABLE a (id integer);\n{reach}", facts='extensions = ["pg_trgm"]')
+
+    with pytest.raises(kimbledb.MigrationError, match="outside of the target schema") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, schema="tenant_a")
+
+    assert caught.value.sqlstate == "KD004"
+    assert await connection.fetchval("SELECT count(*) FROM public.precious") == 1
+    assert await connection.fetchval("SELECT to_regclass('public.another')") is None
+
+
+async def test_its_own_schema_is_its_own(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A script may make, alter and drop in its schema, and point a foreign key to another one."""
+    await connection.execute("CREATE TABLE public.parents (id integer PRIMARY KEY)")
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer REFERENCES public.parents);\nCREATE TABLE b (id integer);\nDROP TABLE b;\n"
+        "CREATE TEMPORARY TABLE c (id integer) ON COMMIT DROP;\nDROP TABLE c;\nALTER TABLE a ADD COLUMN more text;",
+    )
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, schema="tenant_a")
+
+    assert len(report.applied) == 1
+
+
+async def test_many_schemas_in_one_database(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Each target schema has its own objects and its own history; extensions are shared and in none of them."""
+    folder.table(1, "a", facts='extensions = ["pg_trgm"]')
+
+    for schema in ("tenant_a", "tenant_b", 'odd "name"'):
+        report = await kimbledb.migrate(database, catalog=folder.catalog, schema=schema)
+        assert len(report.applied) == 1
+
+    found = await connection.fetch(
+        "SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE relname = 'a' ORDER BY 1"
+    )
+    assert [row["nspname"] for row in found] == ['odd "name"', "tenant_a", "tenant_b"]
+    assert "public" == await connection.fetchval(
+        "SELECT nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname = 'pg_trgm'"
+    )
+
+
+async def test_a_connection_comes_back_as_it_was(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """The caller's connection keeps its settings and its listeners, and holds no lock."""
+    folder.table(1, "a")
+    await connection.execute("SET search_path = pg_catalog; SET statement_timeout = '7s'; SET jit = on")
+    before = await connection.fetch("SELECT name, setting FROM pg_settings")
+
+    await kimbledb.migrate(connection, catalog=folder.catalog)
+
+    after = await connection.fetch("SELECT name, setting FROM pg_settings")
+    # A language that was loaded brings settings of its own.
+    assert dict(before).items() <= dict(after).items()
+    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%kimbledb.step%' OR statement LIKE 'DO %'") == 0
+
+
+async def test_a_connection_in_a_transaction_is_refused(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A connection inside of a transaction of the caller's is refused before anything is sent."""
+    folder.table(1, "a")
+    async with connection.transaction():
+        with pytest.raises(kimbledb.ConfigurationError, match="transaction of its own"):
+            await kimbledb.migrate(connection, catalog=folder.catalog)
+
+
+async def test_a_pool_is_a_target(database: str, folder: Any) -> None:
+    """A pool with asyncpg's defaults will do."""
+    folder.table(1, "a")
+    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
+        report = await kimbledb.migrate(pool, catalog=folder.catalog)
+        assert len(report.applied) == 1
+        assert (await kimbledb.migrate(pool, catalog=folder.catalog)).applied == ()
+
+
+async def test_an_edited_file_stops_before_any_work(database: str, folder: Any) -> None:
+    """A file edited after it was applied stops the next run with both checksums; CRLF is no edit."""
+    path = folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    text = (path / "apply.sql").read_bytes()
+    (path / "apply.sql").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
+    before = folder.catalog["a.sql"].checksum
+    (path / "apply.sql").write_text("SELECT 1;")
+    folder.table(2, "b")
+
+    with pytest.raises(kimbledb.ChangedMigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert caught.value.changed == (("a.sql", before, folder.catalog["a.sql"].checksum),)
+    assert before in str(caught.value)
+    (path / "migration.toml").write_text(f'supersedes = ["{before}"]')
+    assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 1
+
+
+async def test_to_and_phase_limit_the_run(database: str, folder: Any) -> None:
+    """`to` applies that migration and all it needs; `phase` its migrations and all they need; no more."""
+    folder.table(1, "a", facts="phase = 1")
+    folder.table(2, "b", facts='phase = 2\nrequires = ["a.sql"]')
+    folder.table(3, "c", facts="phase = 2")
+    folder.table(4, "d", facts="phase = 3")
+
+    to_two = await kimbledb.migrate(database, catalog=folder.catalog, to=2)
+    phase_two = await kimbledb.migrate(database, catalog=folder.catalog, phase=2)
+
+    assert [step.migration.name for step in to_two.applied] == ["a.sql", "b.sql"]
+    assert [step.migration.name for step in phase_two.applied] == ["c.sql"]
+
+
+async def test_objects_without_history_stop_the_run(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A schema that holds a table of the catalog and no history stops the run; other tables are no hindrance."""
+    folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", facts='creates = ["table a"]', rollback="DROP TABLE a;")
+    await connection.execute("CREATE TABLE bystander (id integer)")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("DROP TABLE migration_history, migration_log")
+
+    with pytest.raises(kimbledb.UnrecordedObjectsError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert caught.value.objects == ("table a",)
+    assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
+
+
+async def test_the_log_is_append_only(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Nobody changes or deletes an entry of the log, its owner included."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    for statement in ("UPDATE migration_log SET event = 'reset'", "DELETE FROM migration_log", "TRUNCATE migration_log"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await connection.execute(statement)
+
+
+async def test_progress_tells_and_cannot_break(database: str, folder: Any) -> None:
+    """Each step is told in order, and a callable that fails breaks nothing."""
+    folder.table(1, "a")
+    told: list[str] = []
+
+    def watch(event: object) -> None:
+        told.append(type(event).__name__)
+        raise RuntimeError("the watcher's own fault")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, progress=watch)
+
+    assert len(report.applied) == 1
+    assert told == ["Planned", "Applying", "Applied", "Done"]

@@ -1,0 +1,185 @@
+"""Taking migrations back, on a catalog of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.events import RollingBack
+
+
+@pytest.fixture
+async def chain(database: str, folder: Any) -> kimbledb.Catalog:
+    """Three migrations, of which the second needs the first and the third stands alone, applied."""
+    folder.table(1, "a", facts="phase = 1")
+    folder.table(2, "b", facts='phase = 2\nrequires = ["a.sql"]')
+    folder.table(3, "c", facts="phase = 2")
+    catalog: kimbledb.Catalog = folder.catalog
+    await kimbledb.migrate(database, catalog=catalog)
+    return catalog
+
+
+def _names(report: kimbledb.RollbackReport) -> list[str]:
+    return [step.migration.name for step in report.rolled_back]
+
+
+async def test_one(database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection) -> None:
+    """A migration that nobody needs is taken back by name: its objects and its row go, the log keeps both events."""
+    report = await kimbledb.rollback(database, "b.sql", catalog=chain)
+
+    assert _names(report) == ["b.sql"]
+    assert await connection.fetchval("SELECT to_regclass('b')") is None
+    assert [row[0] for row in await connection.fetch("SELECT migration_name FROM migration_history ORDER BY 1")] == [
+        "a.sql",
+        "c.sql",
+    ]
+    last = await connection.fetchrow("SELECT event, migration_name FROM migration_log ORDER BY id DESC LIMIT 1")
+    assert last is not None
+    assert tuple(last) == ("rollback", "b.sql")
+
+
+async def test_dependents_refuse(database: str, chain: kimbledb.Catalog) -> None:
+    """One that others need is refused with their names; with cascade they go too, newest first."""
+    with pytest.raises(kimbledb.DependentsError) as caught:
+        await kimbledb.rollback(database, 1, catalog=chain)
+    assert caught.value.dependents == ("b.sql",)
+
+    report = await kimbledb.rollback(database, 1, catalog=chain, cascade=True)
+
+    assert _names(report) == ["b.sql", "a.sql"]
+
+
+async def test_phase_and_point(database: str, chain: kimbledb.Catalog) -> None:
+    """A phase goes as a whole; `to` names the last one that stays; 0 takes everything."""
+    assert _names(await kimbledb.rollback(database, phase=2, catalog=chain)) == ["c.sql", "b.sql"]
+    await kimbledb.migrate(database, catalog=chain)
+    assert _names(await kimbledb.rollback(database, to="b.sql", catalog=chain)) == ["c.sql"]
+    assert _names(await kimbledb.rollback(database, to=0, catalog=chain)) == ["b.sql", "a.sql"]
+    assert _names(await kimbledb.rollback(database, to=0, catalog=chain)) == []
+
+
+async def test_rows_refuse(database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection) -> None:
+    """Rows at stake are a refusal with exact counts; allowed, they go, and the report says so."""
+    await connection.execute("INSERT INTO b SELECT generate_series(1, 7)")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.rollback(database, "b.sql", catalog=chain)
+
+    assert [str(loss) for loss in caught.value.losses] == ["table b: 7 rows"]
+    assert await connection.fetchval("SELECT count(*) FROM b") == 7
+    report = await kimbledb.rollback(database, "b.sql", catalog=chain, allow_data_loss=True)
+    assert [loss.count for loss in report.losses] == [7]
+
+
+async def test_values_of_a_column_refuse(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A column that goes from a table that stays is data, too: its values that are not null are counted."""
+    folder.table(1, "a")
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;", rollback="ALTER TABLE a DROP COLUMN IF EXISTS note;")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("INSERT INTO a VALUES (1, 'kept'), (2, NULL)")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.rollback(database, "b.sql", catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["column a.note: 1 value"]
+    await connection.execute("UPDATE a SET note = NULL")
+    assert len((await kimbledb.rollback(database, "b.sql", catalog=folder.catalog)).rolled_back) == 1
+
+
+async def test_rows_that_come_in_between_refuse(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
+    """Rows that arrive after the count and before the lock are seen under the lock, and stay."""
+    arrived = False
+
+    async def insert() -> None:
+        await connection.execute("INSERT INTO c VALUES (1)")
+
+    loop = asyncio.get_running_loop()
+    tasks: list[asyncio.Task[None]] = []
+
+    def watch(event: object) -> None:
+        nonlocal arrived
+        if isinstance(event, RollingBack) and not arrived:
+            arrived = True
+            tasks.append(loop.create_task(insert()))
+
+    # The insert runs while the rollback's message is on its way, so either it
+    # comes first and is seen, or it finds no table.
+    try:
+        await kimbledb.rollback(database, "c.sql", catalog=chain, progress=watch)
+    except kimbledb.DataLossError as error:
+        assert [str(loss) for loss in error.losses] == ["table c: at least 1 row"]
+        await tasks[0]
+        assert await connection.fetchval("SELECT count(*) FROM c") == 1
+    else:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await tasks[0]
+    assert arrived
+
+
+async def test_dry_run_touches_nothing(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
+    """A dry run says what would go and what it would cost, and does nothing."""
+    await connection.execute("INSERT INTO a VALUES (1)")
+
+    report = await kimbledb.rollback(database, to=0, catalog=chain, dry_run=True)
+
+    assert _names(report) == ["c.sql", "b.sql", "a.sql"]
+    assert [str(loss) for loss in report.losses] == ["table a: 1 row"]
+    assert report.dry_run
+    assert await connection.fetchval("SELECT count(*) FROM migration_history") == 3
+    assert await connection.fetchval("SELECT count(*) FROM a") == 1
+
+
+async def test_what_was_made_on_top_stops_it_by_name(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
+    """A view that somebody made on a table stops the rollback by its name, and nothing is lost."""
+    await connection.execute("CREATE VIEW report_of_a AS SELECT * FROM a")
+
+    with pytest.raises(kimbledb.RollbackError, match="report_of_a") as caught:
+        await kimbledb.rollback(database, to=0, catalog=chain)
+
+    assert caught.value.failed is not None
+    assert caught.value.failed.name == "a.sql"
+    assert caught.value.line == 1
+    assert "CASCADE" not in (caught.value.hint or "")
+    assert await connection.fetchval("SELECT count(*) FROM migration_history") == 3
+
+
+async def test_not_applied_and_unknown(database: str, chain: kimbledb.Catalog) -> None:
+    """What is not applied is refused, what is not there is answered with near names."""
+    await kimbledb.rollback(database, "c.sql", catalog=chain)
+    with pytest.raises(kimbledb.RollbackRefusedError, match="not applied"):
+        await kimbledb.rollback(database, "c.sql", catalog=chain)
+    with pytest.raises(kimbledb.UnknownMigrationError, match="did you mean c.sql"):
+        await kimbledb.rollback(database, "C", catalog=chain)
+    with pytest.raises(kimbledb.ConfigurationError, match="exactly one"):
+        await kimbledb.rollback(database, catalog=chain)
+
+
+async def test_a_newer_history_is_not_rolled_back(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
+    """A migration that a newer version recorded stops the rollback; a legacy row without a version does not."""
+    await connection.execute("INSERT INTO migration_history (migration_name) VALUES ('00_extensions')")
+    assert len((await kimbledb.rollback(database, "c.sql", catalog=chain)).rolled_back) == 1
+    await connection.execute("INSERT INTO migration_history (migration_name, kimbledb_version) VALUES ('z.sql', '9.0')")
+
+    with pytest.raises(kimbledb.RollbackRefusedError, match="z.sql"):
+        await kimbledb.rollback(database, "b.sql", catalog=chain)
+
+
+async def test_irreversible_says_why(database: str, folder: Any) -> None:
+    """A migration without a way back says why."""
+    (folder.add(1, "a", "SELECT 1;", facts='irreversible = "the old prices are gone"') / "rollback.sql").unlink()
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    with pytest.raises(kimbledb.RollbackRefusedError, match="the old prices are gone"):
+        await kimbledb.rollback(database, 1, catalog=folder.catalog)
