@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-import asyncpg
-
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
@@ -26,7 +24,6 @@ from kimbledb.errors import (
     UnknownMigrationError,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher, tell
-from kimbledb.history import DatabaseState
 from kimbledb.model import AppliedStep, Loss, Migration
 from kimbledb.names import check_schema_name, quote_literal
 from kimbledb.options import Options

@@ -22,6 +22,8 @@ from kimbledb.catalog import Catalog
 from kimbledb.display import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
 from kimbledb.options import Options
+from kimbledb.plan import Plan
+from kimbledb.reports import VerificationReport
 from kimbledb.scaffold import new_migration
 from kimbledb.targets import DSN_VARIABLES
 from kimbledb.transaction import our_version
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     display = Display(sys.stderr if getattr(given, "json", False) else sys.stdout)
     try:
-        return asyncio.run(given.run(given, display))
+        code: int = asyncio.run(given.run(given, display))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
         return _explain(given, error, _MISUSED)
     except KimbleDBError as error:
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; each migration is either whole and recorded, or absent", file=sys.stderr)
         return _INTERRUPTED
+    return code
 
 
 def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
@@ -56,7 +59,7 @@ def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
 
 
 async def _plan(given: argparse.Namespace, display: Display) -> int:
-    async with _target(given, optional=True) as target:
+    async with _target(given) as target:
         plan = await api.plan(target, **_common(given), to=given.to, phase=given.phase, prefer=given.prefer)
     for file, picture in ((given.svg, plan.to_svg), (given.mermaid, plan.to_mermaid)):
         if file is not None:
@@ -172,9 +175,8 @@ def _common(given: argparse.Namespace) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _target(given: argparse.Namespace, *, optional: bool = False) -> AsyncIterator[str | None]:
+async def _target(given: argparse.Namespace) -> AsyncIterator[str | None]:
     """Give the DSN of the call. A deployment that lost its DSN must not succeed on a throwaway database."""
-    del optional  # the functions themselves say what they can do without a DSN
     if given.embedded is None:
         yield given.dsn
     elif given.dsn is not None:
@@ -191,7 +193,7 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def _plan_as_json(plan: api.Plan) -> dict[str, Any]:
+def _plan_as_json(plan: Plan) -> dict[str, Any]:
     return {
         "steps": [
             {
@@ -208,7 +210,7 @@ def _plan_as_json(plan: api.Plan) -> dict[str, Any]:
     }
 
 
-def _verification_as_json(report: api.VerificationReport) -> dict[str, Any]:
+def _verification_as_json(report: VerificationReport) -> dict[str, Any]:
     return {
         "ok": report.ok,
         "checks": [

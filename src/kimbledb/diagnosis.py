@@ -126,7 +126,7 @@ def diagnose(
 
 def _cure(error: asyncpg.PostgresError, sqlstate: str) -> str | None:
     message = str(error)
-    if (match := _MISSING_TYPE.search(message)) or "vector" in message and _MISSING_OPCLASS.search(message):
+    if (match := _MISSING_TYPE.search(message)) or ("vector" in message and _MISSING_OPCLASS.search(message)):
         name = match[1] if match else "vector"
         return f'the type {name} comes with the extension vector: write extensions = ["vector"] in migration.toml'
     if sqlstate == "2BP01":

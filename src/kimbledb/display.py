@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kimbledb.events import Applied, Applying, Event, Failed, Planned, RolledBack, RollingBack, Waiting
 from kimbledb.plan import Plan, StepState
 from kimbledb.reports import VerificationReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: A mark and a colour for each state; the mark alone tells them apart, too.
 _STYLES = {
@@ -30,7 +32,6 @@ class Display:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout
         self._console = _console(self.stream)
-        self._progress: object = None
 
     @property
     def is_rich(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import asyncpg
 from attrs import evolve
 
-from kimbledb import history, preflight, queries
+from kimbledb import history, nontransactional, preflight, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -59,7 +59,7 @@ class Executor:
         """Say what :meth:`apply` would do. It only reads."""
         planner = Planner(self.catalog, prefer=prefer)
         async with self.target.session(self.options) as session:
-            return self._planned(planner, await history.look(session, self.schema), to, phase)
+            return self.planned(planner, await history.look(session, self.schema), to, phase)
 
     async def apply(
         self,
@@ -75,7 +75,8 @@ class Executor:
         planner.plan(to=to, phase=phase, evidence=Evidence(hosted=False))
         return await _Application(self, planner, to, phase, verify).run()
 
-    def _planned(self, planner: Planner, state: DatabaseState, to: str | int | None, phase: int | None) -> Plan:
+    def planned(self, planner: Planner, state: DatabaseState, to: str | int | None, phase: int | None) -> Plan:
+        """Return the plan for a database in this state."""
         return planner.plan(state.history or (), history.evidence_of(state), to=to, phase=phase, schema=self.schema)
 
 
@@ -116,7 +117,7 @@ class _Application:
         executor = self.executor
         self.runner.doing = "reading the history"
         state = await history.look(session, executor.schema)
-        plan = executor._planned(self.planner, state, self.to, self.phase)
+        plan = executor.planned(self.planner, state, self.to, self.phase)
         self._settle(plan)
         if self.first_plan is None:
             self.first_plan = plan
@@ -175,7 +176,7 @@ class _Application:
             )
         except asyncpg.PostgresError as error:
             if error.sqlstate == LOCK_BUSY:
-                raise Again() from error
+                raise Again from error
             raise MigrationError(
                 f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
                 sqlstate=error.sqlstate,
@@ -197,7 +198,11 @@ class _Application:
         work = Work(migration=migration, part="apply", record="record_applied", verify=self.verify, last=last)
         self.in_flight = migration
         try:
-            outcome = await transactions.carry_out(work, head)
+            if migration.transactional:
+                outcome = await transactions.carry_out(work, head)
+            else:
+                executor = self.executor
+                outcome = await nontransactional.carry_out(executor.target, executor.options, transactions, work, head)
         except ScriptError as failure:
             await self._give_up(transactions, work, failure.diagnosis.for_history)
             found = failure.diagnosis

@@ -23,7 +23,7 @@ def text_of(name: str) -> str:
     return "\n".join(lines)
 
 
-def block(name: str, **values: str) -> str:
+def block(name: str, /, **values: str) -> str:
     """Return a file as an anonymous block, its placeholders filled.
 
     Args:
@@ -33,7 +33,7 @@ def block(name: str, **values: str) -> str:
     return f"DO {_TAG}\n{filled(name, **values)}\n{_TAG};\n"
 
 
-def question(name: str, **values: str) -> str:
+def question(name: str, /, **values: str) -> str:
     """Return a file that is one SELECT of one jsonb value as a block that answers with it."""
     return (
         f"DO {_TAG}\nBEGIN\nRAISE INFO USING ERRCODE = 'KD100', MESSAGE = (\n"
@@ -41,7 +41,7 @@ def question(name: str, **values: str) -> str:
     )
 
 
-def filled(name: str, **values: str) -> str:
+def filled(name: str, /, **values: str) -> str:
     """Return a file with its placeholders filled."""
     text = text_of(name)
     for placeholder, value in values.items():

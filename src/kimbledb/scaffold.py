@@ -32,7 +32,9 @@ _ROLLBACK = """\
 """
 
 
-def new_migration(directory: str | os.PathLike[str], name: str, *, title: str = "", requires: tuple[str, ...] = ()) -> Path:
+def new_migration(
+    directory: str | os.PathLike[str], name: str, *, title: str = "", requires: tuple[str, ...] = ()
+) -> Path:
     """Make the folder of a new migration, with the next free number.
 
     Args:
@@ -67,6 +69,11 @@ def new_migration(directory: str | os.PathLike[str], name: str, *, title: str = 
     folder.mkdir()
     shown = ", ".join(f'"{needed}"' for needed in requires)
     facts = _FACTS.format(title=(title or stem.replace("-", " ").replace("_", " ")).replace('"', "'"), requires=shown)
-    for file, text in (("migration.toml", facts), ("apply.sql", _APPLY), ("verify.sql", _VERIFY), ("rollback.sql", _ROLLBACK)):
+    for file, text in (
+        ("migration.toml", facts),
+        ("apply.sql", _APPLY),
+        ("verify.sql", _VERIFY),
+        ("rollback.sql", _ROLLBACK),
+    ):
         (folder / file).write_text(text, encoding="utf-8")
     return folder

@@ -51,7 +51,7 @@ class Target:
             _refuse_open_transaction(self.connection)
             yield Session(self.connection, options)
         elif self.pool is not None:
-            async with self._pooled(options) as connection:
+            async with self._pooled() as connection:
                 yield Session(connection, options)
         else:
             connection = await self._connect(options)
@@ -63,7 +63,7 @@ class Target:
             await _close(connection)
 
     @asynccontextmanager
-    async def _pooled(self, options: Options) -> AsyncIterator[Any]:
+    async def _pooled(self) -> AsyncIterator[Any]:
         try:
             acquired = await self.pool.acquire()
         except _NOT_JUST_NOW as error:
@@ -106,7 +106,7 @@ class Target:
                 ) from error
 
 
-def target_of(given: object, options: Options | None = None) -> Target:
+def target_of(given: object) -> Target:
     """Make a target of what a caller gave.
 
     Args:

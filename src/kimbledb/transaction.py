@@ -25,6 +25,7 @@ from kimbledb.session import (
     REACHED_OUTSIDE,
     TRANSACTION_ENDED,
     VERIFICATION_FAILED,
+    Answer,
     Session,
     first_line,
     setting,
@@ -131,8 +132,7 @@ class Transactions:
             answers = await self.session.send(opening + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, opening, (), clock()) from error
-        found = {answer.code: answer.value for answer in answers}
-        return Outcome(found["KD102"]["head"], tuple(results_of(found.get("KD101", ()))), found.get("KD103"))
+        return self._outcome(answers)
 
     async def rehearse(self, works: Sequence[Work], head: int) -> list[tuple[str, str | None]]:
         """Run scripts one after the other in a transaction that is rolled back.
@@ -164,6 +164,34 @@ class Transactions:
             + "ROLLBACK;\n"
         )
         return [(table, column) for table, column in answer.value]
+
+    async def hold(self, work: Work, head: int) -> None:
+        """Open the transaction and take the lock, and keep both.
+
+        The connection is only spoken to in messages that leave no snapshot, so
+        that it holds up nobody who builds an index CONCURRENTLY.
+        """
+        opening = self._opening(work, head) + "SET LOCAL idle_in_transaction_session_timeout = 0;\n"
+        try:
+            await self.session.send(opening)
+        except asyncpg.PostgresError as error:
+            raise await self._meaning(error, work, opening, (), 0.0) from error
+
+    async def release(self, work: Work) -> Outcome:
+        """Prove and record the work in the transaction that :meth:`hold` opened, and commit it."""
+        try:
+            answers = await self.session.send(self._proof(work) + self._record(work))
+        except asyncpg.PostgresError as error:
+            raise await self._meaning(error, work, "", (), _SHORT_RUN * 2) from error
+        return self._outcome(answers)
+
+    async def let_go(self) -> None:
+        """Roll the transaction of :meth:`hold` back; its lock goes with it."""
+        if not self.session.connection.is_closed():
+            try:
+                await self.session.connection.execute("ROLLBACK")
+            except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+                self.session.connection.terminate()
 
     async def record_failure(self, work: Work, message: str, seconds: float) -> int | None:
         """Record a failed try in a transaction of its own and return the log's head.
@@ -213,18 +241,32 @@ class Transactions:
         )
 
     def _closing(self, work: Work) -> str:
-        proof = checks_block(self.session, self.path, judging=True) + self.session.path() if work.verify else ""
         return (
             # A line break ends a comment on the script's last line.
             "\n;\n"
             + self.session.path()
             + queries.block("check_reach", schema_literal=quote_literal(self.schema))
             + "SET CONSTRAINTS ALL IMMEDIATE;\n"
-            + proof
-            + queries.block(work.record, schema=quote_identifier(self.schema))
+            + self._proof(work)
+            + self._record(work)
+        )
+
+    def _proof(self, work: Work) -> str:
+        if not work.verify:
+            return ""
+        return checks_block(self.session, self.path, judging=True) + self.session.path()
+
+    def _record(self, work: Work) -> str:
+        return (
+            queries.block(work.record, schema=quote_identifier(self.schema))
             + "COMMIT;\n"
             + (queries.block("log_position") if work.last else "")
         )
+
+    @staticmethod
+    def _outcome(answers: Sequence[Answer]) -> Outcome:
+        found = {answer.code: answer.value for answer in answers}
+        return Outcome(found["KD102"]["head"], tuple(results_of(found.get("KD101", ()))), found.get("KD103"))
 
     async def _meaning(
         self,

@@ -90,7 +90,7 @@ async def test_a_failure(database: str, folder: Any) -> None:
     assert "apply.sql:1:8" in err
     assert "^" in err
     assert "Traceback" not in err
-    assert database.split(":")[2].split("@")[0] not in err
+    assert database.split(":")[2].split("@", maxsplit=1)[0] not in err
 
 
 async def test_wrong_calls(database: str, folder: Any, tmp_path: Any) -> None:
@@ -134,9 +134,7 @@ async def test_pictures(folder: Any, tmp_path: Any) -> None:
     """`plan --svg` and `--mermaid` write the picture of an empty database's plan without any database."""
     folder.table(1, "a")
     svg, mermaid = tmp_path / "plan.svg", tmp_path / "plan.mmd"
-    code, _, _ = await kimbledb(
-        "plan", "--catalog", str(folder.path), "--svg", str(svg), "--mermaid", str(mermaid)
-    )
+    code, _, _ = await kimbledb("plan", "--catalog", str(folder.path), "--svg", str(svg), "--mermaid", str(mermaid))
     assert code == 0
     assert "a.sql" in svg.read_text()
     assert mermaid.read_text().startswith("flowchart")

@@ -48,7 +48,7 @@ ENTRIES = _entries()
 
 def test_the_copy_is_whole() -> None:
     """The document has 35 migrations in 18 phases."""
-    assert (35, 18) == (len(ENTRIES), max(entry.phase for entry in ENTRIES))
+    assert (len(ENTRIES), max(entry.phase for entry in ENTRIES)) == (35, 18)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -109,7 +109,7 @@ def _documented_tables() -> set[str]:
     found |= set(re.findall(r"DROP TABLE IF EXISTS (\w+)", DOCUMENT)) - {"table_name"}
     for line in re.findall(r"^- (?:Core tables|Knowledge base|Files|Activity tracking): (.+)$", DOCUMENT, re.MULTILINE):
         found |= set(re.findall(r"`(\w+)`", line))
-    return {name for name in found if name not in ("parent_id",)}
+    return found - {"parent_id"}
 
 
 async def test_documented_objects(migrated: asyncpg.Connection) -> None:
@@ -159,10 +159,8 @@ async def test_verification_queries_run(migrated: asyncpg.Connection) -> None:
     queries = _verification_queries()
     assert len(queries) >= 20
     for query in queries:
-        if "FROM pg_tables" in query and "table_name" in query:
-            # pg_tables calls it tablename; verify() asks the same in SQL that runs.
-            query = query.replace("table_name", "tablename")
-        await migrated.fetch(query)
+        # pg_tables calls it tablename; verify() asks the same in SQL that runs.
+        await migrated.fetch(query.replace("table_name", "tablename") if "FROM pg_tables" in query else query)
 
 
 @pytest.mark.parametrize("phase", [17, 13, 9])

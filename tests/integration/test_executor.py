@@ -59,7 +59,9 @@ async def test_a_failure_leaves_nothing_and_names_the_place(
     assert "  3 | CREATE INDEX ON b (idd);" in str(error)
     assert isinstance(error.__cause__, asyncpg.UndefinedColumnError)
     assert await connection.fetchval("SELECT to_regclass('b')") is None
-    row = await connection.fetchrow("SELECT success, error_message FROM migration_history WHERE migration_name = 'b.sql'")
+    row = await connection.fetchrow(
+        "SELECT success, error_message FROM migration_history WHERE migration_name = 'b.sql'"
+    )
     assert row is not None
     assert row["success"] is False
     assert "42703" in row["error_message"]
@@ -72,7 +74,7 @@ async def test_a_position_has_its_caret(database: str, folder: Any) -> None:
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
 
-    assert (2, 8) == (caught.value.line, caught.value.column)
+    assert (caught.value.line, caught.value.column) == (2, 8)
     lines = str(caught.value).splitlines()
     shown = next(number for number, line in enumerate(lines) if line.endswith("SELECT nme FROM a;"))
     assert lines[shown].index("nme") == lines[shown + 1].index("^")
@@ -89,7 +91,7 @@ async def test_a_run_time_error_finds_its_statement(database: str, folder: Any) 
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
 
-    assert (5, "23514") == (caught.value.line, caught.value.sqlstate)
+    assert (caught.value.line, caught.value.sqlstate) == (5, "23514")
     assert caught.value.statement == "INSERT INTO a\nVALUES (-1)"
 
 
@@ -104,8 +106,8 @@ async def test_a_retry_after_a_failure_goes_on(database: str, folder: Any, conne
     report = await kimbledb.migrate(database, catalog=folder.catalog)
 
     assert len(report.applied) == 1
-    assert [(True, None)] == [
-        tuple(row) for row in await connection.fetch("SELECT success, error_message FROM migration_history")
+    assert [tuple(row) for row in await connection.fetch("SELECT success, error_message FROM migration_history")] == [
+        (True, None)
     ]
     events = [row["event"] for row in await connection.fetch("SELECT event FROM migration_log ORDER BY id")]
     assert events == ["failure", "apply"]
@@ -133,7 +135,8 @@ async def test_verification_leaves_no_trace(database: str, folder: Any, connecti
     folder.add(
         1,
         "a",
-        "CREATE TABLE a (id integer);\nCREATE FUNCTION fill() RETURNS boolean LANGUAGE sql AS 'INSERT INTO a VALUES (1) RETURNING true';",
+        "CREATE TABLE a (id integer);\n"
+        "CREATE FUNCTION fill() RETURNS boolean LANGUAGE sql AS 'INSERT INTO a VALUES (1) RETURNING true';",
         verify="-- name: writes\nSELECT fill() AS passed",
     )
 
@@ -212,15 +215,17 @@ async def test_many_schemas_in_one_database(database: str, folder: Any, connecti
         assert len(report.applied) == 1
 
     found = await connection.fetch(
-        "SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE relname = 'a' ORDER BY 1"
+        "SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE relname = 'a' ORDER BY 1"
     )
     assert [row["nspname"] for row in found] == ['odd "name"', "tenant_a", "tenant_b"]
-    assert "public" == await connection.fetchval(
+    home = await connection.fetchval(
         "SELECT nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname = 'pg_trgm'"
     )
+    assert home == "public"
 
 
-async def test_a_connection_comes_back_as_it_was(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_connection_comes_back_as_it_was(folder: Any, connection: asyncpg.Connection) -> None:
     """The caller's connection keeps its settings and its listeners, and holds no lock."""
     folder.table(1, "a")
     await connection.execute("SET search_path = pg_catalog; SET statement_timeout = '7s'; SET jit = on")
@@ -230,14 +235,14 @@ async def test_a_connection_comes_back_as_it_was(database: str, folder: Any, con
 
     after = await connection.fetch("SELECT name, setting FROM pg_settings")
     # A language that was loaded brings settings of its own.
-    assert dict(before).items() <= dict(after).items()
+    assert {tuple(row) for row in before} <= {tuple(row) for row in after}
     assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
-    assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%kimbledb.step%' OR statement LIKE 'DO %'") == 0
+    assert (
+        await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement NOT LIKE 'SELECT%'") == 0
+    )
 
 
-async def test_a_connection_in_a_transaction_is_refused(
-    database: str, folder: Any, connection: asyncpg.Connection
-) -> None:
+async def test_a_connection_in_a_transaction_is_refused(folder: Any, connection: asyncpg.Connection) -> None:
     """A connection inside of a transaction of the caller's is refused before anything is sent."""
     folder.table(1, "a")
     async with connection.transaction():
@@ -288,11 +293,11 @@ async def test_to_and_phase_limit_the_run(database: str, folder: Any) -> None:
     assert [step.migration.name for step in phase_two.applied] == ["c.sql"]
 
 
-async def test_objects_without_history_stop_the_run(
-    database: str, folder: Any, connection: asyncpg.Connection
-) -> None:
+async def test_objects_without_history_stop_the_run(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """A schema that holds a table of the catalog and no history stops the run; other tables are no hindrance."""
-    folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", facts='creates = ["table a"]', rollback="DROP TABLE a;")
+    folder.add(
+        1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", facts='creates = ["table a"]', rollback="DROP TABLE a;"
+    )
     await connection.execute("CREATE TABLE bystander (id integer)")
     await kimbledb.migrate(database, catalog=folder.catalog)
     await connection.execute("DROP TABLE migration_history, migration_log")
@@ -309,7 +314,11 @@ async def test_the_log_is_append_only(database: str, folder: Any, connection: as
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
 
-    for statement in ("UPDATE migration_log SET event = 'reset'", "DELETE FROM migration_log", "TRUNCATE migration_log"):
+    for statement in (
+        "UPDATE migration_log SET event = 'reset'",
+        "DELETE FROM migration_log",
+        "TRUNCATE migration_log",
+    ):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await connection.execute(statement)
 

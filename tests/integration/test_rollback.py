@@ -78,7 +78,12 @@ async def test_rows_refuse(database: str, chain: kimbledb.Catalog, connection: a
 async def test_values_of_a_column_refuse(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """A column that goes from a table that stays is data, too: its values that are not null are counted."""
     folder.table(1, "a")
-    folder.add(2, "b", "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;", rollback="ALTER TABLE a DROP COLUMN IF EXISTS note;")
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;",
+        rollback="ALTER TABLE a DROP COLUMN IF EXISTS note;",
+    )
     await kimbledb.migrate(database, catalog=folder.catalog)
     await connection.execute("INSERT INTO a VALUES (1, 'kept'), (2, NULL)")
 
@@ -122,9 +127,7 @@ async def test_rows_that_come_in_between_refuse(
     assert arrived
 
 
-async def test_dry_run_touches_nothing(
-    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
-) -> None:
+async def test_dry_run_touches_nothing(database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection) -> None:
     """A dry run says what would go and what it would cost, and does nothing."""
     await connection.execute("INSERT INTO a VALUES (1)")
 
@@ -158,7 +161,7 @@ async def test_not_applied_and_unknown(database: str, chain: kimbledb.Catalog) -
     await kimbledb.rollback(database, "c.sql", catalog=chain)
     with pytest.raises(kimbledb.RollbackRefusedError, match="not applied"):
         await kimbledb.rollback(database, "c.sql", catalog=chain)
-    with pytest.raises(kimbledb.UnknownMigrationError, match="did you mean c.sql"):
+    with pytest.raises(kimbledb.UnknownMigrationError, match=r"did you mean c\.sql"):
         await kimbledb.rollback(database, "C", catalog=chain)
     with pytest.raises(kimbledb.ConfigurationError, match="exactly one"):
         await kimbledb.rollback(database, catalog=chain)
@@ -172,7 +175,7 @@ async def test_a_newer_history_is_not_rolled_back(
     assert len((await kimbledb.rollback(database, "c.sql", catalog=chain)).rolled_back) == 1
     await connection.execute("INSERT INTO migration_history (migration_name, kimbledb_version) VALUES ('z.sql', '9.0')")
 
-    with pytest.raises(kimbledb.RollbackRefusedError, match="z.sql"):
+    with pytest.raises(kimbledb.RollbackRefusedError, match=r"z\.sql"):
         await kimbledb.rollback(database, "b.sql", catalog=chain)
 
 

@@ -91,7 +91,7 @@ CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confide
     ON audio_transcriptions (category_id, category_confidence);
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS 'The project it belongs to, NULL for none; ''general'' is taken as none.';
-COMMENT ON COLUMN audio_transcriptions.category_id IS 'What automatic categorization, or a person, chose; not a key, because the application stores names of its own here.';
+COMMENT ON COLUMN audio_transcriptions.category_id IS 'The category that automatic categorization, or a person, chose: plain text, not a key.';
 COMMENT ON COLUMN audio_transcriptions.auto_categorized IS 'Whether category_id was chosen automatically.';
 COMMENT ON COLUMN audio_transcriptions.category_confidence IS 'How sure automatic categorization was, 0 to 1.';
 

@@ -9,8 +9,8 @@
 CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
 CREATE INDEX IF NOT EXISTS idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
 
--- Active projects, the latest first: the list that is on the screen most. The
--- application says active in two ways (status, archived), and owner in two.
+-- Active projects, the latest first. The application asks for active in two ways
+-- (status, archived), and for the owner under two names.
 CREATE INDEX IF NOT EXISTS idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
     WHERE status = 'active';
 CREATE INDEX IF NOT EXISTS idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)

@@ -17,7 +17,7 @@ CREATE INDEX IF NOT EXISTS idx_projects_embedding ON projects USING hnsw (embedd
 CREATE INDEX IF NOT EXISTS idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
 
-COMMENT ON COLUMN conversations.embedding IS 'Embedding of title and summary, 1536 dimensions; compared by cosine distance. NULL until it is made.';
-COMMENT ON COLUMN projects.embedding IS 'Embedding of name and description, 1536 dimensions; compared by cosine distance. NULL until it is made.';
-COMMENT ON COLUMN files.embedding IS 'Embedding of the processed content, 1536 dimensions; compared by cosine distance. NULL until it is made.';
-COMMENT ON COLUMN audio_transcriptions.embedding IS 'Embedding of the text, 1536 dimensions; compared by cosine distance. NULL until it is made.';
+COMMENT ON COLUMN conversations.embedding IS 'What the conversation is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN projects.embedding IS 'What the project is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN files.embedding IS 'What the file is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN audio_transcriptions.embedding IS 'What was said, as an embedding for search by cosine distance; NULL until it is made.';

@@ -1,0 +1,266 @@
+"""The application's columns and calls on the schema, read from the facts that are kept with the tests.
+
+The application writes as the service, past row level security, and people read
+as ``authenticated``; so the calls are made on a server with the hosted roles.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+with (Path(__file__).parent.parent / "data" / "contract_columns.csv").open(newline="", encoding="utf-8") as _file:
+    ROWS = list(csv.DictReader(_file))
+TABLES = sorted({row["table"] for row in ROWS})
+#: Where two types were seen, the one that counts; a guess stands in parentheses.
+GUESSES = {
+    "(bool)": "boolean",
+    "(json)": "jsonb",
+    "(text)": "text",
+    "(id)": "text",
+    "(null)": "text",
+    "(timestamptz)": "timestamptz",
+}
+NAMES = {"timestamptz": "timestamp with time zone"}
+#: One table's columns that name one thing twice: the documented one is left out of an insert.
+ALIASES = {
+    "conversations": {"is_pinned"},
+    "model_performance_metrics": {"model_name", "total_tokens"},
+    "audio_transcriptions": {"error_message"},
+    "workflows": {"active"},
+    "mcp_servers": {"active"},
+    "projects": {"owner_id"},
+}
+
+
+def _wanted_type(seen: str) -> str | None:
+    if " | " in seen:
+        kinds = seen.split(" | ")
+        seen = "timestamptz" if "timestamptz" in kinds else "text" if "text" in kinds else "uuid"
+        if "integer" in kinds:
+            seen = "uuid"
+    return NAMES.get(GUESSES.get(seen, seen), GUESSES.get(seen, seen)) or None
+
+
+@pytest.fixture
+async def service(hosted_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the application's service to a database with the whole schema, in a transaction that is undone."""
+    await kimbledb.migrate(hosted_database, verify=False)
+    connection = await asyncpg.connect(hosted_database)
+    await connection.execute("BEGIN; SET search_path = public, extensions; SET ROLE service_role")
+    yield connection
+    await connection.close()
+
+
+async def _columns(connection: asyncpg.Connection, table: str) -> dict[str, str]:
+    rows = await connection.fetch(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped",
+        table,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def test_columns_and_types(service: asyncpg.Connection) -> None:
+    """Every column that was seen is there, in the type that was seen, or in the one that the rules choose of two."""
+    wrong = []
+    for table in TABLES:
+        present = await _columns(service, table)
+        for row in ROWS:
+            if row["table"] == table:
+                wanted = _wanted_type(row["type_seen"])
+                # People, projects and conversations have text identifiers, whatever was seen.
+                if row["column"] in ("user_id", "project_id", "conversation_id"):
+                    wanted = "text"
+                found = present.get(row["column"])
+                if found is None or (wanted and wanted not in {"(number)", found}):
+                    wrong.append(f"{table}.{row['column']}: wanted {wanted}, found {found}")
+    assert wrong == []
+
+
+class Application:
+    """Writes rows as the application does: all its columns at once, parents first."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+        self.seen: dict[str, dict[str, Any]] = {}
+
+    async def parents(self, table: str) -> dict[str, tuple[str, str]]:
+        rows = await self.connection.fetch(
+            "SELECT a.attname, p.relname, b.attname FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid "
+            "JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
+            "JOIN pg_attribute AS b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1] "
+            "WHERE k.contype = 'f' AND k.conrelid = $1::text::regclass",
+            table,
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def value(self, table: str, column: str, kind: str, seen: str, parents: dict[str, tuple[str, str]]) -> str:
+        """Return a literal for a column: a parent's key, a value that was seen, or one of its type."""
+        if column in parents:
+            parent, key = parents[column]
+            if parent == table:
+                return "NULL"
+            if parent not in self.seen:
+                await self.insert(parent)
+            return _literal(str(self.seen[parent][key]))
+        if seen:
+            return _literal(seen.split(maxsplit=1)[0])
+        if column in ("importance", "confidence", "impact_score", "organization_confidence", "category_confidence"):
+            return "0.5"
+        if kind.startswith("vector"):
+            return _literal(json.dumps([0.1] * 1536))
+        return {
+            "text": f"'some {column}'",
+            "uuid": "gen_random_uuid()",
+            "boolean": "true",
+            "jsonb": "'{\"k\": 1}'",
+            "text[]": "'{one,two}'",
+            "integer[]": "'{1,2}'",
+            "timestamp with time zone": "now()",
+        }.get(kind, "3")
+
+    async def insert(self, table: str, uses: tuple[str, ...] = ("insert", "upsert"), suffix: str = "") -> None:
+        kinds = await _columns(self.connection, table)
+        parents = await self.parents(table)
+        wanted = {
+            row["column"]: row["values_seen"]
+            for row in ROWS
+            if row["table"] == table and set(uses) & set(row["used_by_the_application_for"].split())
+        }
+        for required in await self.connection.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped "
+            "AND attnotnull AND NOT atthasdef AND attidentity = ''",
+            table,
+        ):
+            wanted.setdefault(required[0], "")
+        for left in ALIASES.get(table, ()):
+            wanted.pop(left, None)
+        values = {
+            column: await self.value(table, column, kinds[column], seen, parents) for column, seen in wanted.items()
+        }
+        listed = ", ".join(f'"{column}"' for column in values)
+        row = await self.connection.fetchrow(
+            f'INSERT INTO "{table}" ({listed}) VALUES ({", ".join(values.values())}) {suffix} RETURNING *'
+            if values
+            else f'INSERT INTO "{table}" DEFAULT VALUES RETURNING *'
+        )
+        assert row is not None
+        self.seen[table] = dict(row)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_calls(service: asyncpg.Connection, table: str) -> None:
+    """The application's insert, select, filter, order, update and upsert work with all their columns, and with every value seen."""
+    application = Application(service)
+    uses: dict[str, list[str]] = defaultdict(list)
+    seen = {}
+    for row in ROWS:
+        if row["table"] == table:
+            seen[row["column"]] = row["values_seen"].split()
+            for use in row["used_by_the_application_for"].split():
+                uses[use].append(row["column"])
+    await application.insert(table)
+    kinds = await _columns(service, table)
+    key = "user_id" if table == "user_tokens" else "id"
+
+    for column in uses["select"] + uses["filter"]:
+        await service.fetch(
+            f'SELECT "{column}" FROM "{table}" WHERE "{column}" = (SELECT "{column}" FROM "{table}" LIMIT 1)'
+        )
+    for column in uses["order"]:
+        await service.fetch(f'SELECT "{column}" FROM "{table}" ORDER BY "{column}" DESC LIMIT 10')
+    for column in uses["update"]:
+        await service.execute(f'UPDATE "{table}" SET "{column}" = "{column}"')
+    for column, values in seen.items():
+        for value in values:
+            written = f"'{{{value}}}'" if kinds[column].endswith("[]") else _literal(value)
+            await service.execute(f'UPDATE "{table}" SET "{column}" = {written}')
+    if uses["upsert"]:
+        conflict = [column for column in uses["conflict"] if column != key] or [key]
+        for target in {key, *conflict}:
+            held = application.seen[table][target]
+            if held is None:
+                continue
+            columns = [column for column in uses["upsert"] if column not in (target, *ALIASES.get(table, ()))]
+            assigned = ", ".join(f'"{column}" = excluded."{column}"' for column in columns)
+            values = ", ".join(f'"{column}"' for column in columns)
+            await service.execute(
+                f'INSERT INTO "{table}" ("{target}", {values}) SELECT "{target}", {values} FROM "{table}" '
+                f'WHERE "{target}" = $1 ON CONFLICT ("{target}") DO UPDATE SET {assigned}',
+                held,
+            )
+    assert await service.fetchval(f'SELECT count(*) FROM "{table}"') == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "documented", "other", "first", "second"),
+    [
+        ("conversations", "is_pinned", "pinned", "true", "false"),
+        ("model_performance_metrics", "model_name", "model", "'one'", "'two'"),
+        ("model_performance_metrics", "total_tokens", "tokens_used", "1", "2"),
+        ("audio_transcriptions", "error_message", "error", "'one'", "'two'"),
+        ("workflows", "active", "enabled", "true", "false"),
+        ("mcp_servers", "active", "enabled", "true", "false"),
+    ],
+)
+async def test_two_names_of_one_thing(
+    service: asyncpg.Connection, table: str, documented: str, other: str, first: str, second: str
+) -> None:
+    """A documented column and the application's name for it stay equal: the changed side wins, both changed and different is an error."""
+    application = Application(service)
+    await application.insert(table)
+
+    async def both() -> tuple[Any, Any]:
+        row = await service.fetchrow(f'SELECT "{documented}", "{other}" FROM "{table}"')
+        assert row is not None
+        return row[0], row[1]
+
+    assert len(set(await both())) == 1
+    for column in (documented, other):
+        for value in (first, second):
+            await service.execute(f'UPDATE "{table}" SET "{column}" = {value}')
+            one, two = await both()
+            assert one == two
+            assert str(one).lower() == value.strip("'")
+    await service.execute("SAVEPOINT before")
+    await service.execute(f'UPDATE "{table}" SET "{documented}" = {first}')
+    with pytest.raises(asyncpg.PostgresError, match=documented):
+        await service.execute(f'UPDATE "{table}" SET "{documented}" = {second}, "{other}" = {_third(first)}')
+
+
+def _third(value: str) -> str:
+    """Return a value that differs from both of the two used."""
+    return {"true": "NULL", "'one'": "'three'", "1": "3"}[value]
+
+
+async def test_the_general_project(service: asyncpg.Connection) -> None:
+    """An insert that names no project works, and so does the value 'general', which means none."""
+    await service.execute("INSERT INTO users (id) VALUES ('u')")
+    for table in ("audio_transcriptions", "processed_images", "processed_documents"):
+        await service.execute(f"INSERT INTO {table} (user_id, filename) VALUES ('u', 'a')")
+        await service.execute(f"INSERT INTO {table} (user_id, filename, project_id) VALUES ('u', 'b', 'general')")
+        assert await service.fetchval(f"SELECT count(*) FROM {table} WHERE project_id IS NULL") == 2
+
+
+async def test_no_data_is_left_behind(service: asyncpg.Connection) -> None:
+    """After migrating no table holds a row."""
+    await service.execute("RESET ROLE")
+    names = await service.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT LIKE 'migration_%'"
+    )
+    full = [row[0] for row in names if await service.fetchval(f'SELECT EXISTS (SELECT FROM "{row[0]}")')]
+    assert full == []
