@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "typing", "tests", "wheel"]
+nox.options.sessions = ["lint", "typing", "tests", "wheel", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
@@ -73,6 +73,13 @@ def wheel(session: nox.Session) -> None:
     shutil.copy(ROOT / "pyproject.toml", elsewhere)
     session.chdir(elsewhere)
     session.run("pytest", "-q", "-m", "wheel", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages; a broken link is an error."""
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session

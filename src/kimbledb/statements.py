@@ -1,4 +1,4 @@
-"""What stands in a file of SQL: its statements, and what must not be in one.
+r"""What stands in a file of SQL: its statements, and what must not be in one.
 
 A migration's script is sent to the server as it is, never in pieces. Telling
 statements apart is needed only to refuse what a script may not hold (a COMMIT,
@@ -8,7 +8,7 @@ run-time error, and to run what cannot run in a transaction.
 The rules are those of the PostgreSQL manual, 4.1 "Lexical Structure", and,
 for what ends a statement, those of psql: a semicolon outside of parentheses,
 strings, comments and ``BEGIN ATOMIC`` bodies. sqlparse, which we use to name a
-statement, does not follow them everywhere (it ends a string at ``'C:\\'`` too
+statement, does not follow them everywhere (it ends a string at ``'C:\'`` too
 late, and does not nest comments), so it does not decide where one ends.
 """
 
@@ -16,26 +16,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from attrs import frozen
 
 from kimbledb.model import VerificationQuery
 
+# PostgreSQL's scanner knows these as space, and no others: a no-break space is
+# part of a name there (src/backend/parser/scan.l).
+_SPACE = " \t\n\r\f\v"
+# What goes on with a name, in a character class: every character beyond ASCII does.
+_IN_NAME = r"\w$\x80-\U0010FFFF"
+_DOLLAR_TAG = r"\$(?:[A-Za-z_\x80-\U0010FFFF][\w\x80-\U0010FFFF]*)?\$"
+
 # What can begin something that hides a semicolon, or is one.
-_SPECIAL = re.compile(r"--[^\n]*|/\*|'|\"|\$(?:[^\W\d]\w*)?\$|[;()\\]")
-# The same in a statement that makes a function, whose body may be BEGIN ATOMIC ... END.
-_SPECIAL_IN_FUNCTION = re.compile(
-    r"--[^\n]*|/\*|'|\"|\$(?:[^\W\d]\w*)?\$|[;()\\]|(?<![\w$.])(?:begin\s+atomic|case|end)(?![\w$])", re.IGNORECASE
+_SPECIAL = re.compile(rf"--[^\n\r]*|/\*|'|\"|{_DOLLAR_TAG}|[;()\\]", re.ASCII)
+# The same in a statement that makes a routine, whose body may be BEGIN ATOMIC ... END.
+# After AS, CASE and END are names of columns.
+_SPECIAL_IN_ROUTINE = re.compile(
+    rf"{_SPECIAL.pattern}|(?<![{_IN_NAME}.])(?:as\s+(?:case|end)|begin|case|end)(?![{_IN_NAME}])",
+    re.ASCII | re.IGNORECASE,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_STRING_REST = re.compile(r"(?:[^']|'')*'")
-# A string constant goes on after a line break; with E'' its escapes do, too.
-_ESCAPE_STRING_REST = re.compile(r"(?:[^'\\]|''|\\.)*'(?:\s*\n\s*'(?:[^'\\]|''|\\.)*')*", re.DOTALL)
-_QUOTED_IDENTIFIER_REST = re.compile(r'(?:[^"]|"")*"')
-_BLANK = re.compile(r"(?:\s+|--[^\n]*)*")
-_MAKES_ROUTINE = re.compile(r"create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.IGNORECASE)
+# What ends a string or a quoted name, and what in it only looks as if it did.
+_QUOTE = re.compile("''|'")
+_QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
+_DOUBLE_QUOTE = re.compile('""|"')
+_BLANK = re.compile(r"(?:[ \t\n\r\f\v]+|--[^\n\r]*)*")
+_WORD = re.compile(rf"[A-Za-z_\x80-\U0010FFFF][{_IN_NAME}]*", re.ASCII)
 
-_CHECK_NAME = re.compile(r"^--[ \t]*name:[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_CHECK_NAME = re.compile(r"^--[ \t]*name:(.*)$", re.MULTILINE)
 _CHECK_HEADER = re.compile(r"([A-Za-z_][\w-]*)([ \t]+runs)?")
 
 _TRANSACTION_CONTROL = re.compile(
@@ -43,15 +53,19 @@ _TRANSACTION_CONTROL = re.compile(
     re.IGNORECASE,
 )
 _SESSION_STATE = re.compile(
-    r"(?:set\s+(?!local\b|constraints\b|transaction\b)|reset\b|discard\b|listen\b|unlisten\b|load\b)", re.IGNORECASE
+    r"(?:set\s+(?!\s|local\b|constraints\b|transaction\b)|reset\b|discard\b|listen\b|unlisten\b|load\b)", re.IGNORECASE
 )
-_COPY_STDIN = re.compile(r"copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
+# COPY (SELECT ...) only writes: what stands in its parentheses is not its source.
+_COPY_STDIN = re.compile(r"copy\b(?!\s*\().*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 _CONCURRENTLY = re.compile(
-    r"(?:create\s+(?:unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex\b.*\bconcurrently|vacuum\b"
-    r"|create\s+database\b|drop\s+database\b|alter\s+system\b|create\s+tablespace\b|drop\s+tablespace\b"
-    r"|alter\s+table\b.*\bdetach\s+partition\b.*\bconcurrently)",
+    r"(?:create\s+(?:unique\s+)?index\s+concurrently\b|drop\s+index\s+concurrently\b|vacuum\b"
+    r"|(?:reindex|alter\s+table)\b.*\bconcurrently\b"
+    r"|create\s+database\b|drop\s+database\b|alter\s+system\b|create\s+tablespace\b|drop\s+tablespace\b)",
     re.IGNORECASE | re.DOTALL,
 )
+# The rows that psql reads after COPY FROM STDIN end with this line.
+_END_OF_ROWS = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
+_CLIENT_COMMAND = re.compile(r"\\[^\s\\]{0,40}")
 
 
 @frozen
@@ -94,15 +108,7 @@ def split(text: str) -> Iterator[Statement]:
     Raises:
         UnreadableSQL: Something begins and never ends. Nothing is guessed.
     """
-    position, length = 0, len(text)
-    while True:
-        start = _skip_blank(text, position)
-        if start >= length:
-            return
-        end, hidden = _end_of_statement(text, start)
-        if text[start:end].strip():
-            yield Statement(text[start:end].rstrip(), start, _skeleton(text, start, end, hidden))
-        position = end + 1
+    return _split(text, 0)
 
 
 def find_problems(text: str, *, transactional: bool) -> list[Problem]:
@@ -113,21 +119,9 @@ def find_problems(text: str, *, transactional: bool) -> list[Problem]:
         transactional: Whether it will run in a transaction block.
     """
     problems: list[Problem] = []
-    try:
-        for statement in split(text):
-            problem = _problem_of(statement, transactional=transactional)
-            if problem is not None:
-                problems.append(problem)
-    except UnreadableSQL as error:
-        problems.append(Problem(error.offset, str(error), "close it"))
-    except _ClientCommand as error:
-        problems.append(
-            Problem(
-                error.offset,
-                f"{error.command} is a command of psql, which the server does not know",
-                "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)",
-            )
-        )
+    position: int | None = 0
+    while position is not None:
+        position = _find_problems(text, position, problems, transactional=transactional)
     return problems
 
 
@@ -141,8 +135,10 @@ def name_of(statement: str) -> str:
     """Return a short name for a statement, to be shown: its kind and its object, on one line."""
     import sqlparse  # slow to import, and wanted only when something is shown
 
-    bare = sqlparse.format(statement, strip_comments=True).strip()
-    first_line = " ".join(bare.split())
+    head = statement[:2000]  # sqlparse is slow, and a name needs no more
+    with suppress(sqlparse.exceptions.SQLParseError):  # it does not go as deep as SQL may
+        head = sqlparse.format(head, strip_comments=True)
+    first_line = " ".join(head.split())
     return first_line if len(first_line) <= 72 else first_line[:69] + "..."
 
 
@@ -157,11 +153,17 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
     headers = list(_CHECK_NAME.finditer(text))
     if not headers:
         problems.append(Problem(0, "it holds no check", "write `-- name: <check>` and a SELECT under it"))
-    elif _skip_blank(text, 0) < headers[0].start():
-        problems.append(Problem(_skip_blank(text, 0), "this stands before the first `-- name:`", "name the check"))
+    else:
+        try:
+            beginning = _skip_blank(text, 0)
+        except UnreadableSQL as error:
+            # The headers stand in a comment that never ends.
+            return [], [Problem(error.offset, str(error), "close it")]
+        if beginning < headers[0].start():
+            problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
     seen: set[str] = set()
     for header, following in zip(headers, [*headers[1:], None], strict=True):
-        match = _CHECK_HEADER.fullmatch(header[1])
+        match = _CHECK_HEADER.fullmatch(header[1].strip())
         if match is None:
             problems.append(
                 Problem(
@@ -210,6 +212,48 @@ class _ClientCommand(ValueError):
         self.command = command
 
 
+def _split(text: str, position: int) -> Iterator[Statement]:
+    length = len(text)
+    while True:
+        start = _skip_blank(text, position)
+        if start >= length:
+            return
+        end, hidden = _end_of_statement(text, start)
+        yield Statement(text[start:end].rstrip(_SPACE), start, _skeleton(text, start, end, hidden))
+        position = end + 1
+
+
+def _find_problems(text: str, position: int, problems: list[Problem], *, transactional: bool) -> int | None:
+    """Look for problems from a position on, and return where to look on, or None at the end.
+
+    What is meant for psql ends with its line, or with the rows under a COPY;
+    the SQL after it is told apart anew.
+    """
+    try:
+        for statement in _split(text, position):
+            problem = _problem_of(statement, transactional=transactional)
+            if problem is None:
+                continue
+            problems.append(problem)
+            if _COPY_STDIN.match(statement.skeleton):
+                rows = _END_OF_ROWS.search(text, statement.start + len(statement.text))
+                if rows is not None:
+                    return rows.end()
+    except UnreadableSQL as error:
+        problems.append(Problem(error.offset, str(error), "close it"))
+    except _ClientCommand as error:
+        problems.append(
+            Problem(
+                error.offset,
+                f"{error.command} is a command of psql, which the server does not know",
+                "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)",
+            )
+        )
+        line_end = text.find("\n", error.offset)
+        return None if line_end < 0 else line_end
+    return None
+
+
 def _problem_of(statement: Statement, *, transactional: bool) -> Problem | None:
     words = statement.skeleton
     shown = " ".join(words.split()[:3])
@@ -242,16 +286,20 @@ def _problem_of(statement: Statement, *, transactional: bool) -> Problem | None:
 
 def _skip_blank(text: str, position: int) -> int:
     """Return where the next thing stands that is neither space nor comment nor an empty statement."""
+    while text.startswith(";", position := _skip_space(text, position)):
+        position += 1
+    return position
+
+
+def _skip_space(text: str, position: int) -> int:
+    """Return where the next thing stands that is neither space nor comment."""
     while True:
         match = _BLANK.match(text, position)
         assert match is not None  # it matches the empty string
         position = match.end()
-        if text.startswith("/*", position):
-            position = _end_of_comment(text, position)
-        elif text.startswith(";", position):
-            position += 1
-        else:
+        if not text.startswith("/*", position):
             return position
+        position = _end_of_comment(text, position)
 
 
 def _end_of_comment(text: str, start: int) -> int:
@@ -268,69 +316,108 @@ def _end_of_comment(text: str, start: int) -> int:
 
 def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]]:
     """Return the end of the statement that begins at ``start``, and the spans in it that hide text."""
-    pattern = _SPECIAL_IN_FUNCTION if _MAKES_ROUTINE.match(text, start) else _SPECIAL
+    pattern = _SPECIAL_IN_ROUTINE if _makes_routine(text, start) else _SPECIAL
     hidden: list[tuple[int, int]] = []
     parentheses: list[int] = []
-    blocks = 0  # BEGIN ATOMIC and CASE that wait for their END
+    blocks: list[int] = []  # BEGIN ATOMIC and CASE that wait for their END
     position = start
     while (match := pattern.search(text, position)) is not None:
         token, begin, position = match[0], match.start(), match.end()
+        # What was hidden before does not belong to a name here.
+        clear = hidden[-1][1] if hidden else start
         if token == ";":
             if not parentheses and not blocks:
                 return begin, hidden
-            continue
-        if token == "(":
+        elif token == "(":
             parentheses.append(begin)
-            continue
-        if token == ")":
+        elif token == ")":
             if parentheses:
                 parentheses.pop()
-            continue
-        if token == "\\":
-            raise _ClientCommand(begin, text[begin:].split(None, 1)[0])
-        if token.startswith("--"):
-            pass
-        elif token == "/*":
-            position = _end_of_comment(text, begin)
-        elif token == "'":
-            position = _end_of(_string_pattern(text, begin), text, position, begin, "a string")
-        elif token == '"':
-            position = _end_of(_QUOTED_IDENTIFIER_REST, text, position, begin, "a quoted name")
-        elif token.startswith("$"):
-            if begin and (text[begin - 1].isalnum() or text[begin - 1] in "_$"):
-                position = begin + 1  # a dollar sign inside a name
-                continue
-            position = text.find(token, position)
-            if position < 0:
-                raise UnreadableSQL(begin, f"a body quoted by {token}")
-            position += len(token)
-        else:
+        elif token == "\\":
+            command = _CLIENT_COMMAND.match(text, begin)
+            assert command is not None  # it begins with this backslash
+            raise _ClientCommand(begin, command[0])
+        elif token[0].isalpha():
             word = token.lower()
-            if word.startswith("begin"):
-                blocks += 1
-            elif blocks:
-                blocks += 1 if word == "case" else -1
-            continue
-        hidden.append((begin, position))
+            if (word == "begin" and _words_at(text, position, 1) == ["atomic"]) or (blocks and word == "case"):
+                blocks.append(begin)
+            elif blocks and word == "end":
+                blocks.pop()
+        elif token[0] == "$" and _is_in_name(text, begin - 1, clear):
+            position = begin + 1  # a dollar sign inside a name
+        else:
+            position = _end_of_hidden(text, token, begin, clear)
+            hidden.append((begin, position))
     if parentheses:
         raise UnreadableSQL(parentheses[-1], "a parenthesis")
     if blocks:
-        raise UnreadableSQL(start, "a BEGIN ATOMIC body")
+        raise UnreadableSQL(blocks[0], "a BEGIN ATOMIC body")
     return len(text), hidden
 
 
-def _string_pattern(text: str, quote: int) -> re.Pattern[str]:
-    """Return what a string goes on with: with E before its quote a backslash escapes."""
-    if quote and text[quote - 1] in "eE" and not (quote > 1 and (text[quote - 2].isalnum() or text[quote - 2] in "_$")):
-        return _ESCAPE_STRING_REST
-    return _STRING_REST
+def _end_of_hidden(text: str, token: str, begin: int, clear: int) -> int:
+    """Return the end of the comment, string, quoted name or body that a token begins."""
+    after = begin + len(token)
+    if token.startswith("--"):
+        return after
+    if token == "/*":
+        return _end_of_comment(text, begin)
+    if token == "'":
+        return _end_of_string(text, begin, clear)
+    if token == '"':
+        return _end_of_quoted(_DOUBLE_QUOTE, text, after, begin, "a quoted name")
+    closing = text.find(token, after)
+    if closing < 0:
+        raise UnreadableSQL(begin, f"a body quoted by {token}")
+    return closing + len(token)
 
 
-def _end_of(pattern: re.Pattern[str], text: str, position: int, begin: int, what: str) -> int:
-    match = pattern.match(text, position)
-    if match is None:
-        raise UnreadableSQL(begin, what)
-    return match.end()
+def _makes_routine(text: str, start: int) -> bool:
+    if text[start : start + 6].lower() != "create":
+        return False
+    words = _words_at(text, start, 4)
+    if words[1:3] == ["or", "replace"]:
+        del words[1:3]
+    return words[0] == "create" and words[1:2] in (["function"], ["procedure"])
+
+
+def _words_at(text: str, position: int, most: int) -> list[str]:
+    """Return the words that follow, in lower case, with space and comments between them."""
+    words: list[str] = []
+    while len(words) < most and (match := _WORD.match(text, _skip_space(text, position))) is not None:
+        words.append(match[0].lower())
+        position = match.end()
+    return words
+
+
+def _is_in_name(text: str, position: int, clear: int) -> bool:
+    """Whether the character at ``position`` is part of a name, which begins no earlier than ``clear``."""
+    if position < clear:
+        return False
+    character = text[position]
+    return character.isalnum() or character in "_$" or not character.isascii()
+
+
+def _end_of_string(text: str, begin: int, clear: int) -> int:
+    """Return the end of the string whose quote stands at ``begin``: with E before it a backslash escapes."""
+    escapes = begin > clear and text[begin - 1] in "eE" and not _is_in_name(text, begin - 2, clear)
+    if not escapes:
+        return _end_of_quoted(_QUOTE, text, begin + 1, begin, "a string")
+    position = _end_of_quoted(_QUOTE_AFTER_E, text, begin + 1, begin, "a string")
+    # Another quote after a line break goes on with the same string, and so with its escapes (manual, 4.1.2.1).
+    while (gap := _BLANK.match(text, position)) is not None:
+        if not text.startswith("'", gap.end()) or not ("\n" in gap[0] or "\r" in gap[0]):
+            break
+        position = _end_of_quoted(_QUOTE_AFTER_E, text, gap.end() + 1, begin, "a string")
+    return position
+
+
+def _end_of_quoted(edge: re.Pattern[str], text: str, position: int, begin: int, what: str) -> int:
+    while (found := edge.search(text, position)) is not None:
+        position = found.end()
+        if len(found[0]) == 1:
+            return position
+    raise UnreadableSQL(begin, what)
 
 
 def _skeleton(text: str, start: int, end: int, hidden: list[tuple[int, int]]) -> str:
@@ -341,4 +428,4 @@ def _skeleton(text: str, start: int, end: int, hidden: list[tuple[int, int]]) ->
         parts.append(" ")
         position = stop
     parts.append(text[position:end])
-    return "".join(parts).strip()
+    return "".join(parts).strip(_SPACE)

@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION general_project_is_none() RETURNS trigger
 AS $$
 BEGIN
     -- 'general' is the application's word for "in no project", and no project of that name exists.
-    IF NEW.project_id = 'general' THEN
+    IF NEW.project_id::text = 'general' THEN
         NEW.project_id := NULL;
     END IF;
     RETURN NEW;
@@ -593,13 +593,18 @@ CREATE INDEX IF NOT EXISTS idx_activity_logs_created_at ON activity_logs (create
 CREATE INDEX IF NOT EXISTS idx_auth_logs_email ON auth_logs (email, created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_auth_logs_created_at ON auth_logs (created_at DESC);
 
--- Triggers.
+-- A table with rows that was completed just now: the two names of a project's owner agree.
+UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
+WHERE (owner_id IS NULL) <> (user_id IS NULL);
+
+-- Triggers. Those that look at a project or an owner name no columns, since a trigger
+-- that does would keep the repairs from converting them.
 
 CREATE OR REPLACE TRIGGER users_set_updated_at BEFORE UPDATE ON users
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER projects_set_updated_at BEFORE UPDATE ON projects
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE OF owner_id, user_id ON projects
+CREATE OR REPLACE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE ON projects
     FOR EACH ROW EXECUTE FUNCTION projects_sync_owner_id();
 CREATE OR REPLACE TRIGGER conversations_set_updated_at BEFORE UPDATE ON conversations
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -609,14 +614,10 @@ CREATE OR REPLACE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE OF project_id ON processed_images
+CREATE OR REPLACE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
     FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
-CREATE OR REPLACE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE OF project_id ON processed_documents
+CREATE OR REPLACE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
     FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
-
--- A table with rows that was completed just now: the two names of a project's owner agree.
-UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
-WHERE (owner_id IS NULL) <> (user_id IS NULL);
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
 

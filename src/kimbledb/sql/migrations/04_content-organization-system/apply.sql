@@ -139,6 +139,29 @@ BEGIN
 END
 $policies$;
 
+-- A person puts what is theirs into categories that are theirs. The policies of the
+-- tables themselves are other migrations'; these narrow them.
+DO $own_categories$
+DECLARE
+    tab text;
+BEGIN
+    FOREACH tab IN ARRAY ARRAY['projects', 'conversations', 'knowledge_base', 'files'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
+                       AND tablename = tab AND policyname = tab || '_own_category')
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                           JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+                           WHERE c.relnamespace = current_schema()::regnamespace AND a.atttypid <> 'text'::regtype
+                             AND (c.relname, a.attname) IN ((tab, 'category_id'), ('categories', 'id'), ('categories', 'user_id'))) THEN
+            EXECUTE format(
+                'CREATE POLICY %I ON %I AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
+                'SELECT FROM categories AS category WHERE category.id = %I.category_id'
+                ' AND category.user_id = (SELECT requesting_user_id())))',
+                tab || '_own_category', tab, tab);
+        END IF;
+    END LOOP;
+END
+$own_categories$;
+
 DO $grants$
 DECLARE
     api_role text;

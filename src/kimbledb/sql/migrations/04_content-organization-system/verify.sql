@@ -42,10 +42,12 @@ SELECT coalesce(bool_and(c.relrowsecurity), false) AS passed, 'on' AS expected,
 FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'categories';
 
--- name: policy
-SELECT count(*) = 1 AS passed, 'categories_owner' AS expected, coalesce(string_agg(policyname, ', '), 'none') AS found
-FROM pg_catalog.pg_policies
-WHERE schemaname = current_schema() AND tablename = 'categories' AND policyname = 'categories_owner';
+-- name: policies
+SELECT count(p.policyname) = count(*) AS passed, 'every policy' AS expected,
+       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.policyname IS NULL), 'every policy') AS found
+FROM unnest(ARRAY['categories_owner', 'projects_own_category', 'conversations_own_category', 'knowledge_base_own_category',
+                  'files_own_category']) AS wanted (name)
+LEFT JOIN pg_catalog.pg_policies AS p ON p.schemaname = current_schema() AND p.policyname = wanted.name;
 
 -- name: triggers_are_enabled
 SELECT count(t.oid) = 2 AS passed, 'categories_are_a_tree, categories_set_updated_at' AS expected,

@@ -1,0 +1,130 @@
+"""What a database shows of each migration, without being told: its objects against what is declared.
+
+One snapshot of the schema answers for the whole catalog. An object counts in
+the form that its migration gives it or in the form that a later one does, since
+what the migrations declare, folded in order, is what must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kimbledb import snapshot
+from kimbledb.catalog import Catalog
+from kimbledb.history import DatabaseState
+from kimbledb.model import DatabaseObject, Evidence, Finding, Migration, ObjectState
+from kimbledb.session import Session
+from kimbledb.snapshot import Snapshot
+
+#: What proves that a migration was applied. Comments and privileges say nothing
+#: of that: they are often missing where the schema was made by hand.
+_PROVING = frozenset(
+    {"type", "sequence", "table", "column", "constraint", "index", "function", "view", "trigger", "rule", "policy", "statistics"}
+)
+
+
+async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
+    """Ask one question and return what it shows of every migration."""
+    if not state.schema_exists:
+        return Evidence(hosted=state.hosted)
+    path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
+    return weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
+
+
+def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
+    """Compare what a catalog declares with what is there. Pure."""
+    migrations = list(catalog)
+    forms = _acceptable_forms(migrations)
+    repaired = {
+        (column, kind) for migration in migrations for column, kind in migration.expects.items()
+    }
+    return Evidence(
+        hosted=hosted,
+        findings={
+            migration.name: _finding(migration, found.objects, forms, repaired)
+            for migration in migrations
+            if migration.is_repair or any(each.kind in _PROVING for each in migration.creates + migration.changes)
+        },
+    )
+
+
+def type_of(definition: str) -> str:
+    """Return the type at the start of a column's definition: ``numeric(10,2) not null`` is ``numeric(10,2)``."""
+    for end in (" not null", " default ", " generated ", " collate "):
+        definition = definition.partition(end)[0]
+    return definition
+
+
+def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[tuple[int, str | None]]]:
+    """Return for each object the forms that it has after each migration that makes or changes it, by number."""
+    forms: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
+    for migration in migrations:
+        for each in migration.creates + migration.changes:
+            forms.setdefault(each.key, []).append((migration.number, each.definition))
+    return forms
+
+
+def _finding(
+    migration: Migration,
+    found: Mapping[tuple[str, str], str],
+    forms: Mapping[tuple[str, str], Sequence[tuple[int, str | None]]],
+    repaired: set[tuple[str, str]],
+) -> Finding:
+    if migration.is_repair:
+        return _repair_finding(migration, found)
+    present: list[str] = []
+    missing: list[str] = []
+    conflicts: list[str] = []
+    for each in _proving(migration.creates + migration.changes):
+        there = found.get(each.key)
+        accepted = [form for number, form in forms[each.key] if number >= migration.number]
+        if there is None:
+            missing.append(str(each))
+        elif None in accepted or there in accepted:
+            present.append(str(each))
+        elif each.kind == "column" and not _same_type(there, accepted):
+            wanted = type_of(each.definition or "")
+            shown = f"{each} is {type_of(there)}, and {wanted} is declared"
+            # What a repair will make right does not stand in the way.
+            (missing if (each.name, wanted) in repaired else conflicts).append(shown)
+        elif each.kind in {"function", "view", "index"} and "INVALID" not in there:
+            present.append(str(each))
+            missing.append(f"{each} is another than declared")
+        else:
+            missing.append(f"{each} is another than declared: {there}")
+    for each in _proving(migration.drops):
+        if each.key in found and each.key not in forms:
+            missing.append(f"the removal of {each}")
+    return Finding(_verdict(present, missing, conflicts), tuple(present), tuple(missing), tuple(conflicts))
+
+
+def _repair_finding(migration: Migration, found: Mapping[tuple[str, str], str]) -> Finding:
+    """A repair is done where every column that it looks after has its type."""
+    right: list[str] = []
+    wrong: list[str] = []
+    for column, kind in migration.expects.items():
+        there = found.get(("column", column))
+        if there is None:
+            wrong.append(f"column {column} is not there")
+        elif type_of(there) == kind:
+            right.append(f"column {column}")
+        else:
+            wrong.append(f"column {column} is {type_of(there)} and becomes {kind}")
+    # A repair makes nothing, so it is either to be done or done.
+    return Finding(ObjectState.MISSING if wrong else ObjectState.APPLIED, tuple(right), tuple(wrong))
+
+
+def _verdict(present: Sequence[str], missing: Sequence[str], conflicts: Sequence[str]) -> ObjectState:
+    if conflicts:
+        return ObjectState.CONFLICTING
+    if not missing:
+        return ObjectState.APPLIED
+    return ObjectState.PARTIAL if present else ObjectState.MISSING
+
+
+def _same_type(there: str, accepted: Iterable[str | None]) -> bool:
+    return type_of(there) in {type_of(form) for form in accepted if form is not None}
+
+
+def _proving(objects: Iterable[DatabaseObject]) -> list[DatabaseObject]:
+    return [each for each in objects if each.kind in _PROVING]

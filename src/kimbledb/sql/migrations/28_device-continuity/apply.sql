@@ -1,0 +1,634 @@
+-- device-continuity.sql
+--
+-- A person's devices, what each of them shows at the moment, and what waits to
+-- be brought from one to the other.
+--
+-- How conflicts are resolved. A context is a JSON object; each of its keys has a
+-- stamp: the version of the context that set it, when, and on which device.
+-- Whoever writes says which version they had seen (sync_device_context() knows
+-- it by itself).
+--   * A key that nobody else changed since that version: the new value follows
+--     the old one and is taken, whatever the clocks say.
+--   * A key that another device changed meanwhile: the later value by the clock
+--     wins, of two at once that of the greater device id, so that all devices
+--     come to the same. The value that lost is kept in device_context_conflicts.
+-- Each key is decided by itself: what two devices changed in different keys is
+-- all kept.
+
+CREATE TABLE IF NOT EXISTS devices (
+    id text NOT NULL DEFAULT gen_random_uuid()::text,
+    user_id text NOT NULL,
+    name text,
+    device_type text,
+    platform text,
+    browser text,
+    app_version text,
+    is_active boolean NOT NULL DEFAULT true,
+    last_seen_at timestamptz NOT NULL DEFAULT now(),
+    metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT devices_pkey PRIMARY KEY (id)
+);
+ALTER TABLE devices
+    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
+    ADD COLUMN IF NOT EXISTS user_id text,
+    ADD COLUMN IF NOT EXISTS name text,
+    ADD COLUMN IF NOT EXISTS device_type text,
+    ADD COLUMN IF NOT EXISTS platform text,
+    ADD COLUMN IF NOT EXISTS browser text,
+    ADD COLUMN IF NOT EXISTS app_version text,
+    ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true,
+    ADD COLUMN IF NOT EXISTS last_seen_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
+
+CREATE TABLE IF NOT EXISTS device_context (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    user_id text NOT NULL,
+    device_id text NOT NULL,
+    conversation_id text,
+    project_id text,
+    context jsonb NOT NULL DEFAULT '{}'::jsonb,
+    key_stamps jsonb NOT NULL DEFAULT '{}'::jsonb,
+    version bigint NOT NULL DEFAULT 1,
+    synced_versions jsonb NOT NULL DEFAULT '{}'::jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT device_context_pkey PRIMARY KEY (id),
+    CONSTRAINT device_context_device_id_key UNIQUE (device_id),
+    CONSTRAINT device_context_context_check CHECK (jsonb_typeof(context) = 'object'),
+    CONSTRAINT device_context_key_stamps_check CHECK (jsonb_typeof(key_stamps) = 'object'),
+    CONSTRAINT device_context_synced_versions_check CHECK (jsonb_typeof(synced_versions) = 'object'),
+    CONSTRAINT device_context_version_check CHECK (version > 0)
+);
+ALTER TABLE device_context
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
+    ADD COLUMN IF NOT EXISTS user_id text,
+    ADD COLUMN IF NOT EXISTS device_id text,
+    ADD COLUMN IF NOT EXISTS conversation_id text,
+    ADD COLUMN IF NOT EXISTS project_id text,
+    ADD COLUMN IF NOT EXISTS context jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN IF NOT EXISTS key_stamps jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1,
+    ADD COLUMN IF NOT EXISTS synced_versions jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
+
+CREATE TABLE IF NOT EXISTS device_sync_queue (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    user_id text NOT NULL,
+    source_device_id text,
+    target_device_id text NOT NULL,
+    item_type text NOT NULL DEFAULT 'context',
+    item_id text,
+    operation text NOT NULL DEFAULT 'update',
+    payload jsonb NOT NULL DEFAULT '{}'::jsonb,
+    source_version bigint,
+    status text NOT NULL DEFAULT 'pending',
+    priority integer NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
+    max_attempts integer NOT NULL DEFAULT 5,
+    error_message text,
+    available_at timestamptz NOT NULL DEFAULT now(),
+    claimed_at timestamptz,
+    synced_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT device_sync_queue_pkey PRIMARY KEY (id),
+    CONSTRAINT device_sync_queue_operation_check CHECK (operation IN ('create', 'update', 'delete')),
+    CONSTRAINT device_sync_queue_status_check CHECK (status IN ('pending', 'in_progress', 'synced', 'failed')),
+    CONSTRAINT device_sync_queue_attempts_check CHECK (attempts >= 0),
+    CONSTRAINT device_sync_queue_max_attempts_check CHECK (max_attempts > 0),
+    CONSTRAINT device_sync_queue_target_device_id_check CHECK (target_device_id <> source_device_id)
+);
+ALTER TABLE device_sync_queue
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
+    ADD COLUMN IF NOT EXISTS user_id text,
+    ADD COLUMN IF NOT EXISTS source_device_id text,
+    ADD COLUMN IF NOT EXISTS target_device_id text,
+    ADD COLUMN IF NOT EXISTS item_type text NOT NULL DEFAULT 'context',
+    ADD COLUMN IF NOT EXISTS item_id text,
+    ADD COLUMN IF NOT EXISTS operation text NOT NULL DEFAULT 'update',
+    ADD COLUMN IF NOT EXISTS payload jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN IF NOT EXISTS source_version bigint,
+    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
+    ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS max_attempts integer NOT NULL DEFAULT 5,
+    ADD COLUMN IF NOT EXISTS error_message text,
+    ADD COLUMN IF NOT EXISTS available_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS claimed_at timestamptz,
+    ADD COLUMN IF NOT EXISTS synced_at timestamptz,
+    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
+
+CREATE TABLE IF NOT EXISTS device_context_conflicts (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    user_id text NOT NULL,
+    device_id text NOT NULL,
+    context_key text NOT NULL,
+    kept_value jsonb,
+    kept_device_id text NOT NULL,
+    kept_changed_at timestamptz NOT NULL,
+    lost_value jsonb,
+    lost_device_id text NOT NULL,
+    lost_changed_at timestamptz NOT NULL,
+    acknowledged_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT device_context_conflicts_pkey PRIMARY KEY (id),
+    CONSTRAINT device_context_conflicts_once_key
+        UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)
+);
+ALTER TABLE device_context_conflicts
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
+    ADD COLUMN IF NOT EXISTS user_id text,
+    ADD COLUMN IF NOT EXISTS device_id text,
+    ADD COLUMN IF NOT EXISTS context_key text,
+    ADD COLUMN IF NOT EXISTS kept_value jsonb,
+    ADD COLUMN IF NOT EXISTS kept_device_id text,
+    ADD COLUMN IF NOT EXISTS kept_changed_at timestamptz,
+    ADD COLUMN IF NOT EXISTS lost_value jsonb,
+    ADD COLUMN IF NOT EXISTS lost_device_id text,
+    ADD COLUMN IF NOT EXISTS lost_changed_at timestamptz,
+    ADD COLUMN IF NOT EXISTS acknowledged_at timestamptz,
+    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
+
+-- Keys and checks that a table made by hand may lack.
+DO $checks$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT *
+        FROM (VALUES
+            ('devices', 'devices_pkey', 'PRIMARY KEY (id)'),
+            ('device_context', 'device_context_pkey', 'PRIMARY KEY (id)'),
+            ('device_context', 'device_context_device_id_key', 'UNIQUE (device_id)'),
+            ('device_context', 'device_context_context_check', $$CHECK (jsonb_typeof(context) = 'object')$$),
+            ('device_context', 'device_context_key_stamps_check', $$CHECK (jsonb_typeof(key_stamps) = 'object')$$),
+            ('device_context', 'device_context_synced_versions_check',
+             $$CHECK (jsonb_typeof(synced_versions) = 'object')$$),
+            ('device_context', 'device_context_version_check', 'CHECK (version > 0)'),
+            ('device_sync_queue', 'device_sync_queue_pkey', 'PRIMARY KEY (id)'),
+            ('device_sync_queue', 'device_sync_queue_operation_check',
+             $$CHECK (operation IN ('create', 'update', 'delete'))$$),
+            ('device_sync_queue', 'device_sync_queue_status_check',
+             $$CHECK (status IN ('pending', 'in_progress', 'synced', 'failed'))$$),
+            ('device_sync_queue', 'device_sync_queue_attempts_check', 'CHECK (attempts >= 0)'),
+            ('device_sync_queue', 'device_sync_queue_max_attempts_check', 'CHECK (max_attempts > 0)'),
+            ('device_sync_queue', 'device_sync_queue_target_device_id_check',
+             'CHECK (target_device_id <> source_device_id)'),
+            ('device_context_conflicts', 'device_context_conflicts_pkey', 'PRIMARY KEY (id)'),
+            ('device_context_conflicts', 'device_context_conflicts_once_key',
+             'UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)')
+        ) AS listed (tab, name, definition)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS present
+            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
+            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab
+              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
+    LOOP
+        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
+    END LOOP;
+END
+$checks$;
+
+-- Keys are added only between columns of one type: a database from before may
+-- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
+-- followers) convert those columns and add the keys that wait for it.
+DO $keys$
+DECLARE
+    key record;
+BEGIN
+    FOR key IN
+        SELECT *
+        FROM (VALUES
+            ('devices', 'devices_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
+            ('device_context', 'device_context_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
+            ('device_context', 'device_context_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE'),
+            ('device_context', 'device_context_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'SET NULL'),
+            ('device_context', 'device_context_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
+            ('device_sync_queue', 'device_sync_queue_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
+            ('device_sync_queue', 'device_sync_queue_source_device_id_fkey', 'source_device_id', 'devices', 'id', 'SET NULL'),
+            ('device_sync_queue', 'device_sync_queue_target_device_id_fkey', 'target_device_id', 'devices', 'id', 'CASCADE'),
+            ('device_context_conflicts', 'device_context_conflicts_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
+            ('device_context_conflicts', 'device_context_conflicts_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE')
+        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS present
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
+            WHERE tab.relnamespace = current_schema()::regnamespace
+              AND tab.relname = wanted.child AND present.conname = wanted.name)
+          AND (SELECT count(DISTINCT col.atttypid) = 1
+               FROM pg_catalog.pg_attribute AS col
+               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
+    LOOP
+        EXECUTE format(
+            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
+            key.child, key.name, key.child_column, key.parent, key.parent_column);
+    END LOOP;
+END
+$keys$;
+
+CREATE INDEX IF NOT EXISTS idx_devices_user_id_last_seen_at ON devices (user_id, last_seen_at DESC);
+CREATE INDEX IF NOT EXISTS idx_devices_last_seen_at ON devices (last_seen_at DESC);
+CREATE INDEX IF NOT EXISTS idx_device_context_user_id_updated_at ON device_context (user_id, updated_at DESC);
+CREATE INDEX IF NOT EXISTS idx_device_context_conversation_id ON device_context (conversation_id);
+CREATE INDEX IF NOT EXISTS idx_device_context_project_id ON device_context (project_id);
+CREATE INDEX IF NOT EXISTS idx_device_sync_queue_user_id_created_at ON device_sync_queue (user_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_device_sync_queue_source_device_id ON device_sync_queue (source_device_id);
+CREATE INDEX IF NOT EXISTS idx_device_sync_queue_target_device_id ON device_sync_queue (target_device_id);
+-- What waits, in the order in which it is taken: few rows of many.
+CREATE INDEX IF NOT EXISTS idx_device_sync_queue_due
+    ON device_sync_queue (target_device_id, priority DESC, created_at) WHERE status IN ('pending', 'in_progress');
+-- Of one device's context at most one item waits for another device: it brings all.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_device_sync_queue_pending_context
+    ON device_sync_queue (target_device_id, source_device_id) WHERE item_type = 'context' AND status = 'pending';
+CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_user_id_created_at
+    ON device_context_conflicts (user_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_device_id ON device_context_conflicts (device_id);
+
+COMMENT ON TABLE devices IS 'The devices of people.';
+COMMENT ON COLUMN devices.device_type IS 'Such as desktop, tablet or phone.';
+COMMENT ON COLUMN devices.is_active IS 'Whether it still takes part; one that does not gets no more sync items.';
+COMMENT ON COLUMN devices.last_seen_at IS 'When it was heard of last.';
+COMMENT ON TABLE device_context IS 'What each device shows at the moment: one row for each device.';
+COMMENT ON COLUMN device_context.conversation_id IS 'The conversation that is open on the device.';
+COMMENT ON COLUMN device_context.project_id IS 'The project that is open on the device.';
+COMMENT ON COLUMN device_context.context IS 'What continues on another device, by key. Each key is merged by itself.';
+COMMENT ON COLUMN device_context.key_stamps IS 'For each key, also a removed one: the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
+COMMENT ON COLUMN device_context.version IS 'Counts the changes of context. Kept by a trigger.';
+COMMENT ON COLUMN device_context.synced_versions IS 'For each device that this one was brought up to date from: its version then (source) and the version here after it (target).';
+COMMENT ON TABLE device_sync_queue IS 'What waits to be brought to a device.';
+COMMENT ON COLUMN device_sync_queue.source_device_id IS 'Where it comes from; NULL where that device is gone or it came from none.';
+COMMENT ON COLUMN device_sync_queue.item_type IS 'What is to be brought: context is what sync_device_context() brings, the rest is the application''s.';
+COMMENT ON COLUMN device_sync_queue.item_id IS 'Which one, where there are several.';
+COMMENT ON COLUMN device_sync_queue.source_version IS 'The version of the source''s context that is to be brought, or a later one.';
+COMMENT ON COLUMN device_sync_queue.available_at IS 'Not to be taken before this.';
+COMMENT ON COLUMN device_sync_queue.claimed_at IS 'When it was taken last.';
+COMMENT ON TABLE device_context_conflicts IS 'Values that lost against another device''s: nothing that somebody wrote vanishes without a trace.';
+COMMENT ON COLUMN device_context_conflicts.device_id IS 'The device in whose context the two met.';
+COMMENT ON COLUMN device_context_conflicts.kept_value IS 'The value that stayed; NULL where the key was removed.';
+COMMENT ON COLUMN device_context_conflicts.lost_value IS 'The value that had to go; NULL where it was a removal.';
+COMMENT ON COLUMN device_context_conflicts.kept_device_id IS 'Where the value that stayed was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.lost_device_id IS 'Where the value that had to go was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.acknowledged_at IS 'When the person took note of it.';
+
+-- However a context is written, its version and its stamps are right.
+CREATE OR REPLACE FUNCTION device_context_stamp() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY INVOKER
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    former jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.context END;
+    former_stamps jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.key_stamps END;
+    changed text;
+BEGIN
+    NEW.version := CASE WHEN TG_OP = 'INSERT' THEN 1 WHEN NEW.context = OLD.context THEN OLD.version ELSE OLD.version + 1 END;
+    -- A statement that gives a changed key its stamp knows better who changed it, and when.
+    FOR changed IN
+        SELECT key FROM jsonb_object_keys(former || NEW.context) AS key
+        WHERE NEW.context -> key IS DISTINCT FROM former -> key
+          AND NEW.key_stamps -> key IS NOT DISTINCT FROM former_stamps -> key
+    LOOP
+        NEW.key_stamps := NEW.key_stamps || jsonb_build_object(changed, jsonb_build_object(
+            'version', NEW.version, 'changed_at', clock_timestamp(), 'device_id', NEW.device_id));
+    END LOOP;
+    RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION device_context_stamp() IS 'Trigger: counts the version, and stamps the changed keys that the statement does not stamp itself.';
+
+CREATE OR REPLACE FUNCTION merge_device_context(
+    for_device_id text,
+    changes jsonb,
+    change_stamps jsonb,
+    base_version bigint)
+RETURNS device_context
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    stored device_context;
+    merged jsonb;
+    stamps jsonb;
+    key text;
+    value jsonb;
+    stored_value jsonb;
+    stamp jsonb;
+    changed_at timestamptz;
+    changed_by text;
+    stored_changed_at timestamptz;
+    stored_changed_by text;
+    unseen boolean;
+    wins boolean;
+BEGIN
+    INSERT INTO device_context (user_id, device_id)
+    SELECT device.user_id, device.id FROM devices AS device WHERE device.id = for_device_id
+    ON CONFLICT (device_id) DO NOTHING;
+    SELECT * INTO stored FROM device_context AS own WHERE own.device_id = for_device_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no device %, or it is another person''s', for_device_id
+            USING ERRCODE = 'no_data_found', HINT = 'Insert it into devices first.';
+    END IF;
+    merged := stored.context;
+    stamps := stored.key_stamps;
+
+    FOR key, stamp IN SELECT incoming.key, incoming.value FROM jsonb_each(change_stamps) AS incoming
+    LOOP
+        value := changes -> key;
+        stored_value := stored.context -> key;
+        changed_at := (stamp ->> 'changed_at')::timestamptz;
+        changed_by := stamp ->> 'device_id';
+        stored_changed_at := (stored.key_stamps -> key ->> 'changed_at')::timestamptz;
+        stored_changed_by := stored.key_stamps -> key ->> 'device_id';
+        unseen := coalesce((stored.key_stamps -> key ->> 'version')::bigint > base_version, false);
+
+        IF value IS NOT DISTINCT FROM stored_value THEN
+            -- They agree; the later stamp is kept, so that all devices come to the same one.
+            IF stored_changed_at IS NULL OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by) THEN
+                stamps := stamps || jsonb_build_object(key, jsonb_build_object(
+                    'version', coalesce((stored.key_stamps -> key ->> 'version')::bigint, stored.version),
+                    'changed_at', changed_at, 'device_id', changed_by));
+            END IF;
+            CONTINUE;
+        END IF;
+        wins := NOT unseen OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by);
+        IF unseen AND changed_by <> stored_changed_by THEN
+            INSERT INTO device_context_conflicts AS conflict
+                (user_id, device_id, context_key, kept_value, kept_device_id, kept_changed_at, lost_value, lost_device_id, lost_changed_at)
+            SELECT stored.user_id, for_device_id, key,
+                   CASE WHEN wins THEN value ELSE stored_value END,
+                   CASE WHEN wins THEN changed_by ELSE stored_changed_by END,
+                   CASE WHEN wins THEN changed_at ELSE stored_changed_at END,
+                   CASE WHEN wins THEN stored_value ELSE value END,
+                   CASE WHEN wins THEN stored_changed_by ELSE changed_by END,
+                   CASE WHEN wins THEN stored_changed_at ELSE changed_at END
+            ON CONFLICT DO NOTHING;
+        END IF;
+        IF wins THEN
+            -- What follows a value is later than it, whatever the writer's clock says.
+            IF NOT unseen THEN
+                changed_at := greatest(changed_at, stored_changed_at + interval '1 microsecond');
+            END IF;
+            merged := CASE WHEN value IS NULL THEN merged - key ELSE merged || jsonb_build_object(key, value) END;
+            stamps := stamps || jsonb_build_object(key, jsonb_build_object(
+                'version', stored.version + 1, 'changed_at', changed_at, 'device_id', changed_by));
+        END IF;
+    END LOOP;
+
+    IF merged <> stored.context OR stamps <> stored.key_stamps THEN
+        UPDATE device_context AS own SET context = merged, key_stamps = stamps
+        WHERE own.id = stored.id
+        RETURNING * INTO stored;
+    END IF;
+    RETURN stored;
+END
+$function$;
+COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint) IS
+    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. What save_device_context() and sync_device_context() share.';
+
+CREATE OR REPLACE FUNCTION save_device_context(
+    for_device_id text,
+    changes jsonb,
+    base_version bigint DEFAULT NULL,
+    made_at timestamptz DEFAULT now(),
+    by_device_id text DEFAULT NULL)
+RETURNS device_context
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    former bigint;
+    saved device_context;
+BEGIN
+    IF jsonb_typeof(changes) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'changes must be a JSON object, its keys those of the context'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A key whose value is null is removed.';
+    END IF;
+    SELECT own.version INTO former FROM device_context AS own WHERE own.device_id = for_device_id;
+    SELECT * INTO saved
+    FROM merge_device_context(
+        for_device_id,
+        (SELECT coalesce(jsonb_object_agg(change.key, change.value), '{}')
+         FROM jsonb_each(changes) AS change
+         WHERE change.value <> 'null'),
+        -- A clock that is ahead would win for ever.
+        (SELECT coalesce(jsonb_object_agg(key, jsonb_build_object(
+                    'changed_at', least(made_at, clock_timestamp()), 'device_id', coalesce(by_device_id, for_device_id))), '{}')
+         FROM jsonb_object_keys(changes) AS key),
+        coalesce(base_version, 9223372036854775807));
+    UPDATE devices AS device SET last_seen_at = now()
+    WHERE device.id = coalesce(by_device_id, for_device_id) AND device.last_seen_at < now() - interval '1 minute';
+    IF saved.version IS DISTINCT FROM former THEN
+        -- An item that waits already is told the newer version, so that nobody takes it for done with the older one.
+        INSERT INTO device_sync_queue AS item (user_id, source_device_id, target_device_id, item_type, source_version)
+        SELECT device.user_id, for_device_id, device.id, 'context', saved.version
+        FROM devices AS device
+        WHERE device.user_id = saved.user_id AND device.id <> for_device_id AND device.is_active
+        ORDER BY device.id
+        ON CONFLICT (target_device_id, source_device_id) WHERE item_type = 'context' AND status = 'pending'
+            DO UPDATE SET source_version = greatest(item.source_version, excluded.source_version);
+    END IF;
+    RETURN saved;
+END
+$function$;
+COMMENT ON FUNCTION save_device_context(text, jsonb, bigint, timestamptz, text) IS
+    'Changes keys of a device''s context (null removes one) and queues that for the person''s other devices. base_version is the version that the writer had seen, NULL where it may overwrite; by_device_id the device that writes where that is another one. Returns the context as it is then.';
+
+CREATE OR REPLACE FUNCTION sync_device_context(from_device_id text, to_device_id text) RETURNS device_context
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    source device_context;
+    target device_context;
+    last_time jsonb;
+BEGIN
+    SELECT own.* INTO source
+    FROM device_context AS own
+    JOIN devices AS there ON there.id = to_device_id AND there.user_id = own.user_id
+    WHERE own.device_id = from_device_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'device % has no context, or device % is not the same person''s', from_device_id, to_device_id
+            USING ERRCODE = 'no_data_found';
+    END IF;
+    -- Locked before its bookkeeping is read: of two that bring the same, the second finds it brought.
+    SELECT * INTO target FROM merge_device_context(to_device_id, '{}', '{}', 0);
+    last_time := coalesce(target.synced_versions -> from_device_id, '{"source": 0, "target": 0}');
+    SELECT * INTO target
+    FROM merge_device_context(
+        to_device_id,
+        source.context,
+        (SELECT coalesce(jsonb_object_agg(stamp.key, stamp.value), '{}')
+         FROM jsonb_each(source.key_stamps) AS stamp
+         WHERE (stamp.value ->> 'version')::bigint > (last_time ->> 'source')::bigint),
+        (last_time ->> 'target')::bigint);
+    UPDATE device_context AS own
+    SET synced_versions = own.synced_versions
+        || jsonb_build_object(from_device_id, jsonb_build_object('source', source.version, 'target', target.version))
+    WHERE own.id = target.id
+    RETURNING * INTO target;
+    UPDATE device_sync_queue AS item SET status = 'synced', synced_at = now(), error_message = NULL
+    WHERE item.target_device_id = to_device_id AND item.source_device_id = from_device_id
+      AND item.item_type = 'context' AND item.status IN ('pending', 'in_progress') AND item.source_version <= source.version;
+    RETURN target;
+END
+$function$;
+COMMENT ON FUNCTION sync_device_context(text, text) IS
+    'Brings what changed in the context of one device since the last time to another device of the same person, and returns the other''s context as it is then. The queue''s item for it is done with that.';
+
+CREATE OR REPLACE FUNCTION claim_device_sync(for_device_id text, max_items integer DEFAULT 20) RETURNS SETOF device_sync_queue
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    -- An item whose device went silent with it is given out again, until it was tried often enough.
+    UPDATE device_sync_queue AS item
+    SET status = 'failed', error_message = coalesce(item.error_message, format('not done after %s attempts', item.attempts))
+    WHERE item.target_device_id = for_device_id AND item.status = 'in_progress'
+      AND item.claimed_at < now() - interval '5 minutes' AND item.attempts >= item.max_attempts;
+    RETURN QUERY
+        UPDATE device_sync_queue AS item
+        SET status = 'in_progress', claimed_at = now(), attempts = item.attempts + 1
+        WHERE item.id IN (
+            SELECT due.id
+            FROM device_sync_queue AS due
+            WHERE due.target_device_id = for_device_id
+              AND due.status IN ('pending', 'in_progress')
+              AND (due.status = 'pending' OR due.claimed_at < now() - interval '5 minutes')
+              AND due.available_at <= now() AND due.attempts < due.max_attempts
+            ORDER BY due.priority DESC, due.created_at
+            LIMIT max_items
+            FOR UPDATE SKIP LOCKED)
+        RETURNING item.*;
+END
+$function$;
+COMMENT ON FUNCTION claim_device_sync(text, integer) IS
+    'Takes what waits for a device, the most urgent first, each item by one caller only. Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
+
+CREATE OR REPLACE TRIGGER device_context_stamp
+    BEFORE INSERT OR UPDATE OF context, key_stamps, version ON device_context
+    FOR EACH ROW EXECUTE FUNCTION device_context_stamp();
+
+CREATE OR REPLACE TRIGGER devices_set_updated_at
+    BEFORE UPDATE ON devices
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE OR REPLACE TRIGGER device_context_set_updated_at
+    BEFORE UPDATE ON device_context
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE OR REPLACE TRIGGER device_sync_queue_set_updated_at
+    BEFORE UPDATE ON device_sync_queue
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+ALTER TABLE devices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE device_context ENABLE ROW LEVEL SECURITY;
+ALTER TABLE device_sync_queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE device_context_conflicts ENABLE ROW LEVEL SECURITY;
+
+-- A policy is made only where the columns that it compares are text: on a
+-- database from before they may wait for the repairs. Row level security without
+-- its policy is closed, never open.
+DO $policies$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT *
+        FROM (VALUES
+            ('devices', 'devices_owner',
+             ARRAY['devices.user_id'],
+             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))$$),
+            ('device_context', 'device_context_owner',
+             ARRAY['device_context.user_id', 'device_context.device_id', 'device_context.conversation_id', 'device_context.project_id', 'devices.id', 'devices.user_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
+             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
+               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context.device_id AND d.user_id = (SELECT requesting_user_id()))
+               AND (conversation_id IS NULL OR EXISTS (SELECT FROM conversations AS c WHERE c.id = device_context.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+               AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = device_context.project_id AND p.owner_id = (SELECT requesting_user_id()))))$$),
+            ('device_sync_queue', 'device_sync_queue_owner',
+             ARRAY['device_sync_queue.user_id', 'device_sync_queue.source_device_id', 'device_sync_queue.target_device_id', 'devices.id', 'devices.user_id'],
+             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
+               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.target_device_id AND d.user_id = (SELECT requesting_user_id()))
+               AND (source_device_id IS NULL OR EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.source_device_id AND d.user_id = (SELECT requesting_user_id()))))$$),
+            ('device_context_conflicts', 'device_context_conflicts_owner',
+             ARRAY['device_context_conflicts.user_id', 'device_context_conflicts.device_id', 'devices.id', 'devices.user_id'],
+             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
+               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context_conflicts.device_id AND d.user_id = (SELECT requesting_user_id())))$$)
+        ) AS listed (tab, name, compares, definition)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_policies AS present
+            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
+          AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
+            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
+    LOOP
+        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
+    END LOOP;
+END
+$policies$;
+
+-- The hosted platform's default privileges give its roles everything on what is
+-- new: it is taken back, and each role gets what it needs.
+DO $grants$
+DECLARE
+    api_role text;
+    granted record;
+BEGIN
+    FOR granted IN
+        SELECT *
+        FROM (VALUES
+            ('devices', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
+            ('device_context', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
+            ('device_sync_queue', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
+            ('device_context_conflicts', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE')
+        ) AS listed (name, people, service)
+    LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
+        FOR api_role IN
+            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
+        LOOP
+            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
+            IF api_role = 'service_role' THEN
+                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
+            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
+                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
+            END IF;
+        END LOOP;
+    END LOOP;
+    FOR granted IN
+        SELECT *
+        FROM (VALUES
+            ('save_device_context(text, jsonb, bigint, timestamp with time zone, text)', '{authenticated,service_role}'::text[]),
+            ('sync_device_context(text, text)', '{authenticated,service_role}'),
+            ('merge_device_context(text, jsonb, jsonb, bigint)', '{authenticated,service_role}'),
+            ('claim_device_sync(text, integer)', '{authenticated,service_role}'),
+            ('device_context_stamp()', '{}')
+        ) AS listed (name, callers)
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
+        FOR api_role IN
+            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
+        LOOP
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
+            IF api_role = ANY (granted.callers) THEN
+                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$grants$;
