@@ -4,15 +4,17 @@
 and does nothing where nothing is missing.
 """
 
+from kimbledb._adoption import Adoption
 from kimbledb._embedded import embedded
 from kimbledb._rollback import Rollback
-from kimbledb.api import migrate, plan, rollback, status, verify
+from kimbledb.api import adopt, migrate, plan, rollback, status, verify
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     AlternativesError,
     CatalogError,
     ChangedMigrationError,
     ConfigurationError,
+    ConflictingObjectsError,
     ConnectionLostError,
     DataLossError,
     DeadlineExceededError,
@@ -49,10 +51,12 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.reports import MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
 from kimbledb.verifier import Verifier
 
 __all__ = [
+    "Adoption",
+    "AdoptionReport",
     "AlternativesError",
     "AppliedMigration",
     "AppliedStep",
@@ -61,6 +65,7 @@ __all__ = [
     "ChangedMigrationError",
     "Check",
     "ConfigurationError",
+    "ConflictingObjectsError",
     "ConnectionLostError",
     "DataLossError",
     "DatabaseObject",
@@ -99,6 +104,7 @@ __all__ = [
     "VerificationError",
     "VerificationReport",
     "Verifier",
+    "adopt",
     "embedded",
     "migrate",
     "plan",

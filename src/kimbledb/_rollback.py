@@ -24,7 +24,7 @@ from kimbledb.errors import (
     UnknownMigrationError,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher, tell
-from kimbledb.model import AppliedStep, Loss, Migration
+from kimbledb.model import AppliedStep, Evidence, Loss, Migration
 from kimbledb.names import check_schema_name, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
@@ -129,7 +129,7 @@ class _RollbackCall:
         rollback = self.rollback
         self.runner.doing = "reading the history"
         state = await history.look(session, rollback.schema)
-        plan = Planner(rollback.catalog).plan(state.history or (), history.evidence_of(state), schema=rollback.schema)
+        plan = Planner(rollback.catalog).plan(state.history or (), Evidence(hosted=state.hosted), schema=rollback.schema)
         there = {step.name: step for step in plan.steps if step.state in _THERE}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from kimbledb import history, queries
+from kimbledb import evidence, history, queries
+from kimbledb._adoption import Adoption
 from kimbledb._rollback import Rollback
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
@@ -14,7 +15,7 @@ from kimbledb.names import check_schema_name, quote_identifier
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
 from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.verifier import Verifier
 
@@ -123,6 +124,7 @@ async def status(
     chosen = catalog if catalog is not None else Catalog.builtin()
     async with where.session(options) as session:
         state = await history.look(session, name)
+        shown = await evidence.gather(session, chosen, state, name)
         log = ()
         if state.head is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
@@ -132,7 +134,7 @@ async def status(
         schema=name,
         server_version=state.server_version,
         hosted=state.hosted,
-        plan=Planner(chosen).plan(state.history or (), history.evidence_of(state), schema=name),
+        plan=Planner(chosen).plan(state.history or (), shown, schema=name),
         history=state.history,
         extensions=state.extensions,
         log=log,
@@ -218,6 +220,37 @@ async def rollback(
         include_adopted=include_adopted,
         dry_run=dry_run,
     )
+
+
+async def adopt(
+    target: object = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    prefer: Iterable[str] = (),
+    dry_run: bool = False,
+    options: Options | None = None,
+) -> AdoptionReport:
+    """Write history for what is there already, and run nothing.
+
+    A migration is adopted where all the objects that it declares are there in
+    their declared form, and all that it needs is applied or adopted. The rest
+    is left to :func:`migrate`, which completes what is there in part.
+
+    Args:
+        target: As for :func:`migrate`.
+        catalog: As for :func:`migrate`.
+        schema: As for :func:`migrate`.
+        prefer: As for :func:`migrate`.
+        dry_run: Only say what would be recorded.
+        options: As for :func:`migrate`.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        PlanningError: No plan can be made.
+    """
+    helper = Adoption(target, catalog=catalog, schema=schema, options=options)
+    return await helper.run(prefer=prefer, dry_run=dry_run)
 
 
 def _environment_has_dsn() -> bool:

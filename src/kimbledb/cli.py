@@ -157,6 +157,16 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
     return _DONE
 
 
+async def _adopt(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        report = await api.adopt(target, **_common(given), prefer=given.prefer, dry_run=given.dry_run)
+    if given.json:
+        _print_json({"adopted": [step.name for step in report.adopted], "dry_run": report.dry_run})
+    else:
+        display.line(str(report))
+    return _DONE
+
+
 async def _new(given: argparse.Namespace, display: Display) -> int:
     folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
     display.line(f"made {folder}: write apply.sql, verify.sql and rollback.sql")
@@ -292,6 +302,13 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--include-adopted", action="store_true", help="even what was adopted")
     rollback.add_argument("--dry-run", action="store_true", help="only say what would go")
     rollback.set_defaults(run=_rollback)
+
+    adopt = commands.add_parser("adopt", parents=[database], help="record what is there already, and run nothing")
+    adopt.add_argument(
+        "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
+    )
+    adopt.add_argument("--dry-run", action="store_true", help="only say what would be recorded")
+    adopt.set_defaults(run=_adopt)
 
     new = commands.add_parser("new", help="make the folder of a new migration")
     new.add_argument("name", help="its name, such as add-invoices")

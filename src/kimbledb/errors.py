@@ -9,7 +9,8 @@
     │   ├── UnknownMigrationError   a name or number that the catalog does not hold
     │   ├── DependencyCycleError    migrations that need each other
     │   ├── AlternativesError       both, none or an unknown one was chosen
-    │   └── ChangedMigrationError   an applied file was edited afterwards
+    │   ├── ChangedMigrationError   an applied file was edited afterwards
+    │   └── ConflictingObjectsError objects are there in a shape that no migration mends
     ├── PreflightError              the server cannot take the migrations: every gap at once
     ├── HistoryError                migration_history is not what it must be
     │   └── UnrecordedObjectsError  objects of the catalog are there, history is not
@@ -141,6 +142,22 @@ class ChangedMigrationError(PlanningError):
         self.changed = tuple(changed)
 
 
+class ConflictingObjectsError(PlanningError):
+    """Objects that migrations make are there in another shape, and no repair is pending that mends it.
+
+    Attributes:
+        conflicts: For each such migration its name and what is otherwise.
+    """
+
+    def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {name}: {reason}" for name, reason in conflicts)
+        super().__init__(
+            f"objects are there in another shape; nothing was run:\n{lines}",
+            hint="rename or convert them by hand, then run again; `kimbledb plan` shows what is otherwise",
+        )
+        self.conflicts = tuple(conflicts)
+
+
 class PreflightError(KimbleDBError):
     """The server cannot take the migrations as things are; nothing was touched.
 
@@ -163,17 +180,19 @@ class UnrecordedObjectsError(HistoryError):
 
     Attributes:
         objects: Their names, as in ``table users``.
+        adoptable: The migrations that they prove to be applied.
     """
 
-    def __init__(self, schema: str, objects: Sequence[str]) -> None:
+    def __init__(self, schema: str, objects: Sequence[str], adoptable: Sequence[str] = ()) -> None:
         shown = ", ".join(objects[:5]) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
         super().__init__(
-            f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}',
-            hint="`kimbledb adopt --dry-run` shows which migrations they prove to be applied; "
-            "`kimbledb adopt` records those, and migrate() then completes the rest",
+            f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}\n'
+            f"adopt() would record {len(adoptable)} migrations as applied" + (f": {', '.join(adoptable)}" if adoptable else ""),
+            hint="`kimbledb adopt --dry-run` shows it; after `kimbledb adopt`, migrate() completes the rest",
         )
         self.schema = schema
         self.objects = tuple(objects)
+        self.adoptable = tuple(adoptable)
 
 
 class MigrationError(KimbleDBError):

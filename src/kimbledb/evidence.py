@@ -25,7 +25,7 @@ _PROVING = frozenset(
 
 async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
     """Ask one question and return what it shows of every migration."""
-    if not state.schema_exists:
+    if not state.occupied:
         return Evidence(hosted=state.hosted)
     path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
     return weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
@@ -87,11 +87,9 @@ def _finding(
             shown = f"{each} is {type_of(there)}, and {wanted} is declared"
             # What a repair will make right does not stand in the way.
             (missing if (each.name, wanted) in repaired else conflicts).append(shown)
-        elif each.kind in {"function", "view", "index"} and "INVALID" not in there:
-            present.append(str(each))
-            missing.append(f"{each} is another than declared")
         else:
-            missing.append(f"{each} is another than declared: {there}")
+            present.append(str(each))
+            missing.append(f"the declared form of {each}")
     for each in _proving(migration.drops):
         if each.key in found and each.key not in forms:
             missing.append(f"the removal of {each}")

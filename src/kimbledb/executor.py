@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import asyncpg
-from attrs import evolve
-
-from kimbledb import history, nontransactional, preflight, queries
+from kimbledb import evidence, history, nontransactional, preparation
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ChangedMigrationError,
+    ConflictingObjectsError,
     ConnectionLostError,
     MigrationError,
     OutcomeUnknownError,
@@ -25,16 +23,16 @@ from kimbledb.errors import (
 )
 from kimbledb.events import Applied, Applying, Done, Failed, Planned, Watcher, tell
 from kimbledb.history import DatabaseState
-from kimbledb.model import AppliedStep, Check, Evidence, Migration
-from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
+from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
-from kimbledb.session import LOCK_BUSY, Session
+from kimbledb.session import Session
 from kimbledb.targets import target_of
-from kimbledb.transaction import LOCK_CLASS, ChecksFailed, ScriptError, Transactions, Work
+from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
 
 
 class Executor:
@@ -59,7 +57,12 @@ class Executor:
         """Say what :meth:`apply` would do. It only reads."""
         planner = Planner(self.catalog, prefer=prefer)
         async with self.target.session(self.options) as session:
-            return self.planned(planner, await history.look(session, self.schema), to, phase)
+            state = await history.look(session, self.schema)
+            plan = self.planned(planner, state, Evidence(hosted=state.hosted), to, phase)
+            if not plan.pending:
+                return plan
+            shown = await evidence.gather(session, self.catalog, state, self.schema)
+            return self.planned(planner, state, shown, to, phase)
 
     async def apply(
         self,
@@ -72,12 +75,14 @@ class Executor:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
         planner = Planner(self.catalog, prefer=prefer)
         # Faults of the call itself stop here, before a connection is made.
-        planner.plan(to=to, phase=phase, evidence=Evidence(hosted=False))
+        planner.plan(to=to, phase=phase)
         return await _Application(self, planner, to, phase, verify).run()
 
-    def planned(self, planner: Planner, state: DatabaseState, to: str | int | None, phase: int | None) -> Plan:
-        """Return the plan for a database in this state."""
-        return planner.plan(state.history or (), history.evidence_of(state), to=to, phase=phase, schema=self.schema)
+    def planned(
+        self, planner: Planner, state: DatabaseState, shown: Evidence, to: str | int | None, phase: int | None
+    ) -> Plan:
+        """Return the plan for a database in this state that shows this."""
+        return planner.plan(state.history or (), shown, to=to, phase=phase, schema=self.schema)
 
 
 class _Application:
@@ -95,6 +100,9 @@ class _Application:
         self.applied: list[AppliedStep] = []
         self.checks: list[Check] = []
         self.lsn: str | None = None
+        #: What the schema showed at the first look; later ones rest on history, which
+        #: this run and its rivals write.
+        self.evidence: Evidence | None = None
         #: Sent, and not answered: what became of it stands in history.
         self.in_flight: Migration | None = None
         self.clock = stopwatch()
@@ -117,15 +125,22 @@ class _Application:
         executor = self.executor
         self.runner.doing = "reading the history"
         state = await history.look(session, executor.schema)
-        plan = executor.planned(self.planner, state, self.to, self.phase)
+        shown = self.evidence or Evidence(hosted=state.hosted)
+        plan = executor.planned(self.planner, state, shown, self.to, self.phase)
         self._settle(plan)
+        if plan.pending and self.evidence is None:
+            self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
+            plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
+            _refuse_unrecorded(executor.schema, state, self.evidence)
+            _refuse_conflicts(plan)
         if self.first_plan is None:
             self.first_plan = plan
             tell(self.progress, Planned(plan))
         _refuse_changed(plan)
         if not plan.pending:
             return
-        state = await self._prepared(session, state, plan)
+        self.runner.doing = "preparing the database"
+        state = await preparation.prepare(session, state, executor.schema, [step.migration for step in plan.pending])
         assert state.head is not None  # the preparation made the log
         head = state.head
         path = state.search_path(
@@ -141,53 +156,6 @@ class _Application:
         if migration is not None and plan.step(migration.name).state is StepState.APPLIED:
             self.applied.append(AppliedStep(migration, self._step_clock()))
             self.runner.achieved()
-
-    async def _prepared(self, session: Session, state: DatabaseState, plan: Plan) -> DatabaseState:
-        """Check what the first step needs, and make the schema, the extensions and the history tables."""
-        executor = self.executor
-        migrations = [step.migration for step in plan.pending]
-        self.runner.doing = "preparing the database"
-        present = await preflight.check(session, state, executor.schema, migrations)
-        if present and not any(row.success is True for row in state.history or ()):
-            raise UnrecordedObjectsError(executor.schema, present)
-        missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
-        if state.schema_exists and not missing and state.head is not None:
-            return state
-        schema = quote_identifier(executor.schema)
-        home = state.extension_home
-        statements = []
-        if not state.schema_exists:
-            statements.append(f"CREATE SCHEMA IF NOT EXISTS {schema};\n")
-            if state.hosted:
-                statements.append(queries.block("open_schema", schema=quote_literal(executor.schema)))
-        statements += [
-            f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {quote_identifier(home)};\n"
-            for each in missing
-        ]
-        try:
-            answers = await session.send(
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
-                + session.settings()
-                + queries.block("bootstrap_lock", lock_class=str(LOCK_CLASS))
-                + "".join(statements)
-                + history.creation(executor.schema)
-                + queries.question("bootstrapped", schema=schema)
-                + "COMMIT;\n"
-            )
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == LOCK_BUSY:
-                raise Again from error
-            raise MigrationError(
-                f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
-                sqlstate=error.sqlstate,
-                hint=error.hint,
-            ) from error
-        [answer] = answers
-        return evolve(
-            state,
-            head=answer.value["head"],
-            extensions={name: (version, home) for name, (version, home) in answer.value["extensions"].items()},
-        )
 
     async def _apply(self, transactions: Transactions, step: Step, head: int, *, last: bool) -> int:
         migration = step.migration
@@ -251,6 +219,22 @@ class _Application:
         if not self.applied:
             return "nothing was applied"
         return f"{len(self.applied)} migrations were applied before it and stay; run again to go on"
+
+
+def _refuse_unrecorded(schema: str, state: DatabaseState, shown: Evidence) -> None:
+    """Stop where the schema holds what these migrations make, and no history says so."""
+    if any(row.success is True for row in state.history or ()):
+        return
+    objects = [each for finding in shown.findings.values() for each in (*finding.present, *finding.conflicts)]
+    if any(finding.state is not ObjectState.MISSING for finding in shown.findings.values()) and objects:
+        adoptable = [name for name, finding in shown.findings.items() if finding.state is ObjectState.APPLIED]
+        raise UnrecordedObjectsError(schema, list(dict.fromkeys(objects)), adoptable)
+
+
+def _refuse_conflicts(plan: Plan) -> None:
+    conflicting = [step for step in plan.pending if step.state is StepState.CONFLICTING]
+    if conflicting:
+        raise ConflictingObjectsError([(step.name, step.reason) for step in conflicting])
 
 
 def _refuse_changed(plan: Plan) -> None:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.errors import HistoryError
-from kimbledb.model import AppliedMigration, Evidence
+from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.session import Session
 
@@ -30,6 +30,8 @@ class DatabaseState:
     #: Whether it has the roles anon, authenticated, service_role and a schema auth.
     hosted: bool
     schema_exists: bool
+    #: Whether the schema holds any table, view or sequence beside kimbledb's own.
+    occupied: bool
     #: Where extensions are made: a schema of that name where there is one, else
     #: public. Never a target schema of a tenant's.
     extension_home: str
@@ -61,16 +63,12 @@ async def look(session: Session, schema: str) -> DatabaseState:
         superuser=answer["superuser"],
         hosted=answer["hosted"],
         schema_exists=answer["schema_exists"],
+        occupied=answer["occupied"],
         extension_home=answer["extension_home"],
         extensions={name: (version, home) for name, (version, home) in answer["extensions"].items()},
         history=None if rows is None else tuple(_row(row) for row in rows),
         head=answer.get("head"),
     )
-
-
-def evidence_of(state: DatabaseState) -> Evidence:
-    """Return what a database shows of itself beside its history."""
-    return Evidence(hosted=state.hosted)
 
 
 def creation(schema: str) -> str:

@@ -45,7 +45,7 @@ def check_schema_name(schema: str) -> str:
 
 
 def quote_identifier(name: str) -> str:
-    """Quote a name as an identifier: ``my "x"`` becomes ``"my ""x\"""``."""
+    '''Quote a name as an identifier: ``my "x"`` becomes ``"my ""x\"""``.'''
     return '"' + name.replace('"', '""') + '"'
 
 

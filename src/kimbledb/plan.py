@@ -38,7 +38,9 @@ class StepState(enum.StrEnum):
 
 
 #: States of a step that a run would apply.
-_TO_APPLY = frozenset({StepState.PENDING, StepState.FAILED, StepState.PARTIAL, StepState.CONFLICTING})
+_TO_APPLY = frozenset(
+    {StepState.PENDING, StepState.FAILED, StepState.ADOPTABLE, StepState.PARTIAL, StepState.CONFLICTING}
+)
 
 
 @frozen(eq=False)

@@ -133,8 +133,9 @@ class Planner:
             return preferred[0], "it is preferred"
         for state in (ObjectState.APPLIED, ObjectState.PARTIAL):
             shown = [each for each in providers if _state_of(evidence, each) is state]
-            if len(shown) == 1 and _state_of(evidence, shown[0]) is not None:
-                return shown[0], "its objects are there"
+            if shown:
+                # One that makes all that another makes, and more, is there where the more is.
+                return max(shown, key=lambda each: len(evidence.findings[each.name].present)), "its objects are there"
         if evidence.hosted:
             for each in providers:
                 if each.default_when == "hosted":

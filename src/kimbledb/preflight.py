@@ -16,23 +16,18 @@ from kimbledb.session import Session
 OLDEST_SERVER = 150000
 
 
-async def check(session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]) -> list[str]:
+async def check(session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]) -> None:
     """Ask for everything that stands in the way of these migrations.
-
-    Returns:
-        The tables that they make and that are there already, as ``table users``.
 
     Raises:
         PreflightError: With all that is missing at once.
     """
     wanted = wanted_extensions(migrations)
-    tables = [each.name for migration in migrations for each in migration.creates if each.kind == "table"]
     facts = await session.ask(
         queries.question(
             "preflight",
             schema=quote_literal(schema),
             extensions=quote_array(each.name for each in wanted),
-            tables=quote_array(tables),
         )
     )
     gaps: list[tuple[str, str]] = []
@@ -71,7 +66,6 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
         gaps.extend(_gaps_of(extension, state, facts["extensions"].get(extension.name), facts["may_create_schema"]))
     if gaps:
         raise PreflightError(gaps)
-    return list(facts["present"])
 
 
 def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:

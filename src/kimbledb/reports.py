@@ -8,7 +8,7 @@ from functools import cached_property
 from attrs import field, frozen
 
 from kimbledb.model import AppliedMigration, AppliedStep, Check, Loss
-from kimbledb.plan import Plan
+from kimbledb.plan import Plan, Step
 
 
 @frozen(eq=False)
@@ -108,6 +108,35 @@ class RollbackReport:
 
         rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
         return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class AdoptionReport:
+    """What an adoption recorded, or with ``dry_run`` would record."""
+
+    #: In the order of the plan.
+    adopted: tuple[Step, ...]
+    #: As it was before.
+    plan: Plan
+    seconds: float
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        verb = "would adopt" if self.dry_run else "adopted"
+        names = {step.name for step in self.adopted}
+        left = [step for step in self.plan.pending if step.name not in names]
+        lines = [f"{verb} {len(self.adopted)} migrations"]
+        lines += [f"  {step.name}: {step.reason}" for step in self.adopted]
+        if left:
+            lines.append(f"left to migrate(): {len(left)}")
+            lines += [f"  {step.name}: {step.state}, {step.reason}" for step in left]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [(step.name, step.migration.title, step.reason) for step in self.adopted]
+        return to_html_table(("migration", "title", "why"), rows, str(self).splitlines()[0])
 
 
 @frozen(eq=False)

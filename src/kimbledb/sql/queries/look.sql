@@ -19,6 +19,10 @@ BEGIN
         'hosted', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
             AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')),
         'schema_exists', EXISTS (SELECT FROM pg_namespace WHERE nspname = schema_name),
+        'occupied', EXISTS (
+            SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = schema_name AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+              AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq')),
         'extension_home', CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END,
         'extensions', (SELECT coalesce(jsonb_object_agg(e.extname, jsonb_build_array(e.extversion, n.nspname)), '{}')
                        FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));

@@ -4,11 +4,6 @@ SELECT jsonb_build_object(
     'may_create_in_schema', coalesce((
         SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')
         FROM pg_namespace WHERE nspname = {schema}), false),
-    'present', coalesce((
-        SELECT jsonb_agg('table ' || c.relname ORDER BY c.relname)
-        FROM pg_class AS c
-        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = {schema} AND c.relname = ANY ({tables})), '[]'),
     'extensions', coalesce((
         SELECT jsonb_object_agg(a.name, jsonb_build_array(a.default_version, v.superuser, v.trusted))
         FROM unnest({extensions}) AS wanted (name)

@@ -1,0 +1,110 @@
+"""Writing history for what evidence shows to be there already. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import asyncpg
+
+from kimbledb import evidence, history, preparation, queries
+from kimbledb.catalog import Catalog
+from kimbledb.events import Watcher
+from kimbledb.history import DatabaseState
+from kimbledb.model import Evidence
+from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.options import Options
+from kimbledb.plan import Plan, Step, StepState
+from kimbledb.planner import Planner
+from kimbledb.reports import AdoptionReport
+from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
+from kimbledb.targets import target_of
+from kimbledb.transaction import LOCK_CLASS, lock_key, our_version
+
+
+class Adoption:
+    """Adopts the migrations of a catalog."""
+
+    def __init__(
+        self,
+        target: object = None,
+        *,
+        catalog: Catalog | None = None,
+        schema: str | None = None,
+        options: Options | None = None,
+        progress: Watcher | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self.target = target_of(target)
+        self.catalog = catalog if catalog is not None else Catalog.builtin()
+        self.schema = check_schema_name(schema or "public")
+        self.progress = progress
+
+    async def run(self, *, prefer: Iterable[str] = (), dry_run: bool = False) -> AdoptionReport:
+        """Record what is proved. See :func:`kimbledb.adopt`."""
+        planner = Planner(self.catalog, prefer=prefer)
+        runner = Runner(self.target, self.options, self.progress)
+        clock = stopwatch()
+
+        async def work(session: Session) -> tuple[Plan, list[Step]]:
+            runner.doing = "looking at the schema"
+            state = await history.look(session, self.schema)
+            shown = await evidence.gather(session, self.catalog, state, self.schema)
+            plan = planner.plan(state.history or (), shown, schema=self.schema)
+            proved = _proved(plan)
+            if proved and not dry_run:
+                runner.doing = "recording what is there"
+                await self._record(session, state, shown, proved)
+            return plan, proved
+
+        plan, proved = await runner.run(work)
+        return AdoptionReport(tuple(proved), plan, clock(), dry_run)
+
+    async def _record(self, session: Session, state: DatabaseState, shown: Evidence, proved: list[Step]) -> None:
+        state = await preparation.prepare(session, state, self.schema, ())
+        rows = [
+            {
+                "name": step.name,
+                "checksum": step.migration.checksum,
+                "evidence": {"present": list(shown.findings[step.name].present)},
+            }
+            for step in proved
+        ]
+        # The lock, and whether history is still as it was, as for a migration.
+        message = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            + session.settings()
+            + setting("kimbledb.adopted", {"version": our_version(), "rows": rows})
+            + queries.block(
+                "begin_step",
+                schema=quote_identifier(self.schema),
+                schema_literal=quote_literal(self.schema),
+                lock_class=str(LOCK_CLASS),
+                lock_key=str(lock_key(self.schema)),
+                head=str(state.head),
+            )
+            + queries.block("record_adopted", schema=quote_identifier(self.schema))
+            + "COMMIT;\n"
+        )
+        try:
+            await session.send(message)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == LOCK_BUSY:
+                raise Again from error
+            if error.sqlstate == HISTORY_MOVED:
+                raise Again(patient=False) from error
+            raise
+
+
+def _proved(plan: Plan) -> list[Step]:
+    """Return the steps whose objects are all there, and all that they need is applied or proved, too.
+
+    What stands on something that is missing is left to migrate(), which runs it again without effect.
+    """
+    there = {step.name for step in plan.steps if step.state is StepState.APPLIED}
+    proved = []
+    for step in plan.steps:
+        if step.state is StepState.ADOPTABLE and all(need in there for need in step.needs):
+            there.add(step.name)
+            proved.append(step)
+    return proved

@@ -1,0 +1,70 @@
+"""Before the first step: the schema, the extensions and the history tables, made where they are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+from attrs import evolve
+
+from kimbledb import history, preflight, queries
+from kimbledb.errors import MigrationError
+from kimbledb.history import DatabaseState
+from kimbledb.model import Migration
+from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.runner import Again
+from kimbledb.session import LOCK_BUSY, Session
+from kimbledb.transaction import LOCK_CLASS
+
+
+async def prepare(
+    session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]
+) -> DatabaseState:
+    """Check what these migrations need, and make what is missing in one transaction.
+
+    Returns:
+        The state after it, whose ``head`` is never None.
+
+    Raises:
+        PreflightError: Something stands in the way; nothing was touched.
+        Again: Another run is preparing the database.
+        MigrationError: The server refused.
+    """
+    await preflight.check(session, state, schema, migrations)
+    missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
+    if state.schema_exists and not missing and state.head is not None:
+        return state
+    quoted = quote_identifier(schema)
+    statements = []
+    if not state.schema_exists:
+        statements.append(f"CREATE SCHEMA IF NOT EXISTS {quoted};\n")
+        if state.hosted:
+            statements.append(queries.block("open_schema", schema=quote_literal(schema)))
+    home = quote_identifier(state.extension_home)
+    statements += [
+        f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {home};\n" for each in missing
+    ]
+    try:
+        [answer] = await session.send(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            + session.settings()
+            + queries.block("bootstrap_lock", lock_class=str(LOCK_CLASS))
+            + "".join(statements)
+            + history.creation(schema)
+            + queries.question("bootstrapped", schema=quoted)
+            + "COMMIT;\n"
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == LOCK_BUSY:
+            raise Again from error
+        raise MigrationError(
+            f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
+            sqlstate=error.sqlstate,
+            hint=getattr(error, "hint", None),
+        ) from error
+    return evolve(
+        state,
+        head=answer.value["head"],
+        schema_exists=True,
+        extensions={name: (version, where) for name, (version, where) in answer.value["extensions"].items()},
+    )
