@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources.abc import Traversable
@@ -40,7 +39,7 @@ from kimbledb.names import folded, near
 #: and belongs into a loader.
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
-_FOLDER = re.compile(r"(\d{1,6})_(.+)")
+_FOLDER = re.compile(r"([0-9]{1,6})_(.+)")
 _FACTS = "migration.toml"
 _SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
@@ -77,7 +76,7 @@ class Catalog:
         self._by_number = {migration.number: migration for migration in self._migrations}
         providers: dict[str, list[Migration]] = {}
         for migration in self._migrations:
-            for provided in migration.provides:
+            for provided in dict.fromkeys(migration.provides):
                 providers.setdefault(provided, []).append(migration)
         self._providers = {name: tuple(found) for name, found in providers.items()}
 
@@ -199,11 +198,17 @@ class _Entry:
 def _read_all(root: Traversable, *, source: str, trusted: bool) -> tuple[list[Migration], list[Fault]]:
     faults: list[Fault] = []
     migrations: list[Migration] = []
-    for entry in _entries(root):
+    for entry in _entries(root, source, faults):
         path = f"{source}/{entry.name}"
         if entry.name.startswith((".", "__")):
             continue
-        if entry.is_link:
+        if not entry.name.isprintable():
+            # Neither a terminal nor, where it is not Unicode, the server could take it.
+            shown = entry.name.encode("unicode_escape").decode()
+            faults.append(
+                Fault(f"{source}/{shown}", "its name holds a character that cannot be shown", "give it another name")
+            )
+        elif entry.is_link:
             faults.append(Fault(path, "it is a symbolic link", "put the folder itself there"))
         elif not entry.is_folder:
             if entry.name.lower().endswith((".sql", ".toml")):
@@ -218,33 +223,47 @@ def _read_all(root: Traversable, *, source: str, trusted: bool) -> tuple[list[Mi
             faults.append(
                 Fault(path, "the folder's name has no number", "name it <number>_<name>, such as 19_api-cost-tracking")
             )
+        elif not int(match[1]):
+            faults.append(
+                Fault(
+                    path, "its number is 0, which means none at all", "number migrations from 1, such as 01_base-tables"
+                )
+            )
         else:
-            migration = _read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults, trusted=trusted)
-            if migration is not None:
-                migrations.append(migration)
+            migrations.append(
+                _read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults, trusted=trusted)
+            )
     return migrations, faults
 
 
-def _entries(folder: Traversable) -> list[_Entry]:
-    if isinstance(folder, os.PathLike):
-        with os.scandir(folder) as found:
-            return sorted(
-                (
-                    _Entry(item.name, item.is_dir(follow_symlinks=False), item.is_symlink(), Path(item.path))
-                    for item in found
-                ),
-                key=lambda entry: entry.name,
-            )
-    return sorted(
-        (_Entry(item.name, item.is_dir(), False, item) for item in folder.iterdir()), key=lambda entry: entry.name
-    )
+def _entries(folder: Traversable, path: str, faults: list[Fault]) -> list[_Entry]:
+    entries: list[_Entry] = []
+    try:
+        if isinstance(folder, Path):
+            with os.scandir(folder) as found:
+                for item in found:
+                    is_folder, is_link = item.is_dir(follow_symlinks=False), item.is_symlink()
+                    entries.append(_Entry(item.name, is_folder, is_link, folder / item.name))
+        else:
+            entries += [_Entry(item.name, item.is_dir(), is_link=False, where=item) for item in folder.iterdir()]
+    except OSError as error:
+        faults.append(_unreadable(path, error))
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _unreadable(path: str, error: OSError) -> Fault:
+    return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
 
 
 def _read_folder(
     folder: Traversable, path: str, number: int, name: str, faults: list[Fault], *, trusted: bool
-) -> Migration | None:
-    present = {entry.name: entry for entry in _entries(folder)}
-    before = len(faults)
+) -> Migration:
+    """Read a migration, with what could be read of it where it has faults.
+
+    Those keep the catalog from being made; that the migration is known all the
+    same spares the others the fault that they require what is not here.
+    """
+    present = {entry.name: entry for entry in _entries(folder, path, faults)}
     texts: dict[str, str] = {}
     for file in (_FACTS, *_SQL_FILES):
         entry = present.get(file)
@@ -254,7 +273,7 @@ def _read_folder(
                 texts[file] = text
     for other in present:
         if other not in (_FACTS, *_SQL_FILES) and other.lower().endswith((".sql", ".toml")):
-            meant = difflib.get_close_matches(other, (_FACTS, *_SQL_FILES), n=1)
+            meant = difflib.get_close_matches(other.lower(), (_FACTS, *_SQL_FILES), n=1)
             faults.append(
                 Fault(
                     f"{path}/{other}",
@@ -262,37 +281,37 @@ def _read_folder(
                     f"is it {meant[0]}?" if meant else f"the files are {_FACTS}, {', '.join(_SQL_FILES)}",
                 )
             )
-    facts = _read_facts(texts.get(_FACTS), path, name, faults, present=_FACTS in present, lazily=trusted)
+    facts = _read_facts(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=trusted)
+    # Where the facts cannot be read, what they might excuse is no fault yet.
+    may_lack_rollback = facts is None or facts.get("irreversible")
     for file in _SQL_FILES:
-        if file not in present and not (file == "rollback.sql" and facts.get("irreversible")):
+        if file not in present and not (file == "rollback.sql" and may_lack_rollback):
             cure = {
                 "apply.sql": "write the SQL that makes the change",
                 "verify.sql": "write `-- name: <check>` and a SELECT that gives a boolean `passed`",
                 "rollback.sql": 'write the SQL that takes it back, or say why there is none: irreversible = "..." in migration.toml',
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
-    if len(faults) > before:
-        return None
-    transactional = facts.get("transactional", True)
     if not trusted:
+        transactional = facts is not None and facts.get("transactional", True)
         for file in ("apply.sql", "rollback.sql"):
             if file in texts:
                 _find_problems(texts[file], f"{path}/{file}", transactional, faults)
-        for problem in statements.read_named_queries(texts["verify.sql"])[1]:
-            faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
-        if len(faults) > before:
-            return None
-    apply_sql = texts["apply.sql"]
+        if "verify.sql" in texts:
+            for problem in statements.read_named_queries(texts["verify.sql"])[1]:
+                faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
+    apply_sql = texts.get("apply.sql", "")
+    verify_sql = texts.get("verify.sql", "")
     return Migration(
         name=name,
         number=number,
         apply_sql=apply_sql,
-        verify_sql=texts["verify.sql"],
+        verify_sql=verify_sql,
         rollback_sql=texts.get("rollback.sql", ""),
         checksum=checksum_of(apply_sql),
         location=path,
-        read_queries=partial(_verification_queries, texts["verify.sql"]),
-        **facts,
+        read_queries=partial(_verification_queries, verify_sql),
+        **(facts or {}),
     )
 
 
@@ -301,17 +320,14 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
     if entry.is_link:
         faults.append(Fault(path, "it is a symbolic link", "put the file itself there"))
         return None
-    if isinstance(entry.where, Path):
-        # Opened without following links, and without waiting for a named pipe's other end.
-        descriptor = os.open(entry.where, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                faults.append(Fault(path, "it is not a regular file", "put a file of text there"))
-                return None
-            data = file.read(MAX_FILE_BYTES + 1)
-    else:
-        data = entry.where.read_bytes()
+    try:
+        data = _read_bytes(entry.where)
+    except OSError as error:
+        faults.append(_unreadable(path, error))
+        return None
+    if data is None:
+        faults.append(Fault(path, "it is not a regular file", "put a file of text there"))
+        return None
     if len(data) > MAX_FILE_BYTES:
         faults.append(
             Fault(
@@ -340,6 +356,23 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
     return normalise(text)
 
 
+def _read_bytes(where: Traversable) -> bytes | None:
+    """Return the first bytes of a file, one more than it may have, or None for what is no regular file."""
+    if not isinstance(where, Path):
+        return where.read_bytes()
+    # Opened without following links, and without waiting for a named pipe's other end.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(where, flags)
+    try:
+        # Asked before it becomes a file object, which a folder cannot.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
 def _find_problems(text: str, path: str, transactional: bool, faults: list[Fault]) -> None:
     for problem in statements.find_problems(text, transactional=transactional):
         faults.append(_fault_at(path, text, problem))
@@ -355,6 +388,9 @@ def _verification_queries(text: str) -> tuple[VerificationQuery, ...]:
 
 # Facts.
 
+# PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
+_MOST_SECONDS = 2_147_483
+
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
@@ -369,7 +405,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST_SECONDS
 
 
 def _is_flag(value: object) -> bool:
@@ -402,30 +438,33 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "default_when": ('"hosted"', _is_platform),
     "extensions": ("a list of names, or a table of names and lowest versions", _is_extensions),
     "transactional": ("true or false", _is_flag),
-    "statement_timeout": ("a number of seconds", _is_seconds),
+    "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
-_DECLARATION_KEYS: Final = ("creates", "changes", "drops", "expects")
+_DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
 
 
 def _read_facts(
-    text: str | None, folder: str, name: str, faults: list[Fault], *, present: bool, lazily: bool
-) -> dict[str, Any]:
-    """Return the facts of a migration.toml as the arguments of a Migration."""
+    text: str | None, folder: str, faults: list[Fault], *, present: bool, lazily: bool
+) -> dict[str, Any] | None:
+    """Return the facts of a migration.toml as the arguments of a Migration, or None where it cannot be read."""
     path = f"{folder}/{_FACTS}"
     if text is None:
         if not present:
             faults.append(Fault(path, "the file is missing", 'write it; the least is: title = "..."'))
-        return {}
+        return None if present else {}
     # TOML wants tables after plain keys, so what stands before them is whole.
     split = _DECLARATIONS.search(text) if lazily else None
+    import tomllib  # late: a start-up that finds a catalog read needs none
+
     try:
         table = tomllib.loads(text if split is None else text[: split.start()])
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
+    except (ValueError, RecursionError) as error:
+        # Beside its own error: a number of thousands of digits, brackets nested as deeply.
+        line = re.search(r"\(at line (\d+)", str(error))
         faults.append(Fault(path, f"it is not TOML: {error}", "mend it", int(line[1]) if line else None))
-        return {}
+        return None
     facts: dict[str, Any] = {}
     declared = {key: table.pop(key) for key in _DECLARATION_KEYS if key in table}
     for key, value in table.items():
@@ -464,17 +503,19 @@ def _converted(key: str, value: Any) -> Any:
 
 
 def _line_of_key(text: str, key: str) -> int | None:
-    match = re.search(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*[=.]|^\s*\[{re.escape(key)}\b", text, re.MULTILINE)
+    name = rf"[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*"
+    match = re.search(rf"^(?:{name}[=.]|[ \t]*\[{name}[\].])", text, re.MULTILINE)
     return None if match is None else text.count("\n", 0, match.start()) + 1
 
 
 def _declarations_of(text: str) -> Declarations:
     """Read the declarations of a file that was checked before it was shipped."""
+    import tomllib  # late, as above
+
     table = tomllib.loads(text)
     faults: list[Fault] = []
-    declarations = _read_declarations(
-        {key: table[key] for key in _DECLARATION_KEYS if key in table}, _FACTS, text, faults
-    )
+    declared = {key: table[key] for key in _DECLARATION_KEYS if key in table}
+    declarations = _read_declarations(declared, _FACTS, text, faults)
     if faults:
         raise CatalogError(faults)
     return declarations
@@ -538,38 +579,38 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
     by_name: dict[str, Migration] = {}
     by_number: dict[int, Migration] = {}
     for migration in migrations:
+        where = migration.location or migration.name
         twin = by_name.setdefault(folded(migration.name), migration)
         if twin is not migration:
             faults.append(
-                Fault(
-                    migration.location,
-                    f"its name is that of {twin.location or twin.name}",
-                    "names differ by more than case",
-                )
+                Fault(where, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
             )
         same = by_number.setdefault(migration.number, migration)
         if same is not migration:
             faults.append(
                 Fault(
-                    migration.location,
+                    where,
                     f"its number {migration.number} is that of {same.location or same.name}",
                     "take a free number",
                 )
             )
     names = {migration.name for migration in migrations}
-    provided = {name for migration in migrations for name in migration.provides}
+    providers: dict[str, list[Migration]] = {}
+    for migration in migrations:
+        for thing in dict.fromkeys(migration.provides):
+            providers.setdefault(thing, []).append(migration)
     for migration in migrations:
         for wanted in migration.requires:
-            if wanted not in names and wanted not in provided:
-                close = near(wanted, (*names, *provided))
+            if wanted not in names and wanted not in providers:
+                close = near(wanted, (*sorted(names), *sorted(providers)))
                 cure = (
                     f"is it {' or '.join(close)}?"
                     if close
                     else "name a migration of this folder, or what one of them provides"
                 )
-                faults.append(Fault(f"{migration.location}/{_FACTS}", f"it requires {wanted}, which is not here", cure))
-    for thing in sorted(provided):
-        among = [migration for migration in migrations if thing in migration.provides]
+                where = f"{migration.location}/{_FACTS}" if migration.location else migration.name
+                faults.append(Fault(where, f"it requires {wanted}, which is not here", cure))
+    for thing, among in sorted(providers.items()):
         for mark, chosen in (
             ("default = true", [migration for migration in among if migration.default]),
             ('default_when = "hosted"', [migration for migration in among if migration.default_when == "hosted"]),
@@ -577,7 +618,11 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
             if len(chosen) > 1:
                 shown = " and ".join(migration.name for migration in chosen)
                 faults.append(
-                    Fault(chosen[-1].location, f"{shown} both say `{mark}` for {thing}", "one default for each")
+                    Fault(
+                        chosen[-1].location or chosen[-1].name,
+                        f"{shown} both say `{mark}` for {thing}",
+                        "one default for each",
+                    )
                 )
     return faults
 
@@ -585,7 +630,7 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
 def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:
     by_thing: dict[str, list[str]] = {}
     for migration in migrations:
-        for thing in migration.provides:
+        for thing in dict.fromkeys(migration.provides):
             by_thing.setdefault(thing, []).append(migration.name)
     for migration in migrations:
         others = sorted({name for thing in migration.provides for name in by_thing[thing]} - {migration.name})

@@ -25,11 +25,13 @@ def check_schema_name(schema: str) -> str:
     """Return the name of a target schema, or say why it cannot be one.
 
     Raises:
-        ConfigurationError: It is empty, longer than 63 bytes, holds a NUL or a
+        ConfigurationError: It is no text, empty, longer than 63 bytes, holds a NUL or a
             lone surrogate, or belongs to the server (``pg_...``).
     """
     problem = None
-    if not isinstance(schema, str) or not schema:
+    if not isinstance(schema, str):
+        problem = "it is no text"
+    elif not schema:
         problem = "it is empty"
     elif "\0" in schema:
         problem = "it holds a NUL character"
@@ -45,7 +47,7 @@ def check_schema_name(schema: str) -> str:
 
 
 def quote_identifier(name: str) -> str:
-    '''Quote a name as an identifier: ``my "x"`` becomes ``"my ""x\"""``.'''
+    """Quote a name as an identifier: ``a"b`` becomes ``"a""b"``."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -65,9 +67,10 @@ def quote_array(values: Iterable[str]) -> str:
 def folded(name: str) -> str:
     """Return the form in which two names are the same to a file system or a reader.
 
-    Case and Unicode composition do not tell names apart (``É`` typed in two ways).
+    Case and Unicode composition do not tell names apart (``É`` typed in two ways);
+    the Unicode standard, 3.13, calls that a canonical caseless match.
     """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
@@ -77,10 +80,14 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     """
     by_folded = {folded(candidate): candidate for candidate in known}
     wanted = folded(name)
-    for exact in (wanted, wanted + ".sql"):
-        if exact in by_folded:
-            return [by_folded[exact]]
-    return [by_folded[match] for match in difflib.get_close_matches(wanted, by_folded, n=3, cutoff=0.6)]
+    if wanted in by_folded:
+        return [by_folded[wanted]]
+    # Compared without .sql, which would make any two short names alike.
+    by_stem = {each.removesuffix(".sql"): candidate for each, candidate in by_folded.items()}
+    wanted = wanted.removesuffix(".sql")
+    if wanted in by_stem:
+        return [by_stem[wanted]]
+    return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]
 
 
 def _is_encodable(text: str) -> bool:

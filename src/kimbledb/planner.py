@@ -6,6 +6,7 @@ Pure: it asks no database. What is known of one (history, evidence) is given to
 
 from __future__ import annotations
 
+import enum
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,12 +20,12 @@ from kimbledb.plan import Plan, Step, StepState
 class Planner:
     """Plans for one catalog."""
 
-    def __init__(self, catalog: Catalog, *, prefer: Iterable[str] = ()) -> None:
+    def __init__(self, catalog: Catalog, *, prefer: Iterable[str | int] = ()) -> None:
         """Take a catalog and the choices made beforehand.
 
         Args:
             catalog: The migrations.
-            prefer: The names of alternatives to take instead of the default.
+            prefer: The names or numbers of alternatives to take instead of the default.
 
         Raises:
             UnknownMigrationError: A preferred name is not in the catalog.
@@ -32,21 +33,24 @@ class Planner:
                 two that exclude each other are preferred.
         """
         self.catalog = catalog
-        self.prefer = tuple(dict.fromkeys([prefer] if isinstance(prefer, str) else prefer))
-        for name in self.prefer:
+        preferred: dict[str, None] = {}
+        for name in [prefer] if isinstance(prefer, str | int) else prefer:
             migration = catalog.get(name)
             if migration is None:
-                raise UnknownMigrationError(name, near(name, (each.name for each in catalog if each.alternatives)))
+                choices = (each.name for each in catalog if each.alternatives)
+                raise UnknownMigrationError(name, near(name, choices) if isinstance(name, str) else ())
             if not migration.alternatives:
                 raise AlternativesError(
                     f"{name} is preferred, and has no alternatives", (), hint="leave it out of `prefer`"
                 )
-            both = [other for other in migration.alternatives if other in self.prefer]
+            both = [other for other in migration.alternatives if other in preferred]
             if both:
-                pair = sorted((name, *both))
+                pair = sorted((migration.name, *both))
                 raise AlternativesError(
                     f"{' and '.join(pair)} exclude each other, and both are preferred", pair, hint="prefer one of them"
                 )
+            preferred[migration.name] = None
+        self.prefer = tuple(preferred)
 
     def plan(
         self,
@@ -81,7 +85,7 @@ class Planner:
             for name in self._ordered(needs)
         ]
         known = {step.name for step in steps}
-        strangers = [row for name, row in history.items() if name not in known]
+        strangers = sorted((row for name, row in history.items() if name not in known), key=lambda row: row.name)
         return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
 
     def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
@@ -89,31 +93,53 @@ class Planner:
         rows: dict[str, AppliedMigration] = {}
         for item in applied:
             row = AppliedMigration(item) if isinstance(item, str) else item
-            name = row.name if row.name in self.catalog else row.name + ".sql"
-            rows[name if name in self.catalog else row.name] = row
+            name = row.name
+            if name not in self.catalog and name + ".sql" in self.catalog:
+                name += ".sql"
+            # Of two rows for one migration that with its full name counts, in whatever order they come.
+            if name not in rows or row.name == name:
+                rows[name] = row
         return rows
 
     def _choose(self, history: Mapping[str, AppliedMigration], evidence: Evidence) -> dict[str, _Choice]:
         """Return, for each migration that is not taken, what is taken instead and why."""
+        contested = {
+            thing: providers for thing in self.catalog.provided if len(providers := self.catalog.providers(thing)) > 1
+        }
+        for providers in contested.values():
+            self._check_history(providers, history)
+
         replaced: dict[str, _Choice] = {}
-        for thing in self.catalog.provided:
-            providers = self.catalog.providers(thing)
-            if len(providers) > 1:
-                chosen, why = self._choose_one(thing, providers, history, evidence)
-                for other in providers:
-                    if other is not chosen:
-                        replaced[other.name] = (chosen.name, why)
+        # The strongest reason goes first over all things: a migration that provides
+        # several decides for each of them.
+        for reason in _Reason:
+            for providers in contested.values():
+                free = [each for each in providers if each.name not in replaced]
+                chosen = self._chosen_by(reason, free, history, evidence)
+                if chosen is not None:
+                    for other in chosen.alternatives:
+                        replaced.setdefault(other, (chosen.name, str(reason)))
+        for thing, providers in contested.items():
+            names = [each.name for each in providers]
+            free = [each for each in providers if each.name not in replaced]
+            if not free:
+                raise AlternativesError(
+                    f"nothing is left that provides {thing}: "
+                    + ", ".join(f"{replaced[name][0]} stands in the place of {name}" for name in names),
+                    names,
+                    hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
+                )
+            if len(free) > 1:
+                raise AlternativesError(
+                    f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
+                    names,
+                    hint=f"choose one: prefer=({free[0].name!r},), or --prefer {free[0].name}",
+                )
         return replaced
 
-    def _choose_one(
-        self,
-        thing: str,
-        providers: Sequence[Migration],
-        history: Mapping[str, AppliedMigration],
-        evidence: Evidence,
-    ) -> tuple[Migration, str]:
+    def _check_history(self, providers: Sequence[Migration], history: Mapping[str, AppliedMigration]) -> None:
         names = [migration.name for migration in providers]
-        taken = [each for each in providers if each.name in history and history[each.name].success is True]
+        taken = [each for each in providers if _is_applied(each, history)]
         if len(taken) > 1:
             raise AlternativesError(
                 f"{' and '.join(each.name for each in taken)} exclude each other, and history says that both are applied",
@@ -121,33 +147,33 @@ class Planner:
                 hint=f"roll one of them back, for example {taken[-1].name}",
             )
         preferred = [each for each in providers if each.name in self.prefer]
-        if taken:
-            if preferred and preferred != taken:
-                raise AlternativesError(
-                    f"{preferred[0].name} is preferred, and {taken[0].name} is applied in its place",
-                    names,
-                    hint=f"leave `prefer` out, or roll {taken[0].name} back first",
-                )
-            return taken[0], "it is applied"
-        if preferred:
-            return preferred[0], "it is preferred"
-        for state in (ObjectState.APPLIED, ObjectState.PARTIAL):
-            shown = [each for each in providers if _state_of(evidence, each) is state]
-            if shown:
-                # One that makes all that another makes, and more, is there where the more is.
-                return max(shown, key=lambda each: len(evidence.findings[each.name].present)), "its objects are there"
-        if evidence.hosted:
-            for each in providers:
-                if each.default_when == "hosted":
-                    return each, "it is the default on a hosted database"
-        for each in providers:
-            if each.default:
-                return each, "it is the default"
-        raise AlternativesError(
-            f"{thing} is provided by {' and '.join(names)}, and none is chosen",
-            names,
-            hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
-        )
+        if taken and preferred and preferred != taken:
+            raise AlternativesError(
+                f"{preferred[0].name} is preferred, and {taken[0].name} is applied in its place",
+                names,
+                hint=f"leave `prefer` out, or roll {taken[0].name} back first",
+            )
+
+    def _chosen_by(
+        self,
+        reason: _Reason,
+        free: Sequence[Migration],
+        history: Mapping[str, AppliedMigration],
+        evidence: Evidence,
+    ) -> Migration | None:
+        """Return which of several that exclude each other a reason speaks for, if it speaks for one."""
+        if reason is _Reason.APPLIED:
+            return next((each for each in free if _is_applied(each, history)), None)
+        if reason is _Reason.PREFERRED:
+            return next((each for each in free if each.name in self.prefer), None)
+        # A default does not stand against what is there.
+        shown = _shown_by(evidence, free)
+        if reason is _Reason.EVIDENCE:
+            return shown[0] if len(shown) == 1 else None
+        among = shown or free
+        if reason is _Reason.HOSTED_DEFAULT:
+            return next((each for each in among if evidence.hosted and each.default_when == "hosted"), None)
+        return next((each for each in among if each.default), None)
 
     def _needs(self, replaced: Mapping[str, _Choice]) -> dict[str, tuple[str, ...]]:
         """Return for each migration the names of those it needs, alternatives resolved."""
@@ -206,7 +232,9 @@ class Planner:
             goals.append(target.name)
         if phase is not None:
             if phase not in self.catalog.phases:
-                raise UnknownMigrationError(f"{phase} (there are {_spans(self.catalog.phases)})", what="phase")
+                error = UnknownMigrationError(phase, what="phase")
+                error.hint = f"there are {_spans(self.catalog.phases)}"
+                raise error
             goals += [each.name for each in self.catalog if each.phase == phase and each.name not in replaced]
         selected: set[str] = set()
         while goals:
@@ -247,9 +275,31 @@ class Planner:
 _Choice = tuple[str, str]
 
 
-def _state_of(evidence: Evidence, migration: Migration) -> ObjectState | None:
-    finding = evidence.findings.get(migration.name)
-    return None if finding is None else finding.state
+class _Reason(enum.StrEnum):
+    """Why one of several alternatives is taken, the strongest first."""
+
+    APPLIED = "it is applied"
+    PREFERRED = "it is preferred"
+    EVIDENCE = "its objects are there"
+    HOSTED_DEFAULT = "it is the default on a hosted database"
+    DEFAULT = "it is the default"
+
+
+def _is_applied(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
+    return migration.name in history and history[migration.name].success is True
+
+
+def _shown_by(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:
+    """Return those whose objects are all there or, where there are none such, those with some."""
+    for state in (ObjectState.APPLIED, ObjectState.PARTIAL):
+        shown = [
+            each
+            for each in migrations
+            if each.name in evidence.findings and evidence.findings[each.name].state is state
+        ]
+        if shown:
+            return shown
+    return []
 
 
 def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepState, str]:

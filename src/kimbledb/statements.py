@@ -152,15 +152,14 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
     problems: list[Problem] = []
     headers = list(_CHECK_NAME.finditer(text))
     if not headers:
-        problems.append(Problem(0, "it holds no check", "write `-- name: <check>` and a SELECT under it"))
-    else:
-        try:
-            beginning = _skip_blank(text, 0)
-        except UnreadableSQL as error:
-            # The headers stand in a comment that never ends.
-            return [], [Problem(error.offset, str(error), "close it")]
-        if beginning < headers[0].start():
-            problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
+        return [], [Problem(0, "it holds no check", "write `-- name: <check>` and a SELECT under it")]
+    try:
+        beginning = _skip_blank(text, 0)
+    except UnreadableSQL as error:
+        # The headers stand in a comment that never ends.
+        return [], [Problem(error.offset, str(error), "close it")]
+    if beginning < headers[0].start():
+        problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
     seen: set[str] = set()
     for header, following in zip(headers, [*headers[1:], None], strict=True):
         match = _CHECK_HEADER.fullmatch(header[1].strip())
@@ -197,7 +196,7 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
             )
             continue
         [statement] = statements
-        if not re.match(r"(?:select|with|values|table|\()", statement.skeleton, re.IGNORECASE):
+        if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
             problems.append(Problem(header.end() + statement.start, f"check {name} is no SELECT", "a check only reads"))
             continue
         line, _ = line_and_column(text, header.end() + statement.start)

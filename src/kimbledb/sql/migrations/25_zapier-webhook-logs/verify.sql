@@ -178,18 +178,19 @@ LEFT JOIN LATERAL (
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 
--- name: views_run_with_the_rights_of_their_reader
-SELECT bool_and('security_invoker=true' = ANY (viw.reloptions)) IS TRUE AND count(viw.oid) = count(*) AS passed,
-       'security_invoker' AS expected,
-       string_agg(format('%s: %s', wanted.name, CASE WHEN viw.oid IS NULL THEN 'missing' ELSE coalesce(viw.reloptions::text, 'no options') END), ', ' ORDER BY wanted.name) AS found
-FROM (VALUES ('zapier_webhook_rates')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name;
-
--- name: rates_count_every_event
-SELECT coalesce(sum(rate.events), 0) = (SELECT count(*) FROM zapier_webhook_logs) AS passed,
-       (SELECT format('%s events', count(*)) FROM zapier_webhook_logs) AS expected,
-       format('%s events', coalesce(sum(rate.events), 0)) AS found
-FROM zapier_webhook_rates AS rate;
+-- name: views_give_their_columns_with_the_rights_of_their_reader
+SELECT bool_and('security_invoker=true' = ANY (viw.reloptions) AND there.cols = wanted.cols) IS TRUE AND count(viw.oid) = count(*) AS passed,
+       string_agg(format('%s: %s, security_invoker=true', wanted.name, wanted.cols), '; ' ORDER BY wanted.name) AS expected,
+       string_agg(format('%s: %s, %s', wanted.name, there.cols, array_to_string(viw.reloptions, ' ')), '; ' ORDER BY wanted.name) AS found
+FROM (VALUES
+    ('zapier_webhook_rates', '{user_id,hour,event_type,events,calls,failed,rate_limited,lowest_remaining,average_ms}'::text[])
+) AS wanted (name, cols)
+LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
+LEFT JOIN LATERAL (
+    SELECT array_agg(col.attname::text ORDER BY col.attnum) AS cols
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = viw.oid AND col.attnum > 0
+) AS there ON true;
 
 -- name: allowance_can_be_asked_for
 -- A person who never called has all calls left.

@@ -335,8 +335,8 @@ COMMENT ON TABLE workflow_executions IS 'Runs of workflows. The service writes i
 COMMENT ON COLUMN workflow_executions.user_id IS 'Whose run it is; where it is not given, the workflow''s owner.';
 COMMENT ON COLUMN workflow_executions.trigger_id IS 'What started it: an id of the application''s, not a key.';
 COMMENT ON COLUMN workflow_executions.duration IS 'Milliseconds.';
-COMMENT ON COLUMN workflow_executions.start_time IS 'When the engine began it; started_at is when the application asked for it.';
-COMMENT ON COLUMN workflow_executions.end_time IS 'When the engine was done with it; completed_at is when the application noted that.';
+COMMENT ON COLUMN workflow_executions.start_time IS 'When it began; the application writes started_at.';
+COMMENT ON COLUMN workflow_executions.end_time IS 'When it ended; the application writes completed_at.';
 COMMENT ON TABLE workflow_triggers IS 'What starts a workflow: a schedule, a webhook or an event.';
 COMMENT ON COLUMN workflow_triggers.schedule IS 'Of a schedule: a cron expression, read in timezone.';
 COMMENT ON COLUMN workflow_triggers.webhook_key IS 'Of a webhook: the last part of its address. Who knows it can start the workflow.';

@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS restore_points;
+DROP TABLE IF EXISTS backups;

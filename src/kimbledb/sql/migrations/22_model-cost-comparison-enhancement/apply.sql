@@ -1,0 +1,131 @@
+-- What models cost for which task, which one to take, and where a budget could be saved.
+
+ALTER TABLE model_performance_metrics ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6);
+
+DO $checks$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS k
+        WHERE k.connamespace = current_schema()::regnamespace AND k.conname = 'model_performance_metrics_cost_usd_check') THEN
+        ALTER TABLE model_performance_metrics
+            ADD CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
+    END IF;
+END
+$checks$;
+
+CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost ON model_performance_metrics (task_type, task_complexity, model_name)
+    INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
+
+-- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application
+-- says, else whether calls succeed. A failed call counts against it in any case.
+CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
+    SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate, quality,
+           avg_response_time_ms,
+           CASE WHEN success_rate > 0 THEN avg_cost_usd / success_rate END AS cost_per_success,
+           -- Against the dearest model for the same task: cheap and good is near 1, dear and good near one half.
+           round((quality * success_rate
+                  / (1 + coalesce(avg_cost_usd / nullif(max(avg_cost_usd) OVER (PARTITION BY task_type, task_complexity), 0), 0)))::numeric,
+                 4) AS value_score
+    FROM (
+        SELECT coalesce(task_type, 'other') AS task_type, coalesce(task_complexity, 'medium') AS task_complexity,
+               model_name, provider, count(*) AS requests, avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd,
+               avg(success::integer) AS success_rate,
+               coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric, avg(success::integer)) AS quality,
+               avg(response_time_ms) AS avg_response_time_ms
+        FROM model_performance_metrics
+        GROUP BY coalesce(task_type, 'other'), coalesce(task_complexity, 'medium'), model_name, provider
+    ) AS by_task;
+COMMENT ON VIEW model_task_costs IS 'Each model''s cost, quality and value for a kind of task.';
+
+CREATE OR REPLACE FUNCTION recommend_model(
+    for_task_type text,
+    for_task_complexity text DEFAULT NULL,
+    most_cost_usd numeric DEFAULT NULL,
+    least_requests integer DEFAULT 5
+) RETURNS TABLE (
+    model_name text, provider text, value_score numeric, quality numeric, success_rate numeric, avg_cost_usd numeric,
+    avg_response_time_ms numeric, requests bigint
+)
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT c.model_name, c.provider,
+           round(sum(c.value_score * c.requests) / sum(c.requests), 4),
+           round(sum(c.quality * c.requests) / sum(c.requests), 4),
+           round(sum(c.success_rate * c.requests) / sum(c.requests), 4),
+           round(sum(c.total_cost_usd) / nullif(sum(c.requests) FILTER (WHERE c.total_cost_usd IS NOT NULL), 0), 6),
+           round(sum(c.avg_response_time_ms * c.requests) / sum(c.requests), 1),
+           sum(c.requests)::bigint
+    FROM model_task_costs AS c
+    WHERE c.task_type = for_task_type
+      AND (for_task_complexity IS NULL OR c.task_complexity = for_task_complexity)
+      AND (most_cost_usd IS NULL OR c.avg_cost_usd <= most_cost_usd)
+    GROUP BY c.model_name, c.provider
+    HAVING sum(c.requests) >= least_requests
+    ORDER BY 3 DESC, 6 NULLS LAST, 1
+$$;
+COMMENT ON FUNCTION recommend_model(text, text, numeric, integer) IS
+    'The models that did well for a kind of task, the best value first, among what the caller may see.';
+
+CREATE OR REPLACE FUNCTION suggest_budget_savings(
+    over_days integer DEFAULT 30,
+    least_requests integer DEFAULT 5
+) RETURNS TABLE (
+    task_type text, task_complexity text, current_model text, suggested_model text, requests bigint, current_cost_usd numeric,
+    projected_cost_usd numeric, saving_usd numeric, quality_change numeric
+)
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    WITH recent AS (
+        SELECT coalesce(m.task_type, 'other') AS task_type, coalesce(m.task_complexity, 'medium') AS task_complexity,
+               m.model_name, count(*) AS requests, sum(m.cost_usd) AS cost, avg(m.cost_usd) AS avg_cost
+        FROM model_performance_metrics AS m
+        WHERE m."timestamp" > now() - make_interval(days => over_days) AND m.cost_usd IS NOT NULL
+        GROUP BY 1, 2, 3
+    )
+    SELECT DISTINCT ON (used.task_type, used.task_complexity, used.model_name)
+           used.task_type, used.task_complexity, used.model_name, other.model_name, used.requests, round(used.cost, 6),
+           round(other.avg_cost_usd * used.requests, 6), round(used.cost - other.avg_cost_usd * used.requests, 6),
+           round(other.quality - mine.quality, 4)
+    FROM recent AS used
+    JOIN model_task_costs AS mine USING (task_type, task_complexity, model_name)
+    JOIN model_task_costs AS other
+        ON other.task_type = used.task_type AND other.task_complexity = used.task_complexity
+       AND other.model_name <> used.model_name AND other.requests >= least_requests
+       AND other.avg_cost_usd < used.avg_cost
+       -- Hardly worse is good enough to be suggested.
+       AND other.quality >= mine.quality - 0.05 AND other.success_rate >= mine.success_rate - 0.05
+    ORDER BY used.task_type, used.task_complexity, used.model_name, other.avg_cost_usd, other.model_name
+$$;
+COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
+    'Where a cheaper model did as well, and what it would have saved in so many days, among what the caller may see.';
+
+COMMENT ON COLUMN model_performance_metrics.cost_usd IS 'What the call cost, where it is known.';
+
+DO $grants$
+DECLARE
+    granted record;
+    api_role text;
+BEGIN
+    FOR granted IN
+        SELECT *
+        FROM (VALUES
+            ('TABLE model_task_costs', 'SELECT', 'SELECT'),
+            ('FUNCTION recommend_model(text, text, numeric, integer)', 'EXECUTE', 'EXECUTE'),
+            ('FUNCTION suggest_budget_savings(integer, integer)', 'EXECUTE', 'EXECUTE')
+        ) AS listed (object, people, service)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
+        -- The hosted platform's default privileges give these roles everything on what is new.
+        FOR api_role IN
+            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
+            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
+                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
+            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
+                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$grants$;

@@ -1,0 +1,19 @@
+DROP TRIGGER IF EXISTS audio_transcriptions_sync_error_message ON audio_transcriptions;
+DROP FUNCTION IF EXISTS audio_transcriptions_sync_error_message();
+DROP INDEX IF EXISTS idx_audio_transcriptions_open_jobs;
+DROP INDEX IF EXISTS idx_audio_transcriptions_status;
+DROP INDEX IF EXISTS idx_audio_transcriptions_assemblyai_id;
+DROP INDEX IF EXISTS idx_audio_transcriptions_job_id;
+ALTER TABLE IF EXISTS audio_transcriptions
+    DROP CONSTRAINT IF EXISTS audio_transcriptions_job_completed_at_check,
+    DROP CONSTRAINT IF EXISTS audio_transcriptions_progress_check,
+    DROP COLUMN IF EXISTS job_completed_at,
+    DROP COLUMN IF EXISTS job_submitted_at,
+    DROP COLUMN IF EXISTS job_metadata,
+    DROP COLUMN IF EXISTS error,
+    DROP COLUMN IF EXISTS error_message,
+    DROP COLUMN IF EXISTS progress,
+    DROP COLUMN IF EXISTS status,
+    DROP COLUMN IF EXISTS service,
+    DROP COLUMN IF EXISTS assemblyai_id,
+    DROP COLUMN IF EXISTS job_id;

@@ -1,0 +1,121 @@
+-- name: columns_have_their_types
+-- NOT NULL is asked for where a default fills in rows from before.
+SELECT count(*) FILTER (WHERE there.type IS DISTINCT FROM wanted.type
+                              AND there.type IS DISTINCT FROM wanted.type || ' not null') = 0 AS passed,
+       coalesce(string_agg(format('%s.%s %s', wanted.tab, wanted.col, wanted.type), ', ' ORDER BY wanted.tab, wanted.col)
+                    FILTER (WHERE there.type IS DISTINCT FROM wanted.type
+                                  AND there.type IS DISTINCT FROM wanted.type || ' not null'),
+                format('%s columns', count(*))) AS expected,
+       coalesce(string_agg(format('%s.%s %s', wanted.tab, wanted.col, coalesce(there.type, 'missing')), ', ' ORDER BY wanted.tab, wanted.col)
+                    FILTER (WHERE there.type IS DISTINCT FROM wanted.type
+                                  AND there.type IS DISTINCT FROM wanted.type || ' not null'),
+                format('%s columns', count(*))) AS found
+FROM (VALUES
+    ('api_logs', 'id', 'uuid not null'),
+    ('api_logs', 'endpoint', 'text'),
+    ('api_logs', 'method', 'text'),
+    ('api_logs', 'status_code', 'integer'),
+    ('api_logs', 'response_time_ms', 'integer'),
+    ('api_logs', 'user_id', 'text'),
+    ('api_logs', 'ip_address', 'text'),
+    ('api_logs', 'user_agent', 'text'),
+    ('api_logs', 'error_message', 'text'),
+    ('api_logs', 'created_at', 'timestamp with time zone not null')
+) AS wanted (tab, col, type)
+LEFT JOIN (
+    SELECT tab.relname, col.attname,
+           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_class AS tab
+    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
+    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+
+-- name: constraints_are_validated
+SELECT bool_and(there.right IS TRUE) AS passed,
+       format('%s constraints', count(*)) AS expected,
+       coalesce(string_agg(format('%s on %s: %s', wanted.name, wanted.tab, CASE WHEN there.name IS NULL THEN 'missing' ELSE 'not validated' END),
+                           ', ' ORDER BY wanted.tab, wanted.name) FILTER (WHERE there.right IS NOT TRUE),
+                format('%s constraints', count(*))) AS found
+FROM (VALUES
+    ('api_logs', 'api_logs_pkey'),
+    ('api_logs', 'api_logs_method_check'),
+    ('api_logs', 'api_logs_status_code_check'),
+    ('api_logs', 'api_logs_response_time_ms_check')
+) AS wanted (tab, name)
+LEFT JOIN (
+    SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
+    FROM pg_catalog.pg_constraint AS con
+    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
+    WHERE tab.relnamespace = current_schema()::regnamespace
+) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+
+-- name: foreign_keys_are_validated
+-- Between columns of two types (a database from before) a key waits for the repairs.
+SELECT count(*) FILTER (WHERE key.oid IS NULL AND child.atttypid = parent.atttypid) = 0
+           AND count(child.attnum) = count(*) AND count(parent.attnum) = count(*) AS passed,
+       format('%s keys', count(*)) AS expected,
+       coalesce('missing, not validated or with another ON DELETE: '
+                    || string_agg(wanted.name, ', ' ORDER BY wanted.name) FILTER (WHERE key.oid IS NULL),
+                format('%s keys', count(*))) AS found
+FROM (VALUES
+    ('api_logs', 'api_logs_user_id_fkey', 'user_id', 'users', 'id', 'n')
+) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
+LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
+    AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
+
+-- name: indexes_are_valid
+SELECT bool_and(there.right IS TRUE) AS passed,
+       format('%s indexes', count(*)) AS expected,
+       coalesce(string_agg(format('%s on %s: %s', wanted.name, wanted.tab, CASE WHEN there.name IS NULL THEN 'missing' ELSE 'invalid' END),
+                           ', ' ORDER BY wanted.tab, wanted.name) FILTER (WHERE there.right IS NOT TRUE),
+                format('%s indexes', count(*))) AS found
+FROM (VALUES
+    ('api_logs', 'idx_api_logs_created_at'),
+    ('api_logs', 'idx_api_logs_endpoint_created_at'),
+    ('api_logs', 'idx_api_logs_user_id_created_at'),
+    ('api_logs', 'idx_api_logs_errors'),
+    ('api_logs', 'idx_api_logs_slow')
+) AS wanted (tab, name)
+LEFT JOIN (
+    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS right
+    FROM pg_catalog.pg_index AS ind
+    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
+    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
+    WHERE tab.relnamespace = current_schema()::regnamespace
+) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+
+-- name: the_service_alone_reaches_the_rows
+SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)) AS passed,
+       'row level security and no policy' AS expected,
+       string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
+                         (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
+FROM (VALUES ('api_logs')) AS wanted (name)
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.name;
+
+-- name: roles_have_what_they_need_and_no_more
+-- On a server without the hosted roles only PUBLIC is looked at.
+SELECT count(wrong.what) = 0 AS passed, 'nothing too much, nothing missing' AS expected,
+       coalesce(string_agg(wrong.what, ', ' ORDER BY wrong.what), 'nothing too much, nothing missing') AS found
+FROM (VALUES
+    ('api_logs', '{}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[])
+) AS wanted (name, people, service)
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN LATERAL (
+    SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
+    UNION ALL
+    SELECT format('%s has %s on %s', coalesce(grantee.rolname, 'PUBLIC'), acl.privilege_type, wanted.name)
+    FROM aclexplode(rel.relacl) AS acl
+    LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+    WHERE acl.grantee = 0 OR grantee.rolname = 'anon'
+       OR (grantee.rolname = 'authenticated' AND acl.privilege_type <> ALL (wanted.people))
+       OR (grantee.rolname = 'service_role' AND acl.privilege_type <> ALL (wanted.service))
+    UNION ALL
+    SELECT format('%s lacks %s on %s', api_role.rolname, needed.privilege, wanted.name)
+    FROM pg_catalog.pg_roles AS api_role
+    CROSS JOIN LATERAL unnest(CASE api_role.rolname WHEN 'authenticated' THEN wanted.people ELSE wanted.service END) AS needed (privilege)
+    WHERE api_role.rolname IN ('authenticated', 'service_role') AND NOT has_table_privilege(api_role.oid, rel.oid, needed.privilege)
+) AS wrong ON true;
