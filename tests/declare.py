@@ -23,7 +23,7 @@ from kimbledb.model import OBJECT_KINDS, DatabaseObject
 from kimbledb.targets import target_of
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import HOSTED_DATABASE, HOSTED_ROLES
+from conftest import HOSTED_DATABASE, HOSTED_ROLES, with_database
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
 HEADING = "# What follows is written by `nox -s declare`, from the difference of two snapshots."
@@ -91,7 +91,7 @@ async def main(*, check: bool) -> int:
         found |= {
             name: difference
             for name, difference in (
-                await differences(dsn.replace("/postgres", "/other"), ("supabase-migration-user_tokens.sql",))
+                await differences(with_database(dsn, "other"), ("supabase-migration-user_tokens.sql",))
             ).items()
             if name not in found
         }

@@ -79,7 +79,7 @@ _CHECK: Final = _WHITE.format("M-2.8.2-.8 2.4 2.9-2.2")
 _CROSS: Final = _WHITE.format("M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5")
 _LOOKS: Final = {
     "applied": _look("✓", "#009E73", _DISC, _CHECK),
-    "pending": _look("•", "#0072B2", _RING, '<circle r="1.2"/>'),
+    "pending": _look("•", "#1A7DC0", _RING, '<circle r="1.2"/>'),
     "replaced": _look("-", "#7F8790", _RING, '<path d="M-2.6 0h5.2"/>'),
     "adoptable": _look("+", "#2F93C8", _RING, '<path d="M-2.8 0h5.6M0-2.8v5.6"/>'),
     "partial": _look("½", "#C17C00", _RING, '<path d="M0-6a6 6 0 0 1 0 12z" fill="{0}"/>'),
@@ -117,10 +117,11 @@ def _escape(text: str) -> str:
     return html.escape(_UNSPEAKABLE.sub("\ufffd", text)).replace("\r", "&#13;")
 
 
-def _columns(text: str) -> int:
-    """Return how many columns a text takes in a font of one width; a wide character takes two."""
+def _columns(text: str) -> float:
+    """Return how many columns a text takes in a font of one width, where a square character is as wide as it is high."""
     return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+        0 if unicodedata.combining(each) else 5 / 3 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
     )
 
 
@@ -171,17 +172,17 @@ def _structure(graph: Graph) -> _Structure:
         if need in places and name in places:
             wanted[places[name]].add(places[need])
     order = _ordered(wanted)
-    rows = {place: row for row, place in enumerate(order)}
-    needs = tuple(tuple(sorted(rows[need] for need in wanted[place])) for place in order)
+    row_of = {place: row for row, place in enumerate(order)}
+    needs = tuple(tuple(sorted(row_of[need] for need in wanted[place])) for place in order)
     direct: list[tuple[int, ...]] = []
     reached: list[int] = []  # for each row, as bits, all rows that it needs, near and far
-    for row, each in enumerate(needs):
+    for row, wants in enumerate(needs):
         far = near = 0
-        for need in each:
+        for need in wants:
             if need < row:
                 far |= reached[need]
                 near |= 1 << need
-        direct.append(tuple(need for need in each if need < row and not far >> need & 1))
+        direct.append(tuple(need for need in wants if need < row and not far >> need & 1))
         reached.append(far | near)
     return _Structure(tuple(graph.nodes[place] for place in order), needs, tuple(direct))
 
@@ -190,8 +191,8 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
     """Return all places so that each comes after what it needs, else as given; a circle is cut open."""
     dependents: list[list[int]] = [[] for _ in wanted]
     waiting = {place: len(needs) for place, needs in enumerate(wanted)}
-    for place, needs in enumerate(wanted):
-        for need in needs:
+    for place, wants in enumerate(wanted):
+        for need in wants:
             dependents[need].append(place)
     ready = [place for place, count in waiting.items() if not count]
     order: list[int] = []
@@ -217,21 +218,20 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
 def _lanes(structure: _Structure, dependents: Sequence[Sequence[int]]) -> dict[int, int]:
     """Return the lane of each trunk: right of the trunks that it comes from, or the end of one of them."""
     lanes: dict[int, int] = {}
-    taken_to: list[int] = []
+    taken_to: list[int] = []  # for each lane the last row of its latest trunk
     for row, needed_by in enumerate(dependents):
         if not needed_by:
             continue
         last = max(structure.direct[row], key=lanes.__getitem__, default=None)
-        lane = 0 if last is None else lanes[last]
-        if last is not None and dependents[last][-1] != row:
-            lane += 1
-        if last is None or dependents[last][-1] != row:
+        lane = 0
+        if last is not None and dependents[last][-1] == row:
+            lane = lanes[last]
+        else:
+            lane = 0 if last is None else lanes[last] + 1
             while lane < len(taken_to) and taken_to[lane] >= row:
                 lane += 1
-        if lane == len(taken_to):
-            taken_to.append(row)
+        taken_to[lane:] = [needed_by[-1], *taken_to[lane + 1 :]]
         lanes[row] = lane
-        taken_to[lane] = needed_by[-1]
     return lanes
 
 
@@ -241,6 +241,10 @@ _ROW: Final = 22
 _COLUMN: Final = 7.25  # of the names' font at 12 pixels; no common one is wider
 _LETTER: Final = 6.6  # on average, of the other texts' font at 11 pixels, with some to spare
 _MARGIN: Final = 12
+_KEY: Final = (
+    "A line leads down from a migration to those that need it.",
+    "A need that follows from others has no line of its own.",
+)
 
 _STYLE: Final = """
 .kimbledb-graph{max-width:100%;height:auto;overflow:visible;direction:ltr;letter-spacing:normal;word-spacing:normal}
@@ -251,10 +255,10 @@ _STYLE: Final = """
 .kimbledb-graph .kimbledb-quiet{fill-opacity:.72}
 .kimbledb-graph .kimbledb-band{fill:currentColor;fill-opacity:.055}
 .kimbledb-graph .kimbledb-row{fill:currentColor;fill-opacity:0}
-.kimbledb-graph .kimbledb-trunk{fill:none;stroke:#8b939c;stroke-width:1.3}
+.kimbledb-graph .kimbledb-trunk{fill:none;stroke:#8b939c;stroke-width:1}
 .kimbledb-graph .kimbledb-joint{fill:#8b939c}
 .kimbledb-graph .kimbledb-node:hover .kimbledb-row{fill-opacity:.09}
-.kimbledb-graph .kimbledb-node:hover .kimbledb-trunk{stroke:currentColor;stroke-width:2.2}
+.kimbledb-graph .kimbledb-node:hover .kimbledb-trunk{stroke:currentColor;stroke-width:2}
 .kimbledb-graph .kimbledb-node:hover .kimbledb-joint{fill:currentColor}
 """
 
@@ -271,7 +275,10 @@ def to_svg(graph: Graph) -> str:
     lanes = _lanes(structure, dependents)
     nodes = structure.nodes
     labels = [_shown(node.label) for node in nodes]
-    states = [_shown(node.state) for node in nodes]
+    states = [
+        _shown(node.state) + (", in a circle" if any(need >= row for need in structure.needs[row]) else "")
+        for row, node in enumerate(nodes)
+    ]
     # The dots of "9. " and "10. " stand below each other.
     indents = [len(match[0]) if (match := re.match(r"[0-9]*", label)) else 0 for label in labels]
     deepest = max(indents, default=0)
@@ -283,58 +290,216 @@ def to_svg(graph: Graph) -> str:
     lane_x = _MARGIN + (max(map(len, groups), default=-2) + 2) * _LETTER + 6
     mark_x = lane_x + count * step + 10
     label_x = mark_x + 15
-    state_x = label_x + 18 + _COLUMN * max(
-        (_columns(label) + deepest - indent for label, indent in zip(labels, indents, strict=True)), default=0
+    state_x = (
+        label_x
+        + 18
+        + _COLUMN
+        * max((_columns(label) + deepest - indent for label, indent in zip(labels, indents, strict=True)), default=0)
     )
     width = round(max(state_x + _LETTER * max(map(_columns, states), default=0) + 2 * _MARGIN, 420))
     legend, top = _legend(nodes, width)
 
-    ys: list[float] = []
+    ys: list[int] = []
     bands: list[str] = []
     y = top
     for row, node in enumerate(nodes):
         opens = not row or nodes[row - 1].group != node.group
         if opens and row:
             y += 9
-        ys.append(y + _ROW / 2)
+        ys.append(y + _ROW // 2)
         if opens and node.group is not None:
             tall = 1
             while row + tall < len(nodes) and nodes[row + tall].group == node.group:
                 tall += 1
             bands.append(
-                f'<rect class="kimbledb-band" x="{_MARGIN / 2:g}" y="{y - 3:g}" width="{width - _MARGIN}"'
+                f'<rect class="kimbledb-band" x="{_MARGIN / 2:g}" y="{y - 3}" width="{width - _MARGIN}"'
                 f' height="{tall * _ROW + 6}" rx="5"/>'
-                f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + _ROW / 2 + 4:g}">phase {node.group}</text>'
+                f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + _ROW // 2 + 4}">phase {node.group}</text>'
             )
         y += _ROW
-    height = round(y + _MARGIN)
+    for line in _KEY if lanes else ():
+        y += 17
+        bands.append(f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + 3}">{line}</text>')
+    height = y + _MARGIN
 
     rows: list[str] = []
     for row, node in enumerate(nodes):
         trunk = ""
         if row in lanes:
-            x = lane_x + lanes[row] * step
+            x = round(lane_x + lanes[row] * step) + 0.5
             trunk = _trunk(row, dependents[row], lanes, ys, x, mark_x - 9, min(7, step))
         label_at = label_x + (deepest - indents[row]) * _COLUMN
         # A character of an unforeseen width must not reach into the next column.
-        fit = "" if labels[row].isascii() else f' textLength="{max(_columns(labels[row]), 1) * _COLUMN:g}"'
+        fit = "" if labels[row].isascii() else f' textLength="{max(_columns(labels[row]), 1) * _COLUMN:.4g}"'
         fit += ' lengthAdjust="spacingAndGlyphs"' if fit else ""
         rows.append(
             f'<g class="kimbledb-node"><title>{_escape(_title(structure, dependents, row))}</title>'
-            f'<rect class="kimbledb-row" x="{mark_x - 9:g}" y="{ys[row] - _ROW / 2:g}"'
+            f'<rect class="kimbledb-row" x="{mark_x - 9:g}" y="{ys[row] - _ROW // 2}"'
             f' width="{width - _MARGIN / 2 - mark_x + 9:g}" height="{_ROW}" rx="4"/>{trunk}'
-            f'<g transform="translate({mark_x:g} {ys[row]:g})">{_mark(node.state)}</g>'
-            f'<text class="kimbledb-label" x="{label_at:g}" y="{ys[row] + 4:g}"{fit}>{_escape(labels[row])}</text>'
-            f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4:g}">{_escape(states[row])}</text></g>'
+            f'<g transform="translate({mark_x:g} {ys[row]})">{_mark(node.state)}</g>'
+            f'<text class="kimbledb-label" x="{label_at:g}" y="{ys[row] + 4}"{fit}>{_escape(labels[row])}</text>'
+            f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4}">{_escape(states[row])}</text></g>'
         )
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="kimbledb-graph" role="img" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" aria-label="{_escape(_summary(nodes))}">'
+    )
+    return "\n".join((opening, f"<style>{_STYLE}</style>", *legend, *bands, *rows, "</svg>\n"))
+
+
+def _trunk(
+    row: int, needed_by: Sequence[int], lanes: dict[int, int], ys: Sequence[int], x: float, end: float, bend: float
+) -> str:
+    """Draw what leads from a node to those that need it."""
+    y = ys[row] + 0.5  # sharp lines lie between pixels
+    path = [f"M{end:g} {y:g}H{x:g}"]
+    for place in needed_by:
+        y = ys[place] + 0.5
+        if lanes.get(place) == lanes[row]:
+            path.append(f"V{y:g}")
+        else:
+            path.append(f"V{y - bend:g}q0 {bend:g} {bend:g} {bend:g}H{end:g}")
+            if place != needed_by[-1]:
+                path.append(f"M{x:g} {y - bend:g}")
+    return (
+        f'<path class="kimbledb-trunk" d="{"".join(path)}"/>'
+        f'<circle class="kimbledb-joint" cx="{x:g}" cy="{ys[row] + 0.5:g}" r="{min(3.0, bend / 2):g}"/>'
+    )
+
+
+def _title(structure: _Structure, dependents: Sequence[Sequence[int]], row: int) -> str:
+    node = structure.nodes[row]
+    lines = [node.name, node.hover]
+    for verb, places in (
+        ("needs", [need for need in structure.needs[row] if need < row]),
+        ("in a circle: needs", [need for need in structure.needs[row] if need >= row]),
+        ("directly needed by", dependents[row]),
+    ):
+        if places:
+            lines.append(f"{verb} {_few([structure.nodes[place].name for place in places])}")
+    return "\n".join(line for line in lines if line)
+
+
+def _counts(nodes: Iterable[Node]) -> dict[str, int]:
+    """Return how many nodes are in each state that occurs, in the order of the states."""
+    known = list(_LOOKS)
+    counts = Counter(node.state for node in nodes if node.state)
+    return dict(
+        sorted(counts.items(), key=lambda item: (known.index(item[0]) if item[0] in _LOOKS else len(known), item[0]))
+    )
+
+
+def _summary(nodes: Sequence[Node]) -> str:
+    phases = len({node.group for node in nodes if node.group is not None})
+    head = f"{len(nodes)} migrations" + (f" in {phases} phases" if phases else "")
+    return ": ".join(filter(None, (head, ", ".join(f"{count} {state}" for state, count in _counts(nodes).items()))))
+
+
+def _legend(nodes: Sequence[Node], width: float) -> tuple[list[str], int]:
+    """Draw the states that occur with their counts; return that, and where the rows begin."""
+    if not nodes:
+        return [f'<text x="{_MARGIN}" y="{_MARGIN + 13}">no migrations</text>'], _MARGIN + 20
+    texts = {state: f"{count} {_shown(state)}" for state, count in _counts(nodes).items()}
+    cell = 13 + _LETTER * max(map(_columns, texts.values()), default=0) + 20
+    columns = max(1, int((width - 2 * _MARGIN) // cell))
+    parts = [
+        f'<g transform="translate({_MARGIN + 8 + place % columns * cell:g} {_MARGIN + 9 + place // columns * 20})">'
+        f'{_mark(state)}<text x="13" y="4">{_escape(text)}</text></g>'
+        for place, (state, text) in enumerate(texts.items())
+    ]
+    return parts, _MARGIN + 7 + 20 * -(-len(texts) // columns)
+
+
+# Mermaid.
+
+
+def to_mermaid(graph: Graph) -> str:
+    """Write a graph as a Mermaid flowchart, with a subgraph for each phase and a class for each state."""
+    structure = _structure(graph)
+    nodes = structure.nodes
+    counts = _counts(nodes)
+    lines = ["flowchart LR"]
+    for group in sorted({node.group for node in nodes if node.group is not None}):
+        lines.append(f'  subgraph phase{group}["phase {group}"]')
+        lines += [
+            f"    {_box(f'n{row}', node.label, node.state)}" for row, node in enumerate(nodes) if node.group == group
+        ]
+        lines.append("  end")
+    lines += [f"  {_box(f'n{row}', node.label, node.state)}" for row, node in enumerate(nodes) if node.group is None]
+    lines += [
+        f"  n{row} --> {' & '.join(f'n{place}' for place in needed_by)}"
+        for row, needed_by in enumerate(structure.dependents())
+        if needed_by
+    ]
+    if counts:
+        lines.append('  subgraph states["states"]')
+        lines += [
+            f"    {_box(f's{row}', f'{state}: {count}', state)}" for row, (state, count) in enumerate(counts.items())
+        ]
+        lines.append("  end")
+    for state in counts:
+        if state in _LOOKS:
+            lines.append(
+                f"  classDef is_{state} fill:#fff,stroke:{_LOOKS[state].colour},stroke-width:2px,color:#1f2328"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _box(identifier: str, label: str, state: str) -> str:
+    look = _look_of(state)
+    text = _for_mermaid(f"{look.sign} {label}")
+    return f'{identifier}["{text}"]' + (f":::is_{state}" if state in _LOOKS else "")
+
+
+def _for_mermaid(text: str) -> str:
+    text = _shown(text)
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda match: f"#{ord(match[0])};", text)
+
+
+# HTML.
+
+_TABLE_STYLE: Final = """
+.kimbledb-table{max-width:100%;overflow-x:auto}
+.kimbledb-table table{border-collapse:collapse;margin:.5em 0;font-size:13px;line-height:1.35;color:inherit}
+.kimbledb-table caption{caption-side:top;text-align:left;font-weight:600;padding:.2em .6em .4em;color:inherit}
+.kimbledb-table th,.kimbledb-table td{text-align:left;vertical-align:top;padding:.2em .7em;white-space:nowrap}
+.kimbledb-table th{border-bottom:1px solid #8b939c;font-weight:600}
+.kimbledb-table td{border-bottom:1px solid rgba(139,147,156,.3)}
+.kimbledb-table .kimbledb-number{text-align:right;font-variant-numeric:tabular-nums}
+.kimbledb-table .kimbledb-long{white-space:pre-wrap;min-width:24em;overflow-wrap:anywhere}
+.kimbledb-table svg{display:inline-block;vertical-align:-3px;margin:0 .4em 0 0}
+"""
+_LONG: Final = 48
+
+
+def to_html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
+    """Write rows as an HTML table, for a notebook.
+
+    Args:
+        headers: The columns' names. What stands under ``state`` or ``result`` gets the mark of its state.
+        rows: The cells of each row.
+        caption: What the table shows, in a line.
+    """
+    table = [tuple(row) for row in rows]
+    numeric = [all(re.fullmatch(r"[0-9.]*", cell) for cell in column) for column in zip(*table, strict=True)]
+    body: list[str] = []
+    for row in table:
+        cells = []
+        for header, cell, is_number in zip(headers, row, numeric, strict=True):
+            mark = ""
+            if header in {"state", "result"} and cell:
+                mark = f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(cell)}</svg>'
+            kind = "number" if is_number else "long" if "\n" in cell or _columns(cell) > _LONG else "short"
+            cells.append(f'<td class="kimbledb-{kind}">{mark}{_escape(cell)}</td>')
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f'<th scope="col">{_escape(header)}</th>' for header in headers)
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="kimbledb-graph" role="img" width="{width}"'
-            f' height="{height}" viewBox="0 0 {width} {height}" aria-label="{_escape(_summary(nodes))}">',
-            f"<style>{_STYLE}</style>",
-            *legend,
-            *bands,
-            *rows,
-            "</svg>\n",
+            f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style>',
+            f"<table><caption>{_escape(caption)}</caption>",
+            f"<thead><tr>{head}</tr></thead>",
+            "<tbody>",
+            *body,
+            "</tbody></table></div>\n",
         )
     )

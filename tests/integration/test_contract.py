@@ -106,6 +106,8 @@ class Application:
 
     async def value(self, table: str, column: str, kind: str, seen: str, parents: dict[str, tuple[str, str]]) -> str:
         """Return a literal for a column: a parent's key, a value that was seen, or one of its type."""
+        if (table, column) == ("projects", "user_id"):
+            column = "owner_id"  # the same thing, and only the documented name has the key
         if column in parents:
             parent, key = parents[column]
             if parent == table:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import kimbledb
+from kimbledb import errors
+
+#: Names that users of the library rely on: one may be added here, and none taken away.
+HELD = {
+    *("AlternativesError", "AppliedMigration", "AppliedStep", "Catalog", "CatalogError", "ChangedMigrationError"),
+    *("Check", "ConfigurationError", "ConnectionLostError", "DataLossError", "DatabaseObject"),
+    *("DeadlineExceededError", "DependencyCycleError", "DependentsError", "EmbeddedServerError", "Evidence"),
+    *("Executor", "Extension", "Fault", "Finding", "HistoryError", "KimbleDBError", "LockUnavailableError", "Loss"),
+    *("Migration", "MigrationError", "MigrationReport", "ObjectState", "Options", "OutcomeUnknownError", "Plan"),
+    *("Planner", "PlanningError", "PreflightError", "Rollback", "RollbackError", "RollbackRefusedError"),
+    *("RollbackReport", "Status", "Step", "StepState", "UnknownMigrationError", "UnrecordedObjectsError"),
+    *("VerificationError", "VerificationReport", "Verifier", "embedded", "migrate", "plan", "rollback", "status"),
+    "verify",
+}
+
+
+def test_the_table_of_contents_is_sorted() -> None:
+    """`__all__` holds each name once, sorted."""
+    assert sorted(set(kimbledb.__all__)) == list(kimbledb.__all__)
+
+
+def test_every_exported_name_is_there() -> None:
+    """`from kimbledb import *` gives every name of `__all__`, and each of them is public."""
+    names: dict[str, object] = {}
+    exec("from kimbledb import *", names)  # noqa: S102 - the statement that is tested
+
+    assert set(kimbledb.__all__) == set(names) - {"__builtins__"}
+    assert not [name for name in kimbledb.__all__ if name.startswith("_")]
+
+
+def test_no_exported_name_is_lost() -> None:
+    """What was once exported stays exported."""
+    assert not HELD - set(kimbledb.__all__)
+
+
+def test_every_error_is_exported() -> None:
+    """The whole tree of errors can be caught by names of the package."""
+    tree = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert not tree - set(kimbledb.__all__)
+    assert all(getattr(kimbledb, name) is getattr(errors, name) for name in tree)
+
+
+def test_functions_hide_no_module() -> None:
+    """A function of the package is what its name gives, also after the modules have been imported."""
+    functions = ("migrate", "plan", "rollback", "status", "verify")
+
+    assert not [name for name in functions if not callable(vars(kimbledb)[name])]
