@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -18,6 +20,8 @@ from hypothesis import HealthCheck, settings
 import kimbledb
 from kimbledb import history, snapshot
 from kimbledb.targets import target_of
+
+T = TypeVar("T")
 
 # The machines that tests run on are noisy: no test depends on a time.
 settings.register_profile("kimbledb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,6 +48,12 @@ HOSTED_DATABASE = """
 def with_database(dsn: str, database: str) -> str:
     """Return a DSN for another database of the same server."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run something asynchronous from a fixture that is not, whether or not a loop is running."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
 
 
 @contextmanager
@@ -101,7 +111,7 @@ def hosted_server() -> Iterator[str]:
             await connection.execute(HOSTED_ROLES)
             await connection.close()
 
-        asyncio.run(prepare())
+        _run(prepare())
         yield dsn
 
 
@@ -174,10 +184,12 @@ def folder(tmp_path: Path) -> Folder:
 _numbers = itertools.count(1)
 
 
-async def _fresh_database(server: str, prepare: str = "") -> tuple[str, Callable[[], Awaitable[None]]]:
+async def _fresh_database(
+    server: str, prepare: str = "", *, template: str = "template0"
+) -> tuple[str, Callable[[], Awaitable[None]]]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     await admin.close()
     dsn = with_database(server, name)
     if prepare:
@@ -207,6 +219,56 @@ async def hosted_database(hosted_server: str) -> AsyncIterator[str]:
     dsn, drop = await _fresh_database(hosted_server, HOSTED_DATABASE)
     yield dsn
     await drop()
+
+
+def _migrated_template(server: str, prepare: str = "") -> str:
+    """Make a database with the whole schema, to be cloned, and return its name."""
+
+    async def make() -> str:
+        dsn, _ = await _fresh_database(server, prepare)
+        await kimbledb.migrate(dsn, verify=False)
+        return urlsplit(dsn).path[1:]
+
+    return _run(make())
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a database with the whole schema, on a bare server."""
+    return _migrated_template(server)
+
+
+@pytest.fixture(scope="session")
+def hosted_template(hosted_server: str) -> str:
+    """The name of a database with the whole schema, on a server with the hosted roles."""
+    return _migrated_template(hosted_server, HOSTED_DATABASE)
+
+
+@pytest.fixture
+async def migrated_database(server: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a fresh database with the whole schema, on a bare server."""
+    dsn, drop = await _fresh_database(server, template=template)
+    yield dsn
+    await drop()
+
+
+@pytest.fixture
+async def hosted_migrated_database(hosted_server: str, hosted_template: str) -> AsyncIterator[str]:
+    """The DSN of a fresh database with the whole schema, on a server with the hosted roles."""
+    dsn, drop = await _fresh_database(hosted_server, template=hosted_template)
+    yield dsn
+    await drop()
+
+
+@pytest.fixture(params=["bare", "hosted"])
+def migrated_on_each(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The DSN of a fresh database with the whole schema: once on a bare server, once with the hosted roles."""
+    hosted = request.param == "hosted"
+    server = request.getfixturevalue("hosted_server" if hosted else "server")
+    template = request.getfixturevalue("hosted_template" if hosted else "template")
+    dsn, drop = _run(_fresh_database(server, template=template))
+    yield dsn
+    _run(drop())
 
 
 @pytest.fixture

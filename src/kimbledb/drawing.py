@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import html
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -68,28 +69,28 @@ _DISC: Final = '<circle r="6" fill="{0}"/>'
 _SQUARE: Final = '<path d="M-5.5-5.5h11v11h-11z" fill="{0}"/>'
 _DIAMOND: Final = '<path d="M0-7 7 0 0 7-7 0z" fill="{0}"/>'
 _TRIANGLE: Final = '<path d="M0-6.5 7 5.5h-14z" fill="{0}"/>'
-_WHITE: Final = '<path stroke="#fff" d="{}"/>'
+_HALF: Final = '<path d="M0-6a6 6 0 0 1 0 12z" fill="{0}"/>'
 
 
-def _look(sign: str, colour: str, *parts: str) -> _Look:
-    return _Look(sign, colour, "".join(parts).replace("{0}", colour))
+def _look(sign: str, colour: str, outline: str, inside: str = "") -> _Look:
+    """Make a look: an outline, and lines inside, which are white where the outline is filled."""
+    pen = ' stroke="#fff"' if outline not in {_RING, _RING + _HALF} else ""
+    lines = f'<path{pen} d="{inside}"/>' if inside else ""
+    return _Look(sign, colour, outline.replace("{0}", colour) + lines)
 
 
-_CHECK: Final = _WHITE.format("M-2.8.2-.8 2.4 2.9-2.2")
-_CROSS: Final = _WHITE.format("M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5")
 _LOOKS: Final = {
-    "applied": _look("✓", "#009E73", _DISC, _CHECK),
-    "pending": _look("•", "#1A7DC0", _RING, '<circle r="1.2"/>'),
-    "replaced": _look("-", "#7F8790", _RING, '<path d="M-2.6 0h5.2"/>'),
-    "adoptable": _look("+", "#2F93C8", _RING, '<path d="M-2.8 0h5.6M0-2.8v5.6"/>'),
-    "partial": _look("½", "#C17C00", _RING, '<path d="M0-6a6 6 0 0 1 0 12z" fill="{0}"/>'),
-    "conflicting": _look("!", "#D55E00", _TRIANGLE, _WHITE.format("M0-2.2v3.4M0 3.6v.1")),
-    "changed": _look("≠", "#C56BA0", _DIAMOND, _WHITE.format("M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3")),
-    "failed": _look("✗", "#D55E00", _SQUARE, _CROSS),
-    "unknown": _look("?", "#7F8790", _SQUARE, _WHITE.format("M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1")),
+    "applied": _look("✓", "#009E73", _DISC, "M-2.8.2-.8 2.4 2.9-2.2"),
+    "pending": _look("•", "#1A7DC0", _RING, "M-.8 0a.8.8 0 1 0 1.6 0a.8.8 0 1 0-1.6 0z"),
+    "replaced": _look("-", "#7F8790", _RING, "M-2.6 0h5.2"),
+    "adoptable": _look("+", "#2F93C8", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
+    "partial": _look("½", "#C17C00", _RING + _HALF),
+    "conflicting": _look("!", "#D55E00", _TRIANGLE, "M0-2.2v3.4M0 3.6v.1"),
+    "changed": _look("≠", "#C56BA0", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
+    "failed": _look("✗", "#D55E00", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
+    "unknown": _look("?", "#7F8790", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
 }
-#: Results of checks look like the states that they come closest to.
-_LOOKS["passed"] = _LOOKS["applied"]
+_LOOKS["passed"] = _LOOKS["applied"]  # the result of a check; the other one is "failed"
 _PLAIN: Final = _look("", "#7F8790", '<circle r="3" fill="{0}"/>')
 
 
@@ -99,10 +100,14 @@ def _look_of(state: str) -> _Look:
 
 def _mark(state: str) -> str:
     look = _look_of(state)
-    return (
-        f'<g fill="none" stroke="{look.colour}" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round">'
-        f"{look.mark}</g>"
-    )
+    pen = f'fill="none" stroke="{look.colour}" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+    return f"<g {pen}>{look.mark}</g>"
+
+
+def _counts(nodes: Iterable[Node]) -> dict[str, int]:
+    """Return how many nodes are in each state that occurs, in the order of the states."""
+    counts = Counter(node.state for node in nodes if node.state)
+    return {state: counts.pop(state) for state in _LOOKS if state in counts} | dict(sorted(counts.items()))
 
 
 # Text. Names are what users typed: they are cleaned, measured and escaped here.
@@ -117,17 +122,19 @@ def _escape(text: str) -> str:
     return html.escape(_UNSPEAKABLE.sub("\ufffd", text)).replace("\r", "&#13;")
 
 
+def _printable(text: str) -> str:
+    """Return a text as one line without what cannot be seen, such as marks that turn the direction of writing."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "\ufffd" for each in text)
+
+
 def _columns(text: str) -> float:
-    """Return how many columns a text takes in a font of one width, where a square character is as wide as it is high."""
-    return sum(
-        0 if unicodedata.combining(each) else 5 / 3 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
+    """Return how wide a text is in letters of a font of one width, in which a square character takes 5/3 of one."""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+    return len(text) - sum(map(bool, map(unicodedata.combining, text))) + wide * 2 / 3
 
 
-def _shown(text: str) -> str:
-    """Return what is shown of a text: one line, printable, and shortened in its middle, since ends tell names apart."""
-    text = "".join(each if each.isprintable() else " " if each.isspace() else "\ufffd" for each in text)
+def _shortened(text: str) -> str:
+    """Return a text without its middle where it is too long; the ends tell names apart."""
     if _columns(text) <= _MOST_COLUMNS:
         return text
     head, tail = text[:_MOST_COLUMNS], text[-_MOST_COLUMNS:]
@@ -148,43 +155,41 @@ def _few(names: Sequence[str], most: int = 6) -> str:
 
 @frozen
 class _Structure:
-    """A graph in the order of its rows; nodes are named by their place in it."""
+    """A graph in the order of its rows; nodes are named by their row."""
 
     nodes: tuple[Node, ...]
     #: For each node what it needs, as given.
     needs: tuple[tuple[int, ...], ...]
-    #: The same without what follows from the rest, and without what stands below.
-    direct: tuple[tuple[int, ...], ...]
-
-    def dependents(self) -> list[list[int]]:
-        """Return for each node the nodes that need it directly, in order."""
-        found: list[list[int]] = [[] for _ in self.nodes]
-        for place, needs in enumerate(self.direct):
-            for need in needs:
-                found[need].append(place)
-        return found
+    #: For each node what needs it and stands below, without what follows from the rest.
+    needed_by: tuple[tuple[int, ...], ...]
+    #: The lane of each node that is needed.
+    lanes: dict[int, int]
 
 
 def _structure(graph: Graph) -> _Structure:
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     wanted: list[set[int]] = [set() for _ in graph.nodes]
-    for need, name in graph.edges:
-        if need in places and name in places:
-            wanted[places[name]].add(places[need])
+    for needed, name in graph.edges:
+        if needed in places and name in places:
+            wanted[places[name]].add(places[needed])
     order = _ordered(wanted)
-    row_of = {place: row for row, place in enumerate(order)}
-    needs = tuple(tuple(sorted(row_of[need] for need in wanted[place])) for place in order)
-    direct: list[tuple[int, ...]] = []
+    rows = {place: row for row, place in enumerate(order)}
+    needs = tuple(tuple(sorted(rows[place] for place in wanted[of])) for of in order)
+    direct: list[list[int]] = []
+    needed_by: list[list[int]] = [[] for _ in order]
     reached: list[int] = []  # for each row, as bits, all rows that it needs, near and far
-    for row, wants in enumerate(needs):
-        far = near = 0
-        for need in wants:
+    for row in range(len(order)):
+        near = far = 0
+        for need in needs[row]:
             if need < row:
-                far |= reached[need]
                 near |= 1 << need
-        direct.append(tuple(need for need in wants if need < row and not far >> need & 1))
-        reached.append(far | near)
-    return _Structure(tuple(graph.nodes[place] for place in order), needs, tuple(direct))
+                far |= reached[need]
+        reached.append(near | far)
+        direct.append([need for need in needs[row] if need < row and not far >> need & 1])
+        for need in direct[row]:
+            needed_by[need].append(row)
+    nodes = tuple(graph.nodes[place] for place in order)
+    return _Structure(nodes, needs, tuple(map(tuple, needed_by)), _lanes(direct, needed_by))
 
 
 def _ordered(wanted: Sequence[set[int]]) -> list[int]:
@@ -215,23 +220,22 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
     return order
 
 
-def _lanes(structure: _Structure, dependents: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Return the lane of each trunk: right of the trunks that it comes from, or the end of one of them."""
+def _lanes(direct: Sequence[Sequence[int]], needed_by: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Give each trunk a lane: the end of one that it comes from, else a free one to the right of all of them."""
     lanes: dict[int, int] = {}
-    taken_to: list[int] = []  # for each lane the last row of its latest trunk
-    for row, needed_by in enumerate(dependents):
-        if not needed_by:
+    taken: list[int] = []  # for each lane the last row of its latest trunk
+    for row, dependents in enumerate(needed_by):
+        if not dependents:
             continue
-        last = max(structure.direct[row], key=lanes.__getitem__, default=None)
-        lane = 0
-        if last is not None and dependents[last][-1] == row:
-            lane = lanes[last]
-        else:
-            lane = 0 if last is None else lanes[last] + 1
-            while lane < len(taken_to) and taken_to[lane] >= row:
+        right = max(direct[row], key=lanes.__getitem__, default=None)
+        lane = 0 if right is None else lanes[right]
+        if right is not None and needed_by[right][-1] != row:
+            lane += 1
+        if right is None or needed_by[right][-1] != row:
+            while lane < len(taken) and taken[lane] >= row:
                 lane += 1
-        taken_to[lane:] = [needed_by[-1], *taken_to[lane + 1 :]]
-        lanes[row] = lane
+        taken += [0] * (lane + 1 - len(taken))
+        lanes[row], taken[lane] = lane, dependents[-1]
     return lanes
 
 
@@ -241,6 +245,7 @@ _ROW: Final = 22
 _COLUMN: Final = 7.25  # of the names' font at 12 pixels; no common one is wider
 _LETTER: Final = 6.6  # on average, of the other texts' font at 11 pixels, with some to spare
 _MARGIN: Final = 12
+_GREY: Final = "#8b939c"
 _KEY: Final = (
     "A line leads down from a migration to those that need it.",
     "A need that follows from others has no line of its own.",
@@ -271,143 +276,114 @@ def to_svg(graph: Graph) -> str:
         It holds no ids and no rule that reaches beyond it.
     """
     structure = _structure(graph)
-    dependents = structure.dependents()
-    lanes = _lanes(structure, dependents)
-    nodes = structure.nodes
-    labels = [_shown(node.label) for node in nodes]
-    states = [
-        _shown(node.state) + (", in a circle" if any(need >= row for need in structure.needs[row]) else "")
-        for row, node in enumerate(nodes)
-    ]
+    nodes, lanes = structure.nodes, structure.lanes
+    labels = [_shortened(_printable(node.label)) for node in nodes]
+    states = [_shortened(_printable(node.state)) for node in nodes]
+    for row, needs in enumerate(structure.needs):
+        if needs and needs[-1] >= row:
+            states[row] += ", in a circle"
     # The dots of "9. " and "10. " stand below each other.
-    indents = [len(match[0]) if (match := re.match(r"[0-9]*", label)) else 0 for label in labels]
-    deepest = max(indents, default=0)
+    digits = [len(label) - len(label.lstrip("0123456789")) for label in labels]
+    widths = [_columns(label) - digits[row] for row, label in enumerate(labels)]
+    most_digits = max(digits, default=0)
 
     # From left to right: phases, lanes, marks, names, states.
-    groups = [f"phase {node.group}" for node in nodes if node.group is not None]
-    count = max(lanes.values(), default=-1) + 1
-    step = max(3.0, min(16.0, 320 / max(count, 1)))
-    lane_x = _MARGIN + (max(map(len, groups), default=-2) + 2) * _LETTER + 6
-    mark_x = lane_x + count * step + 10
+    groups = [len(f"phase {node.group}") for node in nodes if node.group is not None]
+    step = max(3.0, min(16.0, 320 / (max(lanes.values(), default=0) + 1)))
+    lane_x = _MARGIN + 6 + _LETTER * (max(groups, default=-2) + 2)
+    mark_x = lane_x + 10 + step * (max(lanes.values(), default=-1) + 1)
     label_x = mark_x + 15
-    state_x = (
-        label_x
-        + 18
-        + _COLUMN
-        * max((_columns(label) + deepest - indent for label, indent in zip(labels, indents, strict=True)), default=0)
-    )
-    width = round(max(state_x + _LETTER * max(map(_columns, states), default=0) + 2 * _MARGIN, 420))
-    legend, top = _legend(nodes, width)
+    state_x = label_x + 18 + _COLUMN * (most_digits + max(widths, default=0))
+    width = round(max(420, state_x + _LETTER * max(map(_columns, states), default=0) + 2 * _MARGIN))
 
+    parts, y = _legend(nodes, width)
     ys: list[int] = []
-    bands: list[str] = []
-    y = top
-    for row, node in enumerate(nodes):
-        opens = not row or nodes[row - 1].group != node.group
-        if opens and row:
-            y += 9
-        ys.append(y + _ROW // 2)
-        if opens and node.group is not None:
-            tall = 1
-            while row + tall < len(nodes) and nodes[row + tall].group == node.group:
-                tall += 1
-            bands.append(
+    for group, members in itertools.groupby(nodes, key=lambda node: node.group):
+        tall = sum(_ROW for _ in members)
+        if group is not None:
+            parts.append(
                 f'<rect class="kimbledb-band" x="{_MARGIN / 2:g}" y="{y - 3}" width="{width - _MARGIN}"'
-                f' height="{tall * _ROW + 6}" rx="5"/>'
-                f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + _ROW // 2 + 4}">phase {node.group}</text>'
+                f' height="{tall + 6}" rx="5" fill-opacity=".055"/>'
+                f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + _ROW // 2 + 4}">phase {group}</text>'
             )
-        y += _ROW
-    for line in _KEY if lanes else ():
-        y += 17
-        bands.append(f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + 3}">{line}</text>')
-    height = y + _MARGIN
-
-    rows: list[str] = []
+        ys += range(y + _ROW // 2, y + tall, _ROW)
+        y += tall + 9
     for row, node in enumerate(nodes):
-        trunk = ""
-        if row in lanes:
-            x = round(lane_x + lanes[row] * step) + 0.5
-            trunk = _trunk(row, dependents[row], lanes, ys, x, mark_x - 9, min(7, step))
-        label_at = label_x + (deepest - indents[row]) * _COLUMN
+        trunk = _trunk(structure, row, ys, lane_x, mark_x - 9, step) if row in lanes else ""
         # A character of an unforeseen width must not reach into the next column.
-        fit = "" if labels[row].isascii() else f' textLength="{max(_columns(labels[row]), 1) * _COLUMN:.4g}"'
-        fit += ' lengthAdjust="spacingAndGlyphs"' if fit else ""
-        rows.append(
-            f'<g class="kimbledb-node"><title>{_escape(_title(structure, dependents, row))}</title>'
+        fit = f' textLength="{max(_columns(labels[row]), 1) * _COLUMN:g}" lengthAdjust="spacingAndGlyphs"'
+        parts.append(
+            f'<g class="kimbledb-node"><title>{_escape(_title(structure, row))}</title>'
             f'<rect class="kimbledb-row" x="{mark_x - 9:g}" y="{ys[row] - _ROW // 2}"'
-            f' width="{width - _MARGIN / 2 - mark_x + 9:g}" height="{_ROW}" rx="4"/>{trunk}'
+            f' width="{width - _MARGIN / 2 - mark_x + 9:g}" height="{_ROW}" rx="4" fill-opacity="0"/>{trunk}'
             f'<g transform="translate({mark_x:g} {ys[row]})">{_mark(node.state)}</g>'
-            f'<text class="kimbledb-label" x="{label_at:g}" y="{ys[row] + 4}"{fit}>{_escape(labels[row])}</text>'
+            f'<text class="kimbledb-label" x="{label_x + (most_digits - digits[row]) * _COLUMN:g}" y="{ys[row] + 4}"'
+            f"{'' if labels[row].isascii() else fit}>{_escape(labels[row])}</text>"
             f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4}">{_escape(states[row])}</text></g>'
         )
+    for line in _KEY if lanes else ():
+        parts.append(f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + 10}">{line}</text>')
+        y += 17
+    height = y + _MARGIN
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="kimbledb-graph" role="img" width="{width}" height="{height}"'
         f' viewBox="0 0 {width} {height}" aria-label="{_escape(_summary(nodes))}">'
     )
-    return "\n".join((opening, f"<style>{_STYLE}</style>", *legend, *bands, *rows, "</svg>\n"))
+    return "\n".join((opening, f"<style>{_STYLE}</style>", *parts, "</svg>\n"))
 
 
-def _trunk(
-    row: int, needed_by: Sequence[int], lanes: dict[int, int], ys: Sequence[int], x: float, end: float, bend: float
-) -> str:
+def _trunk(structure: _Structure, row: int, ys: Sequence[int], start: float, end: float, step: float) -> str:
     """Draw what leads from a node to those that need it."""
-    y = ys[row] + 0.5  # sharp lines lie between pixels
+    dependents, lane, bend = structure.needed_by[row], structure.lanes[row], min(7, step)
+    x, y = round(start + lane * step) + 0.5, ys[row] + 0.5  # sharp lines lie between pixels
     path = [f"M{end:g} {y:g}H{x:g}"]
-    for place in needed_by:
-        y = ys[place] + 0.5
-        if lanes.get(place) == lanes[row]:
-            path.append(f"V{y:g}")
+    for dependent in dependents:
+        below = ys[dependent] + 0.5
+        if structure.lanes.get(dependent) == lane:
+            path.append(f"V{below:g}")
         else:
-            path.append(f"V{y - bend:g}q0 {bend:g} {bend:g} {bend:g}H{end:g}")
-            if place != needed_by[-1]:
-                path.append(f"M{x:g} {y - bend:g}")
+            path.append(f"V{below - bend:g}q0 {bend:g} {bend:g} {bend:g}H{end:g}")
+            if dependent != dependents[-1]:
+                path.append(f"M{x:g} {below - bend:g}")
     return (
-        f'<path class="kimbledb-trunk" d="{"".join(path)}"/>'
-        f'<circle class="kimbledb-joint" cx="{x:g}" cy="{ys[row] + 0.5:g}" r="{min(3.0, bend / 2):g}"/>'
+        f'<path class="kimbledb-trunk" fill="none" stroke="{_GREY}" d="{"".join(path)}"/>'
+        f'<circle class="kimbledb-joint" cx="{x:g}" cy="{y:g}" r="{min(3.0, bend / 2):g}"/>'
     )
 
 
-def _title(structure: _Structure, dependents: Sequence[Sequence[int]], row: int) -> str:
-    node = structure.nodes[row]
-    lines = [node.name, node.hover]
-    for verb, places in (
-        ("needs", [need for need in structure.needs[row] if need < row]),
-        ("in a circle: needs", [need for need in structure.needs[row] if need >= row]),
-        ("directly needed by", dependents[row]),
-    ):
-        if places:
-            lines.append(f"{verb} {_few([structure.nodes[place].name for place in places])}")
-    return "\n".join(line for line in lines if line)
-
-
-def _counts(nodes: Iterable[Node]) -> dict[str, int]:
-    """Return how many nodes are in each state that occurs, in the order of the states."""
-    known = list(_LOOKS)
-    counts = Counter(node.state for node in nodes if node.state)
-    return dict(
-        sorted(counts.items(), key=lambda item: (known.index(item[0]) if item[0] in _LOOKS else len(known), item[0]))
-    )
+def _legend(nodes: Sequence[Node], width: int) -> tuple[list[str], int]:
+    """Draw the states that occur with their counts; return that, and where the rows begin."""
+    texts = {state: f"{count} {_shortened(_printable(state))}" for state, count in _counts(nodes).items()}
+    cell = 33 + _LETTER * max(map(_columns, texts.values()), default=0)
+    across = max(1, int((width - 2 * _MARGIN) // cell))
+    parts = [
+        f'<g transform="translate({_MARGIN + 8 + place % across * cell:g} {_MARGIN + 9 + place // across * 20})">'
+        f'{_mark(state)}<text x="13" y="4">{_escape(text)}</text></g>'
+        for place, (state, text) in enumerate(texts.items())
+    ]
+    if not nodes:
+        parts.append(f'<text x="{_MARGIN}" y="{_MARGIN + 10}">no migrations</text>')
+    return parts, _MARGIN + 7 + 20 * -(-len(parts) // across)
 
 
 def _summary(nodes: Sequence[Node]) -> str:
     phases = len({node.group for node in nodes if node.group is not None})
-    head = f"{len(nodes)} migrations" + (f" in {phases} phases" if phases else "")
-    return ": ".join(filter(None, (head, ", ".join(f"{count} {state}" for state, count in _counts(nodes).items()))))
+    counts = ", ".join(f"{count} {state}" for state, count in _counts(nodes).items())
+    return f"{len(nodes)} migrations" + (f" in {phases} phases" if phases else "") + (f": {counts}" if counts else "")
 
 
-def _legend(nodes: Sequence[Node], width: float) -> tuple[list[str], int]:
-    """Draw the states that occur with their counts; return that, and where the rows begin."""
-    if not nodes:
-        return [f'<text x="{_MARGIN}" y="{_MARGIN + 13}">no migrations</text>'], _MARGIN + 20
-    texts = {state: f"{count} {_shown(state)}" for state, count in _counts(nodes).items()}
-    cell = 13 + _LETTER * max(map(_columns, texts.values()), default=0) + 20
-    columns = max(1, int((width - 2 * _MARGIN) // cell))
-    parts = [
-        f'<g transform="translate({_MARGIN + 8 + place % columns * cell:g} {_MARGIN + 9 + place // columns * 20})">'
-        f'{_mark(state)}<text x="13" y="4">{_escape(text)}</text></g>'
-        for place, (state, text) in enumerate(texts.items())
-    ]
-    return parts, _MARGIN + 7 + 20 * -(-len(texts) // columns)
+def _title(structure: _Structure, row: int) -> str:
+    """Return what is shown while a pointer rests on a node: its name whole, what is to be said, and its edges."""
+    node, needs = structure.nodes[row], structure.needs[row]
+    lines = [node.name, node.hover]
+    for verb, rows in (
+        ("needs", [need for need in needs if need < row]),
+        ("in a circle, needs", [need for need in needs if need >= row]),
+        ("needed by", structure.needed_by[row]),
+    ):
+        if rows:
+            lines.append(f"{verb} {_few([structure.nodes[each].name for each in rows])}")
+    return "\n".join(filter(None, lines))
 
 
 # Mermaid.
@@ -416,44 +392,36 @@ def _legend(nodes: Sequence[Node], width: float) -> tuple[list[str], int]:
 def to_mermaid(graph: Graph) -> str:
     """Write a graph as a Mermaid flowchart, with a subgraph for each phase and a class for each state."""
     structure = _structure(graph)
-    nodes = structure.nodes
-    counts = _counts(nodes)
+    counts = _counts(structure.nodes)
+    boxes: dict[int | None, list[str]] = {}
+    for row, node in enumerate(structure.nodes):
+        boxes.setdefault(node.group, []).append("  " + _box(f"n{row}", node.label, node.state))
+    free = boxes.pop(None, [])
     lines = ["flowchart LR"]
-    for group in sorted({node.group for node in nodes if node.group is not None}):
-        lines.append(f'  subgraph phase{group}["phase {group}"]')
-        lines += [
-            f"    {_box(f'n{row}', node.label, node.state)}" for row, node in enumerate(nodes) if node.group == group
-        ]
-        lines.append("  end")
-    lines += [f"  {_box(f'n{row}', node.label, node.state)}" for row, node in enumerate(nodes) if node.group is None]
-    lines += [
-        f"  n{row} --> {' & '.join(f'n{place}' for place in needed_by)}"
-        for row, needed_by in enumerate(structure.dependents())
-        if needed_by
-    ]
+    for group, members in sorted((group, members) for group, members in boxes.items() if group is not None):
+        lines += [f'subgraph phase{group}["phase {group}"]', *members, "end"]
+    lines += free
+    for row, dependents in enumerate(structure.needed_by):
+        if dependents:
+            lines.append(f"n{row} --> {' & '.join(f'n{each}' for each in dependents)}")
     if counts:
-        lines.append('  subgraph states["states"]')
-        lines += [
-            f"    {_box(f's{row}', f'{state}: {count}', state)}" for row, (state, count) in enumerate(counts.items())
-        ]
-        lines.append("  end")
+        legend = (_box(f"s{row}", f"{count} {state}", state) for row, (state, count) in enumerate(counts.items()))
+        lines += ['subgraph states["states"]', *(f"  {box}" for box in legend), "end"]
     for state in counts:
         if state in _LOOKS:
-            lines.append(
-                f"  classDef is_{state} fill:#fff,stroke:{_LOOKS[state].colour},stroke-width:2px,color:#1f2328"
-            )
-    return "\n".join(lines) + "\n"
+            colour = _LOOKS[state].colour
+            lines.append(f"classDef is_{state} fill:#fff,stroke:{colour},stroke-width:2px,color:#1f2328")
+    return "\n  ".join(lines) + "\n"
+
+
+# What Mermaid or its Markdown could take for its own: all that is neither a
+# letter nor a digit nor alone between two such.
+_SPECIAL = re.compile(r"(?<![A-Za-z0-9])[-_.]|[-_.](?![A-Za-z0-9])|[!-,/:-@\[-^`{-~]")
 
 
 def _box(identifier: str, label: str, state: str) -> str:
-    look = _look_of(state)
-    text = _for_mermaid(f"{look.sign} {label}")
+    text = _SPECIAL.sub(lambda match: f"#{ord(match[0])};", f"{_look_of(state).sign} {_printable(label)}".strip())
     return f'{identifier}["{text}"]' + (f":::is_{state}" if state in _LOOKS else "")
-
-
-def _for_mermaid(text: str) -> str:
-    text = _shown(text)
-    return re.sub(r"[!-/:-@\[-`{-~]", lambda match: f"#{ord(match[0])};", text)
 
 
 # HTML.
@@ -473,33 +441,30 @@ _LONG: Final = 48
 
 
 def to_html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Write rows as an HTML table, for a notebook.
+    """Write rows as an HTML table, for a notebook or a page.
 
     Args:
         headers: The columns' names. What stands under ``state`` or ``result`` gets the mark of its state.
-        rows: The cells of each row.
+        rows: The cells of each row, as many as there are headers.
         caption: What the table shows, in a line.
     """
     table = [tuple(row) for row in rows]
-    numeric = [all(re.fullmatch(r"[0-9.]*", cell) for cell in column) for column in zip(*table, strict=True)]
-    body: list[str] = []
+    numbers = {
+        place for place in range(len(headers)) if table and all(re.fullmatch("[0-9.]*", row[place]) for row in table)
+    }
+    head = "".join(
+        f'<th scope="col" class="kimbledb-{"number" if place in numbers else "short"}">{_escape(header)}</th>'
+        for place, header in enumerate(headers)
+    )
+    lines = [f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style><table><caption>{_escape(caption)}</caption>']
+    lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for row in table:
         cells = []
-        for header, cell, is_number in zip(headers, row, numeric, strict=True):
+        for place, (header, cell) in enumerate(zip(headers, row, strict=True)):
             mark = ""
             if header in {"state", "result"} and cell:
                 mark = f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(cell)}</svg>'
-            kind = "number" if is_number else "long" if "\n" in cell or _columns(cell) > _LONG else "short"
+            kind = "number" if place in numbers else "long" if "\n" in cell or len(cell) > _LONG else "short"
             cells.append(f'<td class="kimbledb-{kind}">{mark}{_escape(cell)}</td>')
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th scope="col">{_escape(header)}</th>' for header in headers)
-    return "\n".join(
-        (
-            f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style>',
-            f"<table><caption>{_escape(caption)}</caption>",
-            f"<thead><tr>{head}</tr></thead>",
-            "<tbody>",
-            *body,
-            "</tbody></table></div>\n",
-        )
-    )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join((*lines, "</tbody></table></div>\n"))

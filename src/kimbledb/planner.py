@@ -123,12 +123,7 @@ class Planner:
             names = [each.name for each in providers]
             free = [each for each in providers if each.name not in replaced]
             if not free:
-                raise AlternativesError(
-                    f"nothing is left that provides {thing}: "
-                    + ", ".join(f"{replaced[name][0]} stands in the place of {name}" for name in names),
-                    names,
-                    hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
-                )
+                raise _nothing_left(thing, names, replaced)
             if len(free) > 1:
                 raise AlternativesError(
                     f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
@@ -184,7 +179,11 @@ class Planner:
                 provider = self.catalog.get(name)
                 if provider is None:
                     providers = self.catalog.providers(name)
-                    provider = next(each for each in providers if each.name not in replaced)
+                    provider = next((each for each in providers if each.name not in replaced), None)
+                    if provider is None:
+                        if migration.name in replaced:
+                            continue  # it is not taken either
+                        raise _nothing_left(name, [each.name for each in providers], replaced)
                 chosen = replaced.get(provider.name)
                 wanted[chosen[0] if chosen else provider.name] = None
             needs[migration.name] = tuple(wanted)
@@ -283,6 +282,15 @@ class _Reason(enum.StrEnum):
     EVIDENCE = "its objects are there"
     HOSTED_DEFAULT = "it is the default on a hosted database"
     DEFAULT = "it is the default"
+
+
+def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choice]) -> AlternativesError:
+    standing = ", ".join(f"{replaced[name][0]} stands in the place of {name}" for name in names)
+    return AlternativesError(
+        f"nothing is left that provides {thing}: {standing}",
+        names,
+        hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
+    )
 
 
 def _is_applied(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:

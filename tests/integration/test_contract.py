@@ -16,8 +16,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-import kimbledb
-
 with (Path(__file__).parent.parent / "data" / "contract_columns.csv").open(newline="", encoding="utf-8") as _file:
     ROWS = list(csv.DictReader(_file))
 TABLES = sorted({row["table"] for row in ROWS})
@@ -52,10 +50,9 @@ def _wanted_type(seen: str) -> str | None:
 
 
 @pytest.fixture
-async def service(hosted_database: str) -> AsyncIterator[asyncpg.Connection]:
+async def service(hosted_migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the application's service to a database with the whole schema, in a transaction that is undone."""
-    await kimbledb.migrate(hosted_database, verify=False)
-    connection = await asyncpg.connect(hosted_database)
+    connection = await asyncpg.connect(hosted_migrated_database)
     await connection.execute("BEGIN; SET search_path = public, extensions; SET ROLE service_role")
     yield connection
     await connection.close()

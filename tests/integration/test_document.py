@@ -92,10 +92,9 @@ def test_order_of_execution() -> None:
 
 
 @pytest.fixture
-async def migrated(database: str) -> AsyncIterator[asyncpg.Connection]:
+async def migrated(migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a database that is brought to the whole schema."""
-    await kimbledb.migrate(database, verify=False)
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(migrated_database)
     yield connection
     await connection.close()
 
@@ -164,16 +163,15 @@ async def test_verification_queries_run(migrated: asyncpg.Connection) -> None:
 
 
 @pytest.mark.parametrize("phase", [17, 13, 9])
-async def test_rollback_by_phase(database: str, phase: int) -> None:
+async def test_rollback_by_phase(migrated_database: str, phase: int) -> None:
     """A documented rollback of a phase drops at least the tables that the document drops, and leaves nothing of the phase over."""
-    await kimbledb.migrate(database, verify=False)
     section = DOCUMENT.partition(f"#### Rollback Phase {phase} ")[2].partition("####")[0]
     documented = set(re.findall(r"DROP TABLE IF EXISTS (\w+)", section))
     assert documented
 
-    await kimbledb.rollback(database, phase=phase)
+    await kimbledb.rollback(migrated_database, phase=phase)
 
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(migrated_database)
     present = {
         f"{row[0]} {row[1]}"
         for row in await connection.fetch(

@@ -1,0 +1,194 @@
+"""Who may see and do what: by the caller's identity, on a bare server and on a hosted one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+SERVICE_ALONE = ("auth_logs", "api_logs", "agent_tasks", "agent_findings", "agent_execution_log", "cost_models", "mcp_servers")
+
+
+@pytest.fixture
+async def people(migrated_on_each: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that can take the part of people; two of them have rows."""
+    connection = await asyncpg.connect(migrated_on_each)
+    bare = not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated')")
+    if bare:
+        # A bare server has no roles for people: an application makes its own.
+        role = f"people_{connection.get_server_pid()}"
+        await connection.execute(
+            f"CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};"
+            f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}; REVOKE ALL ON migration_history, migration_log FROM {role}"
+        )
+    else:
+        role = "authenticated"
+    await connection.execute(
+        """
+        INSERT INTO users (id) VALUES ('ann'), ('bob');
+        INSERT INTO projects (id, name, owner_id) VALUES ('of_ann', 'a', 'ann'), ('of_bob', 'b', 'bob');
+        INSERT INTO conversations (id, user_id) VALUES ('talk_of_ann', 'ann'), ('talk_of_bob', 'bob');
+        INSERT INTO messages (conversation_id, user_id, role, content)
+            VALUES ('talk_of_ann', 'ann', 'user', 'hello'), ('talk_of_bob', 'bob', 'user', 'hello');
+        INSERT INTO user_tokens (user_id, access_token) VALUES ('ann', 'secret'), ('bob', 'secret');
+        """
+    )
+    await connection.execute(f"SET tests.people = '{role}'")
+    yield connection
+    await connection.execute("RESET ROLE; RESET kimbledb.user_id")
+    if bare:
+        await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    await connection.close()
+
+
+async def _as(connection: asyncpg.Connection, person: str, *, by: str = "setting") -> None:
+    role = await connection.fetchval("SELECT current_setting('tests.people')")
+    await connection.execute(f"SET ROLE {role}")
+    if by == "claim":
+        await connection.execute("SELECT set_config('request.jwt.claims', $1, false)", f'{{"sub": "{person}"}}')
+    else:
+        await connection.execute("SELECT set_config('kimbledb.user_id', $1, false)", person)
+
+
+@pytest.mark.parametrize("by", ["claim", "setting"])
+async def test_people_see_their_own(people: asyncpg.Connection, by: str) -> None:
+    """A person sees and counts only their own rows, whether they are known by a claim or by the plain setting."""
+    await _as(people, "ann", by=by)
+
+    assert [row[0] for row in await people.fetch("SELECT id FROM projects")] == ["of_ann"]
+    assert [row[0] for row in await people.fetch("SELECT id FROM conversations")] == ["talk_of_ann"]
+    assert await people.fetchval("SELECT count(*) FROM messages") == 1
+    assert [row[0] for row in await people.fetch("SELECT user_id FROM user_tokens")] == ["ann"]
+
+
+async def test_the_claim_comes_first(people: asyncpg.Connection) -> None:
+    """Where both are set the claim counts, so that a setting cannot make one person another."""
+    await _as(people, "ann", by="claim")
+    await people.execute("SET kimbledb.user_id = 'bob'")
+
+    assert [row[0] for row in await people.fetch("SELECT id FROM projects")] == ["of_ann"]
+
+
+async def test_nobody_sees_nothing(people: asyncpg.Connection) -> None:
+    """Without an identity there is no row to be seen."""
+    await _as(people, "")
+
+    for table in ("users", "projects", "conversations", "messages"):
+        assert await people.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_people_cannot_change_others(people: asyncpg.Connection) -> None:
+    """A person cannot insert, change, take over or delete what is another's, nor write into what is another's."""
+    await _as(people, "ann", by="claim")
+
+    for refused in (
+        "INSERT INTO projects (name, owner_id) VALUES ('x', 'bob')",
+        "INSERT INTO conversations (user_id) VALUES ('bob')",
+        "INSERT INTO conversations (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO messages (conversation_id, role, content) VALUES ('talk_of_bob', 'user', 'x')",
+        "UPDATE projects SET owner_id = 'bob' WHERE id = 'of_ann'",
+        "UPDATE messages SET conversation_id = 'talk_of_bob'",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await people.execute(refused)
+    for nothing in (
+        "UPDATE projects SET name = 'x' WHERE id = 'of_bob'",
+        "DELETE FROM conversations WHERE id = 'talk_of_bob'",
+        "DELETE FROM messages WHERE conversation_id = 'talk_of_bob'",
+    ):
+        assert (await people.execute(nothing)).endswith(" 0")
+
+
+async def test_people_may_work(people: asyncpg.Connection) -> None:
+    """A person may make, change and delete what is their own."""
+    await _as(people, "ann", by="claim")
+
+    await people.execute("INSERT INTO projects (id, name, owner_id) VALUES ('new', 'new', 'ann')")
+    await people.execute("INSERT INTO conversations (id, user_id, project_id) VALUES ('talk', 'ann', 'new')")
+    await people.execute("INSERT INTO messages (conversation_id, user_id, role, content) VALUES ('talk', 'ann', 'user', 'x')")
+    assert await people.execute("UPDATE conversations SET is_pinned = true WHERE id = 'talk'") == "UPDATE 1"
+    assert await people.execute("DELETE FROM conversations WHERE id = 'talk'") == "DELETE 1"
+
+
+@pytest.mark.parametrize("table", SERVICE_ALONE)
+async def test_tables_for_the_service_alone(people: asyncpg.Connection, table: str) -> None:
+    """What is for the service alone shows nothing to people, and lets nothing in."""
+    await _as(people, "ann", by="claim")
+
+    try:
+        assert await people.fetchval(f"SELECT count(*) FROM {table}") == 0
+    except asyncpg.InsufficientPrivilegeError as error:
+        assert "permission denied" in str(error)
+
+
+async def test_anonymous_callers(hosted_migrated_database: str) -> None:
+    """The role anon may do nothing with any table, view or function of the schema."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    may = await connection.fetch(
+        """
+        SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p')
+          AND has_table_privilege('anon', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+        UNION ALL
+        SELECT p.proname FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnamespace AND has_function_privilege('anon', p.oid, 'EXECUTE')
+        """
+    )
+    assert [row[0] for row in may] == []
+    await connection.close()
+
+
+async def test_no_one_empties_a_table(hosted_migrated_database: str) -> None:
+    """People have no TRUNCATE, which no policy would stop, nor REFERENCES or TRIGGER."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    may = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'p') "
+        "AND has_table_privilege('authenticated', oid, 'TRUNCATE, REFERENCES, TRIGGER')"
+    )
+    assert [row[0] for row in may] == []
+    await connection.close()
+
+
+async def test_tokens_stay_secret(hosted_migrated_database: str) -> None:
+    """A person sees that they are connected and may disconnect, and cannot read the token itself."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'); INSERT INTO user_tokens (user_id, access_token) VALUES ('ann', 'x')")
+    await connection.execute("SET ROLE authenticated; SET request.jwt.claims = '{\"sub\": \"ann\"}'")
+
+    assert await connection.fetchval("SELECT count(*) FROM user_connections") == 1
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.fetch("SELECT access_token FROM user_tokens")
+    assert await connection.execute("DELETE FROM user_tokens") == "DELETE 1"
+    await connection.close()
+
+
+async def test_every_table_is_guarded(migrated_database: str) -> None:
+    """Row level security is on for every table, no policy is always true, and every foreign key has its index."""
+    connection = await asyncpg.connect(migrated_database)
+    off = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relrowsecurity"
+    )
+    assert [row[0] for row in off] == []
+    open_ones = await connection.fetch(
+        "SELECT policyname FROM pg_policies WHERE schemaname = 'public' AND 'true' IN (qual, with_check)"
+    )
+    assert [row[0] for row in open_ones] == []
+    without = await connection.fetch(
+        """
+        SELECT k.conname FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace AND NOT EXISTS (
+            SELECT FROM pg_index AS i
+            WHERE i.indrelid = k.conrelid AND i.indpred IS NULL
+              AND (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey)
+        """
+    )
+    assert [row[0] for row in without] == []
+    vectors = await connection.fetch(
+        """
+        SELECT c.relname, a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.atttypid = 'vector'::regtype AND NOT EXISTS (
+            SELECT FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid JOIN pg_am AS m ON m.oid = x.relam
+            WHERE i.indrelid = c.oid AND m.amname = 'hnsw' AND i.indkey[0] = a.attnum AND i.indisvalid)
+        """
+    )
+    assert [tuple(row) for row in vectors] == []
+    await connection.close()
