@@ -21,7 +21,6 @@ from kimbledb.errors import (
     OutcomeUnknownError,
     RollbackError,
     RollbackRefusedError,
-    UnknownMigrationError,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher, tell
 from kimbledb.model import AppliedStep, Evidence, Loss, Migration
@@ -84,8 +83,8 @@ class Rollback:
             self.catalog[name]
         if to not in (None, 0):
             self.catalog[to]
-        if phase is not None and phase not in self.catalog.phases:
-            raise UnknownMigrationError(phase, what="phase")
+        if phase is not None:
+            self.catalog.check_phase(phase)
 
 
 class _RollbackCall:

@@ -148,6 +148,13 @@ class Catalog:
         """The things that migrations provide, in number order of their first provider."""
         return tuple(self._providers)
 
+    def check_phase(self, phase: int) -> None:
+        """Raise UnknownMigrationError where no migration is of this phase."""
+        if phase not in self.phases:
+            error = UnknownMigrationError(phase, what="phase")
+            error.hint = f"there are {_spans(self.phases)}"
+            raise error
+
     @property
     def phases(self) -> tuple[int, ...]:
         """The phases, ascending."""
@@ -180,6 +187,14 @@ def checksum_of(text: str) -> str:
 def normalise(text: str) -> str:
     """Return a text with one byte-order mark taken off and line ends as LF."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "no phases"
+    if numbers == tuple(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 # Reading. Each function returns what it read and appends to `faults` what is wrong.
@@ -462,8 +477,7 @@ def _read_facts(
         table = tomllib.loads(text if split is None else text[: split.start()])
     except (ValueError, RecursionError) as error:
         # Beside its own error: a number of thousands of digits, brackets nested as deeply.
-        line = re.search(r"\(at line (\d+)", str(error))
-        faults.append(Fault(path, f"it is not TOML: {error}", "mend it", int(line[1]) if line else None))
+        faults.append(Fault(path, f"it is not TOML: {error}", "mend it", _line_of_error(text, str(error))))
         return None
     facts: dict[str, Any] = {}
     declared = {key: table.pop(key) for key in _DECLARATION_KEYS if key in table}
@@ -500,6 +514,13 @@ def _converted(key: str, value: Any) -> Any:
     if key == "statement_timeout":
         return float(value)
     return value
+
+
+def _line_of_error(text: str, message: str) -> int | None:
+    if message.endswith("(at end of document)"):
+        return text.rstrip().count("\n") + 1
+    match = re.search(r"\(at line (\d+)", message)
+    return None if match is None else int(match[1])
 
 
 def _line_of_key(text: str, key: str) -> int | None:

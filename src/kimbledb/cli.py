@@ -90,9 +90,8 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
                 }
             )
         else:
-            applied = len(report.applied)
-            display.line(f"applied {applied} migrations in {report.seconds:.3f} s" if applied else str(report))
-            if applied:
+            display.line(str(report).splitlines()[0])
+            if report.applied:
                 display.plan(await api.plan(target, **_common(given), **limits))
             if verification is not None:
                 display.verification(verification)

@@ -58,7 +58,7 @@ class _Look:
 
     #: As in a terminal.
     sign: str
-    #: At least 3 to 1 against white and against near-black (WCAG 2.1, 1.4.11).
+    #: Told from the others with any one kind of cone missing, on white and on near-black.
     colour: str
     #: SVG around the origin, within 8 each way, drawn in strokes of the colour.
     mark: str
@@ -81,17 +81,17 @@ def _look(sign: str, colour: str, outline: str, inside: str = "") -> _Look:
 
 _LOOKS: Final = {
     "applied": _look("✓", "#009E73", _DISC, "M-2.8.2-.8 2.4 2.9-2.2"),
-    "pending": _look("•", "#1A7DC0", _RING, "M-.8 0a.8.8 0 1 0 1.6 0a.8.8 0 1 0-1.6 0z"),
-    "replaced": _look("-", "#7F8790", _RING, "M-2.6 0h5.2"),
-    "adoptable": _look("+", "#2F93C8", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
-    "partial": _look("½", "#C17C00", _RING + _HALF),
+    "pending": _look("•", "#0072B2", _RING, "M-1.1 0a1.1 1.1 0 1 0 2.2 0a1.1 1.1 0 1 0-2.2 0z"),
+    "replaced": _look("-", "#8A8A8A", _RING, "M-2.6 0h5.2"),
+    "adoptable": _look("+", "#56B4E9", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
+    "partial": _look("½", "#E69F00", _RING + _HALF),
     "conflicting": _look("!", "#D55E00", _TRIANGLE, "M0-2.2v3.4M0 3.6v.1"),
-    "changed": _look("≠", "#C56BA0", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
-    "failed": _look("✗", "#D55E00", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
-    "unknown": _look("?", "#7F8790", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
+    "changed": _look("≠", "#CC79A7", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
+    "failed": _look("✗", "#C22F1F", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
+    "unknown": _look("?", "#707070", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
 }
 _LOOKS["passed"] = _LOOKS["applied"]  # the result of a check; the other one is "failed"
-_PLAIN: Final = _look("", "#7F8790", '<circle r="3" fill="{0}"/>')
+_PLAIN: Final = _look("", "#8A8A8A", '<circle r="3" fill="{0}"/>')
 
 
 def _look_of(state: str) -> _Look:
@@ -140,7 +140,7 @@ def _shortened(text: str) -> str:
     head, tail = text[:_MOST_COLUMNS], text[-_MOST_COLUMNS:]
     while _columns(head) > _MOST_COLUMNS * 2 // 3:
         head = head[:-1]
-    while _columns(tail) >= _MOST_COLUMNS - _columns(head) or unicodedata.combining(tail[0]):
+    while tail and (_columns(tail) >= _MOST_COLUMNS - _columns(head) or unicodedata.combining(tail[0])):
         tail = tail[1:]
     return f"{head}…{tail}"
 
@@ -151,6 +151,8 @@ def _few(names: Sequence[str], most: int = 6) -> str:
 
 
 # Structure: an order, the edges that matter, and a lane for each trunk.
+
+_FEW_LANES: Final = 16  # up to which lanes lead from left to right
 
 
 @frozen
@@ -221,19 +223,17 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
 
 
 def _lanes(direct: Sequence[Sequence[int]], needed_by: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Give each trunk a lane: the end of one that it comes from, else a free one to the right of all of them."""
+    """Give each trunk a lane: the end of one that it comes from, else a free one, to the right if there is room."""
     lanes: dict[int, int] = {}
     taken: list[int] = []  # for each lane the last row of its latest trunk
     for row, dependents in enumerate(needed_by):
         if not dependents:
             continue
         right = max(direct[row], key=lanes.__getitem__, default=None)
-        lane = 0 if right is None else lanes[right]
-        if right is not None and needed_by[right][-1] != row:
-            lane += 1
+        lane = -1 if right is None else lanes[right]
         if right is None or needed_by[right][-1] != row:
-            while lane < len(taken) and taken[lane] >= row:
-                lane += 1
+            free = [each for each, last in enumerate(taken) if last < row] + [len(taken)]
+            lane = next((each for each in free if lane < each < max(len(taken), _FEW_LANES)), free[0])
         taken += [0] * (lane + 1 - len(taken))
         lanes[row], taken[lane] = lane, dependents[-1]
     return lanes
@@ -245,10 +245,9 @@ _ROW: Final = 22
 _COLUMN: Final = 7.25  # of the names' font at 12 pixels; no common one is wider
 _LETTER: Final = 6.6  # on average, of the other texts' font at 11 pixels, with some to spare
 _MARGIN: Final = 12
-_GREY: Final = "#8b939c"
 _KEY: Final = (
-    "A line leads down from a migration to those that need it.",
-    "A need that follows from others has no line of its own.",
+    "A line leads down from a dot to the migrations that need this one,",
+    "and ends at the next dot. A need that follows from others has no line.",
 )
 
 _STYLE: Final = """
@@ -281,11 +280,11 @@ def to_svg(graph: Graph) -> str:
     states = [_shortened(_printable(node.state)) for node in nodes]
     for row, needs in enumerate(structure.needs):
         if needs and needs[-1] >= row:
-            states[row] += ", in a circle"
+            states[row] = f"{states[row]}, in a circle".removeprefix(", ")
     # The dots of "9. " and "10. " stand below each other.
     digits = [len(label) - len(label.lstrip("0123456789")) for label in labels]
-    widths = [_columns(label) - digits[row] for row, label in enumerate(labels)]
-    most_digits = max(digits, default=0)
+    indents = [max(digits) - each for each in digits]
+    widths = [_columns(label) + indent for label, indent in zip(labels, indents, strict=True)]
 
     # From left to right: phases, lanes, marks, names, states.
     groups = [len(f"phase {node.group}") for node in nodes if node.group is not None]
@@ -293,7 +292,7 @@ def to_svg(graph: Graph) -> str:
     lane_x = _MARGIN + 6 + _LETTER * (max(groups, default=-2) + 2)
     mark_x = lane_x + 10 + step * (max(lanes.values(), default=-1) + 1)
     label_x = mark_x + 15
-    state_x = label_x + 18 + _COLUMN * (most_digits + max(widths, default=0))
+    state_x = label_x + 18 + _COLUMN * max(widths, default=0)
     width = round(max(420, state_x + _LETTER * max(map(_columns, states), default=0) + 2 * _MARGIN))
 
     parts, y = _legend(nodes, width)
@@ -317,7 +316,7 @@ def to_svg(graph: Graph) -> str:
             f'<rect class="kimbledb-row" x="{mark_x - 9:g}" y="{ys[row] - _ROW // 2}"'
             f' width="{width - _MARGIN / 2 - mark_x + 9:g}" height="{_ROW}" rx="4" fill-opacity="0"/>{trunk}'
             f'<g transform="translate({mark_x:g} {ys[row]})">{_mark(node.state)}</g>'
-            f'<text class="kimbledb-label" x="{label_x + (most_digits - digits[row]) * _COLUMN:g}" y="{ys[row] + 4}"'
+            f'<text class="kimbledb-label" x="{label_x + indents[row] * _COLUMN:g}" y="{ys[row] + 4}"'
             f"{'' if labels[row].isascii() else fit}>{_escape(labels[row])}</text>"
             f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4}">{_escape(states[row])}</text></g>'
         )
@@ -346,7 +345,7 @@ def _trunk(structure: _Structure, row: int, ys: Sequence[int], start: float, end
             if dependent != dependents[-1]:
                 path.append(f"M{x:g} {below - bend:g}")
     return (
-        f'<path class="kimbledb-trunk" fill="none" stroke="{_GREY}" d="{"".join(path)}"/>'
+        f'<path class="kimbledb-trunk" fill="none" stroke="#8b939c" d="{"".join(path)}"/>'
         f'<circle class="kimbledb-joint" cx="{x:g}" cy="{y:g}" r="{min(3.0, bend / 2):g}"/>'
     )
 
@@ -392,36 +391,32 @@ def _title(structure: _Structure, row: int) -> str:
 def to_mermaid(graph: Graph) -> str:
     """Write a graph as a Mermaid flowchart, with a subgraph for each phase and a class for each state."""
     structure = _structure(graph)
-    counts = _counts(structure.nodes)
     boxes: dict[int | None, list[str]] = {}
     for row, node in enumerate(structure.nodes):
-        boxes.setdefault(node.group, []).append("  " + _box(f"n{row}", node.label, node.state))
-    free = boxes.pop(None, [])
-    lines = ["flowchart LR"]
-    for group, members in sorted((group, members) for group, members in boxes.items() if group is not None):
-        lines += [f'subgraph phase{group}["phase {group}"]', *members, "end"]
-    lines += free
+        box = f'n{row}["{_signed(node.state, node.label)}"]' + (f":::is_{node.state}" if node.state in _LOOKS else "")
+        boxes.setdefault(node.group, []).append(box)
+    lines = ["flowchart LR", *boxes.pop(None, [])]
+    for group, members in sorted(boxes.items(), key=lambda item: item[0] or 0):
+        lines += [f'subgraph phase{group}["phase {group}"]', *(f"  {box}" for box in members), "end"]
     for row, dependents in enumerate(structure.needed_by):
         if dependents:
             lines.append(f"n{row} --> {' & '.join(f'n{each}' for each in dependents)}")
-    if counts:
-        legend = (_box(f"s{row}", f"{count} {state}", state) for row, (state, count) in enumerate(counts.items()))
-        lines += ['subgraph states["states"]', *(f"  {box}" for box in legend), "end"]
-    for state in counts:
-        if state in _LOOKS:
-            colour = _LOOKS[state].colour
-            lines.append(f"classDef is_{state} fill:#fff,stroke:{colour},stroke-width:2px,color:#1f2328")
+    if counts := _counts(structure.nodes):
+        legend = (_signed(state, f"{count} {state}") for state, count in counts.items())
+        lines.append(f'states["{"<br/>".join(legend)}"]')
+    for state in (state for state in counts if state in _LOOKS):
+        lines.append(f"classDef is_{state} fill:#fff,stroke:{_LOOKS[state].colour},stroke-width:2px,color:#1f2328")
     return "\n  ".join(lines) + "\n"
 
 
 # What Mermaid or its Markdown could take for its own: all that is neither a
 # letter nor a digit nor alone between two such.
-_SPECIAL = re.compile(r"(?<![A-Za-z0-9])[-_.]|[-_.](?![A-Za-z0-9])|[!-,/:-@\[-^`{-~]")
+_SPECIAL = re.compile(r"(?<![^\W_])[-_.]|[-_.](?![^\W_])|[!-,/:-@\[-^`{-~]")
 
 
-def _box(identifier: str, label: str, state: str) -> str:
-    text = _SPECIAL.sub(lambda match: f"#{ord(match[0])};", f"{_look_of(state).sign} {_printable(label)}".strip())
-    return f'{identifier}["{text}"]' + (f":::is_{state}" if state in _LOOKS else "")
+def _signed(state: str, text: str) -> str:
+    """Return a text with the sign of a state before it, as it may stand between Mermaid's quotation marks."""
+    return _SPECIAL.sub(lambda match: f"#{ord(match[0])};", f"{_look_of(state).sign} {_printable(text)}".strip())
 
 
 # HTML.

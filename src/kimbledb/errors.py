@@ -187,7 +187,8 @@ class UnrecordedObjectsError(HistoryError):
         shown = ", ".join(objects[:5]) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
         super().__init__(
             f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}\n'
-            f"adopt() would record {len(adoptable)} migrations as applied" + (f": {', '.join(adoptable)}" if adoptable else ""),
+            f"adopt() would record {len(adoptable)} migrations as applied"
+            + (f", from {adoptable[0]} to {adoptable[-1]}" if len(adoptable) > 1 else ""),
             hint="`kimbledb adopt --dry-run` shows it; after `kimbledb adopt`, migrate() completes the rest",
         )
         self.schema = schema

@@ -24,7 +24,7 @@ from kimbledb.errors import (
 from kimbledb.events import Applied, Applying, Done, Failed, Planned, Watcher, tell
 from kimbledb.history import DatabaseState
 from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
-from kimbledb.names import check_schema_name
+from kimbledb.names import check_schema_name, counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
@@ -75,7 +75,10 @@ class Executor:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
         planner = Planner(self.catalog, prefer=prefer)
         # Faults of the call itself stop here, before a connection is made.
-        planner.plan(to=to, phase=phase)
+        if to is not None:
+            self.catalog[to]
+        if phase is not None:
+            self.catalog.check_phase(phase)
         return await _Application(self, planner, to, phase, verify).run()
 
     def planned(
@@ -131,7 +134,7 @@ class _Application:
         if plan.pending and self.evidence is None:
             self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
             plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
-            _refuse_unrecorded(executor.schema, state, self.evidence)
+            _refuse_unrecorded(executor.schema, state, plan, self.evidence)
             _refuse_conflicts(plan)
         if self.first_plan is None:
             self.first_plan = plan
@@ -218,16 +221,16 @@ class _Application:
     def _standing(self) -> str:
         if not self.applied:
             return "nothing was applied"
-        return f"{len(self.applied)} migrations were applied before it and stay; run again to go on"
+        return f"{counted(self.applied, 'migration')} applied before it stay; run again to go on"
 
 
-def _refuse_unrecorded(schema: str, state: DatabaseState, shown: Evidence) -> None:
+def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:
     """Stop where the schema holds what these migrations make, and no history says so."""
     if any(row.success is True for row in state.history or ()):
         return
     objects = [each for finding in shown.findings.values() for each in (*finding.present, *finding.conflicts)]
     if any(finding.state is not ObjectState.MISSING for finding in shown.findings.values()) and objects:
-        adoptable = [name for name, finding in shown.findings.items() if finding.state is ObjectState.APPLIED]
+        adoptable = [step.name for step in plan.steps if step.state is StepState.ADOPTABLE]
         raise UnrecordedObjectsError(schema, list(dict.fromkeys(objects)), adoptable)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 from kimbledb.errors import ConfigurationError
 
@@ -62,6 +62,11 @@ def quote_literal(value: str) -> str:
 def quote_array(values: Iterable[str]) -> str:
     """Quote texts as a constant of type ``text[]``."""
     return "ARRAY[" + ", ".join(map(quote_literal, values)) + "]::text[]"
+
+
+def counted(things: Sized, noun: str) -> str:
+    """Return how many there are with the noun in its number: ``1 migration``, ``2 migrations``."""
+    return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
 
 
 def folded(name: str) -> str:

@@ -230,10 +230,7 @@ class Planner:
                 )
             goals.append(target.name)
         if phase is not None:
-            if phase not in self.catalog.phases:
-                error = UnknownMigrationError(phase, what="phase")
-                error.hint = f"there are {_spans(self.catalog.phases)}"
-                raise error
+            self.catalog.check_phase(phase)
             goals += [each.name for each in self.catalog if each.phase == phase and each.name not in replaced]
         selected: set[str] = set()
         while goals:
@@ -368,11 +365,3 @@ def _few(names: Sequence[str], most: int = 3) -> str:
 
 def _first_line(text: str | None) -> str:
     return "" if not text else text.splitlines()[0]
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    if not numbers:
-        return "no phases"
-    if numbers == tuple(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers))

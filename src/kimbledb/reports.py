@@ -8,6 +8,7 @@ from functools import cached_property
 from attrs import field, frozen
 
 from kimbledb.model import AppliedMigration, AppliedStep, Check, Loss
+from kimbledb.names import counted
 from kimbledb.plan import Plan, Step
 
 
@@ -29,7 +30,7 @@ class VerificationReport:
 
     def __str__(self) -> str:
         migrations = {check.migration for check in self.checks if check.migration is not None}
-        head = f"{len(self.checks)} checks of {len(migrations)} migrations and the database: "
+        head = f"{counted(self.checks, 'check')} of {counted(migrations, 'migration')} and the database: "
         if self.ok:
             return head + "all passed"
         return head + f"{len(self.failures)} FAILED\n" + "\n".join(f"  {check}" for check in self.failures)
@@ -69,7 +70,7 @@ class MigrationReport:
     def __str__(self) -> str:
         if not self.applied:
             return f"nothing to do ({self.seconds:.3f} s)"
-        lines = [f"applied {len(self.applied)} migrations in {self.seconds:.3f} s"]
+        lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
         lines += [f"  {step}" for step in self.applied]
         if self.verification.checks:
             passed = sum(check.passed for check in self.verification.checks)
@@ -96,7 +97,7 @@ class RollbackReport:
 
     def __str__(self) -> str:
         verb = "would roll back" if self.dry_run else "rolled back"
-        lines = [f"{verb} {len(self.rolled_back)} migrations" + ("" if self.dry_run else f" in {self.seconds:.3f} s")]
+        lines = [f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")]
         lines += [f"  {step.migration.name}" if self.dry_run else f"  {step}" for step in self.rolled_back]
         if self.losses:
             lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
@@ -125,7 +126,7 @@ class AdoptionReport:
         verb = "would adopt" if self.dry_run else "adopted"
         names = {step.name for step in self.adopted}
         left = [step for step in self.plan.pending if step.name not in names]
-        lines = [f"{verb} {len(self.adopted)} migrations"]
+        lines = [f"{verb} {counted(self.adopted, 'migration')}"]
         lines += [f"  {step.name}: {step.reason}" for step in self.adopted]
         if left:
             lines.append(f"left to migrate(): {len(left)}")
@@ -161,7 +162,7 @@ class Status:
             f"database {self.database}, schema {self.schema}, PostgreSQL {self.server_version} ({platform})",
             "extensions: "
             + (", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"),
-            "history: " + ("none" if self.history is None else f"{len(self.history)} migrations"),
+            "history: " + ("none" if self.history is None else counted(self.history, "migration")),
             str(self.plan),
         ]
         if self.log:

@@ -154,7 +154,9 @@ class Transactions:
         for work in works:
             clock = stopwatch()
             try:
-                await self.session.send(work.script + "\n;\n")
+                # The statement after it also keeps a script of comments alone from being an
+                # empty message, whose answer asyncpg cannot read.
+                await self.session.send(work.script + "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n")
             except asyncpg.PostgresError as error:
                 raise await self._meaning(error, work, opening, before, clock(), script_alone=True) from error
             before.append(work.script)

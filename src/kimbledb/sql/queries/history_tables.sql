@@ -45,6 +45,7 @@ BEGIN
     REVOKE ALL ON TABLE {schema}.migration_history, {schema}.migration_log FROM PUBLIC;
     FOR api_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') LOOP
         EXECUTE format('REVOKE ALL ON TABLE {schema}.migration_history, {schema}.migration_log FROM %I', api_role);
+        EXECUTE format('REVOKE ALL ON SEQUENCE {schema}.migration_history_id_seq, {schema}.migration_log_id_seq FROM %I', api_role);
         EXECUTE format('REVOKE ALL ON FUNCTION {schema}.migration_log_is_append_only() FROM %I', api_role);
     END LOOP;
 END

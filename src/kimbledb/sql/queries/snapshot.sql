@@ -13,7 +13,7 @@ relation AS (
     SELECT c.*
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = (SELECT oid FROM target)
-      AND c.relname NOT IN ('migration_history', 'migration_log')
+      AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq')
       AND (c.oid, 'pg_catalog.pg_class'::regclass) NOT IN (SELECT objid, classid FROM extension_owned)
 ),
 held AS (  -- what holds columns
