@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,8 +19,6 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 def _has(python: str) -> bool:
     """Whether an interpreter answers; a version manager's shim may stand in for one that is not there."""
-    import subprocess
-
     program = shutil.which(f"python{python}")
     if program is None:
         return False

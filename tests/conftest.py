@@ -186,7 +186,7 @@ _numbers = itertools.count(1)
 
 async def _fresh_database(
     server: str, prepare: str = "", *, template: str = "template0"
-) -> tuple[str, Callable[[], Awaitable[None]]]:
+) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server)
     await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

@@ -128,7 +128,9 @@ class _RollbackCall:
         rollback = self.rollback
         self.runner.doing = "reading the history"
         state = await history.look(session, rollback.schema)
-        plan = Planner(rollback.catalog).plan(state.history or (), Evidence(hosted=state.hosted), schema=rollback.schema)
+        plan = Planner(rollback.catalog).plan(
+            state.history or (), Evidence(hosted=state.hosted), schema=rollback.schema
+        )
         there = {step.name: step for step in plan.steps if step.state in _THERE}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)

@@ -19,7 +19,20 @@ from kimbledb.snapshot import Snapshot
 #: What proves that a migration was applied. Comments and privileges say nothing
 #: of that: they are often missing where the schema was made by hand.
 _PROVING = frozenset(
-    {"type", "sequence", "table", "column", "constraint", "index", "function", "view", "trigger", "rule", "policy", "statistics"}
+    {
+        "type",
+        "sequence",
+        "table",
+        "column",
+        "constraint",
+        "index",
+        "function",
+        "view",
+        "trigger",
+        "rule",
+        "policy",
+        "statistics",
+    }
 )
 
 
@@ -35,9 +48,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
     """Compare what a catalog declares with what is there. Pure."""
     migrations = list(catalog)
     forms = _acceptable_forms(migrations)
-    repaired = {
-        (column, kind) for migration in migrations for column, kind in migration.expects.items()
-    }
+    repaired = {(column, kind) for migration in migrations for column, kind in migration.expects.items()}
     return Evidence(
         hosted=hosted,
         findings={

@@ -41,9 +41,7 @@ async def prepare(
         if state.hosted:
             statements.append(queries.block("open_schema", schema=quote_literal(schema)))
     home = quote_identifier(state.extension_home)
-    statements += [
-        f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {home};\n" for each in missing
-    ]
+    statements += [f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {home};\n" for each in missing]
     try:
         [answer] = await session.send(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"

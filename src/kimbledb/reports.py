@@ -97,7 +97,9 @@ class RollbackReport:
 
     def __str__(self) -> str:
         verb = "would roll back" if self.dry_run else "rolled back"
-        lines = [f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")]
+        lines = [
+            f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")
+        ]
         lines += [f"  {step.migration.name}" if self.dry_run else f"  {step}" for step in self.rolled_back]
         if self.losses:
             lines.append("data that goes with them:" if self.dry_run else "data that went with them:")

@@ -6,7 +6,6 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
 import asyncpg
@@ -54,6 +53,8 @@ def lock_key(schema: str) -> int:
 @cache
 def our_version() -> str:
     """Return the version of this package."""
+    from importlib.metadata import version  # slow to import, and not wanted where nothing is written
+
     return version("kimbledb")
 
 

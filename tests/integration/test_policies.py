@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-SERVICE_ALONE = ("auth_logs", "api_logs", "agent_tasks", "agent_findings", "agent_execution_log", "cost_models", "mcp_servers")
+SERVICE_ALONE = (
+    "auth_logs",
+    "api_logs",
+    "agent_tasks",
+    "agent_findings",
+    "agent_execution_log",
+    "cost_models",
+    "mcp_servers",
+)
 
 
 @pytest.fixture
@@ -106,7 +114,9 @@ async def test_people_may_work(people: asyncpg.Connection) -> None:
 
     await people.execute("INSERT INTO projects (id, name, owner_id) VALUES ('new', 'new', 'ann')")
     await people.execute("INSERT INTO conversations (id, user_id, project_id) VALUES ('talk', 'ann', 'new')")
-    await people.execute("INSERT INTO messages (conversation_id, user_id, role, content) VALUES ('talk', 'ann', 'user', 'x')")
+    await people.execute(
+        "INSERT INTO messages (conversation_id, user_id, role, content) VALUES ('talk', 'ann', 'user', 'x')"
+    )
     assert await people.execute("UPDATE conversations SET is_pinned = true WHERE id = 'talk'") == "UPDATE 1"
     assert await people.execute("DELETE FROM conversations WHERE id = 'talk'") == "DELETE 1"
 
@@ -151,8 +161,10 @@ async def test_no_one_empties_a_table(hosted_migrated_database: str) -> None:
 async def test_tokens_stay_secret(hosted_migrated_database: str) -> None:
     """A person sees that they are connected and may disconnect, and cannot read the token itself."""
     connection = await asyncpg.connect(hosted_migrated_database)
-    await connection.execute("INSERT INTO users (id) VALUES ('ann'); INSERT INTO user_tokens (user_id, access_token) VALUES ('ann', 'x')")
-    await connection.execute("SET ROLE authenticated; SET request.jwt.claims = '{\"sub\": \"ann\"}'")
+    await connection.execute(
+        "INSERT INTO users (id) VALUES ('ann'); INSERT INTO user_tokens (user_id, access_token) VALUES ('ann', 'x')"
+    )
+    await connection.execute('SET ROLE authenticated; SET request.jwt.claims = \'{"sub": "ann"}\'')
 
     assert await connection.fetchval("SELECT count(*) FROM user_connections") == 1
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
