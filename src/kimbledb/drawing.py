@@ -246,7 +246,7 @@ _COLUMN: Final = 7.25  # of the names' font at 12 pixels; no common one is wider
 _LETTER: Final = 6.6  # on average, of the other texts' font at 11 pixels, with some to spare
 _MARGIN: Final = 12
 _KEY: Final = (
-    "A line leads down from a dot to the migrations that need this one,",
+    "From its dot, a migration's line leads down to those that need it,",
     "and ends at the next dot. A need that follows from others has no line.",
 )
 

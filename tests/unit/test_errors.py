@@ -115,7 +115,7 @@ def test_the_tree_is_as_it_is_drawn() -> None:
     drawn: dict[str, str | None] = {}
     path: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"    ((?:[│ ]   )*)((?:[├└]── )?)([A-Z]\w+)(?:  |$)", line)
+        match = re.match(r"    ((?:[│ ]   )*)((?:[├└]── )?)([A-Z]\w+Error)\b", line)
         if match is not None:
             depth = len(match[1]) // 4 + bool(match[2])
             drawn[match[3]] = path[depth - 1] if depth else None

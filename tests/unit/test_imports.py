@@ -132,16 +132,7 @@ def test_imports_go_one_way(graph: dict[str, set[str]]) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "sqlparse",
-        "tomllib",
-        "rich",
-        pytest.param("importlib.metadata", marks=pytest.mark.xfail(reason="transaction.py imports it at its top")),
-        "pytest",
-    ],
-)
+@pytest.mark.parametrize("module", ["sqlparse", "tomllib", "rich", "importlib.metadata", "pytest"])
 def test_an_import_of_the_package_brings_no_more_than_a_start_needs(module: str) -> None:
     """`import kimbledb` leaves what few calls need to those calls."""
     program = (

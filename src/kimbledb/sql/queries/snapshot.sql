@@ -54,7 +54,8 @@ sequence AS (
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.seqrelid AND d.deptype = 'i')
 ),
 object (kind, name, definition) AS (
-    SELECT 'table', relname,
+    -- As text: a union of names would cut what is longer than a name.
+    SELECT 'table', relname::text,
            concat_ws(' ',
                CASE relkind WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
                CASE WHEN relpersistence = 'u' THEN 'unlogged' END,
