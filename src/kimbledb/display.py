@@ -77,6 +77,9 @@ class Display:
         for name, results in by_migration.items():
             verdict = "ok" if all(results) else "FAILED"
             self.line(f"  {name:<{width}}  {sum(results):>2} of {len(results):>2} checks  {verdict}")
+        for check in report.checks:
+            if check.migration is None and check.passed:
+                self.line(f"    {check.name}: {check.found}")
         self.line(str(report))
 
     def __call__(self, event: Event) -> None:

@@ -221,7 +221,7 @@ class _Application:
     def _standing(self) -> str:
         if not self.applied:
             return "nothing was applied"
-        return f"{counted(self.applied, 'migration')} applied before it stay; run again to go on"
+        return f"what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
 
 
 def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:

@@ -29,7 +29,16 @@ checks (place, name, passed, expected, seen, hint, rows) AS (
     FROM tab
     UNION ALL
     SELECT 3, 'extensions', bool_and(e.oid IS NOT NULL), string_agg(wanted.name, ', ' ORDER BY wanted.name),
-           coalesce(string_agg(e.extname || ' ' || e.extversion, ', ' ORDER BY wanted.name) FILTER (WHERE e.oid IS NOT NULL), 'none'),
+           coalesce(string_agg(
+               e.extname || ' ' || e.extversion
+               -- The embedded server's uuid-ossp is written in SQL, since the real one needs a library of the system's.
+               || CASE WHEN e.extname = 'uuid-ossp' AND NOT EXISTS (
+                      SELECT FROM pg_catalog.pg_depend AS d
+                      JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid
+                      JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
+                      WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = e.oid)
+                  THEN ' (a stand-in written in SQL)' ELSE '' END,
+               ', ' ORDER BY wanted.name) FILTER (WHERE e.oid IS NOT NULL), 'none'),
            'CREATE EXTENSION, by an administrator where the role may not',
            jsonb_agg(jsonb_build_object('extension', wanted.name, 'version', e.extversion, 'schema', n.nspname,
                                         'comment', obj_description(e.oid, 'pg_extension')) ORDER BY wanted.name)
