@@ -64,14 +64,16 @@ def wheel(session: nox.Session) -> None:
     session.install("build>=1.2")
     session.run("python", "-m", "build", "--quiet", "--wheel", "--outdir", str(built), str(ROOT))
     [package] = built.glob("*.whl")
-    session.install("--force-reinstall", f"kimbledb[cli,testing] @ {package.as_uri()}", "hypothesis")
+    session.install("--force-reinstall", f"kimbledb[cli,testing] @ {package.as_uri()}", "hypothesis", "pytest-xdist")
     # Away from the sources: what is imported is what was built.
     elsewhere = built / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
-    shutil.copytree(ROOT / "tests", elsewhere / "tests")
-    shutil.copy(ROOT / "pyproject.toml", elsewhere)
+    for what in ("tests", "docs"):
+        shutil.copytree(ROOT / what, elsewhere / what)
+    for what in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / what, elsewhere)
     session.chdir(elsewhere)
-    session.run("pytest", "-q", "-m", "wheel", *session.posargs)
+    session.run("pytest", "-q", "-n", "auto", "-m", "wheel", *session.posargs)
 
 
 @nox.session

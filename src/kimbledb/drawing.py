@@ -140,7 +140,7 @@ def _shortened(text: str) -> str:
     head, tail = text[:_MOST_COLUMNS], text[-_MOST_COLUMNS:]
     while _columns(head) > _MOST_COLUMNS * 2 // 3:
         head = head[:-1]
-    while tail and (_columns(tail) >= _MOST_COLUMNS - _columns(head) or unicodedata.combining(tail[0])):
+    while tail and (_columns(head + tail) > _MOST_COLUMNS - 1 or unicodedata.combining(tail[0])):
         tail = tail[1:]
     return f"{head}…{tail}"
 
@@ -444,9 +444,8 @@ def to_html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption
         caption: What the table shows, in a line.
     """
     table = [tuple(row) for row in rows]
-    numbers = {
-        place for place in range(len(headers)) if table and all(re.fullmatch("[0-9.]*", row[place]) for row in table)
-    }
+    columns = zip(headers, *table, strict=True)
+    numbers = {place for place, (_, *cells) in enumerate(columns) if cells and re.fullmatch("[0-9.]*", "".join(cells))}
     head = "".join(
         f'<th scope="col" class="kimbledb-{"number" if place in numbers else "short"}">{_escape(header)}</th>'
         for place, header in enumerate(headers)
