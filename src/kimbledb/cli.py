@@ -25,7 +25,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.reports import VerificationReport
 from kimbledb.scaffold import new_migration
-from kimbledb.targets import DSN_VARIABLES
+from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.transaction import our_version
 
 _DONE, _REFUSED, _MISUSED, _PENDING, _INTERRUPTED = 0, 1, 2, 3, 130
@@ -187,6 +187,8 @@ def _common(given: argparse.Namespace) -> dict[str, Any]:
 async def _target(given: argparse.Namespace) -> AsyncIterator[str | None]:
     """Give the DSN of the call. A deployment that lost its DSN must not succeed on a throwaway database."""
     if given.embedded is None:
+        if given.run is not _plan:
+            target_of(given.dsn)  # only a plan can be made without a database
         yield given.dsn
     elif given.dsn is not None:
         raise ConfigurationError("--dsn and --embedded exclude each other")

@@ -81,7 +81,7 @@ def _look(sign: str, colour: str, outline: str, inside: str = "") -> _Look:
 
 _LOOKS: Final = {
     "applied": _look("✓", "#009E73", _DISC, "M-2.8.2-.8 2.4 2.9-2.2"),
-    "pending": _look("•", "#0072B2", _RING, "M-1.1 0a1.1 1.1 0 1 0 2.2 0a1.1 1.1 0 1 0-2.2 0z"),
+    "pending": _look("•", "#0F7DC2", _RING, "M-1.1 0a1.1 1.1 0 1 0 2.2 0a1.1 1.1 0 1 0-2.2 0z"),
     "replaced": _look("-", "#8A8A8A", _RING, "M-2.6 0h5.2"),
     "adoptable": _look("+", "#56B4E9", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
     "partial": _look("½", "#E69F00", _RING + _HALF),
@@ -283,7 +283,8 @@ def to_svg(graph: Graph) -> str:
             states[row] = f"{states[row]}, in a circle".removeprefix(", ")
     # The dots of "9. " and "10. " stand below each other.
     digits = [len(label) - len(label.lstrip("0123456789")) for label in labels]
-    indents = [max(digits) - each for each in digits]
+    most_digits = max(digits, default=0)
+    indents = [most_digits - each for each in digits]
     widths = [_columns(label) + indent for label, indent in zip(labels, indents, strict=True)]
 
     # From left to right: phases, lanes, marks, names, states.
@@ -368,7 +369,12 @@ def _legend(nodes: Sequence[Node], width: int) -> tuple[list[str], int]:
 def _summary(nodes: Sequence[Node]) -> str:
     phases = len({node.group for node in nodes if node.group is not None})
     counts = ", ".join(f"{count} {state}" for state, count in _counts(nodes).items())
-    return f"{len(nodes)} migrations" + (f" in {phases} phases" if phases else "") + (f": {counts}" if counts else "")
+    head = _some(len(nodes), "migration") + (f" in {_some(phases, 'phase')}" if phases else "")
+    return f"{head}: {counts}" if counts else head
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _title(structure: _Structure, row: int) -> str:

@@ -15,8 +15,6 @@ import pytest
 import kimbledb
 from kimbledb.snapshot import Snapshot
 
-pytestmark = pytest.mark.wheel
-
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]
 Picture = Callable[..., Awaitable[Snapshot]]
@@ -75,6 +73,7 @@ async def _migrate_verify_and_back(dsn: str, schema: str, picture: Picture) -> N
     assert not (await picture(dsn, schema)).since(before), str((await picture(dsn, schema)).since(before))
 
 
+@pytest.mark.wheel
 @pytest.mark.parametrize("schema", ["public", "tenant_a"])
 async def test_main_job_on_a_bare_server(database: str, picture: Picture, schema: str) -> None:
     """On a bare server: 34 applied and proved, nothing to do twice, and all the way back to the empty schema."""

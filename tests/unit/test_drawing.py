@@ -380,7 +380,7 @@ def test_phases_edges_and_states() -> None:
         "  n1 --> n2",
         '  states["✓ 2 applied<br/>• 1 pending"]',
         "  classDef is_applied fill:#fff,stroke:#009E73,stroke-width:2px,color:#1f2328",
-        "  classDef is_pending fill:#fff,stroke:#0072B2,stroke-width:2px,color:#1f2328",
+        "  classDef is_pending fill:#fff,stroke:#0F7DC2,stroke-width:2px,color:#1f2328",
     ]
 
 

@@ -18,7 +18,7 @@ DECLARE
         'projects.id text', 'projects.parent_project_id text', 'conversations.project_id text',
         'messages.project_id text', 'knowledge_base.project_id text', 'files.project_id text',
         'audio_transcriptions.project_id text', 'processed_images.project_id text',
-        'processed_documents.project_id text'];
+        'processed_documents.project_id text', 'device_context.project_id text'];
     changes CONSTANT text[] := ARRAY['uuid to text', 'character varying to text', 'character to text'];
     home CONSTANT oid := quote_ident(current_schema())::regnamespace;
     tables oid[];        -- of each column that changes: its table,
@@ -35,6 +35,20 @@ DECLARE
 BEGIN
     -- 1. The columns: those listed that have another type, and what foreign keys tie
     --    to them, so that both ends of every key change together.
+    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
+    INTO tables, columns, types
+    FROM unnest(listed) AS line
+    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
+                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
+                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
+    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
+    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
+
+    IF tables IS NULL THEN
+        RETURN;
+    END IF;
+
     WITH RECURSIVE
     ends (tab, col, other_tab, other_col) AS (
         SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
@@ -46,14 +60,7 @@ BEGIN
         WHERE con.contype = 'f'
     ),
     changing (tab, col, type) AS (
-        SELECT tab.oid, att.attnum, entry.type
-        FROM unnest(listed) AS line
-        CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                                   split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                                   substr(line, strpos(line, ' ') + 1) AS type) AS entry
-        JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-        WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes)
+        SELECT * FROM unnest(tables, columns, types)
         UNION
         SELECT ends.other_tab, ends.other_col, changing.type
         FROM changing
@@ -62,16 +69,9 @@ BEGIN
         JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
         WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
     )
-    SELECT array_agg(changing.tab ORDER BY tab.relname, changing.col),
-           array_agg(changing.col ORDER BY tab.relname, changing.col),
-           array_agg(changing.type ORDER BY tab.relname, changing.col)
+    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
     INTO tables, columns, types
-    FROM changing
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = changing.tab;
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
+    FROM changing;
 
     -- All locks at once and in one order, before anything is read that they keep true.
     EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
@@ -366,7 +366,7 @@ BEGIN
         JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
         WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
           AND tab.relname IN ('projects', 'conversations', 'messages', 'knowledge_base', 'files', 'audio_transcriptions',
-                          'processed_images', 'processed_documents')
+                          'processed_images', 'processed_documents', 'device_context')
           AND NOT (idx.indisvalid AND idx.indisready)
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
     LOOP
@@ -464,15 +464,17 @@ BEGIN
              'SELECT FROM projects AS project WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())))')
         ) AS listed (tab, name, compares, definition)
         WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND cardinality(listed.compares) = (
+            SELECT FROM pg_catalog.pg_policy AS present
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
+              AND tab.relname = listed.tab AND present.polname = listed.name)
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
             SELECT count(*)
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid = 'text'::regtype)
-    LOOP
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
     END LOOP;
 END
@@ -494,13 +496,13 @@ BEGIN
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = listed.tab AND present.tgname = listed.name)
-          AND cardinality(listed.compares) = (
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
             SELECT count(*)
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid = 'text'::regtype)
-    LOOP
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
         EXECUTE format('CREATE TRIGGER %I %s ON %I FOR EACH ROW EXECUTE FUNCTION %I()',
                        wanted.name, wanted.occasion, wanted.tab, wanted.action);
     END LOOP;

@@ -9,7 +9,7 @@ FROM (VALUES
     ('projects.id', true), ('projects.parent_project_id', true), ('conversations.project_id', true),
     ('messages.project_id', true), ('knowledge_base.project_id', true), ('files.project_id', true),
     ('audio_transcriptions.project_id', true), ('processed_images.project_id', true),
-    ('processed_documents.project_id', true)
+    ('processed_documents.project_id', true), ('device_context.project_id', false)
 ) AS wanted (col, needed)
 LEFT JOIN (
     SELECT tab.relname || '.' || col.attname AS name, format_type(col.atttypid, col.atttypmod) AS type
@@ -69,7 +69,7 @@ JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
 JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
 WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind IN ('r', 'p')
   AND tab.relname IN ('projects', 'conversations', 'messages', 'knowledge_base', 'files', 'audio_transcriptions',
-                      'processed_images', 'processed_documents');
+                      'processed_images', 'processed_documents', 'device_context');
 
 -- name: policies_that_may_have_waited_are_there
 -- On each of these tables that is there, with its row level security on; but not

@@ -26,7 +26,21 @@ DECLARE
         'audio_transcriptions.user_id text', 'audio_transcriptions.category_id text',
         'audio_transcriptions.project_id text', 'processed_images.user_id text', 'processed_images.project_id text',
         'processed_documents.user_id text', 'processed_documents.project_id text', 'activity_logs.user_id text',
-        'user_tokens.user_id text', 'categories.id text', 'categories.user_id text', 'categories.parent_id text'];
+        'user_tokens.user_id text', 'categories.id text', 'categories.user_id text', 'categories.parent_id text',
+        'semantic_search_metadata.user_id text', 'semantic_search_log.user_id text', 'file_registry.user_id text',
+        'file_registry.file_id text', 'notifications.user_id text', 'backups.id text', 'backups.user_id text',
+        'api_cost_tracking.user_id text', 'budget_config.user_id text', 'budget_alerts.user_id text',
+        'budget_alerts.acknowledged_by text', 'model_performance_metrics.user_id text',
+        'model_performance_metrics.conversation_id text', 'zapier_webhook_logs.user_id text',
+        'drive_edit_requests.user_id text', 'drive_edit_requests.conversation_id text',
+        'drive_edit_requests.requested_by text', 'drive_edit_requests.decided_by text',
+        'drive_edit_audit_log.user_id text', 'indexing_state.user_id text', 'devices.user_id text',
+        'device_sync_queue.user_id text', 'device_context.project_id text', 'device_context.user_id text',
+        'device_context.conversation_id text', 'device_context_conflicts.user_id text', 'agent_tasks.user_id text',
+        'agent_findings.user_id text', 'workflows.user_id text', 'workflow_executions.user_id text',
+        'chatgpt_imports.user_id text', 'chatgpt_conversations.user_id text',
+        'chatgpt_conversations.kimbleai_conversation_id text', 'chatgpt_messages.user_id text',
+        'api_logs.user_id text'];
     changes CONSTANT text[] := ARRAY['uuid to text', 'character varying to text', 'character to text'];
     home CONSTANT oid := quote_ident(current_schema())::regnamespace;
     tables oid[];        -- of each column that changes: its table,
@@ -43,6 +57,20 @@ DECLARE
 BEGIN
     -- 1. The columns: those listed that have another type, and what foreign keys tie
     --    to them, so that both ends of every key change together.
+    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
+    INTO tables, columns, types
+    FROM unnest(listed) AS line
+    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
+                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
+                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
+    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
+    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
+
+    IF tables IS NULL THEN
+        RETURN;
+    END IF;
+
     WITH RECURSIVE
     ends (tab, col, other_tab, other_col) AS (
         SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
@@ -54,14 +82,7 @@ BEGIN
         WHERE con.contype = 'f'
     ),
     changing (tab, col, type) AS (
-        SELECT tab.oid, att.attnum, entry.type
-        FROM unnest(listed) AS line
-        CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                                   split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                                   substr(line, strpos(line, ' ') + 1) AS type) AS entry
-        JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-        WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes)
+        SELECT * FROM unnest(tables, columns, types)
         UNION
         SELECT ends.other_tab, ends.other_col, changing.type
         FROM changing
@@ -70,16 +91,9 @@ BEGIN
         JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
         WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
     )
-    SELECT array_agg(changing.tab ORDER BY tab.relname, changing.col),
-           array_agg(changing.col ORDER BY tab.relname, changing.col),
-           array_agg(changing.type ORDER BY tab.relname, changing.col)
+    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
     INTO tables, columns, types
-    FROM changing
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = changing.tab;
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
+    FROM changing;
 
     -- All locks at once and in one order, before anything is read that they keep true.
     EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
@@ -375,7 +389,13 @@ BEGIN
         WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
           AND tab.relname IN ('users', 'projects', 'conversations', 'messages', 'knowledge_base', 'files',
                           'audio_transcriptions', 'processed_images', 'processed_documents', 'activity_logs',
-                          'user_tokens', 'categories')
+                          'user_tokens', 'categories', 'semantic_search_metadata', 'semantic_search_log',
+                          'file_registry', 'notifications', 'backups', 'api_cost_tracking', 'budget_config',
+                          'budget_alerts', 'model_performance_metrics', 'zapier_webhook_logs', 'drive_edit_requests',
+                          'drive_edit_audit_log', 'indexing_state', 'devices', 'device_sync_queue', 'device_context',
+                          'device_context_conflicts', 'agent_tasks', 'agent_findings', 'workflows',
+                          'workflow_executions', 'chatgpt_imports', 'chatgpt_conversations', 'chatgpt_messages',
+                          'api_logs')
           AND NOT (idx.indisvalid AND idx.indisready)
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
     LOOP
@@ -505,6 +525,18 @@ BEGIN
              'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
             ('categories', 'categories_owner', ARRAY['categories.user_id'],
              'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
+            ('projects', 'projects_own_category', ARRAY['projects.category_id', 'categories.id', 'categories.user_id'],
+             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
+             'SELECT FROM categories AS category WHERE category.id = projects.category_id AND category.user_id = (SELECT requesting_user_id())))'),
+            ('conversations', 'conversations_own_category', ARRAY['conversations.category_id', 'categories.id', 'categories.user_id'],
+             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
+             'SELECT FROM categories AS category WHERE category.id = conversations.category_id AND category.user_id = (SELECT requesting_user_id())))'),
+            ('knowledge_base', 'knowledge_base_own_category', ARRAY['knowledge_base.category_id', 'categories.id', 'categories.user_id'],
+             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
+             'SELECT FROM categories AS category WHERE category.id = knowledge_base.category_id AND category.user_id = (SELECT requesting_user_id())))'),
+            ('files', 'files_own_category', ARRAY['files.category_id', 'categories.id', 'categories.user_id'],
+             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
+             'SELECT FROM categories AS category WHERE category.id = files.category_id AND category.user_id = (SELECT requesting_user_id())))'),
             ('audio_transcriptions', 'audio_transcriptions_own_project', ARRAY['audio_transcriptions.project_id', 'projects.id', 'projects.owner_id'],
              'AS RESTRICTIVE WITH CHECK (project_id IS NULL OR EXISTS ('
              'SELECT FROM projects AS project WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())))'),
@@ -513,15 +545,17 @@ BEGIN
              'SELECT FROM projects AS project WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())))')
         ) AS listed (tab, name, compares, definition)
         WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND cardinality(listed.compares) = (
+            SELECT FROM pg_catalog.pg_policy AS present
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
+              AND tab.relname = listed.tab AND present.polname = listed.name)
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
             SELECT count(*)
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid = 'text'::regtype)
-    LOOP
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
     END LOOP;
 END
@@ -562,7 +596,7 @@ BEGIN
         SELECT *
         FROM (VALUES
             ('projects', 'projects_sync_owner_id', ARRAY['projects.owner_id', 'projects.user_id'],
-             'BEFORE INSERT OR UPDATE OF owner_id, user_id', 'projects_sync_owner_id'),
+             'BEFORE INSERT OR UPDATE', 'projects_sync_owner_id'),
             ('audio_transcriptions', 'audio_transcriptions_general_project', ARRAY['audio_transcriptions.project_id'],
              'BEFORE INSERT OR UPDATE OF project_id', 'general_project_is_none')
         ) AS listed (tab, name, compares, occasion, action)
@@ -571,13 +605,13 @@ BEGIN
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = listed.tab AND present.tgname = listed.name)
-          AND cardinality(listed.compares) = (
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
             SELECT count(*)
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid = 'text'::regtype)
-    LOOP
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
         EXECUTE format('CREATE TRIGGER %I %s ON %I FOR EACH ROW EXECUTE FUNCTION %I()',
                        wanted.name, wanted.occasion, wanted.tab, wanted.action);
     END LOOP;

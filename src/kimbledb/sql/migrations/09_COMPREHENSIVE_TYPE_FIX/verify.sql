@@ -23,7 +23,22 @@ FROM (VALUES
     ('audio_transcriptions.project_id', true), ('processed_images.user_id', true),
     ('processed_images.project_id', true), ('processed_documents.user_id', true),
     ('processed_documents.project_id', true), ('activity_logs.user_id', true), ('user_tokens.user_id', false),
-    ('categories.id', false), ('categories.user_id', false), ('categories.parent_id', false)
+    ('categories.id', false), ('categories.user_id', false), ('categories.parent_id', false),
+    ('semantic_search_metadata.user_id', false), ('semantic_search_log.user_id', false),
+    ('file_registry.user_id', false), ('file_registry.file_id', false), ('notifications.user_id', false),
+    ('backups.id', false), ('backups.user_id', false), ('api_cost_tracking.user_id', false),
+    ('budget_config.user_id', false), ('budget_alerts.user_id', false), ('budget_alerts.acknowledged_by', false),
+    ('model_performance_metrics.user_id', false), ('model_performance_metrics.conversation_id', false),
+    ('zapier_webhook_logs.user_id', false), ('drive_edit_requests.user_id', false),
+    ('drive_edit_requests.conversation_id', false), ('drive_edit_requests.requested_by', false),
+    ('drive_edit_requests.decided_by', false), ('drive_edit_audit_log.user_id', false),
+    ('indexing_state.user_id', false), ('devices.user_id', false), ('device_sync_queue.user_id', false),
+    ('device_context.project_id', false), ('device_context.user_id', false),
+    ('device_context.conversation_id', false), ('device_context_conflicts.user_id', false),
+    ('agent_tasks.user_id', false), ('agent_findings.user_id', false), ('workflows.user_id', false),
+    ('workflow_executions.user_id', false), ('chatgpt_imports.user_id', false),
+    ('chatgpt_conversations.user_id', false), ('chatgpt_conversations.kimbleai_conversation_id', false),
+    ('chatgpt_messages.user_id', false), ('api_logs.user_id', false)
 ) AS wanted (col, needed)
 LEFT JOIN (
     SELECT tab.relname || '.' || col.attname AS name, format_type(col.atttypid, col.atttypmod) AS type
@@ -102,7 +117,13 @@ JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
 WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind IN ('r', 'p')
   AND tab.relname IN ('users', 'projects', 'conversations', 'messages', 'knowledge_base', 'files',
                       'audio_transcriptions', 'processed_images', 'processed_documents', 'activity_logs',
-                      'user_tokens', 'categories');
+                      'user_tokens', 'categories', 'semantic_search_metadata', 'semantic_search_log',
+                      'file_registry', 'notifications', 'backups', 'api_cost_tracking', 'budget_config',
+                      'budget_alerts', 'model_performance_metrics', 'zapier_webhook_logs', 'drive_edit_requests',
+                      'drive_edit_audit_log', 'indexing_state', 'devices', 'device_sync_queue', 'device_context',
+                      'device_context_conflicts', 'agent_tasks', 'agent_findings', 'workflows',
+                      'workflow_executions', 'chatgpt_imports', 'chatgpt_conversations', 'chatgpt_messages',
+                      'api_logs');
 
 -- name: policies_that_may_have_waited_are_there
 -- On each of these tables that is there, with its row level security on; but not
@@ -125,6 +146,10 @@ FROM (VALUES
     ('activity_logs', 'activity_logs_owner_read', ARRAY['activity_logs.user_id']),
     ('user_tokens', 'user_tokens_owner', ARRAY['user_tokens.user_id']),
     ('categories', 'categories_owner', ARRAY['categories.user_id']),
+    ('projects', 'projects_own_category', ARRAY['projects.category_id', 'categories.id', 'categories.user_id']),
+    ('conversations', 'conversations_own_category', ARRAY['conversations.category_id', 'categories.id', 'categories.user_id']),
+    ('knowledge_base', 'knowledge_base_own_category', ARRAY['knowledge_base.category_id', 'categories.id', 'categories.user_id']),
+    ('files', 'files_own_category', ARRAY['files.category_id', 'categories.id', 'categories.user_id']),
     ('audio_transcriptions', 'audio_transcriptions_own_project', ARRAY['audio_transcriptions.project_id', 'projects.id', 'projects.owner_id']),
     ('conversations', 'conversations_own_project', ARRAY['conversations.project_id', 'projects.id', 'projects.owner_id'])
 ) AS wanted (tab, name, compares)

@@ -31,6 +31,20 @@ DECLARE
 BEGIN
     -- 1. The columns: those listed that have another type, and what foreign keys tie
     --    to them, so that both ends of every key change together.
+    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
+    INTO tables, columns, types
+    FROM unnest(listed) AS line
+    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
+                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
+                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
+    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
+    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
+
+    IF tables IS NULL THEN
+        RETURN;
+    END IF;
+
     WITH RECURSIVE
     ends (tab, col, other_tab, other_col) AS (
         SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
@@ -42,14 +56,7 @@ BEGIN
         WHERE con.contype = 'f'
     ),
     changing (tab, col, type) AS (
-        SELECT tab.oid, att.attnum, entry.type
-        FROM unnest(listed) AS line
-        CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                                   split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                                   substr(line, strpos(line, ' ') + 1) AS type) AS entry
-        JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-        WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes)
+        SELECT * FROM unnest(tables, columns, types)
         UNION
         SELECT ends.other_tab, ends.other_col, changing.type
         FROM changing
@@ -58,16 +65,9 @@ BEGIN
         JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
         WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
     )
-    SELECT array_agg(changing.tab ORDER BY tab.relname, changing.col),
-           array_agg(changing.col ORDER BY tab.relname, changing.col),
-           array_agg(changing.type ORDER BY tab.relname, changing.col)
+    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
     INTO tables, columns, types
-    FROM changing
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = changing.tab;
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
+    FROM changing;
 
     -- All locks at once and in one order, before anything is read that they keep true.
     EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
@@ -418,15 +418,17 @@ BEGIN
              'FOR UPDATE USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))')
         ) AS listed (tab, name, compares, definition)
         WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND cardinality(listed.compares) = (
+            SELECT FROM pg_catalog.pg_policy AS present
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
+              AND tab.relname = listed.tab AND present.polname = listed.name)
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
             SELECT count(*)
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
             WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid = 'text'::regtype)
-    LOOP
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
     END LOOP;
 END

@@ -49,6 +49,20 @@ DECLARE
 BEGIN
     -- 1. The columns: those listed that have another type, and what foreign keys tie
     --    to them, so that both ends of every key change together.
+    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
+    INTO tables, columns, types
+    FROM unnest(listed) AS line
+    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
+                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
+                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
+    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
+    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
+
+    IF tables IS NULL THEN
+        RETURN;
+    END IF;
+
     WITH RECURSIVE
     ends (tab, col, other_tab, other_col) AS (
         SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
@@ -60,14 +74,7 @@ BEGIN
         WHERE con.contype = 'f'
     ),
     changing (tab, col, type) AS (
-        SELECT tab.oid, att.attnum, entry.type
-        FROM unnest(listed) AS line
-        CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                                   split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                                   substr(line, strpos(line, ' ') + 1) AS type) AS entry
-        JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-        WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes)
+        SELECT * FROM unnest(tables, columns, types)
         UNION
         SELECT ends.other_tab, ends.other_col, changing.type
         FROM changing
@@ -76,16 +83,9 @@ BEGIN
         JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
         WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
     )
-    SELECT array_agg(changing.tab ORDER BY tab.relname, changing.col),
-           array_agg(changing.col ORDER BY tab.relname, changing.col),
-           array_agg(changing.type ORDER BY tab.relname, changing.col)
+    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
     INTO tables, columns, types
-    FROM changing
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = changing.tab;
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
+    FROM changing;
 
     -- All locks at once and in one order, before anything is read that they keep true.
     EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
@@ -388,17 +388,17 @@ BEGIN
 END
 $indexes$;
 
--- Each part is made where it is missing, and what says the same under another name
--- is dropped. A check that does not admit every value that it should is put right.
+-- What is missing is made. Keys and policies wait where a column that they compare is
+-- not text. What says the same as one of these under another name is dropped.
 DO $complete$
 DECLARE
     home CONSTANT oid := quote_ident(current_schema())::regnamespace;
+    parts jsonb;
     part record;
-    place oid;
-    fallback boolean;
-    twin name;
 BEGIN
-    FOR part IN
+    SELECT jsonb_agg(to_jsonb(wanted))
+    INTO parts
+    FROM (
         SELECT *, NULL::text[] AS compares
         FROM (VALUES
             ('column', 'audio_transcriptions', 'id', 'uuid NOT NULL DEFAULT gen_random_uuid()'),
@@ -428,6 +428,10 @@ BEGIN
             ('index', 'audio_transcriptions', 'idx_audio_transcriptions_filename', 'USING gin (filename gin_trgm_ops)'),
             ('index', 'audio_transcriptions', 'idx_audio_transcriptions_text', 'USING gin (text gin_trgm_ops)'),
             ('index', 'audio_transcriptions', 'idx_audio_transcriptions_metadata', 'USING gin (metadata)'),
+            ('comment', 'audio_transcriptions', 'file_id',
+             'The uploaded file; a plain value, since uploads live outside of this schema.'),
+            ('comment', 'audio_transcriptions', 'duration', 'Seconds.'),
+            ('comment', 'audio_transcriptions', 'segments', 'Parts with their times.'),
             ('trigger', 'audio_transcriptions', 'audio_transcriptions_set_updated_at',
              'BEFORE UPDATE ON audio_transcriptions FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
             ('row level security', 'audio_transcriptions', 'audio_transcriptions', NULL),
@@ -449,11 +453,18 @@ BEGIN
             ('index', 'audio_transcriptions', 'idx_audio_transcriptions_status', '(user_id, status, created_at DESC)'),
             ('index', 'audio_transcriptions', 'idx_audio_transcriptions_open_jobs',
              '(created_at) WHERE job_completed_at IS NULL AND status NOT IN (''completed'', ''error'', ''failed'')'),
+            ('comment', 'audio_transcriptions', 'job_id', 'The application''s own number of the job.'),
+            ('comment', 'audio_transcriptions', 'assemblyai_id', 'The service''s number of the job.'),
+            ('comment', 'audio_transcriptions', 'service', 'Who transcribes, such as assemblyai.'),
+            ('comment', 'audio_transcriptions', 'status', 'How the job stands, in the words of the application and of the service.'),
+            ('comment', 'audio_transcriptions', 'progress', 'Percent.'),
+            ('comment', 'audio_transcriptions', 'error',
+             'The application''s other name for error_message, kept equal by a trigger.'),
+            ('comment', 'audio_transcriptions', 'job_metadata', 'What the service said of the job.'),
             ('trigger', 'audio_transcriptions', 'audio_transcriptions_sync_error_message',
              'BEFORE INSERT OR UPDATE OF error_message, error ON audio_transcriptions FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_sync_error_message()')
-        ) AS wanted (kind, tab, name, definition)
+        ) AS plain (kind, tab, name, definition)
         UNION ALL
-        -- Keys and policies wait while a column that they compare is not text.
         SELECT *
         FROM (VALUES
             ('constraint', 'audio_transcriptions', 'audio_transcriptions_user_id_fkey',
@@ -461,93 +472,116 @@ BEGIN
             ('policy', 'audio_transcriptions', 'audio_transcriptions_owner',
              'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))',
              ARRAY['audio_transcriptions.user_id'])
-        ) AS wanted (kind, tab, name, definition, compares)
-    LOOP
-        SELECT rel.oid INTO place FROM pg_catalog.pg_class AS rel WHERE rel.relnamespace = home AND rel.relname = part.tab;
+        ) AS comparing (kind, tab, name, definition, compares)
+    ) AS wanted;
 
-        IF part.kind = 'row level security' THEN
-            IF NOT (SELECT rel.relrowsecurity FROM pg_catalog.pg_class AS rel WHERE rel.oid = place) THEN
-                EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab);
-            END IF;
-            CONTINUE;
-        ELSIF part.kind = 'column' THEN
-            -- A default is only for a column of its own type, such as an id that is no number.
-            SELECT att.atthasdef OR att.atttypid <> regexp_replace(part.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype INTO fallback
-            FROM pg_catalog.pg_attribute AS att
-            WHERE att.attrelid = place AND att.attname = part.name AND NOT att.attisdropped;
-            IF NOT FOUND THEN
-                EXECUTE format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition);
-            ELSIF part.definition LIKE '% DEFAULT %' AND NOT fallback THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT %s', part.tab, part.name, split_part(part.definition, ' DEFAULT ', 2));
-            END IF;
+    FOR part IN
+        SELECT wanted.*, tab.oid AS place
+        FROM ROWS FROM (jsonb_to_recordset(parts) AS (kind text, tab text, name text, definition text, compares text[]))
+            WITH ORDINALITY AS wanted (kind, tab, name, definition, compares, turn)
+        LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = wanted.tab
+        WHERE NOT CASE wanted.kind
+            WHEN 'column' THEN EXISTS (
+                -- It is there, with a default where it should have one: of its own type, not a number's.
+                SELECT FROM pg_catalog.pg_attribute AS att
+                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
+                  AND (att.atthasdef OR wanted.definition NOT LIKE '% DEFAULT %'
+                       OR att.atttypid <> regexp_replace(wanted.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype))
+            WHEN 'constraint' THEN EXISTS (
+                -- It is there, and a check admits every word that it should.
+                SELECT FROM pg_catalog.pg_constraint AS con
+                WHERE con.conrelid = tab.oid
+                  AND (con.conname = wanted.name OR (con.contype = 'p' AND wanted.definition LIKE 'PRIMARY KEY %'))
+                  AND (wanted.definition NOT LIKE '%''%'
+                       OR ARRAY(SELECT word[1] FROM regexp_matches(wanted.definition, '''([^'']*)''', 'g') AS word)
+                          <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word)))
+            WHEN 'index' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_index AS idx
+                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
+                WHERE idx.indrelid = tab.oid AND ind.relname = wanted.name)
+            WHEN 'trigger' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_trigger AS trg WHERE trg.tgrelid = tab.oid AND trg.tgname = wanted.name)
+            WHEN 'policy' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid AND pol.polname = wanted.name)
+            WHEN 'row level security' THEN coalesce(tab.relrowsecurity, false)
+            WHEN 'comment' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_attribute AS att
+                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND col_description(tab.oid, att.attnum) IS NOT NULL)
+            ELSE tab.oid IS NOT NULL END  -- a table or a view
+        ORDER BY wanted.turn
+    LOOP
+        CONTINUE WHEN cardinality(part.compares) <> (
+            SELECT count(*)
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+            WHERE tab.relnamespace = home AND NOT col.attisdropped
+              AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
+        IF part.kind = 'column' AND EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS att
+            WHERE att.attrelid = part.place AND att.attname = part.name AND NOT att.attisdropped)
+        THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', part.tab, part.name) || split_part(part.definition, ' DEFAULT ', 2);
             CONTINUE;
         END IF;
-
-        IF EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con
-            WHERE part.kind = 'constraint' AND con.conrelid = place AND con.conname = part.name AND con.contype = 'c'
-              AND NOT ARRAY(SELECT word[1] FROM regexp_matches(part.definition, '''([^'']*)''', 'g') AS word)
-                      <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word))
+        IF part.kind = 'constraint' AND EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conrelid = part.place AND con.conname = part.name)
         THEN
             EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name);
         END IF;
-        IF NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con WHERE part.kind = 'constraint' AND con.conrelid = place
-              AND (con.conname = part.name OR (con.contype = 'p' AND part.definition LIKE 'PRIMARY KEY %'))
-            UNION ALL
-            SELECT FROM pg_catalog.pg_index AS idx JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-            WHERE part.kind = 'index' AND idx.indrelid = place AND ind.relname = part.name
-            UNION ALL
-            SELECT FROM pg_catalog.pg_trigger AS trg WHERE part.kind = 'trigger' AND trg.tgrelid = place AND trg.tgname = part.name
-            UNION ALL
-            SELECT FROM pg_catalog.pg_policy AS pol WHERE part.kind = 'policy' AND pol.polrelid = place AND pol.polname = part.name)
-        THEN
-            CONTINUE WHEN cardinality(part.compares) <> (
-                SELECT count(*)
-                FROM pg_catalog.pg_class AS tab
-                JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND NOT col.attisdropped
-                WHERE tab.relnamespace = home AND tab.relkind IN ('r', 'p')
-                  AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
-            EXECUTE CASE part.kind
-                WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I ', part.tab, part.name)
-                WHEN 'trigger' THEN format('CREATE TRIGGER %I ', part.name)
-                ELSE format('CREATE %s %I ON %I ', part.kind, part.name, part.tab) END || part.definition;
-        END IF;
+        EXECUTE CASE part.kind
+            WHEN 'table' THEN format('CREATE TABLE %I ()', part.tab)
+            WHEN 'view' THEN format('CREATE VIEW %I %s', part.tab, part.definition)
+            WHEN 'column' THEN format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition)
+            WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I %s', part.tab, part.name, part.definition)
+            WHEN 'index' THEN format('CREATE INDEX %I ON %I %s', part.name, part.tab, part.definition)
+            WHEN 'trigger' THEN format('CREATE TRIGGER %I %s', part.name, part.definition)
+            WHEN 'policy' THEN format('CREATE POLICY %I ON %I %s', part.name, part.tab, part.definition)
+            WHEN 'row level security' THEN format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab)
+            WHEN 'comment' THEN format('COMMENT ON COLUMN %I.%I IS %L', part.tab, part.name, part.definition)
+            END;
+    END LOOP;
 
-        FOR twin IN
-            WITH present (name, said, bound) AS (
-                SELECT con.conname, CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text
-                                                     ELSE pg_get_constraintdef(con.oid) END, false
-                FROM pg_catalog.pg_constraint AS con
-                WHERE part.kind = 'constraint' AND con.conrelid = place
-                UNION ALL
-                SELECT ind.relname, row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass,
-                                        idx.indcollation, idx.indoption, ind.reloptions,
-                                        pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
-                       idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
-                FROM pg_catalog.pg_index AS idx
-                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-                WHERE part.kind = 'index' AND idx.indrelid = place
-                UNION ALL
-                SELECT trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
-                FROM pg_catalog.pg_trigger AS trg
-                WHERE part.kind = 'trigger' AND trg.tgrelid = place AND NOT trg.tgisinternal
-                UNION ALL
-                SELECT pol.polname, row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
-                                        pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
-                FROM pg_catalog.pg_policy AS pol
-                WHERE part.kind = 'policy' AND pol.polrelid = place
-            )
-            SELECT other.name
-            FROM present AS one
-            JOIN present AS other ON other.said = one.said AND other.name <> one.name AND NOT other.bound
-            WHERE one.name = part.name
-        LOOP
-            EXECUTE CASE part.kind
-                WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, twin)
-                WHEN 'index' THEN format('DROP INDEX %I', twin)
-                ELSE format('DROP %s %I ON %I', part.kind, twin, part.tab) END;
-        END LOOP;
+    FOR part IN
+        WITH listed AS (SELECT * FROM jsonb_to_recordset(parts) AS part (kind text, tab text, name text)),
+        tables AS (
+            SELECT tab.oid AS id, tab.relname AS name
+            FROM pg_catalog.pg_class AS tab
+            WHERE tab.relnamespace = home AND tab.relname IN (SELECT listed.tab FROM listed)
+        ),
+        present (kind, tab, name, said, bound) AS (
+            SELECT 'constraint', con.conrelid, con.conname,
+                   CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text ELSE pg_get_constraintdef(con.oid) END, false
+            FROM pg_catalog.pg_constraint AS con
+            WHERE con.conrelid IN (SELECT id FROM tables) AND con.contype IN ('c', 'f', 'p', 'u')
+            UNION ALL
+            SELECT 'index', idx.indrelid, ind.relname,
+                   row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
+                       idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
+                   idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
+            FROM pg_catalog.pg_index AS idx
+            JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
+            WHERE idx.indrelid IN (SELECT id FROM tables)
+            UNION ALL
+            SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
+            FROM pg_catalog.pg_trigger AS trg
+            WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
+            UNION ALL
+            SELECT 'policy', pol.polrelid, pol.polname,
+                   row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
+                       pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
+            FROM pg_catalog.pg_policy AS pol
+            WHERE pol.polrelid IN (SELECT id FROM tables)
+        )
+        SELECT other.kind, tables.name AS tab, other.name
+        FROM listed
+        JOIN tables ON tables.name = listed.tab
+        JOIN present AS one ON (one.kind, one.tab, one.name) = (listed.kind, tables.id, listed.name::name)
+        JOIN present AS other ON (other.kind, other.tab, other.said) = (one.kind, one.tab, one.said) AND other.name <> one.name AND NOT other.bound
+    LOOP
+        EXECUTE CASE part.kind
+            WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name)
+            WHEN 'index' THEN format('DROP INDEX %I', part.name)
+            ELSE format('DROP %s %I ON %I', part.kind, part.name, part.tab) END;
     END LOOP;
 END
 $complete$;

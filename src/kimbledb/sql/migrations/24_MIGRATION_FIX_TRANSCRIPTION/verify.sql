@@ -112,36 +112,42 @@ FROM (
 
 -- name: nothing_stands_there_twice
 -- The same constraint, index, trigger or policy under two names; what backs a constraint does not count.
-WITH present (kind, tab, name, said) AS (
+WITH tables AS (
+    SELECT tab.oid AS id, tab.relname AS name
+    FROM pg_catalog.pg_class AS tab
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname IN ('audio_transcriptions')
+),
+present (kind, tab, name, said) AS (
     SELECT 'constraint', con.conrelid, con.conname, CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text
                                                                      ELSE pg_get_constraintdef(con.oid) END
     FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid IN (SELECT id FROM tables)
     UNION ALL
     SELECT 'index', idx.indrelid, ind.relname,
            row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
                idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text
     FROM pg_catalog.pg_index AS idx
     JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
+    WHERE idx.indrelid IN (SELECT id FROM tables)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
     UNION ALL
     SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER ')
     FROM pg_catalog.pg_trigger AS trg
-    WHERE NOT trg.tgisinternal
+    WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
     UNION ALL
     SELECT 'policy', pol.polrelid, pol.polname,
            row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid), pg_get_expr(pol.polwithcheck, pol.polrelid))::text
     FROM pg_catalog.pg_policy AS pol
+    WHERE pol.polrelid IN (SELECT id FROM tables)
 )
 SELECT count(twins.names) = 0 AS passed, 'each once' AS expected,
        coalesce(string_agg(format('%s %s on %s', twins.kind, twins.names, twins.tab), '; '), 'each once') AS found
 FROM (
-    SELECT present.kind, tab.relname AS tab, string_agg(present.name, ' and ' ORDER BY present.name) AS names
+    SELECT present.kind, tables.name AS tab, string_agg(present.name, ' and ' ORDER BY present.name) AS names
     FROM present
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tab
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-      AND tab.relname IN ('audio_transcriptions')
-    GROUP BY present.kind, tab.relname, present.said
-    HAVING count(*) > 1 AND bool_or((present.kind, tab.relname::text, present.name::text) IN (
+    JOIN tables ON tables.id = present.tab
+    GROUP BY present.kind, tables.name, present.said
+    HAVING count(*) > 1 AND bool_or((present.kind, tables.name::text, present.name::text) IN (
         ('constraint', 'audio_transcriptions', 'audio_transcriptions_pkey'),
         ('constraint', 'audio_transcriptions', 'audio_transcriptions_file_size_check'),
         ('constraint', 'audio_transcriptions', 'audio_transcriptions_duration_check'),

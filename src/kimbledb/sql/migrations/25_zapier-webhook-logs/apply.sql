@@ -65,6 +65,45 @@ ALTER TABLE zapier_webhook_logs
     ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE zapier_webhook_logs
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN priority SET DEFAULT 'medium',
+    ALTER COLUMN success SET DEFAULT false,
+    ALTER COLUMN webhook_called SET DEFAULT false,
+    ALTER COLUMN attempt SET DEFAULT 1,
+    ALTER COLUMN rate_limited SET DEFAULT false,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN "timestamp" SET DEFAULT now(),
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('zapier_webhook_logs', 'id'), ('zapier_webhook_logs', 'event_type'), ('zapier_webhook_logs', 'success'),
+            ('zapier_webhook_logs', 'webhook_called'), ('zapier_webhook_logs', 'attempt'),
+            ('zapier_webhook_logs', 'rate_limited'), ('zapier_webhook_logs', 'metadata'),
+            ('zapier_webhook_logs', 'timestamp'), ('zapier_webhook_logs', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

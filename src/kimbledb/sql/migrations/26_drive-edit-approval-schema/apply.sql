@@ -102,6 +102,53 @@ ALTER TABLE drive_edit_audit_log
     ADD COLUMN IF NOT EXISTS database_role text,
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE drive_edit_requests
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN operation SET DEFAULT 'update',
+    ALTER COLUMN changes SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE drive_edit_audit_log
+    ALTER COLUMN action SET DEFAULT 'changed',
+    ALTER COLUMN changed_columns SET DEFAULT '{}',
+    ALTER COLUMN old_values SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN new_values SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('drive_edit_requests', 'id'), ('drive_edit_requests', 'user_id'),
+            ('drive_edit_requests', 'drive_file_id'), ('drive_edit_requests', 'operation'),
+            ('drive_edit_requests', 'changes'), ('drive_edit_requests', 'status'),
+            ('drive_edit_requests', 'metadata'), ('drive_edit_requests', 'created_at'),
+            ('drive_edit_requests', 'updated_at'),
+            ('drive_edit_audit_log', 'request_id'), ('drive_edit_audit_log', 'action'),
+            ('drive_edit_audit_log', 'changed_columns'), ('drive_edit_audit_log', 'old_values'),
+            ('drive_edit_audit_log', 'new_values'), ('drive_edit_audit_log', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

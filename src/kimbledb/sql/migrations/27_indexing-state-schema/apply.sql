@@ -45,6 +45,42 @@ ALTER TABLE indexing_state
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE indexing_state
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN total_indexed SET DEFAULT 0,
+    ALTER COLUMN error_count SET DEFAULT 0,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('indexing_state', 'id'), ('indexing_state', 'user_id'), ('indexing_state', 'source'),
+            ('indexing_state', 'status'), ('indexing_state', 'total_indexed'), ('indexing_state', 'error_count'),
+            ('indexing_state', 'metadata'), ('indexing_state', 'created_at'), ('indexing_state', 'updated_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

@@ -155,6 +155,76 @@ ALTER TABLE device_context_conflicts
     ADD COLUMN IF NOT EXISTS acknowledged_at timestamptz,
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE devices
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN is_active SET DEFAULT true,
+    ALTER COLUMN last_seen_at SET DEFAULT now(),
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE device_context
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN context SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN key_stamps SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN version SET DEFAULT 1,
+    ALTER COLUMN synced_versions SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE device_sync_queue
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN item_type SET DEFAULT 'context',
+    ALTER COLUMN operation SET DEFAULT 'update',
+    ALTER COLUMN payload SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN priority SET DEFAULT 0,
+    ALTER COLUMN attempts SET DEFAULT 0,
+    ALTER COLUMN max_attempts SET DEFAULT 5,
+    ALTER COLUMN available_at SET DEFAULT now(),
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE device_context_conflicts
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('devices', 'id'), ('devices', 'user_id'), ('devices', 'is_active'), ('devices', 'last_seen_at'),
+            ('devices', 'metadata'), ('devices', 'created_at'), ('devices', 'updated_at'),
+            ('device_context', 'id'), ('device_context', 'user_id'), ('device_context', 'device_id'),
+            ('device_context', 'context'), ('device_context', 'key_stamps'), ('device_context', 'version'),
+            ('device_context', 'synced_versions'), ('device_context', 'created_at'), ('device_context', 'updated_at'),
+            ('device_sync_queue', 'id'), ('device_sync_queue', 'user_id'), ('device_sync_queue', 'target_device_id'),
+            ('device_sync_queue', 'item_type'), ('device_sync_queue', 'operation'), ('device_sync_queue', 'payload'),
+            ('device_sync_queue', 'status'), ('device_sync_queue', 'priority'), ('device_sync_queue', 'attempts'),
+            ('device_sync_queue', 'max_attempts'), ('device_sync_queue', 'available_at'),
+            ('device_sync_queue', 'created_at'), ('device_sync_queue', 'updated_at'),
+            ('device_context_conflicts', 'id'), ('device_context_conflicts', 'user_id'),
+            ('device_context_conflicts', 'device_id'), ('device_context_conflicts', 'context_key'),
+            ('device_context_conflicts', 'kept_device_id'), ('device_context_conflicts', 'kept_changed_at'),
+            ('device_context_conflicts', 'lost_device_id'), ('device_context_conflicts', 'lost_changed_at'),
+            ('device_context_conflicts', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

@@ -158,6 +158,68 @@ ALTER TABLE agent_execution_log
     ADD COLUMN IF NOT EXISTS details jsonb NOT NULL DEFAULT '{}'::jsonb,
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE agent_tasks
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN priority SET DEFAULT 5,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN file_paths SET DEFAULT '{}',
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN attempts SET DEFAULT 0,
+    ALTER COLUMN max_attempts SET DEFAULT 3,
+    ALTER COLUMN changes_made SET DEFAULT '{}',
+    ALTER COLUMN is_active SET DEFAULT true,
+    ALTER COLUMN detected_at SET DEFAULT now(),
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE agent_findings
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN finding_type SET DEFAULT 'insight',
+    ALTER COLUMN severity SET DEFAULT 'info',
+    ALTER COLUMN status SET DEFAULT 'open',
+    ALTER COLUMN detected_at SET DEFAULT now(),
+    ALTER COLUMN evidence SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN is_active SET DEFAULT true,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE agent_execution_log
+    ALTER COLUMN event SET DEFAULT 'note',
+    ALTER COLUMN level SET DEFAULT 'info',
+    ALTER COLUMN details SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('agent_tasks', 'id'), ('agent_tasks', 'task_type'), ('agent_tasks', 'priority'),
+            ('agent_tasks', 'status'), ('agent_tasks', 'attempts'), ('agent_tasks', 'max_attempts'),
+            ('agent_tasks', 'created_at'), ('agent_tasks', 'updated_at'),
+            ('agent_findings', 'id'), ('agent_findings', 'finding_type'), ('agent_findings', 'severity'),
+            ('agent_findings', 'status'), ('agent_findings', 'detected_at'), ('agent_findings', 'created_at'),
+            ('agent_findings', 'updated_at'),
+            ('agent_execution_log', 'event'), ('agent_execution_log', 'level'), ('agent_execution_log', 'details'),
+            ('agent_execution_log', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

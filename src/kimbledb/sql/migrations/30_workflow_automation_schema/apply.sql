@@ -193,6 +193,92 @@ ALTER TABLE workflow_actions
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE workflows
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN version SET DEFAULT 1,
+    ALTER COLUMN status SET DEFAULT 'active',
+    ALTER COLUMN trigger_config SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN actions SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN triggers SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN steps SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN conditions SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN settings SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN execution_count SET DEFAULT 0,
+    ALTER COLUMN success_count SET DEFAULT 0,
+    ALTER COLUMN learning_enabled SET DEFAULT false,
+    ALTER COLUMN adaptations SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE workflow_executions
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN trigger_data SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN context SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN steps SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN outputs SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN errors SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN warnings SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN approvals SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN performance_metrics SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN start_time SET DEFAULT now(),
+    ALTER COLUMN started_at SET DEFAULT now(),
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE workflow_triggers
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN active SET DEFAULT true,
+    ALTER COLUMN timezone SET DEFAULT 'UTC',
+    ALTER COLUMN config SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE workflow_actions
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN position SET DEFAULT 0,
+    ALTER COLUMN active SET DEFAULT true,
+    ALTER COLUMN config SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN on_error SET DEFAULT 'stop',
+    ALTER COLUMN max_retries SET DEFAULT 0,
+    ALTER COLUMN timeout_ms SET DEFAULT 30000,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('workflows', 'id'), ('workflows', 'name'), ('workflows', 'status'), ('workflows', 'execution_count'),
+            ('workflows', 'success_count'), ('workflows', 'learning_enabled'), ('workflows', 'created_at'),
+            ('workflows', 'updated_at'),
+            ('workflow_executions', 'id'), ('workflow_executions', 'status'), ('workflow_executions', 'created_at'),
+            ('workflow_executions', 'updated_at'),
+            ('workflow_triggers', 'id'), ('workflow_triggers', 'workflow_id'), ('workflow_triggers', 'trigger_type'),
+            ('workflow_triggers', 'active'), ('workflow_triggers', 'timezone'), ('workflow_triggers', 'config'),
+            ('workflow_triggers', 'created_at'), ('workflow_triggers', 'updated_at'),
+            ('workflow_actions', 'id'), ('workflow_actions', 'workflow_id'), ('workflow_actions', 'action_type'),
+            ('workflow_actions', 'position'), ('workflow_actions', 'active'), ('workflow_actions', 'config'),
+            ('workflow_actions', 'on_error'), ('workflow_actions', 'max_retries'), ('workflow_actions', 'timeout_ms'),
+            ('workflow_actions', 'created_at'), ('workflow_actions', 'updated_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- A database from before has enabled alone, or both without the trigger: where
 -- the two differ, the documented one counts if there is one.
 DO $rows$

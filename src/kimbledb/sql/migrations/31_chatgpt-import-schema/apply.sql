@@ -108,6 +108,61 @@ ALTER TABLE chatgpt_messages
     ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE chatgpt_imports
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN conversation_count SET DEFAULT 0,
+    ALTER COLUMN message_count SET DEFAULT 0,
+    ALTER COLUMN skipped_count SET DEFAULT 0,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE chatgpt_conversations
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN message_count SET DEFAULT 0,
+    ALTER COLUMN import_date SET DEFAULT now(),
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE chatgpt_messages
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
+    ALTER COLUMN "position" SET DEFAULT 0,
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('chatgpt_imports', 'id'), ('chatgpt_imports', 'user_id'), ('chatgpt_imports', 'status'),
+            ('chatgpt_imports', 'conversation_count'), ('chatgpt_imports', 'message_count'),
+            ('chatgpt_imports', 'skipped_count'), ('chatgpt_imports', 'metadata'), ('chatgpt_imports', 'created_at'),
+            ('chatgpt_imports', 'updated_at'),
+            ('chatgpt_conversations', 'id'), ('chatgpt_conversations', 'user_id'),
+            ('chatgpt_conversations', 'import_date'), ('chatgpt_conversations', 'created_at'),
+            ('chatgpt_conversations', 'updated_at'),
+            ('chatgpt_messages', 'id'), ('chatgpt_messages', 'conversation_id'), ('chatgpt_messages', 'role'),
+            ('chatgpt_messages', 'content'), ('chatgpt_messages', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
@@ -309,14 +364,14 @@ BEGIN
             LIMIT match_count
         )
         SELECT best.chat_id, best.chat_title, best.said_id, best.said_role,
-               ts_headline('english', left(coalesce(best.words, best.chat_title), 200000), query, 'MaxFragments=2, MaxWords=25, MinWords=8'),
+               ts_headline('english', left(coalesce(best.words, best.chat_title), 200000), query, 'MaxWords=40, MinWords=15'),
                best.rank
         FROM best
         ORDER BY best.rank DESC, best.chat_id, best.said_id;
 END
 $function$;
 COMMENT ON FUNCTION search_chatgpt(text, integer) IS
-    'The imported messages, and conversations, that hold the words of search_text (as in a search engine: "a phrase", or, -not), the best first, as far as the caller may see them.';
+    'The imported messages, and conversations, that hold the words of search_text (as in a search engine: "a phrase", or, -not), the best first, as far as the caller may see them. The excerpt marks what was found with <b>, and is not escaped otherwise.';
 
 -- The hosted platform's default privileges give its roles everything on what is
 -- new: it is taken back, and each role gets what it needs.

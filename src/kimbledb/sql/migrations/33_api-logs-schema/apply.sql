@@ -54,6 +54,44 @@ ALTER TABLE api_rate_limits
     ADD COLUMN IF NOT EXISTS last_request_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE api_logs
+    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN rate_limited SET DEFAULT false;
+ALTER TABLE api_rate_limits
+    ALTER COLUMN request_count SET DEFAULT 0,
+    ALTER COLUMN refused_count SET DEFAULT 0,
+    ALTER COLUMN last_request_at SET DEFAULT now(),
+    ALTER COLUMN created_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('api_logs', 'metadata'), ('api_logs', 'rate_limited'),
+            ('api_rate_limits', 'client_key'), ('api_rate_limits', 'endpoint'), ('api_rate_limits', 'window_seconds'),
+            ('api_rate_limits', 'window_start'), ('api_rate_limits', 'request_count'),
+            ('api_rate_limits', 'refused_count'), ('api_rate_limits', 'last_request_at'),
+            ('api_rate_limits', 'created_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE

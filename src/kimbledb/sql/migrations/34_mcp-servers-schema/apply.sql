@@ -184,6 +184,85 @@ ALTER TABLE mcp_health_checks
     ADD COLUMN IF NOT EXISTS details jsonb NOT NULL DEFAULT '{}'::jsonb,
     ADD COLUMN IF NOT EXISTS checked_at timestamptz NOT NULL DEFAULT now();
 
+-- A table made by hand may have a column without its default, or with NULL in it:
+-- it gets the default, and NOT NULL where no NULL is left.
+ALTER TABLE mcp_servers
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN transport SET DEFAULT 'stdio',
+    ALTER COLUMN args SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN env SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN capabilities SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN timeout SET DEFAULT 30000,
+    ALTER COLUMN retry_attempts SET DEFAULT 3,
+    ALTER COLUMN retry_delay SET DEFAULT 1000,
+    ALTER COLUMN health_check_interval SET DEFAULT 60000,
+    ALTER COLUMN health_check_timeout SET DEFAULT 5000,
+    ALTER COLUMN priority SET DEFAULT 0,
+    ALTER COLUMN tags SET DEFAULT '{}',
+    ALTER COLUMN status SET DEFAULT 'unknown',
+    ALTER COLUMN consecutive_failures SET DEFAULT 0,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE mcp_tools
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN input_schema SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN annotations SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN active SET DEFAULT true,
+    ALTER COLUMN usage_count SET DEFAULT 0,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE mcp_prompts
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN arguments SET DEFAULT '[]'::jsonb,
+    ALTER COLUMN active SET DEFAULT true,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE mcp_resources
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN annotations SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN active SET DEFAULT true,
+    ALTER COLUMN created_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET DEFAULT now();
+ALTER TABLE mcp_health_checks
+    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
+    ALTER COLUMN details SET DEFAULT '{}'::jsonb,
+    ALTER COLUMN checked_at SET DEFAULT now();
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT tab.relname, col.attname, col.atthasdef
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+          AND (tab.relname, col.attname) IN (
+            ('mcp_servers', 'id'), ('mcp_servers', 'name'), ('mcp_servers', 'transport'), ('mcp_servers', 'status'),
+            ('mcp_servers', 'consecutive_failures'), ('mcp_servers', 'created_at'), ('mcp_servers', 'updated_at'),
+            ('mcp_tools', 'id'), ('mcp_tools', 'server_id'), ('mcp_tools', 'name'), ('mcp_tools', 'input_schema'),
+            ('mcp_tools', 'annotations'), ('mcp_tools', 'active'), ('mcp_tools', 'usage_count'),
+            ('mcp_tools', 'created_at'), ('mcp_tools', 'updated_at'),
+            ('mcp_prompts', 'id'), ('mcp_prompts', 'server_id'), ('mcp_prompts', 'name'),
+            ('mcp_prompts', 'arguments'), ('mcp_prompts', 'active'), ('mcp_prompts', 'created_at'),
+            ('mcp_prompts', 'updated_at'),
+            ('mcp_resources', 'id'), ('mcp_resources', 'server_id'), ('mcp_resources', 'uri'),
+            ('mcp_resources', 'annotations'), ('mcp_resources', 'active'), ('mcp_resources', 'created_at'),
+            ('mcp_resources', 'updated_at'),
+            ('mcp_health_checks', 'id'), ('mcp_health_checks', 'server_id'), ('mcp_health_checks', 'status'),
+            ('mcp_health_checks', 'details'), ('mcp_health_checks', 'checked_at'))
+    LOOP
+        IF loose.atthasdef THEN
+            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
+        END IF;
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
+        IF filled THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
+        END IF;
+    END LOOP;
+END
+$columns$;
+
 -- A database from before has enabled alone, or both without the trigger: where
 -- the two differ, the documented one counts if there is one.
 DO $rows$

@@ -29,19 +29,19 @@ BEGIN
 END
 $indexes$;
 
--- Each part is made where it is missing, and what says the same under another name
--- is dropped. A check that does not admit every value that it should is put right.
+-- What is missing is made. Keys and policies wait where a column that they compare is
+-- not text. What says the same as one of these under another name is dropped.
 DO $complete$
 DECLARE
     home CONSTANT oid := quote_ident(current_schema())::regnamespace;
+    parts jsonb;
     part record;
-    place oid;
-    fallback boolean;
-    twin name;
     made text[] := '{}';
     api_role text;
 BEGIN
-    FOR part IN
+    SELECT jsonb_agg(to_jsonb(wanted))
+    INTO parts
+    FROM (
         SELECT *, NULL::text[] AS compares
         FROM (VALUES
             ('table', 'file_registry', 'file_registry', NULL),
@@ -96,6 +96,14 @@ BEGIN
             ('index', 'file_registry', 'idx_file_registry_metadata', 'USING gin (metadata)'),
             ('index', 'file_registry', 'idx_file_registry_source_metadata', 'USING gin (source_metadata)'),
             ('index', 'file_registry', 'idx_file_registry_unprocessed', '(created_at) WHERE NOT processed'),
+            ('comment', 'file_registry', 'file_id', 'The file of the table files, where it is one.'),
+            ('comment', 'file_registry', 'source_id', 'Its number where it came from.'),
+            ('comment', 'file_registry', 'knowledge_base_ids', 'The pieces of knowledge that were made of it.'),
+            ('comment', 'file_registry', 'projects', 'The projects that it belongs to.'),
+            ('comment', 'file_registry', 'thumbnail_path', 'Where its small picture lies in the storage.'),
+            ('comment', 'file_registry', 'content_hash', 'The SHA-256 of its content, to find copies.'),
+            ('comment', 'file_registry', 'version', 'Counted by a trigger along previous_version_id.'),
+            ('comment', 'file_registry', 'is_current_version', 'False once a newer version names it as its previous one.'),
             ('trigger', 'file_registry', 'file_registry_track_processing',
              'BEFORE INSERT OR UPDATE OF processed, processing_status ON file_registry FOR EACH ROW EXECUTE FUNCTION file_registry_track_processing()'),
             ('trigger', 'file_registry', 'file_registry_next_version',
@@ -138,6 +146,11 @@ BEGIN
             ('index', 'file_relationships', 'idx_file_relationships_related_file_id', '(related_file_id)'),
             ('index', 'file_relationships', 'idx_file_relationships_type', '(relationship_type, file_id)'),
             ('index', 'file_sources', 'idx_file_sources_source', '(source, source_id)'),
+            ('comment', 'file_relationships', 'related_file_id',
+             'The earlier or the greater one: the original, the version before, what it is attached to.'),
+            ('comment', 'file_relationships', 'confidence', 'From 0 to 1.'),
+            ('comment', 'file_sources', 'source_id', 'Its number there.'),
+            ('comment', 'knowledge_base', 'file_id', 'The file that the piece was learnt from; it goes with the file.'),
             ('view', 'duplicate_files', 'duplicate_files',
              'WITH (security_invoker = true) AS SELECT user_id, content_hash, count(*) AS copies, min(created_at) AS first_seen_at, array_agg(id ORDER BY created_at, id) AS file_ids, sum(file_size) - max(file_size) AS wasted_bytes FROM file_registry WHERE content_hash IS NOT NULL AND is_current_version GROUP BY user_id, content_hash HAVING count(*) > 1'),
             ('trigger', 'file_registry', 'file_registry_track_source',
@@ -178,6 +191,9 @@ BEGIN
             ('index', 'notifications', 'idx_notifications_email_pending',
              '(created_at) WHERE NOT email_sent AND email_address IS NOT NULL'),
             ('index', 'notifications', 'idx_notifications_expires_at', '(expires_at) WHERE expires_at IS NOT NULL'),
+            ('comment', 'notifications', 'status', 'How its delivery stands.'),
+            ('comment', 'notifications', 'data', 'What the application hands to its own handlers.'),
+            ('comment', 'notifications', 'email_sent', 'Whether a mail went out, for those that have an email_address.'),
             ('trigger', 'notifications', 'notifications_track_reading',
              'BEFORE INSERT OR UPDATE OF read, email_sent ON notifications FOR EACH ROW EXECUTE FUNCTION notifications_track_reading()'),
             ('trigger', 'notifications', 'notifications_set_updated_at',
@@ -223,14 +239,19 @@ BEGIN
             ('index', 'backups', 'idx_backups_restore_points',
              '(user_id, completed_at DESC) WHERE is_restore_point AND status = ''completed'''),
             ('index', 'backups', 'idx_backups_expires_at', '(expires_at) WHERE expires_at IS NOT NULL'),
+            ('comment', 'backups', 'data_counts', 'How many rows of which table it holds.'),
+            ('comment', 'backups', 'backup_data', 'The data itself, where it is small enough to stay here.'),
+            ('comment', 'backups', 'duration_seconds', 'From started_at to completed_at.'),
+            ('comment', 'backups', 'drive_file_id', 'The file in Google Drive that holds it.'),
+            ('comment', 'backups', 'is_restore_point', 'Whether it can be gone back to.'),
+            ('comment', 'backups', 'restored_at', 'When somebody last went back to it.'),
             ('view', 'restore_points', 'restore_points',
              'WITH (security_invoker = true) AS SELECT id, user_id, coalesce(restore_point_name, backup_type || '' '' || completed_at::date) AS name, completed_at, backup_type, backup_size_bytes, file_count, data_counts, drive_file_url, storage_location, restored_at FROM backups WHERE is_restore_point AND status = ''completed'' AND (expires_at IS NULL OR expires_at > now())'),
             ('trigger', 'backups', 'backups_set_updated_at',
              'BEFORE UPDATE ON backups FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
             ('row level security', 'backups', 'backups', NULL)
-        ) AS wanted (kind, tab, name, definition)
+        ) AS plain (kind, tab, name, definition)
         UNION ALL
-        -- Keys and policies wait while a column that they compare is not text.
         SELECT *
         FROM (VALUES
             ('constraint', 'file_registry', 'file_registry_user_id_fkey',
@@ -280,103 +301,122 @@ BEGIN
             ('policy', 'backups', 'backups_owner_read',
              'FOR SELECT USING (user_id = (SELECT requesting_user_id()))',
              ARRAY['backups.user_id'])
-        ) AS wanted (kind, tab, name, definition, compares)
-    LOOP
-        SELECT rel.oid INTO place FROM pg_catalog.pg_class AS rel WHERE rel.relnamespace = home AND rel.relname = part.tab;
+        ) AS comparing (kind, tab, name, definition, compares)
+    ) AS wanted;
 
-        IF part.kind IN ('table', 'view') THEN
-            IF place IS NULL THEN
-                EXECUTE CASE part.kind WHEN 'table' THEN format('CREATE TABLE %I ()', part.tab)
-                                       ELSE format('CREATE VIEW %I ', part.tab) || part.definition END;
-                made := made || part.tab;
-            END IF;
-            CONTINUE;
-        ELSIF part.kind = 'row level security' THEN
-            IF NOT (SELECT rel.relrowsecurity FROM pg_catalog.pg_class AS rel WHERE rel.oid = place) THEN
-                EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab);
-            END IF;
-            CONTINUE;
-        ELSIF part.kind = 'column' THEN
-            -- A default is only for a column of its own type, such as an id that is no number.
-            SELECT att.atthasdef OR att.atttypid <> regexp_replace(part.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype INTO fallback
-            FROM pg_catalog.pg_attribute AS att
-            WHERE att.attrelid = place AND att.attname = part.name AND NOT att.attisdropped;
-            IF NOT FOUND THEN
-                EXECUTE format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition);
-            ELSIF part.definition LIKE '% DEFAULT %' AND NOT fallback THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT %s', part.tab, part.name, split_part(part.definition, ' DEFAULT ', 2));
-            END IF;
+    FOR part IN
+        SELECT wanted.*, tab.oid AS place
+        FROM ROWS FROM (jsonb_to_recordset(parts) AS (kind text, tab text, name text, definition text, compares text[]))
+            WITH ORDINALITY AS wanted (kind, tab, name, definition, compares, turn)
+        LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = wanted.tab
+        WHERE NOT CASE wanted.kind
+            WHEN 'column' THEN EXISTS (
+                -- It is there, with a default where it should have one: of its own type, not a number's.
+                SELECT FROM pg_catalog.pg_attribute AS att
+                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
+                  AND (att.atthasdef OR wanted.definition NOT LIKE '% DEFAULT %'
+                       OR att.atttypid <> regexp_replace(wanted.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype))
+            WHEN 'constraint' THEN EXISTS (
+                -- It is there, and a check admits every word that it should.
+                SELECT FROM pg_catalog.pg_constraint AS con
+                WHERE con.conrelid = tab.oid
+                  AND (con.conname = wanted.name OR (con.contype = 'p' AND wanted.definition LIKE 'PRIMARY KEY %'))
+                  AND (wanted.definition NOT LIKE '%''%'
+                       OR ARRAY(SELECT word[1] FROM regexp_matches(wanted.definition, '''([^'']*)''', 'g') AS word)
+                          <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word)))
+            WHEN 'index' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_index AS idx
+                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
+                WHERE idx.indrelid = tab.oid AND ind.relname = wanted.name)
+            WHEN 'trigger' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_trigger AS trg WHERE trg.tgrelid = tab.oid AND trg.tgname = wanted.name)
+            WHEN 'policy' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid AND pol.polname = wanted.name)
+            WHEN 'row level security' THEN coalesce(tab.relrowsecurity, false)
+            WHEN 'comment' THEN EXISTS (
+                SELECT FROM pg_catalog.pg_attribute AS att
+                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND col_description(tab.oid, att.attnum) IS NOT NULL)
+            ELSE tab.oid IS NOT NULL END  -- a table or a view
+        ORDER BY wanted.turn
+    LOOP
+        CONTINUE WHEN cardinality(part.compares) <> (
+            SELECT count(*)
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+            WHERE tab.relnamespace = home AND NOT col.attisdropped
+              AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
+        IF part.kind = 'column' AND EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS att
+            WHERE att.attrelid = part.place AND att.attname = part.name AND NOT att.attisdropped)
+        THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', part.tab, part.name) || split_part(part.definition, ' DEFAULT ', 2);
             CONTINUE;
         END IF;
-
-        IF EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con
-            WHERE part.kind = 'constraint' AND con.conrelid = place AND con.conname = part.name AND con.contype = 'c'
-              AND NOT ARRAY(SELECT word[1] FROM regexp_matches(part.definition, '''([^'']*)''', 'g') AS word)
-                      <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word))
+        IF part.kind = 'constraint' AND EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conrelid = part.place AND con.conname = part.name)
         THEN
             EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name);
         END IF;
-        IF NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con WHERE part.kind = 'constraint' AND con.conrelid = place
-              AND (con.conname = part.name OR (con.contype = 'p' AND part.definition LIKE 'PRIMARY KEY %'))
-            UNION ALL
-            SELECT FROM pg_catalog.pg_index AS idx JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-            WHERE part.kind = 'index' AND idx.indrelid = place AND ind.relname = part.name
-            UNION ALL
-            SELECT FROM pg_catalog.pg_trigger AS trg WHERE part.kind = 'trigger' AND trg.tgrelid = place AND trg.tgname = part.name
-            UNION ALL
-            SELECT FROM pg_catalog.pg_policy AS pol WHERE part.kind = 'policy' AND pol.polrelid = place AND pol.polname = part.name)
-        THEN
-            CONTINUE WHEN cardinality(part.compares) <> (
-                SELECT count(*)
-                FROM pg_catalog.pg_class AS tab
-                JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND NOT col.attisdropped
-                WHERE tab.relnamespace = home AND tab.relkind IN ('r', 'p')
-                  AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
-            EXECUTE CASE part.kind
-                WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I ', part.tab, part.name)
-                WHEN 'trigger' THEN format('CREATE TRIGGER %I ', part.name)
-                ELSE format('CREATE %s %I ON %I ', part.kind, part.name, part.tab) END || part.definition;
+        EXECUTE CASE part.kind
+            WHEN 'table' THEN format('CREATE TABLE %I ()', part.tab)
+            WHEN 'view' THEN format('CREATE VIEW %I %s', part.tab, part.definition)
+            WHEN 'column' THEN format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition)
+            WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I %s', part.tab, part.name, part.definition)
+            WHEN 'index' THEN format('CREATE INDEX %I ON %I %s', part.name, part.tab, part.definition)
+            WHEN 'trigger' THEN format('CREATE TRIGGER %I %s', part.name, part.definition)
+            WHEN 'policy' THEN format('CREATE POLICY %I ON %I %s', part.name, part.tab, part.definition)
+            WHEN 'row level security' THEN format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab)
+            WHEN 'comment' THEN format('COMMENT ON COLUMN %I.%I IS %L', part.tab, part.name, part.definition)
+            END;
+        IF part.kind IN ('table', 'view', 'column') THEN
+            made := made || part.tab;
         END IF;
-
-        FOR twin IN
-            WITH present (name, said, bound) AS (
-                SELECT con.conname, CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text
-                                                     ELSE pg_get_constraintdef(con.oid) END, false
-                FROM pg_catalog.pg_constraint AS con
-                WHERE part.kind = 'constraint' AND con.conrelid = place
-                UNION ALL
-                SELECT ind.relname, row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass,
-                                        idx.indcollation, idx.indoption, ind.reloptions,
-                                        pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
-                       idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
-                FROM pg_catalog.pg_index AS idx
-                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-                WHERE part.kind = 'index' AND idx.indrelid = place
-                UNION ALL
-                SELECT trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
-                FROM pg_catalog.pg_trigger AS trg
-                WHERE part.kind = 'trigger' AND trg.tgrelid = place AND NOT trg.tgisinternal
-                UNION ALL
-                SELECT pol.polname, row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
-                                        pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
-                FROM pg_catalog.pg_policy AS pol
-                WHERE part.kind = 'policy' AND pol.polrelid = place
-            )
-            SELECT other.name
-            FROM present AS one
-            JOIN present AS other ON other.said = one.said AND other.name <> one.name AND NOT other.bound
-            WHERE one.name = part.name
-        LOOP
-            EXECUTE CASE part.kind
-                WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, twin)
-                WHEN 'index' THEN format('DROP INDEX %I', twin)
-                ELSE format('DROP %s %I ON %I', part.kind, twin, part.tab) END;
-        END LOOP;
     END LOOP;
 
-    -- What was made just now: its privileges, and what it is.
+    FOR part IN
+        WITH listed AS (SELECT * FROM jsonb_to_recordset(parts) AS part (kind text, tab text, name text)),
+        tables AS (
+            SELECT tab.oid AS id, tab.relname AS name
+            FROM pg_catalog.pg_class AS tab
+            WHERE tab.relnamespace = home AND tab.relname IN (SELECT listed.tab FROM listed)
+        ),
+        present (kind, tab, name, said, bound) AS (
+            SELECT 'constraint', con.conrelid, con.conname,
+                   CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text ELSE pg_get_constraintdef(con.oid) END, false
+            FROM pg_catalog.pg_constraint AS con
+            WHERE con.conrelid IN (SELECT id FROM tables) AND con.contype IN ('c', 'f', 'p', 'u')
+            UNION ALL
+            SELECT 'index', idx.indrelid, ind.relname,
+                   row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
+                       idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
+                   idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
+            FROM pg_catalog.pg_index AS idx
+            JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
+            WHERE idx.indrelid IN (SELECT id FROM tables)
+            UNION ALL
+            SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
+            FROM pg_catalog.pg_trigger AS trg
+            WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
+            UNION ALL
+            SELECT 'policy', pol.polrelid, pol.polname,
+                   row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
+                       pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
+            FROM pg_catalog.pg_policy AS pol
+            WHERE pol.polrelid IN (SELECT id FROM tables)
+        )
+        SELECT other.kind, tables.name AS tab, other.name
+        FROM listed
+        JOIN tables ON tables.name = listed.tab
+        JOIN present AS one ON (one.kind, one.tab, one.name) = (listed.kind, tables.id, listed.name::name)
+        JOIN present AS other ON (other.kind, other.tab, other.said) = (one.kind, one.tab, one.said) AND other.name <> one.name AND NOT other.bound
+    LOOP
+        EXECUTE CASE part.kind
+            WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name)
+            WHEN 'index' THEN format('DROP INDEX %I', part.name)
+            ELSE format('DROP %s %I ON %I', part.kind, part.name, part.tab) END;
+    END LOOP;
+
+    -- What was made just now, or got a column: its privileges, and what it is.
     FOR part IN
         SELECT *
         FROM (VALUES

@@ -207,6 +207,14 @@ FROM (
       ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relkind IN ('r', 'p', 'v') AND rel.relname = listed.name
 ) AS wanted;
 
+-- name: ids_have_a_default
+SELECT bool_and(col.atthasdef) AS passed,
+       'a default for each' AS expected,
+       coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
+FROM unnest(ARRAY['file_registry', 'file_relationships', 'file_sources', 'notifications', 'backups']) AS wanted (tab)
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;
+
 -- name: checks_admit_what_the_application_sends
 SELECT count(*) FILTER (WHERE NOT wanted.words <@ there.words) = 0 AS passed,
        'every word' AS expected,
@@ -231,36 +239,42 @@ CROSS JOIN LATERAL (
 
 -- name: nothing_stands_there_twice
 -- The same constraint, index, trigger or policy under two names; what backs a constraint does not count.
-WITH present (kind, tab, name, said) AS (
+WITH tables AS (
+    SELECT tab.oid AS id, tab.relname AS name
+    FROM pg_catalog.pg_class AS tab
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname IN ('file_registry', 'file_relationships', 'file_sources', 'knowledge_base', 'notifications', 'backups')
+),
+present (kind, tab, name, said) AS (
     SELECT 'constraint', con.conrelid, con.conname, CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text
                                                                      ELSE pg_get_constraintdef(con.oid) END
     FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid IN (SELECT id FROM tables)
     UNION ALL
     SELECT 'index', idx.indrelid, ind.relname,
            row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
                idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text
     FROM pg_catalog.pg_index AS idx
     JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
+    WHERE idx.indrelid IN (SELECT id FROM tables)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
     UNION ALL
     SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER ')
     FROM pg_catalog.pg_trigger AS trg
-    WHERE NOT trg.tgisinternal
+    WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
     UNION ALL
     SELECT 'policy', pol.polrelid, pol.polname,
            row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid), pg_get_expr(pol.polwithcheck, pol.polrelid))::text
     FROM pg_catalog.pg_policy AS pol
+    WHERE pol.polrelid IN (SELECT id FROM tables)
 )
 SELECT count(twins.names) = 0 AS passed, 'each once' AS expected,
        coalesce(string_agg(format('%s %s on %s', twins.kind, twins.names, twins.tab), '; '), 'each once') AS found
 FROM (
-    SELECT present.kind, tab.relname AS tab, string_agg(present.name, ' and ' ORDER BY present.name) AS names
+    SELECT present.kind, tables.name AS tab, string_agg(present.name, ' and ' ORDER BY present.name) AS names
     FROM present
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tab
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-      AND tab.relname IN ('file_registry', 'file_relationships', 'file_sources', 'knowledge_base', 'notifications', 'backups')
-    GROUP BY present.kind, tab.relname, present.said
-    HAVING count(*) > 1 AND bool_or((present.kind, tab.relname::text, present.name::text) IN (
+    JOIN tables ON tables.id = present.tab
+    GROUP BY present.kind, tables.name, present.said
+    HAVING count(*) > 1 AND bool_or((present.kind, tables.name::text, present.name::text) IN (
         ('constraint', 'file_registry', 'file_registry_pkey'),
         ('constraint', 'file_registry', 'file_registry_file_source_check'),
         ('constraint', 'file_registry', 'file_registry_processing_status_check'),
