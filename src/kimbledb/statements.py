@@ -43,6 +43,7 @@ _QUOTE = re.compile("''|'")
 _QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
 _DOUBLE_QUOTE = re.compile('""|"')
 _BLANK = re.compile(r"(?:[ \t\n\r\f\v]+|--[^\n\r]*)*")
+_CREATE = re.compile(r"create\s+(?:or\s+replace\s+)?(?!or\b)(\w+)(?!\$)\b", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(rf"[A-Za-z_\x80-\U0010FFFF][{_IN_NAME}]*", re.ASCII)
 
 _CHECK_NAME = re.compile(r"^--[ \t]*name:(.*)$", re.MULTILINE)
@@ -255,7 +256,7 @@ def _find_problems(text: str, position: int, problems: list[Problem], *, transac
 
 def _problem_of(statement: Statement, *, transactional: bool) -> Problem | None:
     words = statement.skeleton
-    shown = " ".join(words.split()[:3])
+    shown = " ".join(words[:200].split()[:3])  # a statement may be as long as its file
     if _TRANSACTION_CONTROL.match(words):
         return Problem(
             statement.start,
@@ -374,6 +375,10 @@ def _end_of_hidden(text: str, token: str, begin: int, clear: int) -> int:
 def _makes_routine(text: str, start: int) -> bool:
     if text[start : start + 6].lower() != "create":
         return False
+    plain = _CREATE.match(text, start)
+    if plain is not None:
+        return plain[1].lower() in ("function", "procedure")
+    # There are comments between the words.
     words = _words_at(text, start, 4)
     if words[1:3] == ["or", "replace"]:
         del words[1:3]

@@ -10,6 +10,7 @@ import pytest
 import kimbledb
 from kimbledb import StepState
 
+
 async def _forget(connection: asyncpg.Connection) -> None:
     """Take the history away, as in a database that was filled by hand."""
     await connection.execute("DROP TABLE migration_history, migration_log")
