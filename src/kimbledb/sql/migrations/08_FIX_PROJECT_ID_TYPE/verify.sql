@@ -18,6 +18,17 @@ LEFT JOIN (
     WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind IN ('r', 'p')
 ) AS there ON there.name = wanted.col;
 
+-- name: checks_that_may_have_waited_are_there
+SELECT count(*) FILTER (WHERE there.convalidated IS NOT TRUE) = 0 AS passed,
+       'every check, validated' AS expected,
+       coalesce('missing or not validated: ' || string_agg(wanted.name, ', ' ORDER BY wanted.name) FILTER (WHERE there.convalidated IS NOT TRUE),
+                'every check, validated') AS found
+FROM (VALUES
+    ('projects', 'projects_parent_project_id_check')
+) AS wanted (tab, name)
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_constraint AS there ON there.conrelid = tab.oid AND there.contype = 'c' AND there.conname = wanted.name;
+
 -- name: keys_are_there_and_validated
 -- Each between columns that are there: what a migration that was not applied would add is not asked for.
 SELECT count(*) FILTER (WHERE there.convalidated IS NOT TRUE) = 0 AS passed,

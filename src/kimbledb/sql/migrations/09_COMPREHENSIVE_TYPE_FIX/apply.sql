@@ -430,6 +430,34 @@ BEGIN
 END
 $defaults$;
 
+-- The checks that could not be while the types differed.
+DO $checks$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT *
+        FROM (VALUES
+            ('projects', 'projects_parent_project_id_check', ARRAY['projects.id', 'projects.parent_project_id'], 'CHECK (parent_project_id <> id)'),
+            ('categories', 'categories_parent_id_check', ARRAY['categories.id', 'categories.parent_id'], 'CHECK (parent_id <> id)')
+        ) AS listed (tab, name, compares, definition)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS present
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
+              AND tab.relname = listed.tab AND present.conname = listed.name)
+    LOOP
+        CONTINUE WHEN cardinality(wanted.compares) <> (
+            SELECT count(*)
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
+              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
+        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
+    END LOOP;
+END
+$checks$;
+
 -- The keys that could not be while the types differed.
 DO $keys$
 DECLARE
