@@ -1,1 +1,0 @@
-"""What can happen to a run, made to happen with real parts."""
