@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.names import quote_identifier
 from kimbledb.snapshot import Snapshot
 
 CATALOG = kimbledb.Catalog.builtin()
@@ -44,7 +45,7 @@ async def _run(connection: asyncpg.Connection, schema: str, sql: str) -> None:
         "SELECT DISTINCT nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = extnamespace "
         "WHERE extname IN ('vector', 'pg_trgm', 'uuid-ossp')"
     )
-    path = ", ".join(f'"{name}"' for name in dict.fromkeys([schema, *(row[0] for row in homes), "pg_temp"]))
+    path = ", ".join(map(quote_identifier, dict.fromkeys([schema, *(row[0] for row in homes), "pg_temp"])))
     async with connection.transaction():
         await connection.execute(f"SET LOCAL search_path = {path}")
         await connection.execute(sql)
@@ -74,7 +75,7 @@ async def _migrate_verify_and_back(dsn: str, schema: str, picture: Picture) -> N
 
 
 @pytest.mark.wheel
-@pytest.mark.parametrize("schema", ["public", "tenant_a"])
+@pytest.mark.parametrize("schema", ["public", 'Ten "Ant"'])
 async def test_main_job_on_a_bare_server(database: str, picture: Picture, schema: str) -> None:
     """On a bare server: 34 applied and proved, nothing to do twice, and all the way back to the empty schema."""
     await _migrate_verify_and_back(database, schema, picture)

@@ -474,7 +474,14 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+          -- Between columns of two types, as a database from before may have, it waits for the repairs.
+          AND (listed.name <> 'projects_parent_project_id_check' OR (
+            SELECT count(DISTINCT col.atttypid) = 1
+            FROM pg_catalog.pg_attribute AS col
+            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = 'projects' AND NOT col.attisdropped
+              AND col.attname IN ('id', 'parent_project_id')))
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
@@ -511,12 +518,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -593,9 +600,23 @@ CREATE INDEX IF NOT EXISTS idx_activity_logs_created_at ON activity_logs (create
 CREATE INDEX IF NOT EXISTS idx_auth_logs_email ON auth_logs (email, created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_auth_logs_created_at ON auth_logs (created_at DESC);
 
--- A table with rows that was completed just now: the two names of a project's owner agree.
-UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
-WHERE (owner_id IS NULL) <> (user_id IS NULL);
+-- The two names of a project's owner agree, in a table with rows that was completed
+-- just now, too. Where their types differ, on a database from before, the repairs do this.
+DO $owners$
+BEGIN
+    IF (SELECT count(DISTINCT col.atttypid) = 1
+        FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'projects' AND NOT col.attisdropped
+          AND col.attname IN ('owner_id', 'user_id'))
+    THEN
+        UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
+        WHERE (owner_id IS NULL) <> (user_id IS NULL);
+        CREATE OR REPLACE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE ON projects
+            FOR EACH ROW EXECUTE FUNCTION projects_sync_owner_id();
+    END IF;
+END
+$owners$;
 
 -- Triggers. Those that look at a project or an owner name no columns, since a trigger
 -- that does would keep the repairs from converting them.
@@ -604,8 +625,6 @@ CREATE OR REPLACE TRIGGER users_set_updated_at BEFORE UPDATE ON users
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER projects_set_updated_at BEFORE UPDATE ON projects
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE ON projects
-    FOR EACH ROW EXECUTE FUNCTION projects_sync_owner_id();
 CREATE OR REPLACE TRIGGER conversations_set_updated_at BEFORE UPDATE ON conversations
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER knowledge_base_set_updated_at BEFORE UPDATE ON knowledge_base
@@ -681,7 +700,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

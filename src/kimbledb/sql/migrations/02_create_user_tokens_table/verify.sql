@@ -6,7 +6,7 @@ SELECT count(*) FILTER (WHERE a.attname IS NULL) = 0 AS passed, 'every column' A
        coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE a.attname IS NULL), 'every column') AS found
 FROM unnest(ARRAY['id', 'user_id', 'email', 'provider', 'access_token', 'refresh_token', 'id_token', 'token_type', 'scope',
                   'expires_at', 'created_at', 'updated_at']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens'
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.name AND NOT a.attisdropped;
 
 -- name: one_row_a_person
@@ -14,7 +14,7 @@ SELECT count(*) >= 1 AS passed, 'a unique index on user_id alone' AS expected, c
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens'
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
   AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indkey::text = a.attnum::text;
 
 -- name: goes_with_its_person
@@ -27,13 +27,13 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = 'use
 JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = 'users'
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = 'id' AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = 'user_tokens_user_id_fkey'
-WHERE child.relnamespace = current_schema()::regnamespace AND child.relname = 'user_tokens';
+WHERE child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = 'user_tokens';
 
 -- name: row_level_security
 SELECT coalesce(bool_and(c.relrowsecurity), false) AS passed, 'on' AS expected,
        CASE WHEN bool_and(c.relrowsecurity) THEN 'on' ELSE 'off' END AS found
 FROM pg_catalog.pg_class AS c
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens';
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens';
 
 -- name: policy
 SELECT count(p.policyname) = count(*) FILTER (WHERE a.atttypid = 'text'::regtype) AS passed,
@@ -41,7 +41,7 @@ SELECT count(p.policyname) = count(*) FILTER (WHERE a.atttypid = 'text'::regtype
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
 LEFT JOIN pg_catalog.pg_policies AS p ON p.schemaname = current_schema() AND p.policyname = 'user_tokens_owner'
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens';
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens';
 
 -- name: people_cannot_read_tokens
 SELECT count(*) FILTER (WHERE has_column_privilege(r.oid, c.oid, secret.name, 'SELECT')) = 0 AS passed,
@@ -51,4 +51,4 @@ SELECT count(*) FILTER (WHERE has_column_privilege(r.oid, c.oid, secret.name, 'S
 FROM pg_catalog.pg_class AS c
 CROSS JOIN unnest(ARRAY['access_token', 'refresh_token', 'id_token']) AS secret (name)
 LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname IN ('anon', 'authenticated')
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens';
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens';

@@ -38,7 +38,7 @@ BEGIN
         SELECT FROM pg_catalog.pg_index AS i
         JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
-        WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens'
+        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
           AND i.indisunique AND i.indpred IS NULL AND i.indkey::text = a.attnum::text) THEN
         ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_user_id_key UNIQUE (user_id);
     END IF;
@@ -60,12 +60,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -86,7 +86,7 @@ BEGIN
                    AND tablename = 'user_tokens' AND policyname = 'user_tokens_owner')
        AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
                    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-                   WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'user_tokens'
+                   WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
                      AND a.attname = 'user_id' AND a.atttypid = 'text'::regtype) THEN
         CREATE POLICY user_tokens_owner ON user_tokens
             USING (user_id = (SELECT requesting_user_id()))

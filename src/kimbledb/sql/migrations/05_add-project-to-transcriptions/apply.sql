@@ -26,7 +26,7 @@ BEGIN
         stamped := EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions'
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
               AND present.tgname = 'audio_transcriptions_set_updated_at' AND present.tgenabled = 'O');
         IF stamped THEN
             ALTER TABLE audio_transcriptions DISABLE TRIGGER audio_transcriptions_set_updated_at;
@@ -47,7 +47,7 @@ BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS present
         JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-        WHERE tab.relnamespace = current_schema()::regnamespace
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
           AND tab.relname = 'audio_transcriptions' AND present.conname = 'audio_transcriptions_category_confidence_check')
     THEN
         ALTER TABLE audio_transcriptions ADD CONSTRAINT audio_transcriptions_category_confidence_check
@@ -71,12 +71,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -102,7 +102,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM pg_catalog.pg_attribute AS col
         JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions'
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
           AND col.attname = 'project_id' AND col.atttypid = 'pg_catalog.text'::regtype)
     THEN
         CREATE OR REPLACE TRIGGER audio_transcriptions_general_project
@@ -123,7 +123,7 @@ BEGIN
        AND (SELECT count(*) = 3
             FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND col.atttypid = 'pg_catalog.text'::regtype
               AND (tab.relname, col.attname) IN (('audio_transcriptions', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))
     THEN

@@ -1,8 +1,8 @@
 -- name: project_id_is_text_without_default
--- uuid is what a database from before may have, until FIX_PROJECT_ID_TYPE.sql.
-SELECT count(*) = 1 AND bool_and(there.type IN ('text', 'uuid') AND there.fallback IS NULL) AS passed,
+-- uuid or varchar is what a database from before may have, until FIX_PROJECT_ID_TYPE.sql.
+SELECT count(*) = 1 AND bool_and((there.type IN ('text', 'uuid') OR there.type LIKE 'character%') AND there.fallback IS NULL) AS passed,
        'text, no default' AS expected,
-       coalesce(string_agg(there.type || CASE WHEN there.type = 'uuid' THEN ', to be converted' ELSE '' END
+       coalesce(string_agg(there.type || CASE WHEN there.type <> 'text' THEN ', to be converted' ELSE '' END
                            || ', ' || coalesce('default ' || there.fallback, 'no default'), '; '), 'no such column') AS found
 FROM (
     SELECT format_type(col.atttypid, col.atttypmod) AS type,
@@ -10,7 +10,7 @@ FROM (
             WHERE def.adrelid = col.attrelid AND def.adnum = col.attnum) AS fallback
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions'
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
       AND col.attname = 'project_id' AND NOT col.attisdropped
 ) AS there;
 
@@ -28,7 +28,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: project_id_is_a_key_to_projects
@@ -38,14 +38,14 @@ SELECT coalesce(bool_or(there.convalidated AND there.confdeltype = 'n'), false) 
            SELECT count(DISTINCT col.atttypid) > 1
            FROM pg_catalog.pg_attribute AS col
            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-           WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+           WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
              AND (tab.relname, col.attname) IN (('audio_transcriptions', 'project_id'), ('projects', 'id'))) AS passed,
        'FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE SET NULL, validated' AS expected,
        coalesce(string_agg(pg_get_constraintdef(there.oid) || CASE WHEN there.convalidated THEN ', validated' ELSE '' END, '; '), 'none') AS found
 FROM pg_catalog.pg_constraint AS there
 JOIN pg_catalog.pg_class AS tab ON tab.oid = there.conrelid
 JOIN pg_catalog.pg_class AS parent ON parent.oid = there.confrelid
-WHERE tab.relnamespace = current_schema()::regnamespace AND parent.relnamespace = tab.relnamespace
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relnamespace = tab.relnamespace
   AND tab.relname = 'audio_transcriptions' AND parent.relname = 'projects'
   AND there.contype = 'f' AND there.conname = 'audio_transcriptions_project_id_fkey';
 
@@ -61,7 +61,7 @@ LEFT JOIN (
     SELECT tab.relname, con.conname, con.convalidated
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.relname, there.conname) = (wanted.tab, wanted.name);
 
 -- name: indexes_are_valid
@@ -78,7 +78,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: general_is_taken_as_no_project
@@ -86,13 +86,13 @@ LEFT JOIN (
 SELECT coalesce(bool_or(trg.tgenabled IN ('O', 'A')), false) OR NOT EXISTS (
            SELECT FROM pg_catalog.pg_attribute AS col
            JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid
-           WHERE typed.relnamespace = current_schema()::regnamespace AND typed.relname = 'audio_transcriptions'
+           WHERE typed.relnamespace = quote_ident(current_schema())::regnamespace AND typed.relname = 'audio_transcriptions'
              AND col.attname = 'project_id' AND col.atttypid = 'pg_catalog.text'::regtype) AS passed,
        'trigger audio_transcriptions_general_project, enabled' AS expected,
        coalesce(string_agg(format('trigger %s, %s', trg.tgname, CASE WHEN trg.tgenabled IN ('O', 'A') THEN 'enabled' ELSE 'disabled' END), ', '), 'no such trigger') AS found
 FROM pg_catalog.pg_trigger AS trg
 JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
   AND trg.tgname = 'audio_transcriptions_general_project' AND NOT trg.tgisinternal;
 
 -- name: nobody_writes_into_a_project_of_others
@@ -102,7 +102,7 @@ SELECT bool_and(tab.relrowsecurity) AND (count(pol.oid) = 1 OR (
            SELECT count(*) < 3
            FROM pg_catalog.pg_attribute AS col
            JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid
-           WHERE typed.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+           WHERE typed.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
              AND col.atttypid = 'pg_catalog.text'::regtype
              AND (typed.relname, col.attname) IN (('audio_transcriptions', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))) AS passed,
        'row level security on, audio_transcriptions_own_project restricts' AS expected,
@@ -112,4 +112,4 @@ FROM pg_catalog.pg_class AS tab
 LEFT JOIN pg_catalog.pg_policy AS pol
     ON pol.polrelid = tab.oid AND pol.polname = 'audio_transcriptions_own_project'
        AND NOT pol.polpermissive AND pol.polwithcheck IS NOT NULL
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'audio_transcriptions';
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions';

@@ -26,7 +26,7 @@ BEGIN
         stamped := EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'conversations'
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'conversations'
               AND present.tgname = 'conversations_set_updated_at' AND present.tgenabled = 'O');
         IF stamped THEN
             ALTER TABLE conversations DISABLE TRIGGER conversations_set_updated_at;
@@ -58,12 +58,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(

@@ -12,7 +12,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: partial_indexes_for_active_projects
@@ -30,7 +30,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'projects'
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'projects'
 ) AS there ON there.name = wanted.name;
 
 -- name: joins_are_indexed
@@ -49,7 +49,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: planner_knows_which_columns_go_together
@@ -67,7 +67,7 @@ LEFT JOIN (
     SELECT tab.relname, ext.stxname
     FROM pg_catalog.pg_statistic_ext AS ext
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ext.stxrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND ext.stxnamespace = tab.relnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND ext.stxnamespace = tab.relnamespace
 ) AS there ON (there.relname, there.stxname) = (wanted.tab, wanted.name);
 
 -- name: project_columns_are_of_one_type
@@ -77,6 +77,6 @@ SELECT count(DISTINCT col.atttypid) = 1 AND count(*) = 5 AS passed,
        string_agg(format('%s.%s %s', tab.relname, col.attname, format_type(col.atttypid, col.atttypmod)), ', ' ORDER BY tab.relname) AS found
 FROM pg_catalog.pg_class AS tab
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
   AND (tab.relname, col.attname) IN (('projects', 'id'), ('conversations', 'project_id'), ('audio_transcriptions', 'project_id'),
                                      ('files', 'project_id'), ('knowledge_base', 'project_id'));

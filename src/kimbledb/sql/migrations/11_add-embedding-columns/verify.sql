@@ -12,7 +12,7 @@ LEFT JOIN (
                || CASE WHEN col.atttypmod > 0 THEN format('(%s)', col.atttypmod) ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
       AND col.attname = 'embedding' AND NOT col.attisdropped
 ) AS there ON there.relname = wanted.tab;
 
@@ -43,7 +43,7 @@ LEFT JOIN (
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
     JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam
     JOIN pg_catalog.pg_opclass AS opc ON opc.oid = ind.indclass[0]
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: nearest_neighbours_can_be_asked_for
@@ -64,7 +64,7 @@ FROM (
 SELECT count(*) = 4 AS passed, '4 comments' AS expected, format('%s comments', count(*)) AS found
 FROM pg_catalog.pg_class AS tab
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-WHERE tab.relnamespace = current_schema()::regnamespace
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
   AND tab.relname IN ('audio_transcriptions', 'conversations', 'files', 'projects')
   AND col.attname = 'embedding' AND NOT col.attisdropped
   AND col_description(tab.oid, col.attnum) IS NOT NULL;

@@ -175,7 +175,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS owner ON owner.oid = present.conrelid
-            WHERE owner.relnamespace = current_schema()::regnamespace
+            WHERE owner.relnamespace = quote_ident(current_schema())::regnamespace
               AND owner.relname = wanted.tab AND present.conname = wanted.name)
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s', missing.tab, missing.name, missing.definition);
@@ -199,12 +199,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -398,7 +398,7 @@ AS $function$
     JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam
     LEFT JOIN pg_catalog.pg_stat_user_indexes AS usage ON usage.indexrelid = idx.oid
     LEFT JOIN pg_catalog.pg_stat_user_tables AS rows ON rows.relid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND am.amname IN ('hnsw', 'ivfflat')
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND am.amname IN ('hnsw', 'ivfflat')
     ORDER BY pg_relation_size(idx.oid) DESC, idx.relname
 $function$;
 COMMENT ON FUNCTION vector_index_health() IS 'Every vector index of this schema: its size, its use, the dead rows of its table, and what to do about it, if anything.';

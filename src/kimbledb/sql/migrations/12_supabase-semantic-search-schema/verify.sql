@@ -25,7 +25,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: log_columns_have_their_types
@@ -54,7 +54,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_there_and_validated
@@ -86,7 +86,7 @@ LEFT JOIN (
     SELECT tab.relname, con.conname, con.convalidated
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.relname, there.conname) = (wanted.tab, wanted.name);
 
 -- name: indexes_are_valid
@@ -105,7 +105,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: updated_at_is_kept
@@ -120,7 +120,7 @@ LEFT JOIN (
     SELECT tab.relname, trg.tgname, trg.tgenabled
     FROM pg_catalog.pg_trigger AS trg
     JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND NOT trg.tgisinternal
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
 ) AS there ON (there.relname, there.tgname) = (wanted.tab, wanted.name);
 
 -- name: people_read_their_own_rows_only
@@ -132,7 +132,7 @@ SELECT count(*) = 2 AND bool_and(tab.relrowsecurity) AND bool_and(pol.polcmd = '
                            '; ' ORDER BY tab.relname), 'no such tables') AS found
 FROM pg_catalog.pg_class AS tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = tab.relname || '_owner_read'
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relkind = 'r'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
   AND tab.relname IN ('semantic_search_log', 'semantic_search_metadata');
 
 -- name: views_run_with_the_rights_of_their_reader
@@ -140,7 +140,7 @@ SELECT count(*) = 2 AND bool_and(('security_invoker=true' = ANY (viw.reloptions)
        'embedding_coverage, semantic_search_performance: security_invoker' AS expected,
        coalesce(string_agg(format('%s: %s', viw.relname, coalesce(viw.reloptions::text, 'no options')), ', ' ORDER BY viw.relname), 'no such views') AS found
 FROM pg_catalog.pg_class AS viw
-WHERE viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v'
+WHERE viw.relnamespace = quote_ident(current_schema())::regnamespace AND viw.relkind = 'v'
   AND viw.relname IN ('embedding_coverage', 'semantic_search_performance');
 
 -- name: performance_is_tracked
@@ -190,6 +190,6 @@ FROM (
                       LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
                       WHERE acl.grantee = 0 OR grantee.rolname = 'anon') THEN 'open' ELSE 'closed' END) AS found
     FROM pg_catalog.pg_proc AS pro
-    WHERE pro.pronamespace = current_schema()::regnamespace
+    WHERE pro.pronamespace = quote_ident(current_schema())::regnamespace
       AND pro.proname IN ('recommend_ef_search', 'slow_semantic_searches', 'vector_index_health')
 ) AS fun;

@@ -3,9 +3,9 @@ SELECT count(*) = 1 AS passed,
        'query_embedding vector, match_threshold double precision DEFAULT 0.5, match_count integer DEFAULT 10' AS expected,
        coalesce((SELECT string_agg(pg_get_function_arguments(pro.oid), '; ')
                  FROM pg_catalog.pg_proc AS pro
-                 WHERE pro.pronamespace = current_schema()::regnamespace AND pro.proname = 'search_knowledge_base'), 'no such function') AS found
+                 WHERE pro.pronamespace = quote_ident(current_schema())::regnamespace AND pro.proname = 'search_knowledge_base'), 'no such function') AS found
 FROM pg_catalog.pg_proc AS pro
-WHERE pro.pronamespace = current_schema()::regnamespace AND pro.proname = 'search_knowledge_base'
+WHERE pro.pronamespace = quote_ident(current_schema())::regnamespace AND pro.proname = 'search_knowledge_base'
   AND pro.proargnames[1:3] = ARRAY['query_embedding', 'match_threshold', 'match_count']
   AND pro.pronargs = 3 AND pro.pronargdefaults = 2
   AND pro.proargtypes[1] = 'double precision'::regtype AND pro.proargtypes[2] = 'integer'::regtype
@@ -26,7 +26,7 @@ FROM (
                       LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
                       WHERE acl.grantee = 0 OR grantee.rolname = 'anon') THEN 'open' ELSE 'closed' END) AS found
     FROM pg_catalog.pg_proc AS pro
-    WHERE pro.pronamespace = current_schema()::regnamespace AND pro.proname = 'search_knowledge_base'
+    WHERE pro.pronamespace = quote_ident(current_schema())::regnamespace AND pro.proname = 'search_knowledge_base'
 ) AS fun;
 
 -- name: index_it_searches_is_valid
@@ -39,7 +39,7 @@ JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam
 JOIN pg_catalog.pg_opclass AS opc ON opc.oid = ind.indclass[0]
 JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attnum = ind.indkey[0]
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'knowledge_base' AND col.attname = 'embedding'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'knowledge_base' AND col.attname = 'embedding'
   AND am.amname = 'hnsw' AND opc.opcname = 'vector_cosine_ops' AND ind.indisvalid AND ind.indisready;
 
 -- name: search_can_be_called_and_is_ranked

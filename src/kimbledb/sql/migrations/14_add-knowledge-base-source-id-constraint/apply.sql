@@ -54,7 +54,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = 'knowledge_base' AND present.conname = wanted.name)
     LOOP
         EXECUTE format('ALTER TABLE knowledge_base ADD CONSTRAINT %I %s', missing.name, missing.definition);

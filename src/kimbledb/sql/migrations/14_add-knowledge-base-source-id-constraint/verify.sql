@@ -6,13 +6,13 @@ SELECT count(*) = 1 AS passed,
        coalesce((SELECT string_agg(pg_get_constraintdef(con.oid), '; ')
                  FROM pg_catalog.pg_constraint AS con
                  JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-                 WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'knowledge_base'
+                 WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'knowledge_base'
                    AND con.conname = 'knowledge_base_source_id_key'), 'no such constraint') AS found
 FROM pg_catalog.pg_constraint AS con
 JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
 JOIN pg_catalog.pg_index AS ind ON ind.indexrelid = con.conindid
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'source_id'
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'knowledge_base'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'knowledge_base'
   AND con.conname = 'knowledge_base_source_id_key' AND con.contype = 'u' AND con.conkey = ARRAY[col.attnum]
   AND NOT con.condeferrable AND ind.indisvalid AND ind.indisready AND ind.indpred IS NULL;
 
@@ -29,7 +29,7 @@ LEFT JOIN (
     SELECT tab.relname, con.conname, con.convalidated
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.relname, there.conname) = (wanted.tab, wanted.name);
 
 -- name: no_two_entries_share_a_source
@@ -48,6 +48,6 @@ FROM (
 SELECT count(*) = 3 AS passed, '3 comments' AS expected, format('%s comments', count(*)) AS found
 FROM pg_catalog.pg_constraint AS con
 JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'knowledge_base'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'knowledge_base'
   AND con.conname IN ('knowledge_base_source_id_key', 'knowledge_base_source_id_check', 'knowledge_base_source_type_check')
   AND obj_description(con.oid, 'pg_constraint') IS NOT NULL;

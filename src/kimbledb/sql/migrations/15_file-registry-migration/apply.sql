@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS file_registry (
     CONSTRAINT file_registry_previous_version_id_check CHECK (previous_version_id <> id)
 );
 ALTER TABLE file_registry
+    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS file_id text,
     ADD COLUMN IF NOT EXISTS file_source text NOT NULL DEFAULT 'upload',
@@ -70,25 +71,79 @@ ALTER TABLE file_registry
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- Checks and unique keys that a table made by hand may lack.
+-- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT listed.*, col.attnotnull, col.atthasdef
+        FROM (VALUES
+            ('file_registry', 'id', 'text', 'gen_random_uuid()::text', true),
+            ('file_registry', 'file_source', 'text', '''upload''', true),
+            ('file_registry', 'source_metadata', 'jsonb', '''{}''', false),
+            ('file_registry', 'processed', 'boolean', 'false', true),
+            ('file_registry', 'processing_status', 'text', '''pending''', true),
+            ('file_registry', 'knowledge_base_ids', 'text[]', '''{}''', false),
+            ('file_registry', 'tags', 'text[]', '''{}''', false),
+            ('file_registry', 'projects', 'text[]', '''{}''', false),
+            ('file_registry', 'metadata', 'jsonb', '''{}''', true),
+            ('file_registry', 'version', 'integer', '1', true),
+            ('file_registry', 'is_current_version', 'boolean', 'true', true),
+            ('file_registry', 'created_at', 'timestamptz', 'now()', true),
+            ('file_registry', 'updated_at', 'timestamptz', 'now()', true)
+        ) AS listed (tab, name, type, fallback, required)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
+        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
+        WHERE col.atttypid = listed.type::regtype
+          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
+    LOOP
+        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
+        END IF;
+        IF loose.required AND NOT loose.attnotnull THEN
+            IF loose.fallback IS NOT NULL THEN
+                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
+            END IF;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
+            IF filled THEN
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
+            END IF;
+        END IF;
+    END LOOP;
+END
+$columns$;
+
+-- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT *
+        SELECT listed.*, present.oid IS NOT NULL AS narrower
         FROM (VALUES
+            ('file_registry', 'file_registry_pkey', 'PRIMARY KEY (id)'),
             ('file_registry', 'file_registry_file_source_check', 'CHECK (file_source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
             ('file_registry', 'file_registry_processing_status_check', 'CHECK (processing_status IN (''pending'', ''processing'', ''completed'', ''failed''))'),
             ('file_registry', 'file_registry_file_size_check', 'CHECK (file_size >= 0)'),
             ('file_registry', 'file_registry_version_check', 'CHECK (version >= 1)'),
             ('file_registry', 'file_registry_previous_version_id_check', 'CHECK (previous_version_id <> id)')
         ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        LEFT JOIN pg_catalog.pg_constraint AS present
+            ON present.conrelid = t.oid
+           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
+        -- A check of that name from before may know fewer values than the application sends.
+        WHERE present.oid IS NULL
+           OR (present.contype = 'c'
+               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
+                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
     LOOP
+        IF wanted.narrower THEN
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
+        END IF;
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
 END
@@ -111,12 +166,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -154,10 +209,15 @@ BEGIN
     ELSIF NEW.processed IS DISTINCT FROM was_processed THEN
         NEW.processing_status := CASE WHEN NEW.processed THEN 'completed' ELSE 'pending' END;
     END IF;
-    IF NEW.processing_status = 'processing' AND was_status <> 'processing' THEN
-        NEW.processing_started_at := coalesce(NEW.processing_started_at, now());
-    ELSIF NEW.processing_status IN ('completed', 'failed') AND NEW.processing_status <> was_status THEN
-        NEW.processing_completed_at := coalesce(NEW.processing_completed_at, now());
+    -- The stamps are of the last time; a stamp that the statement gives is kept.
+    IF NEW.processing_status <> was_status THEN
+        IF NEW.processing_started_at IS NOT DISTINCT FROM OLD.processing_started_at THEN
+            NEW.processing_started_at := CASE NEW.processing_status WHEN 'processing' THEN now() WHEN 'pending' THEN NULL
+                                                                    ELSE NEW.processing_started_at END;
+        END IF;
+        IF NEW.processing_completed_at IS NOT DISTINCT FROM OLD.processing_completed_at THEN
+            NEW.processing_completed_at := CASE WHEN NEW.processing_status IN ('completed', 'failed') THEN now() END;
+        END IF;
     END IF;
     RETURN NEW;
 END
@@ -169,16 +229,27 @@ CREATE OR REPLACE TRIGGER file_registry_track_processing BEFORE INSERT OR UPDATE
 CREATE OR REPLACE FUNCTION file_registry_next_version() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
+DECLARE
+    version_before integer;
 BEGIN
-    -- The row before is only found, and only retired, where the writer may do so.
-    UPDATE file_registry SET is_current_version = false WHERE id = NEW.previous_version_id;
-    SELECT greatest(NEW.version, before.version + 1) INTO NEW.version
-    FROM (SELECT coalesce(max(f.version), 0) AS version FROM file_registry AS f WHERE f.id = NEW.previous_version_id) AS before;
+    IF TG_OP = 'UPDATE' AND NEW.previous_version_id IS NOT DISTINCT FROM OLD.previous_version_id THEN
+        RETURN NEW;
+    END IF;
+    -- The key alone would let a person name a file of somebody else: it looks past row
+    -- level security. A policy of the table cannot look at the table itself.
+    UPDATE file_registry AS f SET is_current_version = false
+    WHERE f.id = NEW.previous_version_id AND f.user_id IS NOT DISTINCT FROM NEW.user_id
+    RETURNING f.version INTO version_before;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'file_registry.previous_version_id: % is no file of the same person', NEW.previous_version_id
+            USING ERRCODE = 'foreign_key_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id';
+    END IF;
+    NEW.version := greatest(NEW.version, version_before + 1);
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION file_registry_next_version() IS 'Trigger: counts a file''s versions, and retires the one before.';
-CREATE OR REPLACE TRIGGER file_registry_next_version BEFORE INSERT ON file_registry
+COMMENT ON FUNCTION file_registry_next_version() IS 'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person.';
+CREATE OR REPLACE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry
     FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version();
 CREATE OR REPLACE TRIGGER file_registry_set_updated_at BEFORE UPDATE ON file_registry
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -202,7 +273,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS file_relationships (
     CONSTRAINT file_relationships_related_file_id_check CHECK (related_file_id <> file_id)
 );
 ALTER TABLE file_relationships
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS file_id text,
     ADD COLUMN IF NOT EXISTS related_file_id text,
     ADD COLUMN IF NOT EXISTS relationship_type text,
@@ -40,6 +41,7 @@ CREATE TABLE IF NOT EXISTS file_sources (
     CONSTRAINT file_sources_last_seen_at_check CHECK (last_seen_at >= first_seen_at)
 );
 ALTER TABLE file_sources
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS file_id text,
     ADD COLUMN IF NOT EXISTS source text,
     ADD COLUMN IF NOT EXISTS source_id text,
@@ -48,14 +50,61 @@ ALTER TABLE file_sources
     ADD COLUMN IF NOT EXISTS first_seen_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS last_seen_at timestamptz NOT NULL DEFAULT now();
 
--- Checks and unique keys that a table made by hand may lack.
+-- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT listed.*, col.attnotnull, col.atthasdef
+        FROM (VALUES
+            ('file_relationships', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('file_relationships', 'file_id', 'text', NULL, true),
+            ('file_relationships', 'related_file_id', 'text', NULL, true),
+            ('file_relationships', 'relationship_type', 'text', NULL, true),
+            ('file_relationships', 'confidence', 'double precision', '1', true),
+            ('file_relationships', 'metadata', 'jsonb', '''{}''', true),
+            ('file_relationships', 'created_at', 'timestamptz', 'now()', true),
+            ('file_sources', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('file_sources', 'file_id', 'text', NULL, true),
+            ('file_sources', 'source', 'text', NULL, true),
+            ('file_sources', 'source_metadata', 'jsonb', '''{}''', true),
+            ('file_sources', 'first_seen_at', 'timestamptz', 'now()', true),
+            ('file_sources', 'last_seen_at', 'timestamptz', 'now()', true)
+        ) AS listed (tab, name, type, fallback, required)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
+        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
+        WHERE col.atttypid = listed.type::regtype
+          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
+    LOOP
+        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
+        END IF;
+        IF loose.required AND NOT loose.attnotnull THEN
+            IF loose.fallback IS NOT NULL THEN
+                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
+            END IF;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
+            IF filled THEN
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
+            END IF;
+        END IF;
+    END LOOP;
+END
+$columns$;
+
+-- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT *
+        SELECT listed.*, present.oid IS NOT NULL AS narrower
         FROM (VALUES
+            ('file_relationships', 'file_relationships_pkey', 'PRIMARY KEY (id)'),
+            ('file_sources', 'file_sources_pkey', 'PRIMARY KEY (id)'),
             ('file_relationships', 'file_relationships_pair_key', 'UNIQUE (file_id, related_file_id, relationship_type)'),
             ('file_relationships', 'file_relationships_relationship_type_check', 'CHECK (relationship_type IN (''duplicate'', ''version'', ''attachment'', ''derived'', ''related''))'),
             ('file_relationships', 'file_relationships_confidence_check', 'CHECK (confidence BETWEEN 0 AND 1)'),
@@ -64,11 +113,19 @@ BEGIN
             ('file_sources', 'file_sources_source_check', 'CHECK (source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
             ('file_sources', 'file_sources_last_seen_at_check', 'CHECK (last_seen_at >= first_seen_at)')
         ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        LEFT JOIN pg_catalog.pg_constraint AS present
+            ON present.conrelid = t.oid
+           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
+        -- A check of that name from before may know fewer values than the application sends.
+        WHERE present.oid IS NULL
+           OR (present.contype = 'c'
+               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
+                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
     LOOP
+        IF wanted.narrower THEN
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
+        END IF;
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
 END
@@ -92,12 +149,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -136,6 +193,13 @@ AS $$
 $$;
 COMMENT ON FUNCTION link_duplicate_files() IS 'Writes a relationship from each copy that the caller may see to the first file with its content, and returns how many were new.';
 
+-- Files that were there before their sources were kept.
+INSERT INTO file_sources (file_id, source, source_id, source_metadata, first_seen_at, last_seen_at)
+SELECT f.id, f.file_source, f.source_id, coalesce(f.source_metadata, '{}'), coalesce(f.created_at, now()), coalesce(f.created_at, now())
+FROM file_registry AS f
+WHERE f.file_source IS NOT NULL AND NOT EXISTS (SELECT FROM file_sources AS s WHERE s.file_id = f.id::text)
+ON CONFLICT DO NOTHING;
+
 CREATE OR REPLACE FUNCTION file_registry_track_source() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -173,7 +237,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -7,7 +7,7 @@ FROM (VALUES
     ('knowledge_base', '{file_id}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -17,7 +17,7 @@ FROM unnest(ARRAY['file_relationships_pkey', 'file_relationships_pair_key', 'fil
                   'file_relationships_confidence_check', 'file_relationships_related_file_id_check', 'file_sources_pkey',
                   'file_sources_file_id_source_source_id_key', 'file_sources_source_check',
                   'file_sources_last_seen_at_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
 
 -- name: keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -29,9 +29,9 @@ FROM (VALUES
     ('file_relationships', 'file_relationships_related_file_id_fkey', 'related_file_id', 'file_registry', 'id'),
     ('file_sources', 'file_sources_file_id_fkey', 'file_id', 'file_registry', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = current_schema()::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = current_schema()::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -40,7 +40,7 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_knowledge_base_file_id', 'idx_file_relationships_related_file_id', 'idx_file_relationships_type',
                   'idx_file_sources_source']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -48,7 +48,7 @@ SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, '
        coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
 FROM unnest(ARRAY['file_registry_track_source']) AS wanted (name)
 LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace)
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
     ON t.tgname = wanted.name;
 
 -- name: functions
@@ -58,7 +58,7 @@ SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
        coalesce('missing or otherwise: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
            SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\_path=%')), 'every function') AS found
 FROM unnest(ARRAY['link_duplicate_files()', 'file_registry_track_source()']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = current_schema()::regnamespace
+LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = quote_ident(current_schema())::regnamespace
     AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
 
 -- name: views_run_by_the_rights_of_the_caller
@@ -68,13 +68,13 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['duplicate_files']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['file_relationships', 'file_sources']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
@@ -90,5 +90,5 @@ LEFT JOIN pg_catalog.pg_policies AS p
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);

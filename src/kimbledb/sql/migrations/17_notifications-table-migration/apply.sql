@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS notifications (
     CONSTRAINT notifications_email_attempts_check CHECK (email_attempts >= 0)
 );
 ALTER TABLE notifications
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS type text NOT NULL DEFAULT 'info',
     ADD COLUMN IF NOT EXISTS title text,
@@ -48,24 +49,76 @@ ALTER TABLE notifications
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- Checks and unique keys that a table made by hand may lack.
+-- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT listed.*, col.attnotnull, col.atthasdef
+        FROM (VALUES
+            ('notifications', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('notifications', 'type', 'text', '''info''', true),
+            ('notifications', 'priority', 'text', '''normal''', true),
+            ('notifications', 'status', 'text', '''pending''', true),
+            ('notifications', 'read', 'boolean', 'false', true),
+            ('notifications', 'metadata', 'jsonb', '''{}''', false),
+            ('notifications', 'data', 'jsonb', '''{}''', false),
+            ('notifications', 'email_sent', 'boolean', 'false', true),
+            ('notifications', 'email_attempts', 'integer', '0', true),
+            ('notifications', 'created_at', 'timestamptz', 'now()', true),
+            ('notifications', 'updated_at', 'timestamptz', 'now()', true)
+        ) AS listed (tab, name, type, fallback, required)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
+        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
+        WHERE col.atttypid = listed.type::regtype
+          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
+    LOOP
+        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
+        END IF;
+        IF loose.required AND NOT loose.attnotnull THEN
+            IF loose.fallback IS NOT NULL THEN
+                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
+            END IF;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
+            IF filled THEN
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
+            END IF;
+        END IF;
+    END LOOP;
+END
+$columns$;
+
+-- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT *
+        SELECT listed.*, present.oid IS NOT NULL AS narrower
         FROM (VALUES
+            ('notifications', 'notifications_pkey', 'PRIMARY KEY (id)'),
             ('notifications', 'notifications_type_check', 'CHECK (type IN (''error'', ''info'', ''success'', ''warning''))'),
             ('notifications', 'notifications_priority_check', 'CHECK (priority IN (''low'', ''normal'', ''high'', ''urgent''))'),
             ('notifications', 'notifications_status_check', 'CHECK (status IN (''pending'', ''delivered'', ''dismissed'', ''failed''))'),
             ('notifications', 'notifications_email_attempts_check', 'CHECK (email_attempts >= 0)')
         ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        LEFT JOIN pg_catalog.pg_constraint AS present
+            ON present.conrelid = t.oid
+           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
+        -- A check of that name from before may know fewer values than the application sends.
+        WHERE present.oid IS NULL
+           OR (present.contype = 'c'
+               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
+                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
     LOOP
+        IF wanted.narrower THEN
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
+        END IF;
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
 END
@@ -86,12 +139,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -147,7 +200,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -8,7 +8,7 @@ FROM (VALUES
     ('notifications', '{id,user_id,type,title,message,link,priority,status,read,read_at,metadata,data,email_sent,email_sent_at,email_address,email_error,email_attempts,expires_at,created_at,updated_at}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -16,7 +16,7 @@ SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'every 
        coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE k.convalidated IS NOT TRUE), 'every constraint') AS found
 FROM unnest(ARRAY['notifications_pkey', 'notifications_type_check', 'notifications_priority_check',
                   'notifications_status_check', 'notifications_email_attempts_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
 
 -- name: keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -25,9 +25,9 @@ SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'every 
 FROM (VALUES
     ('notifications', 'notifications_user_id_fkey', 'user_id', 'users', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = current_schema()::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = current_schema()::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -36,7 +36,7 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_notifications_user_id', 'idx_notifications_unread', 'idx_notifications_email_pending',
                   'idx_notifications_expires_at']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -44,7 +44,7 @@ SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, '
        coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
 FROM unnest(ARRAY['notifications_track_reading', 'notifications_set_updated_at']) AS wanted (name)
 LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace)
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
     ON t.tgname = wanted.name;
 
 -- name: functions
@@ -54,14 +54,14 @@ SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
        coalesce('missing or otherwise: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
            SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\_path=%')), 'every function') AS found
 FROM unnest(ARRAY['notifications_track_reading()']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = current_schema()::regnamespace
+LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = quote_ident(current_schema())::regnamespace
     AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['notifications']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
@@ -75,5 +75,5 @@ LEFT JOIN pg_catalog.pg_policies AS p
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS api_cost_tracking (
     CONSTRAINT api_cost_tracking_request_time_ms_check CHECK (request_time_ms >= 0)
 );
 ALTER TABLE api_cost_tracking
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS provider text,
     ADD COLUMN IF NOT EXISTS model text,
@@ -56,6 +57,7 @@ CREATE TABLE IF NOT EXISTS budget_config (
     CONSTRAINT budget_config_hourly_limit_check CHECK (hourly_limit >= 0)
 );
 ALTER TABLE budget_config
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS monthly_limit numeric(10,2),
     ADD COLUMN IF NOT EXISTS daily_limit numeric(10,2),
@@ -89,6 +91,7 @@ CREATE TABLE IF NOT EXISTS budget_alerts (
     CONSTRAINT budget_alerts_period_check CHECK (period IN ('hour', 'day', 'month'))
 );
 ALTER TABLE budget_alerts
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS severity text NOT NULL DEFAULT 'warning',
     ADD COLUMN IF NOT EXISTS percent_used numeric(5,2),
@@ -123,6 +126,7 @@ CREATE TABLE IF NOT EXISTS cost_models (
     CONSTRAINT cost_models_valid_to_check CHECK (valid_to > valid_from)
 );
 ALTER TABLE cost_models
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS provider text,
     ADD COLUMN IF NOT EXISTS model text,
     ADD COLUMN IF NOT EXISTS input_cost_per_million numeric(12,6) NOT NULL DEFAULT 0,
@@ -135,14 +139,78 @@ ALTER TABLE cost_models
     ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- Checks and unique keys that a table made by hand may lack.
+-- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT listed.*, col.attnotnull, col.atthasdef
+        FROM (VALUES
+            ('api_cost_tracking', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('api_cost_tracking', 'input_tokens', 'integer', '0', false),
+            ('api_cost_tracking', 'output_tokens', 'integer', '0', false),
+            ('api_cost_tracking', 'cost_usd', 'numeric', '0', true),
+            ('api_cost_tracking', 'cached', 'boolean', 'false', false),
+            ('api_cost_tracking', 'metadata', 'jsonb', '''{}''', false),
+            ('api_cost_tracking', 'timestamp', 'timestamptz', 'now()', true),
+            ('budget_config', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('budget_config', 'hard_stop_enabled', 'boolean', 'false', true),
+            ('budget_config', 'alert_at_50', 'boolean', 'true', true),
+            ('budget_config', 'alert_at_75', 'boolean', 'true', true),
+            ('budget_config', 'alert_at_90', 'boolean', 'true', true),
+            ('budget_config', 'created_at', 'timestamptz', 'now()', true),
+            ('budget_config', 'updated_at', 'timestamptz', 'now()', true),
+            ('budget_alerts', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('budget_alerts', 'severity', 'text', '''warning''', true),
+            ('budget_alerts', 'status', 'jsonb', '''{}''', false),
+            ('budget_alerts', 'acknowledged', 'boolean', 'false', true),
+            ('budget_alerts', 'timestamp', 'timestamptz', 'now()', true),
+            ('cost_models', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('cost_models', 'provider', 'text', NULL, true),
+            ('cost_models', 'model', 'text', NULL, true),
+            ('cost_models', 'input_cost_per_million', 'numeric', '0', true),
+            ('cost_models', 'output_cost_per_million', 'numeric', '0', true),
+            ('cost_models', 'valid_from', 'timestamptz', 'now()', true),
+            ('cost_models', 'metadata', 'jsonb', '''{}''', true),
+            ('cost_models', 'created_at', 'timestamptz', 'now()', true),
+            ('cost_models', 'updated_at', 'timestamptz', 'now()', true)
+        ) AS listed (tab, name, type, fallback, required)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
+        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
+        WHERE col.atttypid = listed.type::regtype
+          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
+    LOOP
+        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
+        END IF;
+        IF loose.required AND NOT loose.attnotnull THEN
+            IF loose.fallback IS NOT NULL THEN
+                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
+            END IF;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
+            IF filled THEN
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
+            END IF;
+        END IF;
+    END LOOP;
+END
+$columns$;
+
+-- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT *
+        SELECT listed.*, present.oid IS NOT NULL AS narrower
         FROM (VALUES
+            ('api_cost_tracking', 'api_cost_tracking_pkey', 'PRIMARY KEY (id)'),
+            ('budget_config', 'budget_config_pkey', 'PRIMARY KEY (id)'),
+            ('budget_alerts', 'budget_alerts_pkey', 'PRIMARY KEY (id)'),
+            ('cost_models', 'cost_models_pkey', 'PRIMARY KEY (id)'),
             ('api_cost_tracking', 'api_cost_tracking_input_tokens_check', 'CHECK (input_tokens >= 0)'),
             ('api_cost_tracking', 'api_cost_tracking_output_tokens_check', 'CHECK (output_tokens >= 0)'),
             ('api_cost_tracking', 'api_cost_tracking_tokens_used_check', 'CHECK (tokens_used >= 0)'),
@@ -161,11 +229,19 @@ BEGIN
             ('cost_models', 'cost_models_cached_input_cost_per_million_check', 'CHECK (cached_input_cost_per_million >= 0)'),
             ('cost_models', 'cost_models_valid_to_check', 'CHECK (valid_to > valid_from)')
         ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        LEFT JOIN pg_catalog.pg_constraint AS present
+            ON present.conrelid = t.oid
+           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
+        -- A check of that name from before may know fewer values than the application sends.
+        WHERE present.oid IS NULL
+           OR (present.contype = 'c'
+               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
+                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
     LOOP
+        IF wanted.narrower THEN
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
+        END IF;
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
 END
@@ -192,12 +268,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -231,7 +307,7 @@ CREATE OR REPLACE VIEW monthly_costs WITH (security_invoker = true) AS
     GROUP BY user_id, date_trunc('month', "timestamp" AT TIME ZONE 'UTC'), provider, model;
 
 -- After a cost is written: has it taken its person past a share of a limit? Each
--- share is told once in each hour, day or month. It runs by the rights of whoever
+-- share is told once in each hour, day or month (UTC). It runs by the rights of whoever
 -- writes the cost (the service), does nothing without a budget, and never lets the
 -- writing fail.
 CREATE OR REPLACE FUNCTION api_cost_tracking_alert() RETURNS trigger
@@ -240,26 +316,44 @@ AS $$
 DECLARE
     budget record;
     span record;
+    spent_in numeric[];
     spent numeric;
     share numeric;
 BEGIN
     IF NEW.user_id IS NULL OR NEW.cost_usd = 0 THEN
         RETURN NULL;
     END IF;
-    SELECT * INTO budget FROM budget_config AS b WHERE b.user_id = NEW.user_id;
-    IF NOT FOUND THEN
+    SELECT b.*, date_trunc('hour', NEW."timestamp", 'UTC') AS hour_start, date_trunc('day', NEW."timestamp", 'UTC') AS day_start,
+           date_trunc('month', NEW."timestamp", 'UTC') AS month_start
+    INTO budget
+    FROM budget_config AS b
+    WHERE b.user_id = NEW.user_id;
+    IF NOT FOUND OR num_nonnulls(budget.hourly_limit, budget.daily_limit, budget.monthly_limit) = 0 THEN
         RETURN NULL;
     END IF;
+    -- One look at the longest of the periods that have a limit; the others lie in it.
+    -- Months are counted in UTC, whatever the session's time zone.
+    SELECT ARRAY[
+               sum(t.cost_usd) FILTER (WHERE t."timestamp" >= budget.hour_start AND t."timestamp" < budget.hour_start + interval '1 hour'),
+               sum(t.cost_usd) FILTER (WHERE t."timestamp" >= budget.day_start AND t."timestamp" < budget.day_start + interval '24 hours'),
+               sum(t.cost_usd)]
+    INTO spent_in
+    FROM api_cost_tracking AS t
+    WHERE t.user_id = NEW.user_id
+      AND t."timestamp" >= CASE WHEN budget.monthly_limit IS NOT NULL THEN budget.month_start
+                                WHEN budget.daily_limit IS NOT NULL THEN budget.day_start ELSE budget.hour_start END
+      AND t."timestamp" < CASE WHEN budget.monthly_limit IS NOT NULL
+                                   THEN (budget.month_start AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
+                               ELSE budget.day_start + interval '24 hours' END;
     FOR span IN
-        SELECT s.name, s.most, date_trunc(s.name, NEW."timestamp", 'UTC') AS start
-        FROM (VALUES ('hour', budget.hourly_limit), ('day', budget.daily_limit), ('month', budget.monthly_limit)) AS s (name, most)
-        WHERE s.most > 0
+        SELECT s.name, s.most, s.start, s.place
+        FROM (VALUES ('hour', budget.hourly_limit, budget.hour_start, 1), ('day', budget.daily_limit, budget.day_start, 2),
+                     ('month', budget.monthly_limit, budget.month_start, 3)) AS s (name, most, start, place)
+        WHERE s.most IS NOT NULL
     LOOP
-        SELECT sum(t.cost_usd) INTO spent
-        FROM api_cost_tracking AS t
-        WHERE t.user_id = NEW.user_id AND t."timestamp" >= span.start
-          AND t."timestamp" < span.start + ('1 ' || span.name)::interval;
-        share := 100 * spent / span.most;
+        spent := spent_in[span.place];
+        -- Of a limit of nothing, anything is too much.
+        share := CASE WHEN span.most > 0 THEN 100 * spent / span.most ELSE 999.99 END;
         INSERT INTO budget_alerts (user_id, severity, percent_used, message, status, period, period_start, threshold)
         SELECT NEW.user_id, reached.severity, least(round(share, 2), 999.99),
                format('%s %% of the budget of the %s is used: %s of %s USD', trunc(share), span.name, round(spent, 2), span.most),
@@ -311,7 +405,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -14,7 +14,7 @@ FROM (VALUES
     ('cost_models', '{id,provider,model,input_cost_per_million,output_cost_per_million,cached_input_cost_per_million,context_window,valid_from,valid_to,metadata,created_at,updated_at}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -29,7 +29,7 @@ FROM unnest(ARRAY['api_cost_tracking_pkey', 'api_cost_tracking_input_tokens_chec
                   'cost_models_provider_model_valid_from_key', 'cost_models_input_cost_per_million_check',
                   'cost_models_output_cost_per_million_check', 'cost_models_cached_input_cost_per_million_check',
                   'cost_models_valid_to_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
 
 -- name: keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -40,9 +40,9 @@ FROM (VALUES
     ('budget_config', 'budget_config_user_id_fkey', 'user_id', 'users', 'id'),
     ('budget_alerts', 'budget_alerts_user_id_fkey', 'user_id', 'users', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = current_schema()::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = current_schema()::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -51,7 +51,7 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_api_cost_tracking_user_id', 'idx_api_cost_tracking_timestamp', 'idx_api_cost_tracking_model',
                   'idx_budget_alerts_user_id', 'idx_budget_alerts_once', 'idx_cost_models_current']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -59,7 +59,7 @@ SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, '
        coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
 FROM unnest(ARRAY['api_cost_tracking_alert', 'budget_config_set_updated_at', 'cost_models_set_updated_at']) AS wanted (name)
 LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace)
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
     ON t.tgname = wanted.name;
 
 -- name: functions
@@ -69,7 +69,7 @@ SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
        coalesce('missing or otherwise: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
            SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\_path=%')), 'every function') AS found
 FROM unnest(ARRAY['api_cost_tracking_alert()']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = current_schema()::regnamespace
+LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = quote_ident(current_schema())::regnamespace
     AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
 
 -- name: views_run_by_the_rights_of_the_caller
@@ -79,13 +79,13 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['daily_costs', 'monthly_costs']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['api_cost_tracking', 'budget_config', 'budget_alerts', 'cost_models']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
@@ -102,7 +102,7 @@ LEFT JOIN pg_catalog.pg_policies AS p
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);
 
 -- name: views_add_up

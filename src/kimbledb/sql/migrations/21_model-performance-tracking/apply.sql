@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS model_performance_metrics (
     CONSTRAINT model_performance_metrics_quality_score_check CHECK (quality_score BETWEEN 0 AND 1)
 );
 ALTER TABLE model_performance_metrics
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS conversation_id text,
     ADD COLUMN IF NOT EXISTS message_id uuid,
@@ -55,18 +56,56 @@ ALTER TABLE model_performance_metrics
 
 -- A table with rows that was completed just now: two names of one thing agree.
 UPDATE model_performance_metrics
-SET model_name = coalesce(model_name, model), model = coalesce(model, model_name),
-    total_tokens = coalesce(total_tokens, tokens_used), tokens_used = coalesce(tokens_used, total_tokens)
+SET model_name = coalesce(model_name, model), model = coalesce(model_name, model),
+    total_tokens = coalesce(total_tokens, tokens_used), tokens_used = coalesce(total_tokens, tokens_used)
 WHERE model_name IS DISTINCT FROM model OR total_tokens IS DISTINCT FROM tokens_used;
 
--- Checks and unique keys that a table made by hand may lack.
+-- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
+DO $columns$
+DECLARE
+    loose record;
+    filled boolean;
+BEGIN
+    FOR loose IN
+        SELECT listed.*, col.attnotnull, col.atthasdef
+        FROM (VALUES
+            ('model_performance_metrics', 'id', 'uuid', 'gen_random_uuid()', true),
+            ('model_performance_metrics', 'model_name', 'text', NULL, true),
+            ('model_performance_metrics', 'success', 'boolean', 'true', true),
+            ('model_performance_metrics', 'metadata', 'jsonb', '''{}''', false),
+            ('model_performance_metrics', 'timestamp', 'timestamptz', 'now()', true)
+        ) AS listed (tab, name, type, fallback, required)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
+        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
+        WHERE col.atttypid = listed.type::regtype
+          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
+    LOOP
+        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
+        END IF;
+        IF loose.required AND NOT loose.attnotnull THEN
+            IF loose.fallback IS NOT NULL THEN
+                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
+            END IF;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
+            IF filled THEN
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
+            END IF;
+        END IF;
+    END LOOP;
+END
+$columns$;
+
+-- Keys and checks that a table made by hand may lack.
 DO $checks$
 DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT *
+        SELECT listed.*, present.oid IS NOT NULL AS narrower
         FROM (VALUES
+            ('model_performance_metrics', 'model_performance_metrics_pkey', 'PRIMARY KEY (id)'),
             ('model_performance_metrics', 'model_performance_metrics_provider_check', 'CHECK (provider IN (''anthropic'', ''google'', ''openai'', ''other''))'),
             ('model_performance_metrics', 'model_performance_metrics_task_type_check', 'CHECK (task_type IN (''analysis'', ''coding'', ''creative'', ''file_processing'', ''function_calling'', ''general_chat'', ''other'', ''reasoning''))'),
             ('model_performance_metrics', 'model_performance_metrics_task_complexity_check', 'CHECK (task_complexity IN (''complex'', ''medium'', ''simple''))'),
@@ -77,11 +116,19 @@ BEGIN
             ('model_performance_metrics', 'model_performance_metrics_user_rating_check', 'CHECK (user_rating BETWEEN 1 AND 5)'),
             ('model_performance_metrics', 'model_performance_metrics_quality_score_check', 'CHECK (quality_score BETWEEN 0 AND 1)')
         ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+        LEFT JOIN pg_catalog.pg_constraint AS present
+            ON present.conrelid = t.oid
+           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
+        -- A check of that name from before may know fewer values than the application sends.
+        WHERE present.oid IS NULL
+           OR (present.contype = 'c'
+               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
+                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
     LOOP
+        IF wanted.narrower THEN
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
+        END IF;
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;
 END
@@ -103,12 +150,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -224,7 +271,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -11,7 +11,7 @@ FROM (VALUES
     ('model_performance_metrics', '{id,user_id,conversation_id,message_id,provider,model_name,model,task_type,task_complexity,response_time_ms,total_tokens,tokens_used,input_tokens,output_tokens,success,error_message,user_rating,quality_score,metadata,timestamp}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -22,7 +22,7 @@ FROM unnest(ARRAY['model_performance_metrics_pkey', 'model_performance_metrics_p
                   'model_performance_metrics_response_time_ms_check', 'model_performance_metrics_total_tokens_check',
                   'model_performance_metrics_input_tokens_check', 'model_performance_metrics_output_tokens_check',
                   'model_performance_metrics_user_rating_check', 'model_performance_metrics_quality_score_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
 
 -- name: keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -32,9 +32,9 @@ FROM (VALUES
     ('model_performance_metrics', 'model_performance_metrics_user_id_fkey', 'user_id', 'users', 'id'),
     ('model_performance_metrics', 'model_performance_metrics_conversation_id_fkey', 'conversation_id', 'conversations', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = current_schema()::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = current_schema()::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -45,7 +45,7 @@ FROM unnest(ARRAY['idx_model_performance_metrics_user_id', 'idx_model_performanc
                   'idx_model_performance_metrics_model_name', 'idx_model_performance_metrics_model',
                   'idx_model_performance_metrics_task_type', 'idx_model_performance_metrics_timestamp',
                   'idx_model_performance_metrics_failures']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -53,7 +53,7 @@ SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, '
        coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
 FROM unnest(ARRAY['model_performance_metrics_sync_model_name', 'model_performance_metrics_sync_total_tokens']) AS wanted (name)
 LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace)
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
     ON t.tgname = wanted.name;
 
 -- name: views_run_by_the_rights_of_the_caller
@@ -63,13 +63,13 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['model_performance_summary', 'model_error_rates']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['model_performance_metrics']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
@@ -84,7 +84,7 @@ LEFT JOIN pg_catalog.pg_policies AS p
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);
 
 -- name: two_names_agree

@@ -6,7 +6,7 @@ DO $checks$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS k
-        WHERE k.connamespace = current_schema()::regnamespace AND k.conname = 'model_performance_metrics_cost_usd_check') THEN
+        WHERE k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = 'model_performance_metrics_cost_usd_check') THEN
         ALTER TABLE model_performance_metrics
             ADD CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
     END IF;
@@ -16,22 +16,58 @@ $checks$;
 CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost ON model_performance_metrics (task_type, task_complexity, model_name)
     INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
+-- The application does not say what a call cost. By the price in cost_models it is
+-- known; without one, it is estimated by what the model's last calls cost for a token.
+CREATE OR REPLACE FUNCTION model_performance_metrics_price() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    SELECT (NEW.input_tokens * price.input_cost_per_million + NEW.output_tokens * price.output_cost_per_million) / 1000000
+    INTO NEW.cost_usd
+    FROM cost_models AS price
+    WHERE price.model = coalesce(NEW.model_name, NEW.model) AND (NEW.provider IS NULL OR price.provider = NEW.provider)
+      AND price.valid_from <= NEW."timestamp" AND (price.valid_to IS NULL OR price.valid_to > NEW."timestamp")
+    ORDER BY price.valid_from DESC
+    LIMIT 1;
+    IF NEW.cost_usd IS NULL THEN
+        SELECT sum(recent.cost_usd) / nullif(sum(recent.tokens), 0)
+               * coalesce(NEW.total_tokens, NEW.tokens_used, NEW.input_tokens + NEW.output_tokens)
+        INTO NEW.cost_usd
+        FROM (SELECT c.cost_usd, coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) AS tokens
+              FROM api_cost_tracking AS c
+              WHERE c.model = coalesce(NEW.model_name, NEW.model)
+              ORDER BY c."timestamp" DESC
+              LIMIT 20) AS recent
+        WHERE recent.tokens > 0;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION model_performance_metrics_price() IS
+    'Trigger: what a call cost, where it is not said: by its price, else by the model''s last 20 calls.';
+CREATE OR REPLACE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
+    FOR EACH ROW WHEN (NEW.cost_usd IS NULL) EXECUTE FUNCTION model_performance_metrics_price();
+
 -- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application
--- says, else whether calls succeed. A failed call counts against it in any case.
+-- says, else whether calls succeed. A failed call counts against a model once.
 CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
-    SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate, quality,
-           avg_response_time_ms,
+    SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate,
+           coalesce(rated, success_rate) AS quality, avg_response_time_ms,
            CASE WHEN success_rate > 0 THEN avg_cost_usd / success_rate END AS cost_per_success,
            -- Against the dearest model for the same task: cheap and good is near 1, dear and good near one half.
-           round((quality * success_rate
-                  / (1 + coalesce(avg_cost_usd / nullif(max(avg_cost_usd) OVER (PARTITION BY task_type, task_complexity), 0), 0)))::numeric,
-                 4) AS value_score
+           -- A cost that nobody knows counts as the dearest, so that it is never a reason to take a model.
+           round(coalesce(rated * success_rate, success_rate)
+                 / (1 + CASE WHEN avg_cost_usd IS NULL THEN 1 WHEN avg_cost_usd = 0 THEN 0
+                             ELSE avg_cost_usd / max(avg_cost_usd) OVER (PARTITION BY task_type, task_complexity) END),
+                 4) AS value_score,
+           priced_requests, timed_requests
     FROM (
         SELECT coalesce(task_type, 'other') AS task_type, coalesce(task_complexity, 'medium') AS task_complexity,
                model_name, provider, count(*) AS requests, avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd,
                avg(success::integer) AS success_rate,
-               coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric, avg(success::integer)) AS quality,
-               avg(response_time_ms) AS avg_response_time_ms
+               coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric) AS rated,
+               avg(response_time_ms) AS avg_response_time_ms,
+               count(cost_usd) AS priced_requests, count(response_time_ms) AS timed_requests
         FROM model_performance_metrics
         GROUP BY coalesce(task_type, 'other'), coalesce(task_complexity, 'medium'), model_name, provider
     ) AS by_task;
@@ -52,16 +88,17 @@ AS $$
            round(sum(c.value_score * c.requests) / sum(c.requests), 4),
            round(sum(c.quality * c.requests) / sum(c.requests), 4),
            round(sum(c.success_rate * c.requests) / sum(c.requests), 4),
-           round(sum(c.total_cost_usd) / nullif(sum(c.requests) FILTER (WHERE c.total_cost_usd IS NOT NULL), 0), 6),
-           round(sum(c.avg_response_time_ms * c.requests) / sum(c.requests), 1),
+           round(sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0), 6),
+           round(sum(c.avg_response_time_ms * c.timed_requests) / nullif(sum(c.timed_requests), 0), 1),
            sum(c.requests)::bigint
     FROM model_task_costs AS c
     WHERE c.task_type = for_task_type
       AND (for_task_complexity IS NULL OR c.task_complexity = for_task_complexity)
-      AND (most_cost_usd IS NULL OR c.avg_cost_usd <= most_cost_usd)
     GROUP BY c.model_name, c.provider
     HAVING sum(c.requests) >= least_requests
-    ORDER BY 3 DESC, 6 NULLS LAST, 1
+       -- Where there is a limit, a model whose cost nobody knows is not recommended.
+       AND (most_cost_usd IS NULL OR sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0) <= most_cost_usd)
+    ORDER BY 3 DESC, 6 NULLS LAST, 1, 2
 $$;
 COMMENT ON FUNCTION recommend_model(text, text, numeric, integer) IS
     'The models that did well for a kind of task, the best value first, among what the caller may see.';
@@ -81,25 +118,34 @@ AS $$
         FROM model_performance_metrics AS m
         WHERE m."timestamp" > now() - make_interval(days => over_days) AND m.cost_usd IS NOT NULL
         GROUP BY 1, 2, 3
+    ),
+    -- A model of several providers is one model here.
+    models AS (
+        SELECT c.task_type, c.task_complexity, c.model_name, sum(c.requests) AS requests,
+               sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0) AS avg_cost,
+               sum(c.quality * c.requests) / sum(c.requests) AS quality,
+               sum(c.success_rate * c.requests) / sum(c.requests) AS success_rate
+        FROM model_task_costs AS c
+        GROUP BY c.task_type, c.task_complexity, c.model_name
     )
     SELECT DISTINCT ON (used.task_type, used.task_complexity, used.model_name)
            used.task_type, used.task_complexity, used.model_name, other.model_name, used.requests, round(used.cost, 6),
-           round(other.avg_cost_usd * used.requests, 6), round(used.cost - other.avg_cost_usd * used.requests, 6),
+           round(other.avg_cost * used.requests, 6), round(used.cost - other.avg_cost * used.requests, 6),
            round(other.quality - mine.quality, 4)
     FROM recent AS used
-    JOIN model_task_costs AS mine USING (task_type, task_complexity, model_name)
-    JOIN model_task_costs AS other
+    JOIN models AS mine USING (task_type, task_complexity, model_name)
+    JOIN models AS other
         ON other.task_type = used.task_type AND other.task_complexity = used.task_complexity
        AND other.model_name <> used.model_name AND other.requests >= least_requests
-       AND other.avg_cost_usd < used.avg_cost
+       AND other.avg_cost < used.avg_cost
        -- Hardly worse is good enough to be suggested.
        AND other.quality >= mine.quality - 0.05 AND other.success_rate >= mine.success_rate - 0.05
-    ORDER BY used.task_type, used.task_complexity, used.model_name, other.avg_cost_usd, other.model_name
+    ORDER BY used.task_type, used.task_complexity, used.model_name, other.avg_cost, other.model_name
 $$;
 COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
     'Where a cheaper model did as well, and what it would have saved in so many days, among what the caller may see.';
 
-COMMENT ON COLUMN model_performance_metrics.cost_usd IS 'What the call cost, where it is known.';
+COMMENT ON COLUMN model_performance_metrics.cost_usd IS 'What the call cost: as it was said, else by a trigger, else NULL.';
 
 DO $grants$
 DECLARE
@@ -109,6 +155,7 @@ BEGIN
     FOR granted IN
         SELECT *
         FROM (VALUES
+            ('FUNCTION model_performance_metrics_price()', NULL, NULL),
             ('TABLE model_task_costs', 'SELECT', 'SELECT'),
             ('FUNCTION recommend_model(text, text, numeric, integer)', 'EXECUTE', 'EXECUTE'),
             ('FUNCTION suggest_budget_savings(integer, integer)', 'EXECUTE', 'EXECUTE')

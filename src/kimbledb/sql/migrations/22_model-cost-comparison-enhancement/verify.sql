@@ -3,20 +3,20 @@ SELECT count(*) = 1 AS passed, 'model_performance_metrics.cost_usd numeric(10,6)
        coalesce(string_agg(format_type(a.atttypid, a.atttypmod), ', '), 'missing') AS found
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'model_performance_metrics' AND a.attname = 'cost_usd'
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'model_performance_metrics' AND a.attname = 'cost_usd'
   AND NOT a.attisdropped AND format_type(a.atttypid, a.atttypmod) = 'numeric(10,6)';
 
 -- name: constraints
 SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'every constraint' AS expected,
        coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE k.convalidated IS NOT TRUE), 'every constraint') AS found
 FROM unnest(ARRAY['model_performance_metrics_cost_usd_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = current_schema()::regnamespace AND k.conname = wanted.name;
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
 
 -- name: indexes
 SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every index, valid' AS expected,
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_model_performance_metrics_cost']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: views_run_by_the_rights_of_the_caller
@@ -26,7 +26,7 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['model_task_costs']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = current_schema()::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
 
 -- name: functions
 SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
@@ -35,9 +35,10 @@ SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
        coalesce('missing or otherwise: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
            SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\_path=%')), 'every function') AS found
 FROM unnest(ARRAY[
+                  'model_performance_metrics_price()',
                   'recommend_model(for_task_type text, for_task_complexity text, most_cost_usd numeric, least_requests integer)',
                   'suggest_budget_savings(over_days integer, least_requests integer)']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = current_schema()::regnamespace
+LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = quote_ident(current_schema())::regnamespace
     AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
 
 -- name: recommendations_are_ranked
@@ -46,3 +47,11 @@ FROM (SELECT value_score, lag(value_score, 1, 1::numeric) OVER () AS before FROM
 
 -- name: suggestions_save
 SELECT coalesce(bool_and(saving_usd >= 0 AND projected_cost_usd <= current_cost_usd), true) AS passed FROM suggest_budget_savings();
+
+-- name: triggers_are_enabled
+SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, 'every trigger, enabled' AS expected,
+       coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
+FROM unnest(ARRAY['model_performance_metrics_price']) AS wanted (name)
+LEFT JOIN (pg_catalog.pg_trigger AS t
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
+    ON t.tgname = wanted.name;

@@ -1,5 +1,26 @@
 -- Jobs of transcription: who does it, how far it is, and what went wrong.
 
+-- What was transcribed before jobs were tracked is done. The default of the moment
+-- gives that to all its rows without writing them again.
+DO $finished$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute AS col
+        JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
+        WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = 'audio_transcriptions'
+          AND col.attname IN ('status', 'progress') AND NOT col.attisdropped)
+    THEN
+        ALTER TABLE audio_transcriptions
+            ADD COLUMN status text DEFAULT 'completed',
+            ADD COLUMN progress integer DEFAULT 100;
+        ALTER TABLE audio_transcriptions
+            ALTER COLUMN status SET DEFAULT 'pending',
+            ALTER COLUMN progress SET DEFAULT 0;
+        UPDATE audio_transcriptions SET status = 'pending', progress = 0 WHERE text IS NULL OR text = '';
+    END IF;
+END
+$finished$;
+
 ALTER TABLE audio_transcriptions
     ADD COLUMN IF NOT EXISTS job_id text,
     ADD COLUMN IF NOT EXISTS assemblyai_id text,
@@ -30,7 +51,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
     END LOOP;

@@ -41,7 +41,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -65,7 +65,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: foreign_keys_are_validated
@@ -79,9 +79,9 @@ SELECT count(*) FILTER (WHERE key.oid IS NULL AND child.atttypid = parent.atttyp
 FROM (VALUES
     ('zapier_webhook_logs', 'zapier_webhook_logs_user_id_fkey', 'user_id', 'users', 'id', 'n')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -104,7 +104,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: rows_are_reached_by_their_owners_only
@@ -117,13 +117,13 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND (waits.col IS NOT NULL OR (pol.po
 FROM (VALUES
     ('zapier_webhook_logs', 'zapier_webhook_logs_owner_read', 'r', '{zapier_webhook_logs.user_id}'::text[])
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
     SELECT min(parent.relname || '.' || col.attname) AS col
     FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS parent ON parent.oid = col.attrelid
-    WHERE parent.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE parent.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND parent.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
@@ -135,7 +135,7 @@ FROM (VALUES
     ('zapier_webhook_logs', '{SELECT}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[]),
     ('zapier_webhook_rates', '{SELECT}', '{SELECT}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
@@ -174,7 +174,7 @@ LEFT JOIN LATERAL (
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun
-    WHERE fun.pronamespace = current_schema()::regnamespace AND fun.proname = wanted.name
+    WHERE fun.pronamespace = quote_ident(current_schema())::regnamespace AND fun.proname = wanted.name
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 
@@ -185,7 +185,7 @@ SELECT bool_and('security_invoker=true' = ANY (viw.reloptions) AND there.cols = 
 FROM (VALUES
     ('zapier_webhook_rates', '{user_id,hour,event_type,events,calls,failed,rate_limited,lowest_remaining,average_ms}'::text[])
 ) AS wanted (name, cols)
-LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = quote_ident(current_schema())::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT array_agg(col.attname::text ORDER BY col.attnum) AS cols
     FROM pg_catalog.pg_attribute AS col

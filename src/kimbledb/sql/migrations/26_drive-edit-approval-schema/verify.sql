@@ -54,7 +54,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -75,7 +75,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: foreign_keys_are_validated
@@ -91,9 +91,9 @@ FROM (VALUES
     ('drive_edit_requests', 'drive_edit_requests_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'n'),
     ('drive_edit_requests', 'drive_edit_requests_decided_by_fkey', 'decided_by', 'users', 'id', 'n')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -119,7 +119,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: rows_are_reached_by_their_owners_only
@@ -133,13 +133,13 @@ FROM (VALUES
     ('drive_edit_requests', 'drive_edit_requests_owner_read', 'r', '{drive_edit_requests.user_id}'::text[]),
     ('drive_edit_audit_log', 'drive_edit_audit_log_owner_read', 'r', '{drive_edit_audit_log.user_id}')
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
     SELECT min(parent.relname || '.' || col.attname) AS col
     FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS parent ON parent.oid = col.attrelid
-    WHERE parent.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE parent.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND parent.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
@@ -159,7 +159,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
     JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND NOT trg.tgisinternal
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: roles_have_what_they_need_and_no_more
@@ -170,7 +170,7 @@ FROM (VALUES
     ('drive_edit_requests', '{SELECT}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[]),
     ('drive_edit_audit_log', '{SELECT}', '{SELECT,INSERT,UPDATE,DELETE}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
@@ -213,7 +213,7 @@ LEFT JOIN LATERAL (
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun
-    WHERE fun.pronamespace = current_schema()::regnamespace AND fun.proname = wanted.name
+    WHERE fun.pronamespace = quote_ident(current_schema())::regnamespace AND fun.proname = wanted.name
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 

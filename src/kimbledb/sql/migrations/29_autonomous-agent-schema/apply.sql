@@ -198,7 +198,7 @@ BEGIN
         SELECT tab.relname, col.attname, col.atthasdef
         FROM pg_catalog.pg_attribute AS col
         JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
           AND (tab.relname, col.attname) IN (
             ('agent_tasks', 'id'), ('agent_tasks', 'task_type'), ('agent_tasks', 'priority'),
             ('agent_tasks', 'status'), ('agent_tasks', 'attempts'), ('agent_tasks', 'max_attempts'),
@@ -255,7 +255,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
               AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
@@ -282,12 +282,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(

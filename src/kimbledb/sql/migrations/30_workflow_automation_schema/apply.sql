@@ -253,7 +253,7 @@ BEGIN
         SELECT tab.relname, col.attname, col.atthasdef
         FROM pg_catalog.pg_attribute AS col
         JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
           AND (tab.relname, col.attname) IN (
             ('workflows', 'id'), ('workflows', 'name'), ('workflows', 'status'), ('workflows', 'execution_count'),
             ('workflows', 'success_count'), ('workflows', 'learning_enabled'), ('workflows', 'created_at'),
@@ -290,7 +290,7 @@ BEGIN
         stamped := EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'workflows'
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'workflows'
               AND present.tgname = 'workflows_set_updated_at' AND present.tgenabled = 'O');
         IF stamped THEN
             ALTER TABLE workflows DISABLE TRIGGER workflows_set_updated_at;
@@ -346,7 +346,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
               AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
@@ -373,12 +373,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(
@@ -536,7 +536,7 @@ BEGIN
           AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS col
             JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
               AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
     LOOP
         EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;

@@ -58,7 +58,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -83,7 +83,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: foreign_keys_are_validated
@@ -102,9 +102,9 @@ FROM (VALUES
     ('chatgpt_messages', 'chatgpt_messages_conversation_id_fkey', 'conversation_id', 'chatgpt_conversations', 'id', 'c'),
     ('chatgpt_messages', 'chatgpt_messages_user_id_fkey', 'user_id', 'users', 'id', 'c')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -132,7 +132,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: rows_are_reached_by_their_owners_only
@@ -147,13 +147,13 @@ FROM (VALUES
     ('chatgpt_conversations', 'chatgpt_conversations_owner', '*', '{chatgpt_conversations.user_id,chatgpt_conversations.kimbleai_conversation_id,chatgpt_imports.user_id,conversations.id,conversations.user_id}'),
     ('chatgpt_messages', 'chatgpt_messages_owner', '*', '{chatgpt_messages.conversation_id,chatgpt_messages.user_id,chatgpt_conversations.id,chatgpt_conversations.user_id}')
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
     SELECT min(parent.relname || '.' || col.attname) AS col
     FROM pg_catalog.pg_attribute AS col
     JOIN pg_catalog.pg_class AS parent ON parent.oid = col.attrelid
-    WHERE parent.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+    WHERE parent.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
       AND parent.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
@@ -171,7 +171,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
     JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND NOT trg.tgisinternal
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: roles_have_what_they_need_and_no_more
@@ -183,7 +183,7 @@ FROM (VALUES
     ('chatgpt_conversations', '{SELECT,INSERT,UPDATE,DELETE}', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('chatgpt_messages', '{SELECT,INSERT,UPDATE,DELETE}', '{SELECT,INSERT,UPDATE,DELETE}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
@@ -222,7 +222,7 @@ LEFT JOIN LATERAL (
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun
-    WHERE fun.pronamespace = current_schema()::regnamespace AND fun.proname = wanted.name
+    WHERE fun.pronamespace = quote_ident(current_schema())::regnamespace AND fun.proname = wanted.name
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 
@@ -234,7 +234,7 @@ FROM pg_catalog.pg_index AS ind
 JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
 JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam AND am.amname = 'hnsw'
 JOIN pg_catalog.pg_opclass AS opc ON opc.oid = ind.indclass[0] AND opc.opcname = 'vector_cosine_ops'
-WHERE idx.relnamespace = current_schema()::regnamespace
+WHERE idx.relnamespace = quote_ident(current_schema())::regnamespace
   AND idx.relname IN ('idx_chatgpt_conversations_embedding', 'idx_chatgpt_messages_embedding');
 
 -- name: imports_can_be_searched

@@ -27,7 +27,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -46,7 +46,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: foreign_keys_are_validated
@@ -60,9 +60,9 @@ SELECT count(*) FILTER (WHERE key.oid IS NULL AND child.atttypid = parent.atttyp
 FROM (VALUES
     ('api_logs', 'api_logs_user_id_fkey', 'user_id', 'users', 'id', 'n')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -85,7 +85,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: the_service_alone_reaches_the_rows
@@ -94,7 +94,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('api_logs')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
 
 -- name: roles_have_what_they_need_and_no_more
 -- On a server without the hosted roles only PUBLIC is looked at.
@@ -103,7 +103,7 @@ SELECT count(wrong.what) = 0 AS passed, 'nothing too much, nothing missing' AS e
 FROM (VALUES
     ('api_logs', '{}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[])
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL

@@ -46,7 +46,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -73,7 +73,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: indexes_are_valid
@@ -93,7 +93,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: the_service_alone_reaches_the_rows
@@ -102,7 +102,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('api_logs'), ('api_rate_limits')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
 
 -- name: triggers_are_enabled
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -117,7 +117,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
     JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND NOT trg.tgisinternal
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: roles_have_what_they_need_and_no_more
@@ -130,7 +130,7 @@ FROM (VALUES
     ('api_error_summary', '{}', '{SELECT}'),
     ('api_rate_limit_usage', '{}', '{SELECT}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
@@ -172,7 +172,7 @@ LEFT JOIN LATERAL (
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun
-    WHERE fun.pronamespace = current_schema()::regnamespace AND fun.proname = wanted.name
+    WHERE fun.pronamespace = quote_ident(current_schema())::regnamespace AND fun.proname = wanted.name
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 
@@ -185,7 +185,7 @@ FROM (VALUES
     ('api_error_summary', '{day,error_category,endpoint,status_code,errors,people,first_at,last_at,last_message}'),
     ('api_rate_limit_usage', '{client_key,endpoint,window_start,reset_at,request_count,refused_count,max_requests,remaining}')
 ) AS wanted (name, cols)
-LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = quote_ident(current_schema())::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT array_agg(col.attname::text ORDER BY col.attnum) AS cols
     FROM pg_catalog.pg_attribute AS col

@@ -236,7 +236,7 @@ BEGIN
         SELECT tab.relname, col.attname, col.atthasdef
         FROM pg_catalog.pg_attribute AS col
         JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
+        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
           AND (tab.relname, col.attname) IN (
             ('mcp_servers', 'id'), ('mcp_servers', 'name'), ('mcp_servers', 'transport'), ('mcp_servers', 'status'),
             ('mcp_servers', 'consecutive_failures'), ('mcp_servers', 'created_at'), ('mcp_servers', 'updated_at'),
@@ -274,7 +274,7 @@ BEGIN
         stamped := EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'mcp_servers'
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'mcp_servers'
               AND present.tgname = 'mcp_servers_set_updated_at' AND present.tgenabled = 'O');
         IF stamped THEN
             ALTER TABLE mcp_servers DISABLE TRIGGER mcp_servers_set_updated_at;
@@ -330,7 +330,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = listed.tab
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
               AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
     LOOP
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
@@ -356,12 +356,12 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = current_schema()::regnamespace
+            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
               AND tab.relname = wanted.child AND present.conname = wanted.name)
           AND (SELECT count(DISTINCT col.atttypid) = 1
                FROM pg_catalog.pg_attribute AS col
                JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = current_schema()::regnamespace AND NOT col.attisdropped
+               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
                  AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
     LOOP
         EXECUTE format(

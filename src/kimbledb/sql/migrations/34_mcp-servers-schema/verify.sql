@@ -89,7 +89,7 @@ LEFT JOIN (
            format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_class AS tab
     JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
 ) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
 
 -- name: constraints_are_validated
@@ -126,7 +126,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: foreign_keys_are_validated
@@ -143,9 +143,9 @@ FROM (VALUES
     ('mcp_resources', 'mcp_resources_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'c'),
     ('mcp_health_checks', 'mcp_health_checks_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'c')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = current_schema()::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -168,7 +168,7 @@ LEFT JOIN (
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: the_service_alone_reaches_the_rows
@@ -177,7 +177,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('mcp_servers'), ('mcp_tools'), ('mcp_prompts'), ('mcp_resources'), ('mcp_health_checks')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = current_schema()::regnamespace AND tab.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
 
 -- name: triggers_are_enabled
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -197,7 +197,7 @@ LEFT JOIN (
     SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
     JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = current_schema()::regnamespace AND NOT trg.tgisinternal
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
 ) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
 
 -- name: roles_have_what_they_need_and_no_more
@@ -212,7 +212,7 @@ FROM (VALUES
     ('mcp_health_checks', '{}', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('mcp_server_health', '{}', '{SELECT}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = current_schema()::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
@@ -252,7 +252,7 @@ LEFT JOIN LATERAL (
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun
-    WHERE fun.pronamespace = current_schema()::regnamespace AND fun.proname = wanted.name
+    WHERE fun.pronamespace = quote_ident(current_schema())::regnamespace AND fun.proname = wanted.name
       AND oidvectortypes(fun.proargtypes) = wanted.arguments
 ) AS there ON true;
 
@@ -263,7 +263,7 @@ SELECT bool_and('security_invoker=true' = ANY (viw.reloptions) AND there.cols = 
 FROM (VALUES
     ('mcp_server_health', '{id,name,active,status,status_changed_at,last_health_check,consecutive_failures,overdue,checks_24h,uptime_24h,average_ms_24h}'::text[])
 ) AS wanted (name, cols)
-LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = current_schema()::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS viw ON viw.relnamespace = quote_ident(current_schema())::regnamespace AND viw.relkind = 'v' AND viw.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT array_agg(col.attname::text ORDER BY col.attnum) AS cols
     FROM pg_catalog.pg_attribute AS col
@@ -276,7 +276,7 @@ LEFT JOIN LATERAL (
 SELECT count(*) = 0 AS passed, 'none' AS expected, coalesce(string_agg(col.attname, ', ' ORDER BY col.attname), 'none') AS found
 FROM pg_catalog.pg_attribute AS col
 JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-WHERE tab.relnamespace = current_schema()::regnamespace AND tab.relname = 'mcp_servers'
+WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'mcp_servers'
   AND col.attname IN ('active', 'enabled') AND col.atthasdef;
 
 -- name: both_names_hold_the_same

@@ -107,7 +107,7 @@ BEGIN
             ('trigger', 'file_registry', 'file_registry_track_processing',
              'BEFORE INSERT OR UPDATE OF processed, processing_status ON file_registry FOR EACH ROW EXECUTE FUNCTION file_registry_track_processing()'),
             ('trigger', 'file_registry', 'file_registry_next_version',
-             'BEFORE INSERT ON file_registry FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version()'),
+             'BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version()'),
             ('trigger', 'file_registry', 'file_registry_set_updated_at',
              'BEFORE UPDATE ON file_registry FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
             ('row level security', 'file_registry', 'file_registry', NULL),
