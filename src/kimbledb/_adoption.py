@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import asyncpg
@@ -11,15 +12,15 @@ from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
 from kimbledb.history import DatabaseState
 from kimbledb.model import Evidence
-from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.names import check_schema_name, quote_identifier
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import AdoptionReport
-from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
 from kimbledb.targets import target_of
-from kimbledb.transaction import LOCK_CLASS, lock_key, our_version
+from kimbledb.transaction import begin_step, our_version
 
 
 class Adoption:
@@ -62,6 +63,7 @@ class Adoption:
 
     async def _record(self, session: Session, state: DatabaseState, shown: Evidence, proved: list[Step]) -> None:
         state = await preparation.prepare(session, state, self.schema, ())
+        assert state.head is not None  # the preparation made the log
         rows = [
             {
                 "name": step.name,
@@ -75,14 +77,7 @@ class Adoption:
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + setting("kimbledb.adopted", {"version": our_version(), "rows": rows})
-            + queries.block(
-                "begin_step",
-                schema=quote_identifier(self.schema),
-                schema_literal=quote_literal(self.schema),
-                lock_class=str(LOCK_CLASS),
-                lock_key=str(lock_key(self.schema)),
-                head=str(state.head),
-            )
+            + begin_step(self.schema, state.head)
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"
         )
@@ -90,9 +85,9 @@ class Adoption:
             await session.send(message)
         except asyncpg.PostgresError as error:
             if error.sqlstate == LOCK_BUSY:
-                raise Again from error
+                raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
             if error.sqlstate == HISTORY_MOVED:
-                raise Again(patient=False) from error
+                raise Again from error
             raise
 
 

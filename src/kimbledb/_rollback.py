@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from kimbledb import history, queries
+from kimbledb import history, preflight, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ConfigurationError,
@@ -134,10 +134,11 @@ class _RollbackCall:
         there = {step.name: step for step in plan.steps if step.state in _THERE}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
-        self._settle(there)
+        await self._settle(session, there)
         remaining = [migration for migration in self.chosen if migration.name in there]
         if not remaining or state.head is None:
             return
+        preflight.check_server(state)
         path = state.search_path(
             rollback.schema, (each.name for migration in rollback.catalog for each in migration.extensions)
         )
@@ -197,11 +198,15 @@ class _RollbackCall:
             if step.migration.irreversible is not None:
                 raise RollbackRefusedError(f"{step.name} cannot be rolled back: {step.migration.irreversible}")
 
-    def _settle(self, there: dict[str, Step]) -> None:
-        migration, self.in_flight = self.in_flight, None
-        if migration is not None and migration.name not in there:
+    async def _settle(self, session: Session, there: dict[str, Step]) -> None:
+        """Count what was in flight when a connection was lost, if history shows that this run took it back."""
+        migration = self.in_flight
+        if migration is None or migration.name in there:
+            return
+        if await history.was_written(session, self.rollback.schema, self.runner.run_id, "rollback", migration.name):
             self.taken_back.append(AppliedStep(migration, self._step_clock()))
             self.runner.achieved()
+        self.in_flight = None
 
     async def _at_stake(
         self, transactions: Transactions, migrations: Sequence[Migration], head: int
@@ -234,11 +239,14 @@ class _RollbackCall:
         for migration in migrations:
             tell(progress, RollingBack(migration, len(self.taken_back) + 1, total))
             self.runner.doing = f"rolling back {migration.name}"
-            self._step_clock = stopwatch()
+            unsettled = self.in_flight
+            if unsettled is None:
+                self._step_clock = stopwatch()
             work = self._work_of(migration, () if self.allow_data_loss else at_stake)
             self.in_flight = migration
             try:
-                outcome = await transactions.carry_out(work, head)
+                async with self.runner.watching(transactions.session):
+                    outcome = await transactions.carry_out(work, head)
             except ScriptError as failure:
                 self.in_flight = None
                 if failure.diagnosis.sqlstate == DATA_AT_STAKE:
@@ -251,13 +259,13 @@ class _RollbackCall:
                     failure, f"{count} were rolled back before it" if count else "nothing was touched"
                 ) from failure.__cause__
             except Again:
-                self.in_flight = None
+                self.in_flight = unsettled
                 raise
             self.in_flight = None
             self.runner.achieved()
             head = outcome.head
             seconds = self._step_clock()
-            self.taken_back.append(AppliedStep(migration, seconds))
+            self.taken_back.append(AppliedStep(migration, seconds, outcome.held))
             tell(progress, RolledBack(migration, seconds))
 
     def _work_of(self, migration: Migration, at_stake: Sequence[tuple[str, str | None]]) -> Work:
@@ -267,7 +275,14 @@ class _RollbackCall:
                 "guard_data", schema_literal=quote_literal(self.rollback.schema)
             )
         detail = {"losses": [str(loss) for loss in self.losses]} if self.losses else {}
-        return Work(migration=migration, part="rollback", record="record_rolled_back", guard=guard, detail=detail)
+        return Work(
+            migration=migration,
+            part="rollback",
+            record="record_rolled_back",
+            run=self.runner.run_id,
+            guard=guard,
+            detail=detail,
+        )
 
     def _failure(self, failure: ScriptError, standing: str) -> RollbackError:
         found = failure.diagnosis

@@ -16,6 +16,8 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
 from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.runner import Runner
+from kimbledb.session import Session
 from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.verifier import Verifier
 
@@ -122,23 +124,28 @@ async def status(
     where = target_of(target)
     name = check_schema_name(schema or "public")
     chosen = catalog if catalog is not None else Catalog.builtin()
-    async with where.session(options) as session:
+    runner = Runner(where, options)
+
+    async def work(session: Session) -> Status:
+        runner.doing = "looking how the database stands"
         state = await history.look(session, name)
         shown = await evidence.gather(session, chosen, state, name)
         log = ()
         if state.head is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
             log = tuple(entries)
-    return Status(
-        database=state.database,
-        schema=name,
-        server_version=state.server_version,
-        hosted=state.hosted,
-        plan=Planner(chosen).plan(state.history or (), shown, schema=name),
-        history=state.history,
-        extensions=state.extensions,
-        log=log,
-    )
+        return Status(
+            database=state.database,
+            schema=name,
+            server_version=state.server_version,
+            hosted=state.hosted,
+            plan=Planner(chosen).plan(state.history or (), shown, schema=name),
+            history=state.history,
+            extensions=state.extensions,
+            log=log,
+        )
+
+    return await runner.run(work)
 
 
 async def verify(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from kimbledb.events import Applied, Applying, Event, Failed, Planned, RolledBack, RollingBack, Waiting
+from kimbledb.events import Applied, Applying, Blocked, Event, Failed, Planned, RolledBack, RollingBack, Waiting
 from kimbledb.plan import Plan, StepState
 from kimbledb.reports import VerificationReport
 
@@ -105,8 +105,10 @@ def _line_for(event: Event) -> str | None:
         case Failed(migration, _):
             return f"        {migration.name} failed and was rolled back"
         case Waiting(blockers, seconds):
-            who = f"; held by {blockers[0]}" if blockers else ""
-            return f"        waiting {seconds:.1f} s for a lock{who}"
+            who = f": {blockers[0]}" if blockers else ""
+            return f"        waiting {seconds:.1f} s{who}"
+        case Blocked(blockers, seconds):
+            return f"        blocked for {seconds:.1f} s by {blockers[0]}"
         case _:
             return None
 

@@ -31,11 +31,21 @@ class Planned(Event):
 
 @frozen
 class Waiting(Event):
-    """Another run, or the application, holds a lock."""
+    """Another run or the application holds a lock, or the server takes no connection now."""
 
-    #: Who, as far as the server tells.
+    #: Who is in the way, as far as the server tells, or why there is no connection.
     blockers: tuple[str, ...]
     #: Seconds until the next try.
+    seconds: float
+
+
+@frozen
+class Blocked(Event):
+    """What was sent waits on the server for a lock, or for an older transaction to end."""
+
+    #: Who is in the way, as far as the server tells.
+    blockers: tuple[str, ...]
+    #: Seconds since it was sent.
     seconds: float
 
 

@@ -56,13 +56,19 @@ class Executor:
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
         """Say what :meth:`apply` would do. It only reads."""
         planner = Planner(self.catalog, prefer=prefer)
-        async with self.target.session(self.options) as session:
+        runner = Runner(self.target, self.options)
+
+        async def work(session: Session) -> Plan:
+            runner.doing = "reading the history"
             state = await history.look(session, self.schema)
             plan = self.planned(planner, state, Evidence(hosted=state.hosted), to, phase)
             if not plan.pending:
                 return plan
+            runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
             return self.planned(planner, state, shown, to, phase)
+
+        return await runner.run(work)
 
     async def apply(
         self,
@@ -106,7 +112,8 @@ class _Application:
         #: What the schema showed at the first look; later ones rest on history, which
         #: this run and its rivals write.
         self.evidence: Evidence | None = None
-        #: Sent, and not answered: what became of it stands in history.
+        #: Sent, and not answered: what became of it stands in history. It stays here until
+        #: history shows it, or a try under the same lock shows that it is not there.
         self.in_flight: Migration | None = None
         self.clock = stopwatch()
 
@@ -130,7 +137,7 @@ class _Application:
         state = await history.look(session, executor.schema)
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = executor.planned(self.planner, state, shown, self.to, self.phase)
-        self._settle(plan)
+        await self._settle(session, plan)
         if plan.pending and self.evidence is None:
             self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
             plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
@@ -141,6 +148,8 @@ class _Application:
             tell(self.progress, Planned(plan))
         _refuse_changed(plan)
         if not plan.pending:
+            if self.applied and self.lsn is None:
+                self.lsn = await history.log_position(session)
             return
         self.runner.doing = "preparing the database"
         state = await preparation.prepare(session, state, executor.schema, [step.migration for step in plan.pending])
@@ -153,27 +162,44 @@ class _Application:
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
 
-    def _settle(self, plan: Plan) -> None:
-        """Count what was in flight when a connection was lost, if history shows that it is applied."""
-        migration, self.in_flight = self.in_flight, None
-        if migration is not None and plan.step(migration.name).state is StepState.APPLIED:
+    async def _settle(self, session: Session, plan: Plan) -> None:
+        """Count what was in flight when a connection was lost, if history shows that this run applied it.
+
+        Where it is not applied, the server may still be at work on it, under the lock.
+        """
+        migration = self.in_flight
+        if migration is None or plan.step(migration.name).state is not StepState.APPLIED:
+            return
+        schema, run = self.executor.schema, self.runner.run_id
+        if await history.was_written(session, schema, run, "apply", migration.name):
             self.applied.append(AppliedStep(migration, self._step_clock()))
             self.runner.achieved()
+        self.in_flight = None
+        self.lsn = None
 
     async def _apply(self, transactions: Transactions, step: Step, head: int, *, last: bool) -> int:
         migration = step.migration
         assert self.first_plan is not None
         tell(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
         self.runner.doing = f"applying {migration.name}"
-        self._step_clock = stopwatch()
-        work = Work(migration=migration, part="apply", record="record_applied", verify=self.verify, last=last)
+        unsettled = self.in_flight
+        if unsettled is None:
+            self._step_clock = stopwatch()
+        work = Work(
+            migration=migration,
+            part="apply",
+            record="record_applied",
+            verify=self.verify,
+            last=last,
+            run=self.runner.run_id,
+        )
         self.in_flight = migration
         try:
             if migration.transactional:
-                outcome = await transactions.carry_out(work, head)
+                async with self.runner.watching(transactions.session):
+                    outcome = await transactions.carry_out(work, head)
             else:
-                executor = self.executor
-                outcome = await nontransactional.carry_out(executor.target, executor.options, transactions, work, head)
+                outcome = await nontransactional.carry_out(self.runner, transactions, work, head)
         except ScriptError as failure:
             await self._give_up(transactions, work, failure.diagnosis.for_history)
             found = failure.diagnosis
@@ -202,12 +228,12 @@ class _Application:
                 file=migration.file("verify"),
             ) from failure.__cause__
         except Again:
-            self.in_flight = None
+            self.in_flight = unsettled
             raise
         self.in_flight = None
         self.runner.achieved()
         seconds = self._step_clock()
-        self.applied.append(AppliedStep(migration, seconds))
+        self.applied.append(AppliedStep(migration, seconds, outcome.held))
         self.checks.extend(outcome.checks)
         self.lsn = outcome.lsn
         tell(self.progress, Applied(migration, seconds, len(outcome.checks)))

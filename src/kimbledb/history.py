@@ -24,6 +24,8 @@ class DatabaseState:
     encoding: str
     #: Whether it is a standby that replays another server's log, and so cannot be written.
     standby: bool
+    #: Whether it is set to be only read, as platforms do where the disk is full.
+    read_only: bool
     database: str
     role: str
     superuser: bool
@@ -58,6 +60,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         version_number=answer["version_number"],
         encoding=answer["encoding"],
         standby=answer["standby"],
+        read_only=answer["read_only"],
         database=answer["database"],
         role=answer["role"],
         superuser=answer["superuser"],
@@ -69,6 +72,26 @@ async def look(session: Session, schema: str) -> DatabaseState:
         history=None if rows is None else tuple(_row(row) for row in rows),
         head=answer.get("head"),
     )
+
+
+async def log_position(session: Session) -> str | None:
+    """Ask how far the write-ahead log is, where the role may know."""
+    answers = await session.send(
+        "BEGIN READ ONLY;\n" + session.settings() + queries.block("log_position") + "COMMIT;\n"
+    )
+    return str(answers[0].value) if answers else None
+
+
+async def was_written(session: Session, schema: str, run: str, event: str, name: str) -> bool:
+    """Ask whether a run wrote an event of a migration to the log: not a rival that did the same."""
+    block = queries.question(
+        "written_by",
+        schema=quote_identifier(schema),
+        event=quote_literal(event),
+        name=quote_literal(name),
+        run=quote_literal(run),
+    )
+    return bool(await session.ask(block))
 
 
 def creation(schema: str) -> str:

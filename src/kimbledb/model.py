@@ -312,8 +312,12 @@ class AppliedStep:
     """A migration that a run applied or took back."""
 
     migration: Migration
-    #: Seconds that it took, by a monotonic clock.
+    #: Seconds that it took, by a monotonic clock, waiting included.
     seconds: float
+    #: Seconds that its transaction lasted on the server: no lock was held for longer.
+    #: None where it ran outside of a transaction, or the server's answer was lost.
+    held: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.migration.name} ({self.seconds:.3f} s)"
+        held = "" if self.held is None else f", locks held for {self.held:.3f} s at most"
+        return f"{self.migration.name} ({self.seconds:.3f} s{held})"

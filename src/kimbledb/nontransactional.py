@@ -2,46 +2,63 @@
 
 Two connections: one holds the lock in an open transaction, by messages that
 leave no snapshot behind (a snapshot would make CONCURRENTLY wait for ever); the
-other runs the statements one at a time. Before each an intent is written to the
-log, and after it that it is done, so that an interrupted step goes on at the
-statement that was interrupted; what an interruption leaves of an index, an
-invalid one, is dropped and built again. The proof and the history row come
+other, the worker, runs the statements one at a time. Before each an intent is
+written to the log, and after it that it is done, so that an interrupted step goes
+on at the statement that was interrupted; what an interruption leaves of an index,
+an invalid one, is dropped and built again. The proof and the history row come
 last, in the transaction that holds the lock.
+
+The worker holds a lock of its own for as long as its session lives: when its
+client dies the server may go on with a statement for a moment, and nobody else
+begins before that is over.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+from attrs import evolve
 
 from kimbledb import queries, statements
 from kimbledb.diagnosis import diagnose
 from kimbledb.errors import ConfigurationError
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.options import Options
-from kimbledb.runner import Again
-from kimbledb.session import Session, first_line, setting
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
+from kimbledb.session import LOCK_BUSY, Session, first_line, milliseconds, setting
 from kimbledb.statements import Statement
-from kimbledb.targets import Target
-from kimbledb.transaction import Outcome, ScriptError, Transactions, Work, our_version
+from kimbledb.transaction import (
+    LOCK_CLASS,
+    Outcome,
+    ScriptError,
+    Transactions,
+    Work,
+    lock_key,
+    our_version,
+    take_session_lock,
+)
 
 _CONCURRENT_INDEX = re.compile(
     r'create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?("(?:[^"]|"")+"|[^\s(]+)\s+on\b',
     re.IGNORECASE,
 )
+_CONCURRENTLY = re.compile(
+    r"(?:create\s+(?:unique\s+)?index|drop\s+index|reindex\b.*?|alter\s+table\b.*?\bdetach\s+partition\b.*?)\s+concurrently\b",
+    re.IGNORECASE | re.DOTALL,
+)
+#: The server will not run the statement in a transaction, or not end one inside of it.
+_WANTS_NO_TRANSACTION = (asyncpg.ActiveSQLTransactionError, asyncpg.InvalidTransactionTerminationError)
 
 
-async def carry_out(target: Target, options: Options, holder: Transactions, work: Work, head: int) -> Outcome:
+async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int) -> Outcome:
     """Run a migration that cannot run in a transaction.
 
     Args:
-        target: Where the second connection goes, if the options name no ``direct_dsn``.
-        options: Timeouts, and ``direct_dsn``.
+        runner: For a session of one's own, and to tell who blocks a statement.
         holder: The session that holds the lock.
         work: The migration.
         head: The head of the log that the plan rests on.
@@ -53,28 +70,35 @@ async def carry_out(target: Target, options: Options, holder: Transactions, work
         ScriptError: A statement failed; those before it stay done.
         ConnectionLostError: One of the two connections was lost.
     """
-    dsn = options.direct_dsn or target.dsn
-    if dsn is None:
+    if runner.direct is None:
         raise ConfigurationError(
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
             hint="pass a DSN as target, or Options(direct_dsn=...)",
         )
-    async with Target(target.label, dsn=dsn).session(options) as worker:
-        worker_pid = await _process_id(worker)
-        await holder.hold(work, head)
-        try:
-            await _refuse_pooler(holder.session, worker, worker_pid, work.migration)
-            await _run_statements(holder, worker, work)
-            return await holder.release(work)
-        except BaseException:
-            await holder.let_go()
-            raise
+    # The lock comes first: who does not get it takes no second connection.
+    await holder.hold(work, head)
+    try:
+        if runner.direct is runner.target:
+            # To ask the pooler for a second session may take for ever: the first may be its only one.
+            _refuse_pooler(holder.session, holder.session.process_id, work.migration)
+        async with runner.direct.session(runner.options) as worker:
+            await _refuse_elsewhere(holder, worker, work.migration)
+            await _take_session_lock(holder.schema, worker)
+            await _run_statements(runner, holder, worker, work)
+            return evolve(await holder.release(work), held=None)
+    except Exception:
+        await holder.session.roll_back()
+        raise
 
 
-async def _run_statements(holder: Transactions, worker: Session, work: Work) -> None:
+async def _run_statements(runner: Runner, holder: Transactions, worker: Session, work: Work) -> None:
     migration = work.migration
     script = work.script
-    await worker.send(_session_settings(worker, holder.path, migration))
+    # For the whole session, which is its own and is closed at the end.
+    await worker.send(
+        worker.settings(statement_timeout=migration.statement_timeout, for_session=True)
+        + worker.guarded(holder.path, for_session=True)
+    )
     done = await _done_before(worker, holder.schema, work)
     for number, statement in enumerate(statements.split(script)):
         digest = hashlib.sha256(f"{number}\n{statement.text}".encode()).hexdigest()[:16]
@@ -82,25 +106,45 @@ async def _run_statements(holder: Transactions, worker: Session, work: Work) -> 
             continue
         # The lock must still be held: without it another run may be at work.
         await holder.session.send("DO $$ BEGIN END $$;")
-        await _log(worker, holder.schema, work, digest, "begun")
+        await worker.send("BEGIN;\n" + _note(worker, holder.schema, work, digest, "begun"))
         try:
-            await _run_one(holder.schema, worker, statement)
+            async with runner.watching(worker):
+                await _run_one(holder.schema, worker, statement, _note(worker, holder.schema, work, digest, "done"))
         except asyncpg.PostgresError as error:
-            if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+            if isinstance(error, WORTH_ANOTHER_TRY):
                 raise Again(contended=first_line(error)) from error
             place = statement.start + (int(error.position) - 1 if error.position else 0)
             raise ScriptError(
                 diagnose(error, migration, work.part, script, offset=place, exact=bool(error.position))
             ) from error
-        await _log(worker, holder.schema, work, digest, "done")
 
 
-async def _run_one(schema: str, worker: Session, statement: Statement) -> None:
+async def _run_one(schema: str, worker: Session, statement: Statement, note: str) -> None:
+    """Run a statement and note that it is done: in one transaction where the server lets it, so that no crash comes between."""
+    concurrently = _CONCURRENTLY.match(statement.skeleton) is not None
+    # CONCURRENTLY waits for transactions to end, and while it does it is in nobody's way
+    # who reads or writes: to give up early would throw a long build away.
+    limit = 0 if concurrently else milliseconds(worker.options.lock_timeout)
+    await worker.send(f"SET lock_timeout = {limit}")
+    if not concurrently:
+        try:
+            await worker.send("BEGIN")
+            await worker.send(f"{statement.text}\n;\n{note}")
+        except _WANTS_NO_TRANSACTION:
+            pass
+        else:
+            return
     index = _CONCURRENT_INDEX.match(statement.text)
     if index is None:
         await worker.send(statement.text)
-        return
-    name = index[1][1:-1].replace('""', '"') if index[1].startswith('"') else index[1].lower()
+    else:
+        await _build(schema, worker, statement, index[1])
+    await worker.send(f"BEGIN;\n{note}")
+
+
+async def _build(schema: str, worker: Session, statement: Statement, name: str) -> None:
+    """Build an index, whatever an earlier try has left of it."""
+    name = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
     # IF NOT EXISTS would pass over what an interrupted build left, and call it done.
     state = await _index_state(worker, schema, name)
     if state == "being built":
@@ -131,40 +175,58 @@ async def _done_before(worker: Session, schema: str, work: Work) -> frozenset[st
     return frozenset(await worker.ask(block))
 
 
-async def _log(worker: Session, schema: str, work: Work, digest: str, state: str) -> None:
+def _note(worker: Session, schema: str, work: Work, digest: str, state: str) -> str:
+    """Return the end of a transaction that notes how far a statement is."""
     facts: dict[str, Any] = {
         "name": work.migration.name,
         "checksum": work.migration.checksum,
         "version": our_version(),
         "detail": {"statement": digest, "state": state, "during": work.part},
     }
-    await worker.send(
-        "BEGIN READ WRITE;\n"
-        + worker.settings()
+    return (
+        worker.settings()
         + setting("kimbledb.step", facts)
         + queries.block("record_statement", schema=quote_identifier(schema))
         + "COMMIT;\n"
     )
 
 
-def _session_settings(worker: Session, path: Sequence[str], migration: Migration) -> str:
-    """Return the worker's settings for its whole session, which is its own and is closed at the end."""
-    return worker.settings(path, statement_timeout=migration.statement_timeout).replace("SET LOCAL", "SET")
-
-
-async def _process_id(session: Session) -> int:
-    pid: int = await session.ask(queries.question("process_id"))
-    return pid
-
-
-async def _refuse_pooler(holder: Session, worker: Session, worker_pid: int, migration: Migration) -> None:
-    """Stop where a transaction pooler is between: what was set for the session would reach others.
-
-    Two live connections never share a server process, and one never changes it.
-    """
-    [answer] = await holder.send(queries.question("process_id"))
-    if answer.value == worker_pid or await _process_id(worker) != worker_pid:
+async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Migration) -> None:
+    """Stop where the worker's session is not its own, or not in the database of the lock."""
+    block = queries.question(
+        "session",
+        holder=str(holder.session.process_id),
+        lock_class=str(LOCK_CLASS),
+        lock_key=str(lock_key(holder.schema)),
+    )
+    found = await worker.ask(block)
+    _refuse_pooler(worker, found["process_id"], migration)
+    if not found["sees_lock"]:
         raise ConfigurationError(
-            f"{migration.name} cannot run in a transaction and needs a session of its own, and a transaction pooler is between",
+            "Options.direct_dsn leads to another database than the target",
+            hint="name the same database, past the pooler",
+        )
+
+
+def _refuse_pooler(session: Session, process_id: int | None, migration: Migration) -> None:
+    """Stop where a session is lent by a pooler, given the number of the process that answered in it.
+
+    A server tells each client the number of the process that serves it. A pooler
+    tells a number that it made up, and may send every statement to another process.
+    """
+    if session.connection.get_server_pid() != process_id:
+        raise ConfigurationError(
+            f"{migration.name} cannot run in a transaction and needs a session of its own, and a pooler is between",
             hint="name the server itself: Options(direct_dsn=...)",
         )
+
+
+async def _take_session_lock(schema: str, worker: Session) -> None:
+    try:
+        await worker.send(
+            "BEGIN ISOLATION LEVEL READ COMMITTED;\n" + worker.settings() + take_session_lock(schema) + "COMMIT;\n"
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == LOCK_BUSY:
+            raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
+        raise

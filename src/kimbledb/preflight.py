@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 
@@ -12,8 +13,12 @@ from kimbledb.model import Extension, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.session import Session
 
+logger = logging.getLogger("kimbledb")
+
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
+#: The newest major version that was tried.
+NEWEST_KNOWN = 18
 
 
 async def check(session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]) -> None:
@@ -23,30 +28,17 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
         PreflightError: With all that is missing at once.
     """
     wanted = wanted_extensions(migrations)
+    path = state.search_path(schema, (each.name for each in wanted))
     facts = await session.ask(
         queries.question(
             "preflight",
             schema=quote_literal(schema),
+            tables=quote_array(_tables(migrations)),
+            dangers=queries.filled("unsafe", schemas=quote_array({*path, state.extension_home} if wanted else path)),
             extensions=quote_array(each.name for each in wanted),
         )
     )
-    gaps: list[tuple[str, str]] = []
-    if state.version_number < OLDEST_SERVER:
-        gaps.append(
-            (
-                f"the server is PostgreSQL {state.server_version}, and 15 is the oldest that will do",
-                "upgrade the server",
-            )
-        )
-    if state.encoding != "UTF8":
-        gaps.append(
-            (
-                f"the database {state.database} has the encoding {state.encoding}",
-                "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
-            )
-        )
-    if state.standby:
-        gaps.append(("the server is a standby, which only reads", "connect to the primary"))
+    gaps = _server_gaps(state)
     role, database = quote_identifier(state.role), quote_identifier(state.database)
     if not state.schema_exists and not facts["may_create_schema"]:
         gaps.append(
@@ -62,10 +54,64 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
                 f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
             )
         )
+    for table, owner in facts["of_others"].items():
+        gaps.append(
+            (
+                f'"{table}" belongs to {owner}, and {state.role} may not change it',
+                f"GRANT {quote_identifier(owner)} TO {role}",
+            )
+        )
+    gaps += [(gap, cure) for gap, cure in facts["dangers"]]
     for extension in wanted:
         gaps.extend(_gaps_of(extension, state, facts["extensions"].get(extension.name), facts["may_create_schema"]))
     if gaps:
         raise PreflightError(gaps)
+
+
+def check_server(state: DatabaseState) -> None:
+    """Make sure that the server and the database can be written to.
+
+    Raises:
+        PreflightError: With all that stands in the way.
+    """
+    if gaps := _server_gaps(state):
+        raise PreflightError(gaps)
+
+
+def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
+    """Return what of the server and the database will not do, each with its cure. Warns of a newer server."""
+    gaps = []
+    if state.version_number < OLDEST_SERVER:
+        gaps.append(
+            (
+                f"the server is PostgreSQL {state.server_version}, and {OLDEST_SERVER // 10000} is the oldest that will do",
+                "upgrade the server",
+            )
+        )
+    if state.version_number // 10000 > NEWEST_KNOWN:
+        logger.warning(
+            "the server is PostgreSQL %s, and this kimbledb was tried on %s to %s",
+            state.server_version,
+            OLDEST_SERVER // 10000,
+            NEWEST_KNOWN,
+        )
+    if state.encoding != "UTF8":
+        gaps.append(
+            (
+                f"the database {state.database} has the encoding {state.encoding}",
+                "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            )
+        )
+    if state.standby:
+        gaps.append(("the server is a standby, which only reads", "connect to the primary"))
+    elif state.read_only:
+        gaps.append(
+            (
+                f"the database {state.database} is set to be only read (default_transaction_read_only)",
+                "where a platform did that because the disk is full, free some room; else RESET it for the database or role",
+            )
+        )
+    return gaps
 
 
 def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:
@@ -110,6 +156,13 @@ def _gaps_of(
             f"{state.role} may not create the extension {extension.name}",
             f"let an administrator run: CREATE EXTENSION {quoted}",
         )
+
+
+def _tables(migrations: Iterable[Migration]) -> list[str]:
+    """Return the tables that migrations declare to make or change, by themselves or by what hangs on them."""
+    objects = [each for migration in migrations for each in migration.creates + migration.changes + migration.drops]
+    hangs = ("table", "column", "constraint", "trigger", "policy", "rule", "view")
+    return sorted({each.name.partition(".")[0] for each in objects if each.kind in hangs})
 
 
 def _version(text: str | None) -> tuple[int, ...]:

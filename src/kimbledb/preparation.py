@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import asyncpg
@@ -12,9 +13,13 @@ from kimbledb.errors import MigrationError
 from kimbledb.history import DatabaseState
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.runner import Again
-from kimbledb.session import LOCK_BUSY, Session
-from kimbledb.transaction import LOCK_CLASS
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
+from kimbledb.session import LOCK_BUSY, Session, first_line
+from kimbledb.transaction import BOOTSTRAP_KEY, take_lock
+
+#: IF NOT EXISTS fails with one of these where somebody else, who does not take our
+#: lock, makes the same schema or extension at the same moment.
+_MADE_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
 
 
 async def prepare(
@@ -27,7 +32,7 @@ async def prepare(
 
     Raises:
         PreflightError: Something stands in the way; nothing was touched.
-        Again: Another run is preparing the database.
+        Again: Another run is preparing the database, or has gone on from there.
         MigrationError: The server refused.
     """
     await preflight.check(session, state, schema, migrations)
@@ -46,7 +51,7 @@ async def prepare(
         [answer] = await session.send(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
-            + queries.block("bootstrap_lock", lock_class=str(LOCK_CLASS))
+            + take_lock(BOOTSTRAP_KEY)
             + "".join(statements)
             + history.creation(schema)
             + queries.question("bootstrapped", schema=quoted)
@@ -54,12 +59,16 @@ async def prepare(
         )
     except asyncpg.PostgresError as error:
         if error.sqlstate == LOCK_BUSY:
-            raise Again from error
+            raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
+        if error.sqlstate in _MADE_BY_ANOTHER or isinstance(error, WORTH_ANOTHER_TRY):
+            raise Again(contended=first_line(error)) from error
         raise MigrationError(
             f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
             sqlstate=error.sqlstate,
             hint=getattr(error, "hint", None),
         ) from error
+    if answer.value["head"] != (state.head or 0):
+        raise Again  # another run was quicker, and what is pending has changed
     return evolve(
         state,
         head=answer.value["head"],

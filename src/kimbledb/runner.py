@@ -1,4 +1,4 @@
-"""Trying until it is done: the deadline, the waiting, and the reconnecting of every call that writes.
+"""Trying until it is done: the deadline, the waiting, and the reconnecting of every call.
 
 A piece of work is a function of a session. It raises :class:`Again` when the
 world was not as it needs it; then the connection is given back, some time
@@ -10,23 +10,46 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from kimbledb.errors import ConnectionLostError, DeadlineExceededError, LockUnavailableError
-from kimbledb.events import Waiting, Watcher, tell
+import asyncpg
+
+from kimbledb import queries
+from kimbledb.errors import (
+    ConnectionLostError,
+    DeadlineExceededError,
+    KimbleDBError,
+    LockUnavailableError,
+    MigrationError,
+    PreflightError,
+)
+from kimbledb.events import Blocked, Waiting, Watcher, tell
 from kimbledb.options import Options
-from kimbledb.session import Session
-from kimbledb.targets import Target
+from kimbledb.session import Session, first_line
+from kimbledb.targets import NotJustNow, Target, target_of
 
 T = TypeVar("T")
+
+#: Others hold a lock, or won a conflict: the transaction is worth another try.
+WORTH_ANOTHER_TRY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
 
 #: Seconds between two looks at a lock that another run holds: short, since the
 #: holder may be a quick one, and longer with each look, since it may be many.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
-#: How often a lost connection is made anew before nothing has been achieved.
-_RECONNECTIONS = 5
+#: How often the connection may be lost, or not be had, before nothing has been achieved.
+_LOSSES = 5
+#: Seconds that a server which was there may stay away: a restart takes no longer.
+_ABSENCE = 30.0
+#: Seconds between two looks at who blocks a statement; the first comes within the lock timeout.
+_LOOK_EVERY = 5.0
 
 
 class Again(Exception):
@@ -36,14 +59,12 @@ class Again(Exception):
         blockers: Who is in the way, as far as the server tells.
         contended: The lock timeout or a deadlock ended a try: the number of
             such tries is bounded. Otherwise only the deadline is a bound.
-        patient: False to begin anew at once.
     """
 
-    def __init__(self, *, blockers: Sequence[str] = (), contended: str | None = None, patient: bool = True) -> None:
+    def __init__(self, *, blockers: Sequence[str] = (), contended: str | None = None) -> None:
         super().__init__()
         self.blockers = tuple(blockers)
         self.contended = contended
-        self.patient = patient
 
 
 class Runner:
@@ -53,6 +74,12 @@ class Runner:
         self.target = target
         self.options = options
         self.progress = progress
+        #: Its name in the log, by which it knows its own entries again.
+        self.run_id = secrets.token_hex(8)
+        #: Where a session of one's own is to be had, if anywhere.
+        self.direct = target if target.dsn is not None else None
+        if options.direct_dsn is not None:
+            self.direct = target_of(options.direct_dsn, "Options.direct_dsn")
         #: What is being done now, for the message when the time is up.
         self.doing = "connecting"
         self._blockers: tuple[str, ...] = ()
@@ -70,57 +97,174 @@ class Runner:
             DeadlineExceededError: The options' deadline passed.
             LockUnavailableError: The application held a lock in every one of the attempts.
             ConnectionLostError: The server stays away, or there is no second connection to be had.
+            PreflightError: The role may not do what has to be done.
+            MigrationError: The server refused for another reason.
         """
+        limit = asyncio.timeout(self.options.deadline)
         try:
-            async with asyncio.timeout(self.options.deadline):
+            async with limit:
                 return await self._until_done(work)
         except TimeoutError as error:
+            if not limit.expired():
+                raise
             raise DeadlineExceededError(self.options.deadline, doing=self.doing, blockers=self._blockers) from error
 
+    @asynccontextmanager
+    async def watching(self, session: Session) -> AsyncIterator[None]:
+        """While something runs in a session, look from a second connection who blocks it, and tell.
+
+        Without a second connection to be had nobody looks.
+        """
+        if not self.target.can_reconnect:
+            yield
+            return
+        watch = asyncio.create_task(self._watch(session))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            # It ends at once: what is cancelled terminates its connection and waits for nothing.
+            await asyncio.wait([watch])
+
+    async def _watch(self, session: Session) -> None:
+        clock = stopwatch()
+        await asyncio.sleep(min(1.0, self.options.lock_timeout / 2))
+        while True:
+            # Best effort: a look that fails is no fault of what is being watched.
+            with suppress(KimbleDBError, asyncpg.PostgresError):
+                if session.process_id is not None:
+                    await self._look(session.process_id, clock())
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _look(self, process_id: int, seconds: float) -> None:
+        async with self.target.session(self.options) as observer:
+            found = await observer.ask(queries.question("who_blocks", pid=str(process_id)))
+        self._blockers = tuple(describe_holders(found))
+        if self._blockers:
+            tell(self.progress, Blocked(self._blockers, seconds))
+
     async def _until_done(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        contended = lost = waited = 0
+        contended = waited = 0
+        losses = _Losses(self.target)
         achieved = self._achieved
         while True:
             if self._achieved != achieved:
-                achieved, contended, lost, waited = self._achieved, 0, 0, 0
+                achieved, contended, waited = self._achieved, 0, 0
+                losses = _Losses(self.target)
+            why: tuple[str, ...] | None = None
             try:
                 async with self.target.session(self.options) as session:
+                    losses.connected()
                     return await work(session)
             except Again as again:
-                if not again.patient:
-                    continue
                 self._blockers = again.blockers or self._blockers
                 if again.contended is not None:
                     contended += 1
-                    if contended >= self.options.attempts:
-                        raise LockUnavailableError(
-                            f"{self.doing}: {contended} tries ended with: {again.contended}",
-                            blockers=self._blockers,
-                            hint="look who holds the lock (SELECT * FROM pg_stat_activity), and run again when it is quieter; "
-                            "Options(lock_timeout=..., attempts=...) is more patient",
-                        ) from again.__cause__
-                waited += 1
-            except ConnectionLostError:
-                lost += 1
-                waited += 1
-                if not self.target.can_reconnect or lost >= _RECONNECTIONS:
-                    raise
-            await self._wait(waited)
+                    self._refuse_more(contended, again.contended, again)
+            except ConnectionLostError as loss:
+                if not isinstance(loss, NotJustNow):
+                    losses.count(loss)
+                self.doing = f"connecting ({loss.message})"
+                why = (loss.message,)
+            except asyncpg.PostgresError as error:
+                if not isinstance(error, WORTH_ANOTHER_TRY):
+                    raise self._failure(error) from error
+                contended += 1
+                self._refuse_more(contended, first_line(error), error)
+            waited += 1
+            await self._wait(waited, self._blockers if why is None else why)
 
-    async def _wait(self, waited: int) -> None:
+    async def _wait(self, waited: int, why: tuple[str, ...]) -> None:
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waited, 10))
         seconds = random.uniform(longest / 2, longest)
-        tell(self.progress, Waiting(self._blockers, seconds))
+        tell(self.progress, Waiting(why, seconds))
         await asyncio.sleep(seconds)
+
+    def _refuse_more(self, tries: int, reason: str, cause: BaseException) -> None:
+        """Give up where the bounded tries are used up."""
+        if tries >= self.options.attempts:
+            raise LockUnavailableError(
+                f"{self.doing}: {tries} tries ended with: {reason}",
+                blockers=self._blockers,
+                hint="look who holds the lock (SELECT * FROM pg_stat_activity), and run again when it is quieter; "
+                "Options(lock_timeout=..., attempts=...) is more patient",
+            ) from (cause.__cause__ if isinstance(cause, Again) else cause)
+
+    def _failure(self, error: asyncpg.PostgresError) -> KimbleDBError:
+        """Return what an error means that is of no migration's script."""
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            return PreflightError(
+                [
+                    (
+                        f"{self.doing}: {first_line(error)}",
+                        "connect as the owner of the schema and its history, or as a member of that role",
+                    )
+                ]
+            )
+        return MigrationError(
+            f"{self.doing} failed: {first_line(error)} (SQLSTATE {error.sqlstate})",
+            sqlstate=error.sqlstate,
+            hint=getattr(error, "hint", None),
+        )
+
+
+class _Losses:
+    """How often a connection was lost or not to be had, and whether that is too often."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._first: ConnectionLostError | None = None
+        self._count = 0
+        #: Whether there was a connection in this try, and when one was last lost.
+        self._inside = False
+        self._away_since: float | None = None
+
+    def connected(self) -> None:
+        self._inside = True
+        self._away_since = None
+
+    def count(self, loss: ConnectionLostError) -> None:
+        """Count one, and raise it where it was one too many."""
+        self._first = self._first or loss
+        if self._inside:
+            self._inside = False
+            self._away_since = time.monotonic()
+            self._count += 1
+            bearable = self._count < _LOSSES
+        elif self._away_since is not None:
+            # It was there, so that its address is right: it may be starting again.
+            bearable = time.monotonic() - self._away_since < _ABSENCE
+        else:
+            self._count += 1
+            bearable = self._count < _LOSSES
+        if bearable and self._target.can_reconnect:
+            return
+        if self._first.message == loss.message:
+            raise loss
+        raise ConnectionLostError(f"{loss.message}; at first {self._first.message}", hint=loss.hint) from loss
 
 
 def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:
-    """Return for each holder of a lock one line: process id, application, state, age."""
-    return [
+    """Return for each who holds a lock one line: process id, application, state, age and query."""
+    return [_describe(holder) for holder in holders]
+
+
+def _describe(holder: dict[str, Any]) -> str:
+    if "prepared" in holder:
+        return (
+            f"the prepared transaction {holder['prepared']!r} of {holder['owner']}, {holder['seconds']} s old "
+            f"(COMMIT PREPARED or ROLLBACK PREPARED ends it)"
+        )
+    query = " ".join((holder.get("query") or "").split())
+    return (
         f"pid {holder.get('pid')}, {holder.get('application') or 'no application name'}, "
         f"{holder.get('state') or 'state not visible'}, transaction open for {holder.get('seconds') or '?'} s"
-        for holder in holders
-    ]
+        + (f": {query[:_SHOWN]}{'...' if len(query) > _SHOWN else ''}" if query else "")
+    )
+
+
+#: How much of a query is shown.
+_SHOWN = 120
 
 
 def stopwatch() -> Callable[[], float]:

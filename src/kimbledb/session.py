@@ -12,16 +12,17 @@ nothing stays on the connection.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 from attrs import frozen
 
-from kimbledb.errors import ConnectionLostError
-from kimbledb.names import quote_identifier, quote_literal
+from kimbledb import queries
+from kimbledb.errors import ConfigurationError, ConnectionLostError, PreflightError
+from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
 
 #: SQLSTATEs of our own blocks (class KD is nobody else's).
@@ -31,16 +32,22 @@ TRANSACTION_ENDED = "KD003"
 REACHED_OUTSIDE = "KD004"
 VERIFICATION_FAILED = "KD005"
 DATA_AT_STAKE = "KD006"
+_UNSAFE_PATH = "KD007"
+_PROCESS_ID = "KD104"
 _ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103"})
 
 #: What asyncpg raises when the server is gone: not all of it is a PostgresError.
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     OSError,
 )
 
@@ -59,12 +66,16 @@ class Session:
     def __init__(self, connection: Any, options: Options) -> None:
         self.connection = connection
         self.options = options
+        #: The server's process that runs our transaction, known from its start on.
+        #: Behind a pooler it is another one than the connection was told of.
+        self.process_id: int | None = None
 
     async def send(self, message: str) -> list[Answer]:
         """Send statements in one message and return what their blocks answered.
 
         Raises:
             asyncpg.PostgresError: The server refused; the transaction is rolled back.
+            PreflightError: The schemas in which names would be looked up are not safe.
             ConnectionLostError: The server is gone; what became of the message is unknown.
         """
         answers: list[Answer] = []
@@ -72,6 +83,8 @@ class Session:
         def listen(_connection: object, notice: Any) -> None:
             if notice.sqlstate in _ANSWERS:
                 answers.append(Answer(notice.sqlstate, json.loads(notice.message)))
+            elif notice.sqlstate == _PROCESS_ID:
+                self.process_id = int(notice.message)
 
         connection = self.connection
         try:
@@ -79,66 +92,118 @@ class Session:
         except asyncpg.InterfaceError as error:
             raise ConnectionLostError(f"the connection is closed: {error}") from error
         try:
-            await connection.execute(message)
+            # The limit that a caller's connection has for a command is not for
+            # migrations; the deadline of the call is.
+            await connection.execute(message, timeout=self.options.deadline)
         except CONNECTION_ERRORS as error:
-            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
-                raise  # a misuse of the connection, not its loss
+            if isinstance(error, asyncpg.InterfaceError) and not self.is_closed:
+                raise ConfigurationError(
+                    f"the connection cannot be used now: {first_line(error)}",
+                    hint="let nobody else use it during the call, or pass a DSN or a pool",
+                ) from error
+            self.terminate()
             raise ConnectionLostError(f"the connection to the server was lost: {first_line(error)}") from error
-        except asyncpg.PostgresError:
+        except asyncpg.PostgresError as error:
             # The message opened a transaction, and its end was not reached.
-            await self._roll_back()
+            await self.roll_back()
+            if error.sqlstate == _UNSAFE_PATH:
+                raise PreflightError([(gap, cure) for gap, cure in json.loads(error.detail or "[]")]) from error
             raise
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            # Whether the server got to the COMMIT is unknown; nothing of this
-            # connection is to be relied on any more.
-            connection.terminate()
+        except BaseException:
+            # Cancelled or interrupted. Whether the server got to the COMMIT is unknown;
+            # nothing of this connection is to be relied on any more.
+            self.terminate()
             raise
         finally:
-            if not connection.is_closed():
+            if not self.is_closed:
                 connection.remove_log_listener(listen)
         return answers
 
-    async def ask(self, block: str, *, path: Sequence[str] = (), read_only: bool = True) -> Any:
-        """Ask one question in a transaction of its own and return its answer."""
-        mode = "READ ONLY" if read_only else "READ WRITE"
-        [answer] = await self.send(f"BEGIN {mode};\n{self.settings(path)}{block}COMMIT;\n")
-        return answer.value
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is of no more use."""
+        try:
+            return bool(self.connection.is_closed())
+        except asyncpg.InterfaceError:
+            return True  # a pool takes the connections that end
 
-    def settings(self, path: Sequence[str] = (), *, statement_timeout: float | None = None) -> str:
-        """Return the ``SET LOCAL`` statements with which every transaction begins.
+    def terminate(self) -> None:
+        """End the connection without a goodbye; what it was doing may or may not be done."""
+        terminate(self.connection)
+
+    async def roll_back(self) -> None:
+        """End the open transaction, if there is one; where that cannot be, end the connection."""
+        if self.is_closed or not self.connection.is_in_transaction():
+            return
+        try:
+            await self.connection.execute("ROLLBACK", timeout=self.options.deadline)
+        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+            # The first error is the one to tell of; the connection is of no more use.
+            self.terminate()
+        except BaseException:
+            self.terminate()
+            raise
+
+    async def ask(self, block: str, *, path: Sequence[str] = (), read_only: bool = True) -> Any:
+        """Ask one question in a transaction of its own and return its answer.
 
         Args:
-            path: The schemas to look names up in. ``pg_temp`` comes last, so that
-                nobody's temporary object stands for another.
+            block: The question, as a block.
+            path: Schemas in which it looks names up, if it needs any; they must be safe.
+            read_only: Whether it may not write.
+        """
+        mode = "READ ONLY" if read_only else "READ WRITE"
+        guard = self.guarded(path) if path else ""
+        [answer] = await self.send(
+            f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{self.settings()}{guard}{block}COMMIT;\n"
+        )
+        return answer.value
+
+    def settings(self, *, statement_timeout: float | None = None, for_session: bool = False) -> str:
+        """Return the statements with which every transaction begins, before names are looked up.
+
+        Args:
             statement_timeout: Seconds, or None for the options' value.
+            for_session: Whether they are for the whole session, which must then be our own.
         """
         options = self.options
         timeout = options.statement_timeout if statement_timeout is None else statement_timeout
+        scope, local = ("SESSION", "false") if for_session else ("LOCAL", "true")
         return (
-            self.path(path) + "SET LOCAL standard_conforming_strings = on;\n"
+            self.path(for_session=for_session) + f"SET {scope} standard_conforming_strings = on;\n"
             # A table hidden by its policies gives an error and does not read as empty.
-            "SET LOCAL row_security = off;\n"
-            "SET LOCAL client_min_messages = warning;\n"
-            "SET LOCAL jit = off;\n"
-            f"SET LOCAL lock_timeout = {_milliseconds(options.lock_timeout)};\n"
-            f"SET LOCAL statement_timeout = {_milliseconds(timeout)};\n"
-            "SET LOCAL idle_in_transaction_session_timeout = "
-            f"{_milliseconds(options.lock_timeout + options.statement_timeout)};\n"
-            f"SET LOCAL client_connection_check_interval = {_milliseconds(options.client_check_interval)};\n"
+            f"SET {scope} row_security = off;\n"
+            f"SET {scope} client_min_messages = warning;\n"
+            f"SET {scope} jit = off;\n"
+            f"SET {scope} lock_timeout = {milliseconds(options.lock_timeout)};\n"
+            f"SET {scope} statement_timeout = {milliseconds(timeout)};\n"
+            f"SET {scope} idle_in_transaction_session_timeout = {milliseconds(options.lock_timeout + timeout)};\n"
+            # What not every version has. A transaction is bounded by its statements and the deadline.
+            f"SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES ('transaction_timeout', '0'),"
+            f" ('client_connection_check_interval', '{milliseconds(options.client_check_interval)}'))"
+            " AS optional (name, value) WHERE pg_catalog.current_setting(name, true) IS NOT NULL;\n"
         )
 
     @staticmethod
-    def path(schemas: Sequence[str] = ()) -> str:
-        """Return the statement that sets where names are looked up, for this transaction."""
-        names = ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
-        return f"SET LOCAL search_path = {names};\n"
+    def path(schemas: Sequence[str] = (), *, for_session: bool = False) -> str:
+        """Return the statement that sets where names are looked up.
 
-    async def _roll_back(self) -> None:
-        try:
-            await self.connection.execute("ROLLBACK")
-        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
-            # The first error is the one to tell of; the connection is of no more use.
-            self.connection.terminate()
+        ``pg_temp`` comes last, so that nobody's temporary object stands for another.
+        """
+        names = ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
+        return f"SET {'SESSION' if for_session else 'LOCAL'} search_path = {names};\n"
+
+    def guarded(self, schemas: Sequence[str], *, for_session: bool = False) -> str:
+        """Return the statements that set it to schemas, after making sure that nobody has planted functions there."""
+        dangers = queries.filled("unsafe", schemas=quote_array(schemas))
+        return queries.block("guard_path", dangers=dangers) + self.path(schemas, for_session=for_session)
+
+
+def terminate(connection: Any) -> None:
+    """End a connection without a goodbye."""
+    # A pool takes the connections that end, and what it has lent refuses to be spoken to.
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 def setting(name: str, value: object) -> str:
@@ -152,6 +217,7 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """Return a limit as PostgreSQL's settings take it."""
     # PostgreSQL keeps these settings as 32-bit integers of milliseconds; 0 would mean no limit.
     return min(2_147_483_647, max(1, round(seconds * 1000)))

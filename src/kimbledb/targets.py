@@ -6,9 +6,7 @@ database only, and errors that could quote one are replaced.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,13 +18,19 @@ from attrs import field, frozen
 
 from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.options import Options
-from kimbledb.session import Session, first_line
+from kimbledb.session import Session, first_line, terminate
 
 #: Environment variables that hold a DSN, in the order in which they are asked.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
 
-#: The server is there and takes nobody just now: too many connections (53300), or starting up (57P03).
-_NOT_JUST_NOW = (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError)
+#: What asyncpg raises where it gets no connection.
+_REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError)
+#: Seconds for the goodbye to a server, which may not be heard where the network swallows packets.
+_GOODBYE = 0.5
+
+
+class NotJustNow(ConnectionLostError):
+    """The server is there and takes nobody just now: it is starting, or has too many connections."""
 
 
 @frozen
@@ -46,10 +50,22 @@ class Target:
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
-        """Open a session, and give the connection back as it was, or closed where it cannot be trusted."""
+        """Open a session, and give the connection back as it was, or closed where it cannot be trusted.
+
+        Raises:
+            NotJustNow: The server takes no connection now; a later try may do.
+            ConnectionLostError: It cannot be reached.
+            ConfigurationError: It will not take this one, or what was given cannot be used.
+        """
         if self.connection is not None:
             _refuse_open_transaction(self.connection)
-            yield Session(self.connection, options)
+            try:
+                yield Session(self.connection, options)
+            except Exception:
+                raise
+            except BaseException:
+                terminate(self.connection)
+                raise
         elif self.pool is not None:
             async with self._pooled() as connection:
                 yield Session(connection, options)
@@ -57,8 +73,11 @@ class Target:
             connection = await self._connect(options)
             try:
                 yield Session(connection, options)
+            except Exception:
+                await _close(connection)
+                raise
             except BaseException:
-                connection.terminate()
+                terminate(connection)
                 raise
             await _close(connection)
 
@@ -66,52 +85,69 @@ class Target:
     async def _pooled(self) -> AsyncIterator[Any]:
         try:
             acquired = await self.pool.acquire()
-        except _NOT_JUST_NOW as error:
-            raise ConnectionLostError(f"{self.label} takes no connection now: {first_line(error)}") from error
-        except OSError as error:
-            raise ConnectionLostError(f"{self.label} cannot be reached: {first_line(error)}") from error
+        except _REFUSALS as error:
+            raise self._meaning(error) from _cause(error)
         try:
             yield acquired
-        finally:
-            await self.pool.release(acquired)
+        except Exception:
+            await self._release(acquired)
+            raise
+        except BaseException:
+            terminate(acquired)
+            await self.pool.release(acquired)  # at once, since it is closed
+            raise
+        await self._release(acquired)
+
+    async def _release(self, acquired: Any) -> None:
+        try:
+            await self.pool.release(acquired, timeout=_GOODBYE)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The pool has closed it, and makes another one when one is wanted.
+            terminate(acquired)
 
     async def _connect(self, options: Options) -> Any:
-        delay = 0.1
-        while True:
-            try:
-                return await asyncpg.connect(
-                    self.dsn,
-                    # Nothing is prepared, so that any pooler can be between.
-                    statement_cache_size=0,
-                    server_settings={"application_name": options.application_name},
-                )
-            except _NOT_JUST_NOW:
-                # The caller's deadline ends this.
-                await asyncio.sleep(delay * random.uniform(0.5, 1.5))
-                delay = min(delay * 2, 2.0)
-            except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-                raise ConfigurationError(
-                    f"{self.label}: {first_line(error)}", hint="check user, password and database in the DSN"
-                ) from error
-            except asyncpg.PostgresError as error:
-                raise ConnectionLostError(f"{self.label} refused the connection: {first_line(error)}") from error
-            except (ValueError, asyncpg.InterfaceError) as error:
-                # asyncpg quotes what it cannot read, passwords included.
-                raise ConfigurationError(
-                    f"the DSN for {self.label} cannot be read ({type(error).__name__})", hint=_DSN_HINT
-                ) from None
-            except OSError as error:
-                raise ConnectionLostError(
-                    f"{self.label} cannot be reached: {first_line(error)}", hint=_reach_hint(error)
-                ) from error
+        try:
+            return await asyncpg.connect(
+                self.dsn,
+                # Nothing is prepared, so that any pooler can be between.
+                statement_cache_size=0,
+                server_settings={"application_name": options.application_name},
+            )
+        except _REFUSALS as error:
+            raise self._meaning(error) from _cause(error)
+
+    def _meaning(self, error: Exception) -> ConfigurationError | ConnectionLostError:
+        """Return what it means that no connection could be had."""
+        if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError) or (
+            # So says PgBouncer where all that it may serve are there.
+            isinstance(error, asyncpg.ProtocolViolationError) and "no more connections allowed" in str(error)
+        ):
+            return NotJustNow(f"{self.label} takes no connection now: {first_line(error)}")
+        if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError):
+            return ConfigurationError(
+                f"{self.label}: {first_line(error)}", hint="check user, password and database in the DSN"
+            )
+        if isinstance(error, ValueError) or (isinstance(error, asyncpg.InterfaceError) and self.pool is None):
+            return ConfigurationError(
+                f"the DSN for {self.label} cannot be read ({type(error).__name__})", hint=_DSN_HINT
+            )
+        if isinstance(error, asyncpg.InterfaceError):
+            return ConfigurationError(
+                f"{self.label}: {first_line(error)}",
+                hint="pass a pool that is open: `async with asyncpg.create_pool(...)`",
+            )
+        if isinstance(error, OSError):
+            return ConnectionLostError(f"{self.label} cannot be reached: {first_line(error)}", hint=_reach_hint(error))
+        return ConnectionLostError(f"{self.label} refused the connection: {first_line(error)}")
 
 
-def target_of(given: object) -> Target:
+def target_of(given: object, name: str = "the DSN") -> Target:
     """Make a target of what a caller gave.
 
     Args:
         given: A DSN, an ``asyncpg.Connection``, an ``asyncpg.Pool``, or None for
             the environment's ``KIMBLEDB_DSN``, else ``DATABASE_URL``.
+        name: What messages call a DSN that was given.
 
     Raises:
         ConfigurationError: There is none, or it cannot be one.
@@ -128,7 +164,7 @@ def target_of(given: object) -> Target:
     if isinstance(given, Target):
         return given
     if isinstance(given, str):
-        return _from_dsn(given, "the DSN")
+        return _from_dsn(given, name)
     if isinstance(given, asyncpg.pool.Pool):
         return Target("the pool's database", pool=given)
     if isinstance(given, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
@@ -153,14 +189,23 @@ def _from_dsn(dsn: str, where: str) -> Target:
     if "#" in rest or ("@" in rest.partition("?")[0] and "@" not in authority):
         raise ConfigurationError(f"{where} holds a character that must be percent-encoded", hint=_DSN_HINT)
     hosts = authority.rpartition("@")[2]
+    path = _path_of(dsn.strip(), several_hosts="," in hosts)
+    if path is None:
+        # Raised here and not where the fault is found: that error quotes a piece of the DSN.
+        raise ConfigurationError(f"{where} has a port or host that cannot be read", hint=_DSN_HINT)
+    database = unquote(path.removeprefix("/"))
+    return Target(f"{hosts or 'the local server'}/{database}".rstrip("/"), dsn=dsn.strip())
+
+
+def _path_of(dsn: str, *, several_hosts: bool) -> str | None:
+    """Return the path of a DSN, or None where its host or port cannot be read."""
     try:
-        parts = urlsplit(dsn.strip())
-        if "," not in hosts:
+        parts = urlsplit(dsn)
+        if not several_hosts:
             _ = parts.port  # raises where it is no number
     except ValueError:
-        raise ConfigurationError(f"{where} has a port or host that cannot be read", hint=_DSN_HINT) from None
-    database = unquote(parts.path.removeprefix("/"))
-    return Target(f"{hosts or 'the local server'}/{database}".rstrip("/"), dsn=dsn.strip())
+        return None
+    return parts.path
 
 
 def _refuse_open_transaction(connection: Any) -> None:
@@ -173,12 +218,17 @@ def _refuse_open_transaction(connection: Any) -> None:
         )
 
 
+def _cause(error: Exception) -> Exception | None:
+    """Return the error to be shown as the cause: none where asyncpg quotes what it could not read, passwords included."""
+    unreadable = isinstance(error, ValueError | asyncpg.InterfaceError)
+    return None if unreadable else error
+
+
 async def _close(connection: Any) -> None:
-    # A close can hang where the network swallows packets; half a second is enough for a goodbye.
     try:
-        await connection.close(timeout=0.5)
+        await connection.close(timeout=_GOODBYE)
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        connection.terminate()
+        terminate(connection)
 
 
 def _reach_hint(error: OSError) -> str | None:

@@ -9,15 +9,15 @@ from functools import cache
 from typing import Any, Final
 
 import asyncpg
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kimbledb import queries, statements
 from kimbledb.diagnosis import Diagnosis, diagnose
+from kimbledb.errors import ConnectionLostError
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.runner import Again, describe_holders, stopwatch
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders, stopwatch
 from kimbledb.session import (
-    CONNECTION_ERRORS,
     DATA_AT_STAKE,
     HISTORY_MOVED,
     LOCK_BUSY,
@@ -27,27 +27,56 @@ from kimbledb.session import (
     Answer,
     Session,
     first_line,
+    milliseconds,
     setting,
 )
 from kimbledb.verifier import checks_block, checks_setting, results_of
 
-#: The first half of every advisory lock of ours: "kdb1" in ASCII.
+#: The first half of the advisory lock of every transaction of ours: "kdb1" in ASCII.
 LOCK_CLASS: Final = 0x6B646231
-
-#: Others hold a lock, or won a conflict: the transaction is worth another try.
-_WORTH_ANOTHER_TRY = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
+#: And of the lock that a session holds which works outside of transactions: "kdb2".
+_SESSION_LOCK_CLASS: Final = 0x6B646232
+#: The second half of the lock under which a database is prepared.
+BOOTSTRAP_KEY: Final = 0
 
 #: A failed script that took no longer is run again to find the statement, in seconds.
 _SHORT_RUN = 10.0
+#: Classes of errors that say nothing of a statement, and that a second run could make
+#: worse: the server lacks a resource, is being operated on, or is broken (manual, appendix A).
+_NOT_OF_A_STATEMENT = ("53", "57", "58", "XX")
 
 
 def lock_key(schema: str) -> int:
     """Return the second half of a schema's lock: a signed 32-bit number, never 0, which is the bootstrap's."""
     return (zlib.crc32(schema.encode()) or 1) - 2**31 or 1
+
+
+def take_lock(key: int) -> str:
+    """Return the block that takes a lock for the transaction, or fails with LOCK_BUSY and its holders."""
+    return queries.block(
+        "take_lock", function="pg_try_advisory_xact_lock", lock_class=str(LOCK_CLASS), lock_key=str(key)
+    )
+
+
+def take_session_lock(schema: str) -> str:
+    """Return the same for the lock of a session that works outside of transactions."""
+    return queries.block(
+        "take_lock",
+        function="pg_try_advisory_lock",
+        lock_class=str(_SESSION_LOCK_CLASS),
+        lock_key=str(lock_key(schema)),
+    )
+
+
+def begin_step(schema: str, head: int) -> str:
+    """Return what stands at the start of each transaction that changes a schema's history.
+
+    It takes the schema's lock, and makes sure that the log still ends where it did
+    when the plan was made.
+    """
+    return take_lock(lock_key(schema)) + queries.block(
+        "begin_step", schema=quote_identifier(schema), schema_literal=quote_literal(schema), head=str(head)
+    )
 
 
 @cache
@@ -74,7 +103,9 @@ class Work:
     #: Whether the COMMIT waits for the disk: only the last one needs to, since
     #: what it makes durable holds all before it (manual, 19.5 ``synchronous_commit``).
     last: bool = True
-    #: Goes into the log.
+    #: The run that it is done in, by a name of which there is one.
+    run: str
+    #: Goes into the log, with the run.
     detail: Mapping[str, Any] = field(factory=dict)
 
     @property
@@ -91,6 +122,9 @@ class Outcome:
     head: int
     checks: tuple[Check, ...]
     lsn: str | None
+    #: Seconds from its begin to its COMMIT: no lock was held for longer. None where the
+    #: work was done outside of it.
+    held: float | None
 
 
 class ScriptError(Exception):
@@ -174,7 +208,10 @@ class Transactions:
         The connection is only spoken to in messages that leave no snapshot, so
         that it holds up nobody who builds an index CONCURRENTLY.
         """
-        opening = self._opening(work, head) + "SET LOCAL idle_in_transaction_session_timeout = 0;\n"
+        # It idles while the other connection works. No call lasts longer than its deadline:
+        # a lock that is held for longer is that of a client that is gone.
+        patience = milliseconds(self.session.options.deadline)
+        opening = self._opening(work, head) + f"SET LOCAL idle_in_transaction_session_timeout = {patience};\n"
         try:
             await self.session.send(opening)
         except asyncpg.PostgresError as error:
@@ -188,14 +225,6 @@ class Transactions:
             raise await self._meaning(error, work, "", (), _SHORT_RUN * 2) from error
         return self._outcome(answers)
 
-    async def let_go(self) -> None:
-        """Roll the transaction of :meth:`hold` back; its lock goes with it."""
-        if not self.session.connection.is_closed():
-            try:
-                await self.session.connection.execute("ROLLBACK")
-            except (asyncpg.PostgresError, *CONNECTION_ERRORS):
-                self.session.connection.terminate()
-
     async def record_failure(self, work: Work, message: str, seconds: float) -> int | None:
         """Record a failed try in a transaction of its own and return the log's head.
 
@@ -205,13 +234,13 @@ class Transactions:
         facts = self._facts(work) | {"event": work.part, "error": message, "milliseconds": round(seconds * 1000)}
         try:
             answers = await self.session.send(
-                "BEGIN READ WRITE;\n"
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
                 + self.session.settings()
                 + setting("kimbledb.step", facts)
                 + queries.block("record_failed", schema=quote_identifier(self.schema))
                 + "COMMIT;\n"
             )
-        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+        except (asyncpg.PostgresError, ConnectionLostError):
             return None
         return int(answers[-1].value["head"])
 
@@ -220,7 +249,7 @@ class Transactions:
             "name": work.migration.name,
             "checksum": work.migration.checksum,
             "version": our_version(),
-            "detail": dict(work.detail),
+            "detail": {"run": work.run, **work.detail},
         }
 
     def _opening(self, work: Work, head: int) -> str:
@@ -231,14 +260,7 @@ class Transactions:
             + ("" if work.last else "SET LOCAL synchronous_commit = off;\n")
             + setting("kimbledb.step", self._facts(work))
             + (checks_setting([work.migration]) if work.verify else "")
-            + queries.block(
-                "begin_step",
-                schema=quote_identifier(self.schema),
-                schema_literal=quote_literal(self.schema),
-                lock_class=str(LOCK_CLASS),
-                lock_key=str(lock_key(self.schema)),
-                head=str(head),
-            )
+            + begin_step(self.schema, head)
             + work.guard
             + self.session.path(self.path)
         )
@@ -269,7 +291,12 @@ class Transactions:
     @staticmethod
     def _outcome(answers: Sequence[Answer]) -> Outcome:
         found = {answer.code: answer.value for answer in answers}
-        return Outcome(found["KD102"]["head"], tuple(results_of(found.get("KD101", ()))), found.get("KD103"))
+        return Outcome(
+            found["KD102"]["head"],
+            tuple(results_of(found.get("KD101", ()))),
+            found.get("KD103"),
+            found["KD102"]["milliseconds"] / 1000,
+        )
 
     async def _meaning(
         self,
@@ -296,8 +323,9 @@ class Transactions:
         if code == LOCK_BUSY:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
         if code == HISTORY_MOVED:
-            return Again(patient=False)
-        if isinstance(error, _WORTH_ANOTHER_TRY):
+            # That run goes on, most likely: to begin anew at once would only be in its way.
+            return Again()
+        if isinstance(error, WORTH_ANOTHER_TRY):
             return Again(contended=first_line(error))
         if code == VERIFICATION_FAILED:
             return ChecksFailed(results_of(json.loads(error.detail or "[]")))
@@ -307,9 +335,22 @@ class Transactions:
             place = int(error.position) - 1 - (0 if script_alone else len(opening))
             if not 0 <= place <= len(work.script):
                 place = None  # it lies in our own statements
-        elif seconds <= _SHORT_RUN and code not in (TRANSACTION_ENDED, REACHED_OUTSIDE, DATA_AT_STAKE):
+        elif (
+            seconds <= _SHORT_RUN
+            and code not in (TRANSACTION_ENDED, REACHED_OUTSIDE, DATA_AT_STAKE)
+            and not (code or "").startswith(_NOT_OF_A_STATEMENT)
+        ):
             place = await self._failing_statement(error, work, opening, before)
-        return ScriptError(diagnose(error, work.migration, work.part, work.script, offset=place, exact=exact))
+        diagnosis = diagnose(error, work.migration, work.part, work.script, offset=place, exact=exact)
+        if isinstance(error, asyncpg.QueryCanceledError) and seconds < self._limit(work):
+            # The server uses one code for both, and words that depend on its language.
+            diagnosis = evolve(diagnosis, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
+        return ScriptError(diagnosis)
+
+    def _limit(self, work: Work) -> float:
+        """Return the seconds that a statement of the work may run."""
+        own = work.migration.statement_timeout
+        return self.session.options.statement_timeout if own is None else own
 
     async def _failing_statement(
         self, error: asyncpg.PostgresError, work: Work, opening: str, before: Sequence[str]
@@ -322,18 +363,16 @@ class Transactions:
             parts = list(statements.split(work.script))
         except ValueError:
             return None
-        connection = self.session.connection
         try:
             for message in (opening, *before):
-                await connection.execute(message)
+                await self.session.send(message)
             for statement in parts:
                 try:
-                    await connection.execute(statement.text)
+                    await self.session.send(statement.text)
                 except asyncpg.PostgresError as again:
                     return statement.start if again.sqlstate == error.sqlstate else None
             return None
-        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+        except (asyncpg.PostgresError, ConnectionLostError):
             return None  # the lock is taken by another now: the place stays unknown
         finally:
-            if not connection.is_closed():
-                await connection.execute("ROLLBACK")
+            await self.session.roll_back()

@@ -11,6 +11,7 @@ from kimbledb.model import Check, Migration
 from kimbledb.names import check_schema_name, quote_array, quote_literal
 from kimbledb.options import Options
 from kimbledb.reports import VerificationReport
+from kimbledb.runner import Runner
 from kimbledb.session import Session, setting
 from kimbledb.targets import Target, target_of
 
@@ -38,7 +39,10 @@ class Verifier:
             only: A migration's name or number, or several: run theirs alone,
                 applied or not.
         """
-        async with self.target.session(self.options) as session:
+        runner = Runner(self.target, self.options)
+
+        async def work(session: Session) -> VerificationReport:
+            runner.doing = "verifying"
             state = await history.look(session, self.schema)
             if only is None:
                 names = {row.name for row in state.history or () if row.success is True}
@@ -53,6 +57,8 @@ class Verifier:
             if only is None:
                 checks += await self._whole_database(session, path)
             return VerificationReport(tuple(checks))
+
+        return await runner.run(work)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
@@ -84,6 +90,7 @@ async def verify_migrations(session: Session, migrations: Iterable[Migration], p
         "BEGIN READ ONLY;\n"
         + session.settings()
         + checks_setting(migrations)
+        + session.guarded(path)
         + checks_block(session, path, judging=False)
         + "COMMIT;\n"
     )

@@ -35,7 +35,7 @@ StartChild = Callable[..., tuple[subprocess.Popen[str], str]]
 
 # Starts a server in the folder that is named, or a temporary one, says its DSN, and waits to be killed.
 CHILD = """
-import asyncio, sys
+import asyncio, signal, sys
 from kimbledb._embedded import embedded
 
 async def main():
@@ -43,6 +43,8 @@ async def main():
         print(dsn, flush=True)
         await asyncio.sleep(3600)
 
+# Who is started in the background of a shell is deaf to Ctrl-C otherwise.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(main())
 """
 

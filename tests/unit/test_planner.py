@@ -150,7 +150,7 @@ def test_a_plan_needs_no_more_once_it_is_carried_out(graph: dict[int, list[int]]
 
 @given(graphs(least=1), st.data())
 def test_a_circle_is_shown_as_it_is(graph: dict[int, list[int]], data: st.DataObject) -> None:
-    """The circle that is reported is one: each name in it needs the next, and none but the first comes twice."""
+    """The circle that is reported is one: each name needs the next, and only the first, the least, comes twice."""
     ring = data.draw(st.lists(st.sampled_from(sorted(graph)), min_size=1, max_size=4, unique=True))
     wanted = {number: set(needs) for number, needs in graph.items()}
     for number, need in zip(ring, [*ring[1:], ring[0]], strict=True):
@@ -163,6 +163,7 @@ def test_a_circle_is_shown_as_it_is(graph: dict[int, list[int]], data: st.DataOb
     assert cycle[0] == cycle[-1]
     assert len(set(cycle)) == len(cycle) - 1
     assert all(need in wanted[number] for number, need in pairwise(cycle))
+    assert caught.value.cycle[0] == min(caught.value.cycle)
     assert " -> ".join(caught.value.cycle) in str(caught.value)
 
 

@@ -1,6 +1,7 @@
 -- The first question of every call: what history says, and what kind of server
 -- this is. It takes no lock and works on a read-only standby. Rows of history go
--- through to_jsonb, so that a table of another shape can be read, too.
+-- through to_jsonb, so that a table of another shape can be read, too. The head of
+-- the log is read before history: what is written in between shows as a head that moved.
 DECLARE
     schema_name constant text := {schema};
     answer jsonb;
@@ -28,16 +29,16 @@ BEGIN
                        FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));
     IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                WHERE n.nspname = schema_name AND c.relname = 'migration_history') THEN
-        EXECUTE format(
-            'SELECT coalesce(jsonb_agg(jsonb_build_array(r->''migration_name'', r->''success'', r->''checksum'',
-                        r->''applied_at'', r->''kimbledb_version'', r->''adopted'', r->''error_message'')), ''[]'')
-             FROM (SELECT to_jsonb(h) AS r FROM %I.migration_history AS h) AS shaped', schema_name) INTO rows;
-        answer := answer || jsonb_build_object('history', rows);
         IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                    WHERE n.nspname = schema_name AND c.relname = 'migration_log') THEN
             EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.migration_log', schema_name) INTO head;
             answer := answer || jsonb_build_object('head', head);
         END IF;
+        EXECUTE format(
+            'SELECT coalesce(jsonb_agg(jsonb_build_array(r->''migration_name'', r->''success'', r->''checksum'',
+                        r->''applied_at'', r->''kimbledb_version'', r->''adopted'', r->''error_message'')), ''[]'')
+             FROM (SELECT to_jsonb(h) AS r FROM %I.migration_history AS h) AS shaped', schema_name) INTO rows;
+        answer := answer || jsonb_build_object('history', rows);
     END IF;
     RAISE INFO USING MESSAGE = answer::text, ERRCODE = 'KD100';
 END

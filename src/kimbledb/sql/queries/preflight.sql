@@ -1,9 +1,19 @@
--- What the role may do, and which extensions the server offers.
+-- What the role may do, what is planted in the schemas, and which extensions the server offers.
 SELECT jsonb_build_object(
     'may_create_schema', has_database_privilege(current_database(), 'CREATE'),
     'may_create_in_schema', coalesce((
         SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')
         FROM pg_namespace WHERE nspname = {schema}), false),
+    -- Only a table's owner changes it. Its owner's members are as good.
+    'of_others', coalesce((
+        SELECT jsonb_object_agg(c.relname, pg_get_userbyid(c.relowner))
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = {schema}
+        WHERE c.relname = ANY ({tables}) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND NOT pg_has_role(c.relowner, 'USAGE')), '{}'),
+    'dangers', (
+{dangers}
+    ),
     'extensions', coalesce((
         SELECT jsonb_object_agg(a.name, jsonb_build_array(a.default_version, v.superuser, v.trusted))
         FROM unnest({extensions}) AS wanted (name)

@@ -11,8 +11,8 @@ BEGIN
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL;
-    INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version)
-    VALUES ('apply', step->>'name', taken, step->>'checksum', step->>'version')
+    INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
+    VALUES ('apply', step->>'name', taken, step->>'checksum', step->>'version', step->'detail')
     RETURNING id INTO entry;
-    RAISE INFO USING MESSAGE = jsonb_build_object('head', entry)::text, ERRCODE = 'KD102';
+    RAISE INFO USING MESSAGE = jsonb_build_object('head', entry, 'milliseconds', taken)::text, ERRCODE = 'KD102';
 END

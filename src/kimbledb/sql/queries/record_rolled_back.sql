@@ -8,5 +8,5 @@ BEGIN
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     VALUES ('rollback', step->>'name', taken, step->>'checksum', step->>'version', step->'detail')
     RETURNING id INTO entry;
-    RAISE INFO USING MESSAGE = jsonb_build_object('head', entry)::text, ERRCODE = 'KD102';
+    RAISE INFO USING MESSAGE = jsonb_build_object('head', entry, 'milliseconds', taken)::text, ERRCODE = 'KD102';
 END

@@ -25,7 +25,8 @@ BEGIN
                 END IF;
             EXCEPTION
                 -- The verification fails, and says why; nothing is passed over.
-                WHEN query_canceled THEN RAISE;
+                WHEN query_canceled OR lock_not_available OR deadlock_detected OR serialization_failure
+                    OR insufficient_resources THEN RAISE;
                 WHEN OTHERS THEN
                     result := jsonb_build_object('passed', false, 'error', SQLERRM, 'sqlstate', SQLSTATE);
             END;

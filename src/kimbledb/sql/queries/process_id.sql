@@ -1,2 +1,0 @@
--- Which server process answers.
-SELECT to_jsonb(pg_backend_pid())

@@ -1,0 +1,1 @@
+"""What can happen to a run, made to happen with real parts."""

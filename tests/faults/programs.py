@@ -1,0 +1,242 @@
+"""Programs that the tests start on loopback: PostgreSQL of two versions, and PgBouncer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+
+from kimbledb._embedded import programs
+
+PGBOUNCER = Path("/usr/sbin/pgbouncer")
+#: Where Debian puts PostgreSQL's programs, one folder a version.
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+def missing(program: str) -> NoReturn:
+    """Skip for want of a program; in CI that is a failure, since there all of them must be."""
+    reason = f"{program} is not installed"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI must have it")
+    pytest.skip(reason)
+
+
+def account() -> dict[str, Any]:
+    """Arguments for a process that must not run as root, which neither PostgreSQL nor PgBouncer does."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that the account of :func:`account` can use."""
+    path = Path(tempfile.mkdtemp(prefix="kimbledb-faults-"))
+    give(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def give(path: Path) -> None:
+    """Give a file or folder to the account of :func:`account`."""
+    owner = account()
+    if owner:
+        os.chown(path, owner["user"], owner["group"])
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class Cluster:
+    """A PostgreSQL of one's own that can be stopped, started again and copied."""
+
+    def __init__(self, binaries: Path, data: Path, settings: Mapping[str, str] = {}) -> None:
+        self.binaries = binaries
+        self.data = data
+        self.port = free_port()
+        self.password = secrets.token_hex(8)
+        self.settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The DSN of its superuser."""
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    def make(self, *, encoding: str = "UTF8") -> None:
+        """Make its data."""
+        with tempfile.NamedTemporaryFile("w", prefix="kimbledb-faults-") as secret:
+            secret.write(self.password)
+            secret.flush()
+            give(Path(secret.name))
+            self._run(
+                *("initdb", "-D", str(self.data), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", secret.name),
+                *("--encoding", encoding, "--locale", "C", "--no-sync"),
+            )
+
+    def copy_to(self, data: Path, settings: Mapping[str, str] = {}) -> Cluster:
+        """Make a standby of it, not started yet."""
+        standby = Cluster(self.binaries, data, settings)
+        standby.password = self.password
+        source = f"host=127.0.0.1 port={self.port} user=postgres password={self.password}"
+        self._run("pg_basebackup", "-D", str(data), "-d", source, "-R", "-c", "fast", "--no-sync")
+        return standby
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, and wait until it lets clients in."""
+        assert self._process is None
+        log = (self.data.parent / f"{self.data.name}.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [
+                    str(self.binaries / "postgres"),
+                    *("-D", str(self.data), "-p", str(self.port)),
+                    *(part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")),
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self._environment(),
+                cwd="/",
+                start_new_session=True,
+                **account(),
+            )
+        deadline = time.monotonic() + 30
+        while wait and not self.is_ready():
+            assert self._process.poll() is None, self.log[-2000:]
+            assert time.monotonic() < deadline, self.log[-2000:]
+            time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """Whether it lets clients in, by its own word."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().split("\n")
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[7].strip() in ("ready", "standby")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT in order, SIGQUIT at once as in a crash."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(30)
+
+    @property
+    def log(self) -> str:
+        """What it wrote."""
+        return (self.data.parent / f"{self.data.name}.log").read_text(errors="replace")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self.binaries / program), *arguments],
+            env=self._environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            **account(),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "LD_LIBRARY_PATH": str(self.binaries.parent / "lib") if self.binaries == embedded_binaries() else "",
+        }
+
+
+def embedded_binaries() -> Path:
+    """The programs of the embedded server's PostgreSQL."""
+    return programs()
+
+
+def debian_binaries(version: int) -> Path:
+    """The programs of a version of PostgreSQL from Debian's packages."""
+    binaries = DEBIAN / str(version) / "bin"
+    if not (binaries / "postgres").exists():
+        missing(f"PostgreSQL {version}")
+    return binaries
+
+
+@contextlib.contextmanager
+def running(binaries: Path, settings: Mapping[str, str] = {}) -> Iterator[Cluster]:
+    """Run a cluster in a folder of its own."""
+    with folder() as home:
+        cluster = Cluster(binaries, home / "data", settings)
+        cluster.make()
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop(signal.SIGQUIT)
+
+
+@contextlib.contextmanager
+def pgbouncer(dsn: str, *, pool_size: int = 5, mode: str = "transaction") -> Iterator[str]:
+    """Run PgBouncer before the server of a DSN, and give the DSN by which clients come through it."""
+    if not PGBOUNCER.exists():
+        missing("PgBouncer")
+    server = urlsplit(dsn)
+    port = free_port()
+    with folder() as home:
+        (home / "users.txt").write_text(f'"{server.username}" "{server.password}"\n')
+        (home / "pgbouncer.ini").write_text(
+            "[databases]\n"
+            f"* = host=127.0.0.1 port={server.port}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = scram-sha-256\nauth_file = {home}/users.txt\n"
+            f"pool_mode = {mode}\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
+            f"logfile = {home}/log\npidfile =\n"
+        )
+        for file in home.iterdir():
+            give(file)
+        process = subprocess.Popen(
+            [str(PGBOUNCER), "-q", str(home / "pgbouncer.ini")], stdin=subprocess.DEVNULL, cwd="/", **account()
+        )
+        try:
+            deadline = time.monotonic() + 10
+            while not _answers(port):
+                assert process.poll() is None, (home / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield dsn.replace(f"127.0.0.1:{server.port}", f"127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

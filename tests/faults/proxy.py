@@ -1,0 +1,240 @@
+"""A TCP proxy between a client and a server that speak PostgreSQL's protocol.
+
+It forwards, and on demand it holds a stream before a pattern of bytes, cuts
+connections, loses one side only, swallows what is sent, delays it, or turns
+clients away. It counts round trips by the server's ReadyForQuery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections import Counter
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+#: Codes of messages before the first one with a type (manual, 55.7 "Message Formats").
+_SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
+
+
+class Hold:
+    """A place where a stream stops: before the bytes of a pattern."""
+
+    def __init__(self, pattern: bytes, toward: str, occurrence: int) -> None:
+        self.pattern = pattern
+        self.toward = toward
+        self.left = occurrence
+        #: Set when the stream has come to the pattern.
+        self.reached = asyncio.Event()
+        self._released = asyncio.Event()
+        self.link: Link | None = None
+
+    def release(self) -> None:
+        """Let the stream go on."""
+        self._released.set()
+
+    async def stop(self, link: Link) -> None:
+        self.link = link
+        self.reached.set()
+        await self._released.wait()
+
+
+class Link:
+    """One client's connection through the proxy."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.client = client
+        self.server = server
+        #: How often the server said that it is ready, and the messages of the client by type.
+        self.ready = 0
+        self.sent: Counter[str] = Counter()
+        self._buffers = {"client": b"", "server": b""}
+        self._typed = False
+        self._questions = 0
+        self.client_is_lost = False
+
+    @property
+    def round_trips(self) -> int:
+        """Round trips after the connection was made."""
+        return max(0, self.ready - 1)
+
+    def cut(self) -> None:
+        """Reset both sides."""
+        self.client.transport.abort()
+        self.server.transport.abort()
+
+    def lose_client(self) -> None:
+        """Reset the client's side; the server goes on in the belief that its client is there."""
+        self.client_is_lost = True
+        self.client.transport.abort()
+
+    def read(self, toward: str, data: bytes) -> None:
+        """Take note of the messages in a stream."""
+        buffer = self._buffers[toward] + data
+        read = self._read_client if toward == "server" else self._read_server
+        self._buffers[toward] = read(buffer)
+
+    def _read_client(self, buffer: bytes) -> bytes:
+        while True:
+            start = 1 if self._typed else 0
+            if len(buffer) < start + 4:
+                return buffer
+            [length] = struct.unpack_from("!I", buffer, start)
+            if len(buffer) < start + length:
+                return buffer
+            if self._typed:
+                self.sent[chr(buffer[0])] += 1
+            elif length >= 8:
+                [code] = struct.unpack_from("!I", buffer, 4)
+                if code in (_SSL_REQUEST, _GSS_REQUEST):
+                    self._questions += 1
+                elif code != _CANCEL_REQUEST:
+                    self._typed = True
+            buffer = buffer[start + length :]
+
+    def _read_server(self, buffer: bytes) -> bytes:
+        while buffer:
+            if self._questions:
+                # The answer to "may it be encrypted" is one byte.
+                self._questions -= 1
+                buffer = buffer[1:]
+                continue
+            if len(buffer) < 5:
+                return buffer
+            [length] = struct.unpack_from("!I", buffer, 1)
+            if len(buffer) < 1 + length:
+                return buffer
+            if buffer[:1] == b"Z":
+                self.ready += 1
+            buffer = buffer[1 + length :]
+        return buffer
+
+
+class Proxy:
+    """Stands before the server of a DSN; ``async with`` starts and ends it."""
+
+    def __init__(self, dsn: str) -> None:
+        self._parts = urlsplit(dsn)
+        #: Connections that came, in their order.
+        self.links: list[Link] = []
+        #: Seconds that each piece of a stream waits.
+        self.delay = 0.0
+        self._holds: list[Hold] = []
+        self._swallowing = False
+        self._turned_away = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def dsn(self) -> str:
+        """The DSN by which clients come through the proxy."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        user = self._parts.netloc.rpartition("@")[0]
+        return urlunsplit(self._parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
+
+    @property
+    def round_trips(self) -> int:
+        """Round trips of all connections, after each was made."""
+        return sum(link.round_trips for link in self.links)
+
+    @property
+    def sent(self) -> Counter[str]:
+        """The messages of all clients by type."""
+        return sum((link.sent for link in self.links), Counter())
+
+    def hold(self, pattern: bytes, *, toward: str = "client", occurrence: int = 1) -> Hold:
+        """Stop a stream before a pattern.
+
+        Args:
+            pattern: The bytes.
+            toward: ``client`` for what the server says, ``server`` for what the client says.
+            occurrence: Which piece of the stream that holds them it stops in, over all connections.
+        """
+        hold = Hold(pattern, toward, occurrence)
+        self._holds.append(hold)
+        return hold
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for link in self.links:
+            link.cut()
+
+    def swallow(self) -> None:
+        """From now on forward nothing, close nothing, and answer nobody."""
+        self._swallowing = True
+
+    def redirect(self, dsn: str) -> None:
+        """Let the next connections go to another server."""
+        self._parts = urlsplit(dsn)
+
+    def turn_away(self, times: int) -> None:
+        """Reset the next connections as soon as they come."""
+        self._turned_away = times
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        if self._turned_away:
+            self._turned_away -= 1
+            client.transport.abort()
+            return
+        try:
+            server_reader, server = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        except OSError:
+            client.transport.abort()
+            return
+        link = Link(client, server)
+        self.links.append(link)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(
+                self._pump(link, "server", client_reader, server), self._pump(link, "client", server_reader, client)
+            )
+
+    async def _pump(self, link: Link, toward: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen = b""  # what may be the beginning of a pattern
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                link.read(toward, data)
+                hold = self._matching(toward, seen + data)
+                if hold is not None:
+                    place = max(0, (seen + data).find(hold.pattern) - len(seen))
+                    writer.write(data[:place])
+                    data = data[place:]
+                    await hold.stop(link)
+                    seen = b""
+                else:
+                    longest = max((len(each.pattern) for each in self._holds), default=1)
+                    seen = (seen + data)[-longest + 1 :] if longest > 1 else b""
+                if self._swallowing:
+                    await asyncio.Event().wait()
+                writer.write(data)
+                await writer.drain()
+        if link.client_is_lost:
+            await asyncio.Event().wait()
+        with contextlib.suppress(OSError):
+            writer.close()
+
+    def _matching(self, toward: str, data: bytes) -> Hold | None:
+        for hold in self._holds:
+            if hold.toward == toward and hold.left > 0 and hold.pattern in data:
+                hold.left -= 1
+                if hold.left == 0:
+                    return hold
+        return None

@@ -1,0 +1,53 @@
+"""Processes that migrate KIMBLEDB_DSN at the same moment; each prints what came of it, in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+import kimbledb
+
+
+async def run(catalog: kimbledb.Catalog, options: kimbledb.Options) -> dict[str, object]:
+    """Migrate, and say what came of it."""
+    waits: list[object] = []
+
+    def watch(event: object) -> None:
+        if type(event).__name__ == "Waiting":
+            waits.append(event)
+
+    report = await kimbledb.migrate(catalog=catalog, options=options, progress=watch)
+    return {
+        "applied": [step.migration.name for step in report.applied],
+        "seconds": report.seconds,
+        "waits": len(waits),
+    }
+
+
+def main() -> None:
+    """Start the processes, and wait for them."""
+    path, count, options = sys.argv[1], int(sys.argv[2]), kimbledb.Options(**json.loads(sys.argv[3]))
+    catalog = kimbledb.Catalog.builtin() if path == "builtin" else kimbledb.Catalog.from_directory(path)
+    waiting, start = os.pipe()
+    children = []
+    for _ in range(count):
+        pid = os.fork()
+        if pid == 0:
+            os.close(start)
+            os.read(waiting, 1)  # until all are there
+            try:
+                said: dict[str, object] = asyncio.run(run(catalog, options))
+            except BaseException as error:  # noqa: BLE001 - told to who asked
+                said = {"error": f"{type(error).__name__}: {error}"}
+            os.write(1, (json.dumps(said) + "\n").encode())
+            os._exit(0)
+        children.append(pid)
+    os.close(waiting)
+    os.close(start)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+main()

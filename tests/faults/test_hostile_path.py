@@ -1,0 +1,92 @@
+"""Names that a stranger has planted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+from .parts import fresh_database, names, sql
+
+#: Called by whoever looks these names up where a stranger may plant them. Each call is counted.
+PLANTED = """
+CREATE SCHEMA IF NOT EXISTS {home};
+CREATE FUNCTION {home}.current_setting(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.canary VALUES ('current_setting'); RETURN pg_catalog.current_setting($1); END $$;
+CREATE FUNCTION {home}.to_regclass(text) RETURNS regclass LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.canary VALUES ('to_regclass'); RETURN pg_catalog.to_regclass($1); END $$;
+CREATE FUNCTION {home}.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.canary VALUES ('now'); RETURN pg_catalog.now(); END $$;
+CREATE FUNCTION {home}.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.canary VALUES ('='); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+CREATE OPERATOR {home}.= (LEFTARG = text, RIGHTARG = text, FUNCTION = {home}.same);
+CREATE TABLE {home}.pg_class (relname text, relnamespace oid, oid oid);
+CREATE TABLE {home}.migration_history (migration_name text);
+"""
+
+
+@pytest.mark.parametrize("where", ["a schema before pg_catalog", '"$user"'])
+async def test_planted_names_are_not_called(server: str, steps: Any, where: str) -> None:
+    """Names planted in schemas that come first by the database's own search_path are called by no call of ours (faults 50)."""
+    catalog = steps("a", "b").catalog
+    async with fresh_database(server) as dsn:
+        home = "evil" if where != '"$user"' else "postgres"
+        database = dsn.rpartition("/")[2]
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("CREATE TABLE public.canary (called text)")
+        await connection.execute(PLANTED.format(home=home))
+        await connection.execute(f'ALTER DATABASE "{database}" SET search_path = {home}, pg_catalog, public')
+        await connection.close()
+
+        # A connection of the caller's, with planted temporary objects beside.
+        target = await asyncpg.connect(dsn)
+        await target.execute("CREATE TEMPORARY TABLE migration_log (id bigint, event text)")
+        await target.execute("CREATE TEMPORARY TABLE pg_namespace (oid oid, nspname text)")
+        for each in (dsn, target):
+            await kimbledb.plan(each, catalog=catalog)
+            await kimbledb.migrate(each, catalog=catalog)
+            assert (await kimbledb.verify(each, catalog=catalog)).ok
+            await kimbledb.status(each, catalog=catalog)
+            await kimbledb.rollback(each, to=0, catalog=catalog, allow_data_loss=True)
+        await target.close()
+
+        assert await sql(dsn, "SELECT pg_catalog.count(*) FROM public.canary") == 0
+        assert await sql(dsn, f"SELECT pg_catalog.count(*) FROM {home}.migration_history") == 0
+
+
+async def test_a_function_that_shadows(database: str, steps: Any) -> None:
+    """A function of the target schema that would be called in place of pg_catalog's stops every call that looks names up there (faults 50)."""
+    catalog = steps("a", "b").catalog
+    await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+    await sql(database, "CREATE FUNCTION length(varchar) RETURNS integer LANGUAGE sql AS 'SELECT 7'")
+
+    for call in (kimbledb.migrate(database, catalog=catalog), kimbledb.verify(database, catalog=catalog)):
+        with pytest.raises(kimbledb.PreflightError, match=r"length\(character varying\)") as caught:
+            await call
+        assert "would be called in place of pg_catalog's" in str(caught.value)
+
+    await sql(database, "DROP FUNCTION length(varchar)")
+    assert names((await kimbledb.migrate(database, catalog=catalog)).applied) == ["b.sql"]
+
+
+async def test_a_schema_that_anybody_may_plant_in(database: str, steps: Any) -> None:
+    """A target schema in which everybody may create is refused with the statement that shuts it, and nothing is touched (faults 50)."""
+    catalog = steps("a").catalog
+    await sql(database, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+
+    with pytest.raises(kimbledb.PreflightError, match="PUBLIC may create in the schema public") as caught:
+        await kimbledb.migrate(database, catalog=catalog)
+    [(_, cure)] = caught.value.gaps
+    assert await sql(database, "SELECT to_regclass('migration_history') IS NULL")
+    await sql(database, cure)
+
+    assert names((await kimbledb.migrate(database, catalog=catalog)).applied) == ["a.sql"]
+
+
+async def test_ones_own_schema_is_ones_own(server: str, steps: Any) -> None:
+    """An application's own functions with names of their own, and an overload with the very arguments, hinder nothing (faults 50)."""
+    catalog = steps("a").catalog
+    async with fresh_database(server) as dsn:
+        await sql(dsn, "CREATE FUNCTION my_length(varchar) RETURNS integer LANGUAGE sql AS 'SELECT 7'")
+        await sql(dsn, "CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$")
+
+        assert names((await kimbledb.migrate(dsn, catalog=catalog)).applied) == ["a.sql"]

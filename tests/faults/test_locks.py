@@ -1,0 +1,308 @@
+"""Locks that others hold, and limits on time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.events import Blocked, Waiting
+from kimbledb.transaction import LOCK_CLASS, lock_key
+
+from .invariant import OPTIONS, drained, holds, nothing_left, whole
+from .parts import SLEEP, eventually, gate, names, sql
+
+
+@asynccontextmanager
+async def session(dsn: str, *statements: str) -> AsyncIterator[tuple[asyncpg.Connection, int]]:
+    """A session of the application's that has run statements, and its process id; rolled back at the end."""
+    connection = await asyncpg.connect(dsn, server_settings={"application_name": "shop"})
+    pid = connection.get_server_pid()
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+        yield connection, pid
+    finally:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+            await connection.close()
+
+
+async def test_readers_do_not_queue_for_long(each_database: str, steps: Any) -> None:
+    """Readers never wait behind a waiting migration for longer than its lock timeout; the error names who blocks (faults 16)."""
+    folder = steps("a", "b", after={"b": "ALTER TABLE a ADD COLUMN more integer;"})
+    await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
+    longest = 0.0
+    told: list[Any] = []
+
+    async def read() -> None:
+        nonlocal longest
+        reader = await asyncpg.connect(each_database)
+        try:
+            while True:
+                begun = time.monotonic()
+                await reader.fetchval("SELECT count(*) FROM a")
+                longest = max(longest, time.monotonic() - begun)
+                await asyncio.sleep(0.01)
+        finally:
+            reader.terminate()
+
+    async with session(each_database, "BEGIN", "SELECT * FROM a") as (_, pid):
+        reading = asyncio.create_task(read())
+        with pytest.raises(kimbledb.LockUnavailableError) as caught:
+            await kimbledb.migrate(
+                each_database,
+                catalog=folder.catalog,
+                options=kimbledb.Options(lock_timeout=0.8, attempts=2),
+                progress=told.append,
+            )
+        reading.cancel()
+        await asyncio.wait([reading])
+
+    assert 0.2 < longest < 0.8 + 1.0
+    error = caught.value
+    [blocker] = error.blockers
+    assert blocker.startswith(f"pid {pid}, shop, idle in transaction, transaction open for ")
+    assert blocker.endswith(": SELECT * FROM a")
+    assert blocker in str(error)
+    assert "applying b.sql: 2 tries ended with: canceling statement due to lock timeout" in str(error)
+    assert isinstance(error.__cause__, asyncpg.LockNotAvailableError)
+    for kind in (Blocked, Waiting):
+        assert any(str(pid) in who for event in told if isinstance(event, kind) for who in event.blockers)
+    assert await whole(each_database, folder.catalog) == ["a.sql"]
+    await holds(each_database, folder.catalog)
+
+
+async def test_a_try_that_succeeds(database: str, steps: Any) -> None:
+    """A migration that met the application's lock is tried again as a whole, and succeeds when that is gone (faults 16)."""
+    folder = steps("a", "b", "c", after={"b": "ALTER TABLE a ADD COLUMN more integer;"})
+    await kimbledb.migrate(database, catalog=folder.catalog, to=1)
+    async with session(database, "BEGIN", "SELECT * FROM a"):
+        run = asyncio.create_task(
+            kimbledb.migrate(database, catalog=folder.catalog, options=kimbledb.Options(lock_timeout=0.2, attempts=50))
+        )
+        await asyncio.sleep(1)
+        assert not run.done()
+
+    assert names((await run).applied) == ["b.sql", "c.sql"]
+    await holds(database, folder.catalog)
+
+
+async def test_the_report_says_how_long_locks_were_held(database: str, steps: Any, folder: Any) -> None:
+    """Each step of the report has the time for which it can have held a lock, which the waiting is no part of (faults 16)."""
+    steps("a", "b", after={"a": "SELECT pg_sleep(0.3);"})
+    folder.add(3, "c", "CREATE INDEX CONCURRENTLY c ON a (n);", facts='transactional = false\nrequires = ["a.sql"]')
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    slow, quick, outside = report.applied
+    assert slow.held is not None
+    assert quick.held is not None
+    assert 0.3 <= slow.held <= slow.seconds
+    assert quick.held < 0.3
+    assert outside.held is None
+    assert f"a.sql ({slow.seconds:.3f} s, locks held for {slow.held:.3f} s at most)" in str(report)
+    await holds(database, folder.catalog)
+
+
+async def test_a_deadlock_with_the_application(each_database: str, steps: Any) -> None:
+    """A migration that is the victim of a deadlock is tried again (faults 17)."""
+    folder = steps("a", "b", "c", after={"c": f"LOCK TABLE a;\n{SLEEP.replace('60', '0.5')}LOCK TABLE b;"})
+    await kimbledb.migrate(each_database, catalog=folder.catalog, to=2)
+    told: list[Any] = []
+    async with (
+        gate(each_database),
+        session(each_database, "SET deadlock_timeout = '1min'", "BEGIN", "LOCK TABLE b") as (application, _),
+    ):
+        run = asyncio.create_task(
+            kimbledb.migrate(
+                each_database, catalog=folder.catalog, options=kimbledb.Options(lock_timeout=20), progress=told.append
+            )
+        )
+
+        async def has_a() -> bool:
+            query = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = to_regclass('a') AND mode = 'AccessExclusiveLock')"
+            return bool(await sql(each_database, query))
+
+        await eventually(has_a)
+        await application.execute("LOCK TABLE a; ROLLBACK")
+
+    report = await run
+
+    assert names(report.applied) == ["c.sql"]
+    assert any(isinstance(event, Waiting) for event in told)
+    await holds(each_database, folder.catalog)
+
+
+@pytest.mark.parametrize("where", ["script", "verification"])
+async def test_a_serialization_failure(database: str, steps: Any, where: str) -> None:
+    """A serialization failure, in the script or in its verification, is worth another try (faults 17)."""
+    await sql(
+        database,
+        "CREATE TABLE public.conflict (); CREATE FUNCTION public.conflicts() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
+        "IF to_regclass('public.conflict') IS NOT NULL THEN RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'; "
+        "END IF; RETURN true; END $$",
+    )
+    folder = steps(
+        "a",
+        after={"a": "SELECT conflicts();"} if where == "script" else {},
+        check={"a": "SELECT conflicts() AS passed"} if where == "verification" else {},
+    )
+    ending: list[asyncio.Task[Any]] = []
+
+    def watch(event: object) -> None:
+        if isinstance(event, Waiting) and not ending:
+            ending.append(asyncio.create_task(sql(database, "DROP TABLE public.conflict")))
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS, progress=watch)
+
+    assert names(report.applied) == ["a.sql"]
+    assert ending
+    await holds(database, folder.catalog)
+
+
+async def test_a_roles_own_limits(each_database: str, steps: Any, folder: Any) -> None:
+    """Limits and defaults of the role end no migration, in a transaction or outside of one (faults 18)."""
+    steps("a", after={"a": "SELECT pg_sleep(0.5);"})
+    folder.add(
+        2,
+        "b",
+        "CREATE INDEX CONCURRENTLY b ON a (n);\nSELECT pg_sleep(0.5);",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback="DROP INDEX b;",
+    )
+    settings = {
+        "statement_timeout": "200ms",
+        "lock_timeout": "1ms",
+        "idle_in_transaction_session_timeout": "100ms",
+        "idle_session_timeout": "300ms",
+        "default_transaction_isolation": "serializable",
+        "default_transaction_deferrable": "on",
+        "standard_conforming_strings": "off",
+        "search_path": "nowhere",
+        "row_security": "on",
+        "client_min_messages": "error",
+    }
+    if await sql(each_database, "SELECT current_setting('transaction_timeout', true) IS NOT NULL"):
+        settings["transaction_timeout"] = "200ms"
+    limits = "".join(f"ALTER ROLE limited SET {name} = '{value}';" for name, value in settings.items())
+    await sql(each_database, f"CREATE ROLE limited SUPERUSER LOGIN PASSWORD 'limited'; {limits}")
+    try:
+        dsn = f"postgresql://limited:limited@{each_database.rpartition('@')[2]}"
+
+        report = await kimbledb.migrate(dsn, catalog=folder.catalog)
+
+        assert names(report.applied) == ["a.sql", "b.sql"]
+        await holds(dsn, folder.catalog)
+    finally:
+        await sql(each_database, "DROP OWNED BY limited; DROP ROLE limited")
+
+
+async def test_a_migrations_own_limit(database: str, steps: Any) -> None:
+    """A statement that takes longer than its migration's limit stops the run, names its line and says what to raise (faults 18)."""
+    folder = steps("a", "b", after={"b": SLEEP})
+    (folder.path / "02_b" / "migration.toml").write_text('requires = ["a.sql"]\nstatement_timeout = 0.5')
+    async with gate(database):
+        with pytest.raises(kimbledb.MigrationError) as caught:
+            await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    error = caught.value
+    assert (error.sqlstate, names(error.applied)) == ("57014", ["a.sql"])
+    assert error.hint is not None
+    assert "raise statement_timeout in migration.toml" in error.hint
+    await holds(database, folder.catalog)
+
+
+async def test_a_statement_that_an_operator_cancels(database: str, steps: Any) -> None:
+    """A cancelled statement is told from one that took too long, and is not run again by itself (faults 18)."""
+    folder = steps("a", "b", after={"b": SLEEP})
+    async with gate(database) as asleep:
+        run = asyncio.create_task(kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS))
+        await sql(database, "SELECT pg_cancel_backend($1)", await asleep())
+        with pytest.raises(kimbledb.MigrationError) as caught:
+            await run
+
+    error = caught.value
+    assert error.sqlstate == "57014"
+    assert error.hint == "somebody cancelled it on the server (pg_cancel_backend): run again"
+    await holds(database, folder.catalog)
+
+
+async def test_an_own_build_of_an_index_has_an_old_snapshot_before_it(
+    each_database: str, steps: Any, folder: Any
+) -> None:
+    """A build that waits for an old snapshot ends by the deadline, and the error lists who has it (faults 14, 19)."""
+    steps("a")
+    folder.add(
+        2,
+        "b",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS b ON a (n);",
+        facts="transactional = false",
+        rollback="DROP INDEX b;",
+    )
+    await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
+    told: list[Any] = []
+    async with session(each_database, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM pg_class") as (
+        _,
+        pid,
+    ):
+        with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+            await kimbledb.migrate(
+                each_database,
+                catalog=folder.catalog,
+                options=kimbledb.Options(deadline=3, client_check_interval=0.2),
+                progress=told.append,
+            )
+        await drained(each_database)
+        assert await sql(each_database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'b'::regclass") is False
+
+    assert f"held by pid {pid}, shop, idle in transaction" in str(caught.value)
+    assert "SELECT count(*) FROM pg_class" in str(caught.value)
+    assert any(str(pid) in event.blockers[0] for event in told if isinstance(event, Blocked))
+    report = await holds(each_database, folder.catalog)
+    assert names(report.applied) == ["b.sql"]
+    assert await sql(each_database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'b'::regclass") is True
+
+
+async def test_somebody_holds_the_lock(database: str, steps: Any) -> None:
+    """Who holds the lock is named with process, application, state, age and query; nobody is terminated (faults 21)."""
+    folder = steps("a")
+    take = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {lock_key('public')})"
+    told: list[Any] = []
+    async with session(database, "BEGIN", take) as (application, pid):
+        with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+            await kimbledb.migrate(
+                database, catalog=folder.catalog, options=kimbledb.Options(deadline=3), progress=told.append
+            )
+        assert await application.fetchval("SELECT 1") == 1
+
+    [blocker] = caught.value.blockers
+    assert blocker.startswith(f"pid {pid}, shop, idle in transaction, transaction open for ")
+    assert blocker.endswith(f"s: {take}")
+    assert "while applying a.sql" in str(caught.value)
+    waits = [event for event in told if isinstance(event, Waiting)]
+    assert len(waits) > 1
+    assert all(str(pid) in event.blockers[0] for event in waits)
+    await holds(database, folder.catalog)
+
+
+async def test_clocks_differ(database: str, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """History has the server's time and durations a clock that nobody sets, whatever this machine's clock says (faults 22)."""
+    folder = steps("a", "b")
+    clock = iter(range(10**9, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    monkeypatch.undo()
+    assert 0 <= report.seconds < 60
+    assert all(0 <= step.seconds < 60 for step in report.applied)
+    query = "SELECT bool_and(now() - applied_at BETWEEN interval '0' AND interval '1 minute') FROM migration_history"
+    assert await sql(database, query) is True
+    await nothing_left(database)

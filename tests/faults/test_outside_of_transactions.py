@@ -1,0 +1,181 @@
+"""Steps that cannot run in a transaction, interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.events import Waiting
+
+from .invariant import OPTIONS, drained, holds, nothing_left
+from .parts import SLEEP, eventually, fresh_database, gate, names, sql, start_child
+from .programs import Cluster
+from .proxy import Proxy
+
+BUILD = "CREATE INDEX CONCURRENTLY IF NOT EXISTS b ON a (n);\n"
+
+
+@pytest.fixture
+def with_build(steps: Any, folder: Any) -> Any:
+    """A catalog whose second migration builds an index."""
+    steps("a")
+    folder.add(2, "b", BUILD, facts='transactional = false\nrequires = ["a.sql"]', rollback="DROP INDEX b;")
+    return folder
+
+
+async def _is_valid(dsn: str) -> Any:
+    return await sql(dsn, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('b')")
+
+
+async def _waits_for_snapshot(dsn: str) -> Any:
+    return await sql(
+        dsn, "SELECT max(pid) FROM pg_stat_activity WHERE wait_event = 'virtualxid' AND query LIKE 'CREATE INDEX%'"
+    )
+
+
+async def test_killed_while_an_index_is_built(each_database: str, with_build: Any) -> None:
+    """What a killed build leaves, an invalid index, is built again; the next run waits until the server is done with the old one (faults 1, 2, 15)."""
+    await kimbledb.migrate(each_database, catalog=with_build.catalog, to=1)
+    old = await asyncpg.connect(each_database)
+    await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
+    told: list[Any] = []
+    async with await start_child(each_database, with_build.path, {"client_check_interval": 2}) as child:
+        worker = await eventually(lambda: _waits_for_snapshot(each_database))
+        child.kill()
+        await child.end()
+        # The server has not noticed yet: the worker's session is still there, and its lock.
+        run = asyncio.create_task(
+            kimbledb.migrate(each_database, catalog=with_build.catalog, options=OPTIONS, progress=told.append)
+        )
+
+        async def named() -> bool:
+            return any(f"pid {worker}," in who for each in told if isinstance(each, Waiting) for who in each.blockers)
+
+        await eventually(named)
+    await old.execute("ROLLBACK")
+    await old.close()
+
+    assert names((await run).applied) == ["b.sql"]
+    assert await _is_valid(each_database) is True
+    await holds(each_database, with_build.catalog)
+
+
+async def test_killed_after_a_statement(database: str, proxy: Proxy, steps: Any, folder: Any) -> None:
+    """A statement that a transaction could hold is run once, though the process is killed before its reply (faults 2, 3)."""
+    steps("a", after={"a": "CREATE TABLE extra (n integer);"})
+    folder.add(
+        2,
+        "b",
+        "INSERT INTO extra VALUES (1);\nVACUUM extra;",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback="SELECT 1;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog, to=1)
+    hold = proxy.hold(b"INSERT 0 1\x00")
+    async with await start_child(proxy.dsn, folder.path, {"client_check_interval": 0.2}) as child:
+        await hold.reached.wait()
+
+        async def inserted() -> Any:
+            return await sql(database, "SELECT count(*) FROM extra")
+
+        await eventually(inserted)
+        child.kill()
+        await child.end()
+    proxy.cut()
+
+    assert names((await holds(database, folder.catalog)).applied) == ["b.sql"]
+    assert await sql(database, "SELECT count(*) FROM extra") == 1
+
+
+@pytest.mark.parametrize("lost", ["holder", "worker"])
+async def test_one_of_the_two_connections_is_lost(database: str, steps: Any, folder: Any, lost: str) -> None:
+    """Where the connection with the lock, or the one that works, is lost, the step goes on where it was (faults 4, 7)."""
+    steps("a")
+    folder.add(
+        2,
+        "b",
+        f"VACUUM a;\n{SLEEP.replace('60', '3')}",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback="SELECT 1;",
+    )
+    async with gate(database) as asleep:
+        run = asyncio.create_task(kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS))
+        worker = await asleep()
+        holder = await sql(
+            database,
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'kimbledb' AND state = 'idle in transaction'",
+        )
+        await sql(database, "SELECT pg_terminate_backend($1)", {"holder": holder, "worker": worker}[lost])
+    assert names((await run).applied) == ["a.sql", "b.sql"]
+    log = "SELECT count(*) FROM migration_log WHERE event = 'statement' AND detail->>'state' = 'done'"
+    assert await sql(database, log) == 2
+    await holds(database, folder.catalog)
+
+
+async def test_somebody_else_builds_that_index(database: str, with_build: Any) -> None:
+    """An index of that name that another session is building is waited for, and not built or dropped (faults 15)."""
+    await kimbledb.migrate(database, catalog=with_build.catalog, to=1)
+    old = await asyncpg.connect(database)
+    await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
+    other = await asyncpg.connect(database)
+    building = asyncio.create_task(other.execute("CREATE INDEX CONCURRENTLY b ON a (n)"))
+    await eventually(lambda: _waits_for_snapshot(database))
+    told: list[Any] = []
+    run = asyncio.create_task(
+        kimbledb.migrate(database, catalog=with_build.catalog, options=OPTIONS, progress=told.append)
+    )
+
+    async def named() -> bool:
+        return any("a build of the index b" in event.blockers for event in told if isinstance(event, Waiting))
+
+    await eventually(named)
+    await old.close()
+    await building
+    await other.close()
+
+    assert names((await run).applied) == ["b.sql"]
+    assert await _is_valid(database) is True
+    await holds(database, with_build.catalog)
+
+
+async def test_a_prepared_transaction_is_in_the_way(small_cluster: Cluster, with_build: Any) -> None:
+    """A prepared transaction that nobody ends is listed by the deadline's error, with what ends it (faults 19)."""
+    async with fresh_database(small_cluster.dsn) as database:
+        await kimbledb.migrate(database, catalog=with_build.catalog, to=1)
+        await sql(database, "BEGIN; INSERT INTO a VALUES (2); DELETE FROM a WHERE n = 2; PREPARE TRANSACTION 'orphan'")
+
+        with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+            await kimbledb.migrate(
+                database, catalog=with_build.catalog, options=kimbledb.Options(deadline=3, client_check_interval=0.2)
+            )
+
+        assert "the prepared transaction 'orphan' of postgres" in str(caught.value)
+        assert "ROLLBACK PREPARED ends it" in str(caught.value)
+        await sql(database, "ROLLBACK PREPARED 'orphan'")
+        assert names((await holds(database, with_build.catalog)).applied) == ["b.sql"]
+
+
+async def test_the_lock_is_lost_between_statements(database: str, steps: Any, folder: Any) -> None:
+    """No statement begins without the lock: a step whose holder is gone begins anew (faults 4, 12)."""
+    steps("a")
+    folder.add(
+        2,
+        "b",
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid <> pg_backend_pid()\n"
+        "  AND nextval('public.tries') = 1;\nVACUUM a;\nVACUUM a;",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback="SELECT 1;",
+    )
+    await sql(database, "CREATE SEQUENCE public.tries")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert names(report.applied) == ["a.sql", "b.sql"]
+    rows = "SELECT string_agg(detail->>'state', ' ' ORDER BY id) FROM migration_log WHERE event = 'statement'"
+    assert await sql(database, rows) == "begun done begun done begun done"
+    await drained(database)
+    await nothing_left(database)
