@@ -134,6 +134,8 @@ class _Application:
     async def _work(self, session: Session) -> None:
         executor = self.executor
         self.runner.doing = "reading the history"
+        if self.first_plan is None and await self._up_to_date(session):
+            return
         state = await history.look(session, executor.schema)
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = executor.planned(self.planner, state, shown, self.to, self.phase)
@@ -161,6 +163,21 @@ class _Application:
         transactions = Transactions(session, executor.schema, path)
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
+
+    async def _up_to_date(self, session: Session) -> bool:
+        """Whether a glance at history shows that there is nothing to do: most starts end here."""
+        executor = self.executor
+        seen = await history.glance(session, executor.schema)
+        if seen is None:
+            return False
+        plan = self.planner.plan(
+            seen.history, Evidence(hosted=seen.hosted), to=self.to, phase=self.phase, schema=executor.schema
+        )
+        if plan.pending or plan.count(StepState.CHANGED):
+            return False
+        self.first_plan = plan
+        tell(self.progress, Planned(plan))
+        return True
 
     async def _settle(self, session: Session, plan: Plan) -> None:
         """Count what was in flight when a connection was lost, if history shows that this run applied it.

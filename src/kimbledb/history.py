@@ -51,6 +51,15 @@ class DatabaseState:
         return [schema, *sorted(homes - {schema})]
 
 
+@frozen
+class Glance:
+    """What is enough to see that there is nothing to do."""
+
+    #: As in :class:`DatabaseState`.
+    hosted: bool
+    history: tuple[AppliedMigration, ...]
+
+
 async def look(session: Session, schema: str) -> DatabaseState:
     """Ask what there is: one round trip, no lock, on a standby too."""
     answer: dict[str, Any] = await session.ask(queries.block("look", schema=quote_literal(schema)))
@@ -80,6 +89,18 @@ async def log_position(session: Session) -> str | None:
         "BEGIN READ ONLY;\n" + session.settings() + queries.block("log_position") + "COMMIT;\n"
     )
     return str(answers[0].value) if answers else None
+
+
+async def glance(session: Session, schema: str) -> Glance | None:
+    """Read history in one round trip and one statement, or None where it takes a closer look.
+
+    That is where there is no such table, one of another shape, or one that policies hide.
+    """
+    table = f"{quote_identifier(schema)}.migration_history"
+    answer = await session.read(queries.filled("glance", schema=quote_identifier(schema), table=quote_literal(table)))
+    if answer is None:
+        return None
+    return Glance(answer["hosted"], tuple(_row(row) for row in answer["history"]))
 
 
 async def was_written(session: Session, schema: str, run: str, event: str, name: str) -> bool:

@@ -36,6 +36,11 @@ _UNSAFE_PATH = "KD007"
 _PROCESS_ID = "KD104"
 _ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103"})
 
+#: Bytes before the first row of a COPY in binary (manual, COPY, "Binary Format").
+_COPY_HEADER = 19
+#: Bytes of a row before the first value, and those that end the whole.
+_ROW_HEADER, _COPY_TRAILER = 6, 2
+
 #: What asyncpg raises when the server is gone: not all of it is a PostgresError.
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
@@ -96,13 +101,7 @@ class Session:
             # migrations; the deadline of the call is.
             await connection.execute(message, timeout=self.options.deadline)
         except CONNECTION_ERRORS as error:
-            if isinstance(error, asyncpg.InterfaceError) and not self.is_closed:
-                raise ConfigurationError(
-                    f"the connection cannot be used now: {first_line(error)}",
-                    hint="let nobody else use it during the call, or pass a DSN or a pool",
-                ) from error
-            self.terminate()
-            raise ConnectionLostError(f"the connection to the server was lost: {first_line(error)}") from error
+            raise self._lost(error) from error
         except asyncpg.PostgresError as error:
             # The message opened a transaction, and its end was not reached.
             await self.roll_back()
@@ -118,6 +117,16 @@ class Session:
             if not self.is_closed:
                 connection.remove_log_listener(listen)
         return answers
+
+    def _lost(self, error: Exception) -> ConfigurationError | ConnectionLostError:
+        """Return what an error of the connection means, and end it where it is of no more use."""
+        if isinstance(error, asyncpg.InterfaceError) and not self.is_closed:
+            return ConfigurationError(
+                f"the connection cannot be used now: {first_line(error)}",
+                hint="let nobody else use it during the call, or pass a DSN or a pool",
+            )
+        self.terminate()
+        return ConnectionLostError(f"the connection to the server was lost: {first_line(error)}")
 
     @property
     def is_closed(self) -> bool:
@@ -143,6 +152,39 @@ class Session:
         except BaseException:
             self.terminate()
             raise
+
+    async def read(self, query: str) -> Any:
+        """Run one query that gives one text of JSON, by itself, in one round trip, and return the value.
+
+        It goes as ``COPY ... TO STDOUT``, whose rows the simple protocol keeps. No setting
+        is pinned, so that all of its names must be qualified.
+
+        Returns:
+            The value, or None where there is none: no row, a name that the server does not
+            know, a lock that somebody holds for longer than the lock timeout.
+
+        Raises:
+            ConnectionLostError: The server is gone.
+        """
+        received = bytearray()
+
+        async def receive(data: bytes) -> None:
+            received.extend(data)
+
+        connection = self.connection
+        try:
+            await connection.copy_from_query(query, output=receive, format="binary", timeout=self.options.lock_timeout)
+        except TimeoutError:
+            return None  # of the lock timeout, or the network's; it is an OSError, too
+        except CONNECTION_ERRORS as error:
+            raise self._lost(error) from error
+        except asyncpg.PostgresError:
+            return None  # a closer look meets it again, and says what it means
+        except BaseException:
+            self.terminate()
+            raise
+        text = received[_COPY_HEADER + _ROW_HEADER : -_COPY_TRAILER]
+        return json.loads(text) if text else None
 
     async def ask(self, block: str, *, path: Sequence[str] = (), read_only: bool = True) -> Any:
         """Ask one question in a transaction of its own and return its answer.

@@ -306,3 +306,21 @@ async def test_clocks_differ(database: str, steps: Any, monkeypatch: pytest.Monk
     query = "SELECT bool_and(now() - applied_at BETWEEN interval '0' AND interval '1 minute') FROM migration_history"
     assert await sql(database, query) is True
     await nothing_left(database)
+
+
+async def test_history_is_locked(each_database: str, steps: Any) -> None:
+    """A start waits for history no longer than its lock timeout at a time, and its connection is of use after that (faults 16)."""
+    catalog = steps("a").catalog
+    await kimbledb.migrate(each_database, catalog=catalog)
+    connection = await asyncpg.connect(each_database)
+
+    async with session(each_database, "BEGIN", "LOCK migration_history IN ACCESS EXCLUSIVE MODE"):
+        for target in (each_database, connection):
+            with pytest.raises(kimbledb.LockUnavailableError, match="lock timeout"):
+                await kimbledb.migrate(
+                    target, catalog=catalog, options=kimbledb.Options(lock_timeout=0.3, attempts=2, deadline=30)
+                )
+
+    assert (await kimbledb.migrate(connection, catalog=catalog)).applied == ()
+    await connection.close()
+    await holds(each_database, catalog)

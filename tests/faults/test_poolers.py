@@ -87,6 +87,7 @@ async def test_what_fails_leaves_no_setting(behind: tuple[str, str], folder: Any
         )
 
     assert await _through_the_simple_protocol(through, SHOWN) == ""
+    await drained(direct, busy=True)
     await nothing_left(direct)
 
 
