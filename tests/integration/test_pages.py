@@ -1,0 +1,90 @@
+"""The how-to pages: their examples run, in their order, as they stand."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+import os
+import re
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+
+
+def _examples(page: Path) -> list[CodeType]:
+    """The examples of a page that are no file by themselves."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [
+        compile(block, f"{page.name}, example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for number, block in enumerate(blocks, 1)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+async def test_the_examples_run(database: str, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The examples of each page run one after the other, as in a notebook, given a DSN."""
+    names: dict[str, Any] = {"dsn": database}
+
+    for example in _examples(page):
+        running = FunctionType(example, names)()
+        if inspect.isawaitable(running):
+            await running
+
+    assert "kimbledb" in names
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """Each page can be reached, and each file that the navigation names is there."""
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+
+    assert set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == pages
+
+
+async def test_an_application_in_two_workers(database: str) -> None:
+    """A FastAPI application under uvicorn with two workers starts on an empty database: one worker applies, both serve."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "application:app", "--workers", "2", "--port", str(port)),
+        cwd=ROOT / "docs" / "examples",
+        env={**os.environ, "DATABASE_URL": database},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        started = 0
+        while started < 2:
+            line = await asyncio.wait_for(process.stderr.readline(), 120)
+            assert line, "it ended"
+            started += b"Application startup complete" in line
+        answers: dict[int, Any] = {}
+        for _ in range(400):
+            answer = await asyncio.to_thread(_get, f"http://127.0.0.1:{port}/projects")
+            answers[answer["process"]] = answer
+            if len(answers) == 2:
+                break
+        # Each migration was applied by one of the two, whichever it was.
+        assert sum(answer["applied"] for answer in answers.values()) == 34
+        assert {answer["projects"] for answer in answers.values()} == {0}
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
