@@ -1,0 +1,87 @@
+"""One embedded server for all workers of a run: the process that started them keeps it.
+
+A worker that needs the server asks by a socket in a folder that only this user
+can enter; the first one to ask has it started. Nothing of kimbledb is imported
+before.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kimbledb.testing.background import Background
+
+
+class Broker:
+    """Answers workers with the DSN of a server that it starts when the first one asks.
+
+    Attributes:
+        address: The path of the socket.
+    """
+
+    def __init__(self, data_dir: str | None) -> None:
+        self._data_dir = data_dir
+        self._folder = Path(tempfile.mkdtemp(prefix="kimbledb-run-"))
+        self.address = str(self._folder / "socket")
+        self._background: Background | None = None
+        self._answer: dict[str, str] | None = None
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(self.address)
+        self._socket.listen(64)
+        self._thread = threading.Thread(target=self._serve, name="kimbledb broker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer nobody any more, and stop the server."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept()
+        self._socket.close()
+        self._thread.join()
+        if self._background is not None:
+            self._background.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                worker, _ = self._socket.accept()
+            except OSError:
+                return  # stopped
+            with worker, suppress(OSError):  # a worker that died wants no answer
+                worker.sendall(json.dumps(self._found()).encode())
+
+    def _found(self) -> dict[str, str]:
+        if self._answer is None:
+            from kimbledb.errors import KimbleDBError
+            from kimbledb.testing.background import Background
+
+            try:
+                self._background = Background()
+                self._answer = {"dsn": self._background.start_server(self._data_dir)}
+            except KimbleDBError as error:
+                self._answer = {"error": str(error)}
+        return self._answer
+
+
+def ask(address: str) -> str:
+    """Return the DSN of the run's server.
+
+    Raises:
+        pytest.UsageError: It cannot be started.
+    """
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(address)
+        answer = json.loads(b"".join(iter(lambda: asking.recv(65536), b"")) or b'{"error": "the run was stopped"}')
+    if "dsn" not in answer:
+        raise pytest.UsageError(answer["error"])
+    return str(answer["dsn"])
