@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 #: Names a server for tests, as ``--kimbledb-dsn`` does.
 DSN_VARIABLE = "KIMBLEDB_TEST_DSN"
 
-_BROKER = pytest.StashKey["Broker"]()
-_USED = pytest.StashKey[dict[str, int]]()
+_BROKER: pytest.StashKey[Broker] = pytest.StashKey()
+#: How many tests to come will take a database, by fixture.
+_LEFT: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -171,14 +172,14 @@ _AHEAD = 2
 def _wanted(request: pytest.FixtureRequest, fixture: str) -> int:
     """Return how many databases to make ahead: none at the end of a run, where nobody would use them."""
     stash = request.config.stash
-    if _USED not in stash:
-        stash[_USED] = {}
+    if _LEFT not in stash:
+        stash[_LEFT] = {}
         for item in request.session.items:
             for name in getattr(item, "fixturenames", ()):
                 if name in ("kimbledb_database", "kimbledb_schema"):
-                    stash[_USED][name] = stash[_USED].get(name, 0) + 1
+                    stash[_LEFT][name] = stash[_LEFT].get(name, 0) + 1
         workers = getattr(request.config, "workerinput", {}).get("workercount", 1)
         # Each worker holds all the tests and runs its share of them, in some order.
-        stash[_USED] = {name: -(-count // workers) for name, count in stash[_USED].items()}
-    stash[_USED][fixture] = left = stash[_USED].get(fixture, 0) - 1
+        stash[_LEFT] = {name: -(-count // workers) for name, count in stash[_LEFT].items()}
+    stash[_LEFT][fixture] = left = stash[_LEFT].get(fixture, 0) - 1
     return max(0, min(_AHEAD, left))

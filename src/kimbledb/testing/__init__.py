@@ -5,5 +5,4 @@ The pytest plugin of this package stands on it; nothing here needs pytest.
 
 from kimbledb.testing.databases import Databases
 
-
 __all__ = ["Databases"]

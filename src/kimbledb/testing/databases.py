@@ -24,7 +24,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -111,7 +111,7 @@ class Databases:
         self._dropper: Session | None = None
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Databases:
+    async def __aenter__(self) -> Self:
         """Find the template, or make it.
 
         Raises:
@@ -291,7 +291,7 @@ class Databases:
         limit = asyncio.timeout(self._options.deadline)
         try:
             async with limit:
-                while not await self._try_lock(_MAKING_CLASS, 0):
+                while not await self._try_lock(_MAKING_CLASS, 0):  # noqa: ASYNC110 - the other one is another process
                     await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError as error:
             raise LockUnavailableError(
