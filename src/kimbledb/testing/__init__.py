@@ -4,5 +4,6 @@ The pytest plugin of this package stands on it; nothing here needs pytest.
 """
 
 from kimbledb.testing.databases import Databases
+from kimbledb.testing.isolation import Breach, IsolationReport, check_isolation
 
-__all__ = ["Databases"]
+__all__ = ["Breach", "Databases", "IsolationReport", "check_isolation"]
