@@ -35,6 +35,7 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.executor import Executor
+from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
 from kimbledb.model import (
     AppliedMigration,
     AppliedStep,
@@ -51,6 +52,7 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
+from kimbledb.progress import Progress
 from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
 from kimbledb.verifier import Verifier
 
@@ -82,6 +84,8 @@ __all__ = [
     "KimbleDBError",
     "LockUnavailableError",
     "Loss",
+    "ManyReport",
+    "ManyResult",
     "Migration",
     "MigrationError",
     "MigrationReport",
@@ -92,6 +96,7 @@ __all__ = [
     "Planner",
     "PlanningError",
     "PreflightError",
+    "Progress",
     "Rollback",
     "RollbackError",
     "RollbackRefusedError",
@@ -107,8 +112,11 @@ __all__ = [
     "adopt",
     "embedded",
     "migrate",
+    "migrate_many",
     "plan",
+    "plan_many",
     "rollback",
     "status",
     "verify",
+    "verify_many",
 ]

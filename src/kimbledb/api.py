@@ -9,7 +9,7 @@ from kimbledb import evidence, history, queries
 from kimbledb._adoption import Adoption
 from kimbledb._rollback import Rollback
 from kimbledb.catalog import Catalog
-from kimbledb.events import Watcher
+from kimbledb.events import Watcher, call
 from kimbledb.executor import Executor
 from kimbledb.names import check_schema_name, quote_identifier
 from kimbledb.options import Options
@@ -66,8 +66,10 @@ async def migrate(
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
-    return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify)
+    with call(progress) as about:
+        executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
+        about(executor.target.label, executor.schema)
+        return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify)
 
 
 async def plan(
@@ -217,16 +219,18 @@ async def rollback(
             need it, data would be lost, it is not applied, it was adopted.
         RollbackError: A script failed; what it did was rolled back.
     """
-    helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
-    return await helper.run(
-        name,
-        phase=phase,
-        to=to,
-        cascade=cascade,
-        allow_data_loss=allow_data_loss,
-        include_adopted=include_adopted,
-        dry_run=dry_run,
-    )
+    with call(progress) as about:
+        helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
+        about(helper.target.label, helper.schema)
+        return await helper.run(
+            name,
+            phase=phase,
+            to=to,
+            cascade=cascade,
+            allow_data_loss=allow_data_loss,
+            include_adopted=include_adopted,
+            dry_run=dry_run,
+        )
 
 
 async def adopt(

@@ -1,20 +1,34 @@
 """What happens during a call, as values for whoever watches it.
 
 ``progress`` of :func:`kimbledb.migrate` and its like is any callable that
-takes one of these. What it raises is logged and breaks nothing.
+takes one of these; ``progress=print`` shows a line for each. What it raises is
+logged and breaks nothing.
+
+Each event is logged, too, by the logger ``kimbledb``, whether anybody watches or
+not: its fields ``database`` (host, port and name), ``schema``, ``migration`` and
+``seconds`` stand in the record (``extra``), None where there is nothing to say. No
+handler is added but one that does nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from attrs import frozen
 
 from kimbledb.model import Migration
+from kimbledb.names import counted
 from kimbledb.plan import Plan
 
 logger = logging.getLogger("kimbledb")
+# An application that configures nothing sees nothing (logging's documentation, "Configuring Logging for a Library").
+logger.addHandler(logging.NullHandler())
+
+#: Database and schema of the call that is under way, for the log.
+_CALL: ContextVar[tuple[str | None, str | None]] = ContextVar("kimbledb call", default=(None, None))
 
 
 @frozen
@@ -28,6 +42,9 @@ class Planned(Event):
 
     plan: Plan
 
+    def __str__(self) -> str:
+        return self.plan.summary
+
 
 @frozen
 class Waiting(Event):
@@ -38,6 +55,9 @@ class Waiting(Event):
     #: Seconds until the next try.
     seconds: float
 
+    def __str__(self) -> str:
+        return f"waiting {self.seconds:.1f} s" + _by(self.blockers)
+
 
 @frozen
 class Blocked(Event):
@@ -47,6 +67,9 @@ class Blocked(Event):
     blockers: tuple[str, ...]
     #: Seconds since it was sent.
     seconds: float
+
+    def __str__(self) -> str:
+        return f"blocked for {self.seconds:.1f} s" + _by(self.blockers)
 
 
 @frozen
@@ -59,6 +82,9 @@ class Applying(Event):
     #: How many this run has to apply.
     total: int
 
+    def __str__(self) -> str:
+        return f"applying {self.migration.name} ({self.place} of {self.total})"
+
 
 @frozen
 class Applied(Event):
@@ -69,6 +95,10 @@ class Applied(Event):
     #: How many of its checks passed.
     checks: int
 
+    def __str__(self) -> str:
+        passed = f", {counted(range(self.checks), 'check')} passed" if self.checks else ""
+        return f"applied {self.migration.name} in {self.seconds:.3f} s{passed}"
+
 
 @frozen
 class Failed(Event):
@@ -76,6 +106,50 @@ class Failed(Event):
 
     migration: Migration
     message: str
+
+    def __str__(self) -> str:
+        return f"{self.migration.name} failed and was rolled back: {self.message}"
+
+
+@frozen
+class Statement(Event):
+    """A statement of a step outside of transactions was sent."""
+
+    migration: Migration
+    #: Its place in the migration, from 1.
+    place: int
+    total: int
+    #: The first words of it.
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.migration.name}: statement {self.place} of {self.total}: {self.text}"
+
+
+@frozen
+class Building(Event):
+    """The server builds an index (manual, 27.4.4 "CREATE INDEX Progress Reporting")."""
+
+    migration: Migration
+    index: str
+    #: As the server calls it, such as ``building index: scanning table``.
+    phase: str
+    #: How much of the phase is done, or None where the server does not say.
+    percent: float | None
+
+    def __str__(self) -> str:
+        done = "" if self.percent is None else f", {self.percent:.0f} %"
+        return f"{self.migration.name}: index {self.index}: {self.phase}{done}"
+
+
+@frozen
+class Verifying(Event):
+    """Checks are being made: a migration's, or with None those of all that is applied."""
+
+    migration: Migration | None = None
+
+    def __str__(self) -> str:
+        return "verifying" + (f" {self.migration.name}" if self.migration else "")
 
 
 @frozen
@@ -86,6 +160,9 @@ class RollingBack(Event):
     place: int
     total: int
 
+    def __str__(self) -> str:
+        return f"rolling back {self.migration.name} ({self.place} of {self.total})"
+
 
 @frozen
 class RolledBack(Event):
@@ -94,23 +171,101 @@ class RolledBack(Event):
     migration: Migration
     seconds: float
 
+    def __str__(self) -> str:
+        return f"rolled back {self.migration.name} in {self.seconds:.3f} s"
+
 
 @frozen
 class Done(Event):
-    """The call is at its end."""
+    """The call is at its end: the last event of one that returns."""
 
     seconds: float
+    #: What the call returns, where the event is told with it.
+    report: object = None
+
+    def __str__(self) -> str:
+        return f"done in {self.seconds:.3f} s"
+
+
+@frozen
+class Stopped(Event):
+    """The call ends with an error: the last event of one that raises."""
+
+    #: As it is raised.
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"stopped: {str(self.error).partition(chr(10))[0] or type(self.error).__name__}"
+
+
+@frozen
+class OneOfMany(Event):
+    """Something happened to one of many schemas; the last for each is its :class:`Done` or :class:`Stopped`."""
+
+    #: The database: host, port and name, never a password.
+    target: str
+    schema: str
+    event: Event
+    #: How many of the schemas are at their end, whether it is a good one or not.
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}"
 
 
 #: What `progress` is.
 Watcher = Callable[[Event], object]
 
+#: How loud an event is in the log, where it is not logging.DEBUG.
+_LEVELS: dict[type[Event], int] = {
+    Planned: logging.INFO,
+    Waiting: logging.INFO,
+    Blocked: logging.WARNING,
+    Applied: logging.INFO,
+    Failed: logging.ERROR,
+    RolledBack: logging.INFO,
+}
+
 
 def tell(watcher: Watcher | None, event: Event) -> None:
-    """Tell a watcher; its fault is logged and stays its own."""
+    """Log an event and tell a watcher; its fault is logged and stays its own."""
+    if not isinstance(event, OneOfMany):  # what happened to it is logged by itself
+        _log(event)
     if watcher is None:
         return
     try:
         watcher(event)
     except Exception:  # whatever a caller's callable raises must not stop a migration
         logger.warning("the progress callable failed on %s", type(event).__name__, exc_info=True)
+
+
+@contextmanager
+def call(watcher: Watcher | None) -> Iterator[Callable[[str, str], object]]:
+    """Tell if a call ends with an error; give the function that says, for the log, on which database and schema it works."""
+    before = _CALL.set((None, None))
+    try:
+        yield lambda database, schema: _CALL.set((database, schema))
+    except BaseException as error:
+        tell(watcher, Stopped(error))
+        raise
+    finally:
+        _CALL.reset(before)
+
+
+def _log(event: Event) -> None:
+    level = _LEVELS.get(type(event), logging.DEBUG)
+    if logger.isEnabledFor(level):
+        database, schema = _CALL.get()
+        migration = getattr(event, "migration", None)
+        fields = {
+            "database": database,
+            "schema": schema,
+            "migration": migration.name if migration is not None else None,
+            "seconds": getattr(event, "seconds", None),
+        }
+        logger.log(level, "%s", event, extra=fields)
+
+
+def _by(blockers: tuple[str, ...]) -> str:
+    return f": {'; '.join(blockers)}" if blockers else ""

@@ -195,7 +195,7 @@ class _Trial:
         finally:
             await transaction.rollback()
         return IsolationReport(
-            self.seen, *map(_once, (self.breaches, self.loose)), self.untried, self.tries, (people, nobody)
+            self.seen, _once(self.breaches), _once(self.loose), self.untried, self.tries, (people, nobody)
         )
 
     # Whose a table's rows are.

@@ -1,0 +1,324 @@
+"""The same for many schemas and databases at once: one result each, and one that fails fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import asyncpg
+import asyncpg.pool
+from attrs import field, frozen
+
+from kimbledb import api
+from kimbledb.catalog import Catalog
+from kimbledb.errors import ConfigurationError
+from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher, tell
+from kimbledb.names import counted
+from kimbledb.options import Options
+from kimbledb.plan import Plan
+from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.runner import stopwatch
+from kimbledb.session import Session
+from kimbledb.targets import Target, target_of
+
+#: What a call for one schema returns.
+Report = TypeVar("Report", bound=MigrationReport | VerificationReport | Plan)
+
+#: What is done with one schema: it gets the target, the schema, the catalog and who watches.
+_Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Report]]
+
+
+@frozen(eq=False)
+class ManyResult(Generic[Report]):
+    """What became of one schema."""
+
+    #: The database: host, port and name, never a password.
+    target: str
+    schema: str
+    #: What the call for this one alone would have returned, or None where it failed.
+    report: Report | None = None
+    #: What it would have raised, or None.
+    error: Exception | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did not fail, and a verification found nothing wrong."""
+        return self.error is None and getattr(self.report, "ok", True) is True
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.target} {self.schema}: {type(self.error).__name__}: {self.error}"
+        shown = self.report.summary if isinstance(self.report, Plan) else str(self.report)
+        return f"{self.target} {self.schema}: {shown if not self.ok else shown.splitlines()[0]}"
+
+
+@frozen(eq=False)
+class ManyReport(Generic[Report]):
+    """What became of many schemas."""
+
+    #: One for each target and schema, in the order in which they were given.
+    results: tuple[ManyResult[Report], ...]
+    #: Seconds for all of them.
+    seconds: float
+
+    @cached_property
+    def failures(self) -> tuple[ManyResult[Report], ...]:
+        """The results that are not good."""
+        return tuple(result for result in self.results if not result.ok)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every one is good."""
+        return not self.failures
+
+    def __str__(self) -> str:
+        head = f"{counted(self.results, 'schema')} in {self.seconds:.3f} s: "
+        if self.ok:
+            return head + "every one is well"
+        return head + f"{len(self.failures)} FAILED\n" + "\n".join(f"  {result}" for result in self.failures)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [
+            (result.target, result.schema, "ok" if result.ok else "FAILED", str(result).partition(": ")[2])
+            for result in self.results
+        ]
+        return to_html_table(("database", "schema", "result", "what"), rows, str(self).splitlines()[0])
+
+
+async def migrate_many(
+    targets: object = None,
+    *,
+    schemas: Iterable[str | None] = (None,),
+    catalog: Catalog | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    verify: bool = True,
+    concurrency: int = 8,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> ManyReport[MigrationReport]:
+    """Bring many schemas, or many databases, to what a catalog describes.
+
+    Each is migrated as :func:`kimbledb.migrate` does it. One that fails keeps nobody
+    else from going on; call again to go on where it stopped, which costs those
+    that are done one question each.
+
+    Args:
+        targets: A target as for :func:`kimbledb.migrate`, or several.
+        schemas: The schemas, in each of the targets; None is ``public``.
+        catalog: As for :func:`kimbledb.migrate`.
+        to: As for :func:`kimbledb.migrate`.
+        phase: As for :func:`kimbledb.migrate`.
+        prefer: As for :func:`kimbledb.migrate`.
+        verify: As for :func:`kimbledb.migrate`.
+        concurrency: How many connections are open at once, over all targets. One of
+            them is kept for looking who blocks the others, and for steps outside
+            of transactions, which need a second one; the least is 2.
+        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens,
+            and with :class:`~kimbledb.events.Done` at the end.
+        options: As for :func:`kimbledb.migrate`, for each schema by itself.
+
+    Returns:
+        One result for each target and schema; ``report.ok`` is the verdict.
+
+    Raises:
+        ConfigurationError: ``concurrency`` is no number above 0.
+    """
+    prefer = tuple(prefer)
+
+    async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> MigrationReport:
+        return await api.migrate(
+            target,
+            catalog=chosen,
+            schema=schema,
+            to=to,
+            phase=phase,
+            prefer=prefer,
+            verify=verify,
+            progress=watcher,
+            options=options,
+        )
+
+    return await _many(work, targets, schemas, catalog, concurrency, progress)
+
+
+async def verify_many(
+    targets: object = None,
+    *,
+    schemas: Iterable[str | None] = (None,),
+    catalog: Catalog | None = None,
+    only: str | int | Iterable[str | int] | None = None,
+    concurrency: int = 8,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> ManyReport[VerificationReport]:
+    """Ask of many schemas, or many databases, whether what is applied is really there. It never writes.
+
+    Args:
+        targets: As for :func:`migrate_many`.
+        schemas: As for :func:`migrate_many`.
+        catalog: As for :func:`kimbledb.migrate`.
+        only: As for :func:`kimbledb.verify`.
+        concurrency: As for :func:`migrate_many`.
+        progress: As for :func:`migrate_many`.
+        options: As for :func:`migrate_many`.
+
+    Raises:
+        ConfigurationError: ``concurrency`` is no number above 0.
+    """
+    wanted = only if only is None or isinstance(only, str | int) else tuple(only)
+
+    async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> VerificationReport:
+        tell(watcher, Verifying())
+        return await api.verify(target, catalog=chosen, schema=schema, only=wanted, options=options)
+
+    return await _many(work, targets, schemas, catalog, concurrency, progress)
+
+
+async def plan_many(
+    targets: object = None,
+    *,
+    schemas: Iterable[str | None] = (None,),
+    catalog: Catalog | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    concurrency: int = 8,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> ManyReport[Plan]:
+    """Say what :func:`migrate_many` would do, and why. It only reads.
+
+    Args:
+        targets: As for :func:`migrate_many`.
+        schemas: As for :func:`migrate_many`.
+        catalog: As for :func:`kimbledb.migrate`.
+        to: As for :func:`kimbledb.migrate`.
+        phase: As for :func:`kimbledb.migrate`.
+        prefer: As for :func:`kimbledb.migrate`.
+        concurrency: As for :func:`migrate_many`.
+        progress: As for :func:`migrate_many`.
+        options: As for :func:`migrate_many`.
+
+    Raises:
+        ConfigurationError: ``concurrency`` is no number above 0.
+    """
+    prefer = tuple(prefer)
+
+    async def work(target: Target, schema: str | None, chosen: Catalog, _: Watcher) -> Plan:
+        return await api.plan(target, catalog=chosen, schema=schema, to=to, phase=phase, prefer=prefer, options=options)
+
+    return await _many(work, targets, schemas, catalog, concurrency, progress)
+
+
+async def _many(
+    work: _Work[Report],
+    targets: object,
+    schemas: Iterable[str | None],
+    catalog: Catalog | None,
+    concurrency: int,
+    progress: Watcher | None,
+) -> ManyReport[Report]:
+    if concurrency < 1:
+        raise ConfigurationError(f"concurrency is {concurrency!r}; it wants a number above 0")
+    clock = stopwatch()
+    names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
+    jobs = [(target, schema) for target in _several(targets) for schema in names]
+    # Read beside the loop, which others use, too.
+    chosen = catalog if catalog is not None else await asyncio.to_thread(Catalog.builtin)
+    run = _Run(work, chosen, jobs, progress, asyncio.Semaphore(1))
+    places = iter(range(len(jobs)))
+
+    async def worker() -> None:
+        for place in places:  # shared: each takes the next one
+            await run.one(place)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(max(1, concurrency - 1), len(jobs))):
+            group.create_task(worker())
+    report = ManyReport(tuple(result for result in run.results if result is not None), clock())
+    tell(progress, Done(report.seconds, report))
+    return report
+
+
+class _Run(Generic[Report]):
+    """One call for many: what is to be done, and what has become of it."""
+
+    def __init__(
+        self,
+        work: _Work[Report],
+        catalog: Catalog,
+        jobs: Sequence[tuple[object, str | None]],
+        progress: Watcher | None,
+        spare: asyncio.Semaphore,
+    ) -> None:
+        self.work = work
+        self.catalog = catalog
+        self.jobs = jobs
+        self.progress = progress
+        self.spare = spare
+        self.results: list[ManyResult[Report] | None] = [None] * len(jobs)
+        self.done = 0
+        #: A connection of the caller's does one thing at a time.
+        self.busy: dict[int, asyncio.Lock] = {}
+
+    async def one(self, place: int) -> None:
+        given, schema = self.jobs[place]
+        shown = schema or "public"
+        label = f"target {place + 1}"
+
+        def watcher(event: Event) -> None:
+            if not isinstance(event, Done | Stopped):  # those are told when they are counted
+                tell(self.progress, OneOfMany(label, shown, event, self.done, len(self.jobs)))
+
+        clock = stopwatch()
+        try:
+            target = target_of(given)
+            label = target.label
+            alone = self.busy.setdefault(id(given), asyncio.Lock()) if target.connection is not None else nullcontext()
+            async with alone:
+                bounded = _Bounded(target.label, target.dsn, target.connection, target.pool, spare=self.spare)
+                report = await self.work(bounded, schema, self.catalog, watcher)
+            result: ManyResult[Report] = ManyResult(label, shown, report)
+            end: Event = Done(clock(), report)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's alone
+            result = ManyResult(label, shown, error=error)
+            end = Stopped(error)
+        self.results[place] = result
+        self.done += 1
+        tell(self.progress, OneOfMany(label, shown, end, self.done, len(self.jobs)))
+
+
+@frozen
+class _Bounded(Target):
+    """A target whose second session at a time waits for the one that all of them have to spare."""
+
+    spare: asyncio.Semaphore = field(kw_only=True)
+    _open: list[None] = field(factory=list, init=False)
+
+    @asynccontextmanager
+    async def session(self, options: Options) -> AsyncIterator[Session]:
+        async with self.spare if self._open else nullcontext():
+            self._open.append(None)
+            try:
+                async with Target.session(self, options) as session:
+                    yield session
+            finally:
+                self._open.pop()
+
+
+def _several(targets: object) -> list[object]:
+    one = targets is None or isinstance(
+        targets, str | Target | asyncpg.Connection | asyncpg.pool.Pool | asyncpg.pool.PoolConnectionProxy
+    )
+    if one:
+        return [targets]
+    if not isinstance(targets, Iterable):
+        raise ConfigurationError(f"a {type(targets).__name__} is no target", hint="pass a DSN or several")
+    return list(targets)

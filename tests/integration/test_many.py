@@ -1,0 +1,176 @@
+"""Many schemas and databases in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.events import Applied, Done, OneOfMany, Stopped
+
+
+async def fetchval(dsn: str, question: str) -> Any:
+    """Ask a database by a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
+
+
+def counts(report: kimbledb.ManyReport[kimbledb.MigrationReport]) -> list[int]:
+    """How many migrations were applied to each, where it did not fail."""
+    return [len(result.report.applied) for result in report.results if result.report]
+
+
+async def test_two_hundred_schemas(database: str, folder: Any) -> None:
+    """Two hundred schemas are migrated, looked at and verified by no more connections than were allowed, in order."""
+    folder.table(1, "people")
+    schemas = [f"tenant_{number:03}" for number in range(200)]
+    most = 0
+    over = asyncio.Event()
+
+    async def count() -> None:
+        nonlocal most
+        watching = await asyncpg.connect(database)
+        question = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        while not over.is_set():
+            most = max(most, await watching.fetchval(question))
+            await asyncio.sleep(0.02)
+        await watching.close()
+
+    counting = asyncio.create_task(count())
+    given: dict[str, Any] = {"schemas": schemas, "catalog": folder.catalog, "concurrency": 5}
+    plans = await kimbledb.plan_many(database, **given)
+    report = await kimbledb.migrate_many(database, **given)
+    again = await kimbledb.migrate_many(database, **given)
+    verified = await kimbledb.verify_many(database, **given)
+    over.set()
+    await counting
+
+    assert report.ok, report
+    assert verified.ok, verified
+    assert [result.schema for result in report.results] == schemas
+    assert {len(result.report.pending) for result in plans.results if result.report} == {1}
+    assert counts(report) == [1] * 200
+    assert counts(again) == [0] * 200
+    assert await fetchval(database, "SELECT count(*) FROM pg_class WHERE relname = 'people'") == 200
+    # One that is just closed may be seen beside the one that takes its place.
+    assert 1 < most <= 2 * 5
+    assert "200 schemas" in str(report)
+
+
+async def test_a_poisoned_one_fails_alone(database: str, folder: Any) -> None:
+    """One that cannot be migrated has its error, all others are done; when it is mended the next call does the rest."""
+    folder.table(1, "people")
+    await fetchval(database, "CREATE SCHEMA b")
+    await fetchval(database, "CREATE TYPE b.people AS ENUM ()")
+    schemas = ["a", "b", "c", "no\0name"]
+
+    report = await kimbledb.migrate_many(database, schemas=schemas, catalog=folder.catalog)
+
+    assert [result.ok for result in report.results] == [True, False, True, False]
+    assert [result.schema for result in report.failures] == ["b", "no\0name"]
+    assert isinstance(report.results[1].error, kimbledb.KimbleDBError)
+    assert isinstance(report.results[3].error, kimbledb.ConfigurationError)
+    assert "4 schemas" in str(report)
+    assert "2 FAILED" in str(report)
+    assert "b: " in str(report)
+    assert "FAILED" in report._repr_html_()
+
+    await fetchval(database, "DROP TYPE b.people")
+    report = await kimbledb.migrate_many(database, schemas=schemas[:3], catalog=folder.catalog)
+    assert report.ok, report
+    assert counts(report) == [0, 1, 0]
+
+
+async def test_a_verification_that_fails(database: str, folder: Any) -> None:
+    """The verdict of a verification counts, not only that it was made."""
+    folder.table(1, "people")
+    given: dict[str, Any] = {"schemas": ["a", "b"], "catalog": folder.catalog}
+    await kimbledb.migrate_many(database, **given)
+    await fetchval(database, "DROP TABLE a.people")
+
+    report = await kimbledb.verify_many(database, **given)
+
+    assert [result.ok for result in report.results] == [False, True]
+    assert not report.ok
+
+
+async def test_many_databases(database: str, hosted_database: str, folder: Any) -> None:
+    """Several servers go in one call; one that cannot be reached or read is one result, without its password."""
+    folder.table(1, "people")
+    targets = [database, hosted_database, "postgresql://a:hushhush@127.0.0.1:1/none", "postgresql:hushhush"]
+
+    report = await kimbledb.migrate_many(targets, catalog=folder.catalog)
+
+    assert [result.ok for result in report.results] == [True, True, False, False]
+    assert report.results[2].target == "127.0.0.1:1/none"
+    assert isinstance(report.results[2].error, kimbledb.ConnectionLostError)
+    assert isinstance(report.results[3].error, kimbledb.ConfigurationError)
+    assert "hushhush" not in str(report) + repr(report) + report._repr_html_()
+
+
+async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Any) -> None:
+    """A single connection, or a small pool, serves many schemas."""
+    folder.table(1, "people")
+    connection = await asyncpg.connect(database)
+    report = await kimbledb.migrate_many(connection, schemas=["a", "b", "c"], catalog=folder.catalog)
+    assert report.ok, report
+    await connection.close()
+    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
+        report = await kimbledb.migrate_many(pool, schemas=["c", "d", "e", "f"], catalog=folder.catalog)
+    assert report.ok, report
+
+
+async def test_steps_outside_of_transactions(database: str, folder: Any) -> None:
+    """Steps that need a second connection wait for the spare one, and none for each other."""
+    folder.table(1, "people")
+    folder.add(
+        2,
+        "index",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS people_again ON people (id);",
+        facts="transactional = false",
+        rollback="DROP INDEX IF EXISTS people_again",
+    )
+    report = await kimbledb.migrate_many(
+        database,
+        schemas=["a", "b", "c", "d"],
+        catalog=folder.catalog,
+        concurrency=3,
+        options=kimbledb.Options(deadline=60),
+    )
+    assert report.ok, report
+
+
+async def test_progress_of_the_whole(database: str, folder: Any) -> None:
+    """Each event says which database and schema it is of, and how many are at their end; the last one holds the report."""
+    folder.table(1, "people")
+    events: list[kimbledb.events.Event] = []
+
+    report = await kimbledb.migrate_many(
+        database, schemas=["a", "b", "bad\0"], catalog=folder.catalog, progress=events.append
+    )
+
+    assert isinstance(events[-1], Done)
+    assert events[-1].report is report
+    parts = [event for event in events if isinstance(event, OneOfMany)]
+    assert len(parts) == len(events) - 1
+    assert sorted(part.schema for part in parts if isinstance(part.event, Applied)) == ["a", "b"]
+    ends = [part for part in parts if isinstance(part.event, Done | Stopped)]
+    assert [end.done for end in ends] == [1, 2, 3]
+    assert {part.total for part in parts} == {3}
+    assert str(ends[-1]).startswith("[3/3] ")
+
+
+async def test_a_wrong_call(database: str) -> None:
+    """What is wrong with the whole call is raised at once."""
+    with pytest.raises(kimbledb.ConfigurationError, match="concurrency"):
+        await kimbledb.migrate_many(database, concurrency=0)
+    with pytest.raises(kimbledb.ConfigurationError, match="no target"):
+        await kimbledb.migrate_many(5)
