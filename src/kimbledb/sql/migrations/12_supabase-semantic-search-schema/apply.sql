@@ -290,15 +290,15 @@ SELECT tab.source_table,
 FROM (
     SELECT 'messages' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM messages
     UNION ALL
-    SELECT 'knowledge_base', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM knowledge_base
+    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM knowledge_base
     UNION ALL
-    SELECT 'conversations', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM conversations
+    SELECT 'conversations' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM conversations
     UNION ALL
-    SELECT 'projects', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM projects
+    SELECT 'projects' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM projects
     UNION ALL
-    SELECT 'files', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM files
+    SELECT 'files' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM files
     UNION ALL
-    SELECT 'audio_transcriptions', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM audio_transcriptions
+    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM audio_transcriptions
 ) AS tab
 LEFT JOIN (
     SELECT meta.source_table,
