@@ -7,13 +7,15 @@ and does nothing where nothing is missing.
 from kimbledb._adoption import Adoption
 from kimbledb._embedded import embedded
 from kimbledb._rollback import Rollback
-from kimbledb.api import adopt, migrate, plan, rollback, status, verify
+from kimbledb.api import adopt, migrate, plan, reset, restore, rollback, status, verify
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     AlternativesError,
+    BackupError,
     CatalogError,
     ChangedMigrationError,
     ConfigurationError,
+    ConfirmationError,
     ConflictingObjectsError,
     ConnectionLostError,
     DataLossError,
@@ -28,6 +30,7 @@ from kimbledb.errors import (
     OutcomeUnknownError,
     PlanningError,
     PreflightError,
+    ResetRefusedError,
     RollbackError,
     RollbackRefusedError,
     UnknownMigrationError,
@@ -53,7 +56,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.progress import Progress
-from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, Status, VerificationReport
 from kimbledb.verifier import Verifier
 
 __all__ = [
@@ -62,11 +65,13 @@ __all__ = [
     "AlternativesError",
     "AppliedMigration",
     "AppliedStep",
+    "BackupError",
     "Catalog",
     "CatalogError",
     "ChangedMigrationError",
     "Check",
     "ConfigurationError",
+    "ConfirmationError",
     "ConflictingObjectsError",
     "ConnectionLostError",
     "DataLossError",
@@ -97,6 +102,8 @@ __all__ = [
     "PlanningError",
     "PreflightError",
     "Progress",
+    "ResetRefusedError",
+    "ResetReport",
     "Rollback",
     "RollbackError",
     "RollbackRefusedError",
@@ -115,6 +122,8 @@ __all__ = [
     "migrate_many",
     "plan",
     "plan_many",
+    "reset",
+    "restore",
     "rollback",
     "status",
     "verify",

@@ -9,6 +9,7 @@ at once more.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 
 from kimbledb import history, preflight, queries
@@ -66,6 +67,7 @@ class Rollback:
         allow_data_loss: bool = False,
         include_adopted: bool = False,
         dry_run: bool = False,
+        backup: str | os.PathLike[str] | None = None,
     ) -> RollbackReport:
         """Take back what is named. See :func:`kimbledb.rollback`."""
         given = [each for each in (name, phase, to) if each is not None]
@@ -75,7 +77,7 @@ class Rollback:
                 hint="a name or number takes one migration back, phase=17 a phase, to=12 all that came after #12, to=0 everything",
             )
         self._check_known(name, phase, to)
-        call = _RollbackCall(self, name, phase, to, cascade, allow_data_loss, include_adopted, dry_run)
+        call = _RollbackCall(self, name, phase, to, cascade, allow_data_loss, include_adopted, dry_run, backup)
         return await call.run()
 
     def _check_known(self, name: str | int | None, phase: int | None, to: str | int | None) -> None:
@@ -100,11 +102,14 @@ class _RollbackCall:
         allow_data_loss: bool,
         include_adopted: bool,
         dry_run: bool,
+        backup: str | os.PathLike[str] | None,
     ) -> None:
         self.rollback = rollback
         self.name, self.phase, self.to = name, phase, to
         self.cascade, self.allow_data_loss = cascade, allow_data_loss
         self.include_adopted, self.dry_run = include_adopted, dry_run
+        #: Where a backup is still to be written, before the first change.
+        self.backup = backup
         self.runner = Runner(rollback.target, rollback.options, rollback.progress)
         self.taken_back: list[AppliedStep] = []
         self.losses: tuple[Loss, ...] = ()
@@ -151,6 +156,12 @@ class _RollbackCall:
             return
         if self.losses and not self.allow_data_loss:
             raise DataLossError(self.losses)
+        if self.backup is not None:
+            from kimbledb import backup  # few calls want one
+
+            self.runner.doing = "making the backup"
+            await backup.write(self.backup, session, state, rollback.target, rollback.options)
+            self.backup = None
         await self._take_back(transactions, remaining, state.head, at_stake)
 
     def _choose(self, plan: Plan, there: dict[str, Step]) -> list[Migration]:

@@ -15,7 +15,14 @@ from kimbledb.names import check_schema_name, quote_identifier
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import AdoptionReport, MigrationReport, RollbackReport, Status, VerificationReport
+from kimbledb.reports import (
+    AdoptionReport,
+    MigrationReport,
+    ResetReport,
+    RollbackReport,
+    Status,
+    VerificationReport,
+)
 from kimbledb.runner import Runner
 from kimbledb.session import Session
 from kimbledb.targets import DSN_VARIABLES, target_of
@@ -31,6 +38,7 @@ async def migrate(
     phase: int | None = None,
     prefer: Iterable[str] = (),
     verify: bool = True,
+    backup: str | os.PathLike[str] | None = None,
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> MigrationReport:
@@ -49,6 +57,9 @@ async def migrate(
         phase: A phase's number: apply its migrations and all they need, no more.
         prefer: Names of alternatives to take instead of the default.
         verify: Whether each migration's checks run in its transaction and must pass.
+        backup: A file to write a backup of the whole database to, before anything
+            is changed and only where there is something to do. :func:`restore` brings
+            it back. What is there already is never overwritten.
         progress: Called with each :class:`~kimbledb.events.Event`.
         options: Deadline, timeouts and the like.
 
@@ -59,6 +70,7 @@ async def migrate(
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
         PreflightError: The server lacks something; nothing was touched.
+        BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
         LockUnavailableError: Others held a lock in every attempt.
@@ -69,7 +81,7 @@ async def migrate(
     with call(progress) as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(executor.target.label, executor.schema)
-        return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify)
+        return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify, backup=backup)
 
 
 async def plan(
@@ -189,6 +201,7 @@ async def rollback(
     allow_data_loss: bool = False,
     include_adopted: bool = False,
     dry_run: bool = False,
+    backup: str | os.PathLike[str] | None = None,
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> RollbackReport:
@@ -207,6 +220,7 @@ async def rollback(
         allow_data_loss: Whether rows and values may go with them.
         include_adopted: Whether those that were adopted may go.
         dry_run: Only say what would go. It takes the same locks for a moment.
+        backup: As for :func:`migrate`.
         progress: As for :func:`migrate`.
         options: As for :func:`migrate`.
 
@@ -217,6 +231,7 @@ async def rollback(
         ConfigurationError: Not exactly one of the three was given.
         RollbackRefusedError: It would take more than was asked for: others
             need it, data would be lost, it is not applied, it was adopted.
+        BackupError: The backup cannot be made; nothing was touched.
         RollbackError: A script failed; what it did was rolled back.
     """
     with call(progress) as about:
@@ -230,6 +245,7 @@ async def rollback(
             allow_data_loss=allow_data_loss,
             include_adopted=include_adopted,
             dry_run=dry_run,
+            backup=backup,
         )
 
 
@@ -262,6 +278,66 @@ async def adopt(
     """
     helper = Adoption(target, catalog=catalog, schema=schema, options=options)
     return await helper.run(prefer=prefer, dry_run=dry_run)
+
+
+async def reset(
+    target: object = None,
+    *,
+    confirm: str,
+    schema: str | None = None,
+    allow_data_loss: bool = False,
+    backup: str | os.PathLike[str] | None = None,
+    options: Options | None = None,
+) -> ResetReport:
+    """Take everything out of a schema, one object after the other, without CASCADE.
+
+    It is one transaction. Extensions and their objects stay, and so do the schema
+    itself, its owner, its grants and its default privileges. History begins anew;
+    ``migration_log`` goes on, with an entry for the reset.
+
+    Args:
+        target: As for :func:`migrate`.
+        confirm: The name of the database, which must be that of the target.
+        schema: As for :func:`migrate`.
+        allow_data_loss: Whether rows may go.
+        backup: As for :func:`migrate`.
+        options: As for :func:`migrate`.
+
+    Returns:
+        What was dropped, in that order, and how many rows went with it.
+
+    Raises:
+        ConfirmationError: The database has another name.
+        ResetRefusedError: Something outside of the schema needs what is in it.
+        DataLossError: There are rows, and ``allow_data_loss`` is not set.
+        BackupError: The backup cannot be made.
+    """
+    from kimbledb._reset import Reset
+
+    call = Reset(
+        target, confirm=confirm, schema=schema, allow_data_loss=allow_data_loss, backup=backup, options=options
+    )
+    return await call.run()
+
+
+async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:
+    """Bring a backup back into an empty database: all of it, or nothing.
+
+    Owners and privileges come back as they were, so that the roles must be there.
+    Extensions and empty schemas that the database came with are no hindrance.
+
+    Args:
+        path: The file that ``backup=`` wrote.
+        target: As for :func:`migrate`: an empty database.
+        options: As for :func:`migrate`.
+
+    Raises:
+        BackupError: The database is not empty, the file cannot be read, or
+            something in it cannot be made there; nothing was touched.
+    """
+    from kimbledb import backup
+
+    await backup.restore(path, target, options=options)
 
 
 def _environment_has_dsn() -> bool:

@@ -77,7 +77,12 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
         if not given.json:
             display.plan(await api.plan(target, **_common(given), **limits))
         report = await api.migrate(
-            target, **_common(given), **limits, verify=not given.no_verify, progress=None if given.json else display
+            target,
+            **_common(given),
+            **limits,
+            verify=not given.no_verify,
+            backup=given.backup,
+            progress=None if given.json else display,
         )
         verification = None if given.no_verify else await api.verify(target, **_common(given))
         if given.json:
@@ -139,6 +144,7 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
             allow_data_loss=given.allow_data_loss,
             include_adopted=given.include_adopted,
             dry_run=given.dry_run,
+            backup=given.backup,
             progress=None if given.json else display,
             **_common(given),
         )
@@ -153,6 +159,36 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
         )
     else:
         display.line(str(report))
+    return _DONE
+
+
+async def _reset(given: argparse.Namespace, display: Display) -> int:
+    common = _common(given)
+    del common["catalog"]
+    async with _target(given) as target:
+        report = await api.reset(
+            target, confirm=given.confirm, allow_data_loss=given.allow_data_loss, backup=given.backup, **common
+        )
+    if given.json:
+        _print_json(
+            {
+                "dropped": [str(each) for each in report.objects],
+                "losses": [{"kind": loss.kind, "name": loss.name, "count": loss.count} for loss in report.losses],
+                "seconds": report.seconds,
+            }
+        )
+    else:
+        display.line(str(report))
+    return _DONE
+
+
+async def _restore(given: argparse.Namespace, display: Display) -> int:
+    async with _target(given) as target:
+        await api.restore(given.file, target, options=_common(given)["options"])
+    if given.json:
+        _print_json({"restored": given.file})
+    else:
+        display.line(f"brought back {given.file}")
     return _DONE
 
 
@@ -275,13 +311,18 @@ def _parser() -> argparse.ArgumentParser:
         "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
     )
 
+    backup = argparse.ArgumentParser(add_help=False)
+    backup.add_argument("--backup", metavar="FILE", help="first write a backup there, if there is anything to do")
+
     plan = commands.add_parser("plan", parents=[database, limits], help="say what would be applied, and why")
     plan.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
     plan.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     plan.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
     plan.set_defaults(run=_plan)
 
-    migrate = commands.add_parser("migrate", parents=[database, limits], help="apply what is missing, and prove it")
+    migrate = commands.add_parser(
+        "migrate", parents=[database, limits, backup], help="apply what is missing, and prove it"
+    )
     migrate.add_argument("--no-verify", action="store_true", help="leave the verification out")
     migrate.set_defaults(run=_migrate)
 
@@ -292,7 +333,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("only", nargs="*", type=_name_or_number, metavar="MIGRATION", help="these alone")
     verify.set_defaults(run=_verify)
 
-    rollback = commands.add_parser("rollback", parents=[database], help="take migrations back, never data unasked")
+    rollback = commands.add_parser(
+        "rollback", parents=[database, backup], help="take migrations back, never data unasked"
+    )
     rollback.add_argument("name", nargs="?", type=_name_or_number, metavar="MIGRATION", help="that one")
     rollback.add_argument("--phase", type=int, help="all of that phase")
     rollback.add_argument(
@@ -303,6 +346,20 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--include-adopted", action="store_true", help="even what was adopted")
     rollback.add_argument("--dry-run", action="store_true", help="only say what would go")
     rollback.set_defaults(run=_rollback)
+
+    _add_rare_commands(commands, database, backup)
+    return parser
+
+
+def _add_rare_commands(commands: Any, database: argparse.ArgumentParser, backup: argparse.ArgumentParser) -> None:
+    reset = commands.add_parser("reset", parents=[database, backup], help="take everything out of the schema")
+    reset.add_argument("--confirm", required=True, metavar="NAME", help="the name of the database")
+    reset.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
+    reset.set_defaults(run=_reset)
+
+    restore = commands.add_parser("restore", parents=[database], help="bring a backup back into an empty database")
+    restore.add_argument("file", metavar="FILE", help="what --backup wrote")
+    restore.set_defaults(run=_restore)
 
     adopt = commands.add_parser("adopt", parents=[database], help="record what is there already, and run nothing")
     adopt.add_argument(
@@ -317,4 +374,3 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--title", default="")
     new.add_argument("--requires", action="append", default=[], metavar="MIGRATION", help="may be repeated")
     new.set_defaults(run=_new)
-    return parser

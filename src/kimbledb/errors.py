@@ -20,6 +20,9 @@
     ├── RollbackRefusedError        a rollback that would take more than was asked for
     │   ├── DependentsError         other migrations need this one
     │   └── DataLossError           rows or values would be lost
+    ├── ResetRefusedError           a reset that would reach further than the schema
+    │   └── ConfirmationError       the name that confirms it is not the database's
+    ├── BackupError                 a backup cannot be made or brought back
     ├── LockUnavailableError        another run, or the application, holds a lock for too long
     ├── DeadlineExceededError       the deadline of the whole call has passed
     ├── ConnectionLostError         the server went away; nothing is half done
@@ -295,6 +298,42 @@ class DataLossError(RollbackRefusedError):
             hint="pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
         )
         self.losses = tuple(losses)
+
+
+class ResetRefusedError(KimbleDBError):
+    """A reset that would reach further than the schema, or cannot be done whole. Nothing was touched.
+
+    Attributes:
+        dependents: What is outside of the schema and needs what is in it.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, dependents: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.dependents = tuple(dependents)
+
+
+class ConfirmationError(ResetRefusedError):
+    """What was given to confirm a reset is not the name of the database.
+
+    Attributes:
+        given: What was given.
+        expected: The database's name.
+    """
+
+    def __init__(self, given: str, expected: str) -> None:
+        super().__init__(
+            f'the reset is confirmed for "{given}", and the database is "{expected}"; nothing was touched',
+            hint=f'pass confirm="{expected}" (--confirm {expected}) if that is the one',
+        )
+        self.given = given
+        self.expected = expected
+
+
+class BackupError(KimbleDBError):
+    """A backup cannot be made, read or brought back.
+
+    What it was to protect was not touched, and no file that was there before.
+    """
 
 
 class LockUnavailableError(KimbleDBError):

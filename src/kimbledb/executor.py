@@ -8,9 +8,10 @@ doubt (another was quicker, a connection lost) the history row is the truth.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
-from kimbledb import evidence, history, nontransactional, preparation
+from kimbledb import evidence, history, nontransactional, preflight, preparation
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -77,6 +78,7 @@ class Executor:
         phase: int | None = None,
         prefer: Iterable[str] = (),
         verify: bool = True,
+        backup: str | os.PathLike[str] | None = None,
     ) -> MigrationReport:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
         planner = Planner(self.catalog, prefer=prefer)
@@ -85,7 +87,7 @@ class Executor:
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
-        return await _Application(self, planner, to, phase, verify).run()
+        return await _Application(self, planner, to, phase, verify, backup).run()
 
     def planned(
         self, planner: Planner, state: DatabaseState, shown: Evidence, to: str | int | None, phase: int | None
@@ -98,9 +100,17 @@ class _Application:
     """One call of apply(): what it has achieved so far, across connections."""
 
     def __init__(
-        self, executor: Executor, planner: Planner, to: str | int | None, phase: int | None, verify: bool
+        self,
+        executor: Executor,
+        planner: Planner,
+        to: str | int | None,
+        phase: int | None,
+        verify: bool,
+        backup: str | os.PathLike[str] | None,
     ) -> None:
         self.executor = executor
+        #: Where a backup is still to be written, before the first change.
+        self.backup = backup
         self.planner = planner
         self.to, self.phase, self.verify = to, phase, verify
         self.progress = executor.progress
@@ -153,6 +163,8 @@ class _Application:
             if self.applied and self.lsn is None:
                 self.lsn = await history.log_position(session)
             return
+        if self.backup is not None:
+            await self._back_up(session, state, plan)
         self.runner.doing = "preparing the database"
         state = await preparation.prepare(session, state, executor.schema, [step.migration for step in plan.pending])
         assert state.head is not None  # the preparation made the log
@@ -178,6 +190,16 @@ class _Application:
         self.first_plan = plan
         tell(self.progress, Planned(plan))
         return True
+
+    async def _back_up(self, session: Session, state: DatabaseState, plan: Plan) -> None:
+        from kimbledb import backup  # few calls want one
+
+        # What would stop the run stops it before there is a file.
+        await preflight.check(session, state, self.executor.schema, [step.migration for step in plan.pending])
+        self.runner.doing = "making the backup"
+        assert self.backup is not None
+        await backup.write(self.backup, session, state, self.executor.target, self.executor.options)
+        self.backup = None
 
     async def _settle(self, session: Session, plan: Plan) -> None:
         """Count what was in flight when a connection was lost, if history shows that this run applied it.

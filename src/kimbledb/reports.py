@@ -7,7 +7,7 @@ from functools import cached_property
 
 from attrs import field, frozen
 
-from kimbledb.model import AppliedMigration, AppliedStep, Check, Loss
+from kimbledb.model import AppliedMigration, AppliedStep, Check, DatabaseObject, Loss
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step
 
@@ -111,6 +111,39 @@ class RollbackReport:
 
         rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
         return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class ResetReport:
+    """What a reset took out of a schema."""
+
+    database: str
+    schema: str
+    #: In the order in which they were dropped: each before all that it needs.
+    objects: tuple[DatabaseObject, ...]
+    #: What data went with them.
+    losses: tuple[Loss, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        where = f'schema "{self.schema}" of the database "{self.database}"'
+        if not self.objects:
+            return f"nothing to reset in {where} ({self.seconds:.3f} s)"
+        lines = [f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"]
+        lines += [f"  {each}" for each in self.objects]
+        if self.losses:
+            lines.append("data that went with them:")
+            lines += [f"  {loss}" for loss in self.losses]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        lost = {loss.name: str(loss.count) for loss in self.losses}
+        rows = [
+            (each.kind, each.name, lost.get(each.name, "") if each.kind == "table" else "") for each in self.objects
+        ]
+        return to_html_table(("kind", "dropped", "rows"), rows, str(self).splitlines()[0])
 
 
 @frozen(eq=False)

@@ -46,6 +46,6 @@ def test_every_error_is_exported() -> None:
 
 def test_functions_hide_no_module() -> None:
     """A function of the package is what its name gives, also after the modules have been imported."""
-    functions = ("migrate", "plan", "rollback", "status", "verify")
+    functions = ("migrate", "plan", "reset", "restore", "rollback", "status", "verify")
 
     assert not [name for name in functions if not callable(vars(kimbledb)[name])]

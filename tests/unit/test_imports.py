@@ -22,7 +22,7 @@ LAYERS = [
     {"catalog", "history", "evidence", "snapshot"},
     {"planner"},
     {"verifier", "executor"},
-    {"_rollback", "adoption", "_reset", "reset"},
+    {"_rollback", "adoption", "_reset"},
     {"api"},
     {"testing", "cli", "__main__"},
 ]

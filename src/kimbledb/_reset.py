@@ -1,0 +1,193 @@
+"""Taking everything out of a schema, one object after the other, and nothing else.
+
+What there is, what needs what and who outside needs any of it comes from the
+server's own record of dependencies. Nothing is dropped with CASCADE: where that
+record were not whole, the server would refuse, and nothing would be touched.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import json
+import os
+from typing import Any
+
+import asyncpg
+
+from kimbledb import history, queries
+from kimbledb.errors import (
+    ConfirmationError,
+    ConnectionLostError,
+    DataLossError,
+    OutcomeUnknownError,
+    ResetRefusedError,
+)
+from kimbledb.history import DatabaseState
+from kimbledb.model import DatabaseObject, Loss
+from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.options import Options
+from kimbledb.preflight import server_gaps
+from kimbledb.reports import ResetReport
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
+from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
+from kimbledb.targets import target_of
+from kimbledb.transaction import BOOTSTRAP_KEY, begin_step, lock_key, our_version, take_lock
+
+#: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
+_NEEDED = asyncpg.DependentObjectsStillExistError
+
+
+class Reset:
+    """One call of :func:`kimbledb.reset`: what it has achieved so far, across connections."""
+
+    def __init__(
+        self,
+        target: object,
+        *,
+        confirm: str,
+        schema: str | None,
+        allow_data_loss: bool,
+        backup: str | os.PathLike[str] | None,
+        options: Options | None,
+    ) -> None:
+        self.options = options or Options()
+        self.target = target_of(target)
+        self.schema = check_schema_name(schema or "public")
+        self.confirm = confirm
+        self.allow_data_loss = allow_data_loss
+        self.backup = backup
+        self.runner = Runner(self.target, self.options)
+        self.losses: tuple[Loss, ...] = ()
+        self.dropped: tuple[DatabaseObject, ...] = ()
+        #: What was sent to be dropped, and not answered.
+        self.in_flight: tuple[DatabaseObject, ...] | None = None
+        self.backed_up = False
+
+    async def run(self) -> ResetReport:
+        """Do it."""
+        clock = stopwatch()
+        try:
+            database = await self.runner.run(self._work)
+        except ConnectionLostError as error:
+            if self.in_flight is not None:
+                raise OutcomeUnknownError("the reset") from error
+            raise
+        return ResetReport(database, self.schema, self.dropped, self.losses, clock())
+
+    async def _work(self, session: Session) -> str:
+        self.runner.doing = "looking at the schema"
+        state = await history.look(session, self.schema)
+        if self.confirm != state.database:
+            raise ConfirmationError(self.confirm, state.database)
+        objects_of = queries.filled("schema_objects", schema=quote_literal(self.schema))
+        found: dict[str, Any] = await session.ask(queries.question("reset_look", objects=objects_of))
+        if not found["objects"] and not state.history:
+            # All of it went in one transaction, so that what was sent is done.
+            self.dropped = self.in_flight or ()
+            return state.database
+        refused = [gap for gap, _ in server_gaps(state)]
+        if refused:
+            raise ResetRefusedError(f"nothing can be reset here: {'; '.join(refused)}")
+        if found["outsiders"]:
+            raise ResetRefusedError(
+                f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
+                + "\n".join(f"  {outsider} needs {needed}" for outsider, needed in found["outsiders"]),
+                hint="drop or change those first",
+                dependents=[outsider for outsider, _ in found["outsiders"]],
+            )
+        objects = _in_order(found["objects"])
+        await self._weigh(session, found["tables"])
+        if self.backup is not None and not self.backed_up:
+            from kimbledb import backup
+
+            self.runner.doing = "making the backup"
+            await backup.write(self.backup, session, state, self.target, self.options)
+            self.backed_up = True
+        await self._drop(session, state, found, objects)
+        return state.database
+
+    async def _weigh(self, session: Session, tables: list[list[str | None]]) -> None:
+        """Count the rows at stake, from one snapshot, and refuse to lose any unasked."""
+        self.runner.doing = "counting what would go"
+        rows = await session.ask(
+            setting("kimbledb.at_stake", tables)
+            + queries.block("count_losses", schema_literal=quote_literal(self.schema))
+        )
+        self.losses = tuple(Loss("table", table, count) for table, _, count in rows)
+        if self.losses and not self.allow_data_loss:
+            raise DataLossError(self.losses)
+
+    async def _drop(
+        self, session: Session, state: DatabaseState, found: dict[str, Any], objects: list[dict[str, Any]]
+    ) -> None:
+        self.runner.doing = f'resetting the schema "{self.schema}"'
+        dropped = tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
+        detail = {"objects": [str(each) for each in dropped], "losses": [str(loss) for loss in self.losses]}
+        quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
+        guard = ""
+        if not self.allow_data_loss:
+            guard = setting("kimbledb.at_stake", found["tables"]) + queries.block("guard_data", schema_literal=literal)
+        message = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            + session.settings()
+            + setting("kimbledb.step", {"version": our_version(), "detail": detail})
+            # Its tables are made anew below.
+            + take_lock(BOOTSTRAP_KEY)
+            + (take_lock(lock_key(self.schema)) if state.head is None else begin_step(self.schema, state.head))
+            + queries.block(
+                "guard_objects",
+                objects=queries.filled("schema_objects", schema=literal),
+                expected=quote_literal(found["fingerprint"]),
+            )
+            + guard
+            + "".join(each["statement"] + ";\n" for each in objects)
+            + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
+            + history.creation(self.schema)
+            + queries.block("record_reset", schema=quoted)
+            + "COMMIT;\n"
+        )
+        self.in_flight = dropped
+        try:
+            async with self.runner.watching(session):
+                await session.send(message)
+        except asyncpg.PostgresError as error:
+            self.in_flight = None
+            raise self._meaning(error) from error
+        self.in_flight = None
+        self.dropped = dropped
+
+    def _meaning(self, error: asyncpg.PostgresError) -> Exception:
+        if error.sqlstate == LOCK_BUSY:
+            return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
+        if error.sqlstate == HISTORY_MOVED:
+            return Again()
+        if error.sqlstate == DATA_AT_STAKE:
+            return DataLossError(
+                [Loss("table", table, count, exact=False) for table, _, count in json.loads(error.detail or "[]")]
+            )
+        if isinstance(error, WORTH_ANOTHER_TRY):
+            return Again(contended=first_line(error))
+        if isinstance(error, _NEEDED):
+            return ResetRefusedError(
+                f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
+            )
+        return error
+
+
+def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects so that each comes before all that it needs.
+
+    Raises:
+        ResetRefusedError: Some need each other.
+    """
+    by_place = {each["place"]: each for each in objects}
+    order = graphlib.TopologicalSorter({place: each["needs"] for place, each in by_place.items()})
+    try:
+        return [by_place[place] for place in reversed([*order.static_order()])]
+    except graphlib.CycleError as error:
+        circle = [by_place[place] for place in error.args[1]]
+        raise ResetRefusedError(
+            "these need each other, so that none can go first; nothing was touched: "
+            + " <- ".join(f"{each['kind']} {each['name']}" for each in circle),
+            hint="drop one of them by hand",
+        ) from None

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kimbledb
+from kimbledb import backup
+from kimbledb.backup import Client, in_order_of_fit
+
+
+def test_the_fitting_client() -> None:
+    """A server's own version is best, then the next newer one; an older one never does."""
+    clients = [Client(Path(f"/{major}"), major) for major in (18, 14, 16, 15)]
+
+    assert [client.major for client in in_order_of_fit(clients, 15)] == [15, 16, 18]
+    assert [client.major for client in in_order_of_fit(clients, 17)] == [18]
+    assert in_order_of_fit(clients, 19) == []
+
+
+async def test_every_client_is_too_old() -> None:
+    """Where every client is older than the server, the error names both versions and the cure."""
+    server = backup._Server("somewhere", "db", 99, dict(os.environ), None)
+
+    with pytest.raises(kimbledb.BackupError, match=r"PostgreSQL 99, and .*pg_dump here") as caught:
+        await backup._fitting(server)
+
+    assert "postgresql-client-99" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("schemas", "extensions", "left"),
+    [
+        (
+            ["public"],
+            [],
+            ["1; 2615 1 SCHEMA - my app bob", "2; 0 0 COMMENT - EXTENSION vector ", "3; 1259 4 TABLE my t bob"],
+        ),
+        (["my app"], [], ["2; 0 0 COMMENT - EXTENSION vector ", "3; 1259 4 TABLE my t bob"]),
+        (["my"], ["vector"], ["3; 1259 4 TABLE my t bob"]),
+    ],
+)
+def test_what_is_there_is_not_made_again(schemas: list[str], extensions: list[str], left: list[Any]) -> None:
+    """Schemas and extensions' comments that a database came with are left out of what is brought back."""
+    contents = "1; 2615 1 SCHEMA - my app bob\n2; 0 0 COMMENT - EXTENSION vector \n3; 1259 4 TABLE my t bob\n"
+
+    assert backup._without(contents, schemas, extensions).splitlines() == left
