@@ -52,8 +52,8 @@ class Adoption:
             state = await history.look(session, self.schema)
             shown = await evidence.gather(session, self.catalog, state, self.schema)
             plan = planner.plan(state.history or (), shown, schema=self.schema)
-            proved = _proved(plan)
-            if proved and not dry_run:
+            proved = _proved(plan, shown)
+            if not dry_run and (proved or not _is_known(plan, state)):
                 runner.doing = "recording what is there"
                 await self._record(session, state, shown, proved)
             return plan, proved
@@ -67,6 +67,7 @@ class Adoption:
         rows = [
             {
                 "name": step.name,
+                "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
                 "evidence": {"present": list(shown.findings[step.name].present)},
             }
@@ -91,15 +92,26 @@ class Adoption:
             raise
 
 
-def _proved(plan: Plan) -> list[Step]:
+def _proved(plan: Plan, shown: Evidence) -> list[Step]:
     """Return the steps whose objects are all there, and all that they need is applied or proved, too.
 
     What stands on something that is missing is left to migrate(), which runs it again without effect.
     """
-    there = {step.name for step in plan.steps if step.state is StepState.APPLIED}
+    there: set[str] = set()
     proved = []
     for step in plan.steps:
-        if step.state is StepState.ADOPTABLE and all(need in there for need in step.needs):
+        if step.state is StepState.APPLIED and not (
+            step.name in shown.findings and step.recorded and step.recorded.legacy
+        ):
+            there.add(step.name)
+        # What another hand recorded is proved as well as what nobody did.
+        elif step.state in (StepState.ADOPTABLE, StepState.APPLIED) and all(need in there for need in step.needs):
             there.add(step.name)
             proved.append(step)
     return proved
+
+
+def _is_known(plan: Plan, state: DatabaseState) -> bool:
+    """Whether migrate() needs no word of adopt() to go on: it has one, or a row of history."""
+    applied = (StepState.APPLIED, StepState.CHANGED)
+    return state.head is not None and (state.looked or any(step.state in applied for step in plan.steps))

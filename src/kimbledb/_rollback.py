@@ -136,7 +136,7 @@ class _RollbackCall:
         plan = Planner(rollback.catalog).plan(
             state.history or (), Evidence(hosted=state.hosted), schema=rollback.schema
         )
-        there = {step.name: step for step in plan.steps if step.state in _THERE}
+        there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
         await self._settle(session, there)
@@ -199,7 +199,9 @@ class _RollbackCall:
                 f"history holds what this catalog does not know and what may need these: {shown}",
                 hint="roll back with the version that wrote it",
             )
-        adopted = [step.name for step in going if step.recorded is not None and step.recorded.adopted]
+        adopted = [
+            step.name for step in going if (step.recorded is not None and step.recorded.adopted) or _is_legacy(step)
+        ]
         if adopted and not self.include_adopted:
             raise RollbackRefusedError(
                 f"adopted and not made by these migrations: {', '.join(adopted)}",
@@ -309,6 +311,12 @@ class _RollbackCall:
             sqlstate=found.sqlstate,
             hint=found.hint,
         )
+
+
+def _is_legacy(step: Step) -> bool:
+    """Whether another hand recorded it as applied, and adopt() has not looked at it."""
+    row = step.recorded
+    return step.state is not StepState.UNKNOWN and row is not None and row.legacy and row.success is True
 
 
 def _dependents(wanted: Iterable[str], there: dict[str, Step]) -> set[str]:

@@ -38,8 +38,8 @@ _PROVING = frozenset(
 
 async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
     """Ask one question and return what it shows of every migration."""
-    if not state.occupied:
-        return Evidence(hosted=state.hosted)
+    if not state.occupied and not any(row.legacy for row in state.history or ()):
+        return Evidence(hosted=state.hosted, gathered=True)
     path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
     return weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
 
@@ -51,6 +51,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
     repaired = {(column, kind) for migration in migrations for column, kind in migration.expects.items()}
     return Evidence(
         hosted=hosted,
+        gathered=True,
         findings={
             migration.name: _finding(migration, found.objects, forms, repaired)
             for migration in migrations
@@ -113,14 +114,18 @@ def _repair_finding(migration: Migration, found: Mapping[tuple[str, str], str]) 
     wrong: list[str] = []
     for column, kind in migration.expects.items():
         there = found.get(("column", column))
+        if there is None and ("table", column.partition(".")[0]) not in found:
+            continue  # it comes with its table, in the right type
         if there is None:
             wrong.append(f"column {column} is not there")
         elif type_of(there) == kind:
             right.append(f"column {column}")
         else:
             wrong.append(f"column {column} is {type_of(there)} and becomes {kind}")
-    # A repair makes nothing, so it is either to be done or done.
-    return Finding(ObjectState.MISSING if wrong else ObjectState.APPLIED, tuple(right), tuple(wrong))
+    # A repair makes nothing, so it is either to be done or done; where there is
+    # nothing that it looks after, nobody can have done it.
+    done = right and not wrong
+    return Finding(ObjectState.APPLIED if done else ObjectState.MISSING, tuple(right), tuple(wrong))
 
 
 def _verdict(present: Sequence[str], missing: Sequence[str], conflicts: Sequence[str]) -> ObjectState:

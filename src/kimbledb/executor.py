@@ -291,7 +291,9 @@ class _Application:
 
 def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:
     """Stop where the schema holds what these migrations make, and no history says so."""
-    if any(row.success is True for row in state.history or ()):
+    if state.looked or any(
+        step.recorded and step.recorded.success is True for step in plan.steps if step.state is not StepState.UNKNOWN
+    ):
         return
     objects = [each for finding in shown.findings.values() for each in (*finding.present, *finding.conflicts)]
     if any(finding.state is not ObjectState.MISSING for finding in shown.findings.values()) and objects:

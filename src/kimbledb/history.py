@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import asyncpg
 from attrs import frozen
 
 from kimbledb import queries
@@ -12,6 +14,9 @@ from kimbledb.errors import HistoryError
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.session import Session
+
+#: The SQLSTATE of a history that another hand made and that cannot be read or taken over.
+OTHER_SHAPE = "KD008"
 
 
 @frozen(kw_only=True)
@@ -44,6 +49,9 @@ class DatabaseState:
     #: The newest entry of migration_log, or None where there is no such table.
     #: It moves with every event, so that two states with one head are one state.
     head: int | None
+    #: Whether adopt() has looked at the schema since the last rollback. Asked only
+    #: where no row of ours is there: it may have found nothing to record.
+    looked: bool = False
 
     def search_path(self, schema: str, extensions: Iterable[str]) -> list[str]:
         """Return where scripts look names up: the target schema, then those of the extensions."""
@@ -61,8 +69,19 @@ class Glance:
 
 
 async def look(session: Session, schema: str) -> DatabaseState:
-    """Ask what there is: one round trip, no lock, on a standby too."""
-    answer: dict[str, Any] = await session.ask(queries.block("look", schema=quote_literal(schema)))
+    """Ask what there is: one round trip, no lock, on a standby too.
+
+    Raises:
+        HistoryError: ``migration_history`` is there in a shape that cannot be read.
+    """
+    literal = quote_literal(schema)
+    shape = queries.filled("history_shape", schema=literal)
+    try:
+        answer: dict[str, Any] = await session.ask(queries.block("look", schema=literal, shape=shape))
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == OTHER_SHAPE:
+            raise other_shape(error) from error
+        raise
     rows = answer.get("history")
     return DatabaseState(
         server_version=answer["version"],
@@ -78,8 +97,9 @@ async def look(session: Session, schema: str) -> DatabaseState:
         occupied=answer["occupied"],
         extension_home=answer["extension_home"],
         extensions={name: (version, home) for name, (version, home) in answer["extensions"].items()},
-        history=None if rows is None else tuple(_row(row) for row in rows),
+        history=None if rows is None else _history(rows),
         head=answer.get("head"),
+        looked=answer.get("looked", False),
     )
 
 
@@ -100,7 +120,7 @@ async def glance(session: Session, schema: str) -> Glance | None:
     answer = await session.read(queries.filled("glance", schema=quote_identifier(schema), table=quote_literal(table)))
     if answer is None:
         return None
-    return Glance(answer["hosted"], tuple(_row(row) for row in answer["history"]))
+    return Glance(answer["hosted"], _history(answer["history"]))
 
 
 async def was_written(session: Session, schema: str, run: str, event: str, name: str) -> bool:
@@ -115,9 +135,39 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
     return bool(await session.ask(block))
 
 
-def creation(schema: str) -> str:
-    """Return the statements that make the tables where they are missing."""
-    return queries.filled("history_tables", schema=quote_identifier(schema))
+def creation(schema: str, *, version: str, take_over: bool) -> str:
+    """Return the statements that make the tables where they are missing.
+
+    Args:
+        schema: The target schema.
+        version: Of this package, for the log.
+        take_over: Whether there may be a history that another hand made, to be
+            brought to the shape of ours. Where it cannot be, they fail with :data:`OTHER_SHAPE`.
+    """
+    quoted, literal = quote_identifier(schema), quote_literal(schema)
+    mending = ""
+    if take_over:
+        shape = queries.filled("history_shape", schema=literal)
+        mending = queries.block(
+            "history_takeover", schema=quoted, schema_literal=literal, version=quote_literal(version), shape=shape
+        )
+    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=mending)
+
+
+def other_shape(error: asyncpg.PostgresError) -> HistoryError:
+    """Return what an error with :data:`OTHER_SHAPE` means."""
+    differences = json.loads(error.detail or "[]")
+    lines = "".join(f"\n  {difference}" for difference in differences)
+    return HistoryError(
+        f"{error.message}:{lines}\nnothing was changed",
+        hint="rename it (ALTER TABLE migration_history RENAME TO migration_history_before), then let adopt() "
+        "find out what is applied; or give it the shape of the columns above",
+    )
+
+
+def _history(rows: list[list[Any]]) -> tuple[AppliedMigration, ...]:
+    # Of several rows of one name, which only another hand could write, the last one counts.
+    return tuple({row.name: row for row in map(_row, rows)}.values())
 
 
 def _row(row: list[Any]) -> AppliedMigration:
@@ -127,4 +177,6 @@ def _row(row: list[Any]) -> AppliedMigration:
             "migration_history holds a row without a migration_name",
             hint="look at it: SELECT * FROM migration_history WHERE migration_name IS NULL",
         )
-    return AppliedMigration(name, success, checksum, applied_at, version, bool(adopted), error)
+    return AppliedMigration(
+        name, success, checksum, applied_at, version, bool(adopted), error, legacy=version is None and not adopted
+    )

@@ -225,6 +225,8 @@ class AppliedMigration:
     #: Whether it was recorded by evidence and not run.
     adopted: bool = False
     error: str | None = None
+    #: Whether another hand wrote it: kimbledb looks at the schema before it believes it.
+    legacy: bool = False
 
 
 class ObjectState(enum.StrEnum):
@@ -254,6 +256,8 @@ class Evidence:
     #: Whether it has the hosted platform's roles and its schema ``auth``.
     hosted: bool = False
     findings: Mapping[str, Finding] = field(factory=dict)
+    #: Whether the schema was looked at: what has no finding then declares nothing to be found.
+    gathered: bool = False
 
 
 @frozen

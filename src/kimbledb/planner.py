@@ -158,12 +158,16 @@ class Planner:
     ) -> Migration | None:
         """Return which of several that exclude each other a reason speaks for, if it speaks for one."""
         if reason is _Reason.APPLIED:
-            return next((each for each in free if _is_applied(each, history)), None)
+            taken = [each for each in free if _is_applied(each, history)]
+            # Of what another hand recorded both may be in history: then it is no reason.
+            recorded = [each for each in free if _is_recorded(each, history)]
+            return taken[0] if taken else recorded[0] if len(recorded) == 1 else None
         if reason is _Reason.PREFERRED:
             return next((each for each in free if each.name in self.prefer), None)
         # A default does not stand against what is there.
         shown = _shown_by(evidence, free)
         if reason is _Reason.EVIDENCE:
+            shown = shown if len(shown) == 1 else _shows_most(evidence, shown)
             return shown[0] if len(shown) == 1 else None
         among = shown or free
         if reason is _Reason.HOSTED_DEFAULT:
@@ -253,6 +257,8 @@ class Planner:
         choice = replaced.get(migration.name)
         if choice is not None:
             state, reason = StepState.REPLACED, f"{choice[0]} is used in its place: {choice[1]}"
+        elif row is not None and row.success is True and row.legacy:
+            state, reason = _legacy_state(migration, row, evidence)
         elif row is not None and row.success is True:
             state, reason = _applied_state(migration, row)
         elif row is not None and row.success is False:
@@ -291,7 +297,23 @@ def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choi
 
 
 def _is_applied(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
+    row = history.get(migration.name)
+    return row is not None and row.success is True and not row.legacy
+
+
+def _is_recorded(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
+    """Whether history says that it is applied, whoever wrote it."""
     return migration.name in history and history[migration.name].success is True
+
+
+def _shows_most(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:
+    """Return the one that shows all that the others show, and more, if there is one."""
+    shows = {each.name: set(evidence.findings[each.name].present) for each in migrations}
+    return [
+        each
+        for each in migrations
+        if all(shows[each.name] > shows[other.name] for other in migrations if other is not each)
+    ]
 
 
 def _shown_by(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:
@@ -314,8 +336,27 @@ def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepSta
             f"applied with sha256 {str(row.checksum)[:12]}, the file has {migration.checksum[:12]}",
         )
     verb = "adopted" if row.adopted else "applied"
-    when = f" {row.applied_at[:19].replace('T', ' ')}" if row.applied_at else ""
-    return StepState.APPLIED, f"{verb}{when}"
+    return StepState.APPLIED, f"{verb}{_when(row)}"
+
+
+def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidence) -> tuple[StepState, str]:
+    """What another hand recorded is looked at before it is believed."""
+    said = f"recorded by another hand{_when(row)}"
+    finding = evidence.findings.get(migration.name)
+    if finding is None:
+        if evidence.gathered:
+            return StepState.APPLIED, f"{said}; it declares nothing that could be looked for"
+        return StepState.PENDING, f"{said}; the schema is still to be looked at"
+    if finding.state is ObjectState.APPLIED:
+        if row.checksum == migration.checksum:
+            return StepState.APPLIED, said
+        return StepState.APPLIED, f"{said}; {_all_there(finding)}, and adopt() records the checksum"
+    if finding.state is ObjectState.CONFLICTING:
+        return StepState.CONFLICTING, f"{said}, but {_few(finding.conflicts)}"
+    if not finding.present:
+        what = _few(finding.missing) if migration.is_repair else "nothing of it is there"
+        return StepState.PENDING, f"{said}, but {what}"
+    return StepState.PARTIAL, f"{said}, but {_few(finding.missing)} missing"
 
 
 def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepState, str]:
@@ -330,8 +371,16 @@ def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepStat
 
 
 def _adoptable_reason(finding: Finding) -> str:
+    return f"not in history; {_all_there(finding)}"
+
+
+def _all_there(finding: Finding) -> str:
     count = len(finding.present)
-    return "not in history; nothing left to repair" if not count else f"not in history; all {count} objects are there"
+    return "nothing left to repair" if not count else f"all {count} objects are there"
+
+
+def _when(row: AppliedMigration) -> str:
+    return f" {row.applied_at[:19].replace('T', ' ')}" if row.applied_at else ""
 
 
 def _unknown_step(row: AppliedMigration) -> Step:

@@ -15,7 +15,7 @@ from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.session import LOCK_BUSY, Session, first_line
-from kimbledb.transaction import BOOTSTRAP_KEY, take_lock
+from kimbledb.transaction import BOOTSTRAP_KEY, our_version, take_lock
 
 #: IF NOT EXISTS fails with one of these where somebody else, who does not take our
 #: lock, makes the same schema or extension at the same moment.
@@ -33,6 +33,7 @@ async def prepare(
     Raises:
         PreflightError: Something stands in the way; nothing was touched.
         Again: Another run is preparing the database, or has gone on from there.
+        HistoryError: Another hand made a history that cannot be taken over; nothing was touched.
         MigrationError: The server refused.
     """
     await preflight.check(session, state, schema, migrations)
@@ -53,11 +54,15 @@ async def prepare(
             + session.settings()
             + take_lock(BOOTSTRAP_KEY)
             + "".join(statements)
-            + history.creation(schema)
+            + history.creation(
+                schema, version=our_version(), take_over=state.head is None and state.history is not None
+            )
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
         )
     except asyncpg.PostgresError as error:
+        if error.sqlstate == history.OTHER_SHAPE:
+            raise history.other_shape(error) from error
         if error.sqlstate == LOCK_BUSY:
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
         if error.sqlstate in _MADE_BY_ANOTHER or isinstance(error, WORTH_ANOTHER_TRY):

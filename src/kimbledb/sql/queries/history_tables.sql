@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {schema}.migration_history (
 CREATE TABLE IF NOT EXISTS {schema}.migration_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    event text NOT NULL CHECK (event IN ('apply', 'rollback', 'adopt', 'statement', 'failure', 'reset')),
+    event text NOT NULL CHECK (event IN ('apply', 'rollback', 'adopt', 'statement', 'failure', 'reset', 'takeover')),
     migration_name text,
     execution_time_ms integer,
     checksum text,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS {schema}.migration_log (
     kimbledb_version text,
     detail jsonb
 );
-CREATE OR REPLACE FUNCTION {schema}.migration_log_is_append_only() RETURNS trigger
+{takeover}CREATE OR REPLACE FUNCTION {schema}.migration_log_is_append_only() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $append_only$
 BEGIN
     RAISE EXCEPTION 'migration_log is append-only: % is refused', TG_OP;
@@ -40,13 +40,19 @@ ALTER TABLE {schema}.migration_log ENABLE ROW LEVEL SECURITY;
 DO $closed$
 DECLARE
     api_role text;
+    counter text;
+    -- A history that was made by another hand may count otherwise, or not at all.
+    counters constant text[] := array_remove(ARRAY[pg_get_serial_sequence(format('%I.migration_history', {schema_literal}), 'id'),
+                                                   pg_get_serial_sequence(format('%I.migration_log', {schema_literal}), 'id')], NULL);
 BEGIN
     REVOKE ALL ON FUNCTION {schema}.migration_log_is_append_only() FROM PUBLIC;
     REVOKE ALL ON TABLE {schema}.migration_history, {schema}.migration_log FROM PUBLIC;
     FOR api_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') LOOP
-        EXECUTE format('REVOKE ALL ON TABLE {schema}.migration_history, {schema}.migration_log FROM %I', api_role);
-        EXECUTE format('REVOKE ALL ON SEQUENCE {schema}.migration_history_id_seq, {schema}.migration_log_id_seq FROM %I', api_role);
-        EXECUTE format('REVOKE ALL ON FUNCTION {schema}.migration_log_is_append_only() FROM %I', api_role);
+        EXECUTE format('REVOKE ALL ON TABLE %1$I.migration_history, %1$I.migration_log FROM %2$I', {schema_literal}, api_role);
+        FOREACH counter IN ARRAY counters LOOP
+            EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM %I', counter, api_role);
+        END LOOP;
+        EXECUTE format('REVOKE ALL ON FUNCTION %I.migration_log_is_append_only() FROM %I', {schema_literal}, api_role);
     END LOOP;
 END
 $closed$;

@@ -4,7 +4,9 @@ DECLARE
     taken constant integer := greatest(0, round(extract(epoch FROM clock_timestamp() - now()) * 1000));
     entry bigint;
 BEGIN
-    DELETE FROM {schema}.migration_history WHERE migration_name = step->>'name';
+    -- Another hand may have recorded it without the end of its name.
+    DELETE FROM {schema}.migration_history
+    WHERE migration_name IN (step->>'name', regexp_replace(step->>'name', '\.sql$', ''));
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     VALUES ('rollback', step->>'name', taken, step->>'checksum', step->>'version', step->'detail')
     RETURNING id INTO entry;

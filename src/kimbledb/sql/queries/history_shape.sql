@@ -1,0 +1,54 @@
+-- What of a migration_history that another hand made cannot be taken over, each as
+-- one difference to what it must be. What is mended instead: history_takeover.sql.
+SELECT coalesce(jsonb_agg(difference ORDER BY difference), '[]')
+FROM (
+    SELECT format('migration_history is a %s, and a table is needed',
+                  CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
+                                 WHEN 'p' THEN 'partitioned table' WHEN 'S' THEN 'sequence' ELSE 'relation of another kind' END)
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind <> 'r'
+    UNION ALL
+    SELECT format('migration_history has no column %s', wanted.name)
+    FROM (VALUES ('migration_name')) AS wanted (name)
+    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                      WHERE a.attrelid = (SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                                          WHERE n.nspname = {schema} AND c.relname = 'migration_history')
+                        AND a.attname = wanted.name AND NOT a.attisdropped)
+    UNION ALL
+    SELECT format('column migration_history.%s is %s, and %s is needed', a.attname, format_type(a.atttypid, a.atttypmod), wanted.types[1])
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN (VALUES ('migration_name', ARRAY['text', 'character varying', 'name']),
+                 ('applied_at', ARRAY['timestamp with time zone', 'timestamp without time zone', 'date']),
+                 ('success', ARRAY['boolean']),
+                 ('error_message', ARRAY['text', 'character varying']),
+                 ('execution_time_ms', ARRAY['integer', 'bigint', 'numeric', 'smallint', 'double precision']),
+                 ('checksum', ARRAY['text', 'character varying']),
+                 ('applied_by', ARRAY['text', 'character varying', 'name']),
+                 ('kimbledb_version', ARRAY['text', 'character varying']),
+                 ('adopted', ARRAY['boolean']),
+                 ('evidence', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
+    WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
+      AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
+    UNION ALL
+    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
+    SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
+      AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+      AND a.attname NOT IN ('migration_name', 'applied_at', 'success', 'error_message', 'execution_time_ms', 'checksum',
+                            'applied_by', 'kimbledb_version', 'adopted', 'evidence')
+      AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
+    UNION ALL
+    SELECT 'migration_log is there, and is not the log of kimbledb'
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = {schema} AND c.relname = 'migration_log'
+      AND (c.relkind <> 'r' OR (SELECT count(*) FROM pg_attribute AS a
+                                WHERE a.attrelid = c.oid AND a.attname IN ('id', 'event', 'migration_name', 'detail')
+                                  AND NOT a.attisdropped) < 4)
+) AS found (difference)
