@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
@@ -75,3 +78,171 @@ async def test_a_repair_needs_no_column_of_a_table_that_is_not_there(migrated_da
     plan = await kimbledb.plan(migrated_database)
     assert plan.step("COMPREHENSIVE_TYPE_FIX.sql").state is StepState.PENDING
     await connection.close()
+
+
+async def test_the_master_files_history_is_read_and_extended_in_place(migrated_on_each: str) -> None:
+    """The history of the document's master file is believed where its objects are there, and its rows stay."""
+    connection = await asyncpg.connect(migrated_on_each)
+    applied = await connection.fetch("SELECT migration_name FROM migration_history ORDER BY id")
+    await forget(connection)
+    await connection.execute(MASTER_HISTORY)
+    await connection.execute("INSERT INTO migration_history (migration_name) VALUES ('00_extensions')")
+    for number, (name,) in enumerate(applied):
+        await connection.execute(
+            "INSERT INTO migration_history (migration_name, applied_at, execution_time_ms) VALUES ($1, $2, 7)",
+            name.removesuffix(".sql") if number % 2 else name,
+            datetime(2025, 10, 27, 12, tzinfo=UTC),
+        )
+    before = await connection.fetch("SELECT * FROM migration_history ORDER BY id")
+
+    plan = await kimbledb.plan(migrated_on_each)
+    assert plan.pending == ()
+    assert plan.step("COMPLETE_MIGRATION.sql").reason.startswith("recorded by another hand 2025-10-27 12:00:00; all ")
+    assert plan.step("00_extensions").state is StepState.UNKNOWN
+    assert (await kimbledb.migrate(migrated_on_each)).applied == ()
+    assert (await kimbledb.status(migrated_on_each)).plan.pending == ()
+    assert await connection.fetch("SELECT * FROM migration_history ORDER BY id") == before
+
+    report = await kimbledb.adopt(migrated_on_each)
+
+    assert len(report.adopted) == 34
+    after = await connection.fetch("SELECT * FROM migration_history ORDER BY id")
+    assert [row["id"] for row in after] == [row["id"] for row in before]
+    assert [row["migration_name"] for row in after] == ["00_extensions", *(name for (name,) in applied)]
+    assert {row["applied_at"] for row in after[1:]} == {datetime(2025, 10, 27, 12, tzinfo=UTC)}
+    assert {row["execution_time_ms"] for row in after[1:]} == {7}
+    catalog = kimbledb.Catalog.builtin()
+    assert [row["checksum"] for row in after] == [None, *(catalog[name].checksum for (name,) in applied)]
+    assert (await kimbledb.adopt(migrated_on_each)).adopted == ()
+    assert (await kimbledb.migrate(migrated_on_each)).applied == ()
+    assert (await kimbledb.verify(migrated_on_each)).ok
+    await connection.close()
+
+
+async def test_a_history_that_says_more_than_is_there_is_not_believed(migrated_database: str) -> None:
+    """What another hand recorded and what is not there, or only in part, is applied all the same."""
+    database = migrated_database
+    connection = await asyncpg.connect(database)
+    await kimbledb.rollback(database, to=16)
+    await forget(connection)
+    await connection.execute(MASTER_HISTORY)
+    await connection.execute("ALTER TABLE categories DROP COLUMN icon")
+    for migration in kimbledb.Catalog.builtin():
+        if migration.number <= 17:
+            await connection.execute("INSERT INTO migration_history (migration_name) VALUES ($1)", migration.name)
+
+    plan = await kimbledb.plan(database)
+    categories = plan.step("content-organization-system.sql")
+    assert categories.state is StepState.PARTIAL
+    assert categories.reason.endswith("but column categories.icon missing")
+    assert plan.step("notifications-table-migration.sql").state is StepState.PENDING
+    assert plan.step("notifications-table-migration.sql").reason.endswith("but nothing of it is there")
+    # Both alternatives are recorded; what is there decides.
+    assert plan.step("supabase-migration-user_tokens.sql").state is StepState.REPLACED
+
+    report = await kimbledb.migrate(database)
+
+    names = [step.migration.number for step in report.applied]
+    assert names == [4, 17, *range(18, 36)]
+    assert await connection.fetchval("SELECT event FROM migration_log ORDER BY id LIMIT 1") == "takeover"
+    assert (await kimbledb.verify(database)).ok
+    with pytest.raises(kimbledb.RollbackRefusedError, match=r"adopted and not made by these migrations: COMPLETE_MIG"):
+        await kimbledb.rollback(database, 1, cascade=True)
+    await connection.close()
+
+
+OTHER_SHAPES = {
+    "varchar names, no zone, no key": """
+        CREATE TABLE migration_history (migration_name varchar(200), applied_at timestamp, success boolean);
+        INSERT INTO migration_history VALUES ('COMPLETE_MIGRATION', '2025-10-27 12:00', true)""",
+    "names alone": """
+        CREATE TABLE migration_history (migration_name text PRIMARY KEY);
+        INSERT INTO migration_history VALUES ('COMPLETE_MIGRATION.sql')""",
+    "numbers without a sequence": """
+        CREATE TABLE migration_history (id integer PRIMARY KEY, migration_name name NOT NULL, applied_at date, success boolean,
+                                        execution_time_ms smallint);
+        INSERT INTO migration_history VALUES (7, 'COMPLETE_MIGRATION.sql', '2025-10-27', true, 1)""",
+    "doubled rows": """
+        CREATE TABLE migration_history (id serial PRIMARY KEY, migration_name text, applied_at timestamptz, success boolean);
+        INSERT INTO migration_history (migration_name, applied_at, success) VALUES
+            ('COMPLETE_MIGRATION.sql', '2025-10-25', false), ('COMPLETE_MIGRATION.sql', '2025-10-26', true),
+            ('COMPLETE_MIGRATION.sql', '2025-10-27', NULL)""",
+    "success unknown": """
+        CREATE TABLE migration_history (migration_name text UNIQUE, success boolean);
+        INSERT INTO migration_history VALUES ('COMPLETE_MIGRATION.sql', NULL)""",
+    "columns of its own": """
+        CREATE TABLE migration_history (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), migration_name text UNIQUE DEFERRABLE,
+                                        applied_at timestamptz, success boolean, checksum varchar(64), batch integer DEFAULT 1);
+        INSERT INTO migration_history VALUES (DEFAULT, 'COMPLETE_MIGRATION.sql', now(), true, 'of another tool')""",
+}
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES)
+async def test_a_history_of_another_known_shape_is_taken_over(
+    database: str, connection: asyncpg.Connection, shape: str
+) -> None:
+    """A history of another shape is brought to ours in place, keeps its row, and migrate() and adopt() go on from it."""
+    await kimbledb.migrate(database, to=1)
+    await forget(connection)
+    await connection.execute(OTHER_SHAPES[shape])
+
+    plan = await kimbledb.plan(database, to=1)
+    await kimbledb.adopt(database)
+    assert [step.name for step in (await kimbledb.migrate(database, to=1)).applied] == []
+    assert (await kimbledb.migrate(database)).applied != ()
+
+    assert plan.step("COMPLETE_MIGRATION.sql").state is (
+        StepState.ADOPTABLE if shape == "success unknown" else StepState.APPLIED
+    )
+    rows = await connection.fetch("SELECT * FROM migration_history WHERE migration_name LIKE 'COMPLETE_MIGRATION%'")
+    assert [(row["migration_name"], row["success"], row["adopted"]) for row in rows] == [
+        ("COMPLETE_MIGRATION.sql", True, True)
+    ]
+    assert rows[0]["checksum"] == kimbledb.Catalog.builtin()[1].checksum
+    entry = json.loads(await connection.fetchval("SELECT detail FROM migration_log WHERE event = 'takeover'"))
+    assert entry["altered"]
+    if shape == "doubled rows":
+        assert rows[0]["applied_at"].day == 26
+        assert sorted(str(row["applied_at"])[:10] for row in entry["doubled"]) == ["2025-10-25", "2025-10-27"]
+    assert (await kimbledb.migrate(database)).applied == ()
+    assert len(await connection.fetch("SELECT DISTINCT migration_name FROM migration_history")) == 34
+
+
+UNKNOWN_SHAPES = {
+    "CREATE VIEW migration_history AS SELECT 'x' AS migration_name, true AS success": "migration_history is a view",
+    "CREATE TABLE migration_history (version bigint PRIMARY KEY, dirty boolean)": "has no column migration_name",
+    "CREATE TABLE migration_history (migration_name integer)": "migration_history.migration_name is integer, and text",
+    "CREATE TABLE migration_history (migration_name text, success text)": "success is text, and boolean is needed",
+    "CREATE TABLE migration_history (migration_name text, batch integer NOT NULL)": "batch is not null and has no default",
+    "CREATE TABLE migration_history (migration_name text); CREATE TABLE migration_log (line text)": "migration_log is there",
+    "CREATE TABLE migration_history (migration_name text) PARTITION BY LIST (migration_name)": "is a partitioned table",
+}
+
+
+@pytest.mark.parametrize("statement", UNKNOWN_SHAPES)
+async def test_a_history_that_cannot_be_taken_over_is_refused(
+    database: str, connection: asyncpg.Connection, statement: str
+) -> None:
+    """A history of an unknown shape is refused by every function, with the difference, and nothing is changed."""
+    await connection.execute(statement)
+
+    for call in (kimbledb.plan, kimbledb.status, kimbledb.migrate, kimbledb.adopt, kimbledb.verify):
+        with pytest.raises(kimbledb.HistoryError, match=UNKNOWN_SHAPES[statement]):
+            await call(database)
+
+    assert await connection.fetchval("SELECT to_regclass('users')") is None
+
+
+async def test_a_history_under_a_view_is_refused_whole(database: str, connection: asyncpg.Connection) -> None:
+    """Where a view keeps a column from being converted, nothing of the taking over is left behind."""
+    await connection.execute(
+        "CREATE TABLE migration_history (migration_name varchar(100));"
+        "CREATE VIEW last_migrations AS SELECT migration_name FROM migration_history"
+    )
+
+    with pytest.raises(kimbledb.HistoryError, match="used by a view or rule"):
+        await kimbledb.migrate(database)
+
+    assert await connection.fetchval("SELECT to_regclass('migration_log')") is None
+    columns = await connection.fetch("SELECT 1 FROM information_schema.columns WHERE table_name = 'migration_history'")
+    assert len(columns) == 1

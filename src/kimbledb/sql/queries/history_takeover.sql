@@ -78,6 +78,13 @@ BEGIN
         RETURNING to_jsonb(h) AS entry
     )
     SELECT coalesce(jsonb_agg(entry), '[]') INTO doubled FROM gone;
+    -- ON CONFLICT takes no key that is checked late.
+    FOR one IN SELECT conname FROM pg_constraint
+               WHERE conrelid = history AND contype IN ('p', 'u') AND condeferrable AND conkey = ARRAY[name_column]
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', history, one.conname);
+        altered := altered || format('%s, a deferrable key, was replaced', one.conname);
+    END LOOP;
     IF NOT EXISTS (SELECT FROM pg_index AS i
                    WHERE i.indrelid = history AND i.indisunique AND i.indisvalid AND i.indimmediate
                      AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = name_column) THEN
