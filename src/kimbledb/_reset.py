@@ -26,7 +26,7 @@ from kimbledb.history import DatabaseState
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, quote_identifier, quote_literal
 from kimbledb.options import Options
-from kimbledb.preflight import server_gaps
+from kimbledb.preflight import check_server
 from kimbledb.reports import ResetReport
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
@@ -85,9 +85,7 @@ class Reset:
             # All of it went in one transaction, so that what was sent is done.
             self.dropped = self.in_flight or ()
             return state.database
-        refused = [gap for gap, _ in server_gaps(state)]
-        if refused:
-            raise ResetRefusedError(f"nothing can be reset here: {'; '.join(refused)}")
+        check_server(state)
         if found["outsiders"]:
             raise ResetRefusedError(
                 f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
@@ -142,7 +140,7 @@ class Reset:
             + guard
             + "".join(each["statement"] + ";\n" for each in objects)
             + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
-            + history.creation(self.schema)
+            + history.creation(self.schema, version=our_version(), take_over=False)
             + queries.block("record_reset", schema=quoted)
             + "COMMIT;\n"
         )

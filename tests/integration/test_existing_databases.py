@@ -188,7 +188,7 @@ async def test_a_history_of_another_known_shape_is_taken_over(
 
     plan = await kimbledb.plan(database, to=1)
     await kimbledb.adopt(database)
-    assert [step.name for step in (await kimbledb.migrate(database, to=1)).applied] == []
+    assert [step.migration.name for step in (await kimbledb.migrate(database, to=1)).applied] == []
     assert (await kimbledb.migrate(database)).applied != ()
 
     assert plan.step("COMPLETE_MIGRATION.sql").state is (
