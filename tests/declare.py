@@ -22,8 +22,8 @@ from kimbledb import history, snapshot
 from kimbledb.model import OBJECT_KINDS, DatabaseObject
 from kimbledb.targets import target_of
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import HOSTED_DATABASE, HOSTED_ROLES, with_database
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.conftest import HOSTED_DATABASE, HOSTED_ROLES, with_database
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
 HEADING = "# What follows is written by `nox -s declare`, from the difference of two snapshots."

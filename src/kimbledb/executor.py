@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from kimbledb import evidence, history, nontransactional, preflight, preparation
+from kimbledb import evidence, history, preflight, preparation
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -238,6 +238,8 @@ class _Application:
                 async with self.runner.watching(transactions.session):
                     outcome = await transactions.carry_out(work, head)
             else:
+                from kimbledb import nontransactional  # few migrations are of that kind
+
                 outcome = await nontransactional.carry_out(self.runner, transactions, work, head)
         except ScriptError as failure:
             await self._give_up(transactions, work, failure.diagnosis.for_history)

@@ -6,13 +6,12 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 from attrs import evolve, field, frozen
 
-from kimbledb import queries, statements
-from kimbledb.diagnosis import Diagnosis, diagnose
+from kimbledb import queries
 from kimbledb.errors import ConnectionLostError
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_identifier, quote_literal
@@ -31,6 +30,9 @@ from kimbledb.session import (
     setting,
 )
 from kimbledb.verifier import checks_block, checks_setting, results_of
+
+if TYPE_CHECKING:
+    from kimbledb.diagnosis import Diagnosis
 
 #: The first half of the advisory lock of every transaction of ours: "kdb1" in ASCII.
 LOCK_CLASS: Final = 0x6B646231
@@ -329,6 +331,8 @@ class Transactions:
             return Again(contended=first_line(error))
         if code == VERIFICATION_FAILED:
             return ChecksFailed(results_of(json.loads(error.detail or "[]")))
+        from kimbledb.diagnosis import diagnose  # only where a script fails
+
         place: int | None = None
         exact = bool(error.position)
         if error.position:
@@ -359,6 +363,8 @@ class Transactions:
 
         The server names no place for an error that arises while a statement runs.
         """
+        from kimbledb import statements  # only where a script fails
+
         try:
             parts = list(statements.split(work.script))
         except ValueError:

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 #: Codes of messages before the first one with a type (manual, 55.7 "Message Formats").
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 
+#: Bytes that are forwarded at once at most: a delay is for a message, however long it is.
+_PIECE = 4 * 1024 * 1024
+
 
 class Hold:
     """A place where a stream stops: before the bytes of a pattern."""
@@ -174,7 +177,7 @@ class Proxy:
         self._turned_away = times
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_PIECE)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -194,7 +197,7 @@ class Proxy:
             client.transport.abort()
             return
         try:
-            server_reader, server = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+            server_reader, server = await asyncio.open_connection(self._parts.hostname, self._parts.port, limit=_PIECE)
         except OSError:
             client.transport.abort()
             return
@@ -208,7 +211,7 @@ class Proxy:
     async def _pump(self, link: Link, toward: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = b""  # what may be the beginning of a pattern
         with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
+            while data := await reader.read(_PIECE):
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 link.read(toward, data)

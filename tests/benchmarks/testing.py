@@ -1,0 +1,122 @@
+"""What a test waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+import kimbledb
+from kimbledb.testing import Databases
+
+from .measuring import Figure, Server, compare, run, seconds
+
+_TESTS = 24
+
+_CONFTEST = """
+import json, os
+
+waited = []
+
+def pytest_runtest_logreport(report):
+    if report.when in ("setup", "teardown"):
+        waited.append((report.nodeid.split("[")[0].split("::")[1], report.when, report.duration))
+
+def pytest_sessionfinish():
+    with open(os.environ["WAITED"], "w") as file:
+        json.dump(waited, file)
+"""
+_SUITE = """
+import asyncio, asyncpg, pytest, time
+
+@pytest.mark.parametrize("number", range({count}))
+async def test_database(kimbledb_database, number):
+    await asyncio.sleep(0.06)
+
+@pytest.mark.parametrize("number", range({count}))
+async def test_connection(kimbledb_connection, number):
+    await kimbledb_connection.execute("INSERT INTO users (id) VALUES ('ann')")
+"""
+
+
+async def figures(server: Server, runs: int) -> list[Figure]:
+    """Measure clones, as they are made and as a test sees them."""
+    whole = await server.fresh()
+    await kimbledb.migrate(whole, verify=False)
+    name = urlsplit(whole).path[1:]
+    admin = await asyncpg.connect(server.dsn)
+    numbers = iter(range(1000))
+
+    async def by_hand() -> float:
+        clone = f"clone_{next(numbers)}"
+        taken = await seconds(admin.execute(f'CREATE DATABASE "{clone}" TEMPLATE "{name}"'))
+        await admin.execute(f'DROP DATABASE "{clone}"')
+        return taken
+
+    async with Databases(server.dsn, ahead=0) as databases:
+
+        async def cloned() -> float:
+            return await seconds(databases.take())
+
+        clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.2, runs * 4, cloned, by_hand)
+    by_tests = await _in_a_suite(server.dsn)
+    rolled_back = await _rolled_back(whole, runs)
+    await admin.close()
+    return [
+        clone,
+        Figure(
+            "the same as tests of 60 ms see it",
+            "CREATE DATABASE ... TEMPLATE",
+            by_tests["test_database"],
+            clone.floor_measured,
+            0.3,
+        ),
+        Figure(
+            "a connection rolled back after a test",
+            "BEGIN, one INSERT, ROLLBACK",
+            by_tests["test_connection"],
+            rolled_back,
+            1.5,
+        ),
+    ]
+
+
+async def _rolled_back(dsn: str, runs: int) -> float:
+    connection = await asyncpg.connect(dsn)
+
+    async def work() -> None:
+        await connection.execute("BEGIN")
+        await connection.execute("INSERT INTO users (id) VALUES ('ann')")
+        await connection.execute("ROLLBACK")
+
+    taken = [await seconds(work()) for _ in range(runs * 10)]
+    await connection.close()
+    return 1000 * median(taken)
+
+
+async def _in_a_suite(server: str) -> dict[str, float]:
+    """Run tests with the plugin in a process of their own; return for each kind the median wait in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "conftest.py").write_text(_CONFTEST)
+        (home / "test_suite.py").write_text(_SUITE.format(count=_TESTS))
+        (home / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+        waited = home / "waited.json"
+        dsn = urlunsplit(urlsplit(server)._replace(path="/postgres"))
+        await run(
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--kimbledb-dsn", dsn, str(home)),
+            **{**os.environ, "WAITED": str(waited)},
+        )
+        rows = json.loads(waited.read_text())
+    found = {}
+    for kind in ("test_database", "test_connection"):
+        setups = [taken for test, when, taken in rows if (test, when) == (kind, "setup")][2:]
+        teardowns = [taken for test, when, taken in rows if (test, when) == (kind, "teardown")][2:-1]
+        found[kind] = 1000 * (median(setups) + median(teardowns))
+    return found
