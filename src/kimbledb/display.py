@@ -5,12 +5,30 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from kimbledb.events import Applied, Applying, Blocked, Event, Failed, Planned, RolledBack, RollingBack, Waiting
+from kimbledb.events import (
+    Applied,
+    Applying,
+    Blocked,
+    Building,
+    Done,
+    Event,
+    Failed,
+    OneOfMany,
+    Planned,
+    RolledBack,
+    RollingBack,
+    Statement,
+    Stopped,
+    Verifying,
+    Waiting,
+)
+from kimbledb.names import counted
 from kimbledb.plan import Plan, StepState
 from kimbledb.reports import VerificationReport
+from kimbledb.runner import stopwatch
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
 
 #: A mark and a colour for each state; the mark alone tells them apart, too.
 _STYLES = {
@@ -27,11 +45,18 @@ _STYLES = {
 
 
 class Display:
-    """Where the command line writes. It is a progress callable, too."""
+    """Where the command line writes. It is a progress callable, too: ``progress=Display(sys.stderr)``.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    Args:
+        stream: Where to; standard output where None. Tables, colours and a bar are
+            shown where it is a terminal and rich is installed (``kimbledb[cli]``).
+        console: A rich console to write to instead.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, console: Console | None = None) -> None:
         self.stream = stream or sys.stdout
-        self._console = _console(self.stream)
+        self._console = console or _console(self.stream)
+        self._live: _Live | None = None
 
     @property
     def is_rich(self) -> bool:
@@ -83,10 +108,97 @@ class Display:
         self.line(str(report))
 
     def __call__(self, event: Event) -> None:
-        """Show an event of a running call as a line."""
+        """Show an event of a running call: in a terminal with a bar for the whole, else as a line."""
+        if self._console is not None:
+            if self._live is None:
+                self._live = _Live(self._console)
+            self._live.show(event)
+            return
         text = _line_for(event)
         if text is not None:
             self.line(text)
+
+
+class _Live:
+    """The lower end of a terminal while a call runs: what it is at, and a bar for the whole.
+
+    Above it stays a line for each migration that is done.
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+
+        self._console = console
+        self._doing = "looking"
+        self._obstacle = ""
+        self._done = self._total = 0
+        self._clock = stopwatch()
+        self._live = Live(get_renderable=self._picture, console=console, transient=True, refresh_per_second=8)
+
+    def show(self, event: Event) -> None:
+        """Take an event; the first one begins the picture, the last one ends it."""
+        if not self._live.is_started and not isinstance(event, Done | Stopped):
+            self._clock = stopwatch()
+            self._live.start()
+        obstacle, self._obstacle = self._obstacle, ""
+        match event:
+            case OneOfMany(target, schema, inner, done, total):
+                self._done, self._total = done, total
+                self._doing = f"{target} {schema}: {inner}"
+                if isinstance(inner, Done):
+                    self._keep("✓", "green", f"{target} {schema}", f"{inner.seconds:.3f} s")
+                elif isinstance(inner, Stopped):
+                    self._keep("✗", "red", f"{target} {schema}", str(inner))
+            case Planned(plan):
+                self._done, self._total = 0, len(plan.pending)
+                self._doing = plan.summary
+            case Applying(_, place, total) | RollingBack(_, place, total):
+                # A run that began anew counts what it has done before.
+                self._done, self._total = place - 1, max(total, self._total)
+                self._doing = str(event).partition(" (")[0]
+            case Applied(migration, seconds, checks):
+                self._done += 1
+                passed = f"  {counted(range(checks), 'check')} passed" if checks else ""
+                self._keep("✓", "green", str(migration), f"{seconds:.3f} s{passed}")
+            case RolledBack(migration, seconds):
+                self._done += 1
+                self._keep("↶", "green", str(migration), f"{seconds:.3f} s")
+            case Failed(migration, message):
+                self._keep("✗", "red", str(migration), message.partition("\n")[0])
+            case Waiting(blockers, seconds) if not blockers:
+                self._obstacle = f"waits {seconds:.1f} s"
+            case Waiting(blockers, _):
+                self._obstacle = f"waits for {blockers[0]}"
+            case Blocked(blockers, seconds):
+                self._obstacle = f"blocked for {seconds:.1f} s by {', '.join(blockers[:1])}"
+            case Done() | Stopped():
+                self._live.stop()
+            case Statement() | Building():
+                self._doing, self._obstacle = str(event), obstacle
+            case _:
+                self._doing = str(event)
+
+    def _keep(self, mark: str, style: str, name: str, rest: str) -> None:
+        """Write a line that stays."""
+        from rich.text import Text
+
+        self._live.console.print(Text.assemble((mark, style), f" {name}  ", (rest, "dim")), soft_wrap=True)
+
+    def _picture(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        lines: list[Text | Table] = [Text(self._doing, style="cyan", no_wrap=True, overflow="ellipsis")]
+        if self._obstacle:
+            lines.append(Text(f"  {self._obstacle}", style="yellow", no_wrap=True, overflow="ellipsis"))
+        if self._total:
+            bar = Table.grid(padding=(0, 1))
+            counts = f"{self._done}/{self._total}"
+            bar.add_row(ProgressBar(self._total, self._done, width=40), counts, f"{self._clock():.0f} s")
+            lines.append(bar)
+        return Group(*lines)
 
 
 def _line_for(event: Event) -> str | None:
@@ -108,7 +220,11 @@ def _line_for(event: Event) -> str | None:
             who = f": {blockers[0]}" if blockers else ""
             return f"        waiting {seconds:.1f} s{who}"
         case Blocked(blockers, seconds):
-            return f"        blocked for {seconds:.1f} s by {blockers[0]}"
+            return f"        blocked for {seconds:.1f} s by {', '.join(blockers[:1])}"
+        case Statement(_, place, total, text):
+            return f"        statement {place} of {total}: {text}"
+        case Building() | Verifying() | OneOfMany(_, _, Done() | Stopped()):
+            return f"        {event}"
         case _:
             return None
 
