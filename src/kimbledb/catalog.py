@@ -169,6 +169,31 @@ class Catalog:
             f"{migration.number:>4}  {migration.name:<{width}}  {migration.title}".rstrip() for migration in self
         )
 
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import Graph, Node, to_html_table, to_svg
+
+        rows = [
+            (str(each.number), str(each.phase or ""), each.name, each.title, ", ".join(each.requires)) for each in self
+        ]
+        nodes = tuple(
+            Node(
+                each.name,
+                f"{each.number}. {each.name}",
+                each.phase,
+                "",
+                f"{each.title or each.name}\n{each.purpose}".strip(),
+            )
+            for each in self
+        )
+        edges = tuple(
+            (needed.name, each.name)
+            for each in self
+            for name in each.requires
+            for needed in ((self[name],) if name in self else self.providers(name))
+        )
+        table = to_html_table(("#", "phase", "migration", "title", "needs"), rows, repr(self).strip("<>"))
+        return table + to_svg(Graph(nodes, edges))
+
 
 _builtin: Catalog | None = None
 

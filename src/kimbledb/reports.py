@@ -175,6 +175,10 @@ class AdoptionReport:
         return to_html_table(("migration", "title", "why"), rows, str(self).splitlines()[0])
 
 
+#: How many of the latest events a notebook shows.
+_EVENTS = 5
+
+
 @frozen(eq=False)
 class Status:
     """How a database stands."""
@@ -206,4 +210,16 @@ class Status:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return self.plan._repr_html_()
+        from kimbledb.drawing import to_html_table
+
+        rows = [("server", f"PostgreSQL {self.server_version}, {'hosted' if self.hosted else 'bare'}")]
+        rows += [
+            (f"extension {name}", f"{version}, in schema {home}")
+            for name, (version, home) in sorted(self.extensions.items())
+        ]
+        rows += [("history", "none" if self.history is None else counted(self.history, "migration"))]
+        rows += [
+            (str(entry["logged_at"]), f"{entry['event']} {entry['migration_name']}") for entry in self.log[:_EVENTS]
+        ]
+        facts = to_html_table(("what", "found"), rows, f"database {self.database}, schema {self.schema}")
+        return facts + self.plan._repr_html_()
