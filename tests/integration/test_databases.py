@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,15 @@ import pytest
 
 import kimbledb
 from kimbledb.testing import Databases
+from kimbledb.testing.background import Background
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The DSN of a server that these tests have for themselves: they look at all databases of it."""
+    background = Background()
+    yield background.start_server()
+    background.stop()
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+
+from kimbledb.testing.background import Background
 
 pytest_plugins = ["pytester"]
 
@@ -20,6 +23,14 @@ CONFTEST = """
     def kimbledb_catalog():
         return kimbledb.Catalog.from_directory({folder!r})
 """
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The DSN of a server that these tests have for themselves: they look at all databases of it."""
+    background = Background()
+    yield background.start_server()
+    background.stop()
 
 
 @pytest.fixture
