@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -20,8 +16,7 @@ from hypothesis import HealthCheck, settings
 import kimbledb
 from kimbledb import history, snapshot
 from kimbledb.targets import target_of
-
-T = TypeVar("T")
+from kimbledb.testing.background import Background, Pools
 
 # The machines that tests run on are noisy: no test depends on a time.
 settings.register_profile("kimbledb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,69 +45,24 @@ def with_database(dsn: str, database: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
 
 
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run something asynchronous from a fixture that is not, whether or not a loop is running."""
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, coroutine).result()
-
-
-@contextmanager
-def running_server() -> Iterator[str]:
-    """Run an embedded server in a loop of its own, so that it outlives the loops of single tests."""
-    ready: threading.Event = threading.Event()
-    found: list[str] = []
-    failed: list[BaseException] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        try:
-            async with kimbledb.embedded() as dsn:
-                found.append(dsn)
-                ready.set()
-                await stop.wait()
-        except BaseException as error:
-            failed.append(error)
-            raise
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    ready.wait()
-    if failed:
-        raise failed[0]
-    try:
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+@pytest.fixture(scope="session")
+def server(kimbledb_server: str) -> str:
+    """The DSN of a bare server, as kimbledb's own plugin gives it: ``KIMBLEDB_TEST_DSN``, else the embedded one."""
+    return kimbledb_server
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The DSN of a bare server: ``KIMBLEDB_TEST_DSN``, else the embedded one."""
-    given = os.environ.get("KIMBLEDB_TEST_DSN")
-    if given:
-        yield given
-    else:
-        with running_server() as dsn:
-            yield dsn
-
-
-@pytest.fixture(scope="session")
-def hosted_server() -> Iterator[str]:
+def hosted_server(_kimbledb_background: Background) -> str:
     """The DSN of a server with the hosted platform's roles."""
-    with running_server() as dsn:
+    dsn = _kimbledb_background.start_server()
 
-        async def prepare() -> None:
-            connection = await asyncpg.connect(dsn)
-            await connection.execute(HOSTED_ROLES)
-            await connection.close()
+    async def prepare() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(HOSTED_ROLES)
+        await connection.close()
 
-        _run(prepare())
-        yield dsn
+    _kimbledb_background.run(prepare())
+    return dsn
 
 
 async def picture(dsn: str, schema: str = "public") -> snapshot.Snapshot:
@@ -184,91 +134,60 @@ def folder(tmp_path: Path) -> Folder:
 _numbers = itertools.count(1)
 
 
-async def _fresh_database(
-    server: str, prepare: str = "", *, template: str = "template0"
-) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
+@asynccontextmanager
+async def _empty_database(server: str, prepare: str = "") -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
     await admin.close()
     dsn = with_database(server, name)
     if prepare:
         connection = await asyncpg.connect(dsn)
         await connection.execute(prepare)
         await connection.close()
-
-    async def drop() -> None:
-        admin = await asyncpg.connect(server)
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await admin.close()
-
-    return dsn, drop
+    yield dsn
+    admin = await asyncpg.connect(server)
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
 
 
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[str]:
     """The DSN of a fresh, empty database of a bare server."""
-    dsn, drop = await _fresh_database(server)
-    yield dsn
-    await drop()
+    async with _empty_database(server) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def hosted_database(hosted_server: str) -> AsyncIterator[str]:
     """The DSN of a fresh database as a hosted platform gives it."""
-    dsn, drop = await _fresh_database(hosted_server, HOSTED_DATABASE)
-    yield dsn
-    await drop()
-
-
-def _migrated_template(server: str, prepare: str = "") -> str:
-    """Make a database with the whole schema, to be cloned, and return its name."""
-
-    async def make() -> str:
-        dsn, _ = await _fresh_database(server, prepare)
-        await kimbledb.migrate(dsn, verify=False)
-        return urlsplit(dsn).path[1:]
-
-    return _run(make())
-
-
-@pytest.fixture(scope="session")
-def template(server: str) -> str:
-    """The name of a database with the whole schema, on a bare server."""
-    return _migrated_template(server)
-
-
-@pytest.fixture(scope="session")
-def hosted_template(hosted_server: str) -> str:
-    """The name of a database with the whole schema, on a server with the hosted roles."""
-    return _migrated_template(hosted_server, HOSTED_DATABASE)
+    async with _empty_database(hosted_server, HOSTED_DATABASE) as dsn:
+        yield dsn
 
 
 @pytest.fixture
-async def migrated_database(server: str, template: str) -> AsyncIterator[str]:
+def migrated_database(kimbledb_database: str) -> str:
     """The DSN of a fresh database with the whole schema, on a bare server."""
-    dsn, drop = await _fresh_database(server, template=template)
-    yield dsn
-    await drop()
+    return kimbledb_database
 
 
 @pytest.fixture
-async def hosted_migrated_database(hosted_server: str, hosted_template: str) -> AsyncIterator[str]:
+def hosted_migrated_database(
+    hosted_server: str, kimbledb_catalog: kimbledb.Catalog, _kimbledb_pools: Pools
+) -> Iterator[str]:
     """The DSN of a fresh database with the whole schema, on a server with the hosted roles."""
-    dsn, drop = await _fresh_database(hosted_server, template=hosted_template)
+    pool = _kimbledb_pools.of(hosted_server, kimbledb_catalog, prepare=HOSTED_DATABASE)
+    dsn = pool.take(1)
     yield dsn
-    await drop()
+    pool.give_back(dsn)
 
 
 @pytest.fixture(params=["bare", "hosted"])
-def migrated_on_each(request: pytest.FixtureRequest) -> Iterator[str]:
+def migrated_on_each(request: pytest.FixtureRequest) -> str:
     """The DSN of a fresh database with the whole schema: once on a bare server, once with the hosted roles."""
     hosted = request.param == "hosted"
-    server = request.getfixturevalue("hosted_server" if hosted else "server")
-    template = request.getfixturevalue("hosted_template" if hosted else "template")
-    dsn, drop = _run(_fresh_database(server, template=template))
-    yield dsn
-    _run(drop())
+    dsn: str = request.getfixturevalue("hosted_migrated_database" if hosted else "migrated_database")
+    return dsn
 
 
 @pytest.fixture

@@ -92,12 +92,13 @@ class Pools:
 
     def __init__(self, background: Background) -> None:
         self._background = background
-        self._pools: dict[tuple[str, int, str | None], tuple[Pool, Catalog]] = {}
+        self._pools: dict[tuple[str, int, str | None, str], tuple[Pool, Catalog]] = {}
 
-    def of(self, server: str, catalog: Catalog, schema: str | None = None) -> Pool:
+    def of(self, server: str, catalog: Catalog, schema: str | None = None, prepare: str = "") -> Pool:
         """Return the pool, with its template found or made."""
-        key = (server, id(catalog), schema)
+        key = (server, id(catalog), schema, prepare)
         if key not in self._pools:
-            pool = Pool(self._background, Databases(server, catalog=catalog, schema=schema, ahead=0))
+            databases = Databases(server, catalog=catalog, schema=schema, prepare=prepare, ahead=0)
+            pool = Pool(self._background, databases)
             self._pools[key] = (pool, catalog)  # the catalog is kept, and with it its id
         return self._pools[key][0]
