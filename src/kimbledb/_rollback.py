@@ -126,8 +126,9 @@ class _RollbackCall:
                 raise OutcomeUnknownError(self.in_flight.name) from error
             raise
         seconds = self.clock()
-        tell(self.rollback.progress, Done(seconds))
-        return RollbackReport(tuple(self.taken_back), self.losses, seconds, self.dry_run)
+        report = RollbackReport(tuple(self.taken_back), self.losses, seconds, self.dry_run)
+        tell(self.rollback.progress, Done(seconds, report))
+        return report
 
     async def _work(self, session: Session) -> None:
         rollback = self.rollback

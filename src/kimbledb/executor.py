@@ -135,11 +135,12 @@ class _Application:
                 raise OutcomeUnknownError(self.in_flight.name) from error
             raise
         seconds = self.clock()
-        tell(self.progress, Done(seconds))
         assert self.first_plan is not None  # the work is done only after planning
-        return MigrationReport(
+        report = MigrationReport(
             tuple(self.applied), self.first_plan, seconds, VerificationReport(tuple(self.checks)), self.lsn
         )
+        tell(self.progress, Done(seconds, report))
+        return report
 
     async def _work(self, session: Session) -> None:
         executor = self.executor
