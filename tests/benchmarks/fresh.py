@@ -14,6 +14,7 @@ import kimbledb
 from kimbledb._embedded import programs
 
 from .measuring import Figure, Server, compare, run, seconds
+from .planning import write_folder
 
 CATALOG = kimbledb.Catalog.builtin()
 STEPS = kimbledb.Planner(CATALOG).plan().pending
@@ -30,6 +31,7 @@ async def figures(server: Server, runs: int) -> list[Figure]:
         *await _network(server),
         await _schema(server, runs),
         await _schemas(server),
+        await _loop(server),
         await _replicas(server, runs),
     ]
 
@@ -122,6 +124,25 @@ async def _schemas(server: Server) -> Figure:
         1.5,
         more_is_better=True,
     )
+
+
+async def _loop(server: Server) -> Figure:
+    """Two hundred small schemas in one event loop: how long others in it ever wait."""
+    dsn = await server.fresh(extensions=False)
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(Path(folder), 1)
+        catalog = kimbledb.Catalog.from_directory(folder)
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            longest = max(longest, await seconds(asyncio.sleep(0.01)) - 0.01)
+
+    beating = asyncio.create_task(beat())
+    await kimbledb.migrate_many(dsn, schemas=[f"tenant_{number}" for number in range(200)], catalog=catalog)
+    beating.cancel()
+    return Figure("200 schemas: the loop is kept for", "100 ms", 1000 * longest, 100, 1.0)
 
 
 async def _replicas(server: Server, runs: int) -> Figure:

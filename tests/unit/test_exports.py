@@ -13,6 +13,7 @@ HELD = {
     *("Planner", "PlanningError", "PreflightError", "Rollback", "RollbackError", "RollbackRefusedError"),
     *("RollbackReport", "Status", "Step", "StepState", "UnknownMigrationError", "UnrecordedObjectsError"),
     *("VerificationError", "VerificationReport", "Verifier", "embedded", "migrate", "plan", "rollback", "status"),
+    *("ManyReport", "ManyResult", "Progress", "migrate_many", "plan_many", "verify_many"),
     "verify",
 }
 
@@ -46,6 +47,9 @@ def test_every_error_is_exported() -> None:
 
 def test_functions_hide_no_module() -> None:
     """A function of the package is what its name gives, also after the modules have been imported."""
-    functions = ("migrate", "plan", "reset", "restore", "rollback", "status", "verify")
+    functions = (
+        *("migrate", "migrate_many", "plan", "plan_many", "reset", "restore"),
+        *("rollback", "status", "verify", "verify_many"),
+    )
 
     assert not [name for name in functions if not callable(vars(kimbledb)[name])]
