@@ -147,14 +147,14 @@ def test_many_tests_on_one_template(project: pytest.Pytester) -> None:
             # It says in which template the migration was applied.
             print("applied", await connection.fetchval("SELECT applied_at FROM migration_history"))
 
-        @pytest.mark.parametrize("number", range(60))
+        @pytest.mark.parametrize("number", range(40))
         async def test_database(kimbledb_database, number):
             print("clone", kimbledb_database)
             connection = await asyncpg.connect(kimbledb_database)
             await use(connection)
             await connection.close()
 
-        @pytest.mark.parametrize("number", range(140))
+        @pytest.mark.parametrize("number", range(160))
         async def test_connection(kimbledb_connection, number):
             await use(kimbledb_connection)
         """
@@ -163,7 +163,7 @@ def test_many_tests_on_one_template(project: pytest.Pytester) -> None:
 
     run.assert_outcomes(passed=200)
     assert len({line for line in run.outlines if line.startswith("applied ")}) == 1
-    assert len({line for line in run.outlines if line.startswith("clone ")}) == 60
+    assert len({line for line in run.outlines if line.startswith("clone ")}) == 40
 
 
 def test_workers_share_an_embedded_server(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
