@@ -7,7 +7,7 @@ from typing import Any
 
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.model import Check, Migration
+from kimbledb.model import AppliedMigration, Check, Migration
 from kimbledb.names import check_schema_name, quote_array, quote_literal
 from kimbledb.options import Options
 from kimbledb.reports import VerificationReport
@@ -45,10 +45,7 @@ class Verifier:
             runner.doing = "verifying"
             state = await history.look(session, self.schema)
             if only is None:
-                names = {row.name for row in state.history or () if row.success is True}
-                chosen = [
-                    each for each in self.catalog if each.name in names or each.name.removesuffix(".sql") in names
-                ]
+                chosen = self._recorded(state.history or ())
             else:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
@@ -59,6 +56,13 @@ class Verifier:
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)
+
+    def _recorded(self, rows: Iterable[AppliedMigration]) -> list[Migration]:
+        """Return what history says is applied; of what another hand wrote, not what an alternative stands for."""
+        names = {row.name: row.legacy for row in rows if row.success is True}
+        ours = {name for name, legacy in names.items() if not legacy}
+        recorded = [each for each in self.catalog if each.name in names or each.name.removesuffix(".sql") in names]
+        return [each for each in recorded if each.name in ours or ours.isdisjoint(each.alternatives)]
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
