@@ -131,6 +131,16 @@ async def test_databases_are_made_ahead(server: str, admin: asyncpg.Connection, 
     assert await ours(admin, f"test_{databases._run:08x}") == []
 
 
+@pytest.mark.usefixtures("admin")
+async def test_a_run_clears_nothing_of_another(server: str, folder: Any) -> None:
+    """What a run that is alive has made stays, whatever other runs find when they clear up."""
+    folder.table(1, "people")
+    async with Databases(server, catalog=folder.catalog) as databases, databases.fresh() as dsn:
+        async with Databases(server, catalog=folder.catalog) as others:
+            await asyncio.gather(*others._background)
+        assert await fetchval(dsn, "SELECT count(*) FROM people") == 0
+
+
 async def test_a_cancelled_take_loses_no_database(server: str, admin: asyncpg.Connection, folder: Any) -> None:
     """A database that was asked for and not waited for goes to the next one who asks, or is dropped."""
     folder.table(1, "people")

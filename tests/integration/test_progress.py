@@ -36,7 +36,8 @@ async def test_the_iteration_ends_with_a_failure(database: str, folder: Any) -> 
     for target, kinds in ((database, [Planned, Applying, kimbledb.events.Failed, Stopped]), ("nonsense", [Stopped])):
         progress = kimbledb.Progress()
         run = asyncio.create_task(kimbledb.migrate(target, catalog=folder.catalog, progress=progress))
-        assert [type(event) async for event in progress] == kinds
+        async with asyncio.timeout(60):
+            assert [type(event) async for event in progress] == kinds
         with pytest.raises(kimbledb.KimbleDBError):
             await run
 
