@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kimbledb import history, queries
+from kimbledb import evidence, history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.model import AppliedMigration, Check, Migration
+from kimbledb.history import DatabaseState
+from kimbledb.model import Check, Migration
 from kimbledb.names import check_schema_name, quote_array, quote_literal
 from kimbledb.options import Options
+from kimbledb.plan import StepState
+from kimbledb.planner import Planner
 from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
 from kimbledb.session import Session, setting
@@ -45,7 +48,7 @@ class Verifier:
             runner.doing = "verifying"
             state = await history.look(session, self.schema)
             if only is None:
-                chosen = self._recorded(state.history or ())
+                chosen = await self._applied(session, state)
             else:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
@@ -57,12 +60,15 @@ class Verifier:
 
         return await runner.run(work)
 
-    def _recorded(self, rows: Iterable[AppliedMigration]) -> list[Migration]:
-        """Return what history says is applied; of what another hand wrote, not what an alternative stands for."""
-        names = {row.name: row.legacy for row in rows if row.success is True}
-        ours = {name for name, legacy in names.items() if not legacy}
-        recorded = [each for each in self.catalog if each.name in names or each.name.removesuffix(".sql") in names]
-        return [each for each in recorded if each.name in ours or ours.isdisjoint(each.alternatives)]
+    async def _applied(self, session: Session, state: DatabaseState) -> list[Migration]:
+        """Return what is applied, by history; what another hand recorded is looked at before it is believed."""
+        rows = [row for row in state.history or () if row.success is True]
+        if not any(row.legacy for row in rows):
+            names = {row.name for row in rows}
+            return [each for each in self.catalog if each.name in names]
+        shown = await evidence.gather(session, self.catalog, state, self.schema)
+        steps = Planner(self.catalog).plan(state.history or (), shown, schema=self.schema).steps
+        return [step.migration for step in steps if step.state in (StepState.APPLIED, StepState.CHANGED)]
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
