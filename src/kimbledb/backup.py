@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, frozen
@@ -46,6 +46,10 @@ _OURS = (
 _FILES = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY", "sslcrl": "PGSSLCRL"}
 #: A schema or an extension's comment in the contents of a backup.
 _ENTRY = re.compile(r"\d+; \d+ \d+ (SCHEMA - |COMMENT - EXTENSION )(.*)")
+#: The first version that sets ``transaction_timeout`` in what it restores, which older servers do not know.
+_SETS_TRANSACTION_TIMEOUT = 17
+#: Lines within which it does so.
+_HEADER = 40
 #: How many names an error shows.
 _SHOWN = 10
 
@@ -160,6 +164,9 @@ async def _bring_back(file: Path, server: _Server, found: Mapping[str, Any]) -> 
         # What the database came with is not made again.
         wanted = Path(folder, "contents")
         await asyncio.to_thread(wanted.write_text, _without(contents, found["schemas"], found["extensions"]), "utf-8")
+        if _says_too_much(client, server):
+            await _by_psql(client, [f"--use-list={wanted}", "--file=-", str(file)], server)
+            return
         await _run(
             client,
             "pg_restore",
@@ -169,6 +176,57 @@ async def _bring_back(file: Path, server: _Server, found: Mapping[str, Any]) -> 
             ],
             server,
         )
+
+
+def _says_too_much(client: Client, server: _Server) -> bool:
+    return client.major >= _SETS_TRANSACTION_TIMEOUT > server.major
+
+
+async def _by_psql(client: Client, arguments: Sequence[str], server: _Server) -> None:
+    """Bring a backup back by psql, without the one setting that an older server does not know."""
+    reading = await _start(client, "pg_restore", arguments, server)
+    try:
+        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--no-password"]
+        writing = await _start(client, "psql", [*options, f"--dbname={_conninfo(server)}"], server, stdin=True)
+        try:
+            assert reading.stdout is not None
+            assert reading.stderr is not None
+            assert writing.stdin is not None
+            assert writing.stdout is not None
+            assert writing.stderr is not None
+            complaints = [
+                asyncio.ensure_future(each.read()) for each in (reading.stderr, writing.stderr, writing.stdout)
+            ]
+            # Where psql has stopped, its words say why.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await _pump(reading.stdout, writing.stdin)
+                # At the end of what it reads psql commits: not before all of it was there.
+                if await reading.wait() == 0:
+                    writing.stdin.close()
+                    await writing.wait()
+        finally:
+            await _end(writing)
+    finally:
+        await _end(reading)
+    said = [await each for each in complaints]
+    if reading.returncode == 0 == writing.returncode:
+        return
+    # The one is killed where the other fails.
+    failed = "psql" if writing.returncode and writing.returncode > 0 else "pg_restore"
+    words = said[1] if failed == "psql" else said[0]
+    raise BackupError(
+        f"{failed} {client.major} failed for {server.label}:\n{_words(words, server)}", hint=_hint(words, server)
+    )
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    for _ in range(_HEADER):
+        line = await source.readline()
+        if line.strip() != b"SET transaction_timeout = 0;":
+            sink.write(line)
+    while chunk := await source.read(1 << 16):
+        sink.write(chunk)
+        await sink.drain()
 
 
 async def _reader(file: Path, server: _Server) -> tuple[Client, str]:
@@ -335,14 +393,7 @@ async def _run(
         What it wrote, where that did not go to a file.
     """
     with nullcontext() if output is None else output.open("r+b") as file:
-        process = await asyncio.create_subprocess_exec(
-            str(client.folder / program),
-            *arguments,
-            env=dict(server.environment) | dict(client.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if file is None else file,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await _start(client, program, arguments, server, output=file)
         written, complaints = await _to_its_end(process)
     if process.returncode != 0:
         raise BackupError(
@@ -352,14 +403,45 @@ async def _run(
     return (written or b"").decode(errors="surrogateescape")
 
 
+async def _start(
+    client: Client,
+    program: str,
+    arguments: Sequence[str],
+    server: _Server,
+    *,
+    stdin: bool = False,
+    output: BinaryIO | None = None,
+) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            str(client.folder / program),
+            *arguments,
+            env=dict(server.environment) | dict(client.environment),
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if output is None else output,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise BackupError(f"{client.folder / program} does not run: {error.strerror}") from error
+
+
 async def _to_its_end(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
     try:
         return await process.communicate()
-    except BaseException:
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a program that still runs, as where the call was cancelled."""
+    if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
+        if process.stdout is not None:
+            # A pipe that nobody empties is never seen to end, and neither is the program.
+            with suppress(RuntimeError):  # somebody does
+                await process.stdout.read()
         await process.wait()
-        raise
 
 
 def _words(complaints: bytes, server: _Server) -> str:

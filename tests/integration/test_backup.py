@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import snapshot
+from kimbledb import backup, snapshot
 
 Picture = Callable[..., Awaitable[snapshot.Snapshot]]
 
@@ -250,4 +250,42 @@ async def test_restore_wants_an_empty_database(database: str, folder: Any, tmp_p
     await kimbledb.restore(file, database)
 
     assert await admin.fetchval("SELECT to_regclass('\"the app\".t') IS NOT NULL")
+    await admin.close()
+
+
+@pytest.mark.parametrize("by_psql", [False, True], ids=["by pg_restore", "by psql"])
+async def test_all_or_nothing(
+    database: str, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_psql: bool
+) -> None:
+    """A file that was cut off, or that names a role that is not there, leaves the database empty; whole, it is brought back.
+
+    The second road is that for a server which is older than all programs.
+    """
+    monkeypatch.setattr(backup, "_says_too_much", lambda _client, _server: by_psql)
+    admin = await asyncpg.connect(database)
+    await admin.execute("DROP ROLE IF EXISTS builder")
+    await admin.execute(
+        "CREATE ROLE builder; CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) AS n; "
+        "ALTER TABLE t OWNER TO builder"
+    )
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    await kimbledb.reset(database, confirm=urlsplit(database).path[1:], allow_data_loss=True, backup=whole)
+    cut.write_bytes(whole.read_bytes()[:-100_000])
+
+    with pytest.raises(kimbledb.BackupError, match="could not"):
+        await kimbledb.restore(cut, empty_database)
+    await admin.execute("DROP ROLE builder")
+    with pytest.raises(kimbledb.BackupError, match='role "builder" does not exist') as caught:
+        await kimbledb.restore(whole, empty_database)
+    assert "roles" in (caught.value.hint or "")
+    assert await contents(empty_database) == {}
+    await admin.execute("CREATE ROLE builder")
+    await kimbledb.restore(whole, empty_database)
+
+    assert (await contents(empty_database))["t"][0] == 50_000
+    for dsn in (database, empty_database):
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("DROP OWNED BY builder")
+        await connection.close()
+    await admin.execute("DROP ROLE builder")
     await admin.close()
