@@ -268,6 +268,8 @@ def _verification_as_json(report: VerificationReport) -> dict[str, Any]:
                 "expected": check.expected,
                 "found": check.found,
                 "hint": check.hint,
+                "severity": check.severity,
+                "informative": check.informative,
             }
             for check in report.checks
         ],

@@ -103,8 +103,13 @@ class Display:
             verdict = "ok" if all(results) else "FAILED"
             self.line(f"  {name:<{width}}  {sum(results):>2} of {len(results):>2} checks  {verdict}")
         for check in report.checks:
-            if check.migration is None and check.passed:
+            if check.migration is None and check.passed and check.severity is None:
                 self.line(f"    {check.name}: {check.found}")
+            elif check.passed and check.rows and check.severity is not None:
+                names = ", ".join(str(row["object"]) for row in check.rows[:3]) + (
+                    ", ..." if len(check.rows) > 3 else ""
+                )
+                self.line(f"    to know: {check.name}: {names}")
         self.line(str(report))
 
     def __call__(self, event: Event) -> None:

@@ -278,9 +278,13 @@ class Check:
     hint: str | None = None
     #: True where it informs and does not judge.
     informative: bool = False
+    #: For a check of security: ``high``, ``medium``, ``low`` or ``information``. Else None.
+    severity: str | None = None
 
     def __str__(self) -> str:
         where = f"{self.migration}: " if self.migration else ""
+        if self.severity is not None:
+            where = f"security ({self.severity}): "
         mark = "ok" if self.passed else "FAILED"
         text = f"{where}{self.name}: {mark}"
         if not self.passed:

@@ -56,6 +56,9 @@ class Verifier:
             checks = await verify_migrations(session, chosen, path)
             if only is None:
                 checks += await self._whole_database(session, path)
+                from kimbledb import security  # not for the checks of one migration
+
+                checks += await security.check(session, self.schema)
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)

@@ -19,7 +19,7 @@ LAYERS = [
     {"errors"},
     {"model", "names", "options", "drawing"},
     {"statements", "queries", "plan", "events", "reports"},
-    {"catalog", "history", "evidence", "snapshot"},
+    {"catalog", "history", "evidence", "snapshot", "security"},
     {"planner"},
     {"verifier", "executor"},
     {"_rollback", "adoption", "_reset"},
