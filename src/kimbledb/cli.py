@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from attrs import asdict, evolve
+
 from kimbledb import api
 from kimbledb._embedded import embedded
 from kimbledb.catalog import Catalog
@@ -209,9 +211,9 @@ async def _new(given: argparse.Namespace, display: Display) -> int:
 
 
 def _common(given: argparse.Namespace) -> dict[str, Any]:
-    options = Options()
+    options = Options(refuse_hazards=getattr(given, "refuse_hazard", ()))
     if given.deadline is not None:
-        options = Options(deadline=given.deadline)
+        options = evolve(options, deadline=given.deadline)
     return {
         "catalog": Catalog.builtin() if given.catalog is None else Catalog.from_directory(given.catalog),
         "schema": given.schema,
@@ -250,6 +252,7 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
                 "state": step.state,
                 "reason": step.reason,
                 "to_apply": step.to_apply,
+                "hazards": [asdict(hazard) for hazard in step.hazards],
             }
             for step in plan.steps
         ],
@@ -324,6 +327,9 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser(
         "migrate", parents=[database, limits, backup], help="apply what is missing, and prove it"
+    )
+    migrate.add_argument(
+        "--refuse-hazard", action="append", default=[], metavar="NAME", help="stop where a migration would do that"
     )
     migrate.add_argument("--no-verify", action="store_true", help="leave the verification out")
     migrate.set_defaults(run=_migrate)

@@ -88,7 +88,10 @@ class Display:
                 str(step.migration.phase or ""),
                 Text(step.name),
                 Text(f"{mark} {step.state}", style=style),
-                Text(step.reason, style="" if step.selected else "dim"),
+                Text(
+                    "\n".join([step.reason, *(f"hazard: {hazard}" for hazard in step.hazards)]),
+                    style="" if step.selected else "dim",
+                ),
             )
         self._console.print(table)
         self._console.print(Text(plan.summary, style="bold"))

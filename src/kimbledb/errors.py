@@ -10,7 +10,8 @@
     │   ├── DependencyCycleError    migrations that need each other
     │   ├── AlternativesError       both, none or an unknown one was chosen
     │   ├── ChangedMigrationError   an applied file was edited afterwards
-    │   └── ConflictingObjectsError objects are there in a shape that no migration mends
+    │   ├── ConflictingObjectsError objects are there in a shape that no migration mends
+    │   └── HazardError             a pending migration would do what the options refuse
     ├── PreflightError              the server cannot take the migrations: every gap at once
     ├── HistoryError                migration_history is not what it must be
     │   └── UnrecordedObjectsError  objects of the catalog are there, history is not
@@ -39,7 +40,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kimbledb.model import AppliedStep, Check, Fault, Loss, Migration
+    from kimbledb.model import AppliedStep, Check, Fault, Hazard, Loss, Migration
 
 
 class KimbleDBError(Exception):
@@ -159,6 +160,22 @@ class ConflictingObjectsError(PlanningError):
             hint="rename or convert them by hand, then run again; `kimbledb plan` shows what is otherwise",
         )
         self.conflicts = tuple(conflicts)
+
+
+class HazardError(PlanningError):
+    """A pending migration would do what ``Options.refuse_hazards`` names. Nothing was touched.
+
+    Attributes:
+        hazards: For each its migration's name and the hazard.
+    """
+
+    def __init__(self, hazards: Sequence[tuple[str, Hazard]]) -> None:
+        lines = "\n".join(f"  {name}: {hazard}" for name, hazard in hazards)
+        super().__init__(
+            f"refused by Options.refuse_hazards; nothing was run:\n{lines}",
+            hint="take the name out of refuse_hazards (--refuse-hazard) when it may be",
+        )
+        self.hazards = tuple(hazards)
 
 
 class PreflightError(KimbleDBError):

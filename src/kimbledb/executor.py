@@ -9,7 +9,7 @@ doubt (another was quicker, a connection lost) the history row is the truth.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kimbledb import evidence, history, preflight, preparation
 from kimbledb.catalog import Catalog
@@ -67,7 +67,8 @@ class Executor:
                 return plan
             runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
-            return self.planned(planner, state, shown, to, phase)
+            plan = self.planned(planner, state, shown, to, phase)
+            return await _with_hazards(session, plan, state, self.schema)
 
         return await runner.run(work)
 
@@ -156,6 +157,7 @@ class _Application:
             plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
             _refuse_unrecorded(executor.schema, state, plan, self.evidence)
             _refuse_conflicts(plan)
+            plan = await _with_hazards(session, plan, state, executor.schema, executor.options.refuse_hazards)
         if self.first_plan is None:
             self.first_plan = plan
             tell(self.progress, Planned(plan))
@@ -290,6 +292,18 @@ class _Application:
         if not self.applied:
             return "nothing was applied"
         return f"what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
+
+
+async def _with_hazards(
+    session: Session, plan: Plan, state: DatabaseState, schema: str, refused: Sequence[str] = ()
+) -> Plan:
+    if not plan.pending or not state.occupied:
+        return plan
+    from kimbledb import hazards  # not wanted where there is nothing to do, or nothing to hurt
+
+    plan = await hazards.with_hazards(session, plan, schema)
+    hazards.refuse(plan, refused)
+    return plan
 
 
 def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:

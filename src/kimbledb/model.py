@@ -315,6 +315,39 @@ class Loss:
         return f"{self.kind} {self.name}: {number} {unit}"
 
 
+#: What :attr:`Hazard.name` can be.
+HAZARDS = ("access_exclusive_lock", "table_rewrite", "index_build", "constraint_validation", "rows_deleted")
+
+
+@frozen
+class Hazard:
+    """What a pending migration would do to a table that holds rows, and that takes long or holds others up."""
+
+    #: One of :data:`HAZARDS`.
+    name: str
+    table: str
+    #: As the server estimates, or None where it never counted.
+    rows: int | None
+    #: Of the table with its indexes.
+    bytes: int
+    reason: str
+    cure: str
+
+    def __str__(self) -> str:
+        rows = "rows not counted" if self.rows is None else f"about {self.rows:,} row{'' if self.rows == 1 else 's'}"
+        return f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}): {self.reason}; {self.cure}"
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in the largest unit of which there is at least one."""
+    size, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}"
+
+
 @frozen
 class AppliedStep:
     """A migration that a run applied or took back."""

@@ -7,11 +7,25 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from kimbledb.errors import ConfigurationError
+from kimbledb.model import HAZARDS
 
 
 def _positive(_instance: object, attribute: Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ConfigurationError(f"Options.{attribute.name} is {value!r}; it wants a number above 0")
+
+
+def _known_hazards(_instance: object, _attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    unknown = [each for each in value if each not in HAZARDS]
+    if unknown:
+        raise ConfigurationError(
+            f"Options.refuse_hazards names no hazard: {', '.join(map(repr, unknown))}",
+            hint=f"the hazards are {', '.join(HAZARDS)}",
+        )
+
+
+def _tuple_of(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @frozen(kw_only=True)
@@ -36,3 +50,5 @@ class Options:
     client_check_interval: float = field(default=2.0, validator=_positive)
     #: A DSN past any pooler, for steps that need a session of their own.
     direct_dsn: str | None = field(default=None, repr=False)
+    #: Hazards (:attr:`kimbledb.Hazard.name`) that stop a run before anything is touched.
+    refuse_hazards: tuple[str, ...] = field(default=(), converter=_tuple_of, validator=_known_hazards)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from kimbledb.model import AppliedMigration, Migration
+from kimbledb.model import AppliedMigration, Hazard, Migration
 
 if TYPE_CHECKING:
     from kimbledb.drawing import Graph
@@ -56,6 +56,8 @@ class Step:
     selected: bool = True
     #: Its row of migration_history, or None.
     recorded: AppliedMigration | None = None
+    #: What it would lock, rewrite or delete of tables that hold rows.
+    hazards: tuple[Hazard, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,6 +115,7 @@ class Plan:
                 lines.append(f"phase {phase}")
             number = step.migration.number or ""
             lines.append(f"{number:>4}  {step.name:<{width}}  {step.state:<11}  {step.reason}")
+            lines += [f"{'':>4}  {'':<{width}}  hazard: {hazard}" for hazard in step.hazards]
         lines.append(self.summary)
         return "\n".join(lines)
 
@@ -139,7 +142,13 @@ class Plan:
         from kimbledb.drawing import to_html_table, to_svg
 
         rows = [
-            (str(step.migration.number or ""), step.name, str(step.state), step.reason, step.migration.title)
+            (
+                str(step.migration.number or ""),
+                step.name,
+                str(step.state),
+                "; ".join([step.reason, *(f"hazard: {hazard}" for hazard in step.hazards)]),
+                step.migration.title,
+            )
             for step in self.steps
         ]
         return to_html_table(("#", "migration", "state", "why", "title"), rows, self.summary) + to_svg(self._graph())

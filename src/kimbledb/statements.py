@@ -112,6 +112,16 @@ def split(text: str) -> Iterator[Statement]:
     return _split(text, 0)
 
 
+def with_names(statement: str) -> str:
+    """Return a statement with its comments, strings and bodies blanked out, and its quoted names as they are.
+
+    Raises:
+        UnreadableSQL: Something begins and never ends.
+    """
+    end, hidden = _end_of_statement(statement, 0)
+    return _skeleton(statement, 0, end, [span for span in hidden if statement[span[0]] != '"'])
+
+
 def find_problems(text: str, *, transactional: bool) -> list[Problem]:
     """Return what a script of a migration may not hold, in the order of the text.
 

@@ -49,8 +49,8 @@ BROKEN = [
     ("tables without row level security", "GRANT UPDATE (id) ON inside TO PUBLIC", "public.inside"),
     (
         "tables without row level security",
-        "CREATE TABLE parts (n integer) PARTITION BY LIST (n); CREATE TABLE part PARTITION OF parts FOR VALUES IN (1); "
-        "ALTER TABLE parts ENABLE ROW LEVEL SECURITY; GRANT SELECT ON part TO authenticated",
+        """CREATE TABLE parts (n integer) PARTITION BY LIST (n); CREATE TABLE part PARTITION OF parts FOR VALUES IN (1);
+        ALTER TABLE parts ENABLE ROW LEVEL SECURITY; GRANT SELECT ON part TO authenticated""",
         "public.part",
     ),
     (

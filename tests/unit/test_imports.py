@@ -21,7 +21,7 @@ LAYERS = [
     {"statements", "queries", "plan", "events", "reports"},
     {"catalog", "history", "evidence", "snapshot", "security"},
     {"planner"},
-    {"verifier", "executor"},
+    {"hazards", "verifier", "executor"},
     {"_rollback", "adoption", "_reset"},
     {"api"},
     {"testing", "cli", "__main__"},

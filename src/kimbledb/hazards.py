@@ -1,0 +1,292 @@
+"""Hazards: what pending migrations would lock, rewrite or delete, before they do.
+
+The statements of each script are told apart by :mod:`kimbledb.statements`, and the
+server is asked once for the tables that are there, with their sizes. What a script
+does to a table that is not there, or holds no rows, is no hazard, and neither is
+what finds its column, index or constraint there already. What happens inside of DO
+blocks is not seen; of a repair the columns that it ``expects`` tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from kimbledb import queries, statements
+from kimbledb.errors import HazardError
+from kimbledb.model import Hazard, Migration
+from kimbledb.names import quote_literal
+from kimbledb.plan import Plan
+from kimbledb.session import Session
+
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\U0010FFFF][\w$\x80-\U0010FFFF]*)'
+_TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)"
+_COLUMN = rf"(?P<column>{_NAME})"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL)
+
+
+_ALTER_TABLE = _pattern(rf"alter table (?:if exists )?(?:only )?{_TABLE}\s*\*?\s*(?P<actions>.*)")
+_CREATE_INDEX = _pattern(
+    rf"create (?:unique )?index (?:(?P<concurrently>concurrently) )?(?:if not exists )?(?:(?P<index>(?!on\b){_NAME}) )?on (?:only )?{_TABLE}"
+)
+_DROP_INDEX = _pattern(rf"drop index (?!concurrently )(?:if exists )?{_TABLE}")
+_DROP_TABLE = _pattern(rf"drop (?:table|materialized view) (?:if exists )?{_TABLE}")
+_TRUNCATE = _pattern(rf"truncate (?:table )?(?:only )?{_TABLE}")
+_DELETE = _pattern(rf"delete from (?:only )?{_TABLE}")
+_LOCKS = _pattern(
+    rf"(?:(?:create|alter|drop) policy (?:if exists )?{_NAME} on|drop (?:trigger|rule) (?:if exists )?{_NAME} on"
+    rf"|create (?:or replace )?rule {_NAME} as on \w+ to) {_TABLE}"
+)
+_REWRITES = _pattern(
+    rf"(?:cluster|vacuum (?:\(\s*full[^)]*\)|full)|refresh materialized view(?! concurrently)) (?:{_NAME} on )?{_TABLE}"
+)
+
+_ADD_COLUMN = _pattern(
+    rf"add (?:column )?(?:if not exists )?(?!(?:constraint|primary|unique|foreign|check|exclude)\b){_COLUMN}\s+(?P<rest>.*)"
+)
+_ADD_CONSTRAINT = _pattern(
+    rf"add (?:constraint {_COLUMN} )?(?P<kind>primary key|unique|exclude|foreign key|check)\b(?P<rest>.*)"
+)
+_TYPE = _pattern(rf"alter (?:column )?{_COLUMN} (?:set data )?type (?P<type>.*?)(?: collate .*| using .*)?")
+_NOT_NULL = _pattern(rf"alter (?:column )?{_COLUMN} set not null")
+_DROP_COLUMN = _pattern(rf"drop (?:column )?(?:if exists )?(?!constraint\b){_COLUMN}(?: cascade| restrict)?")
+# These wait for no reader, and no reader for them.
+_GENTLE = _pattern(
+    r"(?:validate constraint|set \(|set statistics|reset \(|alter (?:column )?\S+ set statistics|cluster on|set without cluster"
+    r"|(?:enable|disable) (?:replica |always )?trigger\b).*"
+)
+# A default that differs from row to row is written into each of them (manual, 5.6.1).
+_VOLATILE = _pattern(
+    r".*(?:\b(?:big|small)?serial\b|\bgenerated\b|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
+)
+#: Other names of the types whose names are not their own.
+_ALIASES = {
+    "int": "integer",
+    "int4": "integer",
+    "int8": "bigint",
+    "int2": "smallint",
+    "float8": "double precision",
+    "float4": "real",
+    "bool": "boolean",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "decimal": "numeric",
+    "varchar": "character varying",
+}
+
+_LOCK, _REWRITE, _INDEX, _VALIDATION, _ROWS = (
+    "access_exclusive_lock",
+    "table_rewrite",
+    "index_build",
+    "constraint_validation",
+    "rows_deleted",
+)
+_CURES = {
+    _LOCK: "the queue for it is bounded by Options.lock_timeout; run it when it is quiet",
+    _REWRITE: "add a new column, fill it in parts, and exchange the two; or run it when nobody works",
+    _INDEX: "CREATE INDEX CONCURRENTLY in a migration with `transactional = false`",
+    _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT in a later migration",
+    _ROWS: "make a backup first: `backup=`",
+}
+
+
+@frozen
+class Tables:
+    """What is there of the target schema."""
+
+    schema: str
+    #: By name: rows, filled, bytes, columns, constraints.
+    tables: Mapping[str, Mapping[str, Any]]
+    #: The table of each index.
+    indexes: Mapping[str, str]
+
+
+async def with_hazards(session: Session, plan: Plan, schema: str) -> Plan:
+    """Return a plan whose pending steps say their hazards. Asks one question."""
+    found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
+    tables = Tables(schema, found["tables"], found["indexes"])
+    # Long scripts are not read in the event loop.
+    pending = [step.migration for step in plan.pending]
+    told = await asyncio.to_thread(lambda: {migration.name: hazards_of(migration, tables) for migration in pending})
+    return evolve(
+        plan, steps=tuple(evolve(step, hazards=told[step.name]) if step.to_apply else step for step in plan.steps)
+    )
+
+
+def refuse(plan: Plan, names: Sequence[str]) -> None:
+    """Stop where a pending step has a hazard of one of these names.
+
+    Raises:
+        HazardError: With all of them.
+    """
+    refused = [(step.name, hazard) for step in plan.pending for hazard in step.hazards if hazard.name in names]
+    if refused:
+        raise HazardError(refused)
+
+
+def hazards_of(migration: Migration, tables: Tables) -> tuple[Hazard, ...]:
+    """Return what a migration's script would do to the tables that are there, each hazard of a table once. Pure."""
+    found: dict[tuple[str, str], Hazard] = {}
+    told = [*_of_repair(migration, tables)]
+    try:
+        for statement in statements.split(migration.apply_sql):
+            told += _of_statement(statements.with_names(statement.text), tables)
+    except ValueError:
+        pass  # what cannot be told apart is refused elsewhere
+    for name, table, reason in told:
+        facts = tables.tables.get(table)
+        if facts is not None and facts["filled"] and facts["rows"] != 0:
+            found.setdefault((name, table), Hazard(name, table, facts["rows"], facts["bytes"], reason, _CURES[name]))
+    return tuple(found.values())
+
+
+#: The hazard's name, the table's, and the reason.
+_Told = tuple[str, str, str]
+
+
+def _of_repair(migration: Migration, tables: Tables) -> Iterator[_Told]:
+    for column, kind in migration.expects.items():
+        table, _, name = column.partition(".")
+        there = tables.tables.get(table, {"columns": {}})["columns"].get(name)
+        if there is not None and there[0] != kind:
+            yield _LOCK, table, f"the repair changes {name} to {kind}"
+            yield _REWRITE, table, f"the repair changes {name} from {there[0]} to {kind}"
+
+
+def _of_statement(text: str, tables: Tables) -> Iterator[_Told]:
+    for pattern, tell in _STATEMENTS:
+        match = pattern.match(text)
+        if match is not None:
+            table = _name(match["table"], tables.schema)
+            if table is not None:
+                yield from tell(match, table, tables)
+            return
+
+
+def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
+    facts = tables.tables.get(table)
+    if facts is None:
+        return
+    for action in _actions(match["actions"]):
+        yield from _of_action(action, table, facts)
+
+
+def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    if _GENTLE.fullmatch(action):
+        return
+    shown = " ".join(action.split())[:60]
+    lock = (_LOCK, table, f"ALTER TABLE ... {shown}")
+    if match := _ADD_CONSTRAINT.fullmatch(action):
+        if match["column"] is not None and _folded(match["column"]) in facts["constraints"]:
+            return
+        yield lock
+        rest = match["rest"].lower()
+        if match["kind"].split()[0].lower() in ("primary", "unique", "exclude"):
+            if not re.match(r"\s*using\s+index", rest):
+                yield _INDEX, table, f"{shown} builds an index while nobody may read"
+        elif not re.search(r"not\s+valid\s*$", rest):
+            yield _VALIDATION, table, f"{shown} looks at every row at once"
+    elif match := _ADD_COLUMN.fullmatch(action):
+        if _folded(match["column"]) in facts["columns"]:
+            return
+        yield lock
+        if _VOLATILE.fullmatch(match["rest"]):
+            yield _REWRITE, table, f"{shown} writes every row anew"
+    elif match := _TYPE.fullmatch(action):
+        there = facts["columns"].get(_folded(match["column"]))
+        wanted = _type(match["type"])
+        if there is None or there[0] == wanted:
+            return
+        yield lock
+        if not (there[0].startswith("character varying") and wanted in ("text", "character varying")):
+            yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
+    elif match := _NOT_NULL.fullmatch(action):
+        there = facts["columns"].get(_folded(match["column"]))
+        if there is not None and not there[1]:
+            yield lock
+            yield _VALIDATION, table, f"{shown} looks at every row at once"
+    elif (match := _DROP_COLUMN.fullmatch(action)) is not None:
+        if _folded(match["column"]) in facts["columns"]:
+            yield lock
+            yield _ROWS, table, f"{shown} takes its values away"
+    else:
+        yield lock
+
+
+def _create_index(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
+    there = match["index"] is not None and _folded(match["index"]) in tables.indexes
+    if not match["concurrently"] and not there:
+        yield _INDEX, table, f"{' '.join(match[0].split())} holds up whoever writes"
+
+
+def _drop_index(match: re.Match[str], index: str, tables: Tables) -> Iterator[_Told]:
+    if index in tables.indexes:
+        yield _LOCK, tables.indexes[index], " ".join(match[0].split())
+
+
+def _locks(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+
+
+def _removes(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _ROWS, table, " ".join(match[0].split())
+
+
+def _deletes(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _ROWS, table, " ".join(match[0].split())
+
+
+def _rewrites(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _REWRITE, table, " ".join(match[0].split())
+
+
+_STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables], Iterator[_Told]]], ...] = (
+    (_ALTER_TABLE, _alter_table),
+    (_CREATE_INDEX, _create_index),
+    (_DROP_INDEX, _drop_index),
+    (_DROP_TABLE, _removes),
+    (_TRUNCATE, _removes),
+    (_DELETE, _deletes),
+    (_LOCKS, _locks),
+    (_REWRITES, _rewrites),
+)
+
+
+def _actions(text: str) -> Iterator[str]:
+    """Tell the actions of an ALTER TABLE apart: at the commas outside of parentheses and quoted names."""
+    depth, begin = 0, 0
+    for match in re.finditer(r'"(?:[^"]|"")*"|[(),\[\]]', text):
+        token = match[0]
+        if token in ("(", "["):
+            depth += 1
+        elif token in (")", "]"):
+            depth -= 1
+        elif token == "," and depth == 0:  # noqa: S105 - of SQL
+            yield text[begin : match.start()].strip()
+            begin = match.end()
+    yield text[begin:].strip()
+
+
+def _name(text: str, schema: str) -> str | None:
+    """Return the name of an object of the target schema, or None for another schema's."""
+    parts = re.findall(_NAME, text)
+    return None if len(parts) > 1 and _folded(parts[0]) != schema else _folded(parts[-1])
+
+
+def _folded(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _type(text: str) -> str:
+    words = " ".join(text.lower().split())
+    head, bracket, rest = words.partition("(")
+    return _ALIASES.get(head.strip(), head.strip()) + bracket + rest.replace(" ", "")

@@ -1,0 +1,94 @@
+"""What a plan says of tables that hold rows, before anything happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+
+async def test_the_plan_knows_the_sizes(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A plan names what it would lock and rewrite with the table's size; what the same plan creates is no hazard; refused by name, nothing is touched."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    folder.add(
+        2, "b", "ALTER TABLE a ALTER COLUMN id TYPE bigint;\nCREATE TABLE b (id integer); CREATE INDEX ON b (id);"
+    )
+    assert [step.hazards for step in (await kimbledb.plan(database, catalog=folder.catalog)).pending] == [()]
+    await connection.execute("INSERT INTO a SELECT generate_series(1, 5000); ANALYZE a")
+
+    plan = await kimbledb.plan(database, catalog=folder.catalog)
+
+    [step] = plan.pending
+    assert [(each.name, each.table, each.rows) for each in step.hazards] == [
+        ("access_exclusive_lock", "a", 5000),
+        ("table_rewrite", "a", 5000),
+    ]
+    assert step.hazards[0].bytes > 100_000
+    assert "about 5,000 rows" in str(plan)
+    with pytest.raises(kimbledb.HazardError):
+        await kimbledb.migrate(
+            database, catalog=folder.catalog, options=kimbledb.Options(refuse_hazards=("table_rewrite",))
+        )
+    assert await connection.fetchval("SELECT to_regclass('b')") is None
+    report = await kimbledb.migrate(
+        database, catalog=folder.catalog, options=kimbledb.Options(refuse_hazards=("index_build", "rows_deleted"))
+    )
+    assert report.plan.pending[0].hazards == step.hazards
+
+
+async def test_a_fresh_schema_has_none(database: str) -> None:
+    """The built-in catalog on an empty database and over its own filled tables says no hazard where there is none."""
+    plan = await kimbledb.plan(database)
+    assert [step.name for step in plan.steps if step.hazards] == []
+
+
+async def test_a_million_rows_with_people_at_work(database: str, folder: Any) -> None:
+    """While a migration queues behind a long transaction, a reader and a writer wait for the lock timeout and not for the transaction."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    setup, holder = await asyncpg.connect(database), await asyncpg.connect(database)
+    await setup.execute("INSERT INTO a SELECT generate_series(1, 1000000)")
+    await setup.execute("ANALYZE a")
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;")
+    [step] = (await kimbledb.plan(database, catalog=folder.catalog)).pending
+    assert [(each.name, each.rows) for each in step.hazards] == [("access_exclusive_lock", 1_000_000)]
+
+    await holder.execute("BEGIN; SELECT count(*) FROM (SELECT FROM a LIMIT 1) AS one")
+    options = kimbledb.Options(lock_timeout=0.3, attempts=1000)
+    waits: list[float] = []
+    done = asyncio.Event()
+
+    async def work(statement: str) -> None:
+        connection = await asyncpg.connect(database)
+        while not done.is_set():
+            start = time.monotonic()
+            await connection.execute(statement)
+            waits.append(time.monotonic() - start)
+            await asyncio.sleep(0.01)
+        await connection.close()
+
+    migration = asyncio.create_task(kimbledb.migrate(database, catalog=folder.catalog, options=options))
+    people = [
+        asyncio.create_task(work("SELECT FROM a WHERE id = 5")),
+        asyncio.create_task(work("UPDATE a SET id = id WHERE id = 7")),
+    ]
+    held = 6.0
+    await asyncio.sleep(held)
+    assert not migration.done()
+    await holder.execute("COMMIT")
+    report = await migration
+    done.set()
+    await asyncio.gather(*people)
+
+    assert len(report.applied) == 1
+    # However slow the machine is: a statement that had queued behind the migration without a
+    # limit would have waited as long as the transaction was held.
+    assert max(waits) < held / 2
+    await setup.close()
+    await holder.close()

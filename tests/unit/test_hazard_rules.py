@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+import kimbledb
+from kimbledb.hazards import Tables, hazards_of, refuse
+from kimbledb.model import Declarations, Migration
+from kimbledb.plan import Plan, Step, StepState
+
+ORDERS = {
+    "rows": 1_000_000,
+    "filled": True,
+    "bytes": 300 * 1024 * 1024,
+    "columns": {
+        "id": ["bigint", True],
+        "note": ["character varying(20)", False],
+        "price": ["numeric(10,2)", False],
+        "Odd Name": ["integer", False],
+    },
+    "constraints": ["orders_pkey", "orders_person"],
+}
+EMPTY = {**ORDERS, "rows": 0, "filled": False, "bytes": 8192}
+TABLES = Tables("shop", {"orders": ORDERS, "empty": EMPTY, "My Orders": ORDERS}, {"orders_note": "orders"})
+
+LOCK, REWRITE, INDEX, VALIDATION, ROWS = kimbledb.model.HAZARDS
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("ALTER TABLE orders ADD COLUMN c text", [LOCK]),
+        ("ALTER TABLE orders ADD COLUMN c timestamptz NOT NULL DEFAULT now()", [LOCK]),
+        ("ALTER TABLE orders ADD c uuid DEFAULT gen_random_uuid()", [LOCK, REWRITE]),
+        ("ALTER TABLE orders ADD c numeric GENERATED ALWAYS AS (price * 2) STORED", [LOCK, REWRITE]),
+        ("ALTER TABLE orders ADD COLUMN IF NOT EXISTS note text", []),
+        ("alter table only shop.orders alter id type integer using id::integer", [LOCK, REWRITE]),
+        ("ALTER TABLE orders ALTER COLUMN note TYPE text", [LOCK]),
+        ("ALTER TABLE orders ALTER note SET DATA TYPE varchar(20)", []),
+        ("ALTER TABLE orders ALTER price TYPE decimal( 10, 2 )", []),
+        ('ALTER TABLE orders ALTER COLUMN "Odd Name" TYPE int8', [LOCK, REWRITE]),
+        ("ALTER TABLE orders ALTER note SET NOT NULL, ALTER id SET NOT NULL", [LOCK, VALIDATION]),
+        ("ALTER TABLE orders ADD CONSTRAINT c CHECK (price > 0)", [LOCK, VALIDATION]),
+        ("ALTER TABLE orders ADD FOREIGN KEY (note) REFERENCES people", [LOCK, VALIDATION]),
+        ("ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (note) REFERENCES people NOT VALID", [LOCK]),
+        ("ALTER TABLE orders VALIDATE CONSTRAINT orders_person", []),
+        ("ALTER TABLE orders ADD CONSTRAINT orders_person CHECK (true)", []),
+        ("ALTER TABLE orders ADD UNIQUE (note)", [LOCK, INDEX]),
+        ("ALTER TABLE orders ADD CONSTRAINT u UNIQUE USING INDEX i", [LOCK]),
+        ("ALTER TABLE orders DROP COLUMN IF EXISTS note", [LOCK, ROWS]),
+        ("ALTER TABLE orders DROP COLUMN IF EXISTS gone", []),
+        ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", [LOCK]),
+        ("ALTER TABLE orders SET (fillfactor = 70)", []),
+        ("CREATE INDEX ON orders (note)", [INDEX]),
+        ("CREATE UNIQUE INDEX IF NOT EXISTS i ON ONLY orders USING btree (note)", [INDEX]),
+        ("CREATE INDEX IF NOT EXISTS orders_note ON orders (note)", []),
+        ("CREATE INDEX CONCURRENTLY i ON orders (note)", []),
+        ("DROP INDEX IF EXISTS orders_note", [LOCK]),
+        ("DROP INDEX CONCURRENTLY orders_note", []),
+        ("DROP TABLE IF EXISTS orders", [LOCK, ROWS]),
+        ("TRUNCATE orders", [LOCK, ROWS]),
+        ("DELETE FROM orders WHERE id < 5", [ROWS]),
+        ("CREATE POLICY p ON orders USING (true)", [LOCK]),
+        ("DROP TRIGGER IF EXISTS t ON orders", [LOCK]),
+        ("CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()", []),
+        ('/* DROP TABLE orders; */ ALTER TABLE -- here\n "My Orders" ADD c text', [LOCK]),
+        ("SELECT 'DROP TABLE orders'; COMMENT ON TABLE orders IS 'DELETE FROM orders'", []),
+        ("ALTER TABLE empty ALTER id TYPE integer; CREATE INDEX ON empty (id); DELETE FROM empty", []),
+        ("CREATE TABLE fresh (id integer); CREATE INDEX ON fresh (id); ALTER TABLE fresh ADD c text", []),
+        ("ALTER TABLE other.orders ADD c text; CREATE INDEX ON other.orders (c)", []),
+        ("INSERT INTO orders VALUES (1); UPDATE orders SET note = 'x'", []),
+    ],
+)
+def test_hazards_of_a_script(sql: str, expected: list[str]) -> None:
+    """Of each statement: what it does to a table that is there and holds rows, and silence where it does nothing."""
+    migration = Migration(name="a.sql", number=1, apply_sql=sql)
+
+    assert sorted(each.name for each in hazards_of(migration, TABLES)) == sorted(expected)
+
+
+def test_a_repair() -> None:
+    """A repair would rewrite the tables whose columns have another type than it expects."""
+    expects = Declarations(expects={"orders.id": "text", "orders.price": "numeric(10,2)", "gone.id": "text"})
+    migration = Migration(name="a.sql", number=1, declare=lambda: expects)
+
+    found = hazards_of(migration, TABLES)
+
+    assert [each.name for each in found] == [LOCK, REWRITE]
+    assert "id from bigint to text" in found[1].reason
+
+
+def test_shown_and_refused() -> None:
+    """A hazard shows the table's size and the cure, in the plan and in the refusal."""
+    migration = Migration(name="a.sql", number=1, apply_sql="CREATE INDEX ON orders (note)")
+    step = Step(migration, StepState.PENDING, "why", hazards=hazards_of(migration, TABLES))
+    plan = Plan((step,))
+
+    assert "hazard: index_build on orders (about 1,000,000 rows, 300 MB)" in str(plan)
+    assert "index_build on orders" in plan._repr_html_()
+    refuse(plan, ["table_rewrite"])
+    with pytest.raises(kimbledb.HazardError, match="CONCURRENTLY") as caught:
+        refuse(plan, ["index_build"])
+    assert [(name, hazard.table) for name, hazard in caught.value.hazards] == [("a.sql", "orders")]
+
+
+def test_names_are_checked() -> None:
+    """A name that is no hazard's is a wrong call."""
+    assert kimbledb.Options(refuse_hazards=["table_rewrite"]).refuse_hazards == ("table_rewrite",)
+    with pytest.raises(kimbledb.ConfigurationError, match="'rewrite'") as caught:
+        kimbledb.Options(refuse_hazards=("rewrite",))
+    assert "table_rewrite" in (caught.value.hint or "")
