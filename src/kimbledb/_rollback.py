@@ -24,7 +24,7 @@ from kimbledb.errors import (
     RollbackRefusedError,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher, tell
-from kimbledb.model import AppliedStep, Evidence, Loss, Migration
+from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration
 from kimbledb.names import check_schema_name, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
@@ -113,6 +113,9 @@ class _RollbackCall:
         self.runner = Runner(rollback.target, rollback.options, rollback.progress)
         self.taken_back: list[AppliedStep] = []
         self.losses: tuple[Loss, ...] = ()
+        #: What goes that stands by itself, and the migrations that go because they need another.
+        self.objects: tuple[DatabaseObject, ...] = ()
+        self.dependents: tuple[str, ...] = ()
         #: What this call takes back, once decided; a later try takes the rest of it.
         self.chosen: list[Migration] | None = None
         self.in_flight: Migration | None = None
@@ -126,7 +129,9 @@ class _RollbackCall:
                 raise OutcomeUnknownError(self.in_flight.name) from error
             raise
         seconds = self.clock()
-        report = RollbackReport(tuple(self.taken_back), self.losses, seconds, self.dry_run)
+        report = RollbackReport(
+            tuple(self.taken_back), self.losses, seconds, self.dry_run, self.objects, self.dependents
+        )
         tell(self.rollback.progress, Done(seconds, report))
         return report
 
@@ -156,7 +161,7 @@ class _RollbackCall:
             self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]
             return
         if self.losses and not self.allow_data_loss:
-            raise DataLossError(self.losses)
+            raise DataLossError(self.losses, objects=self.objects)
         if self.backup is not None:
             from kimbledb import backup  # few calls want one
 
@@ -188,6 +193,7 @@ class _RollbackCall:
             raise DependentsError(shown, [step.name for step in reversed(plan.steps) if step.name in dependents])
         going = [there[step.name] for step in reversed(plan.steps) if step.name in wanted | dependents]
         self._refuse_kept(plan, going)
+        self.dependents = tuple(step.name for step in going if step.name in dependents)
         return [step.migration for step in going]
 
     def _refuse_kept(self, plan: Plan, going: Sequence[Step]) -> None:
@@ -229,9 +235,12 @@ class _RollbackCall:
         self.runner.doing = "finding out what would go"
         works = [self._work_of(migration, ()) for migration in migrations]
         try:
-            return [(table, column) for table, column in await transactions.rehearse(works, head)]
+            vanished = await transactions.rehearse(works, head)
         except ScriptError as failure:
             raise self._failure(failure, "nothing was touched") from failure.__cause__
+        if not self.taken_back:
+            self.objects = tuple(DatabaseObject(kind, name) for kind, name in vanished["objects"])
+        return [(table, column) for table, column in vanished["data"]]
 
     async def _count(self, session: Session, at_stake: Sequence[tuple[str, str | None]]) -> tuple[Loss, ...]:
         self.runner.doing = "counting what would go"

@@ -154,6 +154,8 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
         _print_json(
             {
                 "rolled_back": [step.migration.name for step in report.rolled_back],
+                "dependents": list(report.dependents),
+                "objects": [str(each) for each in report.objects],
                 "losses": [{"kind": loss.kind, "name": loss.name, "count": loss.count} for loss in report.losses],
                 "dry_run": report.dry_run,
                 "seconds": report.seconds,

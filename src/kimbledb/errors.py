@@ -40,7 +40,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kimbledb.model import AppliedStep, Check, Fault, Hazard, Loss, Migration
+    from kimbledb.model import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
 
 
 class KimbleDBError(Exception):
@@ -306,15 +306,19 @@ class DataLossError(RollbackRefusedError):
 
     Attributes:
         losses: What would go, each with its count.
+        objects: The tables, views, functions and the like that would go with it.
     """
 
-    def __init__(self, losses: Sequence[Loss]) -> None:
+    def __init__(self, losses: Sequence[Loss], *, objects: Sequence[DatabaseObject] = ()) -> None:
         lines = "\n".join(f"  {loss}" for loss in losses)
+        if objects:
+            lines += f"\nwith {', '.join(map(str, objects))}"
         super().__init__(
             f"this would lose data; nothing was touched:\n{lines}",
             hint="pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
         )
         self.losses = tuple(losses)
+        self.objects = tuple(objects)
 
 
 class ResetRefusedError(KimbleDBError):

@@ -94,13 +94,23 @@ class RollbackReport:
     losses: tuple[Loss, ...]
     seconds: float
     dry_run: bool = False
+    #: The tables, views, sequences, functions and types that go with them.
+    objects: tuple[DatabaseObject, ...] = ()
+    #: The names of those that go because they need another, newest first.
+    dependents: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         verb = "would roll back" if self.dry_run else "rolled back"
         lines = [
             f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")
         ]
-        lines += [f"  {step.migration.name}" if self.dry_run else f"  {step}" for step in self.rolled_back]
+        for step in self.rolled_back:
+            needs = " (it needs what goes)" if step.migration.name in self.dependents else ""
+            lines.append((f"  {step.migration.name}" if self.dry_run else f"  {step}") + needs)
+        if self.objects:
+            lines.append("objects that go with them:" if self.dry_run else "objects that went with them:")
+            kinds = dict.fromkeys(each.kind for each in self.objects)
+            lines += [f"  {kind}: {', '.join(e.name for e in self.objects if e.kind == kind)}" for kind in kinds]
         if self.losses:
             lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
             lines += [f"  {loss}" for loss in self.losses]

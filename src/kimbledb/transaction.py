@@ -171,18 +171,22 @@ class Transactions:
             raise await self._meaning(error, work, opening, (), clock()) from error
         return self._outcome(answers)
 
-    async def rehearse(self, works: Sequence[Work], head: int) -> list[tuple[str, str | None]]:
+    async def rehearse(self, works: Sequence[Work], head: int) -> dict[str, list[list[Any]]]:
         """Run scripts one after the other in a transaction that is rolled back.
 
         Returns:
-            What can hold data and vanishes in it: tables as (table, None),
-            columns of tables that stay as (table, column).
+            What vanishes in it. Under ``data`` what can hold any: tables as [table, None],
+            columns of tables that stay as [table, column]. Under ``objects`` what stands by
+            itself, as [kind, name].
 
         Raises:
             Again: As :meth:`carry_out`.
             ScriptError: One of the scripts failed.
         """
-        opening = self._opening(works[0], head) + queries.block("inventory", schema_literal=quote_literal(self.schema))
+        literal = quote_literal(self.schema)
+        opening = self._opening(works[0], head) + queries.block(
+            "inventory", objects=queries.filled("own_objects", namespace="namespace"), schema_literal=literal
+        )
         before: list[str] = []
         try:
             await self.session.send(opening)
@@ -199,10 +203,17 @@ class Transactions:
             before.append(work.script)
         [answer] = await self.session.send(
             self.session.path()
-            + queries.question("vanished", schema_literal=quote_literal(self.schema))
+            + queries.question(
+                "vanished",
+                objects=queries.filled(
+                    "own_objects", namespace=f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
+                ),
+                schema_literal=literal,
+            )
             + "ROLLBACK;\n"
         )
-        return [(table, column) for table, column in answer.value]
+        vanished: dict[str, list[list[Any]]] = answer.value
+        return vanished
 
     async def hold(self, work: Work, head: int) -> None:
         """Open the transaction and take the lock, and keep both.

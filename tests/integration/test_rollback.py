@@ -140,6 +140,49 @@ async def test_dry_run_touches_nothing(database: str, chain: kimbledb.Catalog, c
     assert await connection.fetchval("SELECT count(*) FROM a") == 1
 
 
+async def test_all_that_would_go_is_shown(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Before anything is touched: tables with rows and without, views, functions, types, and the migrations that go with it; refused, the same is told."""
+    folder.add(
+        1,
+        "a",
+        """
+        CREATE TABLE IF NOT EXISTS a (id serial PRIMARY KEY, note text);
+        CREATE TABLE IF NOT EXISTS empty (id integer);
+        CREATE OR REPLACE VIEW latest AS SELECT id FROM a;
+        CREATE OR REPLACE FUNCTION count_a(since integer) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM a';
+        """,
+        rollback="DROP FUNCTION IF EXISTS count_a; DROP VIEW IF EXISTS latest; DROP TABLE IF EXISTS a, empty;",
+    )
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ADD COLUMN IF NOT EXISTS mood text;",
+        facts='requires = ["a.sql"]',
+        rollback="ALTER TABLE a DROP COLUMN IF EXISTS mood;",
+    )
+    catalog = folder.catalog
+    await kimbledb.migrate(database, catalog=catalog)
+    await connection.execute("INSERT INTO a (note, mood) VALUES ('x', 'good'), ('y', NULL)")
+
+    report = await kimbledb.rollback(database, 1, catalog=catalog, cascade=True, dry_run=True)
+    assert [str(each) for each in report.objects] == [
+        "function count_a(integer)",
+        "table a",
+        "table empty",
+        "view latest",
+    ]
+    assert report.dependents == ("b.sql",)
+    assert [str(loss) for loss in report.losses] == ["table a: 2 rows"]
+    assert "table: a, empty" in str(report)
+    assert "b.sql (it needs what goes)" in str(report)
+    with pytest.raises(kimbledb.DataLossError, match="view latest") as caught:
+        await kimbledb.rollback(database, 1, catalog=catalog, cascade=True)
+    assert caught.value.objects == report.objects
+    report = await kimbledb.rollback(database, 2, catalog=catalog, dry_run=True)
+    assert report.objects == ()
+    assert [str(loss) for loss in report.losses] == ["column a.mood: 1 value"]
+
+
 async def test_what_was_made_on_top_stops_it_by_name(
     database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
 ) -> None:
