@@ -138,3 +138,29 @@ async def test_pictures(folder: Any, tmp_path: Any) -> None:
     assert code == 0
     assert "a.sql" in svg.read_text()
     assert mermaid.read_text().startswith("flowchart")
+
+
+async def test_backup_reset_and_restore(database: str, folder: Any, tmp_path: Any) -> None:
+    """`reset` wants the database's name and says what it drops; `--backup` and `restore` bring it back."""
+    folder.table(1, "a")
+    name, file = database.rpartition("/")[2], str(tmp_path / "file")
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+    code, _, err = await kimbledb("reset", "--confirm", "other", dsn=database)
+    assert code == 1
+    assert f"--confirm {name}" in err
+
+    code, out, _ = await kimbledb("rollback", "1", "--backup", file, "--json", *common, dsn=database)
+    assert code == 0
+    assert json.loads(out)["objects"] == ["table a"]
+    await kimbledb("migrate", *common, dsn=database)
+    code, out, _ = await kimbledb("reset", "--confirm", name, dsn=database)
+    assert code == 0
+    assert "table a" in out
+    code, _, err = await kimbledb("restore", file, dsn=database)
+
+    assert code == 1
+    assert "migration_log" in err
+    code, _, err = await kimbledb("migrate", "--refuse-hazard", "rewrite", *common, dsn=database)
+    assert code == 2
+    assert "table_rewrite" in err
