@@ -238,7 +238,7 @@ class _Application:
         self.in_flight = migration
         try:
             if migration.transactional:
-                async with self.runner.watching(transactions.session):
+                async with self.runner.watching(transactions.session, migration):
                     outcome = await transactions.carry_out(work, head)
             else:
                 from kimbledb import nontransactional  # few migrations are of that kind

@@ -26,6 +26,8 @@ from attrs import evolve
 from kimbledb import queries, statements
 from kimbledb.diagnosis import diagnose
 from kimbledb.errors import ConfigurationError
+from kimbledb.events import Statement as Sent
+from kimbledb.events import tell
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
@@ -50,6 +52,8 @@ _CONCURRENTLY = re.compile(
     r"(?:create\s+(?:unique\s+)?index|drop\s+index|reindex\b.*?|alter\s+table\b.*?\bdetach\s+partition\b.*?)\s+concurrently\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: Characters of a statement that are shown while it runs.
+_SHOWN = 60
 #: The server will not run the statement in a transaction, or not end one inside of it.
 _WANTS_NO_TRANSACTION = (asyncpg.ActiveSQLTransactionError, asyncpg.InvalidTransactionTerminationError)
 
@@ -100,15 +104,17 @@ async def _run_statements(runner: Runner, holder: Transactions, worker: Session,
         + worker.guarded(holder.path, for_session=True)
     )
     done = await _done_before(worker, holder.schema, work)
-    for number, statement in enumerate(statements.split(script)):
+    every = list(statements.split(script))
+    for number, statement in enumerate(every):
         digest = hashlib.sha256(f"{number}\n{statement.text}".encode()).hexdigest()[:16]
         if digest in done:
             continue
         # The lock must still be held: without it another run may be at work.
         await holder.session.send("DO $$ BEGIN END $$;")
         await worker.send("BEGIN;\n" + _note(worker, holder.schema, work, digest, "begun"))
+        tell(runner.progress, Sent(migration, number + 1, len(every), " ".join(statement.text.split())[:_SHOWN]))
         try:
-            async with runner.watching(worker):
+            async with runner.watching(worker, migration):
                 await _run_one(holder.schema, worker, statement, _note(worker, holder.schema, work, digest, "done"))
         except asyncpg.PostgresError as error:
             if isinstance(error, WORTH_ANOTHER_TRY):

@@ -27,7 +27,8 @@ from kimbledb.errors import (
     MigrationError,
     PreflightError,
 )
-from kimbledb.events import Blocked, Waiting, Watcher, tell
+from kimbledb.events import Blocked, Building, Waiting, Watcher, tell
+from kimbledb.model import Migration
 from kimbledb.options import Options
 from kimbledb.session import Session, first_line
 from kimbledb.targets import NotJustNow, Target, target_of
@@ -50,6 +51,8 @@ _LOSSES = 5
 _ABSENCE = 30.0
 #: Seconds between two looks at who blocks a statement; the first comes within the lock timeout.
 _LOOK_EVERY = 5.0
+#: And while an index is built.
+_LOOK_WHILE_BUILDING = 1.0
 
 
 class Again(Exception):
@@ -110,15 +113,20 @@ class Runner:
             raise DeadlineExceededError(self.options.deadline, doing=self.doing, blockers=self._blockers) from error
 
     @asynccontextmanager
-    async def watching(self, session: Session) -> AsyncIterator[None]:
-        """While something runs in a session, look from a second connection who blocks it, and tell.
+    async def watching(self, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
+        """While something runs in a session, look from a second connection what it is at, and tell.
 
-        Without a second connection to be had nobody looks.
+        That is who blocks it, and how far an index is that it builds. Without a
+        second connection to be had nobody looks.
+
+        Args:
+            session: Where it runs.
+            migration: Whose indexes are told of.
         """
         if not self.target.can_reconnect:
             yield
             return
-        watch = asyncio.create_task(self._watch(session))
+        watch = asyncio.create_task(self._watch(session, migration))
         try:
             yield
         finally:
@@ -126,22 +134,28 @@ class Runner:
             # It ends at once: what is cancelled terminates its connection and waits for nothing.
             await asyncio.wait([watch])
 
-    async def _watch(self, session: Session) -> None:
+    async def _watch(self, session: Session, migration: Migration | None) -> None:
         clock = stopwatch()
         await asyncio.sleep(min(1.0, self.options.lock_timeout / 2))
         while True:
+            pause = _LOOK_EVERY
             # Best effort: a look that fails is no fault of what is being watched.
             with suppress(KimbleDBError, asyncpg.PostgresError):
-                if session.process_id is not None:
-                    await self._look(session.process_id, clock())
-            await asyncio.sleep(_LOOK_EVERY)
+                if session.process_id is not None and await self._look(session.process_id, clock(), migration):
+                    pause = _LOOK_WHILE_BUILDING
+            await asyncio.sleep(pause)
 
-    async def _look(self, process_id: int, seconds: float) -> None:
+    async def _look(self, process_id: int, seconds: float, migration: Migration | None) -> bool:
+        """Tell what a process is at, and return whether it builds an index."""
         async with self.target.session(self.options) as observer:
-            found = await observer.ask(queries.question("who_blocks", pid=str(process_id)))
-        self._blockers = tuple(describe_holders(found))
+            found = await observer.ask(queries.question("watch", pid=str(process_id)))
+        self._blockers = tuple(describe_holders(found["blockers"]))
         if self._blockers:
             tell(self.progress, Blocked(self._blockers, seconds))
+        building = found["building"]
+        if building is not None and migration is not None:
+            tell(self.progress, Building(migration, building["index"], building["phase"], building["percent"]))
+        return building is not None
 
     async def _until_done(self, work: Callable[[Session], Awaitable[T]]) -> T:
         contended = waited = 0

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.events import Blocked, Building, Statement
 
 INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\n"
 CHECK = (
@@ -113,3 +114,34 @@ async def test_a_pool_with_a_direct_dsn(database: str, with_rows: Any) -> None:
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
         report = await kimbledb.migrate(pool, catalog=with_rows.catalog, options=kimbledb.Options(direct_dsn=database))
     assert len(report.applied) == 1
+
+
+async def test_tells_how_far_it_is(database: str, with_rows: Any, connection: asyncpg.Connection) -> None:
+    """Each statement is told when it is sent; while an index is built its phase is, and who holds it up."""
+    told: list[Any] = []
+    seen = asyncio.Event()
+
+    def listen(event: Any) -> None:
+        told.append(event)
+        if isinstance(event, Building):
+            seen.set()
+
+    await connection.execute("BEGIN; INSERT INTO a VALUES (2)")
+    run = asyncio.create_task(
+        kimbledb.migrate(
+            database, catalog=with_rows.catalog, progress=listen, options=kimbledb.Options(lock_timeout=0.2)
+        )
+    )
+    await asyncio.wait_for(seen.wait(), 60)
+    await connection.execute("ROLLBACK")
+    await run
+
+    [statement] = [event for event in told if isinstance(event, Statement)]
+    assert (statement.place, statement.total) == (1, 1)
+    assert statement.text.startswith("CREATE INDEX CONCURRENTLY")
+    building = next(event for event in told if isinstance(event, Building))
+    assert building.phase == "waiting for writers before build"
+    assert building.migration.name == "b.sql"
+    assert building.index == "idx_a_n"
+    blocked = next(event for event in told if isinstance(event, Blocked))
+    assert str(connection.get_server_pid()) in blocked.blockers[0]
