@@ -1,39 +1,28 @@
-"""Applying: one transaction for each migration, safe in many replicas at once.
-
-A step is one message: lock, settings, script, proof, history row, COMMIT. The
-lock is taken inside the transaction that it protects and dies with it; whoever
-does not get it gives the connection back, sleeps and looks again. After any
-doubt (another was quicker, a connection lost) the history row is the truth.
-"""
+"""Executing a plan: is there anything to do at all, and if so, doing it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kimbledb import evidence, history, preflight, preparation
+from kimbledb import history
 from kimbledb.catalog import Catalog
-from kimbledb.errors import (
-    ChangedMigrationError,
-    ConflictingObjectsError,
-    ConnectionLostError,
-    MigrationError,
-    OutcomeUnknownError,
-    UnrecordedObjectsError,
-    VerificationError,
-)
-from kimbledb.events import Applied, Applying, Done, Failed, Planned, Watcher, tell
+from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
+from kimbledb.events import Done, Planned, Watcher, tell
 from kimbledb.history import DatabaseState
-from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
-from kimbledb.names import check_schema_name, counted
+from kimbledb.model import Evidence
+from kimbledb.names import check_schema_name
 from kimbledb.options import Options
-from kimbledb.plan import Plan, Step, StepState
+from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.runner import Runner, stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import target_of
-from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
+
+if TYPE_CHECKING:
+    from kimbledb.applying import Application
 
 
 class Executor:
@@ -65,10 +54,12 @@ class Executor:
             plan = self.planned(planner, state, Evidence(hosted=state.hosted), to, phase)
             if not plan.pending:
                 return plan
+            from kimbledb import applying, evidence
+
             runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
             plan = self.planned(planner, state, shown, to, phase)
-            return await _with_hazards(session, plan, state, self.schema)
+            return await applying.with_hazards(session, plan, state, self.schema)
 
         return await runner.run(work)
 
@@ -88,248 +79,56 @@ class Executor:
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
-        return await _Application(self, planner, to, phase, verify, backup).run()
+        return await self._apply(planner, to, phase, verify=verify, backup=backup)
+
+    async def _apply(
+        self,
+        planner: Planner,
+        to: str | int | None,
+        phase: int | None,
+        *,
+        verify: bool,
+        backup: str | os.PathLike[str] | None,
+    ) -> MigrationReport:
+        clock = stopwatch()
+        runner = Runner(self.target, self.options, self.progress)
+        application: Application | None = None
+
+        async def work(session: Session) -> MigrationReport:
+            nonlocal application
+            if application is None:
+                runner.doing = "reading the history"
+                plan = await self._glance(session, planner, to, phase)
+                if plan is not None:
+                    tell(self.progress, Planned(plan))
+                    return MigrationReport((), plan, clock(), VerificationReport(()))
+                from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
+
+                application = Application(
+                    self, runner, planner, to=to, phase=phase, verify=verify, backup=backup, clock=clock
+                )
+            await application.work(session)
+            return application.report
+
+        try:
+            report = await runner.run(work)
+        except ConnectionLostError as error:
+            if application is not None and application.in_flight is not None:
+                raise OutcomeUnknownError(application.in_flight.name) from error
+            raise
+        tell(self.progress, Done(report.seconds, report))
+        return report
+
+    async def _glance(self, session: Session, planner: Planner, to: str | int | None, phase: int | None) -> Plan | None:
+        """Return the plan if a glance at history shows that there is nothing to do: most starts end here."""
+        seen = await history.glance(session, self.schema)
+        if seen is None or any(row.legacy for row in seen.history):
+            return None  # what another hand wrote is not believed at a glance
+        plan = planner.plan(seen.history, Evidence(hosted=seen.hosted), to=to, phase=phase, schema=self.schema)
+        return None if plan.pending or plan.count(StepState.CHANGED) else plan
 
     def planned(
         self, planner: Planner, state: DatabaseState, shown: Evidence, to: str | int | None, phase: int | None
     ) -> Plan:
         """Return the plan for a database in this state that shows this."""
         return planner.plan(state.history or (), shown, to=to, phase=phase, schema=self.schema)
-
-
-class _Application:
-    """One call of apply(): what it has achieved so far, across connections."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        planner: Planner,
-        to: str | int | None,
-        phase: int | None,
-        verify: bool,
-        backup: str | os.PathLike[str] | None,
-    ) -> None:
-        self.executor = executor
-        #: Where a backup is still to be written, before the first change.
-        self.backup = backup
-        self.planner = planner
-        self.to, self.phase, self.verify = to, phase, verify
-        self.progress = executor.progress
-        self.runner = Runner(executor.target, executor.options, executor.progress)
-        self.first_plan: Plan | None = None
-        self.applied: list[AppliedStep] = []
-        self.checks: list[Check] = []
-        self.lsn: str | None = None
-        #: What the schema showed at the first look; later ones rest on history, which
-        #: this run and its rivals write.
-        self.evidence: Evidence | None = None
-        #: Sent, and not answered: what became of it stands in history. It stays here until
-        #: history shows it, or a try under the same lock shows that it is not there.
-        self.in_flight: Migration | None = None
-        self.clock = stopwatch()
-
-    async def run(self) -> MigrationReport:
-        try:
-            await self.runner.run(self._work)
-        except ConnectionLostError as error:
-            if self.in_flight is not None:
-                raise OutcomeUnknownError(self.in_flight.name) from error
-            raise
-        seconds = self.clock()
-        assert self.first_plan is not None  # the work is done only after planning
-        report = MigrationReport(
-            tuple(self.applied), self.first_plan, seconds, VerificationReport(tuple(self.checks)), self.lsn
-        )
-        tell(self.progress, Done(seconds, report))
-        return report
-
-    async def _work(self, session: Session) -> None:
-        executor = self.executor
-        self.runner.doing = "reading the history"
-        if self.first_plan is None and await self._up_to_date(session):
-            return
-        state = await history.look(session, executor.schema)
-        shown = self.evidence or Evidence(hosted=state.hosted)
-        plan = executor.planned(self.planner, state, shown, self.to, self.phase)
-        await self._settle(session, plan)
-        if plan.pending and self.evidence is None:
-            self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
-            plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
-            _refuse_unrecorded(executor.schema, state, plan, self.evidence)
-            _refuse_conflicts(plan)
-            plan = await _with_hazards(session, plan, state, executor.schema, executor.options.refuse_hazards)
-        if self.first_plan is None:
-            self.first_plan = plan
-            tell(self.progress, Planned(plan))
-        _refuse_changed(plan)
-        if not plan.pending:
-            if self.applied and self.lsn is None:
-                self.lsn = await history.log_position(session)
-            return
-        if self.backup is not None:
-            await self._back_up(session, state, plan)
-        self.runner.doing = "preparing the database"
-        state = await preparation.prepare(session, state, executor.schema, [step.migration for step in plan.pending])
-        assert state.head is not None  # the preparation made the log
-        head = state.head
-        path = state.search_path(
-            executor.schema, (each.name for migration in executor.catalog for each in migration.extensions)
-        )
-        transactions = Transactions(session, executor.schema, path)
-        for step in plan.pending:
-            head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
-
-    async def _up_to_date(self, session: Session) -> bool:
-        """Whether a glance at history shows that there is nothing to do: most starts end here."""
-        executor = self.executor
-        seen = await history.glance(session, executor.schema)
-        if seen is None or any(row.legacy for row in seen.history):
-            return False  # what another hand wrote is not believed at a glance
-        plan = self.planner.plan(
-            seen.history, Evidence(hosted=seen.hosted), to=self.to, phase=self.phase, schema=executor.schema
-        )
-        if plan.pending or plan.count(StepState.CHANGED):
-            return False
-        self.first_plan = plan
-        tell(self.progress, Planned(plan))
-        return True
-
-    async def _back_up(self, session: Session, state: DatabaseState, plan: Plan) -> None:
-        from kimbledb import backup  # few calls want one
-
-        # What would stop the run stops it before there is a file.
-        await preflight.check(session, state, self.executor.schema, [step.migration for step in plan.pending])
-        self.runner.doing = "making the backup"
-        assert self.backup is not None
-        await backup.write(self.backup, session, state, self.executor.target, self.executor.options)
-        self.backup = None
-
-    async def _settle(self, session: Session, plan: Plan) -> None:
-        """Count what was in flight when a connection was lost, if history shows that this run applied it.
-
-        Where it is not applied, the server may still be at work on it, under the lock.
-        """
-        migration = self.in_flight
-        if migration is None or plan.step(migration.name).state is not StepState.APPLIED:
-            return
-        schema, run = self.executor.schema, self.runner.run_id
-        if await history.was_written(session, schema, run, "apply", migration.name):
-            self.applied.append(AppliedStep(migration, self._step_clock()))
-            self.runner.achieved()
-        self.in_flight = None
-        self.lsn = None
-
-    async def _apply(self, transactions: Transactions, step: Step, head: int, *, last: bool) -> int:
-        migration = step.migration
-        assert self.first_plan is not None
-        tell(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
-        self.runner.doing = f"applying {migration.name}"
-        unsettled = self.in_flight
-        if unsettled is None:
-            self._step_clock = stopwatch()
-        work = Work(
-            migration=migration,
-            part="apply",
-            record="record_applied",
-            verify=self.verify,
-            last=last,
-            run=self.runner.run_id,
-        )
-        self.in_flight = migration
-        try:
-            if migration.transactional:
-                async with self.runner.watching(transactions.session, migration):
-                    outcome = await transactions.carry_out(work, head)
-            else:
-                from kimbledb import nontransactional  # few migrations are of that kind
-
-                outcome = await nontransactional.carry_out(self.runner, transactions, work, head)
-        except ScriptError as failure:
-            await self._give_up(transactions, work, failure.diagnosis.for_history)
-            found = failure.diagnosis
-            raise MigrationError(
-                f"{migration.name} failed and was rolled back: {found}\n{self._standing()}",
-                applied=self.applied,
-                failed=migration,
-                file=found.file,
-                line=found.line,
-                column=found.column,
-                statement=found.statement,
-                sqlstate=found.sqlstate,
-                hint=found.hint,
-            ) from failure.__cause__
-        except ChecksFailed as failure:
-            failing = [check for check in failure.checks if not check.passed]
-            shown = "\n".join(f"  {check}" for check in failing)
-            await self._give_up(
-                transactions, work, f"the verification failed: {', '.join(check.name for check in failing)}"
-            )
-            raise VerificationError(
-                f"{migration.name} ran, its verification failed, and it was rolled back:\n{shown}\n{self._standing()}",
-                checks=failing,
-                applied=self.applied,
-                failed=migration,
-                file=migration.file("verify"),
-            ) from failure.__cause__
-        except Again:
-            self.in_flight = unsettled
-            raise
-        self.in_flight = None
-        self.runner.achieved()
-        seconds = self._step_clock()
-        self.applied.append(AppliedStep(migration, seconds, outcome.held))
-        self.checks.extend(outcome.checks)
-        self.lsn = outcome.lsn
-        tell(self.progress, Applied(migration, seconds, len(outcome.checks)))
-        return outcome.head
-
-    async def _give_up(self, transactions: Transactions, work: Work, message: str) -> None:
-        self.in_flight = None
-        tell(self.progress, Failed(work.migration, message))
-        await transactions.record_failure(work, message, self._step_clock())
-
-    def _standing(self) -> str:
-        if not self.applied:
-            return "nothing was applied"
-        return f"what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
-
-
-async def _with_hazards(
-    session: Session, plan: Plan, state: DatabaseState, schema: str, refused: Sequence[str] = ()
-) -> Plan:
-    if not plan.pending or not state.occupied:
-        return plan
-    from kimbledb import hazards  # not wanted where there is nothing to do, or nothing to hurt
-
-    plan = await hazards.with_hazards(session, plan, schema)
-    hazards.refuse(plan, refused)
-    return plan
-
-
-def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:
-    """Stop where the schema holds what these migrations make, and no history says so."""
-    if state.looked or any(
-        step.recorded and step.recorded.success is True for step in plan.steps if step.state is not StepState.UNKNOWN
-    ):
-        return
-    objects = [each for finding in shown.findings.values() for each in (*finding.present, *finding.conflicts)]
-    if any(finding.state is not ObjectState.MISSING for finding in shown.findings.values()) and objects:
-        adoptable = [step.name for step in plan.steps if step.state is StepState.ADOPTABLE]
-        raise UnrecordedObjectsError(schema, list(dict.fromkeys(objects)), adoptable)
-
-
-def _refuse_conflicts(plan: Plan) -> None:
-    conflicting = [step for step in plan.pending if step.state is StepState.CONFLICTING]
-    if conflicting:
-        raise ConflictingObjectsError([(step.name, step.reason) for step in conflicting])
-
-
-def _refuse_changed(plan: Plan) -> None:
-    changed = [step for step in plan.steps if step.state is StepState.CHANGED and step.selected]
-    if changed:
-        raise ChangedMigrationError(
-            [
-                (step.name, (step.recorded and step.recorded.checksum) or "none", step.migration.checksum)
-                for step in changed
-            ]
-        )
