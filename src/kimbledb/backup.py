@@ -261,6 +261,12 @@ async def _reach(session: Session, state: DatabaseState, target: Target, options
     if options.direct_dsn is not None:
         target = target_of(options.direct_dsn, "Options.direct_dsn")
         async with target.session(options) as direct:
+            there = await history.look(direct, "public")
+            if (there.database, there.server_version) != (state.database, state.server_version):
+                raise BackupError(
+                    f"Options.direct_dsn leads to the database {there.database}, and the target is {state.database}",
+                    hint="name the same database, past the pooler",
+                )
             server = await _server(direct, state, target, options)
     else:
         server = await _server(session, state, target, options)

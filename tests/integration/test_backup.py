@@ -151,6 +151,21 @@ async def test_other_targets(database: str, folder: Any, tmp_path: Path, kind: s
     assert file.stat().st_size > 0
 
 
+async def test_the_direct_way_leads_to_the_same_database(
+    database: str, server: str, folder: Any, tmp_path: Path
+) -> None:
+    """Past a pooler the backup is that of the target, and of no other database."""
+    folder.table(1, "a")
+    file = tmp_path / "file"
+    with pytest.raises(kimbledb.BackupError, match="leads to the database postgres"):
+        await kimbledb.migrate(
+            database, catalog=folder.catalog, backup=file, options=kimbledb.Options(direct_dsn=server)
+        )
+    await kimbledb.migrate(database, catalog=folder.catalog, backup=file, options=kimbledb.Options(direct_dsn=database))
+
+    assert files_in(tmp_path) == ["file"]
+
+
 async def test_what_cannot_be_read_is_an_error(database: str, folder: Any, tmp_path: Path) -> None:
     """Where the role may not read all, pg_dump's words are told without the password, and nothing is touched."""
     admin = await asyncpg.connect(database)
