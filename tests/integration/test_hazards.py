@@ -48,6 +48,22 @@ async def test_a_fresh_schema_has_none(database: str) -> None:
     assert [step.name for step in plan.steps if step.hazards] == []
 
 
+async def test_a_plan_waits_for_nobody(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A table that somebody has locked holds up no plan, and is told by its last estimate."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;")
+    await connection.execute("INSERT INTO a SELECT generate_series(1, 5000)")
+    await connection.execute("ANALYZE a")
+    await connection.execute("BEGIN; LOCK TABLE a")
+
+    [step] = (
+        await kimbledb.plan(database, catalog=folder.catalog, options=kimbledb.Options(attempts=1, lock_timeout=0.2))
+    ).pending
+
+    assert [(each.name, each.rows) for each in step.hazards] == [("access_exclusive_lock", 5000)]
+
+
 async def test_a_million_rows_with_people_at_work(database: str, folder: Any) -> None:
     """While a migration queues behind a long transaction, a reader and a writer wait for the lock timeout and not for the transaction."""
     folder.table(1, "a")

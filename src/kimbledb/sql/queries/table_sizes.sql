@@ -1,15 +1,20 @@
 -- The tables of a schema with what says whether a change of one takes long: how many rows
 -- (as the server estimates, or null where it never did), bytes, columns, constraints; and its indexes.
+-- To ask for a size waits behind whoever has locked the table: then it is estimated, too.
 SELECT jsonb_build_object(
     'tables', coalesce((
         SELECT jsonb_object_agg(c.relname, jsonb_build_object(
             'rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END,
-            'filled', pg_catalog.pg_relation_size(c.oid) > 0 OR c.relkind = 'p',
-            'bytes', pg_catalog.pg_total_relation_size(c.oid),
+            'filled', CASE WHEN c.relkind = 'p' OR busy THEN true ELSE pg_catalog.pg_relation_size(c.oid) > 0 END,
+            'bytes', CASE WHEN busy THEN c.relpages * current_setting('block_size')::bigint ELSE pg_catalog.pg_total_relation_size(c.oid) END,
             'columns', (SELECT coalesce(jsonb_object_agg(a.attname, jsonb_build_array(pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull)), '{}')
                         FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
             'constraints', (SELECT coalesce(jsonb_agg(k.conname), '[]') FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid)))
         FROM pg_catalog.pg_class AS c
+        CROSS JOIN LATERAL (SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.locktype = 'relation' AND l.relation = c.oid AND l.mode = 'AccessExclusiveLock'
+              AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))) AS lock (busy)
         WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'm')), '{}'),
     'indexes', coalesce((
         SELECT jsonb_object_agg(x.relname, t.relname)
