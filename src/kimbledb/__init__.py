@@ -4,9 +4,9 @@
 and does nothing where nothing is missing.
 """
 
-from kimbledb._adoption import Adoption
-from kimbledb._embedded import embedded
-from kimbledb._rollback import Rollback
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from kimbledb.api import adopt, migrate, plan, reset, restore, rollback, status, verify
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
@@ -39,7 +39,6 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.executor import Executor
-from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
 from kimbledb.model import (
     AppliedMigration,
     AppliedStep,
@@ -57,9 +56,16 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.progress import Progress
 from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, Status, VerificationReport
-from kimbledb.verifier import Verifier
+
+if TYPE_CHECKING:
+    from kimbledb import testing as testing
+    from kimbledb._adoption import Adoption
+    from kimbledb._embedded import embedded
+    from kimbledb._rollback import Rollback
+    from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
+    from kimbledb.progress import Progress
+    from kimbledb.verifier import Verifier
 
 __all__ = [
     "Adoption",
@@ -133,3 +139,33 @@ __all__ = [
     "verify",
     "verify_many",
 ]
+
+#: What few programs need is imported when it is first asked for.
+_LATE = {
+    "Adoption": "kimbledb._adoption",
+    "embedded": "kimbledb._embedded",
+    "Rollback": "kimbledb._rollback",
+    "ManyReport": "kimbledb.many",
+    "ManyResult": "kimbledb.many",
+    "migrate_many": "kimbledb.many",
+    "plan_many": "kimbledb.many",
+    "verify_many": "kimbledb.many",
+    "Progress": "kimbledb.progress",
+    "Verifier": "kimbledb.verifier",
+}
+
+
+if not TYPE_CHECKING:  # who looks at types is not to think that any name is there
+
+    def __getattr__(name: str) -> object:
+        if name == "testing":
+            return import_module("kimbledb.testing")
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_LATE[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

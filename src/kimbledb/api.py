@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from kimbledb import evidence, history, queries
-from kimbledb._adoption import Adoption
-from kimbledb._rollback import Rollback
+from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher, call
 from kimbledb.executor import Executor
@@ -26,7 +24,6 @@ from kimbledb.reports import (
 from kimbledb.runner import Runner
 from kimbledb.session import Session
 from kimbledb.targets import DSN_VARIABLES, target_of
-from kimbledb.verifier import Verifier
 
 
 async def migrate(
@@ -141,6 +138,8 @@ async def status(
     runner = Runner(where, options)
 
     async def work(session: Session) -> Status:
+        from kimbledb import evidence
+
         runner.doing = "looking how the database stands"
         state = await history.look(session, name)
         shown = await evidence.gather(session, chosen, state, name)
@@ -186,6 +185,8 @@ async def verify(
         ConfigurationError: The target cannot be used.
         UnknownMigrationError: ``only`` names nothing.
     """
+    from kimbledb.verifier import Verifier
+
     return await Verifier(target, catalog=catalog, schema=schema, options=options).verify(only)
 
 
@@ -234,6 +235,8 @@ async def rollback(
         BackupError: The backup cannot be made; nothing was touched.
         RollbackError: A script failed; what it did was rolled back.
     """
+    from kimbledb._rollback import Rollback
+
     with call(progress) as about:
         helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(helper.target.label, helper.schema)
@@ -276,6 +279,8 @@ async def adopt(
         ConfigurationError: The target cannot be used.
         PlanningError: No plan can be made.
     """
+    from kimbledb._adoption import Adoption
+
     helper = Adoption(target, catalog=catalog, schema=schema, options=options)
     return await helper.run(prefer=prefer, dry_run=dry_run)
 

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
+import pytest
+
 import kimbledb
 from kimbledb import errors
 
@@ -47,9 +52,20 @@ def test_every_error_is_exported() -> None:
 
 def test_functions_hide_no_module() -> None:
     """A function of the package is what its name gives, also after the modules have been imported."""
+    for module in pkgutil.iter_modules(kimbledb.__path__):
+        if module.name != "__main__":
+            importlib.import_module(f"kimbledb.{module.name}")
     functions = (
         *("migrate", "migrate_many", "plan", "plan_many", "reset", "restore"),
         *("rollback", "status", "verify", "verify_many"),
     )
 
-    assert not [name for name in functions if not callable(vars(kimbledb)[name])]
+    assert not [name for name in functions if not callable(getattr(kimbledb, name))]
+
+
+def test_what_comes_late_is_what_type_checkers_see() -> None:
+    """What is imported when it is first asked for is all in the table of contents, and a wrong name is an AttributeError."""
+    assert set(kimbledb._LATE) <= set(kimbledb.__all__) <= set(dir(kimbledb))
+    assert kimbledb.testing.check_isolation
+    with pytest.raises(AttributeError, match="module 'kimbledb' has no attribute 'migrat'"):
+        kimbledb.migrat  # type: ignore[attr-defined]  # noqa: B018
