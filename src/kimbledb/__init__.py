@@ -7,7 +7,7 @@ and does nothing where nothing is missing.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kimbledb.api import adopt, migrate, plan, reset, restore, rollback, status, verify
+from kimbledb.api import adopt, migrate, plan, render, reset, restore, rollback, status, verify
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     AlternativesError,
@@ -132,6 +132,7 @@ __all__ = [
     "migrate_many",
     "plan",
     "plan_many",
+    "render",
     "reset",
     "restore",
     "rollback",

@@ -345,5 +345,25 @@ async def restore(path: str | os.PathLike[str], target: object = None, *, option
     await backup.restore(path, target, options=options)
 
 
+def render(catalog: Catalog | None = None) -> str:
+    """Return one SQL file of all migrations, for an SQL editor.
+
+    It is one transaction for the schema ``public`` without any client's commands,
+    writes history as :func:`migrate` does, is safe to run twice, and where a
+    migration fails stops with its name and keeps nothing. Alternatives are
+    decided by history, else by whether the database is hosted.
+
+    Args:
+        catalog: As for :func:`migrate`.
+
+    Raises:
+        ConfigurationError: A migration cannot run in a transaction.
+        PlanningError: No plan can be made, as where alternatives have no default.
+    """
+    from kimbledb import _render  # late: no start-up needs it
+
+    return _render.render(catalog)
+
+
 def _environment_has_dsn() -> bool:
     return any(os.environ.get(variable) for variable in DSN_VARIABLES)

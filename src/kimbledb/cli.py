@@ -206,6 +206,16 @@ async def _adopt(given: argparse.Namespace, display: Display) -> int:
     return _DONE
 
 
+async def _render(given: argparse.Namespace, display: Display) -> int:
+    text = api.render(None if given.catalog is None else Catalog.from_directory(given.catalog))
+    if given.output is None:
+        print(text, end="")
+    else:
+        Path(given.output).write_text(text, encoding="utf-8")
+        display.line(f"wrote {given.output}: run it whole in an SQL editor")
+    return _DONE
+
+
 async def _new(given: argparse.Namespace, display: Display) -> int:
     folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
     display.line(f"made {folder}: write apply.sql, verify.sql and rollback.sql")
@@ -377,6 +387,11 @@ def _add_rare_commands(commands: Any, database: argparse.ArgumentParser, backup:
     )
     adopt.add_argument("--dry-run", action="store_true", help="only say what would be recorded")
     adopt.set_defaults(run=_adopt)
+
+    render = commands.add_parser("render", help="write one SQL file of all migrations, for an SQL editor")
+    render.add_argument("-o", "--output", metavar="FILE", help="the file (standard output)")
+    render.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    render.set_defaults(run=_render)
 
     new = commands.add_parser("new", help="make the folder of a new migration")
     new.add_argument("name", help="its name, such as add-invoices")

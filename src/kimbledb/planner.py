@@ -82,7 +82,7 @@ class Planner:
         selected = self._selection(choices, needs, to, phase)
         steps = [
             self._step(self.catalog[name], history, evidence, choices, needs, name in selected)
-            for name in self._ordered(needs)
+            for name in self.ordered(needs)
         ]
         known = {step.name for step in steps}
         strangers = sorted((row for name, row in history.items() if name not in known), key=lambda row: row.name)
@@ -193,7 +193,7 @@ class Planner:
             needs[migration.name] = tuple(wanted)
         return needs
 
-    def _ordered(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    def ordered(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Return all names so that each comes after what it needs; of those free to go, the lowest number first."""
         waiting = {name: len(wanted) for name, wanted in needs.items()}
         dependents: dict[str, list[str]] = {name: [] for name in needs}

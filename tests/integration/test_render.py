@@ -1,0 +1,166 @@
+"""The rendered file under psql, against migrate()."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb import statements
+from kimbledb._embedded import programs
+from kimbledb.cli import main
+from kimbledb.snapshot import Snapshot
+
+FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
+Picture = Callable[..., Awaitable[Snapshot]]
+
+
+def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
+    """Send a text to a database as an SQL editor does."""
+    return subprocess.run(
+        [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", dsn],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_file_in_the_docs_is_in_step() -> None:
+    """docs/run-all-migrations.sql is what render() gives."""
+    assert FILE.read_text(encoding="utf-8") == kimbledb.render(), "run `kimbledb render -o docs/run-all-migrations.sql`"
+
+
+def test_the_file_holds_no_command_of_a_client() -> None:
+    """An SQL editor can run all of it: no line is for psql alone."""
+    problems = statements.find_problems(kimbledb.render(), transactional=True)
+
+    assert {problem.message.split(" ")[0] for problem in problems} <= {"BEGIN", "COMMIT"}
+
+
+async def same_schema_by_two_roads(empty: str, migrated: str, picture: Picture) -> list[str]:
+    """Fill a database by the file, twice, compare it with a migrated one, and return the names in its history."""
+    text = FILE.read_text(encoding="utf-8")
+    first = psql(empty, text)
+    assert (first.returncode, first.stderr) == (0, "")
+    connection = await asyncpg.connect(empty)
+    history = await connection.fetch("SELECT * FROM migration_history ORDER BY id")
+    log = await connection.fetchval("SELECT count(*) FROM migration_log")
+
+    second = psql(empty, text)
+
+    assert (second.returncode, second.stderr) == (0, "")
+    assert str((await picture(empty)).since(await picture(migrated))) == "no difference"
+    assert await connection.fetch("SELECT * FROM migration_history ORDER BY id") == history
+    assert await connection.fetchval("SELECT count(*) FROM migration_log") == log == 34
+    assert (await kimbledb.migrate(empty)).applied == ()
+    assert (await kimbledb.verify(empty)).ok
+    await connection.close()
+    return [row["migration_name"] for row in history]
+
+
+async def test_the_file_and_migrate_are_two_roads_to_one_schema(
+    database: str, migrated_database: str, picture: Picture
+) -> None:
+    """A database filled by the file, once or twice, equals one filled by migrate(), which then finds nothing to do."""
+    names = await same_schema_by_two_roads(database, migrated_database, picture)
+
+    assert "create_user_tokens_table.sql" in names
+
+
+async def test_so_are_they_on_a_hosted_database(
+    hosted_database: str, hosted_migrated_database: str, picture: Picture
+) -> None:
+    """The same holds on a hosted database, where the file takes the other alternative."""
+    names = await same_schema_by_two_roads(hosted_database, hosted_migrated_database, picture)
+
+    assert "supabase-migration-user_tokens.sql" in names
+
+
+async def test_the_file_goes_on_where_migrate_was(database: str, migrated_database: str, picture: Picture) -> None:
+    """On a database that migrate() filled in part, the file applies the rest, and keeps the alternative chosen there."""
+    await kimbledb.migrate(database, to=12, prefer=["supabase-migration-user_tokens.sql"])
+    await kimbledb.migrate(database, to=3, prefer=["supabase-migration-user_tokens.sql"])
+
+    assert psql(database, kimbledb.render()).returncode == 0
+
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT count(*) FROM migration_history") == 34
+    assert await connection.fetchval("SELECT to_regclass('user_connections') IS NOT NULL")
+    assert (await kimbledb.migrate(database)).applied == ()
+    await connection.close()
+
+
+async def test_a_failing_migration_names_itself_and_leaves_nothing(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """Where one migration fails, the error begins with its name, and of those before it nothing is kept."""
+    folder.table(1, "one")
+    folder.add(2, "divides", "CREATE TABLE half (id integer);\nDO $$ BEGIN PERFORM 1 / 0; END $$;")
+
+    run = psql(database, kimbledb.render(folder.catalog))
+
+    assert run.returncode != 0
+    assert "ERROR:  divides.sql failed, and nothing of this file was kept: division by zero" in run.stderr
+    assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
+
+
+async def test_an_edited_migration_stops_the_file(database: str, folder: Any) -> None:
+    """What was applied as another text is told with both checksums, and nothing is run."""
+    folder.table(1, "one")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    applied = folder.catalog[1].checksum
+    (folder.path / "01_one" / "apply.sql").write_text("CREATE TABLE IF NOT EXISTS one (id bigint);")
+
+    run = psql(database, kimbledb.render(folder.catalog))
+
+    assert (
+        f"one.sql failed, and nothing of this file was kept: it was applied as another text: sha256 {applied}"
+        in run.stderr
+    )
+    assert folder.catalog[1].checksum in run.stderr
+
+
+async def test_the_texts_own_quotes_are_kept(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A script that holds dollar quotes of the file, braces and quotes arrives as it is."""
+    text = "CREATE TABLE IF NOT EXISTS said AS SELECT $script$ {name} it's $migration$ $kimbledb$ $script$ AS words;"
+    folder.add(1, "o'clock", text)
+
+    assert psql(database, kimbledb.render(folder.catalog)).stderr == ""
+
+    assert await connection.fetchval("SELECT words FROM said") == " {name} it's $migration$ $kimbledb$ "
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
+
+
+async def test_the_file_waits_for_nobody(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """While kimbledb holds its lock, the file stops at once and says why."""
+    from kimbledb.transaction import LOCK_CLASS, lock_key
+
+    folder.table(1, "one")
+    await connection.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {lock_key('public')})")
+
+    assert "kimbledb is at work on this database" in psql(database, kimbledb.render(folder.catalog)).stderr
+
+
+def test_what_one_transaction_cannot_hold_is_refused(folder: Any) -> None:
+    """A catalog with a migration outside of transactions cannot be rendered, and the error names it."""
+    folder.add(1, "slow", "CREATE INDEX CONCURRENTLY i ON t (id);", facts="transactional = false")
+
+    with pytest.raises(kimbledb.ConfigurationError, match=r"slow\.sql"):
+        kimbledb.render(folder.catalog)
+
+
+def test_the_command_writes_the_file(folder: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kimbledb render` prints the file, or writes it where `-o` says."""
+    folder.table(1, "one")
+    assert main(["render", "--catalog", str(folder.path)]) == 0
+    printed = capsys.readouterr().out
+
+    assert main(["render", "--catalog", str(folder.path), "-o", str(tmp_path / "all.sql")]) == 0
+
+    assert (tmp_path / "all.sql").read_text() == printed == kimbledb.render(folder.catalog)
