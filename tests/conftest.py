@@ -182,6 +182,36 @@ def hosted_migrated_database(
     pool.give_back(dsn)
 
 
+@pytest.fixture(scope="session")
+def make_template(server: str) -> Callable[[Callable[[str], Awaitable[None]]], str]:
+    """A function that makes a database of the bare server, has it filled, and returns its name, to be cloned."""
+
+    def make(fill: Callable[[str], Awaitable[None]]) -> str:
+        async def work() -> str:
+            dsn, _ = await _fresh_database(server)
+            await fill(dsn)
+            return urlsplit(dsn).path[1:]
+
+        return _run(work())
+
+    return make
+
+
+@pytest.fixture
+async def clone(server: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """A function that makes a copy of a database of the bare server and returns its DSN."""
+    drops = []
+
+    async def copy(template: str) -> str:
+        dsn, drop = await _fresh_database(server, template=template)
+        drops.append(drop)
+        return dsn
+
+    yield copy
+    for drop in drops:
+        await drop()
+
+
 @pytest.fixture(params=["bare", "hosted"])
 def migrated_on_each(request: pytest.FixtureRequest) -> str:
     """The DSN of a fresh database with the whole schema: once on a bare server, once with the hosted roles."""
