@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -135,10 +136,10 @@ _numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def _empty_database(server: str, prepare: str = "") -> AsyncIterator[str]:
+async def _fresh_database(server: str, prepare: str = "", *, template: str = "template0") -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     await admin.close()
     dsn = with_database(server, name)
     if prepare:
@@ -154,14 +155,14 @@ async def _empty_database(server: str, prepare: str = "") -> AsyncIterator[str]:
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[str]:
     """The DSN of a fresh, empty database of a bare server."""
-    async with _empty_database(server) as dsn:
+    async with _fresh_database(server) as dsn:
         yield dsn
 
 
 @pytest.fixture
 async def hosted_database(hosted_server: str) -> AsyncIterator[str]:
     """The DSN of a fresh database as a hosted platform gives it."""
-    async with _empty_database(hosted_server, HOSTED_DATABASE) as dsn:
+    async with _fresh_database(hosted_server, HOSTED_DATABASE) as dsn:
         yield dsn
 
 
@@ -183,16 +184,34 @@ def hosted_migrated_database(
 
 
 @pytest.fixture(scope="session")
-def make_template(server: str) -> Callable[[Callable[[str], Awaitable[None]]], str]:
+def psql() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """A function that sends a text to a database by psql, as people do."""
+    from kimbledb._embedded import programs
+
+    def send(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", dsn],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def make_template(server: str, _kimbledb_background: Background) -> Callable[[Callable[[str], Awaitable[None]]], str]:
     """A function that makes a database of the bare server, has it filled, and returns its name, to be cloned."""
 
     def make(fill: Callable[[str], Awaitable[None]]) -> str:
-        async def work() -> str:
-            dsn, _ = await _fresh_database(server)
-            await fill(dsn)
-            return urlsplit(dsn).path[1:]
+        dsn = _kimbledb_background.enter(_fresh_database(server))
 
-        return _run(work())
+        async def work() -> None:
+            await fill(dsn)
+
+        _kimbledb_background.run(work())
+        return urlsplit(dsn).path[1:]
 
     return make
 
@@ -200,16 +219,12 @@ def make_template(server: str) -> Callable[[Callable[[str], Awaitable[None]]], s
 @pytest.fixture
 async def clone(server: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
     """A function that makes a copy of a database of the bare server and returns its DSN."""
-    drops = []
+    async with AsyncExitStack() as copies:
 
-    async def copy(template: str) -> str:
-        dsn, drop = await _fresh_database(server, template=template)
-        drops.append(drop)
-        return dsn
+        async def copy(template: str) -> str:
+            return await copies.enter_async_context(_fresh_database(server, template=template))
 
-    yield copy
-    for drop in drops:
-        await drop()
+        yield copy
 
 
 @pytest.fixture(params=["bare", "hosted"])

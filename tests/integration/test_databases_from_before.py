@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ def alike(rows: Rows) -> Rows:
     """
     return {
         table: sorted(
-            (tuple(None if value == "general" else value and value.removesuffix("+00") for value in row) for row in found),
+            (
+                tuple(None if value == "general" else value and value.removesuffix("+00") for value in row)
+                for row in found
+            ),
             key=repr,
         )
         for table, found in rows.items()
@@ -160,9 +164,9 @@ def _as_text(definition: str | None) -> str | None:
     if definition is None:
         return None
     # A body that the server keeps parsed holds casts; that it works is asked below.
-    return re.sub(r"body \w+|\buuid\b|character varying(\(64\))?|::text|[()]|with default values", "", definition).replace(
-        "text", ""
-    )
+    return re.sub(
+        r"body \w+|\buuid\b|character varying(\(64\))?|::text|[()]|with default values", "", definition
+    ).replace("text", "")
 
 
 async def test_a_second_run_of_the_repairs_changes_nothing(
@@ -216,10 +220,8 @@ async def test_what_does_not_fit_stops_the_repair_by_name(
     """A policy that compares with a uuid, and the like, stops the repair by its name before any change."""
     dsn = await clone(before_the_repairs)
     connection = await asyncpg.connect(dsn)
-    try:
+    with suppress(asyncpg.UniqueViolationError):  # the last one leaves an invalid index, by intention
         await connection.execute(misfit)
-    except asyncpg.UniqueViolationError:
-        pass  # the last one leaves an invalid index, by intention
     was = await picture(dsn)
 
     with pytest.raises(kimbledb.MigrationError) as caught:
@@ -227,7 +229,9 @@ async def test_what_does_not_fit_stops_the_repair_by_name(
 
     assert caught.value.failed is not None
     assert caught.value.failed.name in ("FIX_PROJECT_ID_TYPE.sql", "COMPREHENSIVE_TYPE_FIX.sql")
-    named = re.findall(r"(?:POLICY|VIEW|TABLE|INDEX|FUNCTION|TRIGGER|STATISTICS|DOMAIN|ADD)(?: CONCURRENTLY)? (\S+)", misfit)
+    named = re.findall(
+        r"(?:POLICY|VIEW|TABLE|INDEX|FUNCTION|TRIGGER|STATISTICS|DOMAIN|ADD)(?: CONCURRENTLY)? (\S+)", misfit
+    )
     assert any(name.strip('";') in str(caught.value) for name in named), str(caught.value)
     # What #8 did before #9 found it stays; of the one that failed there is nothing.
     if caught.value.failed.number == 8:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import kimbledb
 from kimbledb import StepState
+from kimbledb.snapshot import Snapshot
+
+Picture = Callable[..., Awaitable[Snapshot]]
+Send = Callable[[str, str], subprocess.CompletedProcess[str]]
 
 #: As the document's master file makes it.
 MASTER_HISTORY = """
@@ -246,3 +254,92 @@ async def test_a_history_under_a_view_is_refused_whole(database: str, connection
     assert await connection.fetchval("SELECT to_regclass('migration_log')") is None
     columns = await connection.fetch("SELECT 1 FROM information_schema.columns WHERE table_name = 'migration_history'")
     assert len(columns) == 1
+
+
+async def by_hand(psql: Send, dsn: str, count: int) -> list[str]:
+    """Apply the first migrations of a bare database by psql, and return their names."""
+    names = (await names_in_order(dsn))[:count]
+    catalog = kimbledb.Catalog.builtin()
+    text = 'CREATE EXTENSION vector; CREATE EXTENSION pg_trgm; CREATE EXTENSION "uuid-ossp";\n' if names else ""
+    for name in names:
+        text += f"BEGIN;\nSET LOCAL search_path = public, pg_temp;\n{catalog[name].apply_sql}\nCOMMIT;\n"
+    run = psql(dsn, "SET client_min_messages = warning;\n" + text)
+    assert (run.returncode, run.stderr) == (0, "")
+    return names
+
+
+@pytest.mark.parametrize("history", [False, True], ids=["no history", "with history"])
+@pytest.mark.parametrize("count", [0, 1, 17, 34])
+async def test_a_database_made_by_hand_is_completed(
+    psql: Send, database: str, migrated_database: str, picture: Picture, count: int, history: bool
+) -> None:
+    """After 0, 1, 17 or all migrations by psql, with a history or without, the rest comes, and the schema is that of a fresh one."""
+    names = await by_hand(psql, database, count)
+    connection = await asyncpg.connect(database)
+    if history:
+        await connection.execute(MASTER_HISTORY)
+        for name in names:
+            await connection.execute("INSERT INTO migration_history (migration_name) VALUES ($1)", name)
+    elif count:
+        with pytest.raises(kimbledb.UnrecordedObjectsError):
+            await kimbledb.migrate(database)
+        assert [step.name for step in (await kimbledb.adopt(database)).adopted] == names
+
+    report = await kimbledb.migrate(database)
+
+    assert [step.migration.name for step in report.applied] == (await names_in_order(database))[count:]
+    assert str((await picture(database)).since(await picture(migrated_database))) == "no difference"
+    assert (await kimbledb.migrate(database)).applied == ()
+    assert (await kimbledb.verify(database)).ok
+    await connection.close()
+
+
+#: What hands do to objects of the catalog, by kind.
+DAMAGE = {
+    "table": "DROP TABLE {name} CASCADE",
+    "column": "ALTER TABLE {table} DROP COLUMN {own} CASCADE",
+    "constraint": "ALTER TABLE {table} DROP CONSTRAINT {own} CASCADE",
+    "index": "DROP INDEX {name}",
+    "function": "DROP FUNCTION {name} CASCADE",
+    "view": "DROP VIEW {name} CASCADE",
+    "trigger": "DROP TRIGGER {own} ON {table}",
+    "policy": "DROP POLICY {own} ON {table}",
+}
+VIEWS = {each.name for m in kimbledb.Catalog.builtin() for each in m.creates if each.kind == "view"}
+BREAKABLE = sorted(
+    each
+    for migration in kimbledb.Catalog.builtin()
+    if migration.number != 3
+    for each in migration.creates
+    if each.kind in DAMAGE and not (each.kind == "column" and each.name.partition(".")[0] in VIEWS)
+)
+
+
+def damage_of(each: kimbledb.DatabaseObject) -> str:
+    """Return a block that takes an object away, where an earlier one did not take it along."""
+    table, _, own = each.name.partition(".")
+    statement = DAMAGE[each.kind].format(name=each.name, table=table, own=own)
+    return (
+        f"DO $$ BEGIN {statement}; EXCEPTION WHEN undefined_table OR undefined_column OR undefined_object"
+        " OR undefined_function THEN NULL; END $$;"
+    )
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@given(gone=st.lists(st.sampled_from(BREAKABLE), min_size=1, max_size=12, unique=True))
+async def test_whatever_part_is_missing_comes_back(
+    template: str, clone: Callable[[str], Awaitable[str]], picture: Picture, gone: list[kimbledb.DatabaseObject]
+) -> None:
+    """A database without history from which any objects were taken is adopted and migrated to the whole schema."""
+    dsn = await clone(template)
+    fresh = await picture(dsn)
+    connection = await asyncpg.connect(dsn)
+    await forget(connection)
+    await connection.execute("".join(map(damage_of, gone)))
+    await connection.close()
+
+    await kimbledb.adopt(dsn)
+    await kimbledb.migrate(dsn)
+
+    assert str((await picture(dsn)).since(fresh)) == "no difference"
+    assert (await kimbledb.migrate(dsn)).applied == ()

@@ -12,23 +12,12 @@ import pytest
 
 import kimbledb
 from kimbledb import statements
-from kimbledb._embedded import programs
 from kimbledb.cli import main
 from kimbledb.snapshot import Snapshot
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
 Picture = Callable[..., Awaitable[Snapshot]]
-
-
-def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
-    """Send a text to a database as an SQL editor does."""
-    return subprocess.run(
-        [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", dsn],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Send = Callable[[str, str], subprocess.CompletedProcess[str]]
 
 
 def test_the_file_in_the_docs_is_in_step() -> None:
@@ -43,7 +32,7 @@ def test_the_file_holds_no_command_of_a_client() -> None:
     assert {problem.message.split(" ")[0] for problem in problems} <= {"BEGIN", "COMMIT"}
 
 
-async def same_schema_by_two_roads(empty: str, migrated: str, picture: Picture) -> list[str]:
+async def same_schema_by_two_roads(psql: Send, empty: str, migrated: str, picture: Picture) -> list[str]:
     """Fill a database by the file, twice, compare it with a migrated one, and return the names in its history."""
     text = FILE.read_text(encoding="utf-8")
     first = psql(empty, text)
@@ -65,24 +54,24 @@ async def same_schema_by_two_roads(empty: str, migrated: str, picture: Picture) 
 
 
 async def test_the_file_and_migrate_are_two_roads_to_one_schema(
-    database: str, migrated_database: str, picture: Picture
+    psql: Send, database: str, migrated_database: str, picture: Picture
 ) -> None:
     """A database filled by the file, once or twice, equals one filled by migrate(), which then finds nothing to do."""
-    names = await same_schema_by_two_roads(database, migrated_database, picture)
+    names = await same_schema_by_two_roads(psql, database, migrated_database, picture)
 
     assert "create_user_tokens_table.sql" in names
 
 
 async def test_so_are_they_on_a_hosted_database(
-    hosted_database: str, hosted_migrated_database: str, picture: Picture
+    psql: Send, hosted_database: str, hosted_migrated_database: str, picture: Picture
 ) -> None:
     """The same holds on a hosted database, where the file takes the other alternative."""
-    names = await same_schema_by_two_roads(hosted_database, hosted_migrated_database, picture)
+    names = await same_schema_by_two_roads(psql, hosted_database, hosted_migrated_database, picture)
 
     assert "supabase-migration-user_tokens.sql" in names
 
 
-async def test_the_file_goes_on_where_migrate_was(database: str, migrated_database: str, picture: Picture) -> None:
+async def test_the_file_goes_on_where_migrate_was(psql: Send, database: str) -> None:
     """On a database that migrate() filled in part, the file applies the rest, and keeps the alternative chosen there."""
     await kimbledb.migrate(database, to=12, prefer=["supabase-migration-user_tokens.sql"])
     await kimbledb.migrate(database, to=3, prefer=["supabase-migration-user_tokens.sql"])
@@ -97,7 +86,7 @@ async def test_the_file_goes_on_where_migrate_was(database: str, migrated_databa
 
 
 async def test_a_failing_migration_names_itself_and_leaves_nothing(
-    database: str, folder: Any, connection: asyncpg.Connection
+    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
 ) -> None:
     """Where one migration fails, the error begins with its name, and of those before it nothing is kept."""
     folder.table(1, "one")
@@ -110,7 +99,7 @@ async def test_a_failing_migration_names_itself_and_leaves_nothing(
     assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
 
 
-async def test_an_edited_migration_stops_the_file(database: str, folder: Any) -> None:
+async def test_an_edited_migration_stops_the_file(psql: Send, database: str, folder: Any) -> None:
     """What was applied as another text is told with both checksums, and nothing is run."""
     folder.table(1, "one")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -126,7 +115,9 @@ async def test_an_edited_migration_stops_the_file(database: str, folder: Any) ->
     assert folder.catalog[1].checksum in run.stderr
 
 
-async def test_the_texts_own_quotes_are_kept(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_texts_own_quotes_are_kept(
+    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
     """A script that holds dollar quotes of the file, braces and quotes arrives as it is."""
     text = "CREATE TABLE IF NOT EXISTS said AS SELECT $script$ {name} it's $migration$ $kimbledb$ $script$ AS words;"
     folder.add(1, "o'clock", text)
@@ -137,7 +128,9 @@ async def test_the_texts_own_quotes_are_kept(database: str, folder: Any, connect
     assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
 
 
-async def test_the_file_waits_for_nobody(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_file_waits_for_nobody(
+    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
     """While kimbledb holds its lock, the file stops at once and says why."""
     from kimbledb.transaction import LOCK_CLASS, lock_key
 

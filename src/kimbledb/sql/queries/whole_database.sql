@@ -68,7 +68,8 @@ checks (place, name, passed, expected, seen, hint, rows) AS (
     JOIN pg_catalog.pg_class AS parent ON parent.oid = k.confrelid
     WHERE k.contype = 'f'
     UNION ALL
-    SELECT 6, 'history', count(*) = 2, 'migration_history and migration_log', coalesce(string_agg(relname, ' and ' ORDER BY relname), 'none'),
+    -- A history of another hand has no log beside it before kimbledb writes.
+    SELECT 6, 'history', bool_or(relname = 'migration_history'), 'migration_history', coalesce(string_agg(relname, ' and ' ORDER BY relname), 'none'),
            'run migrate(), or adopt()', '[]'
     FROM tab WHERE relname IN ('migration_history', 'migration_log')
 )
