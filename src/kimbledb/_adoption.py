@@ -77,7 +77,7 @@ class Adoption:
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
-            + setting("kimbledb.adopted", {"version": our_version(), "rows": rows})
+            + setting("kimbledb.adopted", {"version": our_version(), "rows": rows, "kept": dict(shown.kept)})
             + begin_step(self.schema, state.head)
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"

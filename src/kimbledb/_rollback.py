@@ -326,7 +326,8 @@ class _RollbackCall:
 def _is_legacy(step: Step) -> bool:
     """Whether another hand recorded it as applied, and adopt() has not looked at it."""
     row = step.recorded
-    return step.state is not StepState.UNKNOWN and row is not None and row.legacy and row.success is True
+    taken = step.state not in (StepState.UNKNOWN, StepState.REPLACED)
+    return taken and row is not None and row.legacy and row.success is True
 
 
 def _dependents(wanted: Iterable[str], there: dict[str, Step]) -> set[str]:

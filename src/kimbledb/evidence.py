@@ -34,6 +34,8 @@ _PROVING = frozenset(
         "statistics",
     }
 )
+#: What migrations leave as it is where it stands in a form of its own.
+_KEPT = frozenset({"column", "constraint"})
 
 
 async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
@@ -52,6 +54,14 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
     return Evidence(
         hosted=hosted,
         gathered=True,
+        kept={
+            f"{kind} {name}": found.objects[kind, name]
+            for (kind, name), accepted in forms.items()
+            if kind in _KEPT
+            and (kind, name) in found.objects
+            and None not in (accepted_forms := {form for _, form in accepted})
+            and found.objects[kind, name] not in accepted_forms
+        },
         findings={
             migration.name: _finding(migration, found.objects, forms, repaired)
             for migration in migrations

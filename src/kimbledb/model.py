@@ -258,6 +258,9 @@ class Evidence:
     findings: Mapping[str, Finding] = field(factory=dict)
     #: Whether the schema was looked at: what has no finding then declares nothing to be found.
     gathered: bool = False
+    #: Columns and constraints that are there in another form than any that is declared,
+    #: by ``str()`` of the object.
+    kept: Mapping[str, str] = field(factory=dict)
 
 
 @frozen

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kimbledb import evidence, history, queries
+from kimbledb import history, queries
 from kimbledb.catalog import Catalog
+from kimbledb.errors import PlanningError
 from kimbledb.history import DatabaseState
 from kimbledb.model import Check, Migration
-from kimbledb.names import check_schema_name, quote_array, quote_literal
+from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import StepState
-from kimbledb.planner import Planner
 from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
 from kimbledb.session import Session, setting
+from kimbledb.snapshot import Snapshot
 from kimbledb.targets import Target, target_of
 
 
@@ -47,31 +48,55 @@ class Verifier:
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
             state = await history.look(session, self.schema)
-            if only is None:
-                chosen = await self._applied(session, state)
-            else:
+            path = state.search_path(self.schema, (each.name for m in self.catalog for each in m.extensions))
+            if only is not None:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
-            path = state.search_path(self.schema, (each.name for m in self.catalog for each in m.extensions))
-            checks = await verify_migrations(session, chosen, path)
-            if only is None:
-                checks += await self._whole_database(session, path)
-                from kimbledb import security  # not for the checks of one migration
+                return VerificationReport(tuple(await verify_migrations(session, chosen, path)))
+            from kimbledb import security, snapshot  # not for the checks of single migrations
 
-                checks += await security.check(session, self.schema)
+            found = await snapshot.take(session, self.schema, path)
+            applied, pending = self._standing(state, found)
+            checks = await verify_migrations(session, applied, path)
+            if applied:
+                checks += await self._drift(session, state, found, applied, pending)
+            checks += await self._whole_database(session, path)
+            checks += await security.check(session, self.schema)
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)
 
-    async def _applied(self, session: Session, state: DatabaseState) -> list[Migration]:
-        """Return what is applied, by history; what another hand recorded is looked at before it is believed."""
-        rows = [row for row in state.history or () if row.success is True]
-        if not any(row.legacy for row in rows):
-            names = {row.name for row in rows}
-            return [each for each in self.catalog if each.name in names]
-        shown = await evidence.gather(session, self.catalog, state, self.schema)
-        steps = Planner(self.catalog).plan(state.history or (), shown, schema=self.schema).steps
-        return [step.migration for step in steps if step.state in (StepState.APPLIED, StepState.CHANGED)]
+    def _standing(self, state: DatabaseState, found: Snapshot) -> tuple[list[Migration], list[Migration]]:
+        """Return the migrations that history says are applied, in order, and those that are still to be."""
+        from kimbledb import evidence  # late: only a verification of the whole looks at everything
+        from kimbledb.planner import Planner
+
+        shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
+        try:
+            plan = Planner(self.catalog).plan(state.history or (), shown)
+        except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
+            names = {row.name for row in state.history or () if row.success is True}
+            return [each for each in self.catalog if each.name in names], []
+        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        recorded = [step.migration for step in steps if step.recorded is not None and step.recorded.success is True]
+        return recorded, [step.migration for step in steps if step.migration not in recorded]
+
+    async def _drift(
+        self,
+        session: Session,
+        state: DatabaseState,
+        found: Snapshot,
+        applied: Sequence[Migration],
+        pending: Sequence[Migration],
+    ) -> list[Check]:
+        from kimbledb import drift
+
+        kept = {}
+        if state.head is not None:
+            kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
+        # What a newer version applied may have changed what this one declares.
+        newer = any(row.version and row.name not in self.catalog for row in state.history or ())
+        return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})

@@ -154,7 +154,9 @@ async def test_a_history_that_says_more_than_is_there_is_not_believed(migrated_d
     assert names == [4, 17, *range(18, 36)]
     assert await connection.fetchval("SELECT event FROM migration_log ORDER BY id LIMIT 1") == "takeover"
     assert (await kimbledb.verify(database)).ok
-    with pytest.raises(kimbledb.RollbackRefusedError, match=r"adopted and not made by these migrations: COMPLETE_MIG"):
+    with pytest.raises(
+        kimbledb.RollbackRefusedError, match=r"adopted and not made by these migrations: .*COMPLETE_MIG"
+    ):
         await kimbledb.rollback(database, 1, cascade=True)
     await connection.close()
 
@@ -196,7 +198,7 @@ async def test_a_history_of_another_known_shape_is_taken_over(
 
     plan = await kimbledb.plan(database, to=1)
     await kimbledb.adopt(database)
-    assert [step.migration.name for step in (await kimbledb.migrate(database, to=1)).applied] == []
+    assert (await kimbledb.migrate(database, to=1)).applied == ()
     assert (await kimbledb.migrate(database)).applied != ()
 
     assert plan.step("COMPLETE_MIGRATION.sql").state is (

@@ -21,8 +21,10 @@ BEGIN
         INSERT INTO {schema}.migration_log (event, migration_name, checksum, kimbledb_version, detail)
         VALUES ('adopt', one->>'name', one->>'checksum', adopted->>'version', one->'evidence');
     END LOOP;
-    -- That it looked is worth an entry where it found nothing, too: migrate() goes on from there.
-    IF adopted->'rows' = '[]' THEN
-        INSERT INTO {schema}.migration_log (event, kimbledb_version, detail) VALUES ('adopt', adopted->>'version', '{"present": []}');
+    -- That it looked is worth an entry where it found nothing, too: migrate() goes on from
+    -- there. What stays in a form of its own is no drift later.
+    IF adopted->'rows' = '[]' OR adopted->'kept' <> '{}' THEN
+        INSERT INTO {schema}.migration_log (event, kimbledb_version, detail)
+        VALUES ('adopt', adopted->>'version', jsonb_build_object('kept', adopted->'kept'));
     END IF;
 END

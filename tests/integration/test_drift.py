@@ -1,0 +1,223 @@
+"""Drift: what hands altered after the migrations, told by verify() with the statement that cures it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.snapshot import Snapshot
+
+Picture = Callable[..., Awaitable[Snapshot]]
+BEFORE = Path(__file__).parent.parent / "data" / "before"
+
+#: What a hand did, the migration whose object it is, the object, and how its cure begins.
+DAMAGES = [
+    (
+        "ALTER TABLE users DROP COLUMN avatar_url",
+        "COMPLETE_MIGRATION.sql",
+        "column users.avatar_url",
+        'ALTER TABLE "users" ADD COLUMN "avatar_url" text',
+    ),
+    (
+        "ALTER TABLE notifications ALTER COLUMN title TYPE varchar(80)",
+        "notifications-table-migration.sql",
+        "column notifications.title",
+        'ALTER TABLE "notifications" ALTER COLUMN "title" TYPE text USING "title"::text',
+    ),
+    (
+        "ALTER TABLE projects ALTER COLUMN status DROP NOT NULL, ALTER COLUMN status SET DEFAULT 'new'",
+        "COMPLETE_MIGRATION.sql",
+        "column projects.status",
+        'ALTER TABLE "projects" ALTER COLUMN "status" SET NOT NULL, ALTER COLUMN "status" SET DEFAULT \'active\'::text',
+    ),
+    (
+        "DROP POLICY projects_owner ON projects",
+        "COMPLETE_MIGRATION.sql",
+        "policy projects.projects_owner",
+        'CREATE POLICY "projects_owner" ON "projects" for all to public using (',
+    ),
+    (
+        "ALTER POLICY categories_owner ON categories USING (true)",
+        "content-organization-system.sql",
+        "policy categories.categories_owner",
+        'DROP POLICY "categories_owner" ON "categories"; CREATE POLICY',
+    ),
+    (
+        "ALTER TABLE messages DISABLE ROW LEVEL SECURITY",
+        "COMPLETE_MIGRATION.sql",
+        "table messages",
+        'ALTER TABLE "messages" ENABLE ROW LEVEL SECURITY',
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION categories_are_a_tree() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "content-organization-system.sql",
+        "function categories_are_a_tree()",
+        "CREATE OR REPLACE FUNCTION categories_are_a_tree()",
+    ),
+    (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_notifications_unread'::regclass",
+        "notifications-table-migration.sql",
+        "index idx_notifications_unread",
+        'REINDEX INDEX CONCURRENTLY "idx_notifications_unread"',
+    ),
+    (
+        "DROP INDEX idx_notifications_unread",
+        "notifications-table-migration.sql",
+        "index idx_notifications_unread",
+        'CREATE INDEX "idx_notifications_unread" ON notifications USING btree',
+    ),
+    (
+        "ALTER TABLE categories DISABLE TRIGGER categories_are_a_tree",
+        "content-organization-system.sql",
+        "trigger categories.categories_are_a_tree",
+        'ALTER TABLE "categories" ENABLE TRIGGER "categories_are_a_tree"',
+    ),
+    (
+        "DROP TRIGGER categories_set_updated_at ON categories",
+        "content-organization-system.sql",
+        "trigger categories.categories_set_updated_at",
+        'CREATE TRIGGER "categories_set_updated_at" BEFORE UPDATE ON categories',
+    ),
+    (
+        "ALTER TABLE categories DROP CONSTRAINT categories_parent_id_fkey",
+        "content-organization-system.sql",
+        "constraint categories.categories_parent_id_fkey",
+        'ALTER TABLE "categories" ADD CONSTRAINT "categories_parent_id_fkey" FOREIGN KEY',
+    ),
+    (
+        "ALTER TABLE categories DROP CONSTRAINT categories_name_check, ADD CONSTRAINT categories_name_check CHECK (true)",
+        "content-organization-system.sql",
+        "constraint categories.categories_name_check",
+        'ALTER TABLE "categories" DROP CONSTRAINT "categories_name_check", ADD CONSTRAINT "categories_name_check" CHECK',
+    ),
+]
+
+
+async def drift_of(dsn: str) -> list[kimbledb.Check]:
+    """Return what verify() says of objects that are not as declared."""
+    kinds = "table|column|constraint|index|function|view|trigger|policy|privilege|statistics"
+    return [check for check in (await kimbledb.verify(dsn)).checks if re.match(rf"({kinds}) ", check.name)]
+
+
+async def test_nothing_has_drifted_after_migrating(migrated_on_each: str) -> None:
+    """A migrated database has every object as it is declared, and says so in one check."""
+    report = await kimbledb.verify(migrated_on_each)
+
+    assert report.ok
+    [drift] = [check for check in report.checks if check.name == "drift"]
+    assert drift.passed
+    assert re.fullmatch(r"1[0-9]{3} objects|2[0-9]{3} objects", (drift.found or "").partition(",")[0])
+
+
+@pytest.mark.parametrize(("damage", "migration", "name", "cure"), DAMAGES, ids=[each[0][:50] for each in DAMAGES])
+async def test_what_was_altered_by_hand_is_told_and_cured(
+    migrated_database: str, picture: Picture, damage: str, migration: str, name: str, cure: str
+) -> None:
+    """What a hand altered is listed with its migration, and the statement of its hint makes the schema whole again."""
+    whole = await picture(migrated_database)
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute(damage)
+
+    report = await kimbledb.verify(migrated_database)
+    drifted = await drift_of(migrated_database)
+
+    assert not report.ok
+    assert [(check.migration, check.name) for check in drifted] == [(migration, name)]
+    hint = drifted[0].hint or ""
+    assert hint.startswith(cure)
+    await connection.execute("SET search_path = public, pg_temp")
+    await connection.execute(hint)
+    left = [each for each in (await picture(migrated_database)).since(whole).changed if each.kind != "privilege"]
+    assert left == []
+    assert not await drift_of(migrated_database)
+    await connection.close()
+
+
+async def test_a_table_that_is_gone_is_told_once(migrated_database: str) -> None:
+    """Of a dropped table and view the parts are not told one by one; its cure names the files that make it whole."""
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute("DROP TABLE backups CASCADE; CREATE TABLE of_the_application (id integer)")
+
+    drifted, view = await drift_of(migrated_database)
+
+    assert (drifted.migration, drifted.name, drifted.found) == (
+        "backups-table-migration.sql",
+        "table backups",
+        "missing",
+    )
+    assert "18_backups-table-migration/apply.sql" in (drifted.hint or "")
+    assert (view.name, (view.hint or "")[:30]) == ("view restore_points", "CREATE OR REPLACE VIEW restore")
+    await connection.close()
+
+
+async def test_a_privilege_that_was_taken_or_given_is_told(hosted_migrated_database: str) -> None:
+    """On a hosted database, what an API role may do is part of what is declared."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute("GRANT TRUNCATE ON categories TO authenticated; REVOKE ALL ON messages FROM authenticated")
+
+    drifted = {check.name: check.hint or "" for check in await drift_of(hosted_migrated_database)}
+
+    assert set(drifted) == {"privilege table categories to authenticated", "privilege table messages to authenticated"}
+    for hint in drifted.values():
+        await connection.execute(hint)
+    assert await drift_of(hosted_migrated_database) == []
+    await connection.close()
+
+
+@pytest.mark.parametrize("old", ["uuid_ids.sql", "few_columns.sql"])
+async def test_what_was_so_before_is_no_drift(database: str, connection: asyncpg.Connection, old: str) -> None:
+    """Defaults, NOT NULL and keys that a database had before are no drift; what a hand alters later is."""
+    await connection.execute((BEFORE / old).read_text(encoding="utf-8"))
+    await kimbledb.adopt(database)
+    await kimbledb.migrate(database)
+
+    assert await drift_of(database) == []
+    await connection.execute(
+        "ALTER TABLE messages DISABLE ROW LEVEL SECURITY; ALTER TABLE users ALTER name TYPE varchar"
+    )
+    assert [check.name for check in await drift_of(database)] == ["table messages", "column users.name"]
+
+
+async def test_only_what_is_applied_is_expected(database: str) -> None:
+    """Before all migrations are applied, nothing is missed that the others will make."""
+    await kimbledb.migrate(database, to=9)
+
+    assert await drift_of(database) == []
+
+
+async def test_a_migration_folds_over_the_one_before(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """What a later migration changes or drops is expected in its later form, and what it dropped is to stay away."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer, old text);",
+        facts='[creates]\ntable = ["a"]\ncolumn = {"a.id" = "integer", "a.old" = "text"}',
+    )
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ALTER id TYPE bigint; ALTER TABLE a DROP COLUMN IF EXISTS old;",
+        facts='requires = ["a.sql"]\n[changes]\ncolumn = {"a.id" = "bigint"}\n[drops]\ncolumn = ["a.old"]',
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    assert (await kimbledb.verify(database, catalog=folder.catalog)).ok
+    await connection.execute("ALTER TABLE a ALTER id TYPE integer, ADD COLUMN old text")
+
+    failures = (await kimbledb.verify(database, catalog=folder.catalog)).failures
+
+    assert [(check.migration, check.name, check.expected, check.found) for check in failures] == [
+        ("b.sql", "column a.id", "bigint", "integer"),
+        ("b.sql", "column a.old", "gone", "text"),
+    ]
+    assert [check.hint for check in failures] == [
+        'ALTER TABLE "a" ALTER COLUMN "id" TYPE bigint USING "id"::bigint',
+        'ALTER TABLE "a" DROP COLUMN "old"',
+    ]
