@@ -3664,10 +3664,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['5db7f1ccb270058e3633a04657895e57523922e99b640f25bed54d1784a1b05b']::text[]) THEN
+    IF recorded = ANY (ARRAY['233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9']::text[]) THEN
         RETURN;  -- it is applied
     ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 5db7f1ccb270058e3633a04657895e57523922e99b640f25bed54d1784a1b05b', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9', recorded;
     END IF;
     started := clock_timestamp();
     EXECUTE $script$
@@ -3963,15 +3963,15 @@ SELECT tab.source_table,
 FROM (
     SELECT 'messages' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM messages
     UNION ALL
-    SELECT 'knowledge_base', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM knowledge_base
+    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM knowledge_base
     UNION ALL
-    SELECT 'conversations', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM conversations
+    SELECT 'conversations' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM conversations
     UNION ALL
-    SELECT 'projects', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM projects
+    SELECT 'projects' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM projects
     UNION ALL
-    SELECT 'files', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM files
+    SELECT 'files' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM files
     UNION ALL
-    SELECT 'audio_transcriptions', count(*), count(*) FILTER (WHERE embedding IS NOT NULL) FROM audio_transcriptions
+    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM audio_transcriptions
 ) AS tab
 LEFT JOIN (
     SELECT meta.source_table,
@@ -4229,7 +4229,7 @@ $script$;
     SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '5db7f1ccb270058e3633a04657895e57523922e99b640f25bed54d1784a1b05b',
+    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,

@@ -216,6 +216,16 @@ def make_template(server: str, _kimbledb_background: Background) -> Callable[[Ca
     return make
 
 
+@pytest.fixture(scope="session")
+def template(make_template: Callable[[Callable[[str], Awaitable[None]]], str]) -> str:
+    """The name of a database with the whole schema, on a bare server."""
+
+    async def fill(dsn: str) -> None:
+        await kimbledb.migrate(dsn, verify=False)
+
+    return make_template(fill)
+
+
 @pytest.fixture
 async def clone(server: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
     """A function that makes a copy of a database of the bare server and returns its DSN."""
