@@ -238,6 +238,13 @@ async def clone(server: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
 
 
 @pytest.fixture(params=["bare", "hosted"])
+def empty_on_each(request: pytest.FixtureRequest) -> str:
+    """The DSN of a fresh, empty database: once on a bare server, once as a hosted platform gives it."""
+    dsn: str = request.getfixturevalue("hosted_database" if request.param == "hosted" else "database")
+    return dsn
+
+
+@pytest.fixture(params=["bare", "hosted"])
 def migrated_on_each(request: pytest.FixtureRequest) -> str:
     """The DSN of a fresh database with the whole schema: once on a bare server, once with the hosted roles."""
     hosted = request.param == "hosted"

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from kimbledb.model import AppliedMigration, AppliedStep, Check, DatabaseObject, Loss
 from kimbledb.names import counted
-from kimbledb.plan import Plan, Step
+from kimbledb.plan import Plan, Step, StepState
 
 
 @frozen(eq=False)
@@ -67,11 +67,22 @@ class MigrationReport:
     #: wait for (manual, 9.28.4 "Recovery Control Functions"), or None.
     lsn: str | None = None
 
+    @property
+    def newer(self) -> tuple[Step, ...]:
+        """What another version of kimbledb applied and this catalog does not hold."""
+        return tuple(
+            step
+            for step in self.plan.steps
+            if step.state is StepState.UNKNOWN and step.recorded is not None and step.recorded.version is not None
+        )
+
     def __str__(self) -> str:
         if not self.applied:
-            return f"nothing to do ({self.seconds:.3f} s)"
-        lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
-        lines += [f"  {step}" for step in self.applied]
+            lines = [f"nothing to do ({self.seconds:.3f} s)"]
+        else:
+            lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
+            lines += [f"  {step}" for step in self.applied]
+        lines += [f"  {step.name}: {step.reason}" for step in self.newer]
         if self.verification.checks:
             passed = sum(check.passed for check in self.verification.checks)
             lines.append(f"{passed} of {len(self.verification.checks)} checks passed")

@@ -327,6 +327,45 @@ def test_evidence_is_shown_with_its_objects(finding: Finding, reason: str) -> No
     assert reason == step.reason
 
 
+LEGACY = AppliedMigration("a", applied_at="2025-10-27T12:00:00+00:00", legacy=True)
+SAID = "recorded by another hand 2025-10-27 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "reason"),
+    [
+        (Evidence(), "pending", f"{SAID}; the schema is still to be looked at"),
+        (Evidence(gathered=True), "applied", f"{SAID}; it declares nothing that could be looked for"),
+        (evidence(a=APPLIED), "applied", f"{SAID}; all 1 objects are there, and adopt() records the checksum"),
+        (evidence(a=PARTIAL), "partial", f"{SAID}, but nothing missing"),
+        (evidence(a=CONFLICTING), "conflicting", f"{SAID}, but nothing"),
+        (Evidence(findings={"a.sql": Finding(MISSING)}), "pending", f"{SAID}, but nothing of it is there"),
+    ],
+)
+def test_what_another_hand_recorded_is_believed_where_it_is_there(known: Evidence, state: str, reason: str) -> None:
+    """A row of another hand counts as applied only where the schema shows it, or could not."""
+    step = Planner(ONE).plan([LEGACY], known).step("a.sql")
+
+    assert (state, reason) == (str(step.state), step.reason)
+
+
+def test_of_two_that_are_there_the_one_that_shows_more_is_taken() -> None:
+    """Where one alternative makes all that the other makes and more, what it alone makes decides."""
+    findings = {"a.sql": Finding(APPLIED, ("table x",)), "b.sql": Finding(APPLIED, ("table x", "view y"))}
+    plan = Planner(DEFAULTS).plan(evidence=Evidence(findings=findings, gathered=True))
+
+    assert plan.step("a.sql").reason == "b.sql is used in its place: its objects are there"
+
+
+def test_another_hand_may_have_recorded_both_alternatives() -> None:
+    """Then what is there decides, else the default; one alone is taken as it is recorded."""
+    both = [AppliedMigration(name, legacy=True) for name in ("a.sql", "b.sql")]
+
+    assert Planner(DEFAULTS).plan(both, evidence(b=APPLIED)).step("a.sql").state is StepState.REPLACED
+    assert Planner(DEFAULTS).plan(both).step("b.sql").state is StepState.REPLACED
+    assert Planner(DEFAULTS).plan(both[1:]).step("a.sql").state is StepState.REPLACED
+
+
 def test_names_are_history_enough() -> None:
     """History may be given as names, with .sql or without."""
     catalog = Catalog([migration("a", 1), migration("b", 2), migration("c", 3)])
