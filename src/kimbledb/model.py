@@ -157,7 +157,7 @@ class Migration:
     rollback_sql: str = ""
     #: SHA-256 of :attr:`apply_sql` in hexadecimal.
     checksum: str = ""
-    #: The folder, as a path to show.
+    #: The folder, or the file of a flat folder, as a path to show.
     location: str = ""
     # Long and wanted by few calls: read when first asked for.
     _declare: Callable[[], Declarations] = field(default=_no_declarations)
@@ -200,7 +200,8 @@ class Migration:
 
     def file(self, part: str) -> str:
         """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify`` or ``rollback``."""
-        return f"{self.location}/{part}.sql"
+        # Of a flat folder there is only one.
+        return self.location if self.location.endswith(".sql") else f"{self.location}/{part}.sql"
 
     def __str__(self) -> str:
         return f"{self.number}. {self.name}"

@@ -38,7 +38,7 @@ class StepState(enum.StrEnum):
 
 
 #: States of a step that a run would apply.
-_TO_APPLY = frozenset(
+TO_APPLY = frozenset(
     {StepState.PENDING, StepState.FAILED, StepState.ADOPTABLE, StepState.PARTIAL, StepState.CONFLICTING}
 )
 
@@ -67,7 +67,7 @@ class Step:
     @property
     def to_apply(self) -> bool:
         """Whether the plan's run would apply it."""
-        return self.selected and self.state in _TO_APPLY
+        return self.selected and self.state in TO_APPLY
 
     def __str__(self) -> str:
         return f"{self.migration.name}: {self.state} ({self.reason})"

@@ -14,7 +14,7 @@ from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
 from kimbledb.names import near
-from kimbledb.plan import Plan, Step, StepState
+from kimbledb.plan import TO_APPLY, Plan, Step, StepState
 
 
 class Planner:
@@ -268,6 +268,8 @@ class Planner:
             )
         else:
             state, reason = _unapplied_state(migration, evidence)
+        if migration.irreversible is not None and choice is None and state in TO_APPLY:
+            reason = f"{reason}; it cannot be taken back: {migration.irreversible}"
         if not selected and choice is None and state is not StepState.APPLIED:
             reason = f"not asked for ({reason})"
         return Step(migration, state, reason, needs[migration.name], selected, row)

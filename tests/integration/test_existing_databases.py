@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -345,3 +346,24 @@ async def test_whatever_part_is_missing_comes_back(
 
     assert str((await picture(dsn)).since(fresh)) == "no difference"
     assert (await kimbledb.migrate(dsn)).applied == ()
+
+
+async def test_a_flat_folder_goes_with_the_master_files_history(
+    database: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """Files named as in the document are applied in order after those that its history records, and cannot be taken back."""
+    for number in (1, 2, 3):
+        (tmp_path / f"{number:03}_T{number}.sql").write_text(f"CREATE TABLE t{number} (id integer);")
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+    await connection.execute(MASTER_HISTORY)
+    await connection.execute("CREATE TABLE t1 (id integer); INSERT INTO migration_history VALUES (1, '001_T1.sql')")
+
+    report = await kimbledb.migrate(database, catalog=catalog)
+
+    assert [step.migration.name for step in report.applied] == ["002_T2.sql", "003_T3.sql"]
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
+    with pytest.raises(kimbledb.RollbackRefusedError, match=r"003_T3\.sql cannot be rolled back: a flat folder"):
+        await kimbledb.rollback(database, 3, catalog=catalog)
+    (tmp_path / "002_T2.sql").write_text("CREATE TABLE other (id integer);")
+    with pytest.raises(kimbledb.ChangedMigrationError, match=r"002_T2\.sql"):
+        await kimbledb.migrate(database, catalog=kimbledb.Catalog.from_directory(tmp_path))

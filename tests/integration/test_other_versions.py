@@ -40,7 +40,8 @@ async def test_an_older_build_starts_on_a_newer_database_and_says_so(database: s
     assert verification.ok
     [drift] = [check for check in verification.checks if check.name == "column two.id"]
     assert (drift.passed, drift.informative) == (False, True)
-    for call in ({"name": 2}, {"name": 1, "cascade": True}, {"to": 0}, {"to": 1}):
+    calls: list[dict[str, Any]] = [{"name": 2}, {"name": 1, "cascade": True}, {"to": 0}, {"to": 1}]
+    for call in calls:
         with pytest.raises(kimbledb.RollbackRefusedError, match=r"three\.sql"):
             await kimbledb.rollback(database, catalog=older, allow_data_loss=True, **call)
 

@@ -17,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from kimbledb import catalog as catalog_module
-from kimbledb.catalog import Catalog, checksum_of, normalise
+from kimbledb import facts as facts_module
+from kimbledb import folders
+from kimbledb.catalog import Catalog
 from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleError, UnknownMigrationError
+from kimbledb.folders import checksum_of, normalise
 from kimbledb.model import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
 from kimbledb.names import folded
 from kimbledb.planner import Planner
@@ -527,7 +529,7 @@ def test_a_value_of_another_form_is_told(tmp_path: Path, key: str, value: str) -
 
 def test_the_forms_of_all_keys_are_tried() -> None:
     """No key of the format is left out of the test above."""
-    assert set(WRONG) == {*catalog_module._KEYS, *catalog_module._DECLARATION_KEYS}
+    assert set(WRONG) == {*facts_module._KEYS, *facts_module._DECLARATION_KEYS}
 
 
 @settings(max_examples=60)
@@ -697,15 +699,15 @@ def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path, m
     """A file that becomes a link between the look and the reading is a fault, and what it leads to is not read."""
     put(tmp_path / "01_a", apply=None)
     (tmp_path / "01_a" / "apply.sql").symlink_to("rollback.sql")
-    seen = catalog_module._entries
+    seen = folders._entries
 
-    def blind(folder: Traversable, path: str, faults: list[Fault]) -> list[catalog_module._Entry]:
+    def blind(folder: Traversable, path: str, faults: list[Fault]) -> list[folders._Entry]:
         return [
-            catalog_module._Entry(each.name, each.is_folder, is_link=False, where=each.where)
+            folders._Entry(each.name, each.is_folder, is_link=False, where=each.where)
             for each in seen(folder, path, faults)
         ]
 
-    monkeypatch.setattr(catalog_module, "_entries", blind)
+    monkeypatch.setattr(folders, "_entries", blind)
 
     expected = ["it cannot be read: Too many levels of symbolic links"]
 
@@ -740,6 +742,7 @@ def test_no_file_is_left_open(tmp_path: Path) -> None:
 
 def test_files_beside_the_migrations_are_told(tmp_path: Path) -> None:
     """SQL that lies outside of any migration would never run, and is a fault."""
+    put(tmp_path / "02_real")
     (tmp_path / "01_a.sql").touch()
     (tmp_path / "MIGRATION.TOML").touch()
 
@@ -753,8 +756,8 @@ def test_files_beside_the_migrations_are_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the greatest size is read, and one of a byte more is a fault with the limit."""
-    assert catalog_module.MAX_FILE_BYTES == 16 * 1024 * 1024
-    monkeypatch.setattr(catalog_module, "MAX_FILE_BYTES", 1024 * 1024)
+    assert folders.MAX_FILE_BYTES == 16 * 1024 * 1024
+    monkeypatch.setattr(folders, "MAX_FILE_BYTES", 1024 * 1024)
     put(tmp_path / "01_a", apply=" " * 1024 * 1024)
     assert len(Catalog.from_directory(tmp_path)) == 1
 

@@ -1,0 +1,111 @@
+"""Flat folders: files named by number or by date, each after the one before."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+from kimbledb.catalog import Catalog
+from kimbledb.errors import CatalogError
+from kimbledb.planner import Planner
+
+
+def put(root: Path, *names: str, text: str = "SELECT 1;\n") -> Path:
+    """Write files of that text, in any order, and return their folder."""
+    for name in random.sample(names, len(names)):
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers", "titles"),
+    [
+        (
+            ["1_CREATE_USERS.sql", "2_ADD_INDEX.sql", "10_fix-type.sql"],
+            [1, 2, 10],
+            ["CREATE USERS", "ADD INDEX", "fix type"],
+        ),
+        (["001_a.sql", "007_b.sql", "08_c-2020-01-01.sql"], [1, 7, 8], ["a", "b", "c 2020 01 01"]),
+        (
+            ["z-create-users-2024-12-31.sql", "add-a-20250101.sql", "add-b-2025-01-01.sql"],
+            [1, 2, 3],
+            ["z create users", "add a", "add b"],
+        ),
+    ],
+)
+def test_the_order_is_that_of_numbers_or_dates(
+    tmp_path: Path, names: list[str], numbers: list[int], titles: list[str]
+) -> None:
+    """Numbers go as numbers, dates as dates and files of one date by name; each needs the one before it."""
+    catalog = Catalog.from_directory(put(tmp_path, *names))
+
+    assert [migration.name for migration in catalog] == names
+    assert [migration.number for migration in catalog] == numbers
+    assert [migration.title for migration in catalog] == titles
+    assert [migration.requires for migration in catalog] == [(), (names[0],), (names[1],)]
+    assert [step.name for step in Planner(catalog).plan().pending] == names
+
+
+def test_a_file_is_a_migration_without_checks_and_rollback(tmp_path: Path) -> None:
+    """Its text is what is sent, its checksum as of any migration, and the plan says what it lacks."""
+    put(tmp_path, "001_a.sql", text="\ufeffSELECT 1;\r\n")
+
+    [migration] = Catalog.from_directory(tmp_path)
+
+    assert migration.apply_sql == "SELECT 1;\n"
+    assert migration.checksum == hashlib.sha256(b"SELECT 1;\n").hexdigest()
+    assert (migration.verification_queries, migration.rollback_sql, migration.creates) == ((), "", ())
+    assert migration.file("apply") == f"{tmp_path}/001_a.sql"
+    assert Planner(Catalog.from_directory(tmp_path)).plan().steps[0].reason == (
+        "not applied yet; it cannot be taken back: a flat folder holds no rollback, and no checks"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "message"),
+    [
+        (["1_a.sql", "notes.sql"], "notes.sql", "its name tells no order"),
+        (["1_a.sql", "migration.toml"], "migration.toml", "its name tells no order"),
+        (["a-2025-01-01.sql", "b-2025-02-30.sql"], "b-2025-02-30.sql", "its name tells no order"),
+        (["1_a.sql", "b-2025-01-01.sql"], "b-2025-01-01.sql", "neither tells which comes first"),
+        (["0_a.sql"], "0_a.sql", "its number is 0"),
+        (["1_a.sql", "01_b.sql"], "1_a.sql", "its number 1 is that of"),
+    ],
+)
+def test_names_that_tell_no_order_are_refused(tmp_path: Path, names: list[str], path: str, message: str) -> None:
+    """A name of another form, a date that is none, a number twice, or both ways at once: told with the cure."""
+    with pytest.raises(CatalogError) as caught:
+        Catalog.from_directory(put(tmp_path, *names))
+
+    [fault] = caught.value.faults
+    assert fault.path == f"{tmp_path}/{path}"
+    assert message in fault.message
+    assert fault.cure
+
+
+def test_what_a_script_may_not_hold_is_told_with_its_line(tmp_path: Path) -> None:
+    """A file of a flat folder is checked as any script."""
+    put(tmp_path, "1_a.sql", text="SELECT 1;\nCOMMIT;\n")
+
+    with pytest.raises(CatalogError, match=r"1_a\.sql:2: "):
+        Catalog.from_directory(tmp_path)
+
+
+def test_other_files_are_passed_over(tmp_path: Path) -> None:
+    """A page for people, a hidden file and a cache are no migrations."""
+    put(tmp_path, "1_a.sql", "README.md", ".hidden.sql")
+    (tmp_path / "__pycache__").mkdir()
+
+    assert len(Catalog.from_directory(tmp_path)) == 1
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    """A symbolic link is no file that lies there."""
+    put(tmp_path, "1_a.sql")
+    (tmp_path / "2_b.sql").symlink_to(tmp_path / "1_a.sql")
+
+    with pytest.raises(CatalogError, match="symbolic link"):
+        Catalog.from_directory(tmp_path)
