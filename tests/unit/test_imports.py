@@ -22,9 +22,9 @@ LAYERS = [
     {"facts", "folders"},
     {"catalog", "history", "evidence", "snapshot", "security"},
     {"planner"},
-    {"drift", "hazards"},
+    {"drift", "hazards", "backup"},
     {"verifier", "applying", "executor"},
-    {"_rollback", "_adoption", "_render", "_reset", "backup"},
+    {"_rollback", "_adoption", "_render", "_reset"},
     {"api"},
     {"testing", "cli", "__main__"},
 ]
