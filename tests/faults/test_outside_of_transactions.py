@@ -166,6 +166,7 @@ async def test_the_lock_is_lost_between_statements(database: str, steps: Any, fo
         2,
         "b",
         "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid <> pg_backend_pid()\n"
+        "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())\n"
         "  AND nextval('public.tries') = 1;\nVACUUM a;\nVACUUM a;",
         facts='transactional = false\nrequires = ["a.sql"]',
         rollback="SELECT 1;",

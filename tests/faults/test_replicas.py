@@ -43,20 +43,6 @@ async def _all_return_well(dsn: str, database: str, path: Any, catalog: kimbledb
     return said
 
 
-@pytest.mark.parametrize("road", ["direct", "pooled"])
-async def test_one_applies_and_all_return_well(small_cluster: Cluster, empty: str, steps: Any, road: str) -> None:
-    """Of 64 processes each migration is applied by one, and all succeed, with 40 connections and with a pool of 5 (faults 11, 12, 23)."""
-    folder = steps("a", "b", "c", "d", "e", "f")
-    if road == "direct":
-        await _all_return_well(empty, empty, folder.path, folder.catalog)
-    else:
-        with pgbouncer(small_cluster.dsn, pool_size=5) as pooler:
-            through = f"{pooler.rpartition('/')[0]}/{empty.rpartition('/')[2]}"
-            await _all_return_well(through, empty, folder.path, folder.catalog)
-
-    await holds(empty, folder.catalog)
-
-
 async def test_one_builds_and_nobody_hangs(empty: str, steps: Any, folder: Any) -> None:
     """Of 64 processes one builds an index CONCURRENTLY; no waiter hangs in a deadlock with it (faults 11, 13, 14)."""
     steps("a", "b")

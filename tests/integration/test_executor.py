@@ -9,6 +9,12 @@ import pytest
 
 import kimbledb
 
+#: How many advisory locks anybody holds in this database.
+ADVISORY_LOCKS = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 async def test_applies_in_order_and_records(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """Each migration is applied once, after what it requires, and has its row with the facts that the document names."""
@@ -236,7 +242,7 @@ async def test_a_connection_comes_back_as_it_was(folder: Any, connection: asyncp
     after = await connection.fetch("SELECT name, setting FROM pg_settings")
     # A language that was loaded brings settings of its own.
     assert {tuple(row) for row in before} <= {tuple(row) for row in after}
-    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await connection.fetchval(ADVISORY_LOCKS) == 0
     assert (
         await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement NOT LIKE 'SELECT%'") == 0
     )

@@ -17,6 +17,12 @@ CHECK = (
     "WHERE i.indexrelid = to_regclass('idx_a_n')"
 )
 
+#: How many advisory locks anybody holds in this database.
+ADVISORY_LOCKS = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 @pytest.fixture
 async def with_rows(database: str, folder: Any) -> Any:
@@ -99,14 +105,14 @@ async def test_many_at_once(database: str, with_rows: Any, connection: asyncpg.C
 
     assert sum(len(report.applied) for report in reports) == 1
     assert await connection.fetchval("SELECT count(*) FROM migration_log WHERE event = 'statement'") == 2
-    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_a_lone_connection_cannot(with_rows: Any, connection: asyncpg.Connection) -> None:
     """A connection as target is refused with what to pass instead; with a direct DSN it will do."""
     with pytest.raises(kimbledb.ConfigurationError, match="direct_dsn"):
         await kimbledb.migrate(connection, catalog=with_rows.catalog)
-    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_a_pool_with_a_direct_dsn(database: str, with_rows: Any) -> None:
