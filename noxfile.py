@@ -98,6 +98,15 @@ def declare(session: nox.Session) -> None:
 
 
 @nox.session
+def order(session: nox.Session) -> None:
+    """Write docs/migration-order.md and docs/run-all-migrations.sql from the catalog."""
+    session.install("-e", ".[dev]")
+    session.run("python", "tests/order_page.py", *session.posargs)
+    if "--check" not in session.posargs:
+        session.run("kimbledb", "render", "--output", "docs/run-all-migrations.sql")
+
+
+@nox.session
 def new(session: nox.Session) -> None:
     """Make the folder of a new built-in migration: ``nox -s new -- add-invoices``."""
     session.install("-e", ".[cli]")

@@ -1,0 +1,158 @@
+"""Write docs/migration-order.md, the document's page, from the catalog.
+
+Run by ``nox -s order``; ``nox -s order -- --check`` only says whether the page
+is in step, as a test does.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import kimbledb
+
+PAGE = Path(__file__).parent.parent / "docs" / "migration-order.md"
+DOCUMENT = Path(__file__).parent / "data" / "MIGRATION_ORDER.md"
+
+HEAD = """\
+# Migration order
+
+Every migration in the shape of the document that this project brings to life. Written from the catalog by `nox -s order`:
+do not edit it. What each column and constraint is for stands in [The schema](schema.md).
+
+**Database:** PostgreSQL 15 to 18 with pgvector, bare or hosted
+**Total migrations:** {total}, of which {applied} are applied to one database
+
+## Quick start
+
+For a new database and for one that is there already:
+
+```bash
+kimbledb plan      # what is missing, and why
+kimbledb adopt     # only where there are objects and no history: records what is proved
+kimbledb migrate   # applies the rest, each migration in a transaction with its checks
+```
+
+Without Python at hand, run [run-all-migrations.sql](run-all-migrations.sql) whole in an SQL editor.
+
+## Migration execution order
+"""
+
+TAIL = """
+## Rollback procedures
+
+`kimbledb rollback NAME` takes one migration back, `--phase N` a phase, `--to NAME` all that came after it. Each runs the
+statements above in a transaction of its own, newest first, and stops where rows or values would be lost or where others
+need it. `--dry-run` says what would go.
+
+## Verification queries
+
+`kimbledb verify` runs the checks above, the document's questions about the whole database (tables with their sizes, row
+level security, extensions, indexes, foreign keys, history), and compares every object with what is declared.
+
+```sql
+SELECT migration_name, applied_at, success
+FROM migration_history
+ORDER BY applied_at DESC;
+```
+"""
+
+#: Kinds that are told by name, and those that are only counted.
+NAMED = {"table": "tables", "view": "views", "function": "functions", "type": "types", "sequence": "sequences"}
+COUNTED = {
+    "index": ("index", "indexes"),
+    "constraint": ("constraint", "constraints"),
+    "trigger": ("trigger", "triggers"),
+    "policy": ("policy of row level security", "policies of row level security"),
+}
+
+
+def page() -> str:
+    """Return the text of the page."""
+    catalog = kimbledb.Catalog.builtin()
+    plan = kimbledb.Planner(catalog).plan()
+    titles = dict(re.findall(r"^### Phase (\d+): (.+)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE))
+    parts = [HEAD.format(total=len(catalog), applied=len(plan.pending))]
+    phase = None
+    for migration in catalog:
+        if migration.phase != phase:
+            phase = migration.phase
+            parts.append(f"\n### Phase {phase}: {titles[str(phase)]}\n")
+        parts.append(_section(migration))
+    return "".join(parts) + TAIL
+
+
+def _section(migration: kimbledb.Migration) -> str:
+    facts = [
+        ("Purpose", migration.purpose or migration.title),
+        ("Dependencies", ", ".join(map(_code, migration.requires)) or "none (fresh database)"),
+        ("Extensions", ", ".join(map(str, migration.extensions))),
+        ("Execution order", f"{migration.order}" + (" (alternative)" if migration.alternatives else "")),
+        ("Status", migration.status),
+        ("Note", migration.notes),
+        ("Alternative to", ", ".join(map(_code, migration.alternatives))),
+    ]
+    lines = [f"\n#### {migration.number}. {migration.name}\n"]
+    lines += [f"- **{name}:** {value}" for name, value in facts if value]
+    made = _made(migration)
+    if made:
+        lines += ["", "**What it creates:**", "", *(f"- {line}" for line in made)]
+    if migration.expects:
+        lines += ["", f"**What it repairs:** the types of {len(migration.expects)} columns, where they are others:", ""]
+        lines += [f"- {_code(column)} becomes {_code(kind)}" for column, kind in migration.expects.items()]
+    rollback = "\n".join(line for line in migration.rollback_sql.splitlines() if not line.startswith("--")).strip()
+    if migration.irreversible is not None:
+        lines += ["", f"**Rollback:** none: {migration.irreversible}"]
+    elif rollback:
+        lines += ["", "**Rollback:**", "", "```sql", rollback, "```"]
+    else:
+        lines += ["", "**Rollback:** nothing is taken back"]
+    checks = [query for query in migration.verification_queries if not query.runs]
+    lines += ["", "**Verification:** " + ", ".join(query.name.replace("_", " ") for query in checks)]
+    for query in migration.verification_queries:
+        if query.runs:
+            lines += ["", "```sql", f"{query.sql.strip()};", "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _made(migration: kimbledb.Migration) -> list[str]:
+    of_kind: dict[str, list[str]] = {}
+    for each in migration.creates:
+        of_kind.setdefault(each.kind, []).append(each.name)
+    whole = {*of_kind.get("table", ()), *of_kind.get("view", ())}
+    lines = [f"{word}: {', '.join(map(_code, of_kind[kind]))}" for kind, word in NAMED.items() if kind in of_kind]
+    columns: dict[str, list[str]] = {}
+    for name in of_kind.get("column", ()):
+        table, _, own = name.partition(".")
+        if table not in whole:
+            columns.setdefault(table, []).append(own)
+    lines += [f"columns of {_code(table)}: {', '.join(map(_code, own))}" for table, own in columns.items()]
+    counts = [
+        f"{len(of_kind[kind])} {one if len(of_kind[kind]) == 1 else many}"
+        for kind, (one, many) in COUNTED.items()
+        if kind in of_kind
+    ]
+    if counts:
+        lines.append(", ".join(counts))
+    return lines
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def main(*, check: bool) -> int:
+    """Write the page, or with ``check`` only compare it; return whether it was out of step."""
+    text = page()
+    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text
+    if stale and not check:
+        PAGE.write_text(text, encoding="utf-8")
+    print(f"{PAGE.name}: {'in step' if not stale else 'out of step' if check else 'written'}")
+    return int(stale)
+
+
+if __name__ == "__main__":
+    only_check = "--check" in sys.argv[1:]
+    out_of_step = main(check=only_check)
+    sys.exit(out_of_step if only_check else 0)
