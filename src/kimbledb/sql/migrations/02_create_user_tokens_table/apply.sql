@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS user_tokens (
 );
 ALTER TABLE user_tokens
     ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
+    ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS email text,
     ADD COLUMN IF NOT EXISTS provider text NOT NULL DEFAULT 'google',
     ADD COLUMN IF NOT EXISTS access_token text,
@@ -35,6 +36,11 @@ ALTER TABLE user_tokens
 DO $unique$
 BEGIN
     IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS k
+        JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens' AND k.contype = 'p') THEN
+        ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_pkey PRIMARY KEY (user_id);
+    ELSIF NOT EXISTS (
         SELECT FROM pg_catalog.pg_index AS i
         JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'

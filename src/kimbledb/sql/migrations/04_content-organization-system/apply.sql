@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS categories (
     CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
 );
 ALTER TABLE categories
+    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
     ADD COLUMN IF NOT EXISTS user_id text,
     ADD COLUMN IF NOT EXISTS parent_id text,
     ADD COLUMN IF NOT EXISTS name text,
@@ -41,13 +42,15 @@ BEGIN
     FOR wanted IN
         SELECT *
         FROM (VALUES
+            ('categories', 'categories_pkey', 'PRIMARY KEY (id)'),
             ('categories', 'categories_name_check', 'CHECK (name <> '''')'),
             ('categories', 'categories_parent_id_check', 'CHECK (parent_id <> id)')
         ) AS listed (tab, name, definition)
         WHERE NOT EXISTS (
             SELECT FROM pg_catalog.pg_constraint AS present
             JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
+            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
+              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
           -- Between columns of two types, as a database from before may have, it waits for the repairs.
           AND (listed.name <> 'categories_parent_id_check' OR (
             SELECT count(DISTINCT col.atttypid) = 1
