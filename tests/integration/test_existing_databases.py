@@ -293,7 +293,11 @@ async def test_a_database_made_by_hand_is_completed(
     assert [step.migration.name for step in report.applied] == (await names_in_order(database))[count:]
     assert str((await picture(database)).since(await picture(migrated_database))) == "no difference"
     assert (await kimbledb.migrate(database)).applied == ()
-    assert (await kimbledb.verify(database)).ok
+    if history and count == 34:
+        # Nothing was to be written, so that the history is as another hand made it; verify() would tell that it is open.
+        await kimbledb.adopt(database)
+    verification = await kimbledb.verify(database)
+    assert verification.ok, str(verification)
     await connection.close()
 
 
