@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -95,13 +94,14 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
     declared = {key: table.pop(key) for key in _DECLARATION_KEYS if key in table}
     for key, value in table.items():
         known = _KEYS.get(key)
-        line_number = _line_of_key(text, key)
         if known is None:
+            import difflib  # late: only for what is misspelt
+
             meant = difflib.get_close_matches(key, (*_KEYS, *_DECLARATION_KEYS), n=1)
             cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join((*_KEYS, *_DECLARATION_KEYS))}"
-            faults.append(Fault(path, f"there is no key {key}", cure, line_number))
+            faults.append(Fault(path, f"there is no key {key}", cure, _line_of_key(text, key)))
         elif not known[1](value):
-            faults.append(Fault(path, f"{key} is {value!r}", f"it wants {known[0]}", line_number))
+            faults.append(Fault(path, f"{key} is {value!r}", f"it wants {known[0]}", _line_of_key(text, key)))
         else:
             facts[key] = _converted(key, value)
     if split is not None:

@@ -9,7 +9,6 @@ reported at once. What must hold among them is left to :mod:`kimbledb.catalog`.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
@@ -18,12 +17,15 @@ from datetime import date
 from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from kimbledb import facts, statements
+from kimbledb import facts
 from kimbledb.model import Fault, Migration, VerificationQuery
+
+if TYPE_CHECKING:
+    from kimbledb.statements import Problem
 
 #: The largest file that is read, in bytes. A migration of this size is data,
 #: and belongs into a loader.
@@ -236,6 +238,8 @@ def _read_folder(
                 texts[file] = text
     for other in present:
         if other not in (_FACTS, *_SQL_FILES) and other.lower().endswith((".sql", ".toml")):
+            import difflib  # late: only for what is misspelt
+
             meant = difflib.get_close_matches(other.lower(), (_FACTS, *_SQL_FILES), n=1)
             faults.append(
                 Fault(
@@ -261,6 +265,8 @@ def _read_folder(
             if file in texts:
                 _find_problems(texts[file], f"{path}/{file}", faults, transactional=transactional)
         if "verify.sql" in texts:
+            from kimbledb import statements
+
             for problem in statements.read_named_queries(texts["verify.sql"])[1]:
                 faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
     apply_sql = texts.get("apply.sql", "")
@@ -337,13 +343,19 @@ def _read_bytes(where: Traversable) -> bytes | None:
 
 
 def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool) -> None:
+    from kimbledb import statements  # late: what ships is not searched again
+
     for problem in statements.find_problems(text, transactional=transactional):
         faults.append(_fault_at(path, text, problem))
 
 
-def _fault_at(path: str, text: str, problem: statements.Problem) -> Fault:
+def _fault_at(path: str, text: str, problem: Problem) -> Fault:
+    from kimbledb import statements
+
     return Fault(path, problem.message, problem.cure, statements.line_and_column(text, problem.offset)[0])
 
 
 def _verification_queries(text: str) -> tuple[VerificationQuery, ...]:
+    from kimbledb import statements  # late: no start-up with nothing to do runs checks
+
     return tuple(statements.read_named_queries(text)[0])

@@ -7,7 +7,6 @@ it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Sized
 
@@ -92,6 +91,8 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     wanted = wanted.removesuffix(".sql")
     if wanted in by_stem:
         return [by_stem[wanted]]
+    import difflib  # late: only for what is misspelt
+
     return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]
 
 
