@@ -12,7 +12,7 @@ from .programs import Cluster, debian_binaries, embedded_binaries, pgbouncer, ru
 from .proxy import Proxy
 
 #: For servers of these tests: few connections, prepared transactions, a log to stream.
-SETTINGS = {"max_connections": "40", "max_prepared_transactions": "5", "wal_level": "replica"}
+SETTINGS = {"max_connections": "40", "max_prepared_transactions": "5", "wal_level": "replica", "autovacuum": "off"}
 
 
 @pytest.fixture

@@ -64,23 +64,25 @@ async def test_a_standby(small_cluster: Cluster, standby: Cluster, steps: Any) -
         assert await sql(there, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
-async def test_nothing_to_do_beside_a_holder(each_database: str, steps: Any) -> None:
+async def test_nothing_to_do_beside_a_holder(small_cluster: Cluster, steps: Any) -> None:
     """Up to date, a start takes no lock, writes nothing, and does not wait for somebody who holds the lock (faults 11)."""
     catalog = steps("a").catalog
-    await kimbledb.migrate(each_database, catalog=catalog)
-    holder = await asyncpg.connect(each_database)
-    await holder.execute("BEGIN")
-    await holder.execute(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {lock_key('public')})")
-    await holder.execute("LOCK migration_history, migration_log IN SHARE MODE")
-    before = await sql(each_database, "SELECT pg_current_xact_id()::text::bigint")
+    # A server of its own: nobody else takes numbers of transactions there.
+    async with fresh_database(small_cluster.dsn) as dsn:
+        await kimbledb.migrate(dsn, catalog=catalog)
+        holder = await asyncpg.connect(dsn)
+        await holder.execute("BEGIN")
+        await holder.execute(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {lock_key('public')})")
+        await holder.execute("LOCK migration_history, migration_log IN SHARE MODE")
+        before = await sql(dsn, "SELECT pg_current_xact_id()::text::bigint")
 
-    report = await kimbledb.migrate(each_database, catalog=catalog, options=kimbledb.Options(deadline=20))
+        report = await kimbledb.migrate(dsn, catalog=catalog, options=kimbledb.Options(deadline=20))
 
-    assert report.applied == ()
-    # Each look at the counter takes one number itself; nobody else took any.
-    assert await sql(each_database, "SELECT pg_current_xact_id()::text::bigint") == before + 1
-    await holder.execute("ROLLBACK")
-    await holder.close()
+        assert report.applied == ()
+        # Each look at the counter takes one number itself; nobody else took any.
+        assert await sql(dsn, "SELECT pg_current_xact_id()::text::bigint") == before + 1
+        await holder.execute("ROLLBACK")
+        await holder.close()
 
 
 async def test_a_full_disk(small_cluster: Cluster, steps: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import kimbledb
@@ -332,7 +332,13 @@ def damage_of(each: kimbledb.DatabaseObject) -> str:
     )
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+# Each example takes seconds, so that what fails is shown as it was found.
+@settings(
+    max_examples=6,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    phases=[phase for phase in Phase if phase is not Phase.shrink],
+)
 @given(gone=st.lists(st.sampled_from(BREAKABLE), min_size=1, max_size=12, unique=True))
 async def test_whatever_part_is_missing_comes_back(
     template: str, clone: Callable[[str], Awaitable[str]], picture: Picture, gone: list[kimbledb.DatabaseObject]

@@ -167,7 +167,11 @@ object (kind, name, definition) AS (
            END
     FROM own_type AS t
     UNION ALL
-    SELECT 'statistics', s.stxname, md5(pg_get_statisticsobjdef_columns(s.oid) || s.stxkind::text || held.relname)
+    -- Columns by name: the server keeps them by position.
+    SELECT 'statistics', s.stxname,
+           md5(coalesce((SELECT string_agg(a.attname, ', ' ORDER BY a.attname) FROM pg_catalog.pg_attribute AS a
+                         WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)), '')
+               || coalesce(pg_get_statisticsobjdef_expressions(s.oid)::text, '') || s.stxkind::text || held.relname)
     FROM pg_catalog.pg_statistic_ext AS s
     JOIN held ON held.oid = s.stxrelid
     UNION ALL
