@@ -56,7 +56,16 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, Status, VerificationReport
+from kimbledb.reports import (
+    AdoptionReport,
+    Load,
+    MigrationReport,
+    ResetReport,
+    RollbackReport,
+    Status,
+    TableUse,
+    VerificationReport,
+)
 
 if TYPE_CHECKING:
     from kimbledb import testing as testing
@@ -97,6 +106,7 @@ __all__ = [
     "HazardError",
     "HistoryError",
     "KimbleDBError",
+    "Load",
     "LockUnavailableError",
     "Loss",
     "ManyReport",
@@ -121,6 +131,7 @@ __all__ = [
     "Status",
     "Step",
     "StepState",
+    "TableUse",
     "UnknownMigrationError",
     "UnrecordedObjectsError",
     "VerificationError",

@@ -9,16 +9,18 @@ from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher, call
 from kimbledb.executor import Executor
-from kimbledb.names import check_schema_name, quote_identifier
+from kimbledb.names import check_schema_name, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
 from kimbledb.reports import (
     AdoptionReport,
+    Load,
     MigrationReport,
     ResetReport,
     RollbackReport,
     Status,
+    TableUse,
     VerificationReport,
 )
 from kimbledb.runner import Runner
@@ -120,7 +122,7 @@ async def status(
     schema: str | None = None,
     options: Options | None = None,
 ) -> Status:
-    """Say how a database stands: server, extensions, history, plan and the latest events.
+    """Say how a database stands: server, extensions, history, plan, tables, load and the latest events.
 
     Args:
         target: As for :func:`migrate`.
@@ -147,6 +149,7 @@ async def status(
         if state.head is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
             log = tuple(entries)
+        usage = await session.ask(queries.question("usage", schema=quote_literal(name)))
         return Status(
             database=state.database,
             schema=name,
@@ -156,6 +159,11 @@ async def status(
             history=state.history,
             extensions=state.extensions,
             log=log,
+            tables=tuple(
+                TableUse(name, rows, size, whole, by_index, tuple(unused))
+                for name, rows, size, whole, by_index, unused in usage["tables"]
+            ),
+            load=Load(*usage["load"]),
         )
 
     return await runner.run(work)

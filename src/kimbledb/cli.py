@@ -117,6 +117,8 @@ async def _status(given: argparse.Namespace, display: Display) -> int:
                 "hosted": status.hosted,
                 "extensions": {name: version for name, (version, _) in status.extensions.items()},
                 "log": [dict(entry) for entry in status.log],
+                "tables": [asdict(table) for table in status.tables],
+                "load": None if status.load is None else asdict(status.load),
                 **_plan_as_json(status.plan),
             }
         )
