@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nbclient
-import nbformat
 import pytest
 
 import kimbledb
@@ -16,12 +14,16 @@ NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "quickstart.ipynb"
 
 def read() -> Any:
     """The notebook as it is in the repository."""
+    import nbformat  # late: where the wheel is tested it is not there
+
     return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # nbformat says not all of its types
 
 
 @pytest.fixture(scope="module")
 def executed() -> dict[str, list[Any]]:
     """What each cell of code showed, by its first line."""
+    import nbclient  # late, as above
+
     notebook = read()
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     return {cell.source.splitlines()[0]: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
