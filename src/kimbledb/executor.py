@@ -45,7 +45,7 @@ class Executor:
 
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
         """Say what :meth:`apply` would do. It only reads."""
-        planner = Planner(self.catalog, prefer=prefer)
+        planner = self._planner(to, phase, prefer)
         runner = Runner(self.target, self.options)
 
         async def work(session: Session) -> Plan:
@@ -73,13 +73,17 @@ class Executor:
         backup: str | os.PathLike[str] | None = None,
     ) -> MigrationReport:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
+        planner = self._planner(to, phase, prefer)
+        return await self._apply(planner, to, phase, verify=verify, backup=backup)
+
+    def _planner(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Planner:
+        """Return what plans; faults of the call itself stop here, before a connection is made."""
         planner = Planner(self.catalog, prefer=prefer)
-        # Faults of the call itself stop here, before a connection is made.
         if to is not None:
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
-        return await self._apply(planner, to, phase, verify=verify, backup=backup)
+        return planner
 
     async def _apply(
         self,

@@ -164,3 +164,28 @@ async def test_backup_reset_and_restore(database: str, folder: Any, tmp_path: An
     code, _, err = await kimbledb("migrate", "--refuse-hazard", "rewrite", *common, dsn=database)
     assert code == 2
     assert "table_rewrite" in err
+
+
+async def test_a_slip_stops_before_a_connection_is_made() -> None:
+    """A name that is not in the catalog is told with what is near to it, though no server is there."""
+    for command in ("migrate", "plan"):
+        code, _, err = await kimbledb(command, "--to", "api-cost-trackin", dsn="postgresql://u@127.0.0.1:1/db")
+
+        assert code == 2
+        assert "did you mean api-cost-tracking.sql" in err
+
+
+async def test_a_reader_that_goes() -> None:
+    """Where nobody reads on, as behind `| head`, it ends without a traceback."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kimbledb", "plan"),
+        env={name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")},
+        stdout=(pipe := os.pipe())[1],
+        stderr=asyncio.subprocess.PIPE,
+    )
+    for end in pipe:
+        os.close(end)
+    _, err = await process.communicate()
+
+    assert process.returncode == 1
+    assert err.decode() == ""
