@@ -27,9 +27,9 @@ from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
-from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
+from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work, who_is_at_work
 
 if TYPE_CHECKING:
     from kimbledb.executor import Executor
@@ -86,7 +86,13 @@ class Application:
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = executor.planned(self.planner, state, shown, self.to, self.phase)
         await self._settle(session, plan)
+        if plan.pending:
+            # To look at everything takes long, and is in vain while another run goes on.
+            self.runner.doing = "waiting for another run"
+            if at_work := await session.ask(who_is_at_work(executor.schema)):
+                raise Again(blockers=describe_holders(at_work))
         if plan.pending and self.evidence is None:
+            self.runner.doing = "looking at the schema"
             self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
             plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
             _refuse_unrecorded(executor.schema, state, plan, self.evidence)

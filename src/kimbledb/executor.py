@@ -17,7 +17,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Runner, stopwatch
+from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import target_of
 
@@ -97,15 +97,19 @@ class Executor:
         clock = stopwatch()
         runner = Runner(self.target, self.options, self.progress)
         application: Application | None = None
+        # A caller's own connection is not to be ended because somebody has locked history.
+        may_glance = self.target.can_reconnect
 
         async def work(session: Session) -> MigrationReport:
-            nonlocal application
-            if application is None:
+            nonlocal application, may_glance
+            if may_glance:
+                may_glance = False
                 runner.doing = "reading the history"
                 plan = await self._glance(session, planner, to, phase)
                 if plan is not None:
                     tell(self.progress, Planned(plan))
                     return MigrationReport((), plan, clock(), VerificationReport(()))
+            if application is None:
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
 
                 application = Application(
@@ -125,7 +129,10 @@ class Executor:
 
     async def _glance(self, session: Session, planner: Planner, to: str | int | None, phase: int | None) -> Plan | None:
         """Return the plan if a glance at history shows that there is nothing to do: most starts end here."""
-        seen = await history.glance(session, self.schema)
+        try:
+            seen = await history.glance(session, self.schema)
+        except TimeoutError as error:
+            raise Again from error  # a closer look says what is in the way
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
         plan = planner.plan(seen.history, Evidence(hosted=seen.hosted), to=to, phase=phase, schema=self.schema)

@@ -160,10 +160,11 @@ class Session:
         is pinned, so that all of its names must be qualified.
 
         Returns:
-            The value, or None where there is none: no row, a name that the server does not
-            know, a lock that somebody holds for longer than the lock timeout.
+            The value, or None where there is none: no row, or a name that the server does not know.
 
         Raises:
+            TimeoutError: It took longer than the lock timeout. The connection is ended: where
+                its time is up in mid-answer asyncpg waits for the rest of it for ever.
             ConnectionLostError: The server is gone.
         """
         received = bytearray()
@@ -174,8 +175,9 @@ class Session:
         connection = self.connection
         try:
             await connection.copy_from_query(query, output=receive, format="binary", timeout=self.options.lock_timeout)
-        except TimeoutError:
-            return None  # of the lock timeout, or the network's; it is an OSError, too
+        except TimeoutError:  # the network's is one, too, and an OSError
+            self.terminate()
+            raise
         except CONNECTION_ERRORS as error:
             raise self._lost(error) from error
         except asyncpg.PostgresError:

@@ -60,6 +60,12 @@ def take_lock(key: int) -> str:
     )
 
 
+def who_is_at_work(schema: str) -> str:
+    """Return the question who prepares the database or works on a schema's history at this moment."""
+    keys = ", ".join(str(key & 0xFFFFFFFF) for key in (BOOTSTRAP_KEY, lock_key(schema)))
+    return queries.question("lock_holders", lock_class=str(LOCK_CLASS), keys=keys)
+
+
 def take_session_lock(schema: str) -> str:
     """Return the same for the lock of a session that works outside of transactions."""
     return queries.block(

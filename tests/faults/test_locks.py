@@ -285,7 +285,7 @@ async def test_somebody_holds_the_lock(database: str, steps: Any) -> None:
     [blocker] = caught.value.blockers
     assert blocker.startswith(f"pid {pid}, shop, idle in transaction, transaction open for ")
     assert blocker.endswith(f"s: {take}")
-    assert "while applying a.sql" in str(caught.value)
+    assert "while waiting for another run" in str(caught.value)
     waits = [event for event in told if isinstance(event, Waiting)]
     assert len(waits) > 1
     assert all(str(pid) in event.blockers[0] for event in waits)
