@@ -17,7 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import fresh, planning, starting, testing
+from . import fresh, others, planning, starting, testing
 from .chart import draw
 from .measuring import Figure, Server
 
@@ -27,6 +27,7 @@ GROUPS: dict[str, Callable[[Server, int], Awaitable[list[Figure]]]] = {
     "fresh": fresh.figures,
     "testing": testing.figures,
     "planning": planning.figures,
+    "others": others.figures,
 }
 
 
