@@ -22,6 +22,8 @@ from statistics import median
 import asyncpg
 from attrs import frozen
 
+import kimbledb
+
 from .drivers import alembic, django, pgfast, pogo, yoyo
 from .drivers.steps import Driver, Step
 from .fresh import SCRIPTS, STEPS
@@ -81,7 +83,7 @@ async def figures(server: Server, runs: int) -> list[Figure]:
         found = [
             *await _fresh(server, tools, runs),
             *await _nothing(server, tools, runs),
-            *await _clones(server, tools, runs),
+            *await _clones(tools, runs * 2),
             *await _many(server, tools, folder, min(runs, 3)),
         ]
     return [figure for tool in tools for figure in found if figure.name.startswith(f"{tool.driver.NAME}: ")]
@@ -147,15 +149,19 @@ async def _nothing(server: Server, tools: Sequence[Tool], runs: int) -> list[Fig
     return calls + processes
 
 
-async def _clones(server: Server, tools: Sequence[Tool], runs: int) -> list[Figure]:
-    """Django gives a database, pgfast one with a pool of connections: each beside the same."""
+async def _clones(tools: Sequence[Tool], runs: int) -> list[Figure]:
+    """Django gives a database, pgfast one with a pool of connections: each beside the same, on a server just started.
+
+    How long a clone takes depends on what is in the server's memory, and that on all that was done before.
+    """
     found = []
     for tool in tools:
         if tool.driver.CLONES_BESIDE:
             ours = partial(_ours, tool.driver.CLONES_BESIDE, _BUILTIN, count=_CLONES)
             theirs = partial(tool.call, "clones", tool.catalog, count=_CLONES)
             rows = {"a test's database": (_AHEAD, _but_first(ours))}
-            found += await _beside(server, runs, rows, {tool: _but_first(theirs)}, fresh=False)
+            async with kimbledb.embedded() as dsn:
+                found += await _beside(Server(dsn), runs, rows, {tool: _but_first(theirs)}, fresh=False)
     return found
 
 
