@@ -56,22 +56,16 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.reports import (
-    AdoptionReport,
-    Load,
-    MigrationReport,
-    ResetReport,
-    RollbackReport,
-    Status,
-    TableUse,
-    VerificationReport,
-)
+from kimbledb.reports import MigrationReport, VerificationReport
 
 if TYPE_CHECKING:
+    from kimbledb import events as events
     from kimbledb import testing as testing
-    from kimbledb._adoption import Adoption
+    from kimbledb._adoption import Adoption, AdoptionReport
     from kimbledb._embedded import embedded
-    from kimbledb._rollback import Rollback
+    from kimbledb._reset import ResetReport
+    from kimbledb._rollback import Rollback, RollbackReport
+    from kimbledb._status import Load, Status, TableUse
     from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
     from kimbledb.progress import Progress
     from kimbledb.verifier import Verifier
@@ -155,8 +149,14 @@ __all__ = [
 #: What few programs need is imported when it is first asked for.
 _LATE = {
     "Adoption": "kimbledb._adoption",
+    "AdoptionReport": "kimbledb._adoption",
     "embedded": "kimbledb._embedded",
+    "ResetReport": "kimbledb._reset",
     "Rollback": "kimbledb._rollback",
+    "RollbackReport": "kimbledb._rollback",
+    "Load": "kimbledb._status",
+    "Status": "kimbledb._status",
+    "TableUse": "kimbledb._status",
     "ManyReport": "kimbledb.many",
     "ManyResult": "kimbledb.many",
     "migrate_many": "kimbledb.many",
@@ -170,8 +170,8 @@ _LATE = {
 if not TYPE_CHECKING:  # who looks at types is not to think that any name is there
 
     def __getattr__(name: str) -> object:
-        if name == "testing":
-            return import_module("kimbledb.testing")
+        if name in ("events", "testing"):
+            return import_module(f"kimbledb.{name}")
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_LATE[name]), name)

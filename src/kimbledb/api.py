@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kimbledb import history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.events import Watcher, call
 from kimbledb.executor import Executor
-from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import (
-    AdoptionReport,
-    Load,
-    MigrationReport,
-    ResetReport,
-    RollbackReport,
-    Status,
-    TableUse,
-    VerificationReport,
-)
-from kimbledb.runner import Runner
-from kimbledb.session import Session
-from kimbledb.targets import DSN_VARIABLES, target_of
+from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.targets import DSN_VARIABLES
+from kimbledb.watching import call
+
+if TYPE_CHECKING:
+    from kimbledb._adoption import AdoptionReport
+    from kimbledb._reset import ResetReport
+    from kimbledb._rollback import RollbackReport
+    from kimbledb._status import Status
+    from kimbledb.events import Watcher
 
 
 async def migrate(
@@ -133,40 +129,9 @@ async def status(
     Raises:
         ConfigurationError: The target cannot be used.
     """
-    options = options or Options()
-    where = target_of(target)
-    name = check_schema_name(schema or "public")
-    chosen = catalog if catalog is not None else Catalog.builtin()
-    runner = Runner(where, options)
+    from kimbledb import _status
 
-    async def work(session: Session) -> Status:
-        from kimbledb import evidence
-
-        runner.doing = "looking how the database stands"
-        state = await history.look(session, name)
-        shown = await evidence.gather(session, chosen, state, name)
-        log = ()
-        if state.head is not None:
-            entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
-            log = tuple(entries)
-        usage = await session.ask(queries.question("usage", schema=quote_literal(name)))
-        return Status(
-            database=state.database,
-            schema=name,
-            server_version=state.server_version,
-            hosted=state.hosted,
-            plan=Planner(chosen).plan(state.history or (), shown, schema=name),
-            history=state.history,
-            extensions=state.extensions,
-            log=log,
-            tables=tuple(
-                TableUse(name, rows, size, whole, by_index, tuple(unused))
-                for name, rows, size, whole, by_index, unused in usage["tables"]
-            ),
-            load=Load(*usage["load"]),
-        )
-
-    return await runner.run(work)
+    return await _status.look(target, catalog=catalog, schema=schema, options=options)
 
 
 async def verify(

@@ -20,7 +20,7 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
     VerificationError,
 )
-from kimbledb.events import Applied, Applying, Failed, Planned, tell
+from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.history import DatabaseState
 from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
 from kimbledb.names import counted
@@ -30,6 +30,7 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
 from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work, who_is_at_work
+from kimbledb.watching import tell
 
 if TYPE_CHECKING:
     from kimbledb.executor import Executor

@@ -1,8 +1,8 @@
 """The set of migrations that everything else works with: :class:`Catalog`.
 
-What folders hold is read by :mod:`kimbledb.folders`; here is what must hold
-among the migrations of one set. What order they run in is left to
-:mod:`kimbledb.planner`.
+What folders hold is read by :mod:`kimbledb.folders`, what ships with the package
+by :mod:`kimbledb.shipped`; here is what must hold among the migrations of one
+set. What order they run in is left to :mod:`kimbledb.planner`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from kimbledb import folders
+from kimbledb import shipped
 from kimbledb.errors import CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model import Fault, Migration
 from kimbledb.names import folded, near
@@ -56,12 +56,7 @@ class Catalog:
         """Return the 35 migrations of the KimbleAI v4 schema, which ship with the package."""
         global _builtin
         if _builtin is None:
-            from importlib.resources import files
-
-            root = files("kimbledb") / "sql" / "migrations"
-            # Tested and immutable: its scripts are not searched again at every start.
-            migrations, faults = folders.read_all(root, source="kimbledb/sql/migrations", trusted=True)
-            _builtin = cls(migrations, source="built-in", faults=faults)
+            _builtin = cls(shipped.read_migrations(), source="built-in")
         return _builtin
 
     @classmethod
@@ -79,6 +74,8 @@ class Catalog:
             CatalogError: With every fault of every file, each with its cure.
             ConfigurationError: The path is no folder.
         """
+        from kimbledb import folders  # who has no migrations of their own needs nothing of it
+
         root = Path(path)
         if not root.is_dir():
             raise ConfigurationError(
@@ -88,7 +85,7 @@ class Catalog:
         if folders.is_flat(root):
             migrations, faults = folders.read_flat(root, source=str(root))
         else:
-            migrations, faults = folders.read_all(root, source=str(root), trusted=False)
+            migrations, faults = folders.read_all(root, source=str(root))
         return cls(migrations, source=str(root), faults=faults)
 
     def __iter__(self) -> Iterator[Migration]:

@@ -13,9 +13,8 @@ handler is added but one that does nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from typing import ClassVar
 
 from attrs import frozen
 
@@ -23,22 +22,20 @@ from kimbledb.model import Migration
 from kimbledb.names import counted
 from kimbledb.plan import Plan
 
-logger = logging.getLogger("kimbledb")
-# An application that configures nothing sees nothing (logging's documentation, "Configuring Logging for a Library").
-logger.addHandler(logging.NullHandler())
-
-#: Database and schema of the call that is under way, for the log.
-_CALL: ContextVar[tuple[str | None, str | None]] = ContextVar("kimbledb call", default=(None, None))
-
 
 @frozen
 class Event:
     """The root of all events."""
 
+    #: How loud it is in the log, or None where what it tells of is logged by itself.
+    level: ClassVar[int | None] = logging.DEBUG
+
 
 @frozen
 class Planned(Event):
     """The plan is made; ``plan.pending`` is what will be applied."""
+
+    level = logging.INFO
 
     plan: Plan
 
@@ -49,6 +46,8 @@ class Planned(Event):
 @frozen
 class Waiting(Event):
     """Another run or the application holds a lock, or the server takes no connection now."""
+
+    level = logging.INFO
 
     #: Who is in the way, as far as the server tells, or why there is no connection.
     blockers: tuple[str, ...]
@@ -62,6 +61,8 @@ class Waiting(Event):
 @frozen
 class Blocked(Event):
     """What was sent waits on the server for a lock, or for an older transaction to end."""
+
+    level = logging.WARNING
 
     #: Who is in the way, as far as the server tells.
     blockers: tuple[str, ...]
@@ -90,6 +91,8 @@ class Applying(Event):
 class Applied(Event):
     """A migration is committed and recorded."""
 
+    level = logging.INFO
+
     migration: Migration
     seconds: float
     #: How many of its checks passed.
@@ -103,6 +106,8 @@ class Applied(Event):
 @frozen
 class Failed(Event):
     """A migration was rolled back."""
+
+    level = logging.ERROR
 
     migration: Migration
     message: str
@@ -168,6 +173,8 @@ class RollingBack(Event):
 class RolledBack(Event):
     """A migration is taken back, and its history row is gone."""
 
+    level = logging.INFO
+
     migration: Migration
     seconds: float
 
@@ -202,6 +209,8 @@ class Stopped(Event):
 class OneOfMany(Event):
     """Something happened to one of many schemas; the last for each is its :class:`Done` or :class:`Stopped`."""
 
+    level = None
+
     #: The database: host, port and name, never a password.
     target: str
     schema: str
@@ -216,55 +225,6 @@ class OneOfMany(Event):
 
 #: What `progress` is.
 Watcher = Callable[[Event], object]
-
-#: How loud an event is in the log, where it is not logging.DEBUG.
-_LEVELS: dict[type[Event], int] = {
-    Planned: logging.INFO,
-    Waiting: logging.INFO,
-    Blocked: logging.WARNING,
-    Applied: logging.INFO,
-    Failed: logging.ERROR,
-    RolledBack: logging.INFO,
-}
-
-
-def tell(watcher: Watcher | None, event: Event) -> None:
-    """Log an event and tell a watcher; its fault is logged and stays its own."""
-    if not isinstance(event, OneOfMany):  # what happened to it is logged by itself
-        _log(event)
-    if watcher is None:
-        return
-    try:
-        watcher(event)
-    except Exception:  # whatever a caller's callable raises must not stop a migration
-        logger.warning("the progress callable failed on %s", type(event).__name__, exc_info=True)
-
-
-@contextmanager
-def call(watcher: Watcher | None) -> Iterator[Callable[[str, str], object]]:
-    """Tell if a call ends with an error; give the function that says, for the log, on which database and schema it works."""
-    before = _CALL.set((None, None))
-    try:
-        yield lambda database, schema: _CALL.set((database, schema))
-    except BaseException as error:
-        tell(watcher, Stopped(error))
-        raise
-    finally:
-        _CALL.reset(before)
-
-
-def _log(event: Event) -> None:
-    level = _LEVELS.get(type(event), logging.DEBUG)
-    if logger.isEnabledFor(level):
-        database, schema = _CALL.get()
-        migration = getattr(event, "migration", None)
-        fields = {
-            "database": database,
-            "schema": schema,
-            "migration": migration.name if migration is not None else None,
-            "seconds": getattr(event, "seconds", None),
-        }
-        logger.log(level, "%s", event, extra=fields)
 
 
 def _by(blockers: tuple[str, ...]) -> str:

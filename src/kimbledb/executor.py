@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from kimbledb import history
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
-from kimbledb.events import Done, Planned, Watcher, tell
 from kimbledb.history import DatabaseState
 from kimbledb.model import Evidence
 from kimbledb.names import check_schema_name
@@ -20,9 +19,11 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import target_of
+from kimbledb.watching import anybody, tell
 
 if TYPE_CHECKING:
     from kimbledb.applying import Application
+    from kimbledb.events import Watcher
 
 
 class Executor:
@@ -107,7 +108,10 @@ class Executor:
                 runner.doing = "reading the history"
                 plan = await self._glance(session, planner, to, phase)
                 if plan is not None:
-                    tell(self.progress, Planned(plan))
+                    if anybody(self.progress):
+                        from kimbledb.events import Planned
+
+                        tell(self.progress, Planned(plan))
                     return MigrationReport((), plan, clock(), VerificationReport(()))
             if application is None:
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
@@ -124,7 +128,10 @@ class Executor:
             if application is not None and application.in_flight is not None:
                 raise OutcomeUnknownError(application.in_flight.name) from error
             raise
-        tell(self.progress, Done(report.seconds, report))
+        if anybody(self.progress):
+            from kimbledb.events import Done
+
+            tell(self.progress, Done(report.seconds, report))
         return report
 
     async def _glance(self, session: Session, planner: Planner, to: str | int | None, phase: int | None) -> Plan | None:

@@ -9,20 +9,18 @@ reported at once. What must hold among them is left to :mod:`kimbledb.catalog`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
 from datetime import date
-from functools import partial
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from kimbledb import facts
-from kimbledb.model import Fault, Migration, VerificationQuery
+from kimbledb.model import Fault, Migration
+from kimbledb.scripts import checksum_of, named_queries, normalise
 
 if TYPE_CHECKING:
     from kimbledb.statements import Problem
@@ -39,16 +37,6 @@ _FACTS: Final = facts.FILE
 _SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
 
 
-def checksum_of(text: str) -> str:
-    """Return the SHA-256 of a script in the form in which it is sent."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def normalise(text: str) -> str:
-    """Return a text with one byte-order mark taken off and line ends as LF."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
 # Reading. Each function returns what it read and appends to `faults` what is wrong.
 
 
@@ -59,16 +47,15 @@ class _Entry:
     name: str
     is_folder: bool
     is_link: bool
-    where: Traversable
+    where: Path
 
 
-def read_all(root: Traversable, *, source: str, trusted: bool) -> tuple[list[Migration], list[Fault]]:
+def read_all(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
     """Read a folder of migrations' folders.
 
     Args:
         root: The folder.
         source: It as a path, for messages.
-        trusted: Whether what it holds was checked before it was shipped.
 
     Returns:
         The migrations, and what is wrong with them.
@@ -107,9 +94,7 @@ def read_all(root: Traversable, *, source: str, trusted: bool) -> tuple[list[Mig
                 )
             )
         else:
-            migrations.append(
-                _read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults, trusted=trusted)
-            )
+            migrations.append(_read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults))
     return migrations, faults
 
 
@@ -201,16 +186,13 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _entries(folder: Traversable, path: str, faults: list[Fault]) -> list[_Entry]:
+def _entries(folder: Path, path: str, faults: list[Fault]) -> list[_Entry]:
     entries: list[_Entry] = []
     try:
-        if isinstance(folder, Path):
-            with os.scandir(folder) as found:
-                for item in found:
-                    is_folder, is_link = item.is_dir(follow_symlinks=False), item.is_symlink()
-                    entries.append(_Entry(item.name, is_folder, is_link, folder / item.name))
-        else:
-            entries += [_Entry(item.name, item.is_dir(), is_link=False, where=item) for item in folder.iterdir()]
+        with os.scandir(folder) as found:
+            for item in found:
+                is_folder, is_link = item.is_dir(follow_symlinks=False), item.is_symlink()
+                entries.append(_Entry(item.name, is_folder, is_link, folder / item.name))
     except OSError as error:
         faults.append(_unreadable(path, error))
     return sorted(entries, key=lambda entry: entry.name)
@@ -220,9 +202,7 @@ def _unreadable(path: str, error: OSError) -> Fault:
     return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
 
 
-def _read_folder(
-    folder: Traversable, path: str, number: int, name: str, faults: list[Fault], *, trusted: bool
-) -> Migration:
+def _read_folder(folder: Path, path: str, number: int, name: str, faults: list[Fault]) -> Migration:
     """Read a migration, with what could be read of it where it has faults.
 
     Those keep the catalog from being made; that the migration is known all the
@@ -248,7 +228,7 @@ def _read_folder(
                     f"is it {meant[0]}?" if meant else f"the files are {_FACTS}, {', '.join(_SQL_FILES)}",
                 )
             )
-    read = facts.read(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=trusted)
+    read = facts.read(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=False)
     # Where the facts cannot be read, what they might excuse is no fault yet.
     may_lack_rollback = read is None or read.get("irreversible")
     for file in _SQL_FILES:
@@ -259,27 +239,25 @@ def _read_folder(
                 "rollback.sql": 'write the SQL that takes it back, or say why there is none: irreversible = "..." in migration.toml',
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
-    if not trusted:
-        transactional = read is not None and read.get("transactional", True)
-        for file in ("apply.sql", "rollback.sql"):
-            if file in texts:
-                _find_problems(texts[file], f"{path}/{file}", faults, transactional=transactional)
-        if "verify.sql" in texts:
-            from kimbledb import statements
+    transactional = read is not None and read.get("transactional", True)
+    for file in ("apply.sql", "rollback.sql"):
+        if file in texts:
+            _find_problems(texts[file], f"{path}/{file}", faults, transactional=transactional)
+    if "verify.sql" in texts:
+        from kimbledb import statements
 
-            for problem in statements.read_named_queries(texts["verify.sql"])[1]:
-                faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
+        for problem in statements.read_named_queries(texts["verify.sql"])[1]:
+            faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
     apply_sql = texts.get("apply.sql", "")
-    verify_sql = texts.get("verify.sql", "")
     return Migration(
         name=name,
         number=number,
         apply_sql=apply_sql,
-        verify_sql=verify_sql,
+        verify_sql=texts.get("verify.sql", ""),
         rollback_sql=texts.get("rollback.sql", ""),
         checksum=checksum_of(apply_sql),
         location=path,
-        read_queries=partial(_verification_queries, verify_sql),
+        read_queries=named_queries,
         **(read or {}),
     )
 
@@ -325,10 +303,8 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
     return normalise(text)
 
 
-def _read_bytes(where: Traversable) -> bytes | None:
+def _read_bytes(where: Path) -> bytes | None:
     """Return the first bytes of a file, one more than it may have, or None for what is no regular file."""
-    if not isinstance(where, Path):
-        return where.read_bytes()
     # Opened without following links, and without waiting for a named pipe's other end.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(where, flags)
@@ -353,9 +329,3 @@ def _fault_at(path: str, text: str, problem: Problem) -> Fault:
     from kimbledb import statements
 
     return Fault(path, problem.message, problem.cure, statements.line_and_column(text, problem.offset)[0])
-
-
-def _verification_queries(text: str) -> tuple[VerificationQuery, ...]:
-    from kimbledb import statements  # late: no start-up with nothing to do runs checks
-
-    return tuple(statements.read_named_queries(text)[0])

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from kimbledb import api
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError
-from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher, tell
+from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
 from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan
@@ -23,6 +23,7 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import Target, target_of
+from kimbledb.watching import tell
 
 #: What a call for one schema returns.
 Report = TypeVar("Report", bound=MigrationReport | VerificationReport | Plan)

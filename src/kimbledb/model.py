@@ -111,7 +111,7 @@ def _no_declarations() -> Declarations:
     return Declarations()
 
 
-def _no_queries() -> tuple[VerificationQuery, ...]:
+def _no_queries(_text: str) -> tuple[VerificationQuery, ...]:
     return ()
 
 
@@ -151,17 +151,27 @@ class Migration:
     irreversible: str | None = None
     #: Older checksums of apply.sql whose result is the same.
     supersedes: tuple[str, ...] = ()
-    #: Texts with a byte-order mark taken off and line ends as LF: what is sent.
+    #: What is sent: the text with a byte-order mark taken off and line ends as LF.
     apply_sql: str = ""
-    verify_sql: str = ""
-    rollback_sql: str = ""
     #: SHA-256 of :attr:`apply_sql` in hexadecimal.
     checksum: str = ""
     #: The folder, or the file of a flat folder, as a path to show.
     location: str = ""
-    # Long and wanted by few calls: read when first asked for.
+    # What is long and wanted by few calls may be read when first asked for.
+    _verify_sql: str | Callable[[], str] = ""
+    _rollback_sql: str | Callable[[], str] = ""
     _declare: Callable[[], Declarations] = field(default=_no_declarations)
-    _read_queries: Callable[[], tuple[VerificationQuery, ...]] = field(default=_no_queries)
+    _read_queries: Callable[[str], tuple[VerificationQuery, ...]] = field(default=_no_queries)
+
+    @cached_property
+    def verify_sql(self) -> str:
+        """The text of verify.sql, in the form of :attr:`apply_sql`."""
+        return self._verify_sql if isinstance(self._verify_sql, str) else self._verify_sql()
+
+    @cached_property
+    def rollback_sql(self) -> str:
+        """The text of rollback.sql, in the form of :attr:`apply_sql`."""
+        return self._rollback_sql if isinstance(self._rollback_sql, str) else self._rollback_sql()
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -196,7 +206,7 @@ class Migration:
     @cached_property
     def verification_queries(self) -> tuple[VerificationQuery, ...]:
         """The named queries of verify.sql, in the order of the file."""
-        return self._read_queries()
+        return self._read_queries(self.verify_sql)
 
     def file(self, part: str) -> str:
         """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify`` or ``rollback``."""

@@ -27,7 +27,6 @@ from kimbledb import queries, statements
 from kimbledb.diagnosis import diagnose
 from kimbledb.errors import ConfigurationError
 from kimbledb.events import Statement as Sent
-from kimbledb.events import tell
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
@@ -43,6 +42,7 @@ from kimbledb.transaction import (
     our_version,
     take_session_lock,
 )
+from kimbledb.watching import tell
 
 _CONCURRENT_INDEX = re.compile(
     r'create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?("(?:[^"]|"")+"|[^\s(]+)\s+on\b',

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
@@ -27,11 +27,14 @@ from kimbledb.errors import (
     MigrationError,
     PreflightError,
 )
-from kimbledb.events import Blocked, Building, Waiting, Watcher, tell
 from kimbledb.model import Migration
 from kimbledb.options import Options
 from kimbledb.session import Session, first_line
 from kimbledb.targets import NotJustNow, Target, target_of
+from kimbledb.watching import tell
+
+if TYPE_CHECKING:
+    from kimbledb.events import Watcher
 
 T = TypeVar("T")
 
@@ -147,6 +150,8 @@ class Runner:
 
     async def _look(self, process_id: int, seconds: float, migration: Migration | None) -> bool:
         """Tell what a process is at, and return whether it builds an index."""
+        from kimbledb.events import Blocked, Building
+
         async with self.target.session(self.options) as observer:
             found = await observer.ask(queries.question("watch", pid=str(process_id)))
         self._blockers = tuple(describe_holders(found["blockers"]))
@@ -191,6 +196,8 @@ class Runner:
     async def _wait(self, waited: int, why: tuple[str, ...]) -> None:
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waited, 10))
         seconds = random.uniform(longest / 2, longest)
+        from kimbledb.events import Waiting  # most calls need not wait
+
         tell(self.progress, Waiting(why, seconds))
         await asyncio.sleep(seconds)
 

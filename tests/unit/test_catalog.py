@@ -7,7 +7,6 @@ import os
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from kimbledb import facts as facts_module
 from kimbledb import folders
 from kimbledb.catalog import Catalog
 from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleError, UnknownMigrationError
-from kimbledb.folders import checksum_of, normalise
 from kimbledb.model import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
 from kimbledb.names import folded
 from kimbledb.planner import Planner
+from kimbledb.scripts import checksum_of, normalise
 
 CHECK = "-- name: nothing\nSELECT true AS passed\n"
 SUM = "0123456789abcdef" * 4
@@ -701,7 +700,7 @@ def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path, m
     (tmp_path / "01_a" / "apply.sql").symlink_to("rollback.sql")
     seen = folders._entries
 
-    def blind(folder: Traversable, path: str, faults: list[Fault]) -> list[folders._Entry]:
+    def blind(folder: Path, path: str, faults: list[Fault]) -> list[folders._Entry]:
         return [
             folders._Entry(each.name, each.is_folder, is_link=False, where=each.where)
             for each in seen(folder, path, faults)

@@ -18,13 +18,15 @@ ROOT = Path(kimbledb.__file__).parent
 LAYERS = [
     {"errors"},
     {"model", "names", "options", "drawing"},
-    {"statements", "queries", "plan", "events", "reports"},
-    {"facts", "folders"},
+    {"statements", "queries", "plan", "scripts"},
+    {"events", "reports"},
+    {"watching"},
+    {"facts", "folders", "shipped"},
     {"catalog", "history", "evidence", "snapshot", "security"},
     {"planner"},
     {"drift", "hazards", "backup"},
     {"verifier", "applying", "executor"},
-    {"_rollback", "_adoption", "_render", "_reset"},
+    {"_rollback", "_adoption", "_render", "_reset", "_status"},
     {"api"},
     {"testing", "cli", "__main__"},
 ]

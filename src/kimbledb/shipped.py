@@ -1,0 +1,56 @@
+"""The migrations that ship with the package.
+
+They were checked before they were shipped (the tests read them as anybody's
+folder), so that a start reads no more of them than it needs: the facts and
+what is applied. Their checks and rollbacks are read when first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from kimbledb import facts
+from kimbledb.errors import CatalogError
+from kimbledb.model import Fault, Migration
+from kimbledb.scripts import checksum_of, named_queries, normalise
+
+#: The folder as it is shown, whatever the place of installation.
+_SHOWN: Final = "kimbledb/sql/migrations"
+
+
+def read_migrations() -> list[Migration]:
+    """Return the 35 migrations of the KimbleAI v4 schema.
+
+    Raises:
+        CatalogError: A migration.toml cannot be read: the installation is damaged.
+    """
+    folders = Path(__file__).with_name("sql") / "migrations"
+    faults: list[Fault] = []
+    migrations = [_read(folder, faults) for folder in folders.iterdir() if folder.name[0].isdigit()]
+    if faults:
+        raise CatalogError(faults)
+    return migrations
+
+
+def _read(folder: Path, faults: list[Fault]) -> Migration:
+    number, _, name = folder.name.partition("_")
+    location = f"{_SHOWN}/{folder.name}"
+    apply_sql = _text_of(folder / "apply.sql")
+    read = facts.read(_text_of(folder / facts.FILE), location, faults, present=True, lazily=True)
+    return Migration(
+        name=f"{name}.sql",
+        number=int(number),
+        apply_sql=apply_sql,
+        verify_sql=partial(_text_of, folder / "verify.sql"),
+        rollback_sql=partial(_text_of, folder / "rollback.sql"),
+        checksum=checksum_of(apply_sql),
+        location=location,
+        read_queries=named_queries,
+        **(read or {}),
+    )
+
+
+def _text_of(file: Path) -> str:
+    return normalise(file.read_text("utf-8"))
