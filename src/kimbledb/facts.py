@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
@@ -82,8 +83,6 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
         return None if present else {}
     # TOML wants tables after plain keys, so what stands before them is whole.
     split = _DECLARATIONS.search(text) if lazily else None
-    import tomllib  # late: a start-up that finds a catalog read needs none
-
     try:
         table = tomllib.loads(text if split is None else text[: split.start()])
     except (ValueError, RecursionError) as error:
@@ -143,8 +142,6 @@ def _line_of_key(text: str, key: str) -> int | None:
 
 def _declarations_of(text: str) -> Declarations:
     """Read the declarations of a file that was checked before it was shipped."""
-    import tomllib  # late, as above
-
     table = tomllib.loads(text)
     faults: list[Fault] = []
     declared = {key: table[key] for key in _DECLARATION_KEYS if key in table}
