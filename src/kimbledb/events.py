@@ -51,7 +51,7 @@ class Waiting(Event):
 
     #: Who is in the way, as far as the server tells, or why there is no connection.
     blockers: tuple[str, ...]
-    #: Seconds until the next try.
+    #: Seconds until the next try, at the latest.
     seconds: float
 
     def __str__(self) -> str:

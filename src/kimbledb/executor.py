@@ -18,6 +18,7 @@ from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
+from kimbledb.siblings import Turn
 from kimbledb.targets import target_of
 from kimbledb.watching import anybody, tell
 
@@ -96,7 +97,8 @@ class Executor:
         backup: str | os.PathLike[str] | None,
     ) -> MigrationReport:
         clock = stopwatch()
-        runner = Runner(self.target, self.options, self.progress)
+        turn = Turn(self.target.label, self.schema)
+        runner = Runner(self.target, self.options, self.progress, turn)
         application: Application | None = None
         # A caller's own connection is not to be ended because somebody has locked history.
         may_glance = self.target.can_reconnect
@@ -114,6 +116,10 @@ class Executor:
                         tell(self.progress, Planned(plan))
                     return MigrationReport((), plan, clock(), VerificationReport(()))
             if application is None:
+                if turn.before is not None and not runner.has_waited:
+                    may_glance = self.target.can_reconnect
+                    raise Again(blockers=("another call of this process",))
+                turn.take()
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
 
                 application = Application(
@@ -128,6 +134,8 @@ class Executor:
             if application is not None and application.in_flight is not None:
                 raise OutcomeUnknownError(application.in_flight.name) from error
             raise
+        finally:
+            turn.end()
         if anybody(self.progress):
             from kimbledb.events import Done
 

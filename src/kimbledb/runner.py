@@ -30,6 +30,7 @@ from kimbledb.errors import (
 from kimbledb.model import Migration
 from kimbledb.options import Options
 from kimbledb.session import Session, first_line
+from kimbledb.siblings import Turn
 from kimbledb.targets import NotJustNow, Target, target_of
 from kimbledb.watching import tell
 
@@ -48,6 +49,9 @@ WORTH_ANOTHER_TRY = (
 #: Seconds between two looks at a lock that another run holds: short, since the
 #: holder may be a quick one, and longer with each look, since it may be many.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+#: And where the holder is a call of this process, whose end is heard: it may hang, and
+#: the server has noticed that its connection is gone.
+_LONGEST_TURN = 5.0
 #: How often the connection may be lost, or not be had, before nothing has been achieved.
 _LOSSES = 5
 #: Seconds that a server which was there may stay away: a restart takes no longer.
@@ -76,10 +80,16 @@ class Again(Exception):
 class Runner:
     """Runs work on a target within the options' limits."""
 
-    def __init__(self, target: Target, options: Options, progress: Watcher | None = None) -> None:
+    def __init__(
+        self, target: Target, options: Options, progress: Watcher | None = None, turn: Turn | None = None
+    ) -> None:
         self.target = target
         self.options = options
         self.progress = progress
+        #: Wakes it where it waits for another call of this process.
+        self.turn = turn
+        #: Whether it has waited already.
+        self.has_waited = False
         #: Its name in the log, by which it knows its own entries again.
         self.run_id = secrets.token_hex(8)
         #: Where a session of one's own is to be had, if anywhere.
@@ -171,6 +181,7 @@ class Runner:
                 achieved, contended, waited = self._achieved, 0, 0
                 losses = _Losses(self.target)
             why: tuple[str, ...] | None = None
+            turn: asyncio.Future[None] | None = None
             try:
                 async with self.target.session(self.options) as session:
                     losses.connected()
@@ -180,6 +191,8 @@ class Runner:
                 if again.contended is not None:
                     contended += 1
                     self._refuse_more(contended, again.contended, again)
+                elif self.turn is not None:
+                    turn = self.turn.before
             except ConnectionLostError as loss:
                 if not isinstance(loss, NotJustNow):
                     losses.count(loss)
@@ -191,15 +204,19 @@ class Runner:
                 contended += 1
                 self._refuse_more(contended, first_line(error), error)
             waited += 1
-            await self._wait(waited, self._blockers if why is None else why)
+            await self._wait(waited, self._blockers if why is None else why, turn)
 
-    async def _wait(self, waited: int, why: tuple[str, ...]) -> None:
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waited, 10))
+    async def _wait(self, waited: int, why: tuple[str, ...], turn: asyncio.Future[None] | None) -> None:
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waited, 10)) if turn is None else _LONGEST_TURN
         seconds = random.uniform(longest / 2, longest)
         from kimbledb.events import Waiting  # most calls need not wait
 
         tell(self.progress, Waiting(why, seconds))
-        await asyncio.sleep(seconds)
+        self.has_waited = True
+        if turn is None:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.wait([turn], timeout=seconds)
 
     def _refuse_more(self, tries: int, reason: str, cause: BaseException) -> None:
         """Give up where the bounded tries are used up."""

@@ -12,8 +12,9 @@ import pytest
 import kimbledb
 
 from .invariant import holds, nothing_left
-from .parts import fresh_database, many, sql
+from .parts import eventually, fresh_database, many, sql
 from .programs import Cluster, pgbouncer
+from .proxy import Proxy
 
 #: More than the server has connections.
 PROCESSES = 64
@@ -88,3 +89,40 @@ async def test_many_schemas_at_once(empty: str, steps: Any) -> None:
     assert await sql(empty, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^s[0-5]$'") == 6
     for number in range(6):
         await holds(empty, catalog, f"s{number}")
+
+
+async def test_calls_of_one_process_do_not_ask_in_turns(each_database: str, steps: Any) -> None:
+    """Of many calls of one process one works; its end wakes the others, and each of them has connected twice at most."""
+    folder = steps("a", "b", after={"b": "SELECT pg_sleep(0.5);"})
+    count = 12
+    async with Proxy(each_database) as proxy:
+        reports = await asyncio.gather(*(kimbledb.migrate(proxy.dsn, catalog=folder.catalog) for _ in range(count)))
+
+        assert sorted(len(report.applied) for report in reports) == [0] * (count - 1) + [2]
+        assert len(proxy.links) < 2 * count
+    await holds(each_database, folder.catalog)
+
+
+_ASLEEP = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')"
+
+
+async def test_a_call_waits_for_another_no_longer_than_it_may(each_database: str, steps: Any) -> None:
+    """A call's own deadline holds while another call of its process works, and the end of that one, by whatever cause, lets it go on."""
+    folder = steps("a", after={"a": "SELECT pg_sleep(600);"})
+    slow = asyncio.create_task(kimbledb.migrate(each_database, catalog=folder.catalog))
+    await eventually(lambda: sql(each_database, _ASLEEP))
+
+    with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+        await kimbledb.migrate(each_database, catalog=folder.catalog, options=kimbledb.Options(deadline=0.5))
+    progress = kimbledb.Progress()
+    (folder.path / "01_a" / "apply.sql").write_text("CREATE TABLE a (n integer);\nINSERT INTO a VALUES (1);\n")
+    quick = asyncio.create_task(kimbledb.migrate(each_database, catalog=folder.catalog, progress=progress))
+    first = await anext(aiter(progress))
+    slow.cancel()
+    report = await quick
+
+    assert caught.value.blockers == ("another call of this process",)
+    assert str(first).endswith(": another call of this process")
+    assert [step.migration.name for step in report.applied] == ["a.sql"]
+    with pytest.raises(asyncio.CancelledError):
+        await slow

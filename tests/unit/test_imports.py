@@ -136,7 +136,10 @@ def test_imports_go_one_way(graph: dict[str, set[str]]) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("module", ["sqlparse", "tomllib", "rich", "importlib.metadata", "pytest"])
+@pytest.mark.parametrize(
+    "module",
+    ["sqlparse", "rich", "importlib.metadata", "importlib.resources", "pytest", "kimbledb.events", "kimbledb.folders"],
+)
 def test_an_import_of_the_package_brings_no_more_than_a_start_needs(module: str) -> None:
     """`import kimbledb` leaves what few calls need to those calls."""
     program = (
