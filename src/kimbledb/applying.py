@@ -65,6 +65,8 @@ class Application:
         #: What the schema showed at the first look; later ones rest on history, which
         #: this run and its rivals write.
         self.evidence: Evidence | None = None
+        #: Those that take their online road, since tables hold rows.
+        self.online: frozenset[str] = frozenset()
         #: Sent, and not answered: what became of it stands in history. It stays here until
         #: history shows it, or a try under the same lock shows that it is not there.
         self.in_flight: Migration | None = None
@@ -98,7 +100,9 @@ class Application:
             plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
             _refuse_unrecorded(executor.schema, state, plan, self.evidence)
             _refuse_conflicts(plan)
-            plan = await with_hazards(session, plan, state, executor.schema, executor.options.refuse_hazards)
+            refused = executor.options.refuse_hazards
+            plan = await with_hazards(self.runner, session, plan, state, executor.schema, refused)
+            self.online = frozenset(step.name for step in plan.pending if step.online)
         if self.first_plan is None:
             self.first_plan = plan
             tell(self.progress, Planned(plan))
@@ -160,14 +164,19 @@ class Application:
             verify=self.verify,
             last=last,
             run=self.runner.run_id,
+            detail={"road": "online"} if migration.name in self.online else {},
         )
         self.in_flight = migration
         try:
-            if migration.transactional:
+            if migration.name in self.online:
+                from kimbledb import nontransactional  # few migrations are of that kind
+
+                outcome = await nontransactional.carry_out_online(self.runner, transactions, work, head)
+            elif migration.transactional:
                 async with self.runner.watching(transactions.session, migration):
                     outcome = await transactions.carry_out(work, head)
             else:
-                from kimbledb import nontransactional  # few migrations are of that kind
+                from kimbledb import nontransactional
 
                 outcome = await nontransactional.carry_out(self.runner, transactions, work, head)
         except ScriptError as failure:
@@ -221,18 +230,19 @@ class Application:
 
 
 async def with_hazards(
-    session: Session, plan: Plan, state: DatabaseState, schema: str, refused: Sequence[str] = ()
+    runner: Runner, session: Session, plan: Plan, state: DatabaseState, schema: str, refused: Sequence[str] = ()
 ) -> Plan:
-    """Return the plan with what it would do to tables that hold rows.
+    """Return the plan with what it would do to tables that hold rows, and which roads it takes there.
 
     Raises:
-        HazardError: One of them is refused.
+        HazardError: One of these is refused.
     """
     if not plan.pending or not state.occupied:
         return plan
     from kimbledb import hazards  # not wanted where there is nothing to do, or nothing to hurt
 
-    plan = await hazards.with_hazards(session, plan, schema)
+    online = runner.has_room_aside(session, state.process_id)
+    plan = await hazards.with_hazards(session, plan, schema, online=online)
     hazards.refuse(plan, refused)
     return plan
 

@@ -272,6 +272,7 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
                 "reason": step.reason,
                 "to_apply": step.to_apply,
                 "hazards": [asdict(hazard) for hazard in step.hazards],
+                "online": step.online,
             }
             for step in plan.steps
         ],

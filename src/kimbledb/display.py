@@ -89,7 +89,7 @@ class Display:
                 Text(step.name),
                 Text(f"{mark} {step.state}", style=style),
                 Text(
-                    "\n".join([step.reason, *(f"hazard: {hazard}" for hazard in step.hazards)]),
+                    "\n".join([step.reason, *step.notes]),
                     style="" if step.selected else "dim",
                 ),
             )

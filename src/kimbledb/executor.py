@@ -61,7 +61,7 @@ class Executor:
             runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
             plan = self.planned(planner, state, shown, to, phase)
-            return await applying.with_hazards(session, plan, state, self.schema)
+            return await applying.with_hazards(runner, session, plan, state, self.schema)
 
         return await runner.run(work)
 

@@ -35,6 +35,9 @@ _NUMBERED = re.compile(r"([0-9]{1,6})_(.+)\.sql")
 _DATED = re.compile(r"(.+)-([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})\.sql")
 _FACTS: Final = facts.FILE
 _SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
+#: It may be there: a road for tables that hold rows.
+_ONLINE = "online.sql"
+_FILES = (_FACTS, *_SQL_FILES, _ONLINE)
 
 
 # Reading. Each function returns what it read and appends to `faults` what is wrong.
@@ -210,22 +213,22 @@ def _read_folder(folder: Path, path: str, number: int, name: str, faults: list[F
     """
     present = {entry.name: entry for entry in _entries(folder, path, faults)}
     texts: dict[str, str] = {}
-    for file in (_FACTS, *_SQL_FILES):
+    for file in _FILES:
         entry = present.get(file)
         if entry is not None:
             text = _read_text(entry, f"{path}/{file}", faults)
             if text is not None:
                 texts[file] = text
     for other in present:
-        if other not in (_FACTS, *_SQL_FILES) and other.lower().endswith((".sql", ".toml")):
+        if other not in _FILES and other.lower().endswith((".sql", ".toml")):
             import difflib  # late: only for what is misspelt
 
-            meant = difflib.get_close_matches(other.lower(), (_FACTS, *_SQL_FILES), n=1)
+            meant = difflib.get_close_matches(other.lower(), _FILES, n=1)
             faults.append(
                 Fault(
                     f"{path}/{other}",
                     "no such file belongs to a migration",
-                    f"is it {meant[0]}?" if meant else f"the files are {_FACTS}, {', '.join(_SQL_FILES)}",
+                    f"is it {meant[0]}?" if meant else f"the files are {', '.join(_FILES)}",
                 )
             )
     read = facts.read(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=False)
@@ -243,6 +246,16 @@ def _read_folder(folder: Path, path: str, number: int, name: str, faults: list[F
     for file in ("apply.sql", "rollback.sql"):
         if file in texts:
             _find_problems(texts[file], f"{path}/{file}", faults, transactional=transactional)
+    if _ONLINE in texts:
+        _find_problems(texts[_ONLINE], f"{path}/{_ONLINE}", faults, transactional=False)
+        if not transactional:
+            faults.append(
+                Fault(
+                    f"{path}/{_ONLINE}",
+                    "apply.sql itself runs outside of a transaction: `transactional = false`",
+                    "write what is in it into apply.sql, or take that line out of migration.toml",
+                )
+            )
     if "verify.sql" in texts:
         from kimbledb import statements
 
@@ -255,6 +268,7 @@ def _read_folder(folder: Path, path: str, number: int, name: str, faults: list[F
         apply_sql=apply_sql,
         verify_sql=texts.get("verify.sql", ""),
         rollback_sql=texts.get("rollback.sql", ""),
+        online_sql=texts.get(_ONLINE, ""),
         checksum=checksum_of(apply_sql),
         location=path,
         read_queries=named_queries,

@@ -66,6 +66,7 @@ _GENTLE = _pattern(
 _VOLATILE = _pattern(
     r".*(?:\b(?:big|small)?serial\b|\bgenerated\b|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
 )
+_IS_NOT_NULL = _pattern(r".*\bnot null\b")
 #: Other names of the types whose names are not their own.
 _ALIASES = {
     "int": "integer",
@@ -91,8 +92,8 @@ _LOCK, _REWRITE, _INDEX, _VALIDATION, _ROWS = (
 _CURES = {
     _LOCK: "the queue for it is bounded by Options.lock_timeout; run it when it is quiet",
     _REWRITE: "add a new column, fill it in parts, and exchange the two; or run it when nobody works",
-    _INDEX: "CREATE INDEX CONCURRENTLY in a migration with `transactional = false`",
-    _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT in a later migration",
+    _INDEX: "CREATE INDEX CONCURRENTLY in the migration's online.sql",
+    _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT, in the migration's online.sql",
     _ROWS: "make a backup first: `backup=`",
 }
 
@@ -108,16 +109,35 @@ class Tables:
     indexes: Mapping[str, str]
 
 
-async def with_hazards(session: Session, plan: Plan, schema: str) -> Plan:
-    """Return a plan whose pending steps say their hazards. Asks one question."""
+async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool) -> Plan:
+    """Return a plan whose pending steps say their hazards, and whether they take their online road. Asks one question.
+
+    Args:
+        session: In which it is asked.
+        plan: Of this schema.
+        schema: The target schema.
+        online: Whether online roads can be taken.
+    """
     found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
     tables = Tables(schema, found["tables"], found["indexes"])
     # Long scripts are not read in the event loop.
     pending = [step.migration for step in plan.pending]
-    told = await asyncio.to_thread(lambda: {migration.name: hazards_of(migration, tables) for migration in pending})
+    told = await asyncio.to_thread(lambda: {each.name: _by_road(each, tables, online=online) for each in pending})
     return evolve(
-        plan, steps=tuple(evolve(step, hazards=told[step.name]) if step.to_apply else step for step in plan.steps)
+        plan,
+        steps=tuple(
+            evolve(step, hazards=told[step.name][0], online=told[step.name][1]) if step.to_apply else step
+            for step in plan.steps
+        ),
     )
+
+
+def _by_road(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
+    """Return a migration's hazards on the road that it takes, and whether that is its online road."""
+    plain = hazards_of(migration, tables)
+    if not plain or not online or not migration.online_sql:
+        return plain, False
+    return hazards_of(migration, tables, online=True), True
 
 
 def refuse(plan: Plan, names: Sequence[str]) -> None:
@@ -131,11 +151,21 @@ def refuse(plan: Plan, names: Sequence[str]) -> None:
         raise HazardError(refused)
 
 
-def hazards_of(migration: Migration, tables: Tables) -> tuple[Hazard, ...]:
-    """Return what a migration's script would do to the tables that are there, each hazard of a table once. Pure."""
+def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:
+    """Return what a migration would do to the tables that are there, each hazard of a table once. Pure.
+
+    Args:
+        migration: With its scripts.
+        tables: What is there.
+        online: Whether online.sql runs first.
+    """
     found: dict[tuple[str, str], Hazard] = {}
     told = [*_of_repair(migration, tables)]
     try:
+        if online:
+            texts = [statements.with_names(statement.text) for statement in statements.split(migration.online_sql)]
+            told += [each for text in texts for each in _of_statement(text, tables)]
+            tables = _after(texts, tables)
         for statement in statements.split(migration.apply_sql):
             told += _of_statement(statements.with_names(statement.text), tables)
     except ValueError:
@@ -145,6 +175,22 @@ def hazards_of(migration: Migration, tables: Tables) -> tuple[Hazard, ...]:
         if facts is not None and facts["filled"] and facts["rows"] != 0:
             found.setdefault((name, table), Hazard(name, table, facts["rows"], facts["bytes"], reason, _CURES[name]))
     return tuple(found.values())
+
+
+def _after(texts: Sequence[str], tables: Tables) -> Tables:
+    """Return what is there when statements have run: the columns and indexes that they add."""
+    there = {name: {**facts, "columns": dict(facts["columns"])} for name, facts in tables.tables.items()}
+    indexes = dict(tables.indexes)
+    for text in texts:
+        if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
+            indexes.setdefault(_folded(match["index"]), _name(match["table"], tables.schema) or "")
+        elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["table"], tables.schema)) in there:
+            for action in _actions(match["actions"]):
+                if added := _ADD_COLUMN.fullmatch(action):
+                    there[table]["columns"].setdefault(
+                        _folded(added["column"]), ["", _IS_NOT_NULL.match(added["rest"]) is not None]
+                    )
+    return evolve(tables, tables=there, indexes=indexes)
 
 
 #: The hazard's name, the table's, and the reason.

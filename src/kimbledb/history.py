@@ -32,6 +32,9 @@ class DatabaseState:
     #: Whether it is set to be only read, as platforms do where the disk is full.
     read_only: bool
     database: str
+    #: The server's process that answered. Behind a pooler it is another one than the
+    #: connection was told of.
+    process_id: int
     role: str
     superuser: bool
     #: Whether it has the roles anon, authenticated, service_role and a schema auth.
@@ -90,6 +93,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         standby=answer["standby"],
         read_only=answer["read_only"],
         database=answer["database"],
+        process_id=answer["process_id"],
         role=answer["role"],
         superuser=answer["superuser"],
         hosted=answer["hosted"],

@@ -160,6 +160,7 @@ class Migration:
     # What is long and wanted by few calls may be read when first asked for.
     _verify_sql: str | Callable[[], str] = ""
     _rollback_sql: str | Callable[[], str] = ""
+    _online_sql: str | Callable[[], str] = ""
     _declare: Callable[[], Declarations] = field(default=_no_declarations)
     _read_queries: Callable[[str], tuple[VerificationQuery, ...]] = field(default=_no_queries)
 
@@ -172,6 +173,15 @@ class Migration:
     def rollback_sql(self) -> str:
         """The text of rollback.sql, in the form of :attr:`apply_sql`."""
         return self._rollback_sql if isinstance(self._rollback_sql, str) else self._rollback_sql()
+
+    @cached_property
+    def online_sql(self) -> str:
+        """The text of online.sql, in the form of :attr:`apply_sql`; empty where there is none.
+
+        What of the change takes long on a table that holds rows, written so that nobody
+        waits for it. It runs before apply.sql, statement by statement, outside of a transaction.
+        """
+        return self._online_sql if isinstance(self._online_sql, str) else self._online_sql()
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -209,7 +219,7 @@ class Migration:
         return self._read_queries(self.verify_sql)
 
     def file(self, part: str) -> str:
-        """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify`` or ``rollback``."""
+        """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify``, ``rollback`` or ``online``."""
         # Of a flat folder there is only one.
         return self.location if self.location.endswith(".sql") else f"{self.location}/{part}.sql"
 

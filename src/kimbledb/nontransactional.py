@@ -1,4 +1,7 @@
-"""Steps that PostgreSQL refuses to run in a transaction, such as CREATE INDEX CONCURRENTLY.
+"""Scripts that PostgreSQL refuses to run in a transaction, such as CREATE INDEX CONCURRENTLY.
+
+That is apply.sql of a migration that says so, and online.sql of one that has a road
+for tables that hold rows.
 
 Two connections: one holds the lock in an open transaction, by messages that
 leave no snapshot behind (a snapshot would make CONCURRENTLY wait for ever); the
@@ -6,7 +9,7 @@ other, the worker, runs the statements one at a time. Before each an intent is
 written to the log, and after it that it is done, so that an interrupted step goes
 on at the statement that was interrupted; what an interruption leaves of an index,
 an invalid one, is dropped and built again. The proof and the history row come
-last, in the transaction that holds the lock.
+last, in the transaction that holds the lock, and so does apply.sql after an online.sql.
 
 The worker holds a lock of its own for as long as its session lives: when its
 client dies the server may go on with a statement for a moment, and nobody else
@@ -18,6 +21,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -81,15 +86,44 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
         )
     # The lock comes first: who does not get it takes no second connection.
     await holder.hold(work, head)
+    async with _worker(runner, holder, work.migration) as worker:
+        await _run_statements(runner, holder, worker, work)
+        return evolve(await holder.release(work), held=None)
+
+
+async def carry_out_online(runner: Runner, holder: Transactions, work: Work, head: int) -> Outcome:
+    """Run a migration's online.sql, and then the migration in the transaction that holds the lock.
+
+    Args:
+        runner: As for :func:`carry_out`; it has room aside (:meth:`Runner.has_room_aside`).
+        holder: The session that holds the lock.
+        work: The migration.
+        head: The head of the log that the plan rests on.
+
+    Raises:
+        Again: As for a transaction; statements of online.sql that are done stay done.
+        ScriptError: A statement failed; of online.sql those before it stay done.
+        ChecksFailed: The verification failed; what online.sql did stays.
+        ConnectionLostError: One of the two connections was lost.
+    """
+    await holder.hold(work, head)
+    async with _worker(runner, holder, work.migration) as worker:
+        await _run_statements(runner, holder, worker, evolve(work, part="online"))
+    return await holder.finish(work)
+
+
+@asynccontextmanager
+async def _worker(runner: Runner, holder: Transactions, migration: Migration) -> AsyncIterator[Session]:
+    """Open the second session, while the first holds the lock; what fails ends the first one's transaction, too."""
+    assert runner.direct is not None
     try:
-        if runner.direct is runner.target:
-            # To ask the pooler for a second session may take for ever: the first may be its only one.
-            _refuse_pooler(holder.session, holder.session.process_id, work.migration)
+        # What answered when the lock was taken is known by now.
+        if not runner.has_room_aside(holder.session, holder.session.process_id or 0):
+            raise _no_room(migration)
         async with runner.direct.session(runner.options) as worker:
-            await _refuse_elsewhere(holder, worker, work.migration)
+            await _refuse_elsewhere(holder, worker, migration)
             await _take_session_lock(holder.schema, worker)
-            await _run_statements(runner, holder, worker, work)
-            return evolve(await holder.release(work), held=None)
+            yield worker
     except Exception:
         await holder.session.roll_back()
         raise
@@ -206,7 +240,8 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
         lock_key=str(lock_key(holder.schema)),
     )
     found = await worker.ask(block)
-    _refuse_pooler(worker, found["process_id"], migration)
+    if worker.connection.get_server_pid() != found["process_id"]:
+        raise _no_room(migration)
     if not found["sees_lock"]:
         raise ConfigurationError(
             "Options.direct_dsn leads to another database than the target",
@@ -214,17 +249,11 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
         )
 
 
-def _refuse_pooler(session: Session, process_id: int | None, migration: Migration) -> None:
-    """Stop where a session is lent by a pooler, given the number of the process that answered in it.
-
-    A server tells each client the number of the process that serves it. A pooler
-    tells a number that it made up, and may send every statement to another process.
-    """
-    if session.connection.get_server_pid() != process_id:
-        raise ConfigurationError(
-            f"{migration.name} cannot run in a transaction and needs a session of its own, and a pooler is between",
-            hint="name the server itself: Options(direct_dsn=...)",
-        )
+def _no_room(migration: Migration) -> ConfigurationError:
+    return ConfigurationError(
+        f"{migration.name} cannot run in a transaction and needs a session of its own, and a pooler is between",
+        hint="name the server itself: Options(direct_dsn=...)",
+    )
 
 
 async def _take_session_lock(schema: str, worker: Session) -> None:

@@ -58,6 +58,8 @@ class Step:
     recorded: AppliedMigration | None = None
     #: What it would lock, rewrite or delete of tables that hold rows.
     hazards: tuple[Hazard, ...] = ()
+    #: Whether its online.sql runs first, outside of a transaction, because tables hold rows.
+    online: bool = False
 
     @property
     def name(self) -> str:
@@ -68,6 +70,12 @@ class Step:
     def to_apply(self) -> bool:
         """Whether the plan's run would apply it."""
         return self.selected and self.state in TO_APPLY
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to know of the way in which it would be applied, in words."""
+        first = ["first online.sql, outside of a transaction: tables hold rows"] if self.online else []
+        return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
         return f"{self.migration.name}: {self.state} ({self.reason})"
@@ -115,7 +123,7 @@ class Plan:
                 lines.append(f"phase {phase}")
             number = step.migration.number or ""
             lines.append(f"{number:>4}  {step.name:<{width}}  {step.state:<11}  {step.reason}")
-            lines += [f"{'':>4}  {'':<{width}}  hazard: {hazard}" for hazard in step.hazards]
+            lines += [f"{'':>4}  {'':<{width}}  {note}" for note in step.notes]
         lines.append(self.summary)
         return "\n".join(lines)
 
@@ -146,7 +154,7 @@ class Plan:
                 str(step.migration.number or ""),
                 step.name,
                 str(step.state),
-                "; ".join([step.reason, *(f"hazard: {hazard}" for hazard in step.hazards)]),
+                "; ".join([step.reason, *step.notes]),
                 step.migration.title,
             )
             for step in self.steps

@@ -101,6 +101,21 @@ class Runner:
         self._blockers: tuple[str, ...] = ()
         self._achieved = 0
 
+    def has_room_aside(self, session: Session, process_id: int) -> bool:
+        """Whether a second session can be had, of one's own, beside this one.
+
+        A server tells each client the number of the process that serves it. A pooler
+        tells a number that it made up, and may send every statement to another process;
+        to ask it for a second session may take for ever, since the first may be its only one.
+
+        Args:
+            session: The one that is there.
+            process_id: Of the process that answers in it.
+        """
+        if self.direct is None or self.direct is not self.target:
+            return self.direct is not None
+        return bool(session.connection.get_server_pid() == process_id)
+
     def achieved(self) -> None:
         """Note that something was committed: bounded tries are counted anew."""
         self._achieved += 1

@@ -45,6 +45,7 @@ def _read(folder: Path, faults: list[Fault]) -> Migration:
         apply_sql=apply_sql,
         verify_sql=partial(_text_of, folder / "verify.sql"),
         rollback_sql=partial(_text_of, folder / "rollback.sql"),
+        online_sql=partial(_text_if_there, folder / "online.sql"),
         checksum=checksum_of(apply_sql),
         location=location,
         read_queries=named_queries,
@@ -54,3 +55,7 @@ def _read(folder: Path, faults: list[Fault]) -> Migration:
 
 def _text_of(file: Path) -> str:
     return normalise(file.read_text("utf-8"))
+
+
+def _text_if_there(file: Path) -> str:
+    return _text_of(file) if file.exists() else ""

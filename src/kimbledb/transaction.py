@@ -76,14 +76,21 @@ def take_session_lock(schema: str) -> str:
     )
 
 
-def begin_step(schema: str, head: int) -> str:
+def begin_step(schema: str, head: int | None) -> str:
     """Return what stands at the start of each transaction that changes a schema's history.
 
     It takes the schema's lock, and makes sure that the log still ends where it did
     when the plan was made.
+
+    Args:
+        schema: The target schema.
+        head: The newest entry of the log at that time, or None not to look.
     """
     return take_lock(lock_key(schema)) + queries.block(
-        "begin_step", schema=quote_identifier(schema), schema_literal=quote_literal(schema), head=str(head)
+        "begin_step",
+        schema=quote_identifier(schema),
+        schema_literal=quote_literal(schema),
+        head="NULL" if head is None else str(head),
     )
 
 
@@ -100,7 +107,7 @@ class Work:
     """What is to happen to one migration."""
 
     migration: Migration
-    #: ``apply`` or ``rollback``: which file, and what the log says.
+    #: ``apply``, ``rollback`` or ``online``: which file, and what the log says.
     part: str
     #: The block of ``sql/queries`` that writes history.
     record: str
@@ -119,7 +126,9 @@ class Work:
     @property
     def script(self) -> str:
         """The text that is sent."""
-        return self.migration.apply_sql if self.part == "apply" else self.migration.rollback_sql
+        scripts = {"apply": "apply_sql", "rollback": "rollback_sql", "online": "online_sql"}
+        text: str = getattr(self.migration, scripts[self.part])
+        return text
 
 
 @frozen
@@ -236,6 +245,25 @@ class Transactions:
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, opening, (), 0.0) from error
 
+    async def finish(self, work: Work) -> Outcome:
+        """Run the work in the transaction that :meth:`hold` opened, and commit it.
+
+        Raises:
+            Again: As :meth:`carry_out`.
+            ScriptError: As :meth:`carry_out`.
+            ChecksFailed: As :meth:`carry_out`.
+            ConnectionLostError: As :meth:`carry_out`.
+        """
+        clock = stopwatch()
+        try:
+            answers = await self.session.send(work.script + self._closing(work))
+        except asyncpg.PostgresError as error:
+            # The log has moved on since the transaction began.
+            opening = self._opening(work, None)
+            raise await self._meaning(error, work, opening, (), clock(), script_alone=True) from error
+        # The tables were locked for as long as this took, and not since the lock of ours was taken.
+        return evolve(self._outcome(answers), held=clock())
+
     async def release(self, work: Work) -> Outcome:
         """Prove and record the work in the transaction that :meth:`hold` opened, and commit it."""
         try:
@@ -271,7 +299,7 @@ class Transactions:
             "detail": {"run": work.run, **work.detail},
         }
 
-    def _opening(self, work: Work, head: int) -> str:
+    def _opening(self, work: Work, head: int | None) -> str:
         settings = self.session.settings(statement_timeout=work.migration.statement_timeout)
         return (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"

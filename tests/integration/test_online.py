@@ -1,0 +1,199 @@
+"""The road for tables that hold rows: online.sql first, outside of a transaction, then apply.sql."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb import snapshot, statements
+from kimbledb.events import Statement
+
+INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
+#: What the log holds of a migration.
+LOGGED = "SELECT array_agg(event || coalesce(' ' || (detail->>'state'), '') ORDER BY id) FROM migration_log WHERE migration_name = 'b.sql'"
+#: One row for each table of the built-in migrations' online roads.
+ROWS = {
+    "users": "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org')",
+    "projects": "INSERT INTO projects (id, name, owner_id, user_id) VALUES ('p', 'A project', 'ada', 'ada')",
+    "conversations": "INSERT INTO conversations (id, user_id) VALUES ('c', 'ada')",
+    "knowledge_base": "INSERT INTO knowledge_base (user_id, title, content) VALUES ('ada', 'A title', 'Words')",
+    "files": "INSERT INTO files (user_id, filename) VALUES ('ada', 'a.txt')",
+    "audio_transcriptions": "INSERT INTO audio_transcriptions (user_id, text) VALUES ('ada', 'Words')",
+    "model_performance_metrics": "INSERT INTO model_performance_metrics (model_name, task_type) VALUES ('m', 'coding')",
+    "api_logs": "INSERT INTO api_logs (method, endpoint) VALUES ('GET', '/')",
+}
+
+
+@pytest.fixture
+async def filled(database: str, folder: Any) -> Any:
+    """A catalog whose first migration, applied, makes a table with a row, and whose second has an online road."""
+    folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (n integer);", rollback="DROP TABLE a;")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    connection = await asyncpg.connect(database)
+    await connection.execute("INSERT INTO a VALUES (1)")
+    await connection.close()
+    road = folder.add(
+        2,
+        "b",
+        INDEXES,
+        facts='requires = ["a.sql"]',
+        verify="-- name: valid\nSELECT bool_and(indisvalid) AS passed FROM pg_index WHERE indexrelid = to_regclass('idx_a_n')",
+        rollback="DROP INDEX IF EXISTS idx_a_n, idx_a_twice;",
+    )
+    (road / "online.sql").write_text(INDEXES.replace("INDEX", "INDEX CONCURRENTLY"))
+    return folder
+
+
+@asynccontextmanager
+async def an_open_transaction(dsn: str) -> AsyncIterator[None]:
+    """A session of the application that has written a row and has not committed."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("BEGIN; INSERT INTO a (n) VALUES (2)")
+    try:
+        yield
+    finally:
+        await connection.execute("COMMIT")
+        await connection.close()
+
+
+async def test_rows_are_not_held_up(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+    """While the index is built, and waits for a transaction of the application, others read and write."""
+    plan = await kimbledb.plan(database, catalog=filled.catalog)
+    [step] = plan.pending
+    assert step.online
+    assert step.hazards == ()
+    assert "first online.sql, outside of a transaction: tables hold rows" in str(plan)
+
+    async with an_open_transaction(database):
+        run = asyncio.create_task(kimbledb.migrate(database, catalog=filled.catalog))
+        while not await connection.fetchval("SELECT count(*) FROM pg_stat_progress_create_index"):
+            assert not run.done()
+            await asyncio.sleep(0.02)
+        await connection.execute("SET lock_timeout = '5s'; INSERT INTO a (n) VALUES (3); SELECT count(*) FROM a")
+    report = await run
+
+    assert [each.migration.name for each in report.applied] == ["b.sql"]
+    assert report.verification.ok
+    assert await connection.fetchval(LOGGED) == [*["statement begun", "statement done"] * 2, "apply"]
+    assert (
+        await connection.fetchval("SELECT detail->>'road' FROM migration_log WHERE event = 'apply' ORDER BY id DESC")
+        == "online"
+    )
+
+
+async def test_an_empty_table_needs_no_road(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+    """Where the tables hold no rows, or are not there, a migration is the one transaction that it always was."""
+    await connection.execute("TRUNCATE a")
+
+    [step] = (await kimbledb.plan(database, catalog=filled.catalog)).pending
+    await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert not step.online
+    assert await connection.fetchval(LOGGED) == ["apply"]
+
+
+@pytest.mark.parametrize("target", ["connection", "pool"])
+async def test_without_a_session_of_ones_own(
+    database: str, filled: Any, connection: asyncpg.Connection, target: str
+) -> None:
+    """By a connection or a pool the plain road is taken, which the plan says, and which can be refused; direct_dsn opens the other."""
+    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
+        through = pool if target == "pool" else connection
+        [step] = (await kimbledb.plan(through, catalog=filled.catalog)).pending
+        assert not step.online
+        assert [hazard.name for hazard in step.hazards] == ["index_build"]
+        refusing = kimbledb.Options(refuse_hazards=("index_build",))
+        with pytest.raises(kimbledb.HazardError):
+            await kimbledb.migrate(through, catalog=filled.catalog, options=refusing)
+
+        options = kimbledb.Options(refuse_hazards=("index_build",), direct_dsn=database)
+        report = await kimbledb.migrate(through, catalog=filled.catalog, options=options)
+
+        assert report.plan.pending[0].online
+    assert (await connection.fetchval(LOGGED))[-1] == "apply"
+    assert "statement done" in await connection.fetchval(LOGGED)
+
+
+async def test_it_goes_on_where_it_was(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+    """A run that is cancelled while online.sql runs leaves what is done, which the next one does not do again."""
+    run: asyncio.Task[Any] | None = None
+
+    def stop(event: Any) -> None:
+        if isinstance(event, Statement) and event.place == 2:
+            assert run is not None
+            run.cancel()
+
+    run = asyncio.create_task(kimbledb.migrate(database, catalog=filled.catalog, progress=stop))
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (await kimbledb.plan(database, catalog=filled.catalog)).pending[0].name == "b.sql"
+
+    report = await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert [each.migration.name for each in report.applied] == ["b.sql"]
+    done = await connection.fetch(
+        "SELECT detail->>'statement' AS statement FROM migration_log WHERE detail->>'state' = 'done'"
+    )
+    assert len(done) == len({row["statement"] for row in done}) == 2
+
+
+@pytest.mark.parametrize(("file", "line"), [("online.sql", 3), ("apply.sql", 3)])
+async def test_what_fails_says_where(
+    database: str, filled: Any, connection: asyncpg.Connection, file: str, line: int
+) -> None:
+    """A failure of either script names its file and line, is recorded, and once it is mended the next run goes on."""
+    script = filled.path / "02_b" / file
+    right = script.read_text()
+    script.write_text(right + "INSERT INTO a SELECT 1 / (n - 1) FROM a WHERE n = 1;\n")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert caught.value.file == str(script)
+    assert caught.value.line == line
+    assert caught.value.sqlstate == "22012"
+    assert await connection.fetchval("SELECT success FROM migration_history WHERE migration_name = 'b.sql'") is False
+    script.write_text(right)
+    await kimbledb.migrate(database, catalog=filled.catalog)
+    assert await connection.fetchval("SELECT count(*) FROM a") == 1
+
+
+async def test_the_built_in_roads_end_where_the_plain_ones_do(
+    database: str,
+    clone: Callable[[str], Awaitable[str]],
+    picture: Callable[..., Awaitable[snapshot.Snapshot]],
+) -> None:
+    """Each built-in online road, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
+    walked = []
+    for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending:
+        migration = step.migration
+        parts = [statement.text for statement in statements.split(migration.online_sql)]
+        copies = [await clone(database.rpartition("/")[2]) for _ in range(2 if parts else 0)]
+        await kimbledb.migrate(database, to=migration.name, verify=False)
+        for copy, done in zip(copies, (0, len(parts) // 2), strict=False):
+            connection = await asyncpg.connect(copy)
+            there = [table for table in ROWS if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)]
+            for table in there:
+                await connection.execute(ROWS[table])
+            for part in parts[:done]:
+                await connection.execute(part)
+            [planned] = (await kimbledb.plan(copy, to=migration.name)).pending
+            assert planned.online, migration
+            assert {hazard.name for hazard in planned.hazards} <= {"access_exclusive_lock"}, migration
+
+            await kimbledb.migrate(copy, to=migration.name)
+
+            difference = (await picture(copy)).since(await picture(database))
+            assert not difference, f"{migration} after {done} statements:\n{difference}"
+            for table in there:
+                assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1
+            await connection.close()
+        if parts:
+            walked.append(migration.number)
+    assert sorted(walked) == [4, 5, 6, 7, 10, 11, 16, 22, 23, 33]
