@@ -307,6 +307,18 @@ def test_other_files_are_let_be(tmp_path: Path) -> None:
     assert expected == [migration.name for migration in Catalog.from_directory(tmp_path)]
 
 
+def test_a_road_for_tables_that_hold_rows_is_read(tmp_path: Path) -> None:
+    """online.sql may be there and may say CONCURRENTLY; it is no part of the checksum."""
+    text = "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (n);\n"
+    put(tmp_path / "01_a", {"online.sql": text})
+    put(tmp_path / "02_b")
+
+    first, second = Catalog.from_directory(tmp_path)
+
+    assert (first.online_sql, second.online_sql) == (text, "")
+    assert first.checksum == second.checksum
+
+
 def test_a_folder_that_is_reached_by_a_link_is_read(tmp_path: Path) -> None:
     """The folder that the caller names may be a symbolic link: it is what lies in it that may not."""
     put(tmp_path / "real" / "01_a")
@@ -389,6 +401,14 @@ CASES = {
     "no apply": Case({"apply.sql": None}, "apply.sql", "the file is missing", "write the SQL that makes the change"),
     "no verify": Case({"verify.sql": None}, "verify.sql", "the file is missing", "`passed`"),
     "no rollback": Case({"rollback.sql": None}, "rollback.sql", "the file is missing", 'irreversible = "..."'),
+    "road that ends the transaction": Case({"online.sql": "COMMIT;"}, "online.sql", "COMMIT", "take", 1),
+    "two roads without a transaction": Case(
+        {"migration.toml": "transactional = false", "online.sql": "SELECT 1"},
+        "online.sql",
+        "apply.sql itself runs outside of a transaction",
+        "write what is in it into apply.sql",
+    ),
+    "misspelt road": Case({"onlin.sql": ""}, "onlin.sql", "no such file belongs", "is it online.sql?"),
     "stray file": Case({"aply.sql": ""}, "aply.sql", "no such file belongs to a migration", "is it apply.sql?"),
     "file of another case": Case({"VERIFY.SQL": ""}, "VERIFY.SQL", "no such file belongs", "is it verify.sql?"),
     "another file": Case({"x.toml": ""}, "x.toml", "no such file belongs", "the files are migration.toml, apply.sql"),
