@@ -5,15 +5,22 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
 
+nox.needs_version = ">=2026.10.20"  # `allow_parallel`
 nox.options.sessions = ["lint", "typing", "tests", "wheel", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
+nox.options.allow_parallel = True  # `nox -j 2`, where nobody looks on
 
 ROOT = Path(__file__).parent
+#: Bytes that a file system in memory must have left.
+ROOM = 6 * 1024**3
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -24,6 +31,20 @@ def _has(python: str) -> bool:
         return False
     answer = subprocess.run([program, "-c", "import venv"], capture_output=True, check=False)
     return answer.returncode == 0
+
+
+@contextmanager
+def _temporary() -> Iterator[dict[str, str]]:
+    """Give the environment in which throwaway servers keep their data in memory, where there is room enough.
+
+    Making and dropping databases is most of what they do, and most of that is files.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="kimbledb-nox-", dir=memory) as folder:
+        yield {"TMPDIR": folder}
 
 
 @nox.session
@@ -44,15 +65,19 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on this Python, on every core, against the embedded PostgreSQL."""
-    session.install("-e", ".[dev]")
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+    _test(session)
 
 
 @nox.session(python=[python for python in PYTHONS if _has(python)] or [sys.executable])
 def tests_all(session: nox.Session) -> None:
     """Run the tests on each Python that is there."""
+    _test(session)
+
+
+def _test(session: nox.Session) -> None:
     session.install("-e", ".[dev]")
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+    with _temporary() as environment:
+        session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs, env=environment)
 
 
 @nox.session
@@ -87,7 +112,8 @@ def docs(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure, each figure as a ratio to its floor in the same run."""
     session.install("-e", ".[dev]")
-    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+    with _temporary() as environment:
+        session.run("python", "-m", "tests.benchmarks", *session.posargs, env=environment)
 
 
 @nox.session
