@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from attrs import frozen
 
-from kimbledb import history, queries
+from kimbledb import history, queries, stakes
 from kimbledb.errors import (
     ConfirmationError,
     ConnectionLostError,
@@ -140,10 +140,7 @@ class Reset:
     async def _weigh(self, session: Session, tables: list[list[str | None]]) -> None:
         """Count the rows at stake, from one snapshot, and refuse to lose any unasked."""
         self.runner.doing = "counting what would go"
-        rows = await session.ask(
-            setting("kimbledb.at_stake", tables)
-            + queries.block("count_losses", schema_literal=quote_literal(self.schema))
-        )
+        rows = await stakes.count(session, self.schema, tables)
         self.losses = tuple(Loss("table", table, count) for table, _, count in rows)
         if self.losses and not self.allow_data_loss:
             raise DataLossError(self.losses)

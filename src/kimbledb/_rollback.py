@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from kimbledb import history, preflight, queries
+from kimbledb import history, preflight, queries, stakes
 from kimbledb.catalog import Catalog
 from kimbledb.errors import (
     ConfigurationError,
@@ -285,10 +285,7 @@ class _RollbackCall:
 
     async def _count(self, session: Session, at_stake: Sequence[tuple[str, str | None]]) -> tuple[Loss, ...]:
         self.runner.doing = "counting what would go"
-        block = setting("kimbledb.at_stake", at_stake) + queries.block(
-            "count_losses", schema_literal=quote_literal(self.rollback.schema)
-        )
-        rows = await session.ask(block)
+        rows = await stakes.count(session, self.rollback.schema, at_stake)
         return tuple(_loss(table, column, count) for table, column, count in rows)
 
     async def _take_back(

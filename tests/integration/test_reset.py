@@ -220,6 +220,27 @@ async def test_neighbours_stay(database: str, folder: Any) -> None:
     assert (await kimbledb.plan(database, catalog=folder.catalog, schema='Two "2"')).pending
 
 
+async def test_what_goes_while_it_is_counted(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A table that somebody drops while its rows are counted is no failure: the schema is looked at anew."""
+    for number, name in enumerate(("a", "b"), 1):
+        folder.table(number, name)
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("BEGIN; DROP TABLE a")
+    run = asyncio.create_task(kimbledb.reset(database, confirm=name_of(database)))
+    observer = await asyncpg.connect(database)
+    while not await observer.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ):
+        assert not run.done()
+        await asyncio.sleep(0.02)
+    await connection.execute("COMMIT")
+
+    report = await run
+
+    assert [str(each) for each in report.objects] == ["table b"]
+    await observer.close()
+
+
 async def test_among_replicas(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """Resets and migrations at once come one after the other: what is recorded is there, what is not is not."""
     for number, name in enumerate(("a", "b", "c", "d"), 1):
