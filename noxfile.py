@@ -12,11 +12,11 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2026.10.20"  # `allow_parallel`
 nox.options.sessions = ["lint", "typing", "tests", "wheel", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.allow_parallel = True  # `nox -j 2`, where nobody looks on
+if hasattr(nox.options, "allow_parallel"):  # since nox 2026.10: `nox -j 2`, where nobody looks on
+    nox.options.allow_parallel = True
 
 ROOT = Path(__file__).parent
 #: Bytes that a file system in memory must have left.
