@@ -44,6 +44,7 @@ def _temporary() -> Iterator[dict[str, str]]:
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="kimbledb-nox-", dir=memory) as folder:
+        Path(folder).chmod(0o1777)  # as /tmp: for root, servers run as another user
         yield {"TMPDIR": folder}
 
 
