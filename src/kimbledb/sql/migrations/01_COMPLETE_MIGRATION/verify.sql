@@ -22,7 +22,7 @@ FROM (VALUES
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS each (col)
 CROSS JOIN LATERAL (SELECT listed.tab, each.col) AS wanted
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: extensions
@@ -54,7 +54,7 @@ FROM unnest(ARRAY[
     'idx_files_user_id', 'idx_files_project_id', 'idx_audio_transcriptions_user_id', 'idx_processed_images_user_id',
     'idx_processed_images_project_id', 'idx_processed_documents_user_id', 'idx_processed_documents_project_id',
     'idx_activity_logs_user_id', 'idx_auth_logs_email']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: foreign_keys_are_validated
@@ -80,9 +80,9 @@ FROM (VALUES
     ('processed_documents', 'processed_documents_project_id_fkey', 'project_id', 'projects'),
     ('activity_logs', 'activity_logs_user_id_fkey', 'user_id', 'users')
 ) AS wanted (tab, name, col, parent)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent))
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = 'id' AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 

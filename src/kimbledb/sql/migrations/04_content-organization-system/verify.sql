@@ -8,7 +8,7 @@ FROM (VALUES ('categories', 'id'), ('categories', 'user_id'), ('categories', 'pa
              ('categories', 'description'), ('categories', 'color'), ('categories', 'icon'), ('categories', 'sort_order'),
              ('categories', 'metadata'), ('categories', 'created_at'), ('categories', 'updated_at'), ('projects', 'category_id'),
              ('conversations', 'category_id'), ('knowledge_base', 'category_id'), ('files', 'category_id')) AS wanted (tab, col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: keys_are_validated
@@ -20,7 +20,7 @@ FROM (VALUES
     ('knowledge_base', 'knowledge_base_category_id_fkey', 'category_id'), ('files', 'files_category_id_fkey', 'category_id')
 ) AS wanted (tab, name, col)
 -- Between columns of two types, as a database from before may have, a key waits for the repairs.
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
 JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = 'categories'
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = 'id' AND b.atttypid = a.atttypid
@@ -41,7 +41,7 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_categories_user_id_parent_id_name', 'idx_categories_parent_id', 'idx_projects_category_id',
                   'idx_conversations_category_id', 'idx_knowledge_base_category_id', 'idx_files_category_id']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: row_level_security

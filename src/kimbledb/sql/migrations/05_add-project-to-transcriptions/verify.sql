@@ -25,13 +25,13 @@ FROM (VALUES
     ('audio_transcriptions', 'auto_categorized', 'boolean not null'),
     ('audio_transcriptions', 'category_confidence', 'double precision')
 ) AS wanted (tab, col, type)
-LEFT JOIN (
-    SELECT tab.relname, col.attname,
-           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
-) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+      AND col.attnum > 0 AND NOT col.attisdropped
+    LIMIT 1 -- one look by the index for each, and no look at all columns
+) AS there ON true;
 
 -- name: project_id_is_a_key_to_projects
 -- Deleting a project leaves the row, without one. Between uuid and text no key

@@ -10,13 +10,13 @@ FROM (VALUES
     ('conversations', 'pinned_at', 'timestamp with time zone'),
     ('conversations', 'pinned_by', 'text')
 ) AS wanted (tab, col, type)
-LEFT JOIN (
-    SELECT tab.relname, col.attname,
-           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
-) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+      AND col.attnum > 0 AND NOT col.attisdropped
+    LIMIT 1 -- one look by the index for each, and no look at all columns
+) AS there ON true;
 
 -- name: neither_name_has_a_default
 -- The trigger fills it in: with a default on one column an INSERT that names the

@@ -26,7 +26,7 @@ SELECT count(*) FILTER (WHERE there.convalidated IS NOT TRUE) = 0 AS passed,
 FROM (VALUES
     ('projects', 'projects_parent_project_id_check')
 ) AS wanted (tab, name)
-JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_constraint AS there ON there.conrelid = tab.oid AND there.contype = 'c' AND there.conname = wanted.name;
 
 -- name: keys_are_there_and_validated
@@ -46,7 +46,7 @@ FROM (VALUES
     ('conversations', 'conversations_project_id_fkey', 'project_id', 'projects')
 ) AS wanted (child, name, child_column, parent)
 JOIN pg_catalog.pg_class AS child
-  ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.child
+  ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.child))
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = child.oid AND col.attname = wanted.child_column AND NOT col.attisdropped
 JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = wanted.parent
 LEFT JOIN pg_catalog.pg_constraint AS there
@@ -103,10 +103,12 @@ JOIN pg_catalog.pg_class AS tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name
 WHERE cardinality(wanted.compares) = (
     SELECT count(*)
-    FROM pg_catalog.pg_class AS typed
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND NOT col.attisdropped
-    WHERE typed.relnamespace = tab.relnamespace AND typed.relkind IN ('r', 'p')
-      AND typed.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
+    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);
 
 -- name: triggers_that_may_have_waited_are_enabled
 SELECT count(*) FILTER (WHERE trg.tgenabled IN ('O', 'A')) = count(*) AS passed,
@@ -115,7 +117,7 @@ SELECT count(*) FILTER (WHERE trg.tgenabled IN ('O', 'A')) = count(*) AS passed,
 FROM (VALUES
     ('audio_transcriptions', 'audio_transcriptions_general_project')
 ) AS wanted (tab, name)
-JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_trigger AS trg ON trg.tgrelid = tab.oid AND trg.tgname = wanted.name;
 
 -- name: ids_have_a_default
@@ -123,5 +125,5 @@ SELECT bool_and(col.atthasdef) AS passed,
        'a default for each' AS expected,
        coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
 FROM unnest(ARRAY['projects']) AS wanted (tab)
-JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;

@@ -14,7 +14,7 @@ FROM (VALUES
     ('cost_models', '{id,provider,model,input_cost_per_million,output_cost_per_million,cached_input_cost_per_million,context_window,valid_from,valid_to,metadata,created_at,updated_at}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), listed.tab))
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -40,9 +40,9 @@ FROM (VALUES
     ('budget_config', 'budget_config_user_id_fkey', 'user_id', 'users', 'id'),
     ('budget_alerts', 'budget_alerts_user_id_fkey', 'user_id', 'users', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent))
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -51,7 +51,7 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_api_cost_tracking_user_id', 'idx_api_cost_tracking_timestamp', 'idx_api_cost_tracking_model',
                   'idx_budget_alerts_user_id', 'idx_budget_alerts_once', 'idx_cost_models_current']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -79,31 +79,33 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['daily_costs', 'monthly_costs']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name)) AND c.relkind = 'v';
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['api_cost_tracking', 'budget_config', 'budget_alerts', 'cost_models']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name));
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
-SELECT count(*) FILTER (WHERE p.policyname IS NULL) = 0 AS passed, 'every policy' AS expected,
-       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.policyname IS NULL), 'every policy') AS found
+SELECT count(*) FILTER (WHERE p.polname IS NULL) = 0 AS passed, 'every policy' AS expected,
+       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.polname IS NULL), 'every policy') AS found
 FROM (VALUES
     ('api_cost_tracking', 'api_cost_tracking_owner_read', ARRAY['api_cost_tracking.user_id']),
     ('budget_config', 'budget_config_owner', ARRAY['budget_config.user_id']),
     ('budget_alerts', 'budget_alerts_owner_read', ARRAY['budget_alerts.user_id']),
     ('budget_alerts', 'budget_alerts_owner_acknowledge', ARRAY['budget_alerts.user_id'])
 ) AS wanted (tab, name, compares)
-LEFT JOIN pg_catalog.pg_policies AS p
-    ON p.schemaname = current_schema() AND p.tablename = wanted.tab AND p.policyname = wanted.name
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON p.polrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND p.polname = wanted.name::name
 WHERE NOT EXISTS (
-    SELECT FROM pg_catalog.pg_attribute AS col
-    JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-      AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);
+    SELECT
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    WHERE NOT col.attisdropped AND col.atttypid <> 'text'::regtype);
 
 -- name: views_add_up
 SELECT coalesce((SELECT sum(cost_usd) FROM daily_costs), 0) = coalesce((SELECT sum(cost_usd) FROM api_cost_tracking), 0)

@@ -28,7 +28,7 @@ FROM (VALUES
     ('budget_alerts', 'budget_alerts_user_id_fkey', 'user_id', 'users')
 ) AS wanted (child, name, child_column, parent)
 JOIN pg_catalog.pg_class AS child
-  ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.child
+  ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.child))
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = child.oid AND col.attname = wanted.child_column AND NOT col.attisdropped
 JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = wanted.parent
 LEFT JOIN pg_catalog.pg_constraint AS there
@@ -81,7 +81,9 @@ JOIN pg_catalog.pg_class AS tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name
 WHERE cardinality(wanted.compares) = (
     SELECT count(*)
-    FROM pg_catalog.pg_class AS typed
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND NOT col.attisdropped
-    WHERE typed.relnamespace = tab.relnamespace AND typed.relkind IN ('r', 'p')
-      AND typed.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
+    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);

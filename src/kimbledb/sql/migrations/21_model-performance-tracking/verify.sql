@@ -11,7 +11,7 @@ FROM (VALUES
     ('model_performance_metrics', '{id,user_id,conversation_id,message_id,provider,model_name,model,task_type,task_complexity,response_time_ms,total_tokens,tokens_used,input_tokens,output_tokens,success,error_message,user_rating,quality_score,metadata,timestamp}')
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS wanted (col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = listed.tab
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), listed.tab))
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
 
 -- name: constraints
@@ -32,9 +32,9 @@ FROM (VALUES
     ('model_performance_metrics', 'model_performance_metrics_user_id_fkey', 'user_id', 'users', 'id'),
     ('model_performance_metrics', 'model_performance_metrics_conversation_id_fkey', 'conversation_id', 'conversations', 'id')
 ) AS wanted (tab, name, col, parent, parent_col)
-JOIN pg_catalog.pg_class AS child ON child.relnamespace = quote_ident(current_schema())::regnamespace AND child.relname = wanted.tab
+JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = quote_ident(current_schema())::regnamespace AND parent.relname = wanted.parent
+JOIN pg_catalog.pg_class AS parent ON parent.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent))
 JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = wanted.parent_col AND b.atttypid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
 
@@ -45,7 +45,7 @@ FROM unnest(ARRAY['idx_model_performance_metrics_user_id', 'idx_model_performanc
                   'idx_model_performance_metrics_model_name', 'idx_model_performance_metrics_model',
                   'idx_model_performance_metrics_task_type', 'idx_model_performance_metrics_timestamp',
                   'idx_model_performance_metrics_failures']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: triggers_are_enabled
@@ -63,29 +63,31 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['model_performance_summary', 'model_error_rates']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name)) AND c.relkind = 'v';
 
 -- name: row_level_security
 SELECT count(*) FILTER (WHERE c.relrowsecurity IS NOT TRUE) = 0 AS passed, 'on for every table' AS expected,
        coalesce('off for ' || string_agg(wanted.name, ', ') FILTER (WHERE c.relrowsecurity IS NOT TRUE), 'on for every table') AS found
 FROM unnest(ARRAY['model_performance_metrics']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name));
 
 -- name: policies
 -- One that compares a column that is not text yet waits for the repairs.
-SELECT count(*) FILTER (WHERE p.policyname IS NULL) = 0 AS passed, 'every policy' AS expected,
-       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.policyname IS NULL), 'every policy') AS found
+SELECT count(*) FILTER (WHERE p.polname IS NULL) = 0 AS passed, 'every policy' AS expected,
+       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.polname IS NULL), 'every policy') AS found
 FROM (VALUES
     ('model_performance_metrics', 'model_performance_metrics_owner_read', ARRAY['model_performance_metrics.user_id']),
     ('model_performance_metrics', 'model_performance_metrics_owner_rate', ARRAY['model_performance_metrics.user_id'])
 ) AS wanted (tab, name, compares)
-LEFT JOIN pg_catalog.pg_policies AS p
-    ON p.schemaname = current_schema() AND p.tablename = wanted.tab AND p.policyname = wanted.name
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON p.polrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND p.polname = wanted.name::name
 WHERE NOT EXISTS (
-    SELECT FROM pg_catalog.pg_attribute AS col
-    JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-      AND t.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'text'::regtype);
+    SELECT
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    WHERE NOT col.attisdropped AND col.atttypid <> 'text'::regtype);
 
 -- name: two_names_agree
 SELECT count(*) = 0 AS passed, '0 rows that disagree' AS expected, count(*) || ' rows that disagree' AS found

@@ -16,7 +16,7 @@ LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_
 SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every index, valid' AS expected,
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_model_performance_metrics_cost']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
 
 -- name: views_run_by_the_rights_of_the_caller
@@ -26,7 +26,7 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['model_task_costs']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
+    ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name)) AND c.relkind = 'v';
 
 -- name: functions
 SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (

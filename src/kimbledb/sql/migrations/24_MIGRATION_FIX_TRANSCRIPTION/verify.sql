@@ -48,22 +48,12 @@ SELECT bool_and(col.atthasdef) AS passed,
        'a default for each' AS expected,
        coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
 FROM unnest(ARRAY['audio_transcriptions']) AS wanted (tab)
-JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;
 
 -- name: parts_are_there
 -- Constraints validated, indexes valid, triggers enabled. A key or a policy still
 -- waits where a column that it compares is not text.
-WITH there (kind, tab, name, works) AS (
-    SELECT 'constraint', con.conrelid, con.conname, con.convalidated FROM pg_catalog.pg_constraint AS con
-    UNION ALL
-    SELECT 'index', idx.indrelid, ind.relname, idx.indisvalid AND idx.indisready
-    FROM pg_catalog.pg_index AS idx JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-    UNION ALL
-    SELECT 'trigger', trg.tgrelid, trg.tgname, trg.tgenabled IN ('O', 'A') FROM pg_catalog.pg_trigger AS trg
-    UNION ALL
-    SELECT 'policy', pol.polrelid, pol.polname, true FROM pg_catalog.pg_policy AS pol
-)
 SELECT count(*) FILTER (WHERE there.works IS NOT TRUE) = 0 AS passed,
        'every part' AS expected,
        coalesce('missing or not in force: ' || string_agg(format('%s %s on %s', wanted.kind, wanted.name, wanted.tab), ', ')
@@ -88,15 +78,29 @@ FROM (VALUES
     ('constraint', 'audio_transcriptions', 'audio_transcriptions_user_id_fkey', ARRAY['audio_transcriptions.user_id', 'users.id']),
     ('policy', 'audio_transcriptions', 'audio_transcriptions_owner', ARRAY['audio_transcriptions.user_id'])
 ) AS wanted (kind, tab, name, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
-LEFT JOIN there ON (there.kind, there.tab, there.name) = (wanted.kind, tab.oid, wanted.name::name)
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE wanted.kind = 'constraint' AND con.conrelid = tab.oid AND con.conname = wanted.name::name
+    UNION ALL
+    SELECT idx.indisvalid AND idx.indisready FROM pg_catalog.pg_index AS idx
+    WHERE wanted.kind = 'index' AND idx.indrelid = tab.oid AND idx.indexrelid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+    UNION ALL
+    SELECT trg.tgenabled IN ('O', 'A') FROM pg_catalog.pg_trigger AS trg
+    WHERE wanted.kind = 'trigger' AND trg.tgrelid = tab.oid AND trg.tgname = wanted.name::name
+    UNION ALL
+    SELECT true FROM pg_catalog.pg_policy AS pol
+    WHERE wanted.kind = 'policy' AND pol.polrelid = tab.oid AND pol.polname = wanted.name::name
+) AS there (works) ON true
 WHERE wanted.compares IS NULL
    OR cardinality(wanted.compares) = (
     SELECT count(*)
-    FROM pg_catalog.pg_class AS typed
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND NOT col.attisdropped
-    WHERE typed.relnamespace = quote_ident(current_schema())::regnamespace AND typed.relkind IN ('r', 'p')
-      AND typed.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
+    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);
 
 -- name: tables_and_views_are_closed
 -- Row level security on every table, views by the rights of whoever asks.

@@ -49,13 +49,13 @@ FROM (VALUES
     ('drive_edit_audit_log', 'database_role', 'text'),
     ('drive_edit_audit_log', 'created_at', 'timestamp with time zone not null')
 ) AS wanted (tab, col, type)
-LEFT JOIN (
-    SELECT tab.relname, col.attname,
-           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
-) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+      AND col.attnum > 0 AND NOT col.attisdropped
+    LIMIT 1 -- one look by the index for each, and no look at all columns
+) AS there ON true;
 
 -- name: constraints_are_validated
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -91,9 +91,9 @@ FROM (VALUES
     ('drive_edit_requests', 'drive_edit_requests_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'n'),
     ('drive_edit_requests', 'drive_edit_requests_decided_by_fkey', 'decided_by', 'users', 'id', 'n')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent_tab))
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -133,14 +133,15 @@ FROM (VALUES
     ('drive_edit_requests', 'drive_edit_requests_owner_read', 'r', '{drive_edit_requests.user_id}'::text[]),
     ('drive_edit_audit_log', 'drive_edit_audit_log_owner_read', 'r', '{drive_edit_audit_log.user_id}')
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
-    SELECT min(parent.relname || '.' || col.attname) AS col
-    FROM pg_catalog.pg_attribute AS col
-    JOIN pg_catalog.pg_class AS parent ON parent.oid = col.attrelid
-    WHERE parent.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-      AND parent.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'pg_catalog.text'::regtype
+    SELECT min(compared.name COLLATE "C") AS col
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    WHERE NOT col.attisdropped AND col.atttypid <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
 -- name: triggers_are_enabled
@@ -170,7 +171,7 @@ FROM (VALUES
     ('drive_edit_requests', '{SELECT}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[]),
     ('drive_edit_audit_log', '{SELECT}', '{SELECT,INSERT,UPDATE,DELETE}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL

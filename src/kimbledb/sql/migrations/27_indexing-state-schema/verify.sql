@@ -31,13 +31,13 @@ FROM (VALUES
     ('indexing_state', 'created_at', 'timestamp with time zone not null'),
     ('indexing_state', 'updated_at', 'timestamp with time zone not null')
 ) AS wanted (tab, col, type)
-LEFT JOIN (
-    SELECT tab.relname, col.attname,
-           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
-) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+      AND col.attnum > 0 AND NOT col.attisdropped
+    LIMIT 1 -- one look by the index for each, and no look at all columns
+) AS there ON true;
 
 -- name: constraints_are_validated
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -71,9 +71,9 @@ SELECT count(*) FILTER (WHERE key.oid IS NULL AND child.atttypid = parent.atttyp
 FROM (VALUES
     ('indexing_state', 'indexing_state_user_id_fkey', 'user_id', 'users', 'id', 'c')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.relnamespace = quote_ident(current_schema())::regnamespace AND parent_tab.relname = wanted.parent_tab
+LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent_tab))
 LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
 LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
     AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
@@ -106,14 +106,15 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND (waits.col IS NOT NULL OR (pol.po
 FROM (VALUES
     ('indexing_state', 'indexing_state_owner_read', 'r', '{indexing_state.user_id}'::text[])
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
-    SELECT min(parent.relname || '.' || col.attname) AS col
-    FROM pg_catalog.pg_attribute AS col
-    JOIN pg_catalog.pg_class AS parent ON parent.oid = col.attrelid
-    WHERE parent.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-      AND parent.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid <> 'pg_catalog.text'::regtype
+    SELECT min(compared.name COLLATE "C") AS col
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    WHERE NOT col.attisdropped AND col.atttypid <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
 -- name: triggers_are_enabled
@@ -140,7 +141,7 @@ SELECT count(wrong.what) = 0 AS passed, 'nothing too much, nothing missing' AS e
 FROM (VALUES
     ('indexing_state', '{SELECT}'::text[], '{SELECT,INSERT,UPDATE,DELETE}'::text[])
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL

@@ -41,13 +41,13 @@ FROM (VALUES
     ('api_rate_limits', 'last_request_at', 'timestamp with time zone not null'),
     ('api_rate_limits', 'created_at', 'timestamp with time zone not null')
 ) AS wanted (tab, col, type)
-LEFT JOIN (
-    SELECT tab.relname, col.attname,
-           format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND col.attnum > 0 AND NOT col.attisdropped
-) AS there ON (there.relname, there.attname) = (wanted.tab, wanted.col);
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+      AND col.attnum > 0 AND NOT col.attisdropped
+    LIMIT 1 -- one look by the index for each, and no look at all columns
+) AS there ON true;
 
 -- name: constraints_are_validated
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -102,7 +102,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('api_logs'), ('api_rate_limits')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.name));
 
 -- name: triggers_are_enabled
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -130,7 +130,7 @@ FROM (VALUES
     ('api_error_summary', '{}', '{SELECT}'),
     ('api_rate_limit_usage', '{}', '{SELECT}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL

@@ -94,16 +94,6 @@ LEFT JOIN (
 -- name: parts_are_there
 -- Constraints validated, indexes valid, triggers enabled. A key or a policy still
 -- waits where a column that it compares is not text.
-WITH there (kind, tab, name, works) AS (
-    SELECT 'constraint', con.conrelid, con.conname, con.convalidated FROM pg_catalog.pg_constraint AS con
-    UNION ALL
-    SELECT 'index', idx.indrelid, ind.relname, idx.indisvalid AND idx.indisready
-    FROM pg_catalog.pg_index AS idx JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-    UNION ALL
-    SELECT 'trigger', trg.tgrelid, trg.tgname, trg.tgenabled IN ('O', 'A') FROM pg_catalog.pg_trigger AS trg
-    UNION ALL
-    SELECT 'policy', pol.polrelid, pol.polname, true FROM pg_catalog.pg_policy AS pol
-)
 SELECT count(*) FILTER (WHERE there.works IS NOT TRUE) = 0 AS passed,
        'every part' AS expected,
        coalesce('missing or not in force: ' || string_agg(format('%s %s on %s', wanted.kind, wanted.name, wanted.tab), ', ')
@@ -185,15 +175,29 @@ FROM (VALUES
     ('constraint', 'backups', 'backups_user_id_fkey', ARRAY['backups.user_id', 'users.id']),
     ('policy', 'backups', 'backups_owner_read', ARRAY['backups.user_id'])
 ) AS wanted (kind, tab, name, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
-LEFT JOIN there ON (there.kind, there.tab, there.name) = (wanted.kind, tab.oid, wanted.name::name)
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE wanted.kind = 'constraint' AND con.conrelid = tab.oid AND con.conname = wanted.name::name
+    UNION ALL
+    SELECT idx.indisvalid AND idx.indisready FROM pg_catalog.pg_index AS idx
+    WHERE wanted.kind = 'index' AND idx.indrelid = tab.oid AND idx.indexrelid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+    UNION ALL
+    SELECT trg.tgenabled IN ('O', 'A') FROM pg_catalog.pg_trigger AS trg
+    WHERE wanted.kind = 'trigger' AND trg.tgrelid = tab.oid AND trg.tgname = wanted.name::name
+    UNION ALL
+    SELECT true FROM pg_catalog.pg_policy AS pol
+    WHERE wanted.kind = 'policy' AND pol.polrelid = tab.oid AND pol.polname = wanted.name::name
+) AS there (works) ON true
 WHERE wanted.compares IS NULL
    OR cardinality(wanted.compares) = (
     SELECT count(*)
-    FROM pg_catalog.pg_class AS typed
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND NOT col.attisdropped
-    WHERE typed.relnamespace = quote_ident(current_schema())::regnamespace AND typed.relkind IN ('r', 'p')
-      AND typed.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
+    FROM unnest(wanted.compares) AS compared (name)
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
+     AND col.attname = split_part(compared.name, '.', 2)::name
+    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
+    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);
 
 -- name: tables_and_views_are_closed
 -- Row level security on every table, views by the rights of whoever asks.
@@ -212,7 +216,7 @@ SELECT bool_and(col.atthasdef) AS passed,
        'a default for each' AS expected,
        coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
 FROM unnest(ARRAY['file_registry', 'file_relationships', 'file_sources', 'notifications', 'backups']) AS wanted (tab)
-JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
+JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;
 
 -- name: checks_admit_what_the_application_sends
@@ -234,7 +238,7 @@ CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word) AS words
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab AND con.conname = wanted.name
+    WHERE tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND con.conname = wanted.name
 ) AS there;
 
 -- name: nothing_stands_there_twice
