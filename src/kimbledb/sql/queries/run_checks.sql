@@ -5,23 +5,24 @@ DECLARE
     checks constant jsonb := current_setting('kimbledb.checks')::jsonb;
     judging constant boolean := {judging};
     one jsonb;
+    passed boolean;
+    rows jsonb;
     result jsonb;
-    results jsonb := '[]';
+    results jsonb[] := '{}';
 BEGIN
     BEGIN
         PERFORM set_config('transaction_read_only', 'on', true);
         FOR one IN SELECT * FROM jsonb_array_elements(checks) LOOP
             BEGIN
                 IF (one->>'runs')::boolean THEN
-                    EXECUTE format(
-                        'SELECT jsonb_build_object(''passed'', true, ''rows'', coalesce(jsonb_agg(to_jsonb(q)), ''[]''))'
-                        ' FROM (SELECT * FROM (%s' || E'\n' || ') AS of_file LIMIT 20) AS q', one->>'sql') INTO result;
+                    EXECUTE format('SELECT jsonb_agg(q) FROM (SELECT * FROM (%s' || E'\n' || ') AS of_file LIMIT 20) AS q', one->>'sql')
+                        INTO rows;
+                    result := jsonb_build_object('passed', true, 'rows', coalesce(rows, '[]'));
                 ELSE
-                    EXECUTE format(
-                        'SELECT jsonb_build_object(''passed'', coalesce(pg_catalog.bool_and(q.passed), false),'
-                        ' ''rows'', coalesce(jsonb_agg(to_jsonb(q)) FILTER (WHERE q.passed IS NOT TRUE), ''[]''),'
-                        ' ''all'', coalesce(jsonb_agg(to_jsonb(q)), ''[]''))'
-                        ' FROM (%s' || E'\n' || ') AS q', one->>'sql') INTO result;
+                    EXECUTE format('SELECT pg_catalog.bool_and(q.passed IS TRUE), jsonb_agg(q) FROM (%s' || E'\n' || ') AS q', one->>'sql')
+                        INTO passed, rows;
+                    result := jsonb_build_object('passed', coalesce(passed, false), 'all', coalesce(rows, '[]'), 'rows',
+                        CASE WHEN passed IS FALSE THEN jsonb_path_query_array(rows, '$[*] ? (!(@.passed == true))') ELSE '[]' END);
                 END IF;
             EXCEPTION
                 -- The verification fails, and says why; nothing is passed over.
@@ -30,14 +31,14 @@ BEGIN
                 WHEN OTHERS THEN
                     result := jsonb_build_object('passed', false, 'error', SQLERRM, 'sqlstate', SQLSTATE);
             END;
-            results := results || jsonb_build_array(result || jsonb_build_object('name', one->>'name', 'migration', one->>'migration'));
+            results := results || (result || jsonb_build_object('name', one->>'name', 'migration', one->>'migration'));
         END LOOP;
         RAISE EXCEPTION USING MESSAGE = 'taken back', ERRCODE = 'KD000';
     EXCEPTION
         WHEN SQLSTATE 'KD000' THEN NULL;
     END;
-    IF judging AND EXISTS (SELECT FROM jsonb_array_elements(results) AS r WHERE NOT (r->>'passed')::boolean) THEN
-        RAISE EXCEPTION USING MESSAGE = 'the verification failed', DETAIL = results::text, ERRCODE = 'KD005';
+    IF judging AND EXISTS (SELECT FROM unnest(results) AS r WHERE NOT (r->>'passed')::boolean) THEN
+        RAISE EXCEPTION USING MESSAGE = 'the verification failed', DETAIL = to_jsonb(results)::text, ERRCODE = 'KD005';
     END IF;
-    RAISE INFO USING MESSAGE = results::text, ERRCODE = 'KD101';
+    RAISE INFO USING MESSAGE = to_jsonb(results)::text, ERRCODE = 'KD101';
 END
