@@ -346,3 +346,33 @@ async def test_progress_tells_and_cannot_break(database: str, folder: Any) -> No
 
     assert len(report.applied) == 1
     assert told == ["Planned", "Applying", "Applied", "Done"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "passes"),
+    [
+        ("(true), (NULL)", False),
+        ("(true), (false)", False),
+        ("(NULL)", False),
+        ("(true), (true)", True),
+    ],
+)
+async def test_a_check_passes_where_every_row_says_so(database: str, folder: Any, rows: str, passes: bool) -> None:
+    """A row whose `passed` is false or null fails the check, whatever the others say."""
+    folder.add(
+        1,
+        "a",
+        "SELECT 1;",
+        verify=f"-- name: rows\nSELECT passed::boolean AS passed FROM (VALUES {rows}) AS v (passed);",
+    )
+
+    if passes:
+        assert (await kimbledb.migrate(database, catalog=folder.catalog)).verification.ok
+        return
+    with pytest.raises(kimbledb.VerificationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    [check] = caught.value.checks
+    assert not check.passed
+    await kimbledb.migrate(database, catalog=folder.catalog, verify=False)
+    [again] = (await kimbledb.verify(database, catalog=folder.catalog, only="a.sql")).checks
+    assert not again.passed
