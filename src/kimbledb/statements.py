@@ -34,8 +34,9 @@ _SPECIAL = re.compile(rf"--[^\n\r]*|/\*|'|\"|{_DOLLAR_TAG}|[;()\\]", re.ASCII)
 # The same in a statement that makes a routine, whose body may be BEGIN ATOMIC ... END.
 # After AS, CASE and END are names of columns.
 _SPECIAL_IN_ROUTINE = re.compile(
-    rf"{_SPECIAL.pattern}|(?<![{_IN_NAME}.])(?:as\s+(?:case|end)|begin|case|end)(?![{_IN_NAME}])",
-    re.ASCII | re.IGNORECASE,
+    # Without case for the words alone: for the letters of all languages it would take long to be compiled.
+    rf"{_SPECIAL.pattern}|(?<![{_IN_NAME}.])(?i:as\s+(?:case|end)|begin|case|end)(?![{_IN_NAME}])",
+    re.ASCII,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 # What ends a string or a quoted name, and what in it only looks as if it did.

@@ -19,6 +19,9 @@ from kimbledb.session import Session, setting
 from kimbledb.snapshot import Snapshot
 from kimbledb.targets import Target, target_of
 
+#: Migrations whose checks run in one transaction, which holds a lock on all that they read.
+_AT_ONCE = 200
+
 
 class Verifier:
     """Asks a database whether what is applied is really there. It never writes."""
@@ -79,7 +82,8 @@ class Verifier:
             return [each for each in self.catalog if each.name in names], []
         steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
         recorded = [step.migration for step in steps if step.recorded is not None and step.recorded.success is True]
-        return recorded, [step.migration for step in steps if step.migration not in recorded]
+        names = {migration.name for migration in recorded}
+        return recorded, [step.migration for step in steps if step.name not in names]
 
     async def _drift(
         self,
@@ -120,19 +124,21 @@ class Verifier:
 
 
 async def verify_migrations(session: Session, migrations: Iterable[Migration], path: Sequence[str]) -> list[Check]:
-    """Run the checks of migrations in one read-only transaction."""
+    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks."""
     migrations = list(migrations)
-    if not migrations:
-        return []
-    answers = await session.send(
-        "BEGIN READ ONLY;\n"
-        + session.settings()
-        + checks_setting(migrations)
-        + session.guarded(path)
-        + checks_block(session, path, judging=False)
-        + "COMMIT;\n"
-    )
-    return results_of(answers[-1].value)
+    checks: list[Check] = []
+    for start in range(0, len(migrations), _AT_ONCE):
+        some = migrations[start : start + _AT_ONCE]
+        answers = await session.send(
+            "BEGIN READ ONLY;\n"
+            + session.settings()
+            + checks_setting(some)
+            + session.guarded(path)
+            + checks_block(session, path, judging=False)
+            + "COMMIT;\n"
+        )
+        checks += results_of(answers[-1].value)
+    return checks
 
 
 def checks_setting(migrations: Iterable[Migration]) -> str:

@@ -51,7 +51,7 @@ async def test_what_people_ask_is_found_by_an_index(migrated_database: str) -> N
     role = f"people_{connection.get_server_pid()}"
     await connection.execute(LOAD.read_text().format(rows=ROWS, role=role))
     await connection.execute("ANALYZE")
-    [embedding] = await connection.fetchrow("SELECT embedding::text FROM knowledge_base WHERE title = 'title 6'")
+    embedding = await connection.fetchval("SELECT embedding::text FROM knowledge_base WHERE title = 'title 6'")
     try:
         for name, (who, query, table, *indexes) in QUERIES.items():
             # What was counted before is handed over, so that what is read next is counted alone.
@@ -60,7 +60,7 @@ async def test_what_people_ask_is_found_by_an_index(migrated_database: str) -> N
                 if who == "person":
                     await connection.execute(f"SET LOCAL ROLE {role}; SET LOCAL kimbledb.user_id = 'person_7'")
                 rows = await connection.fetch(query, *([embedding] if "$1" in query else []))
-                read, scanned = await connection.fetchrow(READ)
+                [(read, scanned)] = await connection.fetch(READ)
             assert rows, name
             assert set(indexes) <= set(read), f"{name}: {read}"
             assert table not in (scanned or ()), f"{name}: {scanned}"

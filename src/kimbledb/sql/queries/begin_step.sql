@@ -12,7 +12,8 @@ BEGIN
     -- Relations of other schemas, to tell afterwards whether one has gone.
     PERFORM set_config('kimbledb.outside', (
         SELECT coalesce(string_agg(c.oid::text, ','), '')
-        FROM pg_class AS c
-        WHERE c.relkind IN ('r', 'v', 'm', 'S', 'p', 'f') AND c.oid >= 16384
-          AND c.relnamespace <> (SELECT oid FROM pg_namespace WHERE nspname = {schema_literal})), true);
+        FROM pg_namespace AS n
+        JOIN pg_depend AS d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid AND d.classid = 'pg_class'::regclass
+        JOIN pg_class AS c ON c.oid = d.objid
+        WHERE n.nspname <> {schema_literal} AND n.nspname !~ '^pg_' AND c.relkind IN ('r', 'v', 'm', 'S', 'p', 'f') AND c.oid >= 16384), true);
 END
