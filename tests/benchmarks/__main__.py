@@ -1,7 +1,7 @@
 """Measure kimbledb against what it stands on, each figure as a ratio to its floor in the same run.
 
 ``nox -s benchmarks`` prints a table; ``--json FILE`` writes the figures, ``--chart FILE``
-draws them. The runs of a figure and of its floor alternate, and the medians are compared,
+draws them, ``--growth-chart FILE`` draws how the cost grows. The runs of a figure and of its floor alternate, and the medians are compared,
 since machines are noisy.
 """
 
@@ -17,8 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import fresh, others, planning, starting, testing
-from .chart import draw
+from . import chart, fresh, growth, lines, others, planning, starting, testing
 from .measuring import Figure, Server
 
 #: By the name that --only takes.
@@ -27,6 +26,7 @@ GROUPS: dict[str, Callable[[Server, int], Awaitable[list[Figure]]]] = {
     "fresh": fresh.figures,
     "testing": testing.figures,
     "planning": planning.figures,
+    "growth": growth.figures,
     "others": others.figures,
 }
 
@@ -59,14 +59,19 @@ def main() -> None:
     parser.add_argument("--only", choices=GROUPS, action="append", help="measure this group alone; may be repeated")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--chart", type=Path, help="where to draw them, as SVG")
+    parser.add_argument("--growth-chart", type=Path, help="where to draw the figures of the group growth, as SVG")
     given = parser.parse_args()
+    if given.growth_chart and "growth" not in (given.only or GROUPS):
+        parser.error("--growth-chart wants the group growth")
     print(f"{'measure':<40} {'floor':<38} {'measured':>9} {'floor':>9}     {'ratio':>6} {'goal':>5}")
     figures = asyncio.run(measure(given.only or list(GROUPS), given.runs))
     if given.json:
         rows = [asdict(figure) | {"ratio": figure.ratio, "reached": figure.reached} for figure in figures]
         given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     if given.chart:
-        given.chart.write_text(draw(figures), encoding="utf-8")
+        given.chart.write_text(chart.draw(figures), encoding="utf-8")
+    if given.growth_chart:
+        given.growth_chart.write_text(lines.draw(figures), encoding="utf-8")
 
 
 if __name__ == "__main__":
