@@ -14,11 +14,11 @@ from .process import Taken, taken
 _SIZES = (1, 10, 100, 1_000, 10_000)
 #: Ten times as many may take so many times ten times as long: a step that looks at each
 #: migration for each takes up to ten.
-_IN_LINE = 1.5
+_IN_LINE = 1.3
 #: And a plan so many times as long as reading its files.
 _PLAN = 5.0
 #: MiB for a process, and KiB for each migration: its texts, its step and its row of history.
-_PROCESS, _EACH = 64, 24
+_PROCESS, _EACH = 48, 12
 
 #: What is measured in a database, as it is called here.
 _IN_DATABASE = {"fresh": "fresh", "nothing": "nothing to do", "evidence": "evidence"}

@@ -47,12 +47,15 @@ def draw(figures: Sequence[Figure]) -> str:
         )
     parts += [f'<text x="{x(count):.1f}" y="{bottom + 20}" text-anchor="middle">{count:,}</text>' for count in counts]
     parts.append(f'<text x="{_LEFT + _WIDTH / 2}" y="{bottom + 42}" text-anchor="middle">migrations</text>')
-    # From the corner, as far as it stays inside.
-    end = min(last, first + high - low)
-    level = y(10 ** (low + end - first))
+    # Where the ends of the lines leave it the most room, and no lower than the chart.
+    tops = sorted(math.log10(max(line)[1]) for line in lines.values())
+    gap = max((above - below, below) for below, above in zip(tops, [*tops[1:], high], strict=True))
+    end = gap[1] + gap[0] / 2
+    start = max(first, last - (end - low))
+    level = y(10**end)
     parts.append(
-        f'<line x1="{_LEFT}" x2="{x(10**end):.1f}" y1="{bottom}" y2="{level:.1f}" stroke="#808080" '
-        f'stroke-dasharray="3 4"/>'
+        f'<line x1="{x(10**start):.1f}" x2="{right}" y1="{y(10 ** (end - last + start)):.1f}" y2="{level:.1f}" '
+        f'stroke="#808080" stroke-dasharray="3 4"/>'
     )
     ends = [(level, "#808080", _GUIDE)]
     for colour, (name, line) in zip(_COLOURS, lines.items(), strict=False):
