@@ -25,6 +25,8 @@ from kimbledb.scripts import checksum_of, named_queries, normalise
 if TYPE_CHECKING:
     from kimbledb.statements import Problem
 
+#: Bytes that are read at once: most files are no larger.
+_PIECE: Final = 64 * 1024
 #: The largest file that is read, in bytes. A migration of this size is data,
 #: and belongs into a loader.
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -50,7 +52,7 @@ class _Entry:
     name: str
     is_folder: bool
     is_link: bool
-    where: Path
+    where: str
 
 
 def read_all(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
@@ -189,13 +191,13 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _entries(folder: Path, path: str, faults: list[Fault]) -> list[_Entry]:
+def _entries(folder: str | Path, path: str, faults: list[Fault]) -> list[_Entry]:
     entries: list[_Entry] = []
     try:
         with os.scandir(folder) as found:
             for item in found:
                 is_folder, is_link = item.is_dir(follow_symlinks=False), item.is_symlink()
-                entries.append(_Entry(item.name, is_folder, is_link, folder / item.name))
+                entries.append(_Entry(item.name, is_folder, is_link, item.path))
     except OSError as error:
         faults.append(_unreadable(path, error))
     return sorted(entries, key=lambda entry: entry.name)
@@ -205,7 +207,7 @@ def _unreadable(path: str, error: OSError) -> Fault:
     return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
 
 
-def _read_folder(folder: Path, path: str, number: int, name: str, faults: list[Fault]) -> Migration:
+def _read_folder(folder: str, path: str, number: int, name: str, faults: list[Fault]) -> Migration:
     """Read a migration, with what could be read of it where it has faults.
 
     Those keep the catalog from being made; that the migration is known all the
@@ -317,17 +319,18 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
     return normalise(text)
 
 
-def _read_bytes(where: Path) -> bytes | None:
-    """Return the first bytes of a file, one more than it may have, or None for what is no regular file."""
+def _read_bytes(where: str) -> bytes | None:
+    """Return a file, as far as to see that it is too large, or None for what is no regular file."""
     # Opened without following links, and without waiting for a named pipe's other end.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(where, flags)
     try:
-        # Asked before it becomes a file object, which a folder cannot.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_FILE_BYTES + 1)
+        pieces = [os.read(descriptor, _PIECE)]
+        while pieces[-1] and sum(map(len, pieces)) <= MAX_FILE_BYTES:
+            pieces.append(os.read(descriptor, _PIECE))
+        return b"".join(pieces)
     finally:
         os.close(descriptor)
 
