@@ -67,6 +67,8 @@ class Application:
         self.evidence: Evidence | None = None
         #: Those that take their online road, since tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: Whether another run was at work when this one came.
+        self.gave_way = False
         #: Sent, and not answered: what became of it stands in history. It stays here until
         #: history shows it, or a try under the same lock shows that it is not there.
         self.in_flight: Migration | None = None
@@ -84,6 +86,8 @@ class Application:
     async def work(self, session: Session) -> None:
         """Go on from what the database shows now, to the end."""
         executor = self.executor
+        if self.gave_way:
+            await self._give_way(session)  # while they are at it there is no use in looking further
         self.runner.doing = "reading the history"
         state = await history.look(session, executor.schema)
         shown = self.evidence or Evidence(hosted=state.hosted)
@@ -91,9 +95,7 @@ class Application:
         await self._settle(session, plan)
         if plan.pending:
             # To look at everything takes long, and is in vain while another run goes on.
-            self.runner.doing = "waiting for another run"
-            if at_work := await session.ask(who_is_at_work(executor.schema)):
-                raise Again(blockers=describe_holders(at_work))
+            await self._give_way(session)
         if plan.pending and self.evidence is None:
             self.runner.doing = "looking at the schema"
             self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
@@ -123,6 +125,13 @@ class Application:
         transactions = Transactions(session, executor.schema, path)
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
+
+    async def _give_way(self, session: Session) -> None:
+        """Let another run that is at work go on."""
+        self.runner.doing = "waiting for another run"
+        if at_work := await session.ask(who_is_at_work(self.executor.schema)):
+            self.gave_way = True
+            raise Again(blockers=describe_holders(at_work))
 
     async def _back_up(self, session: Session, state: DatabaseState, plan: Plan) -> None:
         from kimbledb import backup  # few calls want one

@@ -47,8 +47,9 @@ WORTH_ANOTHER_TRY = (
 )
 
 #: Seconds between two looks at a lock that another run holds: short, since the
-#: holder may be a quick one, and longer with each look, since it may be many.
-_FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+#: holder may be a quick one, and longer with each look, since those who wait may be many,
+#: and each look is a connection that takes its time from the holder's.
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
 #: And where the holder is a call of this process, whose end is heard: it may hang, and
 #: the server has noticed that its connection is gone.
 _LONGEST_TURN = 5.0
