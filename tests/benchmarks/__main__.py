@@ -17,7 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import chart, fresh, growth, lines, others, planning, starting, testing
+from . import chart, fresh, growth, lines, others, planning, starting, table, testing
 from .measuring import Figure, Server
 
 #: By the name that --only takes.
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--chart", type=Path, help="where to draw them, as SVG")
     parser.add_argument("--growth-chart", type=Path, help="where to draw the figures of the group growth, as SVG")
+    parser.add_argument("--table", type=Path, help="where to write them as tables of Markdown")
     given = parser.parse_args()
     if given.growth_chart and "growth" not in (given.only or GROUPS):
         parser.error("--growth-chart wants the group growth")
@@ -70,6 +71,8 @@ def main() -> None:
         given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     if given.chart:
         given.chart.write_text(chart.draw(figures), encoding="utf-8")
+    if given.table:
+        given.table.write_text(table.write(figures), encoding="utf-8")
     if given.growth_chart:
         given.growth_chart.write_text(lines.draw(figures), encoding="utf-8")
 

@@ -30,6 +30,8 @@ class Figure:
     #: Whether the ratio is to be no lower than the goal, as of a gain.
     more_is_better: bool = False
     unit: str = "ms"
+    #: The tool that is the floor, with its version, where it is one.
+    tool: str | None = None
     #: In the chart of growth: its line, and how many migrations.
     point: tuple[str, int] | None = None
 

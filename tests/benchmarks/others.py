@@ -207,7 +207,12 @@ async def _beside(
         await server.drop(used)
     return [
         Figure(
-            f"{tool.driver.NAME}: {name}", tool.version, 1000 * median(taken[name]), 1000 * median(taken[tool]), goal
+            f"{tool.driver.NAME}: {name}",
+            tool.version,
+            1000 * median(taken[name]),
+            1000 * median(taken[tool]),
+            goal,
+            tool=f"{tool.driver.NAME} {tool.version}",
         )
         for tool in theirs
         for name, (goal, _) in ours.items()
