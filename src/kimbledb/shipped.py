@@ -7,6 +7,7 @@ what is applied. Their checks and rollbacks are read when first asked for.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,26 +27,28 @@ def read_migrations() -> list[Migration]:
     Raises:
         CatalogError: A migration.toml cannot be read: the installation is damaged.
     """
-    folders = Path(__file__).with_name("sql") / "migrations"
     faults: list[Fault] = []
-    migrations = [_read(folder, faults) for folder in folders.iterdir() if folder.name[0].isdigit()]
+    # By names and not by Path: at a start each millisecond counts.
+    with os.scandir(Path(__file__).with_name("sql") / "migrations") as entries:
+        migrations = [_read(entry, faults) for entry in entries if entry.name[0].isdigit()]
     if faults:
         raise CatalogError(faults)
     return migrations
 
 
-def _read(folder: Path, faults: list[Fault]) -> Migration:
-    number, _, name = folder.name.partition("_")
-    location = f"{_SHOWN}/{folder.name}"
-    apply_sql = _text_of(folder / "apply.sql")
-    read = facts.read(_text_of(folder / facts.FILE), location, faults, present=True, lazily=True)
+def _read(entry: os.DirEntry[str], faults: list[Fault]) -> Migration:
+    folder = entry.path
+    number, _, name = entry.name.partition("_")
+    location = f"{_SHOWN}/{entry.name}"
+    apply_sql = _text_of(f"{folder}/apply.sql")
+    read = facts.read(_text_of(f"{folder}/{facts.FILE}"), location, faults, present=True, lazily=True)
     return Migration(
         name=f"{name}.sql",
         number=int(number),
         apply_sql=apply_sql,
-        verify_sql=partial(_text_of, folder / "verify.sql"),
-        rollback_sql=partial(_text_of, folder / "rollback.sql"),
-        online_sql=partial(_text_if_there, folder / "online.sql"),
+        verify_sql=partial(_text_of, f"{folder}/verify.sql"),
+        rollback_sql=partial(_text_of, f"{folder}/rollback.sql"),
+        online_sql=partial(_text_if_there, f"{folder}/online.sql"),
         checksum=checksum_of(apply_sql),
         location=location,
         read_queries=named_queries,
@@ -53,9 +56,10 @@ def _read(folder: Path, faults: list[Fault]) -> Migration:
     )
 
 
-def _text_of(file: Path) -> str:
-    return normalise(file.read_text("utf-8"))
+def _text_of(file: str) -> str:
+    with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - as above
+        return normalise(opened.read())
 
 
-def _text_if_there(file: Path) -> str:
-    return _text_of(file) if file.exists() else ""
+def _text_if_there(file: str) -> str:
+    return _text_of(file) if Path(file).exists() else ""
