@@ -28,7 +28,7 @@ def draw(figures: Sequence[Figure]) -> str:
             f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end">{html.escape(figure.name)}</text>'
             f'<rect x="{_LEFT}" y="{top + 2}" width="{width:.1f}" height="{_ROW - 8}" rx="3" '
             f'fill="{_REACHED if figure.reached else _MISSED}"/>'
-            f'<text x="{_LEFT + width + 6:.1f}" y="{top + 14}">{figure.ratio:.2f} of {figure.goal:g}</text>'
+            f'<text x="{_LEFT + _WIDTH + 84}" y="{top + 14}" text-anchor="end">{figure.ratio:.2f} of {figure.goal:g}</text>'
         )
     lines.append(
         f'<line x1="{goal}" x2="{goal}" y1="{_ROW - 6}" y2="{height - _ROW}" stroke="#808080" stroke-dasharray="3 3"/>'

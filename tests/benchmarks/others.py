@@ -212,7 +212,7 @@ async def _beside(
             1000 * median(taken[name]),
             1000 * median(taken[tool]),
             goal,
-            tool=f"{tool.driver.NAME} {tool.version}",
+            tool=tool.version,
         )
         for tool in theirs
         for name, (goal, _) in ours.items()
