@@ -17,7 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import chart, fresh, growth, lines, others, planning, starting, table, testing
+from . import chart, fresh, growth, lines, others, planning, schema, starting, table, testing
 from .measuring import Figure, Server
 
 #: By the name that --only takes.
@@ -26,6 +26,7 @@ GROUPS: dict[str, Callable[[Server, int], Awaitable[list[Figure]]]] = {
     "fresh": fresh.figures,
     "testing": testing.figures,
     "planning": planning.figures,
+    "schema": schema.figures,
     "growth": growth.figures,
     "others": others.figures,
 }

@@ -1,4 +1,5 @@
--- A hundred people with {rows} conversations, messages, costs and pieces of knowledge.
+-- A hundred people with {rows} conversations, messages, costs and pieces of knowledge, of which the
+-- first {embedded} have an embedding.
 INSERT INTO users (id) SELECT 'person_' || n FROM generate_series(1, 100) AS n;
 INSERT INTO conversations (id, user_id, updated_at)
 SELECT 'c' || n, 'person_' || 1 + n % 100, now() - n * interval '1 minute' FROM generate_series(1, {rows}) AS n;
@@ -16,7 +17,7 @@ DROP INDEX idx_knowledge_base_embedding;
 INSERT INTO knowledge_base (user_id, title, content, embedding)
 SELECT 'person_' || 1 + piece % 100, 'title ' || piece, 'words ' || piece, one.direction + other.direction
 FROM generate_series(1, {rows}) AS piece
-JOIN directions AS one ON one.n = 1 + piece % 97
+LEFT JOIN directions AS one ON one.n = 1 + piece % 97 AND piece <= {embedded}
 JOIN directions AS other ON other.n = 100 + piece / 97 % 101;
 SET maintenance_work_mem = '512MB';
 CREATE INDEX idx_knowledge_base_embedding ON knowledge_base USING hnsw (embedding vector_cosine_ops);

@@ -49,7 +49,7 @@ async def test_what_people_ask_is_found_by_an_index(migrated_database: str) -> N
     """Each question, a person's by the policies, reads an index and no large table from one end to the other."""
     connection = await asyncpg.connect(migrated_database)
     role = f"people_{connection.get_server_pid()}"
-    await connection.execute(LOAD.read_text().format(rows=ROWS, role=role))
+    await connection.execute(LOAD.read_text().format(rows=ROWS, embedded=ROWS, role=role))
     await connection.execute("ANALYZE")
     embedding = await connection.fetchval("SELECT embedding::text FROM knowledge_base WHERE title = 'title 6'")
     try:
