@@ -125,6 +125,7 @@ async def _worker(runner: Runner, holder: Transactions, migration: Migration) ->
             await _take_session_lock(holder.schema, worker)
             yield worker
     except Exception:
+        # The error goes on as it is. What is none, a cancellation, ends both connections where they were opened.
         await holder.session.roll_back()
         raise
 

@@ -150,6 +150,7 @@ class Session:
             # The first error is the one to tell of; the connection is of no more use.
             self.terminate()
         except BaseException:
+            # Cancelled before the answer: whether the transaction is open is unknown.
             self.terminate()
             raise
 
@@ -183,6 +184,7 @@ class Session:
         except asyncpg.PostgresError:
             return None  # a closer look meets it again, and says what it means
         except BaseException:
+            # Cancelled: the rest of the answer may still come.
             self.terminate()
             raise
         text = received[_COPY_HEADER + _ROW_HEADER : -_COPY_TRAILER]

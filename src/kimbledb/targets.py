@@ -62,8 +62,10 @@ class Target:
             try:
                 yield Session(self.connection, options)
             except Exception:
+                # What was sent is rolled back by then, and the connection is the caller's.
                 raise
             except BaseException:
+                # Cancelled or interrupted in the middle of something: nobody may rely on it any more.
                 terminate(self.connection)
                 raise
         elif self.pool is not None:
@@ -77,6 +79,7 @@ class Target:
                 await _close(connection)
                 raise
             except BaseException:
+                # Who is cancelled does not wait for a goodbye.
                 terminate(connection)
                 raise
             await _close(connection)
@@ -93,6 +96,7 @@ class Target:
             await self._release(acquired)
             raise
         except BaseException:
+            # Cancelled or interrupted: it is not to be lent again.
             terminate(acquired)
             await self.pool.release(acquired)  # at once, since it is closed
             raise

@@ -42,6 +42,7 @@ def call(watcher: Watcher | None) -> Iterator[Callable[[str, str], object]]:
     try:
         yield lambda database, schema: _CALL.set((database, schema))
     except BaseException as error:
+        # A cancellation is an end, too, which whoever watches is to hear of.
         from kimbledb.events import Stopped
 
         tell(watcher, Stopped(error))

@@ -126,6 +126,7 @@ class Databases:
             async with self._making:
                 await self._find_template()
         except BaseException:
+            # Whatever ends it, a cancellation too: nobody will leave what was not entered.
             await self._stack.aclose()
             raise
         self._in_background(self._drop_leftovers())
@@ -241,6 +242,7 @@ class Databases:
             # Last: what has the name is whole.
             await self._send(f"ALTER DATABASE {quote_identifier(making)} RENAME TO {quote_identifier(self.template)}")
         except BaseException:
+            # Whatever ends it, a cancellation too: what is half made is not to stay.
             await self._drop(making)
             raise
 
