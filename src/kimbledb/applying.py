@@ -177,17 +177,15 @@ class Application:
         )
         self.in_flight = migration
         try:
-            if migration.name in self.online:
-                from kimbledb import nontransactional  # few migrations are of that kind
-
-                outcome = await nontransactional.carry_out_online(self.runner, transactions, work, head)
-            elif migration.transactional:
+            if migration.transactional and migration.name not in self.online:
                 async with self.runner.watching(transactions.session, migration):
                     outcome = await transactions.carry_out(work, head)
             else:
-                from kimbledb import nontransactional
+                from kimbledb import nontransactional  # few migrations are of that kind
 
-                outcome = await nontransactional.carry_out(self.runner, transactions, work, head)
+                online = migration.name in self.online
+                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
+                outcome = await carry_out(self.runner, transactions, work, head)
         except ScriptError as failure:
             await self._give_up(transactions, work, failure.diagnosis.for_history)
             found = failure.diagnosis

@@ -109,7 +109,8 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
     await holder.hold(work, head)
     async with _worker(runner, holder, work.migration) as worker:
         await _run_statements(runner, holder, worker, evolve(work, part="online"))
-    return await holder.finish(work)
+    async with runner.watching(holder.session, work.migration):
+        return await holder.finish(work)
 
 
 @asynccontextmanager
