@@ -25,17 +25,19 @@ from kimbledb.model import VerificationQuery
 # PostgreSQL's scanner knows these as space, and no others: a no-break space is
 # part of a name there (src/backend/parser/scan.l).
 _SPACE = " \t\n\r\f\v"
-# What goes on with a name, in a character class: every character beyond ASCII does.
-_IN_NAME = r"\w$\x80-\U0010FFFF"
-_DOLLAR_TAG = r"\$(?:[A-Za-z_\x80-\U0010FFFF][\w\x80-\U0010FFFF]*)?\$"
+# What begins a name, and what goes on with one: every character beyond ASCII does both. Told by
+# what in ASCII does not, since a class of a million characters takes long to be compiled.
+_BEGINS_NAME = r"[^\x00-@\[-^`{-\x7F]"
+_IN_NAME = r"[^\x00-#%-/:-@\[-^`{-\x7F]"
+_DOLLAR_TAG = rf"\$(?:{_BEGINS_NAME}(?:(?!\$){_IN_NAME})*)?\$"
 
-# What can begin something that hides a semicolon, or is one.
-_SPECIAL = re.compile(rf"--[^\n\r]*|/\*|'|\"|{_DOLLAR_TAG}|[;()\\]", re.ASCII)
+# What can begin something that hides a semicolon, or is one; a string or a quoted name in which no
+# quote is doubled, whole. Each alternative begins with one character, by which re finds them fast.
+_SPECIAL = re.compile(rf"""--[^\n\r]*|/\*|'(?:[^']*'(?!'))?|"(?:[^"]*"(?!"))?|{_DOLLAR_TAG}|;|\(|\)|\\""", re.ASCII)
 # The same in a statement that makes a routine, whose body may be BEGIN ATOMIC ... END.
 # After AS, CASE and END are names of columns.
 _SPECIAL_IN_ROUTINE = re.compile(
-    # Without case for the words alone: for the letters of all languages it would take long to be compiled.
-    rf"{_SPECIAL.pattern}|(?<![{_IN_NAME}.])(?i:as\s+(?:case|end)|begin|case|end)(?![{_IN_NAME}])",
+    rf"{_SPECIAL.pattern}|(?<!{_IN_NAME})(?<!\.)(?i:as\s+(?:case|end)|begin|case|end)(?!{_IN_NAME})",
     re.ASCII,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -45,7 +47,7 @@ _QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
 _DOUBLE_QUOTE = re.compile('""|"')
 _BLANK = re.compile(r"(?:[ \t\n\r\f\v]+|--[^\n\r]*)*")
 _CREATE = re.compile(r"create\s+(?:or\s+replace\s+)?(?!or\b)(\w+)(?!\$)\b", re.ASCII | re.IGNORECASE)
-_WORD = re.compile(rf"[A-Za-z_\x80-\U0010FFFF][{_IN_NAME}]*", re.ASCII)
+_WORD = re.compile(rf"{_BEGINS_NAME}{_IN_NAME}*", re.ASCII)
 
 _CHECK_NAME = re.compile(r"^--[ \t]*name:(.*)$", re.MULTILINE)
 _CHECK_HEADER = re.compile(r"([A-Za-z_][\w-]*)([ \t]+runs)?")
@@ -373,10 +375,10 @@ def _end_of_hidden(text: str, token: str, begin: int, clear: int) -> int:
         return after
     if token == "/*":
         return _end_of_comment(text, begin)
-    if token == "'":
-        return _end_of_string(text, begin, clear)
-    if token == '"':
-        return _end_of_quoted(_DOUBLE_QUOTE, text, after, begin, "a quoted name")
+    if token[0] == "'":
+        return _end_of_string(text, token, begin, clear)
+    if token[0] == '"':
+        return after if len(token) > 1 else _end_of_quoted(_DOUBLE_QUOTE, text, after, begin, "a quoted name")
     closing = text.find(token, after)
     if closing < 0:
         raise UnreadableSQL(begin, f"a body quoted by {token}")
@@ -413,11 +415,11 @@ def _is_in_name(text: str, position: int, clear: int) -> bool:
     return character.isalnum() or character in "_$" or not character.isascii()
 
 
-def _end_of_string(text: str, begin: int, clear: int) -> int:
-    """Return the end of the string whose quote stands at ``begin``: with E before it a backslash escapes."""
+def _end_of_string(text: str, token: str, begin: int, clear: int) -> int:
+    """Return the end of the string that a token begins, or is: with E before it a backslash escapes."""
     escapes = begin > clear and text[begin - 1] in "eE" and not _is_in_name(text, begin - 2, clear)
     if not escapes:
-        return _end_of_quoted(_QUOTE, text, begin + 1, begin, "a string")
+        return begin + len(token) if len(token) > 1 else _end_of_quoted(_QUOTE, text, begin + 1, begin, "a string")
     position = _end_of_quoted(_QUOTE_AFTER_E, text, begin + 1, begin, "a string")
     # Another quote after a line break goes on with the same string, and so with its escapes (manual, 4.1.2.1).
     while (gap := _BLANK.match(text, position)) is not None:

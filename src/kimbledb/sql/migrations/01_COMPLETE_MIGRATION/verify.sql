@@ -22,8 +22,11 @@ FROM (VALUES
 ) AS listed (tab, cols)
 CROSS JOIN LATERAL unnest(listed.cols::text[]) AS each (col)
 CROSS JOIN LATERAL (SELECT listed.tab, each.col) AS wanted
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
+LEFT JOIN LATERAL (
+    SELECT col.attname FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col AND NOT col.attisdropped
+    LIMIT 1
+) AS a ON true;
 
 -- name: extensions
 SELECT count(e.oid) = 3 AS passed, 'pg_trgm, uuid-ossp, vector' AS expected,
@@ -54,8 +57,11 @@ FROM unnest(ARRAY[
     'idx_files_user_id', 'idx_files_project_id', 'idx_audio_transcriptions_user_id', 'idx_processed_images_user_id',
     'idx_processed_images_project_id', 'idx_processed_documents_user_id', 'idx_processed_documents_project_id',
     'idx_activity_logs_user_id', 'idx_auth_logs_email']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
+LEFT JOIN LATERAL (
+    SELECT ind.indexrelid, ind.indisvalid FROM pg_catalog.pg_index AS ind
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+    LIMIT 1
+) AS i ON true;
 
 -- name: foreign_keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -80,11 +86,21 @@ FROM (VALUES
     ('processed_documents', 'processed_documents_project_id_fkey', 'project_id', 'projects'),
     ('activity_logs', 'activity_logs_user_id_fkey', 'user_id', 'users')
 ) AS wanted (tab, name, col, parent)
-JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent))
-JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = 'id' AND b.atttypid = a.atttypid
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name AND k.contype = 'f';
+JOIN LATERAL (
+    SELECT col.attrelid, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
+    LIMIT 1
+) AS a ON true
+JOIN LATERAL (
+    SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.parent) AND col.attname = 'id'
+    LIMIT 1
+) AS b ON b.atttypid = a.atttypid
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid = a.attrelid AND con.conname = wanted.name AND con.contype = 'f'
+    LIMIT 1
+) AS k ON true;
 
 -- name: row_level_security
 SELECT bool_and(c.relrowsecurity) AND count(*) = 11 AS passed, 'on for 11 tables' AS expected,
@@ -96,18 +112,20 @@ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind
 
 -- name: policies
 -- Where users.id is text; on a database from before they wait for the repairs.
-SELECT count(p.policyname) = count(*) OR EXISTS (
-           SELECT FROM pg_catalog.pg_attribute AS a
-           JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-           WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND NOT a.attisdropped AND a.atttypid = 'uuid'::regtype
-             AND (c.relname, a.attname) IN (('users', 'id'), ('projects', 'id'), ('conversations', 'id'), ('projects', 'owner_id'),
-                                            ('conversations', 'user_id'), ('messages', 'user_id'), ('messages', 'conversation_id'))) AS passed,
+SELECT count(p.polname) = count(*) OR EXISTS (
+           SELECT FROM unnest(ARRAY['users.id', 'projects.id', 'conversations.id', 'projects.owner_id', 'conversations.user_id',
+                                    'messages.user_id', 'messages.conversation_id']) AS compared (name)
+           WHERE (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+                  WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+                    AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped) = 'uuid'::regtype) AS passed,
        'every policy' AS expected,
-       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.policyname IS NULL), 'every policy') AS found
+       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.polname IS NULL), 'every policy') AS found
 FROM unnest(ARRAY['users_owner_read', 'users_owner_update', 'projects_owner', 'conversations_owner', 'messages_owner',
                   'knowledge_base_owner', 'files_owner', 'audio_transcriptions_owner', 'processed_images_owner',
                   'processed_documents_owner', 'activity_logs_owner_read']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_policies AS p ON p.schemaname = current_schema() AND p.policyname = wanted.name;
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON p.polname = wanted.name
+       AND (SELECT tab.relnamespace FROM pg_catalog.pg_class AS tab WHERE tab.oid = p.polrelid) = quote_ident(current_schema())::regnamespace;
 
 -- name: triggers_are_enabled
 SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, 'every trigger, enabled' AS expected,
@@ -115,9 +133,9 @@ SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, '
 FROM unnest(ARRAY['users_set_updated_at', 'projects_set_updated_at', 'projects_sync_owner_id', 'conversations_set_updated_at',
                   'knowledge_base_set_updated_at', 'files_set_updated_at', 'audio_transcriptions_set_updated_at',
                   'processed_images_general_project', 'processed_documents_general_project']) AS wanted (name)
-LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
+LEFT JOIN pg_catalog.pg_trigger AS t
     ON t.tgname = wanted.name
+       AND (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = t.tgrelid) = quote_ident(current_schema())::regnamespace
 -- Where the two names of an owner differ in type, on a database from before, theirs waits for the repairs.
 WHERE wanted.name <> 'projects_sync_owner_id' OR (
     SELECT count(DISTINCT col.atttypid) = 1

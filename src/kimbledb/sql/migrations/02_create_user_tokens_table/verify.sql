@@ -6,8 +6,11 @@ SELECT count(*) FILTER (WHERE a.attname IS NULL) = 0 AS passed, 'every column' A
        coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE a.attname IS NULL), 'every column') AS found
 FROM unnest(ARRAY['id', 'user_id', 'email', 'provider', 'access_token', 'refresh_token', 'id_token', 'token_type', 'scope',
                   'expires_at', 'created_at', 'updated_at']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
-LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.name AND NOT a.attisdropped;
+LEFT JOIN LATERAL (
+    SELECT col.attname FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.user_tokens') AND col.attname = wanted.name AND NOT col.attisdropped
+    LIMIT 1
+) AS a ON true;
 
 -- name: one_row_a_person
 SELECT count(*) >= 1 AS passed, 'a unique index on user_id alone' AS expected, count(*) || ' of them' AS found
@@ -36,11 +39,13 @@ FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens';
 
 -- name: policy
-SELECT count(p.policyname) = count(*) FILTER (WHERE a.atttypid = 'text'::regtype) AS passed,
-       'user_tokens_owner, where user_id is text' AS expected, coalesce(string_agg(p.policyname, ', '), 'none') AS found
+SELECT count(p.polname) = count(*) FILTER (WHERE a.atttypid = 'text'::regtype) AS passed,
+       'user_tokens_owner, where user_id is text' AS expected, coalesce(string_agg(p.polname, ', '), 'none') AS found
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
-LEFT JOIN pg_catalog.pg_policies AS p ON p.schemaname = current_schema() AND p.policyname = 'user_tokens_owner'
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON p.polname = 'user_tokens_owner'
+       AND (SELECT tab.relnamespace FROM pg_catalog.pg_class AS tab WHERE tab.oid = p.polrelid) = quote_ident(current_schema())::regnamespace
 WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens';
 
 -- name: people_cannot_read_tokens

@@ -8,8 +8,11 @@ FROM (VALUES ('categories', 'id'), ('categories', 'user_id'), ('categories', 'pa
              ('categories', 'description'), ('categories', 'color'), ('categories', 'icon'), ('categories', 'sort_order'),
              ('categories', 'metadata'), ('categories', 'created_at'), ('categories', 'updated_at'), ('projects', 'category_id'),
              ('conversations', 'category_id'), ('knowledge_base', 'category_id'), ('files', 'category_id')) AS wanted (tab, col)
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = wanted.col AND NOT a.attisdropped;
+LEFT JOIN LATERAL (
+    SELECT col.attname FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col AND NOT col.attisdropped
+    LIMIT 1
+) AS a ON true;
 
 -- name: keys_are_validated
 SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'five validated keys to categories' AS expected,
@@ -20,11 +23,21 @@ FROM (VALUES
     ('knowledge_base', 'knowledge_base_category_id_fkey', 'category_id'), ('files', 'files_category_id_fkey', 'category_id')
 ) AS wanted (tab, name, col)
 -- Between columns of two types, as a database from before may have, a key waits for the repairs.
-JOIN pg_catalog.pg_class AS child ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = child.oid AND a.attname = wanted.col
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = 'categories'
-JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent.oid AND b.attname = 'id' AND b.atttypid = a.atttypid
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.conrelid = child.oid AND k.conname = wanted.name;
+JOIN LATERAL (
+    SELECT col.attrelid, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
+    LIMIT 1
+) AS a ON true
+JOIN LATERAL (
+    SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.categories') AND col.attname = 'id'
+    LIMIT 1
+) AS b ON b.atttypid = a.atttypid
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid = a.attrelid AND con.conname = wanted.name
+    LIMIT 1
+) AS k ON true;
 
 -- name: no_category_is_below_itself
 WITH RECURSIVE walk (start, id) AS (
@@ -41,8 +54,11 @@ SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every in
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_categories_user_id_parent_id_name', 'idx_categories_parent_id', 'idx_projects_category_id',
                   'idx_conversations_category_id', 'idx_knowledge_base_category_id', 'idx_files_category_id']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
+LEFT JOIN LATERAL (
+    SELECT ind.indexrelid, ind.indisvalid FROM pg_catalog.pg_index AS ind
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+    LIMIT 1
+) AS i ON true;
 
 -- name: row_level_security
 SELECT coalesce(bool_and(c.relrowsecurity), false) AS passed, 'on' AS expected,
@@ -52,17 +68,19 @@ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname
 
 -- name: policies
 -- Where ids of categories and people are text; on a database from before they wait for the repairs.
-SELECT count(p.policyname) = count(*) OR EXISTS (
-           SELECT FROM pg_catalog.pg_attribute AS a
-           JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-           WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND NOT a.attisdropped AND a.atttypid <> 'text'::regtype
-             AND ((c.relname = 'categories' AND a.attname IN ('id', 'user_id'))
-                  OR (c.relname IN ('projects', 'conversations', 'knowledge_base', 'files') AND a.attname = 'category_id'))) AS passed,
+SELECT count(p.polname) = count(*) OR EXISTS (
+           SELECT FROM unnest(ARRAY['categories.id', 'categories.user_id', 'projects.category_id', 'conversations.category_id',
+                                    'knowledge_base.category_id', 'files.category_id']) AS compared (name)
+           WHERE (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+                  WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+                    AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped) <> 'text'::regtype) AS passed,
        'every policy' AS expected,
-       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.policyname IS NULL), 'every policy') AS found
+       coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE p.polname IS NULL), 'every policy') AS found
 FROM unnest(ARRAY['categories_owner', 'projects_own_category', 'conversations_own_category', 'knowledge_base_own_category',
                   'files_own_category']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_policies AS p ON p.schemaname = current_schema() AND p.policyname = wanted.name;
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON p.polname = wanted.name
+       AND (SELECT tab.relnamespace FROM pg_catalog.pg_class AS tab WHERE tab.oid = p.polrelid) = quote_ident(current_schema())::regnamespace;
 
 -- name: triggers_are_enabled
 SELECT count(t.oid) = 2 AS passed, 'categories_are_a_tree, categories_set_updated_at' AS expected,

@@ -18,11 +18,10 @@ FROM (
 -- Deleting a project leaves the row, without one. Between uuid and text no key
 -- is possible: then it waits for the repairs.
 SELECT coalesce(bool_or(there.convalidated AND there.confdeltype = 'n'), false) OR (
-           SELECT count(DISTINCT col.atttypid) > 1
-           FROM pg_catalog.pg_attribute AS col
-           JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-           WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-             AND (tab.relname, col.attname) IN (('conversations', 'project_id'), ('projects', 'id'))) AS passed,
+           SELECT count(DISTINCT (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+                                   WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+                                     AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped)) > 1
+           FROM unnest(ARRAY['conversations.project_id', 'projects.id']) AS compared (name)) AS passed,
        'FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE SET NULL, validated' AS expected,
        coalesce(string_agg(pg_get_constraintdef(there.oid) || CASE WHEN there.convalidated THEN ', validated' ELSE '' END, '; '), 'none') AS found
 FROM pg_catalog.pg_constraint AS there
@@ -41,24 +40,23 @@ SELECT bool_and(there.usable IS TRUE) AS passed,
 FROM (VALUES
     ('conversations', 'idx_conversations_project_id_updated_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS usable
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS usable
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: nobody_writes_into_a_project_of_others
 -- A restrictive policy, on a table with row level security. Where a column is
 -- still uuid it waits for the repairs.
 SELECT bool_and(tab.relrowsecurity) AND (count(pol.oid) = 1 OR (
            SELECT count(*) < 3
-           FROM pg_catalog.pg_attribute AS col
-           JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid
-           WHERE typed.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-             AND col.atttypid = 'pg_catalog.text'::regtype
-             AND (typed.relname, col.attname) IN (('conversations', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))) AS passed,
+           FROM unnest(ARRAY['conversations.project_id', 'projects.id', 'projects.owner_id']) AS compared (name)
+           WHERE (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+                  WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+                    AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped) = 'pg_catalog.text'::regtype)) AS passed,
        'row level security on, conversations_own_project restricts' AS expected,
        format('row level security %s, %s', CASE WHEN bool_and(tab.relrowsecurity) THEN 'on' ELSE 'off' END,
               coalesce(string_agg(pol.polname || ' restricts', ', '), 'no such policy')) AS found

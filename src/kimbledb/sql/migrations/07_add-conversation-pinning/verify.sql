@@ -13,9 +13,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: neither_name_has_a_default
@@ -41,33 +41,32 @@ FROM (VALUES
     ('conversations', 'conversations_sync_is_pinned'),
     ('conversations', 'conversations_track_pinning')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname, trg.tgname, trg.tgenabled
+LEFT JOIN LATERAL (
+    SELECT trg.tgenabled
     FROM pg_catalog.pg_trigger AS trg
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
-) AS there ON (there.relname, there.tgname) = (wanted.tab, wanted.name);
+    WHERE trg.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND trg.tgname = wanted.name AND NOT trg.tgisinternal
+    LIMIT 1
+) AS there ON true;
 
 -- name: pinned_by_is_a_key_to_users
 -- Between uuid and text, on a database from before, no key is possible: then it waits for the repairs.
 SELECT bool_and(there.convalidated IS TRUE) OR (
-           SELECT count(DISTINCT col.atttypid) > 1
-           FROM pg_catalog.pg_attribute AS col
-           JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-           WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-             AND (tab.relname, col.attname) IN (('conversations', 'pinned_by'), ('users', 'id'))) AS passed,
+           SELECT count(DISTINCT (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+                                   WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+                                     AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped)) > 1
+           FROM unnest(ARRAY['conversations.pinned_by', 'users.id']) AS compared (name)) AS passed,
        string_agg(format('%s on %s', wanted.name, wanted.tab), ', ' ORDER BY wanted.name) AS expected,
        coalesce(string_agg(format('%s %s', wanted.name, CASE WHEN there.conname IS NULL THEN 'missing' ELSE 'not validated' END), ', ' ORDER BY wanted.name)
                     FILTER (WHERE there.convalidated IS NOT TRUE), 'all') AS found
 FROM (VALUES
     ('conversations', 'conversations_pinned_by_fkey')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname, con.conname, con.convalidated
+LEFT JOIN LATERAL (
+    SELECT con.conname, con.convalidated
     FROM pg_catalog.pg_constraint AS con
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.relname, there.conname) = (wanted.tab, wanted.name);
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name
+    LIMIT 1
+) AS there ON true;
 
 -- name: indexes_are_valid
 SELECT bool_and(there.usable IS TRUE) AS passed,
@@ -78,10 +77,10 @@ FROM (VALUES
     ('conversations', 'idx_conversations_user_id_pinned_at'),
     ('conversations', 'idx_conversations_pinned_by')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS usable
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS usable
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;

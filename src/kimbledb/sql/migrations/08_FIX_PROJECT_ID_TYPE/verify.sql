@@ -11,12 +11,14 @@ FROM (VALUES
     ('audio_transcriptions.project_id', true), ('processed_images.project_id', true),
     ('processed_documents.project_id', true), ('device_context.project_id', false)
 ) AS wanted (col, needed)
-LEFT JOIN (
-    SELECT tab.relname || '.' || col.attname AS name, format_type(col.atttypid, col.atttypmod) AS type
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) AS type
     FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attnum > 0 AND NOT col.attisdropped
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind IN ('r', 'p')
-) AS there ON there.name = wanted.col;
+    JOIN pg_catalog.pg_attribute AS col
+      ON col.attrelid = tab.oid AND col.attname = split_part(wanted.col, '.', 2) AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.oid = to_regclass(quote_ident(current_schema()) || '.' || split_part(wanted.col, '.', 1)) AND tab.relkind IN ('r', 'p')
+    LIMIT 1
+) AS there ON true;
 
 -- name: checks_that_may_have_waited_are_there
 SELECT count(*) FILTER (WHERE there.convalidated IS NOT TRUE) = 0 AS passed,
@@ -26,7 +28,7 @@ SELECT count(*) FILTER (WHERE there.convalidated IS NOT TRUE) = 0 AS passed,
 FROM (VALUES
     ('projects', 'projects_parent_project_id_check')
 ) AS wanted (tab, name)
-JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_constraint AS there ON there.conrelid = tab.oid AND there.contype = 'c' AND there.conname = wanted.name;
 
 -- name: keys_are_there_and_validated
@@ -45,13 +47,19 @@ FROM (VALUES
     ('audio_transcriptions', 'audio_transcriptions_project_id_fkey', 'project_id', 'projects'),
     ('conversations', 'conversations_project_id_fkey', 'project_id', 'projects')
 ) AS wanted (child, name, child_column, parent)
-JOIN pg_catalog.pg_class AS child
-  ON child.oid = to_regclass(format('%I.%I', current_schema(), wanted.child))
-JOIN pg_catalog.pg_attribute AS col ON col.attrelid = child.oid AND col.attname = wanted.child_column AND NOT col.attisdropped
-JOIN pg_catalog.pg_class AS parent ON parent.relnamespace = child.relnamespace AND parent.relname = wanted.parent
-LEFT JOIN pg_catalog.pg_constraint AS there
-  ON there.conrelid = child.oid AND there.contype = 'f' AND there.conname = wanted.name
-     AND there.confrelid = parent.oid AND there.conkey = ARRAY[col.attnum];
+CROSS JOIN LATERAL (SELECT to_regclass(quote_ident(current_schema()) || '.' || wanted.parent) AS id) AS parent
+JOIN LATERAL (
+    SELECT child.attrelid, child.attnum FROM pg_catalog.pg_attribute AS child
+    WHERE child.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.child)
+      AND child.attname = wanted.child_column AND NOT child.attisdropped
+    LIMIT 1
+) AS col ON parent.id IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid = col.attrelid AND con.contype = 'f' AND con.conname = wanted.name
+      AND con.confrelid = parent.id AND con.conkey = ARRAY[col.attnum]
+    LIMIT 1
+) AS there ON true;
 
 -- name: every_key_to_them_is_text
 -- Whoever refers to them, tables of somebody's own included.
@@ -60,14 +68,19 @@ SELECT count(*) FILTER (WHERE NOT there.fits) = 0 AS passed,
        coalesce(string_agg(there.name, ', ' ORDER BY there.name) FILTER (WHERE NOT there.fits), 'text at both ends') AS found
 FROM (
     SELECT format('%s on %s', con.conname, con.conrelid::regclass) AS name,
-           child.atttypid = 'text'::regtype AND parent.atttypid = 'text'::regtype AS fits
-    FROM pg_catalog.pg_constraint AS con
+           parent.atttypid = 'text'::regtype
+               AND (SELECT child.atttypid FROM pg_catalog.pg_attribute AS child
+                    WHERE child.attrelid = con.conrelid AND child.attnum = pair.child_column) = 'text'::regtype AS fits
+    FROM unnest(ARRAY['projects.id']) AS wanted (name)
+    JOIN LATERAL (
+        SELECT col.attrelid, col.attnum, col.atttypid FROM pg_catalog.pg_attribute AS col
+        WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(wanted.name, '.', 1))
+          AND col.attname = split_part(wanted.name, '.', 2)
+        LIMIT 1
+    ) AS parent ON true
+    JOIN pg_catalog.pg_constraint AS con ON con.contype = 'f' AND con.confrelid = parent.attrelid
     CROSS JOIN unnest(con.conkey, con.confkey) AS pair (child_column, parent_column)
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.confrelid
-    JOIN pg_catalog.pg_attribute AS child ON child.attrelid = con.conrelid AND child.attnum = pair.child_column
-    JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = con.confrelid AND parent.attnum = pair.parent_column
-    WHERE con.contype = 'f' AND tab.relnamespace = quote_ident(current_schema())::regnamespace
-      AND tab.relname || '.' || parent.attname IN ('projects.id')
+    WHERE pair.parent_column = parent.attnum
 ) AS there;
 
 -- name: no_index_is_invalid
@@ -104,11 +117,11 @@ LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname 
 WHERE cardinality(wanted.compares) = (
     SELECT count(*)
     FROM unnest(wanted.compares) AS compared (name)
-    JOIN pg_catalog.pg_attribute AS col
-      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
-     AND col.attname = split_part(compared.name, '.', 2)::name
-    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
-    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);
+    WHERE (SELECT col.atttypid
+           FROM pg_catalog.pg_class AS typed
+           JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped
+           WHERE typed.oid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+             AND typed.relkind IN ('r', 'p')) = 'text'::regtype);
 
 -- name: triggers_that_may_have_waited_are_enabled
 SELECT count(*) FILTER (WHERE trg.tgenabled IN ('O', 'A')) = count(*) AS passed,
@@ -117,7 +130,7 @@ SELECT count(*) FILTER (WHERE trg.tgenabled IN ('O', 'A')) = count(*) AS passed,
 FROM (VALUES
     ('audio_transcriptions', 'audio_transcriptions_general_project')
 ) AS wanted (tab, name)
-JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_trigger AS trg ON trg.tgrelid = tab.oid AND trg.tgname = wanted.name;
 
 -- name: ids_have_a_default
@@ -125,5 +138,5 @@ SELECT bool_and(col.atthasdef) AS passed,
        'a default for each' AS expected,
        coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
 FROM unnest(ARRAY['projects']) AS wanted (tab)
-JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;

@@ -7,13 +7,13 @@ FROM (VALUES
     ('projects', 'idx_projects_owner_id_status_updated_at'),
     ('projects', 'idx_projects_owner_id_priority_updated_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS usable
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS usable
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: partial_indexes_for_active_projects
 SELECT bool_and((there.usable AND there.condition = wanted.condition) IS TRUE) AS passed,
@@ -44,13 +44,13 @@ FROM (VALUES
     ('files', 'idx_files_user_id_project_id_created_at'),
     ('knowledge_base', 'idx_knowledge_base_user_id_project_id_created_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS usable
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS usable
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: planner_knows_which_columns_go_together
 SELECT bool_and(there.stxname IS NOT NULL) AS passed,
@@ -74,9 +74,13 @@ LEFT JOIN (
 -- Only then can the joins use these indexes.
 SELECT count(DISTINCT col.atttypid) = 1 AND count(*) = 5 AS passed,
        'projects.id and four project_id columns of type text' AS expected,
-       string_agg(format('%s.%s %s', tab.relname, col.attname, format_type(col.atttypid, col.atttypmod)), ', ' ORDER BY tab.relname) AS found
-FROM pg_catalog.pg_class AS tab
-JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-  AND (tab.relname, col.attname) IN (('projects', 'id'), ('conversations', 'project_id'), ('audio_transcriptions', 'project_id'),
-                                     ('files', 'project_id'), ('knowledge_base', 'project_id'));
+       string_agg(format('%s %s', wanted.name, format_type(col.atttypid, col.atttypmod)), ', '
+                  ORDER BY split_part(wanted.name, '.', 1) COLLATE "C") AS found
+FROM unnest(ARRAY['projects.id', 'conversations.project_id', 'audio_transcriptions.project_id', 'files.project_id',
+                  'knowledge_base.project_id']) AS wanted (name)
+JOIN LATERAL (
+    SELECT there.atttypid, there.atttypmod FROM pg_catalog.pg_attribute AS there
+    WHERE there.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(wanted.name, '.', 1))
+      AND there.attname = split_part(wanted.name, '.', 2) AND NOT there.attisdropped
+    LIMIT 1
+) AS col ON true;

@@ -5,16 +5,15 @@ SELECT coalesce(bool_and(there.type = 'vector(1536)'), false)
        string_agg(format('%s.embedding vector(1536)', wanted.tab), ', ' ORDER BY wanted.tab) AS expected,
        string_agg(format('%s.embedding %s', wanted.tab, coalesce(there.type, 'missing')), ', ' ORDER BY wanted.tab) AS found
 FROM (VALUES ('audio_transcriptions'), ('conversations'), ('files'), ('projects')) AS wanted (tab)
-LEFT JOIN (
-    SELECT tab.relname,
-           -- Without the schema of the extension, wherever that is.
+LEFT JOIN LATERAL (
+    SELECT -- Without the schema of the extension, wherever that is.
            (SELECT typ.typname FROM pg_catalog.pg_type AS typ WHERE typ.oid = col.atttypid)
                || CASE WHEN col.atttypmod > 0 THEN format('(%s)', col.atttypmod) ELSE '' END AS type
-    FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
+    FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
       AND col.attname = 'embedding' AND NOT col.attisdropped
-) AS there ON there.relname = wanted.tab;
+    LIMIT 1
+) AS there ON true;
 
 -- name: indexes_are_hnsw_by_cosine
 -- The document asks for "GIN indexes for vector similarity search". GIN has no
@@ -35,16 +34,16 @@ FROM (VALUES
     ('files', 'idx_files_embedding'),
     ('projects', 'idx_projects_embedding')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, am.amname AS method, opc.opcname AS opclass,
+LEFT JOIN LATERAL (
+    SELECT (SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = idx.relam) AS method,
+           (SELECT opc.opcname FROM pg_catalog.pg_opclass AS opc WHERE opc.oid = ind.indclass[0]) AS opclass,
            ind.indisvalid, ind.indisready
     FROM pg_catalog.pg_index AS ind
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam
-    JOIN pg_catalog.pg_opclass AS opc ON opc.oid = ind.indclass[0]
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: nearest_neighbours_can_be_asked_for
 -- One search in each table; an empty table gives no row, which is an answer too.

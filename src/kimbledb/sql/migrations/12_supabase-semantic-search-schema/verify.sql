@@ -23,9 +23,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: log_columns_have_their_types
@@ -52,9 +52,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: constraints_are_there_and_validated
@@ -82,12 +82,12 @@ FROM (VALUES
     ('semantic_search_log', 'semantic_search_log_duration_ms_check'),
     ('semantic_search_log', 'semantic_search_log_user_id_fkey')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname, con.conname, con.convalidated
+LEFT JOIN LATERAL (
+    SELECT con.conname, con.convalidated
     FROM pg_catalog.pg_constraint AS con
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.relname, there.conname) = (wanted.tab, wanted.name);
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name
+    LIMIT 1
+) AS there ON true;
 
 -- name: indexes_are_valid
 SELECT bool_and(there.usable IS TRUE) AS passed,
@@ -100,13 +100,13 @@ FROM (VALUES
     ('semantic_search_log', 'idx_semantic_search_log_user_id_created_at'),
     ('semantic_search_log', 'idx_semantic_search_log_created_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS usable
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS usable
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: updated_at_is_kept
 SELECT bool_and(there.tgenabled IN ('O', 'A')) IS TRUE AND count(there.tgenabled) = count(*) AS passed,
@@ -116,12 +116,12 @@ SELECT bool_and(there.tgenabled IN ('O', 'A')) IS TRUE AND count(there.tgenabled
 FROM (VALUES
     ('semantic_search_metadata', 'semantic_search_metadata_set_updated_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname, trg.tgname, trg.tgenabled
+LEFT JOIN LATERAL (
+    SELECT trg.tgenabled
     FROM pg_catalog.pg_trigger AS trg
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
-) AS there ON (there.relname, there.tgname) = (wanted.tab, wanted.name);
+    WHERE trg.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND trg.tgname = wanted.name AND NOT trg.tgisinternal
+    LIMIT 1
+) AS there ON true;
 
 -- name: people_read_their_own_rows_only
 SELECT count(*) = 2 AND bool_and(tab.relrowsecurity) AND bool_and(pol.polcmd = 'r' AND pol.polqual IS NOT NULL) IS TRUE

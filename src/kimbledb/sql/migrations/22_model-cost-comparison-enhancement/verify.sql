@@ -10,14 +10,21 @@ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname
 SELECT count(*) FILTER (WHERE k.convalidated IS NOT TRUE) = 0 AS passed, 'every constraint' AS expected,
        coalesce('missing: ' || string_agg(wanted.name, ', ') FILTER (WHERE k.convalidated IS NOT TRUE), 'every constraint') AS found
 FROM unnest(ARRAY['model_performance_metrics_cost_usd_check']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_constraint AS k ON k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = wanted.name;
+LEFT JOIN LATERAL (
+    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
+    WHERE con.connamespace = quote_ident(current_schema())::regnamespace AND con.conname = wanted.name
+    OFFSET 0  -- each by the index
+) AS k ON true;
 
 -- name: indexes
 SELECT count(*) FILTER (WHERE i.indisvalid IS NOT TRUE) = 0 AS passed, 'every index, valid' AS expected,
        coalesce('missing or invalid: ' || string_agg(wanted.name, ', ') FILTER (WHERE i.indisvalid IS NOT TRUE), 'every index, valid') AS found
 FROM unnest(ARRAY['idx_model_performance_metrics_cost']) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid;
+LEFT JOIN LATERAL (
+    SELECT ind.indexrelid, ind.indisvalid FROM pg_catalog.pg_index AS ind
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+    LIMIT 1
+) AS i ON true;
 
 -- name: views_run_by_the_rights_of_the_caller
 SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))) = 0 AS passed,
@@ -26,7 +33,7 @@ SELECT count(*) FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY
                 FILTER (WHERE c.oid IS NULL OR NOT 'security_invoker=true' = ANY (coalesce(c.reloptions, '{}'))), 'every view') AS found
 FROM unnest(ARRAY['model_task_costs']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_class AS c
-    ON c.oid = to_regclass(format('%I.%I', current_schema(), wanted.name)) AND c.relkind = 'v';
+    ON c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = wanted.name AND c.relkind = 'v';
 
 -- name: functions
 SELECT count(*) FILTER (WHERE p.oid IS NULL OR p.prosecdef OR NOT EXISTS (
@@ -39,7 +46,7 @@ FROM unnest(ARRAY[
                   'recommend_model(for_task_type text, for_task_complexity text, most_cost_usd numeric, least_requests integer)',
                   'suggest_budget_savings(over_days integer, least_requests integer)']) AS wanted (name)
 LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = quote_ident(current_schema())::regnamespace
-    AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
+    AND p.proname = split_part(wanted.name, '(', 1) AND p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = wanted.name;
 
 -- name: recommendations_are_ranked
 SELECT coalesce(bool_and(value_score <= before), true) AS passed
@@ -52,6 +59,6 @@ SELECT coalesce(bool_and(saving_usd >= 0 AND projected_cost_usd <= current_cost_
 SELECT count(*) FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O') = 0 AS passed, 'every trigger, enabled' AS expected,
        coalesce('missing or disabled: ' || string_agg(wanted.name, ', ') FILTER (WHERE t.tgenabled IS DISTINCT FROM 'O'), 'every trigger, enabled') AS found
 FROM unnest(ARRAY['model_performance_metrics_price']) AS wanted (name)
-LEFT JOIN (pg_catalog.pg_trigger AS t
-           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = quote_ident(current_schema())::regnamespace)
-    ON t.tgname = wanted.name;
+LEFT JOIN pg_catalog.pg_trigger AS t
+    ON t.tgname = wanted.name
+       AND (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = t.tgrelid) = quote_ident(current_schema())::regnamespace;

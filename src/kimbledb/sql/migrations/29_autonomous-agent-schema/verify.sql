@@ -78,9 +78,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: constraints_are_validated
@@ -108,12 +108,12 @@ FROM (VALUES
     ('agent_execution_log', 'agent_execution_log_attempt_check'),
     ('agent_execution_log', 'agent_execution_log_duration_ms_check')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
+LEFT JOIN LATERAL (
+    SELECT con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name
+    LIMIT 1
+) AS there ON true;
 
 -- name: foreign_keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -130,12 +130,23 @@ FROM (VALUES
     ('agent_findings', 'agent_findings_related_task_id_fkey', 'related_task_id', 'agent_tasks', 'id', 'a'),
     ('agent_execution_log', 'agent_execution_log_task_id_fkey', 'task_id', 'agent_tasks', 'id', 'n')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent_tab))
-LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
-LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
-    AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
+LEFT JOIN LATERAL (
+    SELECT col.attnum, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
+    LIMIT 1
+) AS child ON true
+LEFT JOIN LATERAL (
+    SELECT col.attnum, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.parent_tab) AND col.attname = wanted.parent_col
+    LIMIT 1
+) AS parent ON true
+LEFT JOIN LATERAL (
+    SELECT con.oid FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name AND con.contype = 'f'
+      AND con.convalidated AND con.confdeltype::text = wanted.on_delete
+      AND con.confrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.parent_tab)
+    LIMIT 1
+) AS key ON true;
 
 -- name: indexes_are_valid
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -160,13 +171,13 @@ FROM (VALUES
     ('agent_execution_log', 'idx_agent_execution_log_task_id_created_at'),
     ('agent_execution_log', 'idx_agent_execution_log_created_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS right
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS right
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: the_service_alone_reaches_the_rows
 SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)) AS passed,
@@ -174,7 +185,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('agent_tasks'), ('agent_findings'), ('agent_execution_log')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.name));
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
 
 -- name: triggers_are_enabled
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -187,12 +198,12 @@ FROM (VALUES
     ('agent_tasks', 'agent_tasks_set_updated_at'),
     ('agent_findings', 'agent_findings_set_updated_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
+LEFT JOIN LATERAL (
+    SELECT trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE trg.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND trg.tgname = wanted.name AND NOT trg.tgisinternal
+    LIMIT 1
+) AS there ON true;
 
 -- name: roles_have_what_they_need_and_no_more
 -- On a server without the hosted roles only PUBLIC is looked at.
@@ -203,21 +214,21 @@ FROM (VALUES
     ('agent_findings', '{}', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('agent_execution_log', '{}', '{SELECT,INSERT,UPDATE,DELETE}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
-    SELECT format('%s has %s on %s', coalesce(grantee.rolname, 'PUBLIC'), acl.privilege_type, wanted.name)
+    SELECT format('%s has %s on %s', CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE grantee.rolname END, acl.privilege_type, wanted.name)
     FROM aclexplode(rel.relacl) AS acl
-    LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+    CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
     WHERE acl.grantee = 0 OR grantee.rolname = 'anon'
        OR (grantee.rolname = 'authenticated' AND acl.privilege_type <> ALL (wanted.people))
        OR (grantee.rolname = 'service_role' AND acl.privilege_type <> ALL (wanted.service))
     UNION ALL
     SELECT format('%s lacks %s on %s', api_role.rolname, needed.privilege, wanted.name)
-    FROM pg_catalog.pg_roles AS api_role
+    FROM unnest(ARRAY['authenticated', 'service_role']) AS api_role (rolname)
     CROSS JOIN LATERAL unnest(CASE api_role.rolname WHEN 'authenticated' THEN wanted.people ELSE wanted.service END) AS needed (privilege)
-    WHERE api_role.rolname IN ('authenticated', 'service_role') AND NOT has_table_privilege(api_role.oid, rel.oid, needed.privilege)
+    WHERE NOT has_table_privilege(to_regrole(api_role.rolname), rel.oid, needed.privilege)
 ) AS wrong ON true;
 
 -- name: functions_are_pinned_and_called_by_whom_they_are_for
@@ -236,12 +247,12 @@ LEFT JOIN LATERAL (
                WHEN fun.prosecdef THEN 'runs with the rights of its owner'
                WHEN EXISTS (
                    SELECT FROM aclexplode(coalesce(fun.proacl, acldefault('f', fun.proowner))) AS acl
-                   LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+                   CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
                    WHERE acl.grantee = 0
                       OR (grantee.rolname IN ('anon', 'authenticated', 'service_role') AND grantee.rolname <> ALL (wanted.callers))) THEN 'open to others'
                WHEN EXISTS (
-                   SELECT FROM pg_catalog.pg_roles AS caller
-                   WHERE caller.rolname = ANY (wanted.callers) AND NOT has_function_privilege(caller.oid, fun.oid, 'EXECUTE')) THEN 'closed'
+                   SELECT FROM unnest(wanted.callers) AS caller (rolname)
+                   WHERE NOT has_function_privilege(to_regrole(caller.rolname), fun.oid, 'EXECUTE')) THEN 'closed'
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun

@@ -56,9 +56,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: constraints_are_validated
@@ -79,12 +79,12 @@ FROM (VALUES
     ('chatgpt_messages', 'chatgpt_messages_pkey'),
     ('chatgpt_messages', 'chatgpt_messages_position_check')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
+LEFT JOIN LATERAL (
+    SELECT con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name
+    LIMIT 1
+) AS there ON true;
 
 -- name: foreign_keys_are_validated
 -- Between columns of two types (a database from before) a key waits for the repairs.
@@ -102,12 +102,23 @@ FROM (VALUES
     ('chatgpt_messages', 'chatgpt_messages_conversation_id_fkey', 'conversation_id', 'chatgpt_conversations', 'id', 'c'),
     ('chatgpt_messages', 'chatgpt_messages_user_id_fkey', 'user_id', 'users', 'id', 'c')
 ) AS wanted (tab, name, col, parent_tab, parent_col, on_delete)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
-LEFT JOIN pg_catalog.pg_attribute AS child ON child.attrelid = tab.oid AND child.attname = wanted.col
-LEFT JOIN pg_catalog.pg_class AS parent_tab ON parent_tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.parent_tab))
-LEFT JOIN pg_catalog.pg_attribute AS parent ON parent.attrelid = parent_tab.oid AND parent.attname = wanted.parent_col
-LEFT JOIN pg_catalog.pg_constraint AS key ON key.conrelid = tab.oid AND key.conname = wanted.name AND key.contype = 'f'
-    AND key.convalidated AND key.confrelid = parent_tab.oid AND key.confdeltype::text = wanted.on_delete;
+LEFT JOIN LATERAL (
+    SELECT col.attnum, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
+    LIMIT 1
+) AS child ON true
+LEFT JOIN LATERAL (
+    SELECT col.attnum, col.atttypid FROM pg_catalog.pg_attribute AS col
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.parent_tab) AND col.attname = wanted.parent_col
+    LIMIT 1
+) AS parent ON true
+LEFT JOIN LATERAL (
+    SELECT con.oid FROM pg_catalog.pg_constraint AS con
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name AND con.contype = 'f'
+      AND con.convalidated AND con.confdeltype::text = wanted.on_delete
+      AND con.confrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.parent_tab)
+    LIMIT 1
+) AS key ON true;
 
 -- name: indexes_are_valid
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -127,13 +138,13 @@ FROM (VALUES
     ('chatgpt_conversations', 'idx_chatgpt_conversations_embedding'),
     ('chatgpt_messages', 'idx_chatgpt_messages_embedding')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS right
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS right
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: rows_are_reached_by_their_owners_only
 -- Where a compared column is not text yet, a policy waits and its table is closed.
@@ -147,15 +158,14 @@ FROM (VALUES
     ('chatgpt_conversations', 'chatgpt_conversations_owner', '*', '{chatgpt_conversations.user_id,chatgpt_conversations.kimbleai_conversation_id,chatgpt_imports.user_id,conversations.id,conversations.user_id}'),
     ('chatgpt_messages', 'chatgpt_messages_owner', '*', '{chatgpt_messages.conversation_id,chatgpt_messages.user_id,chatgpt_conversations.id,chatgpt_conversations.user_id}')
 ) AS wanted (tab, name, command, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 LEFT JOIN pg_catalog.pg_policy AS pol ON pol.polrelid = tab.oid AND pol.polname = wanted.name AND pol.polcmd::text = wanted.command
 LEFT JOIN LATERAL (
     SELECT min(compared.name COLLATE "C") AS col
     FROM unnest(wanted.compares) AS compared (name)
-    JOIN pg_catalog.pg_attribute AS col
-      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
-     AND col.attname = split_part(compared.name, '.', 2)::name
-    WHERE NOT col.attisdropped AND col.atttypid <> 'pg_catalog.text'::regtype
+    WHERE (SELECT col.atttypid FROM pg_catalog.pg_attribute AS col
+           WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+             AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped) <> 'pg_catalog.text'::regtype
 ) AS waits ON true;
 
 -- name: triggers_are_enabled
@@ -168,12 +178,12 @@ FROM (VALUES
     ('chatgpt_imports', 'chatgpt_imports_set_updated_at'),
     ('chatgpt_conversations', 'chatgpt_conversations_set_updated_at')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
+LEFT JOIN LATERAL (
+    SELECT trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE trg.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND trg.tgname = wanted.name AND NOT trg.tgisinternal
+    LIMIT 1
+) AS there ON true;
 
 -- name: roles_have_what_they_need_and_no_more
 -- On a server without the hosted roles only PUBLIC is looked at.
@@ -184,21 +194,21 @@ FROM (VALUES
     ('chatgpt_conversations', '{SELECT,INSERT,UPDATE,DELETE}', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('chatgpt_messages', '{SELECT,INSERT,UPDATE,DELETE}', '{SELECT,INSERT,UPDATE,DELETE}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
-    SELECT format('%s has %s on %s', coalesce(grantee.rolname, 'PUBLIC'), acl.privilege_type, wanted.name)
+    SELECT format('%s has %s on %s', CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE grantee.rolname END, acl.privilege_type, wanted.name)
     FROM aclexplode(rel.relacl) AS acl
-    LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+    CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
     WHERE acl.grantee = 0 OR grantee.rolname = 'anon'
        OR (grantee.rolname = 'authenticated' AND acl.privilege_type <> ALL (wanted.people))
        OR (grantee.rolname = 'service_role' AND acl.privilege_type <> ALL (wanted.service))
     UNION ALL
     SELECT format('%s lacks %s on %s', api_role.rolname, needed.privilege, wanted.name)
-    FROM pg_catalog.pg_roles AS api_role
+    FROM unnest(ARRAY['authenticated', 'service_role']) AS api_role (rolname)
     CROSS JOIN LATERAL unnest(CASE api_role.rolname WHEN 'authenticated' THEN wanted.people ELSE wanted.service END) AS needed (privilege)
-    WHERE api_role.rolname IN ('authenticated', 'service_role') AND NOT has_table_privilege(api_role.oid, rel.oid, needed.privilege)
+    WHERE NOT has_table_privilege(to_regrole(api_role.rolname), rel.oid, needed.privilege)
 ) AS wrong ON true;
 
 -- name: functions_are_pinned_and_called_by_whom_they_are_for
@@ -214,12 +224,12 @@ LEFT JOIN LATERAL (
                WHEN fun.prosecdef THEN 'runs with the rights of its owner'
                WHEN EXISTS (
                    SELECT FROM aclexplode(coalesce(fun.proacl, acldefault('f', fun.proowner))) AS acl
-                   LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+                   CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
                    WHERE acl.grantee = 0
                       OR (grantee.rolname IN ('anon', 'authenticated', 'service_role') AND grantee.rolname <> ALL (wanted.callers))) THEN 'open to others'
                WHEN EXISTS (
-                   SELECT FROM pg_catalog.pg_roles AS caller
-                   WHERE caller.rolname = ANY (wanted.callers) AND NOT has_function_privilege(caller.oid, fun.oid, 'EXECUTE')) THEN 'closed'
+                   SELECT FROM unnest(wanted.callers) AS caller (rolname)
+                   WHERE NOT has_function_privilege(to_regrole(caller.rolname), fun.oid, 'EXECUTE')) THEN 'closed'
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun

@@ -44,9 +44,9 @@ FROM (VALUES
 LEFT JOIN LATERAL (
     SELECT format_type(col.atttypid, col.atttypmod) || CASE WHEN col.attnotnull THEN ' not null' ELSE '' END AS type
     FROM pg_catalog.pg_attribute AS col
-    WHERE col.attrelid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND col.attname = wanted.col::name
+    WHERE col.attrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND col.attname = wanted.col
       AND col.attnum > 0 AND NOT col.attisdropped
-    LIMIT 1 -- one look by the index for each, and no look at all columns
+    LIMIT 1
 ) AS there ON true;
 
 -- name: constraints_are_validated
@@ -69,12 +69,12 @@ FROM (VALUES
     ('api_rate_limits', 'api_rate_limits_request_count_check'),
     ('api_rate_limits', 'api_rate_limits_refused_count_check')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, con.conname AS name, con.convalidated AS right
+LEFT JOIN LATERAL (
+    SELECT con.conname AS name, con.convalidated AS right
     FROM pg_catalog.pg_constraint AS con
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE con.conrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND con.conname = wanted.name
+    LIMIT 1
+) AS there ON true;
 
 -- name: indexes_are_valid
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -88,13 +88,13 @@ FROM (VALUES
     ('api_logs', 'idx_api_logs_request_id'),
     ('api_rate_limits', 'idx_api_rate_limits_window_start')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, idx.relname AS name, ind.indisvalid AND ind.indisready AS right
+LEFT JOIN LATERAL (
+    SELECT wanted.name, ind.indisvalid AND ind.indisready AS right
     FROM pg_catalog.pg_index AS ind
-    JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE ind.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+      AND ind.indrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab)
+    LIMIT 1
+) AS there ON true;
 
 -- name: the_service_alone_reaches_the_rows
 SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)) AS passed,
@@ -102,7 +102,7 @@ SELECT bool_and(tab.relrowsecurity IS TRUE AND NOT EXISTS (SELECT FROM pg_catalo
        string_agg(format('%s: row level security %s, %s policies', wanted.name, CASE WHEN tab.relrowsecurity THEN 'on' ELSE 'off' END,
                          (SELECT count(*) FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid)), ', ' ORDER BY wanted.name) AS found
 FROM (VALUES ('api_logs'), ('api_rate_limits')) AS wanted (name)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.name));
+LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.name;
 
 -- name: triggers_are_enabled
 SELECT bool_and(there.right IS TRUE) AS passed,
@@ -113,12 +113,12 @@ SELECT bool_and(there.right IS TRUE) AS passed,
 FROM (VALUES
     ('api_logs', 'api_logs_categorize_error')
 ) AS wanted (tab, name)
-LEFT JOIN (
-    SELECT tab.relname AS tab, trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
+LEFT JOIN LATERAL (
+    SELECT trg.tgname AS name, trg.tgenabled IN ('O', 'A') AS right
     FROM pg_catalog.pg_trigger AS trg
-    JOIN pg_catalog.pg_class AS tab ON tab.oid = trg.tgrelid
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT trg.tgisinternal
-) AS there ON (there.tab, there.name) = (wanted.tab, wanted.name);
+    WHERE trg.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND trg.tgname = wanted.name AND NOT trg.tgisinternal
+    LIMIT 1
+) AS there ON true;
 
 -- name: roles_have_what_they_need_and_no_more
 -- On a server without the hosted roles only PUBLIC is looked at.
@@ -130,21 +130,21 @@ FROM (VALUES
     ('api_error_summary', '{}', '{SELECT}'),
     ('api_rate_limit_usage', '{}', '{SELECT}')
 ) AS wanted (name, people, service)
-LEFT JOIN pg_catalog.pg_class AS rel ON rel.oid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+LEFT JOIN pg_catalog.pg_class AS rel ON rel.relnamespace = quote_ident(current_schema())::regnamespace AND rel.relname = wanted.name
 LEFT JOIN LATERAL (
     SELECT wanted.name || ' is missing' AS what WHERE rel.oid IS NULL
     UNION ALL
-    SELECT format('%s has %s on %s', coalesce(grantee.rolname, 'PUBLIC'), acl.privilege_type, wanted.name)
+    SELECT format('%s has %s on %s', CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE grantee.rolname END, acl.privilege_type, wanted.name)
     FROM aclexplode(rel.relacl) AS acl
-    LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+    CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
     WHERE acl.grantee = 0 OR grantee.rolname = 'anon'
        OR (grantee.rolname = 'authenticated' AND acl.privilege_type <> ALL (wanted.people))
        OR (grantee.rolname = 'service_role' AND acl.privilege_type <> ALL (wanted.service))
     UNION ALL
     SELECT format('%s lacks %s on %s', api_role.rolname, needed.privilege, wanted.name)
-    FROM pg_catalog.pg_roles AS api_role
+    FROM unnest(ARRAY['authenticated', 'service_role']) AS api_role (rolname)
     CROSS JOIN LATERAL unnest(CASE api_role.rolname WHEN 'authenticated' THEN wanted.people ELSE wanted.service END) AS needed (privilege)
-    WHERE api_role.rolname IN ('authenticated', 'service_role') AND NOT has_table_privilege(api_role.oid, rel.oid, needed.privilege)
+    WHERE NOT has_table_privilege(to_regrole(api_role.rolname), rel.oid, needed.privilege)
 ) AS wrong ON true;
 
 -- name: functions_are_pinned_and_called_by_whom_they_are_for
@@ -163,12 +163,12 @@ LEFT JOIN LATERAL (
                WHEN fun.prosecdef THEN 'runs with the rights of its owner'
                WHEN EXISTS (
                    SELECT FROM aclexplode(coalesce(fun.proacl, acldefault('f', fun.proowner))) AS acl
-                   LEFT JOIN pg_catalog.pg_roles AS grantee ON grantee.oid = acl.grantee
+                   CROSS JOIN pg_get_userbyid(acl.grantee) AS grantee (rolname)
                    WHERE acl.grantee = 0
                       OR (grantee.rolname IN ('anon', 'authenticated', 'service_role') AND grantee.rolname <> ALL (wanted.callers))) THEN 'open to others'
                WHEN EXISTS (
-                   SELECT FROM pg_catalog.pg_roles AS caller
-                   WHERE caller.rolname = ANY (wanted.callers) AND NOT has_function_privilege(caller.oid, fun.oid, 'EXECUTE')) THEN 'closed'
+                   SELECT FROM unnest(wanted.callers) AS caller (rolname)
+                   WHERE NOT has_function_privilege(to_regrole(caller.rolname), fun.oid, 'EXECUTE')) THEN 'closed'
                ELSE 'right'
            END AS found
     FROM pg_catalog.pg_proc AS fun

@@ -83,13 +83,13 @@ FROM (VALUES
     ('backups', 'created_at', 'timestamp with time zone', true),
     ('backups', 'updated_at', 'timestamp with time zone', true)
 ) AS wanted (tab, col, type, fallback)
-LEFT JOIN (
-    SELECT tab.relname AS tab, col.attname AS col, format_type(col.atttypid, col.atttypmod) AS type,
-           col.atthasdef OR col.attidentity <> '' AS fallback
+LEFT JOIN LATERAL (
+    SELECT format_type(col.atttypid, col.atttypmod) AS type, col.atthasdef OR col.attidentity <> '' AS fallback
     FROM pg_catalog.pg_class AS tab
-    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attnum > 0 AND NOT col.attisdropped
-    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind IN ('r', 'p')
-) AS there ON (there.tab, there.col) = (wanted.tab, wanted.col);
+    JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = wanted.col AND col.attnum > 0 AND NOT col.attisdropped
+    WHERE tab.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AND tab.relkind IN ('r', 'p')
+    LIMIT 1
+) AS there ON true;
 
 -- name: parts_are_there
 -- Constraints validated, indexes valid, triggers enabled. A key or a policy still
@@ -175,29 +175,30 @@ FROM (VALUES
     ('constraint', 'backups', 'backups_user_id_fkey', ARRAY['backups.user_id', 'users.id']),
     ('policy', 'backups', 'backups_owner_read', ARRAY['backups.user_id'])
 ) AS wanted (kind, tab, name, compares)
-LEFT JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+CROSS JOIN LATERAL (SELECT to_regclass(quote_ident(current_schema()) || '.' || wanted.tab) AS id) AS tab
 LEFT JOIN LATERAL (
-    SELECT con.convalidated FROM pg_catalog.pg_constraint AS con
-    WHERE wanted.kind = 'constraint' AND con.conrelid = tab.oid AND con.conname = wanted.name::name
+    SELECT con.convalidated AS works FROM pg_catalog.pg_constraint AS con
+    WHERE wanted.kind = 'constraint' AND con.conrelid = tab.id AND con.conname = wanted.name
     UNION ALL
     SELECT idx.indisvalid AND idx.indisready FROM pg_catalog.pg_index AS idx
-    WHERE wanted.kind = 'index' AND idx.indrelid = tab.oid AND idx.indexrelid = to_regclass(format('%I.%I', current_schema(), wanted.name))
+    WHERE wanted.kind = 'index' AND idx.indrelid = tab.id
+      AND idx.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
     UNION ALL
     SELECT trg.tgenabled IN ('O', 'A') FROM pg_catalog.pg_trigger AS trg
-    WHERE wanted.kind = 'trigger' AND trg.tgrelid = tab.oid AND trg.tgname = wanted.name::name
+    WHERE wanted.kind = 'trigger' AND trg.tgrelid = tab.id AND trg.tgname = wanted.name
     UNION ALL
     SELECT true FROM pg_catalog.pg_policy AS pol
-    WHERE wanted.kind = 'policy' AND pol.polrelid = tab.oid AND pol.polname = wanted.name::name
-) AS there (works) ON true
+    WHERE wanted.kind = 'policy' AND pol.polrelid = tab.id AND pol.polname = wanted.name
+) AS there ON true
 WHERE wanted.compares IS NULL
    OR cardinality(wanted.compares) = (
     SELECT count(*)
     FROM unnest(wanted.compares) AS compared (name)
-    JOIN pg_catalog.pg_attribute AS col
-      ON col.attrelid = to_regclass(format('%I.%I', current_schema(), split_part(compared.name, '.', 1)))
-     AND col.attname = split_part(compared.name, '.', 2)::name
-    JOIN pg_catalog.pg_class AS typed ON typed.oid = col.attrelid AND typed.relkind IN ('r', 'p')
-    WHERE NOT col.attisdropped AND col.atttypid = 'text'::regtype);
+    WHERE (SELECT col.atttypid
+           FROM pg_catalog.pg_class AS typed
+           JOIN pg_catalog.pg_attribute AS col ON col.attrelid = typed.oid AND col.attname = split_part(compared.name, '.', 2) AND NOT col.attisdropped
+           WHERE typed.oid = to_regclass(quote_ident(current_schema()) || '.' || split_part(compared.name, '.', 1))
+             AND typed.relkind IN ('r', 'p')) = 'text'::regtype);
 
 -- name: tables_and_views_are_closed
 -- Row level security on every table, views by the rights of whoever asks.
@@ -216,7 +217,7 @@ SELECT bool_and(col.atthasdef) AS passed,
        'a default for each' AS expected,
        coalesce('none for ' || string_agg(wanted.tab || '.id', ', ' ORDER BY wanted.tab) FILTER (WHERE NOT col.atthasdef), 'a default for each') AS found
 FROM unnest(ARRAY['file_registry', 'file_relationships', 'file_sources', 'notifications', 'backups']) AS wanted (tab)
-JOIN pg_catalog.pg_class AS tab ON tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab))
+JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab
 JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = 'id' AND NOT col.attisdropped;
 
 -- name: checks_admit_what_the_application_sends
@@ -238,7 +239,7 @@ CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word) AS words
     FROM pg_catalog.pg_constraint AS con
     JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-    WHERE tab.oid = to_regclass(format('%I.%I', current_schema(), wanted.tab)) AND con.conname = wanted.name
+    WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = wanted.tab AND con.conname = wanted.name
 ) AS there;
 
 -- name: nothing_stands_there_twice
