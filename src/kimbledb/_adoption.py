@@ -20,7 +20,8 @@ from kimbledb.planner import Planner
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
 from kimbledb.targets import target_of
-from kimbledb.transaction import begin_step, our_version
+from kimbledb.transaction import begin_step
+from kimbledb.version import __version__
 
 
 @frozen(eq=False)
@@ -106,7 +107,7 @@ class Adoption:
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
-            + setting("kimbledb.adopted", {"version": our_version(), "rows": rows, "kept": dict(shown.kept)})
+            + setting("kimbledb.adopted", {"version": __version__, "rows": rows, "kept": dict(shown.kept)})
             + begin_step(self.schema, state.head)
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"

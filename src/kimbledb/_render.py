@@ -15,7 +15,8 @@ from kimbledb.names import quote_array, quote_literal
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.preflight import OLDEST_SERVER, wanted_extensions
-from kimbledb.transaction import BOOTSTRAP_KEY, LOCK_CLASS, lock_key, our_version
+from kimbledb.transaction import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
+from kimbledb.version import __version__
 
 _SCHEMA = "public"
 
@@ -67,7 +68,7 @@ def render(catalog: Catalog | None = None) -> str:
         ),
         "\n-- What they need of the server, and the tables that say what is applied.\n",
         # The history tables first: they are named in full, and their functions pin their path.
-        history.creation(_SCHEMA, version=our_version(), take_over=True),
+        history.creation(_SCHEMA, version=__version__, take_over=True),
         queries.block(
             "render_start",
             oldest=str(OLDEST_SERVER),
@@ -96,7 +97,7 @@ def _block(migration: Migration, plans: dict[bool, Plan]) -> str:
         condition=condition[taken[False], taken[True]],
         checksum=migration.checksum,
         checksums=quote_array((migration.checksum, *migration.supersedes)),
-        version=quote_literal(our_version()),
+        version=quote_literal(__version__),
         tag=_tag(migration.apply_sql, "script"),
         # Last, so that nothing is filled in within it.
         script=migration.apply_sql.rstrip("\n"),

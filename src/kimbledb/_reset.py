@@ -31,7 +31,8 @@ from kimbledb.preflight import check_server
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
 from kimbledb.targets import target_of
-from kimbledb.transaction import BOOTSTRAP_KEY, begin_step, lock_key, our_version, take_lock
+from kimbledb.transaction import BOOTSTRAP_KEY, begin_step, lock_key, take_lock
+from kimbledb.version import __version__
 
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
 _NEEDED = asyncpg.DependentObjectsStillExistError
@@ -158,7 +159,7 @@ class Reset:
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
-            + setting("kimbledb.step", {"version": our_version(), "detail": detail})
+            + setting("kimbledb.step", {"version": __version__, "detail": detail})
             # Its tables are made anew below.
             + take_lock(BOOTSTRAP_KEY)
             + (take_lock(lock_key(self.schema)) if state.head is None else begin_step(self.schema, state.head))
@@ -170,7 +171,7 @@ class Reset:
             + guard
             + "".join(each["statement"] + ";\n" for each in objects)
             + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
-            + history.creation(self.schema, version=our_version(), take_over=False)
+            + history.creation(self.schema, version=__version__, take_over=False)
             + queries.block("record_reset", schema=quoted)
             + "COMMIT;\n"
         )

@@ -29,7 +29,7 @@ from kimbledb.plan import Plan
 from kimbledb.reports import VerificationReport
 from kimbledb.scaffold import new_migration
 from kimbledb.targets import DSN_VARIABLES, target_of
-from kimbledb.transaction import our_version
+from kimbledb.version import __version__
 
 _DONE, _REFUSED, _MISUSED, _PENDING, _INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -312,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
     )
-    parser.add_argument("--version", action="version", version=f"kimbledb {our_version()}")
+    parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     database = argparse.ArgumentParser(add_help=False)

@@ -44,9 +44,9 @@ from kimbledb.transaction import (
     Transactions,
     Work,
     lock_key,
-    our_version,
     take_session_lock,
 )
+from kimbledb.version import __version__
 from kimbledb.watching import tell
 
 _CONCURRENT_INDEX = re.compile(
@@ -222,7 +222,7 @@ def _note(worker: Session, schema: str, work: Work, digest: str, state: str) -> 
     facts: dict[str, Any] = {
         "name": work.migration.name,
         "checksum": work.migration.checksum,
-        "version": our_version(),
+        "version": __version__,
         "detail": {"statement": digest, "state": state, "during": work.part},
     }
     return (

@@ -33,9 +33,11 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
         queries.question(
             "preflight",
             schema=quote_literal(schema),
-            tables=quote_array(_tables(migrations)),
+            # Where there is nothing, nothing is another's.
+            tables=quote_array(_tables(migrations) if state.occupied else ()),
             dangers=queries.filled("unsafe", schemas=quote_array({*path, state.extension_home} if wanted else path)),
-            extensions=quote_array(each.name for each in wanted),
+            # To say what the server offers it reads a file for each extension that there is.
+            extensions=quote_array(each.name for each in wanted if each.name not in state.extensions),
         )
     )
     gaps = _server_gaps(state)

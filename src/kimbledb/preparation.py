@@ -15,7 +15,8 @@ from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.session import LOCK_BUSY, Session, first_line
-from kimbledb.transaction import BOOTSTRAP_KEY, our_version, take_lock
+from kimbledb.transaction import BOOTSTRAP_KEY, take_lock
+from kimbledb.version import __version__
 
 #: IF NOT EXISTS fails with one of these where somebody else, who does not take our
 #: lock, makes the same schema or extension at the same moment.
@@ -54,9 +55,7 @@ async def prepare(
             + session.settings()
             + take_lock(BOOTSTRAP_KEY)
             + "".join(statements)
-            + history.creation(
-                schema, version=our_version(), take_over=state.head is None and state.history is not None
-            )
+            + history.creation(schema, version=__version__, take_over=state.head is None and state.history is not None)
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
         )

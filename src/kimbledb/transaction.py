@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -30,6 +29,7 @@ from kimbledb.session import (
     setting,
 )
 from kimbledb.verifier import checks_block, checks_setting, results_of
+from kimbledb.version import __version__
 
 if TYPE_CHECKING:
     from kimbledb.diagnosis import Diagnosis
@@ -94,12 +94,16 @@ def begin_step(schema: str, head: int | None) -> str:
     )
 
 
-@cache
-def our_version() -> str:
-    """Return the version of this package."""
-    from importlib.metadata import version  # slow to import, and not wanted where nothing is written
+def _before_script() -> str:
+    """Return what stands right before a script whose reach is checked afterwards."""
+    return queries.text_of("before_script") + "\n"
 
-    return version("kimbledb")
+
+def _check_reach(schema: str) -> str:
+    """Return what stands after that script: the block that fails where it reached outside of a schema."""
+    literal = quote_literal(schema)
+    elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", schema_literal=literal))
+    return queries.block("check_reach", schema_literal=literal, elsewhere=quote_literal(elsewhere))
 
 
 @frozen(kw_only=True)
@@ -178,12 +182,12 @@ class Transactions:
             ChecksFailed: Its verification failed. Nothing is left.
             ConnectionLostError: What became of it is unknown.
         """
-        opening = self._opening(work, head)
+        opening = self._opening(work, head) + _before_script()
         clock = stopwatch()
         try:
             answers = await self.session.send(opening + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, work, opening, (), clock()) from error
+            raise await self._meaning(error, work, opening, (), clock(), ahead=len(opening)) from error
         return self._outcome(answers)
 
     async def rehearse(self, works: Sequence[Work], head: int) -> dict[str, list[list[Any]]]:
@@ -206,7 +210,7 @@ class Transactions:
         try:
             await self.session.send(opening)
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, works[0], opening, before, 0.0) from error
+            raise await self._meaning(error, works[0], opening, before, 0.0, ahead=len(opening)) from error
         for work in works:
             clock = stopwatch()
             try:
@@ -214,7 +218,7 @@ class Transactions:
                 # empty message, whose answer asyncpg cannot read.
                 await self.session.send(work.script + "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n")
             except asyncpg.PostgresError as error:
-                raise await self._meaning(error, work, opening, before, clock(), script_alone=True) from error
+                raise await self._meaning(error, work, opening, before, clock()) from error
             before.append(work.script)
         [answer] = await self.session.send(
             self.session.path()
@@ -243,7 +247,7 @@ class Transactions:
         try:
             await self.session.send(opening)
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, work, opening, (), 0.0) from error
+            raise await self._meaning(error, work, opening, (), 0.0, ahead=len(opening)) from error
 
     async def finish(self, work: Work) -> Outcome:
         """Run the work in the transaction that :meth:`hold` opened, and commit it.
@@ -255,12 +259,13 @@ class Transactions:
             ConnectionLostError: As :meth:`carry_out`.
         """
         clock = stopwatch()
+        before = _before_script()
         try:
-            answers = await self.session.send(work.script + self._closing(work))
+            answers = await self.session.send(before + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
             # The log has moved on since the transaction began.
             opening = self._opening(work, None)
-            raise await self._meaning(error, work, opening, (), clock(), script_alone=True) from error
+            raise await self._meaning(error, work, opening, (), clock(), ahead=len(before)) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
         return evolve(self._outcome(answers), held=clock())
 
@@ -295,7 +300,7 @@ class Transactions:
         return {
             "name": work.migration.name,
             "checksum": work.migration.checksum,
-            "version": our_version(),
+            "version": __version__,
             "detail": {"run": work.run, **work.detail},
         }
 
@@ -317,7 +322,7 @@ class Transactions:
             # A line break ends a comment on the script's last line.
             "\n;\n"
             + self.session.path()
-            + queries.block("check_reach", schema_literal=quote_literal(self.schema))
+            + _check_reach(self.schema)
             + "SET CONSTRAINTS ALL IMMEDIATE;\n"
             + self._proof(work)
             + self._record(work)
@@ -353,7 +358,7 @@ class Transactions:
         before: Sequence[str],
         seconds: float,
         *,
-        script_alone: bool = False,
+        ahead: int = 0,
     ) -> Exception:
         """Return what an error of the server means for the call.
 
@@ -363,8 +368,7 @@ class Transactions:
             opening: The statements sent before all scripts.
             before: The scripts run between those and the one that failed.
             seconds: How long it took.
-            script_alone: Whether the script was a message by itself, so that
-                positions count from its start.
+            ahead: Characters of the message before the script.
         """
         code = error.sqlstate
         if code == LOCK_BUSY:
@@ -381,7 +385,7 @@ class Transactions:
         place: int | None = None
         exact = bool(error.position)
         if error.position:
-            place = int(error.position) - 1 - (0 if script_alone else len(opening))
+            place = int(error.position) - 1 - ahead
             if not 0 <= place <= len(work.script):
                 place = None  # it lies in our own statements
         elif (

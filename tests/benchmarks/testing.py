@@ -66,7 +66,10 @@ async def figures(server: Server, runs: int) -> list[Figure]:
 
         clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.2, runs * 4, cloned, by_hand)
     by_tests = await _in_a_suite(server.dsn)
-    rolled_back = await _rolled_back(whole, runs)
+    in_one_loop = await _in_a_suite(
+        server.dsn, "asyncio_default_fixture_loop_scope = session\nasyncio_default_test_loop_scope = session\n"
+    )
+    rolled_back, with_connecting = await _rolled_back(whole, runs)
     await admin.close()
     return [
         clone,
@@ -78,35 +81,48 @@ async def figures(server: Server, runs: int) -> list[Figure]:
             0.3,
         ),
         Figure(
-            "a connection rolled back after a test",
+            "a connection rolled back, one loop",
             "BEGIN, one INSERT, ROLLBACK",
-            by_tests["test_connection"],
+            in_one_loop["test_connection"],
             rolled_back,
+            1.5,
+        ),
+        Figure(
+            "a connection rolled back, own loops",
+            "connecting, BEGIN, one INSERT, ROLLBACK",
+            by_tests["test_connection"],
+            with_connecting,
             1.5,
         ),
     ]
 
 
-async def _rolled_back(dsn: str, runs: int) -> float:
-    connection = await asyncpg.connect(dsn)
+async def _rolled_back(dsn: str, runs: int) -> tuple[float, float]:
+    """Return the milliseconds that it takes by hand, on a connection that is there and on a new one."""
 
-    async def work() -> None:
+    async def work(connection: asyncpg.Connection) -> None:
         await connection.execute("BEGIN")
         await connection.execute("INSERT INTO users (id) VALUES ('ann')")
         await connection.execute("ROLLBACK")
 
-    taken = [await seconds(work()) for _ in range(runs * 10)]
+    async def connected() -> None:
+        connection = await asyncpg.connect(dsn)
+        await work(connection)
+        await connection.close()
+
+    connection = await asyncpg.connect(dsn)
+    alone = [await seconds(work(connection)) for _ in range(runs * 10)]
     await connection.close()
-    return 1000 * median(taken)
+    return 1000 * median(alone), 1000 * median([await seconds(connected()) for _ in range(runs * 10)])
 
 
-async def _in_a_suite(server: str) -> dict[str, float]:
+async def _in_a_suite(server: str, settings: str = "") -> dict[str, float]:
     """Run tests with the plugin in a process of their own; return for each kind the median wait in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "conftest.py").write_text(_CONFTEST)
         (home / "test_suite.py").write_text(_SUITE.format(count=_TESTS))
-        (home / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+        (home / "pytest.ini").write_text(f"[pytest]\nasyncio_mode = auto\n{settings}")
         waited = home / "waited.json"
         dsn = urlunsplit(urlsplit(server)._replace(path="/postgres"))
         await run(

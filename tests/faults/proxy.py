@@ -209,30 +209,51 @@ class Proxy:
             )
 
     async def _pump(self, link: Link, toward: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen = b""  # what may be the beginning of a pattern
+        pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        taking = asyncio.create_task(self._take(reader, pieces))
+        try:
+            with contextlib.suppress(OSError):
+                await self._forward(link, toward, pieces, writer)
+            if link.client_is_lost:
+                await asyncio.Event().wait()
+            with contextlib.suppress(OSError):
+                writer.close()
+        finally:
+            taking.cancel()
+
+    async def _take(self, reader: asyncio.StreamReader, pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
+        """Take each piece with the time when it is to arrive: those on the way travel side by side, as on a network."""
+        clock = asyncio.get_running_loop().time
         with contextlib.suppress(OSError):
             while data := await reader.read(_PIECE):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
-                link.read(toward, data)
-                hold = self._matching(toward, seen + data)
-                if hold is not None:
-                    place = max(0, (seen + data).find(hold.pattern) - len(seen))
-                    writer.write(data[:place])
-                    data = data[place:]
-                    await hold.stop(link)
-                    seen = b""
-                else:
-                    longest = max((len(each.pattern) for each in self._holds), default=1)
-                    seen = (seen + data)[-longest + 1 :] if longest > 1 else b""
-                if self._swallowing:
-                    await asyncio.Event().wait()
-                writer.write(data)
-                await writer.drain()
-        if link.client_is_lost:
-            await asyncio.Event().wait()
-        with contextlib.suppress(OSError):
-            writer.close()
+                pieces.put_nowait((clock() + self.delay, data))
+        pieces.put_nowait((clock() + self.delay, b""))
+
+    async def _forward(
+        self, link: Link, toward: str, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        seen = b""  # what may be the beginning of a pattern
+        while True:
+            due, data = await pieces.get()
+            await asyncio.sleep(due - clock())
+            if not data:
+                return
+            link.read(toward, data)
+            hold = self._matching(toward, seen + data)
+            if hold is not None:
+                place = max(0, (seen + data).find(hold.pattern) - len(seen))
+                writer.write(data[:place])
+                data = data[place:]
+                await hold.stop(link)
+                seen = b""
+            else:
+                longest = max((len(each.pattern) for each in self._holds), default=1)
+                seen = (seen + data)[-longest + 1 :] if longest > 1 else b""
+            if self._swallowing:
+                await asyncio.Event().wait()
+            writer.write(data)
+            await writer.drain()
 
     def _matching(self, toward: str, data: bytes) -> Hold | None:
         for hold in self._holds:

@@ -182,6 +182,21 @@ async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> No
         "CREATE OR REPLACE FUNCTION public.precious() RETURNS integer LANGUAGE sql AS 'SELECT 1';",
         "CREATE SCHEMA elsewhere;",
         "CREATE TABLE public.another (id integer);",
+        "ALTER TABLE public.another_name RENAME TO another;",
+        "CREATE VIEW public.another AS SELECT 1 AS one;",
+        "CREATE TYPE public.another AS ENUM ('one');",
+        "CREATE DOMAIN public.another AS text;",
+        "CREATE TYPE mine AS ENUM ('one'); ALTER TYPE mine SET SCHEMA public;",
+        "ALTER TYPE public.colour ADD VALUE 'blue';",
+        "DROP TYPE public.colour;",
+        "ALTER DOMAIN public.amount SET DEFAULT 1;",
+        "CREATE POLICY everybody ON public.precious;",
+        "DROP SEQUENCE public.counter;",
+        "ALTER FUNCTION public.answer() STABLE;",
+        "DROP FUNCTION public.answer();",
+        "DROP VIEW public.sight; CREATE VIEW sight AS SELECT 1 AS one;",
+        "GRANT SELECT ON public.precious TO PUBLIC;",
+        "GRANT EXECUTE ON FUNCTION public.answer() TO CURRENT_USER;",
         "DO $$ BEGIN CREATE TABLE public.another (id integer); EXCEPTION WHEN division_by_zero THEN NULL; END $$;",
     ],
 )
@@ -189,7 +204,12 @@ async def test_a_script_stays_in_its_schema(
     database: str, folder: Any, connection: asyncpg.Connection, reach: str
 ) -> None:
     """A script that drops, alters or makes something in another schema is rolled back."""
-    await connection.execute("CREATE TABLE precious (id integer); INSERT INTO precious VALUES (1);")
+    await connection.execute(
+        "CREATE TABLE precious (id integer); INSERT INTO precious VALUES (1); CREATE TABLE another_name (id integer);"
+        "CREATE TYPE colour AS ENUM ('red'); CREATE VIEW sight AS SELECT 1 AS one;"
+        "CREATE DOMAIN amount AS integer; CREATE SEQUENCE counter;"
+        "CREATE FUNCTION answer() RETURNS integer LANGUAGE sql AS 'SELECT 42';"
+    )
     # The extension's schema is public, which therefore is on the path.
     folder.add(1, "a", f"CREATE TABLE a (id integer);\n{reach}", facts='extensions = ["pg_trgm"]')
 

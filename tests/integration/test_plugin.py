@@ -111,6 +111,59 @@ async def test_the_fixtures(project: pytest.Pytester, server: str, mode: str) ->
     assert await left(server) == []
 
 
+async def test_one_loop_has_one_connection(project: pytest.Pytester, server: str) -> None:
+    """Tests that share an event loop share a connection, on which none finds what another left there."""
+    project.makeini(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = session\n"
+        "asyncio_default_test_loop_scope = session\nfilterwarnings = error\n"
+    )
+    project.makepyfile(
+        """
+        import asyncpg, pytest
+
+        LEFT = ["a row", "a column", "a setting", "a lock", "a statement", "a codec", "a listener", "a type", "nothing"]
+
+        @pytest.mark.parametrize("what", [each for some in zip(LEFT, LEFT) for each in some])
+        async def test_connection(kimbledb_connection, what):
+            connection = kimbledb_connection
+            print("backend", await connection.fetchval("SELECT pg_backend_pid()"))
+            assert await connection.fetchval("SELECT count(*) FROM people") == 0
+            if what != "a column":
+                assert await connection.fetch("SELECT * FROM people") == []
+            assert await connection.fetchval("SELECT '{}'::jsonb") == "{}"
+            assert await connection.fetchval("SHOW statement_timeout") == "0"
+            own = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            assert await connection.fetchval(own) == 0
+            if what == "a row":
+                await connection.execute("INSERT INTO people VALUES (1)")
+            elif what == "a column":
+                await connection.execute("ALTER TABLE people ADD COLUMN more text")
+                assert await connection.fetch("SELECT * FROM people") == []
+            elif what == "a setting":
+                await connection.execute("SET statement_timeout = '7s'")
+            elif what == "a lock":
+                await connection.execute("SELECT pg_advisory_lock(7)")
+            elif what == "a statement":
+                await connection.execute("PREPARE left_behind AS SELECT 1")
+            elif what == "a codec":
+                await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=str.upper)
+            elif what == "a listener":
+                await connection.add_listener("left", print)
+            elif what == "a type":
+                await connection.execute("CREATE TYPE colour AS ENUM ('red')")
+                assert await connection.fetchval("SELECT 'red'::colour") == "red"
+        """
+    )
+    run = project.runpytest_subprocess("-q", "-rP")
+
+    run.assert_outcomes(passed=18)
+    backends = [line for line in run.outlines if line.startswith("backend ")]
+    # What cannot be taken back ended the connection: two statements, two codecs, two listeners.
+    assert len(set(backends)) == 7
+    assert backends[0] == backends[8] != backends[9]
+    assert await left(server) == []
+
+
 async def test_without_pytest_asyncio(project: pytest.Pytester) -> None:
     """Fixtures that are no connection need no plugin for asynchronous tests."""
     project.makeini("[pytest]\nfilterwarnings = error\n")

@@ -16,7 +16,7 @@ ROOT = Path(kimbledb.__file__).parent
 #: The layers of the design, lowest first: a module imports none of a layer above its own,
 #: neither by itself nor by way of the modules that it imports.
 LAYERS = [
-    {"errors"},
+    {"errors", "version"},
     {"model", "names", "options", "drawing"},
     {"statements", "queries", "plan", "scripts"},
     {"events", "reports"},

@@ -37,7 +37,7 @@ from kimbledb.names import check_schema_name, quote_array, quote_identifier, quo
 from kimbledb.options import Options
 from kimbledb.session import Session, first_line
 from kimbledb.targets import target_of
-from kimbledb.transaction import our_version
+from kimbledb.version import __version__
 
 #: Changes when a template comes out otherwise for the same key.
 _FORM: Final = 1
@@ -256,7 +256,7 @@ class Databases:
             ]
             for each in self.catalog
         ]
-        whole = json.dumps([_FORM, our_version(), facts, self.schema, self._prepare, content], sort_keys=True)
+        whole = json.dumps([_FORM, __version__, facts, self.schema, self._prepare, content], sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
     async def _template_state(self) -> dict[str, Any]:

@@ -14,8 +14,8 @@ SELECT jsonb_build_object(
     'dangers', (
 {dangers}
     ),
-    'extensions', coalesce((
+    'extensions', CASE WHEN {extensions} = '{}' THEN '{}' ELSE coalesce((
         SELECT jsonb_object_agg(a.name, jsonb_build_array(a.default_version, v.superuser, v.trusted))
-        FROM unnest({extensions}) AS wanted (name)
-        JOIN pg_available_extensions AS a ON a.name = wanted.name
-        JOIN pg_available_extension_versions AS v ON v.name = a.name AND v.version = a.default_version), '{}'))
+        FROM pg_available_extensions() AS a
+        JOIN pg_available_extension_versions() AS v ON v.name = a.name AND v.version = a.default_version
+        WHERE a.name = ANY ({extensions})), '{}') END)
