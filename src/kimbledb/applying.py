@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from kimbledb import evidence, history, preflight, preparation
 from kimbledb.errors import (
@@ -25,15 +24,12 @@ from kimbledb.history import DatabaseState
 from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
-from kimbledb.planner import Planner
+from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
 from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work, who_is_at_work
 from kimbledb.watching import tell
-
-if TYPE_CHECKING:
-    from kimbledb.executor import Executor
 
 
 class Application:
@@ -41,23 +37,19 @@ class Application:
 
     def __init__(
         self,
-        executor: Executor,
+        goal: Goal,
         runner: Runner,
-        planner: Planner,
         *,
-        to: str | int | None,
-        phase: int | None,
         verify: bool,
         backup: str | os.PathLike[str] | None,
         clock: Callable[[], float],
     ) -> None:
-        self.executor = executor
+        self.goal = goal
         self.runner = runner
+        self.progress = runner.progress
+        self.verify = verify
         #: Where a backup is still to be written, before the first change.
         self.backup = backup
-        self.planner = planner
-        self.to, self.phase, self.verify = to, phase, verify
-        self.progress = executor.progress
         self.first_plan: Plan | None = None
         self.applied: list[AppliedStep] = []
         self.checks: list[Check] = []
@@ -85,25 +77,25 @@ class Application:
 
     async def work(self, session: Session) -> None:
         """Go on from what the database shows now, to the end."""
-        executor = self.executor
+        goal = self.goal
         if self.gave_way:
             await self._give_way(session)  # while they are at it there is no use in looking further
         self.runner.doing = "reading the history"
-        state = await history.look(session, executor.schema)
+        state = await history.look(session, goal.schema)
         shown = self.evidence or Evidence(hosted=state.hosted)
-        plan = executor.planned(self.planner, state, shown, self.to, self.phase)
+        plan = goal.plan(state.history, shown)
         await self._settle(session, plan)
         if plan.pending:
             # To look at everything takes long, and is in vain while another run goes on.
             await self._give_way(session)
         if plan.pending and self.evidence is None:
             self.runner.doing = "looking at the schema"
-            self.evidence = await evidence.gather(session, executor.catalog, state, executor.schema)
-            plan = executor.planned(self.planner, state, self.evidence, self.to, self.phase)
-            _refuse_unrecorded(executor.schema, state, plan, self.evidence)
+            self.evidence = await evidence.gather(session, goal.catalog, state, goal.schema)
+            plan = goal.plan(state.history, self.evidence)
+            _refuse_unrecorded(goal.schema, state, plan, self.evidence)
             _refuse_conflicts(plan)
-            refused = executor.options.refuse_hazards
-            plan = await with_hazards(self.runner, session, plan, state, executor.schema, refused)
+            refused = self.runner.options.refuse_hazards
+            plan = await with_hazards(self.runner, session, plan, state, goal.schema, refused)
             self.online = frozenset(step.name for step in plan.pending if step.online)
         if self.first_plan is None:
             self.first_plan = plan
@@ -116,20 +108,20 @@ class Application:
         if self.backup is not None:
             await self._back_up(session, state, plan)
         self.runner.doing = "preparing the database"
-        state = await preparation.prepare(session, state, executor.schema, [step.migration for step in plan.pending])
+        state = await preparation.prepare(session, state, goal.schema, [step.migration for step in plan.pending])
         assert state.head is not None  # the preparation made the log
         head = state.head
         path = state.search_path(
-            executor.schema, (each.name for migration in executor.catalog for each in migration.extensions)
+            goal.schema, (each.name for migration in goal.catalog for each in migration.extensions)
         )
-        transactions = Transactions(session, executor.schema, path)
+        transactions = Transactions(session, goal.schema, path)
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
 
     async def _give_way(self, session: Session) -> None:
         """Let another run that is at work go on."""
         self.runner.doing = "waiting for another run"
-        if at_work := await session.ask(who_is_at_work(self.executor.schema)):
+        if at_work := await session.ask(who_is_at_work(self.goal.schema)):
             self.gave_way = True
             raise Again(blockers=describe_holders(at_work))
 
@@ -137,10 +129,10 @@ class Application:
         from kimbledb import backup  # few calls want one
 
         # What would stop the run stops it before there is a file.
-        await preflight.check(session, state, self.executor.schema, [step.migration for step in plan.pending])
+        await preflight.check(session, state, self.goal.schema, [step.migration for step in plan.pending])
         self.runner.doing = "making the backup"
         assert self.backup is not None
-        await backup.write(self.backup, session, state, self.executor.target, self.executor.options)
+        await backup.write(self.backup, session, state, self.runner.target, self.runner.options)
         self.backup = None
 
     async def _settle(self, session: Session, plan: Plan) -> None:
@@ -151,7 +143,7 @@ class Application:
         migration = self.in_flight
         if migration is None or plan.step(migration.name).state is not StepState.APPLIED:
             return
-        schema, run = self.executor.schema, self.runner.run_id
+        schema, run = self.goal.schema, self.runner.run_id
         if await history.was_written(session, schema, run, "apply", migration.name):
             self.applied.append(AppliedStep(migration, self._step_clock()))
             self.runner.achieved()

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from kimbledb import history
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
-from kimbledb.history import DatabaseState
 from kimbledb.model import Evidence
 from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan, StepState
-from kimbledb.planner import Planner
+from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
@@ -47,20 +46,20 @@ class Executor:
 
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
         """Say what :meth:`apply` would do. It only reads."""
-        planner = self._planner(to, phase, prefer)
+        goal = self._goal(to, phase, prefer)
         runner = Runner(self.target, self.options)
 
         async def work(session: Session) -> Plan:
             runner.doing = "reading the history"
             state = await history.look(session, self.schema)
-            plan = self.planned(planner, state, Evidence(hosted=state.hosted), to, phase)
+            plan = goal.plan(state.history, Evidence(hosted=state.hosted))
             if not plan.pending:
                 return plan
             from kimbledb import applying, evidence
 
             runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
-            plan = self.planned(planner, state, shown, to, phase)
+            plan = goal.plan(state.history, shown)
             return await applying.with_hazards(runner, session, plan, state, self.schema)
 
         return await runner.run(work)
@@ -75,27 +74,19 @@ class Executor:
         backup: str | os.PathLike[str] | None = None,
     ) -> MigrationReport:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
-        planner = self._planner(to, phase, prefer)
-        return await self._apply(planner, to, phase, verify=verify, backup=backup)
+        goal = self._goal(to, phase, prefer)
+        return await self._apply(goal, verify=verify, backup=backup)
 
-    def _planner(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Planner:
-        """Return what plans; faults of the call itself stop here, before a connection is made."""
+    def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
+        """Return what is wanted; faults of the call itself stop here, before a connection is made."""
         planner = Planner(self.catalog, prefer=prefer)
         if to is not None:
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
-        return planner
+        return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
 
-    async def _apply(
-        self,
-        planner: Planner,
-        to: str | int | None,
-        phase: int | None,
-        *,
-        verify: bool,
-        backup: str | os.PathLike[str] | None,
-    ) -> MigrationReport:
+    async def _apply(self, goal: Goal, *, verify: bool, backup: str | os.PathLike[str] | None) -> MigrationReport:
         clock = stopwatch()
         turn = Turn(self.target.label, self.schema)
         runner = Runner(self.target, self.options, self.progress, turn)
@@ -108,7 +99,7 @@ class Executor:
             if may_glance:
                 may_glance = False
                 runner.doing = "reading the history"
-                plan = await self._glance(session, planner, to, phase)
+                plan = await self._glance(session, goal)
                 if plan is not None:
                     if anybody(self.progress):
                         from kimbledb.events import Planned
@@ -122,9 +113,7 @@ class Executor:
                 turn.take()
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
 
-                application = Application(
-                    self, runner, planner, to=to, phase=phase, verify=verify, backup=backup, clock=clock
-                )
+                application = Application(goal, runner, verify=verify, backup=backup, clock=clock)
             await application.work(session)
             return application.report
 
@@ -142,7 +131,7 @@ class Executor:
             tell(self.progress, Done(report.seconds, report))
         return report
 
-    async def _glance(self, session: Session, planner: Planner, to: str | int | None, phase: int | None) -> Plan | None:
+    async def _glance(self, session: Session, goal: Goal) -> Plan | None:
         """Return the plan if a glance at history shows that there is nothing to do: most starts end here."""
         try:
             seen = await history.glance(session, self.schema)
@@ -150,11 +139,5 @@ class Executor:
             raise Again from error  # a closer look says what is in the way
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
-        plan = planner.plan(seen.history, Evidence(hosted=seen.hosted), to=to, phase=phase, schema=self.schema)
+        plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
         return None if plan.pending or plan.count(StepState.CHANGED) else plan
-
-    def planned(
-        self, planner: Planner, state: DatabaseState, shown: Evidence, to: str | int | None, phase: int | None
-    ) -> Plan:
-        """Return the plan for a database in this state that shows this."""
-        return planner.plan(state.history or (), shown, to=to, phase=phase, schema=self.schema)

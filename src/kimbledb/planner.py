@@ -10,6 +10,8 @@ import enum
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 
+from attrs import frozen
+
 from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
@@ -416,3 +418,25 @@ def _few(names: Sequence[str], most: int = 3) -> str:
 
 def _first_line(text: str | None) -> str:
     return "" if not text else text.splitlines()[0]
+
+
+@frozen(kw_only=True)
+class Goal:
+    """What a call wants of a database: the choices that its plans are made by, at each look anew."""
+
+    planner: Planner
+    #: The target schema.
+    schema: str
+    #: The last migration, by name or number, or None for all.
+    to: str | int | None = None
+    #: The last phase, or None for all.
+    phase: int | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The migrations."""
+        return self.planner.catalog
+
+    def plan(self, applied: Iterable[AppliedMigration] | None, shown: Evidence) -> Plan:
+        """Return the plan for a database of which this is known."""
+        return self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)
