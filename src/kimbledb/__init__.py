@@ -57,7 +57,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.version import __version__
+from kimbledb.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kimbledb import events as events
@@ -132,7 +132,6 @@ __all__ = [
     "VerificationError",
     "VerificationReport",
     "Verifier",
-    "__version__",
     "adopt",
     "embedded",
     "migrate",
