@@ -10,12 +10,12 @@ from __future__ import annotations
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError
+from kimbledb.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.model import Evidence, Migration
 from kimbledb.names import quote_array, quote_literal
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.preflight import OLDEST_SERVER, wanted_extensions
-from kimbledb.transaction import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.version import __version__
 
 _SCHEMA = "public"

@@ -24,6 +24,7 @@ from kimbledb.errors import (
     ResetRefusedError,
 )
 from kimbledb.history import DatabaseState
+from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, counted, quote_identifier, quote_literal
 from kimbledb.options import Options
@@ -31,7 +32,7 @@ from kimbledb.preflight import check_server
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
 from kimbledb.targets import target_of
-from kimbledb.transaction import BOOTSTRAP_KEY, begin_step, lock_key, take_lock
+from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
 
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).

@@ -21,6 +21,7 @@ from kimbledb.errors import (
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.history import DatabaseState
+from kimbledb.locks import who_is_at_work
 from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
@@ -28,7 +29,7 @@ from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
-from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work, who_is_at_work
+from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 
 
@@ -85,7 +86,7 @@ class Application:
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = goal.plan(state.history, shown)
         await self._settle(session, plan)
-        if plan.pending:
+        if plan.pending and state.busy:
             # To look at everything takes long, and is in vain while another run goes on.
             await self._give_way(session)
         if plan.pending and self.evidence is None:

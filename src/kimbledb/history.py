@@ -11,6 +11,7 @@ from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.errors import HistoryError
+from kimbledb.locks import at_work
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.session import Session
@@ -32,6 +33,8 @@ class DatabaseState:
     #: Whether it is set to be only read, as platforms do where the disk is full.
     read_only: bool
     database: str
+    #: Whether a run was at work on the schema, or preparing the database, at that moment.
+    busy: bool
     #: The server's process that answered. Behind a pooler it is another one than the
     #: connection was told of.
     process_id: int
@@ -80,7 +83,9 @@ async def look(session: Session, schema: str) -> DatabaseState:
     literal = quote_literal(schema)
     shape = queries.filled("history_shape", schema=literal)
     try:
-        answer: dict[str, Any] = await session.ask(queries.block("look", schema=literal, shape=shape))
+        answer: dict[str, Any] = await session.ask(
+            queries.block("look", schema=literal, shape=shape, at_work=at_work(schema))
+        )
     except asyncpg.PostgresError as error:
         if error.sqlstate == OTHER_SHAPE:
             raise other_shape(error) from error
@@ -93,6 +98,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         standby=answer["standby"],
         read_only=answer["read_only"],
         database=answer["database"],
+        busy=answer["busy"],
         process_id=answer["process_id"],
         role=answer["role"],
         superuser=answer["superuser"],

@@ -32,19 +32,17 @@ from kimbledb import queries, statements
 from kimbledb.diagnosis import diagnose
 from kimbledb.errors import ConfigurationError
 from kimbledb.events import Statement as Sent
+from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
 from kimbledb.session import LOCK_BUSY, Session, first_line, milliseconds, setting
 from kimbledb.statements import Statement
 from kimbledb.transaction import (
-    LOCK_CLASS,
     Outcome,
     ScriptError,
     Transactions,
     Work,
-    lock_key,
-    take_session_lock,
 )
 from kimbledb.version import __version__
 from kimbledb.watching import tell

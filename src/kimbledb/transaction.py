@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from attrs import evolve, field, frozen
 
 from kimbledb import queries
 from kimbledb.errors import ConnectionLostError
+from kimbledb.locks import lock_key, take_lock
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders, stopwatch
@@ -34,46 +34,11 @@ from kimbledb.version import __version__
 if TYPE_CHECKING:
     from kimbledb.diagnosis import Diagnosis
 
-#: The first half of the advisory lock of every transaction of ours: "kdb1" in ASCII.
-LOCK_CLASS: Final = 0x6B646231
-#: And of the lock that a session holds which works outside of transactions: "kdb2".
-_SESSION_LOCK_CLASS: Final = 0x6B646232
-#: The second half of the lock under which a database is prepared.
-BOOTSTRAP_KEY: Final = 0
-
 #: A failed script that took no longer is run again to find the statement, in seconds.
 _SHORT_RUN = 10.0
 #: Classes of errors that say nothing of a statement, and that a second run could make
 #: worse: the server lacks a resource, is being operated on, or is broken (manual, appendix A).
 _NOT_OF_A_STATEMENT = ("53", "57", "58", "XX")
-
-
-def lock_key(schema: str) -> int:
-    """Return the second half of a schema's lock: a signed 32-bit number, never 0, which is the bootstrap's."""
-    return (zlib.crc32(schema.encode()) or 1) - 2**31 or 1
-
-
-def take_lock(key: int) -> str:
-    """Return the block that takes a lock for the transaction, or fails with LOCK_BUSY and its holders."""
-    return queries.block(
-        "take_lock", function="pg_try_advisory_xact_lock", lock_class=str(LOCK_CLASS), lock_key=str(key)
-    )
-
-
-def who_is_at_work(schema: str) -> str:
-    """Return the question who prepares the database or works on a schema's history at this moment."""
-    keys = ", ".join(str(key & 0xFFFFFFFF) for key in (BOOTSTRAP_KEY, lock_key(schema)))
-    return queries.question("lock_holders", lock_class=str(LOCK_CLASS), keys=keys)
-
-
-def take_session_lock(schema: str) -> str:
-    """Return the same for the lock of a session that works outside of transactions."""
-    return queries.block(
-        "take_lock",
-        function="pg_try_advisory_lock",
-        lock_class=str(_SESSION_LOCK_CLASS),
-        lock_key=str(lock_key(schema)),
-    )
 
 
 def begin_step(schema: str, head: int | None) -> str:
@@ -89,7 +54,6 @@ def begin_step(schema: str, head: int | None) -> str:
     return take_lock(lock_key(schema)) + queries.block(
         "begin_step",
         schema=quote_identifier(schema),
-        schema_literal=quote_literal(schema),
         head="NULL" if head is None else str(head),
     )
 

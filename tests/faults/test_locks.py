@@ -13,7 +13,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Blocked, Waiting
-from kimbledb.transaction import LOCK_CLASS, lock_key
+from kimbledb.locks import LOCK_CLASS, lock_key
 
 from .invariant import OPTIONS, drained, holds, nothing_left, whole
 from .parts import SLEEP, eventually, gate, names, sql

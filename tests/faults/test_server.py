@@ -13,7 +13,7 @@ import pytest
 
 import kimbledb
 from kimbledb import preflight
-from kimbledb.transaction import LOCK_CLASS, lock_key
+from kimbledb.locks import LOCK_CLASS, lock_key
 
 from .invariant import OPTIONS, holds, nothing_left, whole
 from .parts import eventually, fresh_database, names, sql

@@ -132,7 +132,7 @@ async def test_the_file_waits_for_nobody(
     psql: Send, database: str, folder: Any, connection: asyncpg.Connection
 ) -> None:
     """While kimbledb holds its lock, the file stops at once and says why."""
-    from kimbledb.transaction import LOCK_CLASS, lock_key
+    from kimbledb.locks import LOCK_CLASS, lock_key
 
     folder.table(1, "one")
     await connection.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {lock_key('public')})")

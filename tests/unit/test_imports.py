@@ -18,7 +18,7 @@ ROOT = Path(kimbledb.__file__).parent
 LAYERS = [
     {"errors", "version"},
     {"model", "names", "options", "drawing"},
-    {"statements", "queries", "plan", "scripts"},
+    {"statements", "queries", "locks", "plan", "scripts"},
     {"events", "reports"},
     {"watching"},
     {"facts", "folders", "shipped"},

@@ -1,10 +1,8 @@
--- Who holds one of our locks: a run that is at work. Only a hint, since it may end or begin at any moment.
+-- Who holds one of our locks: a run that is at work.
 SELECT coalesce(jsonb_agg(jsonb_build_object(
            'pid', l.pid, 'application', a.application_name, 'state', a.state,
            'seconds', round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change))::numeric, 1),
            'query', a.query)), '[]')
 FROM pg_locks AS l
 LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.classid = {lock_class} AND l.objid::bigint = ANY (ARRAY[{keys}]::bigint[])
+WHERE {at_work}
