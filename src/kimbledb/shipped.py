@@ -57,8 +57,8 @@ def _read(entry: os.DirEntry[str], faults: list[Fault]) -> Migration:
 
 
 def _text_of(file: str) -> str:
-    with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - as above
-        return normalise(opened.read())
+    with open(file, "rb") as opened:  # noqa: PTH123 - as above
+        return normalise(opened.read().decode())
 
 
 def _text_if_there(file: str) -> str:
