@@ -195,6 +195,7 @@ async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> No
         "ALTER FUNCTION public.answer() STABLE;",
         "DROP FUNCTION public.answer();",
         "DROP VIEW public.sight; CREATE VIEW sight AS SELECT 1 AS one;",
+        "DROP VIEW public.sight; CLOSE ALL;",
         "GRANT SELECT ON public.precious TO PUBLIC;",
         "GRANT EXECUTE ON FUNCTION public.answer() TO CURRENT_USER;",
         "DO $$ BEGIN CREATE TABLE public.another (id integer); EXCEPTION WHEN division_by_zero THEN NULL; END $$;",

@@ -56,18 +56,22 @@ BEGIN
         WHERE oid = ANY (objects) AND typnamespace = ANY (others));
     -- What has gone can only be seen in the state before.
     PERFORM set_config('kimbledb.gone', (relations || objects)::text, true);
-    LOOP
-        FETCH before INTO dropped;
-        EXIT WHEN NOT FOUND;
-        IF dropped.namespace = ANY (others) AND NOT EXISTS (
-            SELECT FROM pg_depend AS d
-            WHERE d.classid = dropped.classid AND d.objid = dropped.objid AND d.refclassid = 'pg_namespace'::regclass
-        ) THEN
-            reached := reached || format('a %s of the schema %s was dropped',
-                CASE dropped.classid WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function' ELSE 'type' END,
-                dropped.namespace::regnamespace);
-        END IF;
-    END LOOP;
+    IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = before::text) THEN
+        reached := reached || 'what it dropped cannot be told, since it closed all cursors (CLOSE ALL)'::text;
+    ELSE
+        LOOP
+            FETCH before INTO dropped;
+            EXIT WHEN NOT FOUND;
+            IF dropped.namespace = ANY (others) AND NOT EXISTS (
+                SELECT FROM pg_depend AS d
+                WHERE d.classid = dropped.classid AND d.objid = dropped.objid AND d.refclassid = 'pg_namespace'::regclass
+            ) THEN
+                reached := reached || format('a %s of the schema %s was dropped',
+                    CASE dropped.classid WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function' ELSE 'type' END,
+                    dropped.namespace::regnamespace);
+            END IF;
+        END LOOP;
+    END IF;
     IF reached <> '{}' THEN
         RAISE EXCEPTION USING ERRCODE = 'KD004',
             MESSAGE = 'the script reached outside of the target schema: '
