@@ -20,11 +20,14 @@ def lock_key(schema: str) -> int:
     return (zlib.crc32(schema.encode()) or 1) - 2**31 or 1
 
 
+def taking(key: int) -> dict[str, str]:
+    """Return the values of ``take_lock.sql`` that take a lock for the transaction."""
+    return {"function": "pg_try_advisory_xact_lock", "lock_class": str(LOCK_CLASS), "lock_key": str(key)}
+
+
 def take_lock(key: int) -> str:
     """Return the block that takes a lock for the transaction, or fails with LOCK_BUSY and its holders."""
-    return queries.block(
-        "take_lock", function="pg_try_advisory_xact_lock", lock_class=str(LOCK_CLASS), lock_key=str(key)
-    )
+    return queries.block("take_lock", **taking(key))
 
 
 def take_session_lock(schema: str) -> str:

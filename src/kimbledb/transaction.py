@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from kimbledb import queries
 from kimbledb.errors import ConnectionLostError
-from kimbledb.locks import lock_key, take_lock
+from kimbledb.locks import lock_key, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders, stopwatch
@@ -51,8 +51,9 @@ def begin_step(schema: str, head: int | None) -> str:
         schema: The target schema.
         head: The newest entry of the log at that time, or None not to look.
     """
-    return take_lock(lock_key(schema)) + queries.block(
+    return queries.block(
         "begin_step",
+        lock=queries.filled("take_lock", **taking(lock_key(schema))),
         schema=quote_identifier(schema),
         head="NULL" if head is None else str(head),
     )
@@ -135,6 +136,7 @@ class Transactions:
         self.session = session
         self.schema = schema
         self.path = tuple(path)
+        self._check_reach = _check_reach(schema)
 
     async def carry_out(self, work: Work, head: int) -> Outcome:
         """Run one migration's transaction, given the head of the log that the plan rests on.
@@ -286,7 +288,7 @@ class Transactions:
             # A line break ends a comment on the script's last line.
             "\n;\n"
             + self.session.path()
-            + _check_reach(self.schema)
+            + self._check_reach
             + "SET CONSTRAINTS ALL IMMEDIATE;\n"
             + self._proof(work)
             + self._record(work)
