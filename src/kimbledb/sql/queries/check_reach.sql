@@ -22,8 +22,9 @@ BEGIN
                  AND ((l.locktype = 'relation' AND l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)))
                       OR (l.locktype = 'object' AND l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
                           AND l.mode ~ '^(Exclusive|AccessEx)')))
-       OR EXISTS (SELECT FROM pg_class WHERE age(xmin) <= span AND relnamespace = ANY (others))
-       OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND age(xmin) <= span AND pronamespace = ANY (others))
+       -- By CASE the age is asked for first: it is that of few.
+       OR EXISTS (SELECT FROM pg_class WHERE CASE WHEN age(xmin) <= span THEN relnamespace = ANY (others) END)
+       OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND CASE WHEN age(xmin) <= span THEN pronamespace = ANY (others) END)
        -- Each table makes types, so that only the newest are looked at: were as many made as are in this schema?
        OR pg_stat_get_xact_tuples_updated('pg_type'::regclass) > types[3] OR NOT current_setting('track_counts')::boolean
        OR pg_stat_get_xact_tuples_inserted('pg_type'::regclass) > types[2] + (
