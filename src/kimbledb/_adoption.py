@@ -11,7 +11,6 @@ from attrs import frozen
 from kimbledb import evidence, history, preparation, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
-from kimbledb.history import DatabaseState
 from kimbledb.model import Evidence
 from kimbledb.names import check_schema_name, counted, quote_identifier
 from kimbledb.options import Options
@@ -19,6 +18,7 @@ from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
+from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__

@@ -23,7 +23,6 @@ from kimbledb.errors import (
     OutcomeUnknownError,
     ResetRefusedError,
 )
-from kimbledb.history import DatabaseState
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, counted, quote_identifier, quote_literal
@@ -31,6 +30,7 @@ from kimbledb.options import Options
 from kimbledb.preflight import check_server
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
+from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__

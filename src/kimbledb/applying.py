@@ -20,7 +20,6 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.history import DatabaseState
 from kimbledb.locks import who_is_at_work
 from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
 from kimbledb.names import counted
@@ -29,6 +28,7 @@ from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
+from kimbledb.state import DatabaseState
 from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 

@@ -28,11 +28,11 @@ from attrs import field, frozen
 from kimbledb import history, queries
 from kimbledb._embedded import programs
 from kimbledb.errors import BackupError, EmbeddedServerError
-from kimbledb.history import DatabaseState
 from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.runner import Runner
 from kimbledb.session import Session
+from kimbledb.state import DatabaseState
 from kimbledb.targets import DSN_VARIABLES, Target, target_of
 
 #: Where Debian and Ubuntu keep the programs of each version.

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kimbledb import snapshot
 from kimbledb.catalog import Catalog
-from kimbledb.history import DatabaseState
 from kimbledb.model import DatabaseObject, Evidence, Finding, Migration, ObjectState
 from kimbledb.session import Session
 from kimbledb.snapshot import Snapshot
+from kimbledb.state import DatabaseState
 
 #: What proves that a migration was applied. Comments and privileges say nothing
 #: of that: they are often missing where the schema was made by hand.

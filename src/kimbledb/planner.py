@@ -420,7 +420,7 @@ def _first_line(text: str | None) -> str:
     return "" if not text else text.splitlines()[0]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Goal:
     """What a call wants of a database: the choices that its plans are made by, at each look anew."""
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from kimbledb import queries
 from kimbledb.errors import PreflightError
-from kimbledb.history import DatabaseState
 from kimbledb.model import Extension, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.session import Session
+from kimbledb.state import DatabaseState
 
 logger = logging.getLogger("kimbledb")
 

@@ -10,12 +10,12 @@ from attrs import evolve
 
 from kimbledb import history, preflight, queries
 from kimbledb.errors import MigrationError
-from kimbledb.history import DatabaseState
 from kimbledb.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.session import LOCK_BUSY, Session, first_line
+from kimbledb.state import DatabaseState
 from kimbledb.version import __version__
 
 #: IF NOT EXISTS fails with one of these where somebody else, who does not take our

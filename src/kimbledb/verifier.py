@@ -8,7 +8,6 @@ from typing import Any
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import PlanningError
-from kimbledb.history import DatabaseState
 from kimbledb.model import Check, Migration
 from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
@@ -17,6 +16,7 @@ from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
 from kimbledb.session import Session, setting
 from kimbledb.snapshot import Snapshot
+from kimbledb.state import DatabaseState
 from kimbledb.targets import Target, target_of
 
 #: Migrations whose checks run in one transaction, which holds a lock on all that they read.

@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "version"},
     {"model", "names", "options", "drawing"},
     {"statements", "queries", "locks", "plan", "scripts"},
-    {"events", "reports"},
+    {"events", "reports", "state"},
     {"watching"},
     {"facts", "folders", "shipped"},
     {"catalog", "history", "evidence", "snapshot", "security"},
