@@ -9,8 +9,9 @@ from kimbledb.model import VerificationQuery
 
 def normalise(text: str) -> str:
     """Return a text with one byte-order mark taken off and line ends as LF."""
+    text = text.removeprefix("\ufeff")
     # One character is found sooner than two, and most texts have none.
-    return text.removeprefix("\ufeff").replace("\r\n", "\n") if "\r" in text else text.removeprefix("\ufeff")
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def checksum_of(text: str) -> str:

@@ -76,6 +76,7 @@ class Target:
             try:
                 yield Session(connection, options)
             except Exception:
+                # Whatever went wrong goes on; the connection is ours to close.
                 await _close(connection)
                 raise
             except BaseException:
@@ -93,6 +94,7 @@ class Target:
         try:
             yield acquired
         except Exception:
+            # Whatever went wrong goes on; the pool gets back what it lent.
             await self._release(acquired)
             raise
         except BaseException:

@@ -222,6 +222,18 @@ async def test_a_script_stays_in_its_schema(
     assert await connection.fetchval("SELECT to_regclass('public.another')") is None
 
 
+async def test_a_script_that_ends_its_transaction(database: str, connection: asyncpg.Connection) -> None:
+    """A migration made in code, which no folder's rules have read, is stopped where it ends its transaction."""
+    script = "CREATE TABLE a (id integer);\nCOMMIT;\nBEGIN;"
+    catalog = kimbledb.Catalog([kimbledb.Migration(name="a.sql", number=1, apply_sql=script, irreversible="a test")])
+
+    with pytest.raises(kimbledb.MigrationError, match="ended the transaction") as caught:
+        await kimbledb.migrate(database, catalog=catalog, verify=False)
+
+    assert caught.value.sqlstate == "KD003"
+    assert await connection.fetchval("SELECT count(*) FROM migration_history WHERE success") == 0
+
+
 async def test_its_own_schema_is_its_own(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """A script may make, alter and drop in its schema, and point a foreign key to another one."""
     await connection.execute("CREATE TABLE public.parents (id integer PRIMARY KEY)")

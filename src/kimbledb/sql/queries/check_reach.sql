@@ -5,7 +5,8 @@
 DECLARE
     others oid[];
     span integer;
-    types constant bigint[] := current_setting('kimbledb.types');
+    -- Empty where the script ended the transaction, which is told below.
+    types constant bigint[] := nullif(current_setting('kimbledb.types', true), '');
 BEGIN
     IF current_setting('kimbledb.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         RAISE EXCEPTION USING ERRCODE = 'KD003',
