@@ -4,7 +4,8 @@ The statements of each script are told apart by :mod:`kimbledb.statements`, and 
 server is asked once for the tables that are there, with their sizes. What a script
 does to a table that is not there, or holds no rows, is no hazard, and neither is
 what finds its column, index or constraint there already. What happens inside of DO
-blocks is not seen; of a repair the columns that it ``expects`` tell.
+blocks, functions and CASCADE is not seen here: whether rows go is measured in the
+transaction that applies; of a repair the columns that it ``expects`` tell.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from kimbledb.session import Session
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
 # that pays no regard to case takes long to be compiled.
 _NAME = r'(?:"(?:[^"]|"")+"|[^\x00-@\[-^`{-\x7F][^\x00-#%-/:-@\[-^`{-\x7F]*)'
-_TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)"
+_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
+_TABLE = rf"(?P<tables>{_QUALIFIED})"
+#: Several, as DROP TABLE and TRUNCATE take them.
+_TABLES = rf"(?P<tables>{_QUALIFIED}(?:\s*\*?\s*,\s*(?:only\s+)?{_QUALIFIED})*)"
 _COLUMN = rf"(?P<column>{_NAME})"
 
 
@@ -38,17 +42,26 @@ _ALTER_TABLE = _pattern(rf"alter table (?:if exists )?(?:only )?{_TABLE}\s*\*?\s
 _CREATE_INDEX = _pattern(
     rf"create (?:unique )?index (?:(?P<concurrently>concurrently) )?(?:if not exists )?(?:(?P<index>(?!on\b){_NAME}) )?on (?:only )?{_TABLE}"
 )
-_DROP_INDEX = _pattern(rf"drop index (?!concurrently )(?:if exists )?{_TABLE}")
-_DROP_TABLE = _pattern(rf"drop (?:table|materialized view) (?:if exists )?{_TABLE}")
-_TRUNCATE = _pattern(rf"truncate (?:table )?(?:only )?{_TABLE}")
-_DELETE = _pattern(rf"delete from (?:only )?{_TABLE}")
+_DROP_INDEX = _pattern(rf"drop index (?!concurrently )(?:if exists )?{_TABLES}")
+_DROP_TABLE = _pattern(rf"drop (?:foreign table|table|materialized view) (?:if exists )?{_TABLES}")
+_DROP_SCHEMA = _pattern(rf"drop schema (?:if exists )?{_TABLES}")
+_DROP_OWNED = _pattern(r"drop owned by\b")
+_TRUNCATE = _pattern(rf"truncate (?:table )?(?:only )?{_TABLES}")
+# Rows may be deleted in a WITH of any of these, and behind EXPLAIN ANALYZE, PREPARE and COPY.
+_RUNS = _pattern(r"(?:with|delete|merge|insert|update|select|values|table|explain|prepare|copy)\b|\(")
+_DELETE = _pattern(
+    rf"\bdelete from (?:only )?{_TABLE}|\bmerge into (?:only )?(?P<merged>{_QUALIFIED})(?=.*\bthen delete\b)"
+)
 _LOCKS = _pattern(
     rf"(?:(?:create|alter|drop) policy (?:if exists )?{_NAME} on|drop (?:trigger|rule) (?:if exists )?{_NAME} on"
-    rf"|create (?:or replace )?rule {_NAME} as on \w+ to) {_TABLE}"
+    rf"|create (?:or replace )?rule {_NAME} as on \w+ to) {_TABLES}"
 )
+_LOCK_TABLE = _pattern(rf"lock(?: table)?(?: only)? {_TABLES}\s*\*?(?: in access exclusive mode)?(?: nowait)?\s*\Z")
 _REWRITES = _pattern(
-    rf"(?:cluster|vacuum (?:\(\s*full[^)]*\)|full)|refresh materialized view(?! concurrently)) (?:{_NAME} on )?{_TABLE}"
+    r"(?:cluster(?: \([^)]*\)| verbose)?|vacuum (?:\([^)]*\bfull\b[^)]*\)|full)(?: (?:freeze|verbose|analyze|analyse))*"
+    rf"|refresh materialized view(?! concurrently)) (?:{_NAME} on )?{_TABLES}"
 )
+_REINDEX = _pattern(rf"reindex (?:\((?![^)]*concurrently)[^)]*\) )?(?:table|index) (?!concurrently ){_TABLE}")
 
 _ADD_COLUMN = _pattern(
     rf"add (?:column )?(?:if not exists )?(?!(?:constraint|primary|unique|foreign|check|exclude)\b){_COLUMN}\s+(?P<rest>.*)"
@@ -64,6 +77,7 @@ _GENTLE = _pattern(
     r"(?:validate constraint|set \(|set statistics|reset \(|alter (?:column )?\S+ set statistics|cluster on|set without cluster"
     r"|(?:enable|disable) (?:replica |always )?trigger\b).*"
 )
+_REWRITING = _pattern(r"set (?:tablespace|access method|logged|unlogged)\b.*|alter (?:column )?\S+ set expression\b.*")
 # A default that differs from row to row is written into each of them (manual, 5.6.1).
 _VOLATILE = _pattern(
     r".*(?:\b(?:big|small)?serial\b|\bgenerated\b|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
@@ -185,8 +199,8 @@ def _after(texts: Sequence[str], tables: Tables) -> Tables:
     indexes = dict(tables.indexes)
     for text in texts:
         if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
-            indexes.setdefault(_folded(match["index"]), _name(match["table"], tables.schema) or "")
-        elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["table"], tables.schema)) in there:
+            indexes.setdefault(_folded(match["index"]), _name(match["tables"], tables.schema) or "")
+        elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["tables"], tables.schema)) in there:
             for action in _actions(match["actions"]):
                 if added := _ADD_COLUMN.fullmatch(action):
                     there[table]["columns"].setdefault(
@@ -209,13 +223,30 @@ def _of_repair(migration: Migration, tables: Tables) -> Iterator[_Told]:
 
 
 def _of_statement(text: str, tables: Tables) -> Iterator[_Told]:
+    if _RUNS.match(text):
+        for deleted in _DELETE.finditer(text):
+            if (table := _name(deleted["tables"] or deleted["merged"], tables.schema)) is not None:
+                yield _ROWS, table, " ".join(deleted[0].split())
+        return
+    if dropped := _DROP_SCHEMA.match(text):
+        if tables.schema in _names(dropped["tables"], None):
+            yield from _all_removed(dropped, tables)
+        return
+    if dropped := _DROP_OWNED.match(text):
+        yield from _all_removed(dropped, tables)
+        return
     for pattern, tell in _STATEMENTS:
         match = pattern.match(text)
         if match is not None:
-            table = _name(match["table"], tables.schema)
-            if table is not None:
-                yield from tell(match, table, tables)
+            for name in _names(match["tables"], tables.schema):
+                yield from tell(match, name, tables)
             return
+
+
+def _all_removed(match: re.Match[str], tables: Tables) -> Iterator[_Told]:
+    """Tell of every table: whose it is, which DROP OWNED goes by, is not known here."""
+    for table in tables.tables:
+        yield from _removes(match, table, tables)
 
 
 def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
@@ -266,6 +297,8 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
             yield _ROWS, table, f"{shown} takes its values away"
     else:
         yield lock
+        if _REWRITING.fullmatch(action):
+            yield _REWRITE, table, f"{shown} writes every row anew"
 
 
 def _create_index(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
@@ -288,13 +321,15 @@ def _removes(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Tol
     yield _ROWS, table, " ".join(match[0].split())
 
 
-def _deletes(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
-    yield _ROWS, table, " ".join(match[0].split())
-
-
 def _rewrites(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
     yield _LOCK, table, " ".join(match[0].split())
     yield _REWRITE, table, " ".join(match[0].split())
+
+
+def _reindexes(match: re.Match[str], name: str, tables: Tables) -> Iterator[_Told]:
+    table = tables.indexes.get(name, name)
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _INDEX, table, f"{' '.join(match[0].split())} builds indexes while nobody may write"
 
 
 _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables], Iterator[_Told]]], ...] = (
@@ -303,9 +338,10 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables],
     (_DROP_INDEX, _drop_index),
     (_DROP_TABLE, _removes),
     (_TRUNCATE, _removes),
-    (_DELETE, _deletes),
     (_LOCKS, _locks),
+    (_LOCK_TABLE, _locks),
     (_REWRITES, _rewrites),
+    (_REINDEX, _reindexes),
 )
 
 
@@ -322,6 +358,13 @@ def _actions(text: str) -> Iterator[str]:
             yield text[begin : match.start()].strip()
             begin = match.end()
     yield text[begin:].strip()
+
+
+def _names(text: str, schema: str | None) -> list[str]:
+    """Return the names of a list that are of the target schema, or all of them where that is None."""
+    every = re.findall(_QUALIFIED, re.sub(r"(,\s*)only\s+", r"\1", text, flags=re.IGNORECASE))
+    found = [_folded(each) if schema is None else _name(each, schema) for each in every]
+    return [each for each in found if each is not None]
 
 
 def _name(text: str, schema: str) -> str | None:

@@ -42,6 +42,37 @@ async def test_the_plan_knows_the_sizes(database: str, folder: Any, connection: 
     assert report.plan.pending[0].hazards == step.hazards
 
 
+async def test_an_old_estimate_of_no_rows(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A table that was analyzed while it was empty, and is filled since, is a hazard; one that was emptied is none."""
+    folder.table(1, "a")
+    folder.table(2, "b")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("INSERT INTO b VALUES (1); DELETE FROM b")
+    await connection.execute("ANALYZE a, b")
+    await connection.execute("INSERT INTO a VALUES (1)")
+    folder.add(3, "c", "ALTER TABLE a ADD COLUMN note text; ALTER TABLE b ADD COLUMN note text;")
+
+    plan = await kimbledb.plan(database, catalog=folder.catalog)
+
+    assert [(each.table, each.rows) for step in plan.pending for each in step.hazards] == [("a", None)]
+
+
+async def test_rows_deleted_is_refused_by_each_name(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A DROP TABLE of an empty table and a full one is refused by its second name, before anything is touched."""
+    folder.table(1, "a")
+    folder.table(2, "b")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("INSERT INTO b VALUES (1)")
+    folder.add(3, "c", "DROP TABLE a, b;")
+
+    with pytest.raises(kimbledb.HazardError, match="rows_deleted on b"):
+        await kimbledb.migrate(
+            database, catalog=folder.catalog, options=kimbledb.Options(refuse_hazards=("rows_deleted",))
+        )
+
+    assert await connection.fetchval("SELECT to_regclass('a') IS NOT NULL")
+
+
 async def test_a_fresh_schema_has_none(database: str) -> None:
     """The built-in catalog on an empty database and over its own filled tables says no hazard where there is none."""
     plan = await kimbledb.plan(database)
