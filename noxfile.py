@@ -82,6 +82,14 @@ def _test(session: nox.Session) -> None:
 
 
 @nox.session
+def explore(session: nox.Session) -> None:
+    """Look for what the property tests have not met yet, from new seeds, for an hour: ``-- --minutes 60``."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        session.run("python", "tests/explore.py", *session.posargs, env=environment)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel and test it with the sources out of reach."""
     built = Path(session.create_tmp()).resolve()

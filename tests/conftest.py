@@ -13,15 +13,29 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 import kimbledb
 from kimbledb import history, snapshot
 from kimbledb.targets import target_of
 from kimbledb.testing.background import Background, Pools
 
-# The machines that tests run on are noisy: no test depends on a time.
-settings.register_profile("kimbledb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("kimbledb")
+# No test depends on a time, since the machines that tests run on are noisy, and none on luck: property tests
+# run from fixed seeds. `nox -s explore` runs them from new ones, with more examples.
+settings.register_profile(
+    "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", settings.get_profile("fixed"), derandomize=False, max_examples=1000, print_blob=True
+)
+PROFILE = os.environ.get("KIMBLEDB_TEST_PROFILE", "fixed")
+settings.load_profile(PROFILE)
+if PROFILE == "fixed":
+    # Hypothesis draws some values from the constants of the modules imported so far, and
+    # what those are depends on the tests that ran before in the same process.
+    providers._get_local_constants = Constants
+
 
 #: What a hosted platform has beyond a bare server, as its projects come.
 HOSTED_ROLES = """

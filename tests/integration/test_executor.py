@@ -166,12 +166,13 @@ async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> No
         "a",
         "CREATE TABLE a (id integer PRIMARY KEY, up integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
         "INSERT INTO a VALUES (1, 2);",
+        verify="-- name: comes_too_late\nSELECT false AS passed",
     )
 
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
 
-    assert caught.value.sqlstate == "23503"
+    assert (type(caught.value), caught.value.sqlstate) == (kimbledb.MigrationError, "23503")
 
 
 @pytest.mark.parametrize(

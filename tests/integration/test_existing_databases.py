@@ -334,7 +334,7 @@ def damage_of(each: kimbledb.DatabaseObject) -> str:
 
 # Each example takes seconds, so that what fails is shown as it was found.
 @settings(
-    max_examples=6,
+    max_examples=settings().max_examples // 16,
     suppress_health_check=list(HealthCheck),
     deadline=None,
     phases=[phase for phase in Phase if phase is not Phase.shrink],

@@ -38,7 +38,7 @@ async def applied(dsn: str, schema: str) -> set[str]:
     return {row.name for row in history if row.success}
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.sets(NUMBERS, min_size=1, max_size=3), data=st.data())
 async def test_there_and_back(
     database: str, picture: Callable[..., Awaitable[snapshot.Snapshot]], wanted: set[int], data: Any

@@ -127,7 +127,7 @@ def written(text: str, writing: tuple[bool, bool]) -> bytes:
     return (b"\xef\xbb\xbf" if mark else b"") + (text.replace("\n", "\r\n") if carriage else text).encode()
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(FOLDERS, st.data())
 def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any, Any]], data: st.DataObject) -> None:
     """Every fact, name and text of a folder comes back as it was written, in the order of the numbers."""
@@ -551,7 +551,7 @@ def test_the_forms_of_all_keys_are_tried() -> None:
     assert set(WRONG) == {*facts_module._KEYS, *facts_module._DECLARATION_KEYS}
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     st.dictionaries(
         st.sampled_from([*WRONG, "titel", "x"]),
@@ -573,7 +573,7 @@ def test_any_facts_are_read_or_refused(table: dict[str, Any]) -> None:
             assert all(fault.message and fault.cure for fault in error.faults)
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.binary(max_size=30) | st.text("[]{}=\"'#\n\\.,abc1-:TZ", max_size=30).map(str.encode))
 def test_any_file_is_read_or_refused(content: bytes) -> None:
     """Whatever bytes stand in the files of a migration, they are read, or each fault is told with its cure."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from kimbledb.planner import Planner
 
 
 def put(root: Path, *names: str, text: str = "SELECT 1;\n") -> Path:
-    """Write files of that text, in any order, and return their folder."""
-    for name in random.sample(names, len(names)):
+    """Write files of that text, the last one first, and return their folder."""
+    for name in reversed(names):
         (root / name).write_text(text, encoding="utf-8")
     return root
 

@@ -13,23 +13,36 @@ import kimbledb
 
 ROOT = Path(kimbledb.__file__).parent
 
-#: The layers of the design, lowest first: a module imports none of a layer above its own,
-#: neither by itself nor by way of the modules that it imports.
-LAYERS = [
+#: The layers of the design, lowest first, by module or package: a module imports none of a layer above
+#: its own, neither by itself nor by way of the modules that it imports. Those up to the planner know no server.
+WITHOUT_A_SERVER = [
     {"errors", "version"},
-    {"model", "names", "options", "drawing"},
-    {"statements", "queries", "locks", "plan", "scripts"},
-    {"events", "reports", "state"},
-    {"watching"},
-    {"facts", "folders", "shipped"},
-    {"catalog", "history", "evidence", "snapshot", "security"},
+    {"model", "names", "options", "drawing", "queries"},
+    {"plan", "state", "statements", "scripts", "locks"},
+    {"events", "reports", "facts"},
+    {"folders", "shipped"},
+    {"catalog"},
     {"planner"},
-    {"drift", "hazards", "backup"},
-    {"verifier", "applying", "executor"},
+]
+LAYERS = [
+    *WITHOUT_A_SERVER,
+    {"session", "diagnosis", "siblings", "watching", "progress", "_embedded"},
+    {"history", "preflight", "security", "snapshot", "hazards", "targets"},
+    {"runner", "evidence"},
+    {"preparation", "stakes", "backup", "drift"},
+    {"verifier"},
+    {"transaction"},
+    {"nontransactional"},
+    {"applying"},
+    {"executor"},
     {"_rollback", "_adoption", "_render", "_reset", "_status"},
     {"api"},
-    {"testing", "cli", "__main__"},
+    {"many", "testing", "display", "scaffold"},
+    {"cli"},
+    {"__main__"},
 ]
+#: What speaks to a server, or to another program.
+SPEAKING = {"asyncio", "asyncpg", "http", "multiprocessing", "select", "selectors", "socket", "ssl", "subprocess"}
 
 
 def modules() -> dict[str, Path]:
@@ -123,17 +136,54 @@ def test_every_import_is_of_a_module_that_exists(graph: dict[str, set[str]]) -> 
     }
 
 
+def room(name: str) -> str:
+    """The module or package directly under the package that a module is, or is in."""
+    return name.split(".")[1]
+
+
+def test_every_module_has_one_layer(graph: dict[str, set[str]]) -> None:
+    """A new module gets its place among the layers, and one that is gone gives it up."""
+    placed = [name for layer in LAYERS for name in layer]
+
+    assert sorted(placed) == sorted({room(name) for name in graph}), "give it its place in LAYERS"
+
+
 def test_imports_go_one_way(graph: dict[str, set[str]]) -> None:
     """By the layers of the design, no module reaches one of a layer above its own."""
-    height = {f"kimbledb.{name}": layer for layer, names in enumerate(LAYERS) for name in names}
+    height = {name: layer for layer, names in enumerate(LAYERS) for name in names}
     wrong = [
         f"{name} reaches {each}, which stands above it"
         for name in graph
         for each in reach(graph, name)
-        if name in height and each in height and height[each] > height[name]
+        if each != "kimbledb" and height[room(each)] > height[room(name)]
     ]
 
     assert not wrong
+
+
+def test_planning_needs_no_server(graph: dict[str, set[str]]) -> None:
+    """The planner, and all that stands below it, imports nothing that could speak to a server."""
+    pure = {name for layer in WITHOUT_A_SERVER for name in layer}
+    wrong = [
+        f"{name} imports {package}"
+        for name, path in modules().items()
+        if room(name) in pure
+        for node in run_time_nodes(ast.parse(path.read_text("utf-8")))
+        for package in imported_packages(node)
+        if package in SPEAKING
+    ]
+
+    assert {"kimbledb.planner", "kimbledb.catalog"} <= {name for name in graph if room(name) in pure}
+    assert not wrong
+
+
+def imported_packages(node: ast.AST) -> set[str]:
+    """The first parts of the names that an import is of, but for those of this package."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {node.module.split(".")[0]}
+    return set()
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_ties_are_broken_by_number(graph: dict[int, list[int]]) -> None:
     assert expected == [step.migration.number for step in Planner(catalog_of(graph)).plan().steps]
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(graphs(), st.integers(), st.data())
 def test_the_plan_does_not_depend_on_the_order_of_its_input(
     graph: dict[int, list[int]], seed: int, data: st.DataObject
@@ -619,7 +619,6 @@ def test_what_goes_with_a_replaced_migration_is_missed_only_where_it_is_needed()
 THINGS = st.sampled_from(["x", "y", "z"])
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.lists(THINGS, max_size=2), st.sampled_from(list(ObjectState)), st.booleans()), max_size=6),
     st.lists(THINGS, max_size=3),

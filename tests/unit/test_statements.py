@@ -194,7 +194,7 @@ ANYTHING = st.lists(
 # Telling statements apart.
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(st.tuples(GAPS, STATEMENTS, st.sampled_from([";", "; ;", "\n;"])), max_size=5), GAPS)
 def test_split_gives_exactly_the_statements_of_a_file(parts: list[tuple[str, str, str]], after: str) -> None:
     """Whatever hides in comments, strings, names, bodies and parentheses, each statement comes out whole and alone."""
@@ -203,14 +203,14 @@ def test_split_gives_exactly_the_statements_of_a_file(parts: list[tuple[str, str
     assert [statement for _, statement, _ in parts] == texts(text)
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 3)
 @given(STATEMENTS)
 def test_the_last_statement_needs_no_semicolon(statement: str) -> None:
     """The end of the file ends a statement, too."""
     assert ["SELECT 1", statement] == texts(f"SELECT 1;\n{statement}\n\n")
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(PLAIN_STATEMENTS)
 def test_a_skeleton_shows_nothing_that_is_hidden(statement: str) -> None:
     """What stands in comments, strings, quoted names and bodies is not in the skeleton, and the words are."""
@@ -238,7 +238,7 @@ def outside_comments(text: str) -> str:
     return kept
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(ANYTHING)
 @example("SELECT 1 -- a\rCOMMIT;")
 @example("\xa0;\xa0")
@@ -256,7 +256,7 @@ def test_joining_the_pieces_back_loses_nothing(text: str) -> None:
     assert not outside_comments(text[position:]).strip(" \t\n\r\f\v;")
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(ANYTHING)
 @example("/* -- name: a\n")
 @example("-- name: a\n/* -- name: b\n")
@@ -535,7 +535,7 @@ SELECT 'open"""
     assert expected == [(line_and_column(dump, problem.offset)[0], problem.message) for problem in problems]
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.lists(PLAIN_STATEMENTS, max_size=3), st.lists(PLAIN_STATEMENTS, max_size=3))
 def test_a_forbidden_statement_is_found_among_others(before: list[str], after: list[str]) -> None:
     """A COMMIT is found wherever it stands, and nothing that hides elsewhere is taken for one."""
@@ -621,7 +621,7 @@ SELECT * FROM a
 NAMES = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_-]{0,10}\Z")
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(
     st.lists(
         st.tuples(NAMES, st.booleans(), GAPS.filter(lambda gap: "-- name:" not in gap), PLAIN_STATEMENTS),

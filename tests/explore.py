@@ -1,0 +1,68 @@
+"""Run the property tests from new seeds, with many examples, until the time is over: ``nox -s explore``.
+
+The README's test line runs them from fixed seeds, so that it never fails by luck. This one looks for
+what that line does not meet. A test that fails is left out of the rounds after it, and its seed is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
+
+
+def explore(minutes: float, workers: str, arguments: Sequence[str]) -> dict[str, int]:
+    """Begin rounds until the minutes are over, and return the tests that failed, each with its seed."""
+    end = time.monotonic() + minutes * 60
+    failed: dict[str, int] = {}
+    rounds = 0
+    while time.monotonic() < end:
+        rounds += 1
+        seed = random.SystemRandom().getrandbits(32)
+        print(f"round {rounds}: seed {seed}, {max(0.0, end - time.monotonic()) / 60:.0f} minutes are left", flush=True)
+        left_out = [word for each in failed for word in ("--deselect", each)]
+        command = ["-m", "hypothesis", "-q", "-rfE", "-n", workers, f"--hypothesis-seed={seed}", *left_out, *arguments]
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *command],
+            cwd=ROOT,
+            env={**os.environ, "KIMBLEDB_TEST_PROFILE": "explore"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            print(run.stdout, flush=True)
+            found = _FAILED.findall(run.stdout)
+            if run.returncode != 1 or not found:
+                sys.exit(f"pytest ended with {run.returncode}")
+            failed.update(dict.fromkeys(found, seed))
+        else:
+            print(run.stdout.strip().splitlines()[-1], flush=True)
+    print(f"{rounds} rounds, {len(failed)} tests failed")
+    return failed
+
+
+def main() -> None:
+    """Explore, and end with 1 where a test failed."""
+    parser = argparse.ArgumentParser(prog="nox -s explore --", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60, help="when no new round begins any more (60)")
+    parser.add_argument("--workers", default="auto", help="as pytest-xdist's -n (auto)")
+    parser.add_argument("tests", nargs="*", help="files or tests; without any, all property tests")
+    given = parser.parse_args()
+    failed = explore(given.minutes, given.workers, given.tests)
+    for test, seed in failed.items():
+        print(f"again: KIMBLEDB_TEST_PROFILE=explore pytest '{test}' --hypothesis-seed={seed}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
