@@ -272,6 +272,63 @@ async def test_stale_templates_go(server: str, admin: asyncpg.Connection, folder
     assert stale not in await ours(admin, "template")
 
 
+@pytest.mark.parametrize(
+    "name", ["kimbledb_test_20261129_shop", "kimbledb_making_0000cafe_shop", "kimbledb_template_0123456789abcdef"]
+)
+async def test_a_name_is_no_proof(server: str, admin: asyncpg.Connection, folder: Any, name: str) -> None:
+    """A database that somebody else made stays, though its name and its comment are like those of a leftover."""
+    folder.table(1, "people")
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.execute(f"COMMENT ON DATABASE {name} IS 'used 2001-02-03'")
+
+    async with Databases(server, catalog=folder.catalog) as databases:
+        await asyncio.gather(*databases._background)
+
+    assert name in await ours(admin)
+
+
+async def test_a_copy_is_its_makers(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+    """A copy of a test database, or a test database under a new name, which somebody made to keep it, stays."""
+    folder.table(1, "people")
+    async with Databases(server, catalog=folder.catalog) as databases:
+        name = (await databases.take()).rpartition("/")[2]
+        await admin.execute(f"CREATE DATABASE kimbledb_test_20261129_copy TEMPLATE {name}")
+        await admin.execute(f"ALTER DATABASE {name} RENAME TO kimbledb_kept")
+
+    async with Databases(server, catalog=folder.catalog) as databases:
+        await asyncio.gather(*databases._background)
+
+    assert {"kimbledb_test_20261129_copy", "kimbledb_kept"} <= set(await ours(admin))
+
+
+async def test_somebody_elses_template(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+    """A database that has the template's name and is not ours is neither cloned nor dropped, and the error names it."""
+    folder.table(1, "people")
+    async with Databases(server, catalog=folder.catalog) as databases:
+        template = databases.template
+    await admin.execute(f"ALTER DATABASE {template} WITH IS_TEMPLATE false")
+    await admin.execute(f"DROP DATABASE {template}")
+    await admin.execute(f"CREATE DATABASE {template}")
+
+    with pytest.raises(kimbledb.PreflightError, match=f"the database {template} on .* kimbledb did not make it"):
+        async with Databases(server, catalog=folder.catalog):
+            raise AssertionError
+
+    assert template in await ours(admin)
+
+
+async def test_only_what_was_taken_is_given_back(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+    """A DSN of another database that is given back is refused, and the database stays."""
+    folder.table(1, "people")
+    await admin.execute("CREATE DATABASE kimbledb_shop")
+
+    async with Databases(server, catalog=folder.catalog) as databases:
+        with pytest.raises(kimbledb.ConfigurationError, match="'kimbledb_shop' was not taken here"):
+            databases.give_back(server.rpartition("/")[0] + "/kimbledb_shop")
+
+    assert "kimbledb_shop" in await ours(admin)
+
+
 async def test_a_template_that_vanishes_is_made_again(server: str, admin: asyncpg.Connection, folder: Any) -> None:
     """Where somebody drops the template during a run, the next clone makes it again."""
     folder.table(1, "people")

@@ -24,6 +24,7 @@ import pytest
 import pytest_asyncio
 
 from kimbledb._embedded import carrier, embedded, programs, server
+from kimbledb._embedded.marks import MARK, mark_kept, mark_temporary
 from kimbledb._embedded.places import cache_folder
 from kimbledb.errors import EmbeddedServerError
 
@@ -444,11 +445,70 @@ class TestKept:
         unfinished = tmp_path / "kept" / "data.new"
         unfinished.mkdir(parents=True)
         (unfinished / "PG_VERSION").write_text("18\n")
-        (tmp_path / "kept" / "owner.lock").touch()
+        mark_kept(tmp_path / "kept")
 
         async with embedded(tmp_path / "kept") as dsn:
             assert await fetchval(dsn, "SELECT 1") == 1
         assert not unfinished.exists()
+
+    async def test_interrupted_before_the_mark(self, tmp_path: Path) -> None:
+        """A folder in which a start got no further than its lock will do."""
+        (tmp_path / "owner.lock").touch()
+        (tmp_path / f"{MARK}.new").write_text("Sig")
+
+        async with embedded(tmp_path) as dsn:
+            assert await fetchval(dsn, "SELECT 1") == 1
+
+    async def test_whatever_its_name_is(self, temporary: Path) -> None:
+        """Kept data whose folder is named like a temporary one stay when temporary servers start."""
+        kept = temporary / "kimbledb-server-dev"
+        async with embedded(kept) as dsn:
+            await fetchval(dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
+
+        async with embedded():
+            pass
+
+        async with embedded(kept) as dsn:
+            assert await fetchval(dsn, "SELECT answer FROM kept") == 42
+
+    @pytest.mark.parametrize("copied", [False, True])
+    async def test_a_leftover_that_somebody_took(
+        self, start_child: StartChild, temporary: Path, *, copied: bool
+    ) -> None:
+        """A temporary server's folder that somebody copied or renamed, to look at its data, is theirs."""
+        owner, _ = start_child()
+        (home,) = temporary.iterdir()
+        for child in children(owner.pid):
+            os.kill(child, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+        taken = temporary / "kimbledb-server-mine"
+        if copied:
+            shutil.copytree(home, taken)
+        else:
+            home.rename(taken)
+
+        async with embedded():
+            pass
+
+        assert (taken / "data" / "PG_VERSION").exists()
+        assert not home.exists()
+
+    @pytest.mark.parametrize("file", ["owner.lock", "thesis.txt", MARK])
+    async def test_a_name_is_no_proof(self, temporary: Path, file: str) -> None:
+        """An old folder of somebody's, with the name of ours and files with our names in it, is left alone."""
+        theirs = temporary / "kimbledb-server-notes"
+        theirs.mkdir()
+        (theirs / file).write_text("theirs\n")
+        os.utime(theirs, (0, 0))
+
+        async with embedded():
+            pass
+
+        assert (theirs / file).read_text() == "theirs\n"
+        with pytest.raises(EmbeddedServerError, match="kimbledb did not make what is in it"):
+            await embedded(theirs).__aenter__()
+        assert [(entry.name, entry.read_text()) for entry in theirs.iterdir()] == [(file, "theirs\n")]
 
     async def test_another_version(self, tmp_path: Path) -> None:
         """Data of another major version are refused with both versions."""
@@ -558,6 +618,7 @@ class TestPrograms:
             place(archive, member, root)
 
         (cache / ".unpacking-killed" / "bin").mkdir(parents=True)
+        mark_temporary(cache / ".unpacking-killed")
         with monkeypatch.context() as patched:
             patched.setattr(carrier, "_place", fail)
             with pytest.raises(EmbeddedServerError, match="No space left"):
@@ -565,6 +626,16 @@ class TestPrograms:
         assert [entry.name for entry in cache.iterdir()] == ["lock"]
 
         assert (programs() / "postgres").exists()
+
+    def test_unpacking_removes_what_is_marked_only(self, cache: Path) -> None:
+        """A folder in the cache that kimbledb did not make stays, whatever its name is."""
+        theirs = cache / ".unpacking-theirs" / "thesis"
+        theirs.mkdir(parents=True)
+
+        folder = programs().parent
+
+        assert theirs.exists()
+        assert not (folder / MARK).exists()
 
     def test_readable_whatever_the_umask(self, cache: Path) -> None:
         """The server's user can run what root has unpacked with a umask of its own."""

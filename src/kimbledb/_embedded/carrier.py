@@ -25,6 +25,7 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from kimbledb._embedded.marks import MARK, is_temporary, mark_temporary
 from kimbledb._embedded.places import cache_folder
 from kimbledb.errors import EmbeddedServerError
 
@@ -120,8 +121,10 @@ def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
     """Unpack under another name and rename, so that a half-done folder is never taken for a whole one."""
     # The lock is ours: whoever began these was interrupted.
     for leftover in folder.parent.glob(".unpacking-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if is_temporary(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
     unpacking = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder.parent))
+    mark_temporary(unpacking)
     try:
         unpacking.chmod(0o755)
         for archive in _archives(program):
@@ -138,6 +141,7 @@ def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
             (extensions / name).write_bytes(content)
             (extensions / name).chmod(0o644)
         major_version(unpacking)
+        (unpacking / MARK).unlink()
         unpacking.rename(folder)
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)

@@ -2,13 +2,15 @@
 
 ::
 
+    kimbledb.mark says that kimbledb made it, and whether it is to be kept (``marks``)
     owner.lock    locked by the process that the server belongs to, with its id
     password      of the superuser, where the folder is kept
     server.log    of this start
     data/         PostgreSQL's data, owned by the user that runs the server
 
 The folder belongs to the caller. A lock goes with the process that holds it, so
-that a folder whose lock is free was left behind, whatever its process died of.
+that a folder whose lock is free was left behind, whatever its process died of. It
+is removed where its mark says that it was a temporary one.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kimbledb._embedded.marks import MARK, is_marked, is_temporary, mark_kept, mark_temporary
 from kimbledb.errors import EmbeddedServerError
 
 PREFIX = "kimbledb-server-"
@@ -38,6 +41,7 @@ def temporary_home() -> Iterator[Path]:
     _clear_dead_homes()
     while True:
         home = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        mark_temporary(home)
         lock = _lock(home / LOCK)
         if lock is not None:
             break  # else another start took it for a dead one's in the moment before
@@ -63,6 +67,7 @@ def kept_home(home: Path) -> Iterator[Path]:
         owner = (home / LOCK).read_text().strip() or "another process"
         raise EmbeddedServerError(f"{home} is in use by {owner}", hint="wait for it, or take another folder")
     try:
+        mark_kept(home)
         os.truncate(lock, 0)
         os.write(lock, f"process {os.getpid()}\n".encode())
         _stop_leftover(home, signal.SIGINT, seconds=60)
@@ -135,14 +140,14 @@ def _clear_dead_homes() -> None:
     """Remove the temporary folders of processes that died together with their watchers."""
     for home in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
         with suppress(OSError):
-            status = home.lstat()
-            # A folder without a lock has only just been made, unless it is old.
-            if status.st_uid != os.geteuid() or not ((home / LOCK).exists() or time.time() - status.st_mtime > 60):
+            if not is_temporary(home):
                 continue
             lock = _lock(home / LOCK)
             if lock is None:
                 continue
             try:
+                if not is_temporary(home):
+                    continue  # its owner had taken it to be kept
                 with suppress(EmbeddedServerError):
                     _stop_leftover(home, signal.SIGQUIT, seconds=5)
                 shutil.rmtree(home, ignore_errors=True)
@@ -163,7 +168,9 @@ def _demand_ours(home: Path) -> None:
             f"{home} holds data of PostgreSQL {version} that kimbledb did not make",
             hint="take a new folder; kimbledb keeps the data in its subfolder `data`",
         )
-    if names and LOCK not in names:
+    # A start that was interrupted before the mark leaves an empty lock, and perhaps a part of the mark.
+    begun = {f"{MARK}.new"} | ({LOCK} if LOCK in names and (home / LOCK).stat().st_size == 0 else set())
+    if names - begun and not is_marked(home):
         raise EmbeddedServerError(
             f"{home} is not empty, and kimbledb did not make what is in it", hint="take a new folder"
         )

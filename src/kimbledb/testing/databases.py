@@ -1,6 +1,9 @@
 """Fresh migrated databases, each a clone of one template, made before they are asked for.
 
-On the server stand, all by names that begin with ``kimbledb_``:
+On the server stand, all by names that begin with ``kimbledb_``, and all made with a
+connection limit that nobody else sets. It is the mark by which they are known, since a
+name is no proof: it comes with the statement that makes the database, so that none is
+ever without it, and does not go over to a copy.
 
 * ``kimbledb_template_<key>``: a database that was migrated once. The key says
   what is in it: the catalog, the server's version, its extensions and roles. It is
@@ -25,7 +28,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -45,6 +48,8 @@ _FORM: Final = 1
 _RUN_CLASS: Final = 0x6B646233
 #: And of the lock under which templates are made and leftovers dropped: "kdb4".
 _MAKING_CLASS: Final = 0x6B646234
+#: The connection limit of what is made here ("kdb5"): as good as none.
+_MARK: Final = 0x6B646235
 #: Days after which a template that nobody uses is dropped.
 _KEPT: Final = 14
 #: Seconds between two looks whether another run has made the template.
@@ -156,8 +161,17 @@ class Databases:
         return self._dsn(name)
 
     def give_back(self, dsn: str) -> None:
-        """Drop a database that was taken, in the background, whoever is still connected to it."""
-        self._in_background(self._drop(urlsplit(dsn).path[1:]))
+        """Drop a database that was taken, in the background, whoever is still connected to it.
+
+        Raises:
+            ConfigurationError: It is none that :meth:`take` has returned.
+        """
+        name = unquote(urlsplit(dsn).path[1:])
+        if name not in self._taken:
+            raise ConfigurationError(
+                f"the database {name!r} was not taken here, and is not dropped", hint="give back what take() returned"
+            )
+        self._in_background(self._drop(name))
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[str]:
@@ -192,7 +206,9 @@ class Databases:
     async def _create(self, name: str, template: str) -> None:
         # The strategy is the server's default, WAL_LOG: it copies a template of this size
         # without the two checkpoints of FILE_COPY, and several at once do not wait for each other.
-        await self._send(f"CREATE DATABASE {quote_identifier(name)} TEMPLATE {quote_identifier(template)}")
+        await self._send(
+            f"CREATE DATABASE {quote_identifier(name)} TEMPLATE {quote_identifier(template)} CONNECTION LIMIT {_MARK}"
+        )
 
     async def _drop(self, name: str) -> None:
         # What cannot be dropped now the next run finds.
@@ -260,7 +276,13 @@ class Databases:
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
     async def _template_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = await self._ask("test_template_state", template=quote_literal(self.template))
+        state: dict[str, Any] = await self._ask(
+            "test_template_state", template=quote_literal(self.template), mark=str(_MARK)
+        )
+        if state["foreign"]:
+            what = f"the database {self.template} on {self._target.label} is named like a template of kimbledb's"
+            cure = f"ALTER DATABASE {quote_identifier(self.template)} RENAME TO ..."
+            raise PreflightError([(f"{what}, and kimbledb did not make it", cure)])
         return state
 
     async def _drop_leftovers(self) -> None:
@@ -273,6 +295,7 @@ class Databases:
                         "test_leftovers",
                         run_class=str(_RUN_CLASS),
                         template=quote_literal(self.template),
+                        mark=str(_MARK),
                         days=str(_KEPT),
                     )
                 finally:

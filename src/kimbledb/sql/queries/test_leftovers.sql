@@ -1,13 +1,15 @@
 -- The databases that nobody wants any more: what a run that is over has left, and
 -- templates that were not used for long. A run holds the lock of its number for as
--- long as it lives, in whichever database; its number stands in the names.
+-- long as it lives, in whichever database; its number stands in the names. What is
+-- not marked was made by somebody else, whatever its name is.
 SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]')
 FROM pg_database AS d
-WHERE (datname ~ '^kimbledb_(test|making)_[0-9a-f]{8}_'
-       AND NOT EXISTS (
-           SELECT FROM pg_locks AS l
-           WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {run_class}
-             AND lpad(to_hex(l.objid::bigint), 8, '0') = split_part(datname, '_', 3)))
-   OR (datname ~ '^kimbledb_template_[0-9a-f]{16}$' AND datname <> {template}
-       AND CASE WHEN shobj_description(d.oid, 'pg_database') ~ '^used \d{4}-\d\d-\d\d$'
-           THEN substr(shobj_description(d.oid, 'pg_database'), 6)::date < current_date - {days} END)
+WHERE datconnlimit = {mark}
+  AND ((datname ~ '^kimbledb_(test|making)_[0-9a-f]{8}_'
+        AND NOT EXISTS (
+            SELECT FROM pg_locks AS l
+            WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {run_class}
+              AND lpad(to_hex(l.objid::bigint), 8, '0') = split_part(datname, '_', 3)))
+    OR (datname ~ '^kimbledb_template_[0-9a-f]{16}$' AND datname <> {template}
+        AND CASE WHEN shobj_description(d.oid, 'pg_database') ~ '^used \d{4}-\d\d-\d\d$'
+            THEN substr(shobj_description(d.oid, 'pg_database'), 6)::date < current_date - {days} END))

@@ -1,0 +1,66 @@
+"""The mark in folders that kimbledb made, by which it knows them again: a name is no proof.
+
+A folder is removed, and a folder of data is used, only where its mark says so. The
+mark of a temporary folder also says which folder it was made for, so that a copy or
+a folder that was moved to be kept is nobody's leftover.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+#: The file that holds the mark.
+MARK = "kimbledb.mark"
+#: What it begins with, and no other file does.
+_SIGNATURE = "Signature: kimbledb 0f2c7a6e9d3b4c51a8e06f7d1b92c4e3"
+_KEPT = f"{_SIGNATURE}\nThe caller of kimbledb.embedded() keeps this folder.\n"
+
+
+def mark_kept(folder: Path) -> None:
+    """Mark a folder that its caller keeps; one that was temporary is so no longer."""
+    if _read(folder) != _KEPT:
+        _write(folder, _KEPT)
+
+
+def mark_temporary(folder: Path) -> None:
+    """Mark a folder that is to be removed when its process has ended."""
+    _write(folder, _temporary(folder))
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether kimbledb put into the folder what is in it."""
+    return _read(folder).startswith(f"{_SIGNATURE}\n")
+
+
+def is_temporary(folder: Path) -> bool:
+    """Whether kimbledb made this very folder, for this user, to be removed."""
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and _read(folder) == _temporary(folder)
+
+
+def _temporary(folder: Path) -> str:
+    status = folder.lstat()
+    return f"{_SIGNATURE}\nTemporary: {status.st_dev}:{status.st_ino} {folder}\n"
+
+
+def _read(folder: Path) -> str:
+    """Give what the mark says; nothing where there is none."""
+    try:
+        descriptor = os.open(folder / MARK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        return file.read(len(_SIGNATURE) + 8192) if stat.S_ISREG(os.fstat(descriptor).st_mode) else ""
+
+
+def _write(folder: Path, text: str) -> None:
+    # Whole or not at all: a folder without its mark cannot be used again.
+    new = folder / f"{MARK}.new"
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(folder / MARK)
