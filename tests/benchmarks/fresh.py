@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 
 import asyncpg
-from tests.faults.proxy import Proxy
 
 import kimbledb
 from kimbledb._embedded import programs
+from tests.faults.proxy import Proxy
 
 from .measuring import Figure, Server, compare, run, seconds
 from .planning import write_folder

@@ -57,12 +57,12 @@ _numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def fresh_database(server: str, options: str = "") -> AsyncIterator[str]:
+async def fresh_database(server: str, options: str = "", *, template: str = "template0") -> AsyncIterator[str]:
     """Make a database on a server, and drop it at the end."""
     name = f"fault_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server)
     try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 {options}')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
         yield server.rpartition("/")[0] + f"/{name}"
         await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     finally:

@@ -26,10 +26,9 @@ PGBOUNCER = Path("/usr/sbin/pgbouncer")
 DEBIAN = Path("/usr/lib/postgresql")
 
 
-def missing(program: str) -> NoReturn:
-    """Skip for want of a program; in CI that is a failure, since there all of them must be."""
-    reason = f"{program} is not installed"
-    if os.environ.get("CI") == "true":
+def missing(reason: str) -> NoReturn:
+    """Skip for want of a program; where CI has installed what there is, that is a failure."""
+    if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail(f"{reason}, and CI must have it")
     pytest.skip(reason)
 
@@ -184,7 +183,7 @@ def debian_binaries(version: int) -> Path:
     """The programs of a version of PostgreSQL from Debian's packages."""
     binaries = DEBIAN / str(version) / "bin"
     if not (binaries / "postgres").exists():
-        missing(f"PostgreSQL {version}")
+        missing(f"PostgreSQL {version} is not installed")
     return binaries
 
 
@@ -205,7 +204,7 @@ def running(binaries: Path, settings: Mapping[str, str] = {}) -> Iterator[Cluste
 def pgbouncer(dsn: str, *, pool_size: int = 5, mode: str = "transaction") -> Iterator[str]:
     """Run PgBouncer before the server of a DSN, and give the DSN by which clients come through it."""
     if not PGBOUNCER.exists():
-        missing("PgBouncer")
+        missing("PgBouncer is not installed")
     server = urlsplit(dsn)
     port = free_port()
     with folder() as home:

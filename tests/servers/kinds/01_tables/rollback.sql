@@ -1,0 +1,13 @@
+DROP TABLE long_notes;
+DROP TABLE base_notes;
+DROP TABLE scratch;
+DROP TABLE events;
+DROP TABLE invoices;
+DROP TABLE "Odd Names";
+DROP TABLE people;
+DROP SEQUENCE invoice_number;
+DROP TYPE period;
+DROP TYPE place;
+DROP DOMAIN email;
+DROP DOMAIN price;
+DROP TYPE mood;

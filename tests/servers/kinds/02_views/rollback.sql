@@ -1,0 +1,10 @@
+DROP VIEW constants;
+DROP MATERIALIZED VIEW empty_one;
+DROP MATERIALIZED VIEW totals;
+DROP VIEW ranked;
+DROP VIEW using_columns;
+DROP VIEW joined;
+DROP VIEW owed;
+DROP VIEW sellers;
+DROP VIEW named;
+DROP VIEW names;

@@ -1,0 +1,2 @@
+-- name: ranked runs
+SELECT * FROM ranked;

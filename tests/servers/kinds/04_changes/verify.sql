@@ -1,0 +1,2 @@
+-- name: middling
+SELECT 'middling'::mood IS NOT NULL AS passed;
