@@ -156,6 +156,7 @@ class Application:
         assert self.first_plan is not None
         tell(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
         self.runner.doing = f"applying {migration.name}"
+        self.runner.standing = None
         unsettled = self.in_flight
         if unsettled is None:
             self._step_clock = stopwatch()
@@ -182,8 +183,9 @@ class Application:
         except ScriptError as failure:
             await self._give_up(transactions, work, failure.diagnosis.for_history)
             found = failure.diagnosis
+            how = "failed and was rolled back" if failure.standing is None else "failed"
             raise MigrationError(
-                f"{migration.name} failed and was rolled back: {found}\n{self._standing()}",
+                f"{migration.name} {how}: {found}\n{self._standing(failure.standing)}",
                 applied=self.applied,
                 failed=migration,
                 file=found.file,
@@ -199,8 +201,9 @@ class Application:
             await self._give_up(
                 transactions, work, f"the verification failed: {', '.join(check.name for check in failing)}"
             )
+            how = "its verification failed" + (", and it was rolled back" if failure.standing is None else "")
             raise VerificationError(
-                f"{migration.name} ran, its verification failed, and it was rolled back:\n{shown}\n{self._standing()}",
+                f"{migration.name} ran, {how}:\n{shown}\n{self._standing(failure.standing)}",
                 checks=failing,
                 applied=self.applied,
                 failed=migration,
@@ -223,10 +226,12 @@ class Application:
         tell(self.progress, Failed(work.migration, message))
         await transactions.record_failure(work, message, self._step_clock())
 
-    def _standing(self) -> str:
+    def _standing(self, outside: str | None) -> str:
+        """Say what stays, given what a step did outside of transactions."""
         if not self.applied:
-            return "nothing was applied"
-        return f"what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
+            return outside or "nothing was applied"
+        before = f"{outside}\n" if outside else ""
+        return f"{before}what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
 
 
 async def with_hazards(

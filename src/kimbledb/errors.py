@@ -357,6 +357,12 @@ class BackupError(KimbleDBError):
     """
 
 
+def _in_the_way(blockers: Sequence[str], standing: str | None) -> str:
+    """Return the lines that say who is in the way, and what stays of a step outside of transactions."""
+    lines = [f"  held by {blocker}" for blocker in blockers] + ([standing] if standing else [])
+    return "".join(f"\n{line}" for line in lines)
+
+
 class LockUnavailableError(KimbleDBError):
     """A lock could not be had in the time and the attempts allowed.
 
@@ -365,9 +371,10 @@ class LockUnavailableError(KimbleDBError):
             application, state and age. Nobody was terminated.
     """
 
-    def __init__(self, message: str, *, blockers: Sequence[str] = (), hint: str | None = None) -> None:
-        lines = "".join(f"\n  held by {blocker}" for blocker in blockers)
-        super().__init__(message + lines, hint=hint)
+    def __init__(
+        self, message: str, *, blockers: Sequence[str] = (), standing: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message + _in_the_way(blockers, standing), hint=hint)
         self.blockers = tuple(blockers)
 
 
@@ -379,10 +386,11 @@ class DeadlineExceededError(KimbleDBError):
         blockers: Who was in the way at the end, where that is known.
     """
 
-    def __init__(self, seconds: float, *, doing: str, blockers: Sequence[str] = ()) -> None:
-        lines = "".join(f"\n  held by {blocker}" for blocker in blockers)
+    def __init__(
+        self, seconds: float, *, doing: str, blockers: Sequence[str] = (), standing: str | None = None
+    ) -> None:
         super().__init__(
-            f"the deadline of {seconds:g} s passed while {doing}{lines}",
+            f"the deadline of {seconds:g} s passed while {doing}{_in_the_way(blockers, standing)}",
             hint="call again: it goes on where this one stopped; Options(deadline=...) allows more time",
         )
         self.seconds = seconds

@@ -245,9 +245,11 @@ def _read_folder(folder: str, path: str, number: int, name: str, faults: list[Fa
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
     transactional = read is not None and read.get("transactional", True)
-    for file in ("apply.sql", "rollback.sql"):
-        if file in texts:
-            _find_problems(texts[file], f"{path}/{file}", faults, transactional=transactional)
+    if "apply.sql" in texts:
+        _find_problems(texts["apply.sql"], f"{path}/apply.sql", faults, transactional=transactional)
+    if "rollback.sql" in texts:
+        # It is tried in a transaction that is rolled back, to see what would go, and run in one.
+        _find_problems(texts["rollback.sql"], f"{path}/rollback.sql", faults, transactional=True, part="rollback")
     if _ONLINE in texts:
         _find_problems(texts[_ONLINE], f"{path}/{_ONLINE}", faults, transactional=False)
         if not transactional:
@@ -335,10 +337,10 @@ def _read_bytes(where: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool) -> None:
+def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool, part: str = "apply") -> None:
     from kimbledb import statements  # late: what ships is not searched again
 
-    for problem in statements.find_problems(text, transactional=transactional):
+    for problem in statements.find_problems(text, transactional=transactional, part=part):
         faults.append(_fault_at(path, text, problem))
 
 

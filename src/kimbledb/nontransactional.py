@@ -3,13 +3,17 @@
 That is apply.sql of a migration that says so, and online.sql of one that has a road
 for tables that hold rows.
 
-Two connections: one holds the lock in an open transaction, by messages that
-leave no snapshot behind (a snapshot would make CONCURRENTLY wait for ever); the
-other, the worker, runs the statements one at a time. Before each an intent is
-written to the log, and after it that it is done, so that an interrupted step goes
-on at the statement that was interrupted; what an interruption leaves of an index,
-an invalid one, is dropped and built again. The proof and the history row come
-last, in the transaction that holds the lock, and so does apply.sql after an online.sql.
+Two connections: one holds the lock in an open transaction, by messages that leave no
+snapshot and no lock on a table behind (CONCURRENTLY would wait for the one, REINDEX
+and VACUUM FULL for the other, for ever); the other, the worker, runs the statements
+one at a time. Before each an intent is written to the log, and after it that it is
+done, so that an interrupted step goes on at the statement that was interrupted.
+
+What a statement leaves behind is told by comparing the catalogs before and after it,
+by identity: an invalid index is dropped and built again, a partition that is half
+detached is detached. After a failure invalid indexes, and constraints that were added
+and are not validated, are taken back; what stays is said. The proof and the history row
+come last, in the transaction that holds the lock, and so does apply.sql after an online.sql.
 
 The worker holds a lock of its own for as long as its session lives: when its
 client dies the server may go on with a statement for a moment, and nobody else
@@ -21,24 +25,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from attrs import evolve
+from attrs import evolve, frozen
 
 from kimbledb import queries, statements
-from kimbledb.diagnosis import diagnose
-from kimbledb.errors import ConfigurationError
+from kimbledb.diagnosis import Diagnosis, diagnose
+from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.events import Statement as Sent
 from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Migration
-from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
-from kimbledb.session import LOCK_BUSY, Session, first_line, milliseconds, setting
+from kimbledb.session import LOCK_BUSY, Answer, Session, first_line, milliseconds, setting
 from kimbledb.statements import Statement
 from kimbledb.transaction import (
+    ChecksFailed,
     Outcome,
     ScriptError,
     Transactions,
@@ -47,14 +52,20 @@ from kimbledb.transaction import (
 from kimbledb.version import __version__
 from kimbledb.watching import tell
 
-_CONCURRENT_INDEX = re.compile(
-    r'create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?("(?:[^"]|"")+"|[^\s(]+)\s+on\b',
-    re.IGNORECASE,
-)
-_CONCURRENTLY = re.compile(
-    r"(?:create\s+(?:unique\s+)?index|drop\s+index|reindex\b.*?|alter\s+table\b.*?\bdetach\s+partition\b.*?)\s+concurrently\b",
-    re.IGNORECASE | re.DOTALL,
-)
+#: What can leave something half done, by its first words.
+_KINDS = {
+    "index": re.compile(r"create\s+(?:unique\s+)?index\b", re.IGNORECASE),
+    "reindex": re.compile(r"reindex\b", re.IGNORECASE),
+    "detach": re.compile(r"alter\s+table\b.*\bdetach\s+partition\b", re.IGNORECASE | re.DOTALL),
+}
+#: A reserved word: where it stands outside of comments, strings and quotes it is that.
+_CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
+#: The names of what an interrupted REINDEX CONCURRENTLY leaves (manual, REINDEX, "Rebuilding Indexes Concurrently").
+_LEFT_BY_REINDEX = re.compile(r"_cc(?:new|old)\d*$")
+#: The SQLSTATE of "relation ... already exists", also where it is a notice.
+_THERE_ALREADY = "42P07"
+#: How often an index is built where an invalid one is in the way.
+_BUILDS = 2
 #: Characters of a statement that are shown while it runs.
 _SHOWN = 60
 #: The server will not run the statement in a transaction, or not end one inside of it.
@@ -74,7 +85,8 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
         ConfigurationError: No session of its own can be had: the target is a
             connection or a pool, or a transaction pooler is between.
         Again: As for a transaction; statements that are done stay done.
-        ScriptError: A statement failed; those before it stay done.
+        ScriptError: A statement failed. It says what stays and what was taken back.
+        ChecksFailed: The verification failed. It says the same.
         ConnectionLostError: One of the two connections was lost.
     """
     if runner.direct is None:
@@ -84,8 +96,8 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
         )
     # The lock comes first: who does not get it takes no second connection.
     await holder.hold(work, head)
-    async with _worker(runner, holder, work.migration) as worker:
-        await _run_statements(runner, holder, worker, work)
+    async with _aside(runner, holder, work) as aside:
+        await aside.run()
         return evolve(await holder.release(work), held=None)
 
 
@@ -100,135 +112,413 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
 
     Raises:
         Again: As for a transaction; statements of online.sql that are done stay done.
-        ScriptError: A statement failed; of online.sql those before it stay done.
-        ChecksFailed: The verification failed; what online.sql did stays.
+        ScriptError: A statement of either script failed. It says what of online.sql stays and what was taken back.
+        ChecksFailed: The verification failed. It says the same.
         ConnectionLostError: One of the two connections was lost.
     """
     await holder.hold(work, head)
-    async with _worker(runner, holder, work.migration) as worker:
-        await _run_statements(runner, holder, worker, evolve(work, part="online"))
-    async with runner.watching(holder.session, work.migration):
-        return await holder.finish(work)
+    async with _aside(runner, holder, evolve(work, part="online")) as aside:
+        await aside.run()
+        async with runner.watching(holder.session, work.migration):
+            return await holder.finish(work)
 
 
 @asynccontextmanager
-async def _worker(runner: Runner, holder: Transactions, migration: Migration) -> AsyncIterator[Session]:
+async def _aside(runner: Runner, holder: Transactions, work: Work) -> AsyncIterator[_Aside]:
     """Open the second session, while the first holds the lock; what fails ends the first one's transaction, too."""
     assert runner.direct is not None
     try:
         # What answered when the lock was taken is known by now.
         if not runner.has_room_aside(holder.session, holder.session.process_id or 0):
-            raise _no_room(migration)
+            raise _no_room(work.migration)
         async with runner.direct.session(runner.options) as worker:
-            await _refuse_elsewhere(holder, worker, migration)
+            await _refuse_elsewhere(holder, worker, work.migration)
             await _take_session_lock(holder.schema, worker)
-            yield worker
+            aside = _Aside(runner, holder, worker, work)
+            try:
+                yield aside
+            except (ScriptError, ChecksFailed) as failure:
+                failure.standing = await aside.take_back()
+                raise
     except Exception:
         # The error goes on as it is. What is none, a cancellation, ends both connections where they were opened.
         await holder.session.roll_back()
         raise
+    runner.standing = None
 
 
-async def _run_statements(runner: Runner, holder: Transactions, worker: Session, work: Work) -> None:
-    migration = work.migration
-    script = work.script
-    # For the whole session, which is its own and is closed at the end.
-    await worker.send(
-        worker.settings(statement_timeout=migration.statement_timeout, for_session=True)
-        + worker.guarded(holder.path, for_session=True)
+@frozen
+class _Statement:
+    """One statement of the script."""
+
+    text: str
+    #: Characters before it in the script.
+    start: int
+    #: By which the log knows it.
+    digest: str
+    #: Of those that can leave something half done: ``index``, ``reindex`` or ``detach``. Else empty.
+    kind: str
+    #: The names in it, where it is of such a kind.
+    words: frozenset[str]
+    #: Whether it is known to run in no transaction.
+    alone: bool
+    concurrently: bool
+
+
+def _statement(number: int, statement: Statement) -> _Statement:
+    words = statement.skeleton
+    kind = next((kind for kind, pattern in _KINDS.items() if pattern.match(words)), "")
+    return _Statement(
+        text=statement.text,
+        start=statement.start,
+        digest=hashlib.sha256(f"{number}\n{statement.text}".encode()).hexdigest()[:16],
+        kind=kind,
+        words=statements.names_in(statement.text) if kind else frozenset(),
+        alone=statements.runs_alone(words),
+        concurrently=_CONCURRENTLY.search(words) is not None,
     )
-    done = await _done_before(worker, holder.schema, work)
-    every = list(statements.split(script))
-    for number, statement in enumerate(every):
-        digest = hashlib.sha256(f"{number}\n{statement.text}".encode()).hexdigest()[:16]
-        if digest in done:
-            continue
-        # The lock must still be held: without it another run may be at work.
-        await holder.session.send("DO $$ BEGIN END $$;")
-        await worker.send("BEGIN;\n" + _note(worker, holder.schema, work, digest, "begun"))
-        tell(runner.progress, Sent(migration, number + 1, len(every), " ".join(statement.text.split())[:_SHOWN]))
+
+
+class _Aside:
+    """The statements of one script, run one at a time in a session of their own."""
+
+    def __init__(self, runner: Runner, holder: Transactions, worker: Session, work: Work) -> None:
+        self._runner = runner
+        self._holder = holder
+        self._worker = worker
+        self._work = work
+        self._every = [_statement(number, each) for number, each in enumerate(statements.split(work.script))]
+        #: How many are done.
+        self._place = 0
+        #: Whether the one that runs may commit parts of its work by itself.
+        self._outside = False
+        #: Constraints that are not validated: all, by their oid, and how those that the script added are shown.
+        self._open: list[int] = []
+        self._added: dict[int, str] = {}
+
+    async def run(self) -> None:
+        """Run what is not done yet."""
+        migration, worker = self._work.migration, self._worker
+        options = worker.options
+        limit = options.statement_timeout if migration.statement_timeout is None else migration.statement_timeout
+        deadline = milliseconds(options.deadline)
+        # For the whole session, which is its own and is closed at the end. No call lasts longer than its
+        # deadline: a client that has said nothing for so long is frozen, and its lock must end.
+        await worker.send(
+            worker.settings(statement_timeout=min(limit, options.deadline), for_session=True)
+            + f"SET SESSION idle_session_timeout = {deadline};\n"
+            + f"SET SESSION idle_in_transaction_session_timeout = {deadline};\n"
+            # That an index is there already is a notice, and all that is said of an invalid one.
+            + "SET SESSION client_min_messages = notice;\n"
+            + worker.guarded(self._holder.path, for_session=True)
+        )
+        await self._take_up()
+        done = await self._done_before()
+        for place, statement in enumerate(self._every):
+            self._place, self._outside = place, False
+            self._runner.standing = self._standing()
+            if statement.digest in done:
+                continue
+            # The lock must still be held: without it another run may be at work.
+            await self._holder.session.send("DO $$ BEGIN END $$;")
+            await self._note(statement.digest, "begun", kind=statement.kind, words=statement.words)
+            shown = " ".join(statement.text.split())[:_SHOWN]
+            tell(self._runner.progress, Sent(migration, place + 1, len(self._every), shown))
+            await self._run_one(statement)
+        self._place = len(self._every)
+        self._runner.standing = self._standing()
+
+    async def take_back(self) -> str:
+        """After a failure, take back what would hold others up: what is not valid, and what is not validated.
+
+        Returns:
+            What stays and what was taken back, in words.
+        """
+        taken: list[str] = []
+        stays: list[str] = []
+        standing = self._standing()
         try:
-            async with runner.watching(worker, migration):
-                await _run_one(holder.schema, worker, statement, _note(worker, holder.schema, work, digest, "done"))
+            await self._worker.send(f"SET lock_timeout = {milliseconds(self._worker.options.lock_timeout)}")
+            left = await self._left_behind()
+            for index in left["indexes"]:
+                shown = f"the index {index['name']}, which is not valid"
+                if index["busy"]:
+                    stays.append(f"{shown} (somebody is at work on its table)")
+                else:
+                    await self._try(_dropping(index), shown, taken, stays)
+            for key in left["constraints"]:
+                drop = f"BEGIN;\nALTER {key['on']} DROP CONSTRAINT {key['name']};\n"
+                note = self._noting(key["statement"], "taken back")
+                await self._try(drop + note, f"the constraint {_shown(key)}, which is not validated", taken, stays)
+            for partition in left["partitions"]:
+                if partition["pending"]:
+                    stays.append(f"the partition {partition['child']}, which is half detached")
+        except (asyncpg.PostgresError, ConnectionLostError) as error:
+            stays.append(f"what it began, which could not be looked at ({first_line(error)})")
+        lines = [standing]
+        if self._outside:
+            lines.append("what the failing statement had committed by itself stays")
+        if taken:
+            lines.append(f"taken back: {'; '.join(taken)}")
+        if stays:
+            lines.append(f"stays until the next run takes it up: {'; '.join(stays)}")
+        return "\n".join(lines)
+
+    async def _try(self, message: str, shown: str, taken: list[str], stays: list[str]) -> None:
+        try:
+            await self._worker.send(message)
+        except asyncpg.PostgresError as error:
+            stays.append(f"{shown} ({first_line(error)})")
+        else:
+            taken.append(shown)
+
+    def _standing(self) -> str:
+        """Say how far the script is."""
+        every = counted(self._every, "statement")
+        if not self._place:
+            done = f"none of its {every} is done"
+        elif self._place == len(self._every):
+            done = f"its {every} stay done"
+        else:
+            done = f"of its {every} the first {self._place} stay done"
+        words = f"{self._work.part}.sql runs outside of a transaction: {done}"
+        return words + (f"; not validated yet: {', '.join(self._added.values())}" if self._added else "")
+
+    async def _take_up(self) -> None:
+        """Clear away, or bring to an end, what an earlier try was interrupted in."""
+        left = await self._left_behind()
+        self._added = {int(key["oid"]): _shown(key) for key in left["constraints"]}
+        await self._worker.send("SET lock_timeout = 0")
+        async with self._runner.watching(self._worker, self._work.migration):
+            for index in left["indexes"]:
+                await self._drop(index)
+            for partition in left["partitions"]:
+                await self._detach(partition)
+
+    async def _drop(self, index: dict[str, Any]) -> None:
+        if index["busy"]:
+            raise _being_built(index)
+        await self._worker.send(_dropping(index))
+
+    async def _detach(self, partition: dict[str, Any]) -> None:
+        """Note that a partition is detached, after finishing that where it is half detached."""
+        finish = f"ALTER TABLE {partition['parent']} DETACH PARTITION {partition['child']} FINALIZE;\n"
+        note = self._noting(partition["statement"], "done")
+        await self._worker.send("BEGIN;\n" + (finish if partition["pending"] else "") + note)
+
+    async def _run_one(self, statement: _Statement) -> None:
+        """Run a statement, and note that it is done."""
+        try:
+            async with self._runner.watching(self._worker, self._work.migration):
+                if statement.alone or not await self._run_in_transaction(statement):
+                    await self._run_outside(statement)
         except asyncpg.PostgresError as error:
             if isinstance(error, WORTH_ANOTHER_TRY):
                 raise Again(contended=first_line(error)) from error
-            place = statement.start + (int(error.position) - 1 if error.position else 0)
-            raise ScriptError(
-                diagnose(error, migration, work.part, script, offset=place, exact=bool(error.position))
-            ) from error
+            if not await self._is_detached(statement, error):
+                raise ScriptError(self._diagnose(statement, error)) from error
 
+    def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
+        work = self._work
+        place = statement.start + (int(error.position) - 1 if error.position else 0)
+        return diagnose(error, work.migration, work.part, work.script, offset=place, exact=bool(error.position))
 
-async def _run_one(schema: str, worker: Session, statement: Statement, note: str) -> None:
-    """Run a statement and note that it is done: in one transaction where the server lets it, so that no crash comes between."""
-    concurrently = _CONCURRENTLY.match(statement.skeleton) is not None
-    # CONCURRENTLY waits for transactions to end, and while it does it is in nobody's way
-    # who reads or writes: to give up early would throw a long build away.
-    limit = 0 if concurrently else milliseconds(worker.options.lock_timeout)
-    await worker.send(f"SET lock_timeout = {limit}")
-    if not concurrently:
-        try:
-            await worker.send("BEGIN")
-            await worker.send(f"{statement.text}\n;\n{note}")
-        except _WANTS_NO_TRANSACTION:
-            pass
-        else:
+    async def _run_in_transaction(self, statement: _Statement) -> bool:
+        """Run it and note that it is done in one transaction, so that no crash comes between.
+
+        Returns:
+            False where the server lets it run only by itself.
+        """
+        worker = self._worker
+        await worker.send(f"SET lock_timeout = {milliseconds(worker.options.lock_timeout)}")
+        note = self._noting(statement.digest, "done", before=self._open)
+        for _ in range(_BUILDS):
+            try:
+                await worker.send("BEGIN")
+                if statement.kind != "index":
+                    self._heed(await worker.send(f"{statement.text}\n;\n{note}"))
+                    return True
+                passed_over = await self._send(statement)
+            except _WANTS_NO_TRANSACTION:
+                return False
+            if not passed_over:
+                self._heed(await worker.send(note))
+                return True
+            await worker.roll_back()
+            await self._drop(passed_over[0])
+        raise _never_valid(passed_over[0])
+
+    async def _run_outside(self, statement: _Statement) -> None:
+        """Run it by itself, and note in a transaction that it is done."""
+        worker = self._worker
+        # CONCURRENTLY waits for transactions to end, and while it does it is in nobody's way
+        # who reads or writes: to give up early would throw a long build away.
+        limit = 0 if statement.concurrently else milliseconds(worker.options.lock_timeout)
+        await worker.send(f"SET lock_timeout = {limit}")
+        self._outside = not statement.kind
+        if statement.concurrently:
+            await self._refuse_beside_another_build(statement)
+        passed_over = await self._send(statement)
+        for index in passed_over:
+            if statement.kind == "index" or _LEFT_BY_REINDEX.search(index["name"]):
+                await self._drop(index)
+            else:
+                await worker.send(f"REINDEX INDEX CONCURRENTLY {_qualified(index)}")
+        if passed_over and statement.kind == "index" and await self._send(statement):
+            raise _never_valid(passed_over[0])
+        await self._note(statement.digest, "done")
+
+    async def _refuse_beside_another_build(self, statement: _Statement) -> None:
+        """Do not wait in a lock for somebody's build of an index on the same table: that build may wait for us."""
+        if statement.kind not in ("index", "reindex"):
             return
-    index = _CONCURRENT_INDEX.match(statement.text)
-    if index is None:
-        await worker.send(statement.text)
-    else:
-        await _build(schema, worker, statement, index[1])
-    await worker.send(f"BEGIN;\n{note}")
+        words = statement.words
+        everywhere = statement.kind == "reindex" and not words.isdisjoint({"database", "system"})
+        for index in await self._invalid():
+            there = index["table"] in words or (statement.kind == "reindex" and index["schema"] in words)
+            if index["busy"] and (there or everywhere):
+                raise _being_built(index)
+
+    async def _invalid(self) -> list[dict[str, Any]]:
+        """Return the indexes that are not valid."""
+        # Within a transaction or not: no other is begun.
+        ask = queries.question("not_valid", indexes=queries.text_of("invalid_indexes"))
+        path = self._worker.path(for_session=True), self._worker.path(self._holder.path, for_session=True)
+        [answer] = await self._worker.send(path[0] + ask + path[1])
+        invalid: list[dict[str, Any]] = answer.value
+        return invalid
+
+    async def _send(self, statement: _Statement) -> list[dict[str, Any]]:
+        """Run a statement, and return the invalid indexes that it passed over.
+
+        The server says so in a message that names the index, in whatever language: that
+        it is there already, or that it cannot be built again.
+        """
+        heard: list[tuple[str, str]] = []
+        try:
+            await self._worker.send(statement.text, heard=heard)
+        except asyncpg.DuplicateTableError as error:
+            passed_over = await self._passed_over(statement, [(_THERE_ALREADY, str(error))])
+            if not passed_over:
+                raise
+            return passed_over
+        return await self._passed_over(statement, heard)
+
+    async def _passed_over(self, statement: _Statement, heard: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        said = [text for code, text in heard if code == _THERE_ALREADY or statement.kind == "reindex"]
+        if not said or statement.kind not in ("index", "reindex"):
+            return []
+        named = [
+            index
+            for index in await self._invalid()
+            if any(re.search(rf"(?<!\w){re.escape(index['name'])}(?!\w)", text) for text in said)
+        ]
+        if statement.kind == "reindex":
+            return named
+        named = [index for index in named if {index["name"], index["table"]} <= statement.words]
+        # It is in the schema that the statement names, else in the first of the path that has one.
+        given = [index for index in named if index["schema"] in statement.words]
+        return given or [index for schema in self._holder.path for index in named if index["schema"] == schema][:1]
+
+    async def _is_detached(self, statement: _Statement, error: asyncpg.PostgresError) -> bool:
+        """Whether a DETACH failed because an earlier one was interrupted, which is then brought to its end."""
+        pending = isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError)
+        if statement.kind != "detach" or not (pending or isinstance(error, asyncpg.UndefinedTableError)):
+            return False
+        left = await self._left_behind()
+        for partition in left["partitions"]:
+            if partition["statement"] == statement.digest and partition["pending"] is pending:
+                await self._detach(partition)
+                return True
+        return False
+
+    async def _left_behind(self) -> dict[str, list[dict[str, Any]]]:
+        left: dict[str, list[dict[str, Any]]] = await self._worker.ask(
+            queries.question("left_behind", statements=self._statements(), indexes=queries.text_of("invalid_indexes"))
+        )
+        return left
+
+    async def _done_before(self) -> frozenset[str]:
+        block = queries.question(
+            "statements_done",
+            statements=self._statements(),
+            checksum=quote_literal(self._work.migration.checksum),
+            part=quote_literal(self._work.part),
+        )
+        return frozenset(await self._worker.ask(block))
+
+    def _statements(self) -> str:
+        return queries.filled(
+            "statements_of",
+            schema=quote_identifier(self._holder.schema),
+            name=quote_literal(self._work.migration.name),
+        )
+
+    async def _note(self, digest: str, state: str, *, kind: str = "", words: frozenset[str] = frozenset()) -> None:
+        self._heed(await self._worker.send("BEGIN;\n" + self._noting(digest, state, kind=kind, words=words)))
+
+    def _noting(
+        self,
+        digest: str,
+        state: str,
+        *,
+        kind: str = "",
+        words: frozenset[str] = frozenset(),
+        before: Sequence[int] | None = None,
+    ) -> str:
+        """Return the end of a transaction that notes how far a statement is.
+
+        Args:
+            digest: The statement.
+            state: ``begun``, ``done`` or ``taken back``.
+            kind: What it can leave half done.
+            words: The names in it.
+            before: The constraints that were not validated before it, where it ran in this transaction.
+        """
+        work = self._work
+        facts: dict[str, Any] = {
+            "name": work.migration.name,
+            "checksum": work.migration.checksum,
+            "version": __version__,
+            "words": sorted(words),
+            "detail": {"statement": digest, "state": state, "during": work.part} | ({"kind": kind} if kind else {}),
+        }
+        if before is not None:
+            facts["open"] = before
+        return (
+            self._worker.settings()
+            + setting("kimbledb.step", facts)
+            + queries.block("record_statement", schema=quote_identifier(self._holder.schema))
+            + "COMMIT;\n"
+        )
+
+    def _heed(self, answers: Sequence[Answer]) -> None:
+        """Keep which constraints are not validated now."""
+        found = answers[-1].value
+        self._open = found["open"]
+        added = self._added | {int(oid): shown for oid, shown in found["added"].items()}
+        self._added = {oid: shown for oid, shown in added.items() if oid in self._open}
 
 
-async def _build(schema: str, worker: Session, statement: Statement, name: str) -> None:
-    """Build an index, whatever an earlier try has left of it."""
-    name = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-    # IF NOT EXISTS would pass over what an interrupted build left, and call it done.
-    state = await _index_state(worker, schema, name)
-    if state == "being built":
-        raise Again(blockers=(f"a build of the index {name}",))
-    if state == "invalid":
-        await worker.send(f"DROP INDEX CONCURRENTLY IF EXISTS {quote_identifier(schema)}.{quote_identifier(name)}")
-    await worker.send(statement.text)
-    state = await _index_state(worker, schema, name)
-    if state != "valid":
-        raise Again(contended=f"the index {name} is {state} after its build")
+def _qualified(index: dict[str, Any]) -> str:
+    return f"{quote_identifier(index['schema'])}.{quote_identifier(index['name'])}"
 
 
-async def _index_state(worker: Session, schema: str, name: str) -> str:
-    state: str = await worker.ask(
-        queries.question("index_state", schema=quote_literal(schema), name=quote_literal(name))
-    )
-    return state
+def _dropping(index: dict[str, Any]) -> str:
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {_qualified(index)}"
 
 
-async def _done_before(worker: Session, schema: str, work: Work) -> frozenset[str]:
-    block = queries.question(
-        "statements_done",
-        schema=quote_identifier(schema),
-        name=quote_literal(work.migration.name),
-        checksum=quote_literal(work.migration.checksum),
-        part=quote_literal(work.part),
-    )
-    return frozenset(await worker.ask(block))
+def _being_built(index: dict[str, Any]) -> Again:
+    return Again(blockers=(f"a build of the index {index['name']}",))
 
 
-def _note(worker: Session, schema: str, work: Work, digest: str, state: str) -> str:
-    """Return the end of a transaction that notes how far a statement is."""
-    facts: dict[str, Any] = {
-        "name": work.migration.name,
-        "checksum": work.migration.checksum,
-        "version": __version__,
-        "detail": {"statement": digest, "state": state, "during": work.part},
-    }
-    return (
-        worker.settings()
-        + setting("kimbledb.step", facts)
-        + queries.block("record_statement", schema=quote_identifier(schema))
-        + "COMMIT;\n"
-    )
+def _never_valid(index: dict[str, Any]) -> Again:
+    return Again(contended=f"the index {index['name']} is not valid after its build")
+
+
+def _shown(key: dict[str, Any]) -> str:
+    """Return a constraint with its table or domain, to be shown."""
+    return f"{key['name']} on {key['on'].partition(' ')[2]}"
 
 
 async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Migration) -> None:

@@ -99,6 +99,8 @@ class Runner:
             self.direct = target_of(options.direct_dsn, "Options.direct_dsn")
         #: What is being done now, for the message when the time is up.
         self.doing = "connecting"
+        #: What stays of a step outside of transactions if the call ends here, in words.
+        self.standing: str | None = None
         self._blockers: tuple[str, ...] = ()
         self._achieved = 0
 
@@ -139,7 +141,9 @@ class Runner:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise DeadlineExceededError(self.options.deadline, doing=self.doing, blockers=self._blockers) from error
+            raise DeadlineExceededError(
+                self.options.deadline, doing=self.doing, blockers=self._blockers, standing=self.standing
+            ) from error
 
     @asynccontextmanager
     async def watching(self, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
@@ -240,6 +244,7 @@ class Runner:
             raise LockUnavailableError(
                 f"{self.doing}: {tries} tries ended with: {reason}",
                 blockers=self._blockers,
+                standing=self.standing,
                 hint="look who holds the lock (SELECT * FROM pg_stat_activity), and run again when it is quieter; "
                 "Options(lock_timeout=..., attempts=...) is more patient",
             ) from (cause.__cause__ if isinstance(cause, Again) else cause)

@@ -75,8 +75,12 @@ class Session:
         #: Behind a pooler it is another one than the connection was told of.
         self.process_id: int | None = None
 
-    async def send(self, message: str) -> list[Answer]:
+    async def send(self, message: str, *, heard: list[tuple[str, str]] | None = None) -> list[Answer]:
         """Send statements in one message and return what their blocks answered.
+
+        Args:
+            message: The statements.
+            heard: Takes what else the server says meanwhile: of each notice its SQLSTATE and its text.
 
         Raises:
             asyncpg.PostgresError: The server refused; the transaction is rolled back.
@@ -90,6 +94,8 @@ class Session:
                 answers.append(Answer(notice.sqlstate, json.loads(notice.message)))
             elif notice.sqlstate == _PROCESS_ID:
                 self.process_id = int(notice.message)
+            elif heard is not None:
+                heard.append((notice.sqlstate, notice.message))
 
         connection = self.connection
         try:
@@ -219,7 +225,8 @@ class Session:
             self.path(for_session=for_session) + f"SET {scope} standard_conforming_strings = on;\n"
             # A table hidden by its policies gives an error and does not read as empty.
             f"SET {scope} row_security = off;\n"
-            f"SET {scope} client_min_messages = warning;\n"
+            + durable(for_session=for_session)
+            + f"SET {scope} client_min_messages = warning;\n"
             f"SET {scope} jit = off;\n"
             f"SET {scope} lock_timeout = {milliseconds(options.lock_timeout)};\n"
             f"SET {scope} statement_timeout = {milliseconds(timeout)};\n"
@@ -243,6 +250,15 @@ class Session:
         """Return the statements that set it to schemas, after making sure that nobody has planted functions there."""
         dangers = queries.filled("unsafe", schemas=quote_array(schemas))
         return queries.block("guard_path", dangers=dangers) + self.path(schemas, for_session=for_session)
+
+
+def durable(*, for_session: bool = False) -> str:
+    """Return the statement after which COMMIT waits for the disk, where a role, a database or a script has that off."""
+    local = "false" if for_session else "true"
+    return (
+        f"SELECT pg_catalog.set_config('synchronous_commit', 'local', {local})"
+        " WHERE pg_catalog.current_setting('synchronous_commit') = 'off';\n"
+    )
 
 
 def terminate(connection: Any) -> None:

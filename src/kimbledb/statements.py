@@ -61,12 +61,22 @@ _SESSION_STATE = re.compile(
 )
 # COPY (SELECT ...) only writes: what stands in its parentheses is not its source.
 _COPY_STDIN = re.compile(r"copy\b(?!\s*\().*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
-_CONCURRENTLY = re.compile(
-    r"(?:create\s+(?:unique\s+)?index\s+concurrently\b|drop\s+index\s+concurrently\b|vacuum\b"
-    r"|(?:reindex|alter\s+table)\b.*\bconcurrently\b"
-    r"|create\s+database\b|drop\s+database\b|alter\s+system\b|create\s+tablespace\b|drop\s+tablespace\b)",
+# What the server runs in no transaction block (PreventInTransactionBlock in its source). CLUSTER and REINDEX
+# of a partitioned table are of these, too, which their text does not show.
+_ALONE = re.compile(
+    r"(?:(?:create\s+(?:unique\s+)?|drop\s+)index\s+concurrently\b|vacuum\b|(?:create|drop)\s+(?:database|tablespace)\b"
+    r"|reindex\b(?:\s*\([^)]*\))?\s*(?:schema|database|system)\b"
+    r"|(?:reindex|alter\s+table)\b.*\bconcurrently\b(?!\s*(?:=\s*)?(?:false|off|0)\b)"
+    r"|cluster\s*(?:verbose\s*|\([^)]*\)\s*)?$"
+    r"|alter\s+database\b.*\bset\s+tablespace\b|alter\s+system\b"
+    r"|create\s+subscription\b(?!.*\b(?:create_slot|connect)\b)"
+    r"|alter\s+subscription\b.*\brefresh\s+(?:publication|sequences)\b"
+    r"|alter\s+subscription\b.*\b(?:set|add|drop)\s+publication\b(?!.*\brefresh\b))",
     re.IGNORECASE | re.DOTALL,
 )
+_DROPS_SUBSCRIPTION = re.compile(r"drop\s+subscription\b", re.IGNORECASE)
+_LEAVES_SLOT = re.compile(r"\bslot_name\s*=\s*none\b", re.IGNORECASE)
+_NAME = re.compile(rf'"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
 # The rows that psql reads after COPY FROM STDIN end with this line.
 _END_OF_ROWS = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
 _CLIENT_COMMAND = re.compile(r"\\[^\s\\]{0,40}")
@@ -125,17 +135,35 @@ def with_names(statement: str) -> str:
     return _skeleton(statement, 0, end, [span for span in hidden if statement[span[0]] != '"'])
 
 
-def find_problems(text: str, *, transactional: bool) -> list[Problem]:
+def names_in(statement: str) -> frozenset[str]:
+    """Return the words of a statement that can be names, as the server folds them.
+
+    Raises:
+        UnreadableSQL: Something begins and never ends.
+    """
+    return frozenset(
+        word[1:-1].replace('""', '"') if word[0] == '"' else re.sub("[A-Z]", lambda big: big[0].lower(), word)
+        for word in _NAME.findall(with_names(statement))
+    )
+
+
+def runs_alone(skeleton: str) -> bool:
+    """Whether a statement, of which this is the skeleton, is known to run in no transaction block."""
+    return _ALONE.match(skeleton) is not None
+
+
+def find_problems(text: str, *, transactional: bool, part: str = "apply") -> list[Problem]:
     """Return what a script of a migration may not hold, in the order of the text.
 
     Args:
         text: The file's text.
         transactional: Whether it will run in a transaction block.
+        part: ``apply``, ``rollback`` or ``online``.
     """
     problems: list[Problem] = []
     position: int | None = 0
     while position is not None:
-        position = _find_problems(text, position, problems, transactional=transactional)
+        position = _find_problems(text, position, problems, transactional=transactional, part=part)
     return problems
 
 
@@ -236,7 +264,7 @@ def _split(text: str, position: int) -> Iterator[Statement]:
         position = end + 1
 
 
-def _find_problems(text: str, position: int, problems: list[Problem], *, transactional: bool) -> int | None:
+def _find_problems(text: str, position: int, problems: list[Problem], *, transactional: bool, part: str) -> int | None:
     """Look for problems from a position on, and return where to look on, or None at the end.
 
     What is meant for psql ends with its line, or with the rows under a COPY;
@@ -244,7 +272,12 @@ def _find_problems(text: str, position: int, problems: list[Problem], *, transac
     """
     try:
         for statement in _split(text, position):
-            problem = _problem_of(statement, transactional=transactional)
+            alone = transactional and (
+                runs_alone(statement.skeleton)
+                # It drops the slot on the other server, too, unless that was given up before.
+                or (_DROPS_SUBSCRIPTION.match(statement.skeleton) and not _LEAVES_SLOT.search(text, 0, statement.start))
+            )
+            problem = _problem_of(statement) if not alone else _runs_alone_problem(statement, part)
             if problem is None:
                 continue
             problems.append(problem)
@@ -267,9 +300,24 @@ def _find_problems(text: str, position: int, problems: list[Problem], *, transac
     return None
 
 
-def _problem_of(statement: Statement, *, transactional: bool) -> Problem | None:
+def _runs_alone_problem(statement: Statement, part: str) -> Problem:
     words = statement.skeleton
-    shown = " ".join(words[:200].split()[:3])  # a statement may be as long as its file
+    leave_out = ", or leave CONCURRENTLY out" if re.search(r"\bconcurrently\b", words, re.IGNORECASE) else ""
+    cure = (
+        f'a rollback is one transaction, which is tried first: say `irreversible = "..."` in migration.toml{leave_out}'
+        if part == "rollback"
+        else f"write `transactional = false` in migration.toml{leave_out}"
+    )
+    return Problem(statement.start, f"{_shown(statement)} cannot run in a transaction", cure)
+
+
+def _shown(statement: Statement) -> str:
+    return " ".join(statement.skeleton[:200].split()[:3])  # a statement may be as long as its file
+
+
+def _problem_of(statement: Statement) -> Problem | None:
+    words = statement.skeleton
+    shown = _shown(statement)
     if _TRANSACTION_CONTROL.match(words):
         return Problem(
             statement.start,
@@ -287,12 +335,6 @@ def _problem_of(statement: Statement, *, transactional: bool) -> Problem | None:
             statement.start,
             f"{shown} would outlive the transaction and reach whoever uses the connection next",
             "use SET LOCAL",
-        )
-    if transactional and _CONCURRENTLY.match(words):
-        return Problem(
-            statement.start,
-            f"{shown} cannot run in a transaction",
-            "write `transactional = false` in migration.toml, or leave CONCURRENTLY out",
         )
     return None
 

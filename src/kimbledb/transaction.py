@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from kimbledb import queries
 from kimbledb.errors import ConnectionLostError
-from kimbledb.locks import lock_key, taking
+from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders, stopwatch
@@ -24,6 +24,7 @@ from kimbledb.session import (
     VERIFICATION_FAILED,
     Answer,
     Session,
+    durable,
     first_line,
     milliseconds,
     setting,
@@ -113,16 +114,23 @@ class Outcome:
     held: float | None
 
 
-class ScriptError(Exception):
-    """A script failed; its transaction is rolled back."""
+class _StepFailed(Exception):
+    """A step failed; what it did in a transaction is rolled back."""
+
+    #: What it did outside of one, what of that stays and what was taken back, in words. None where there is none.
+    standing: str | None = None
+
+
+class ScriptError(_StepFailed):
+    """A script failed."""
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         super().__init__(diagnosis.message)
         self.diagnosis = diagnosis
 
 
-class ChecksFailed(Exception):
-    """A script ran, and its checks did not pass; the transaction is rolled back."""
+class ChecksFailed(_StepFailed):
+    """A script ran, and its checks did not pass."""
 
     def __init__(self, checks: Sequence[Check]) -> None:
         super().__init__()
@@ -209,7 +217,10 @@ class Transactions:
         # It idles while the other connection works. No call lasts longer than its deadline:
         # a lock that is held for longer is that of a client that is gone.
         patience = milliseconds(self.session.options.deadline)
-        opening = self._opening(work, head) + f"SET LOCAL idle_in_transaction_session_timeout = {patience};\n"
+        opening = (
+            self._opening(work, head, holds_tables=False)
+            + f"SET LOCAL idle_in_transaction_session_timeout = {patience};\n"
+        )
         try:
             await self.session.send(opening)
         except asyncpg.PostgresError as error:
@@ -270,7 +281,19 @@ class Transactions:
             "detail": {"run": work.run, **work.detail},
         }
 
-    def _opening(self, work: Work, head: int | None) -> str:
+    def _opening(self, work: Work, head: int | None, *, holds_tables: bool = True) -> str:
+        """Return what stands before a script.
+
+        Args:
+            work: What is to be done.
+            head: The head of the log that the plan rests on, or None not to look.
+            holds_tables: Whether the transaction may keep the locks on the log that looking at it takes.
+                Where it idles while another works, a REINDEX or VACUUM FULL of that one would wait for them.
+        """
+        begin = begin_step(self.schema, head)
+        if not holds_tables:
+            # What a savepoint locked is free again when it is rolled back to.
+            begin = f"{take_lock(lock_key(self.schema))}SAVEPOINT kimbledb;\n{begin}ROLLBACK TO kimbledb;\nRELEASE kimbledb;\n"
         settings = self.session.settings(statement_timeout=work.migration.statement_timeout)
         return (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
@@ -278,7 +301,7 @@ class Transactions:
             + ("" if work.last else "SET LOCAL synchronous_commit = off;\n")
             + setting("kimbledb.step", self._facts(work))
             + (checks_setting([work.migration]) if work.verify else "")
-            + begin_step(self.schema, head)
+            + begin
             + work.guard
             + self.session.path(self.path)
         )
@@ -302,6 +325,8 @@ class Transactions:
     def _record(self, work: Work) -> str:
         return (
             queries.block(work.record, schema=quote_identifier(self.schema))
+            # The script may have set it.
+            + (durable() if work.last else "")
             + "COMMIT;\n"
             + (queries.block("log_position") if work.last else "")
         )

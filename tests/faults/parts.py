@@ -79,6 +79,10 @@ class Child:
         """Kill it with SIGKILL."""
         self._process.kill()
 
+    def freeze(self) -> None:
+        """Stop it with SIGSTOP: its connections stay, and say nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)

@@ -180,3 +180,103 @@ async def test_the_lock_is_lost_between_statements(database: str, steps: Any, fo
     assert await sql(database, rows) == "begun done begun done begun done"
     await drained(database)
     await nothing_left(database)
+
+
+async def test_a_client_that_freezes(database: str, steps: Any, folder: Any) -> None:
+    """The server by itself ends both sessions of a client that is frozen, and so its locks, when its deadline has passed."""
+    steps("a")
+    folder.add(2, "b", f"{SLEEP}VACUUM a;", facts='transactional = false\nrequires = ["a.sql"]', rollback="SELECT 1;")
+    async with gate(database) as asleep, await start_child(database, folder.path, {"deadline": 3}) as child:
+        await asleep()
+        child.freeze()
+        await drained(database)
+        child.kill()
+    assert names((await holds(database, folder.catalog)).applied) == ["b.sql"]
+
+
+async def test_killed_while_indexes_are_built_again(each_database: str, steps: Any, folder: Any) -> None:
+    """What a killed REINDEX CONCURRENTLY of a whole schema leaves is dropped by the next run (faults 15)."""
+    steps("a", after={"a": "CREATE INDEX b ON a (n);"})
+    folder.add(
+        2,
+        "b",
+        "REINDEX (CONCURRENTLY) SCHEMA public;",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback="SELECT 1;",
+    )
+    await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
+    old = await asyncpg.connect(each_database)
+    await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
+    invalid = "SELECT string_agg(relname, ',') FROM pg_index JOIN pg_class ON oid = indexrelid WHERE NOT indisvalid"
+    async with await start_child(each_database, folder.path, {"client_check_interval": 0.2}) as child:
+        await eventually(lambda: sql(each_database, invalid))
+        child.kill()
+        await child.end()
+    await drained(each_database)
+    assert "_ccnew" in await sql(each_database, invalid)
+    await old.close()
+
+    assert names((await holds(each_database, folder.catalog)).applied) == ["b.sql"]
+    assert await sql(each_database, invalid) is None
+    assert await _is_valid(each_database) is True
+
+
+@pytest.fixture
+async def with_partition(database: str, folder: Any) -> Any:
+    """A catalog whose first migration, applied, makes a table with a partition, and whose second detaches that."""
+    folder.add(
+        1,
+        "p",
+        "CREATE TABLE p (n integer) PARTITION BY LIST (n);\nCREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);",
+        rollback="DROP TABLE p;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    folder.add(
+        2,
+        "d",
+        "ALTER TABLE /* p */ ONLY p DETACH PARTITION p1 CONCURRENTLY;\nINSERT INTO p1 VALUES (1);",
+        facts='requires = ["p.sql"]\ntransactional = false',
+        verify="-- name: detached\nSELECT count(*) = 0 AS passed FROM pg_inherits WHERE inhparent = 'p'::regclass",
+        rollback="ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);",
+    )
+    return folder
+
+
+@pytest.mark.parametrize("finished", [False, True])
+async def test_a_detach_that_was_interrupted(
+    database: str, with_partition: Any, connection: asyncpg.Connection, finished: bool
+) -> None:
+    """A partition that an interrupted run left half detached is detached by the next, also where somebody finished it by hand."""
+    reader = await asyncpg.connect(database)
+    await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM p")
+    with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+        await kimbledb.migrate(
+            database, catalog=with_partition.catalog, options=kimbledb.Options(deadline=2, client_check_interval=0.2)
+        )
+    assert "apply.sql runs outside of a transaction: none of its 2 statements is done" in str(caught.value)
+    await drained(database)
+    assert await connection.fetchval("SELECT inhdetachpending FROM pg_inherits WHERE inhparent = 'p'::regclass") is True
+    await reader.close()
+    if finished:
+        await connection.execute("ALTER TABLE p DETACH PARTITION p1 FINALIZE")
+
+    report = await kimbledb.migrate(database, catalog=with_partition.catalog)
+
+    assert [step.migration.name for step in report.applied] == ["d.sql"]
+    assert await connection.fetchval("SELECT count(*) FROM p1") == 1
+
+
+async def test_a_detach_that_another_hand_began(
+    database: str, with_partition: Any, connection: asyncpg.Connection
+) -> None:
+    """A partition that another hand left half detached is detached."""
+    reader = await asyncpg.connect(database)
+    await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM p")
+    await connection.execute("SET statement_timeout = '300ms'")
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await connection.execute("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY")
+    await reader.close()
+
+    report = await kimbledb.migrate(database, catalog=with_partition.catalog)
+
+    assert [step.migration.name for step in report.applied] == ["d.sql"]

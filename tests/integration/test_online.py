@@ -164,6 +164,54 @@ async def test_what_fails_says_where(
     assert await connection.fetchval("SELECT count(*) FROM a") == 1
 
 
+async def test_a_key_that_does_not_hold_is_taken_back(
+    database: str, filled: Any, connection: asyncpg.Connection
+) -> None:
+    """Rows that violate a key stop its validation; the key goes again, the application writes as before, and the error says what stays."""
+    await connection.execute("CREATE TABLE parent (n integer PRIMARY KEY)")
+    key = "ALTER TABLE a ADD CONSTRAINT a_n_fkey FOREIGN KEY (n) REFERENCES parent (n)"
+    (filled.path / "02_b" / "apply.sql").write_text(
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'a_n_fkey') THEN {key}; END IF; END $$;\n{INDEXES}"
+    )
+    (filled.path / "02_b" / "online.sql").write_text(
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\n"
+        f"{key} NOT VALID;\nALTER TABLE a VALIDATE CONSTRAINT a_n_fkey;\n"
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert str(caught.value).startswith("b.sql failed: ")
+    assert str(caught.value).endswith(
+        "online.sql runs outside of a transaction: of its 3 statements the first 2 stay done; not validated yet: a_n_fkey on public.a\n"
+        "taken back: the constraint a_n_fkey on public.a, which is not validated\n"
+        "  hint: rows point to rows that are not there: find and mend them first, then run again"
+    )
+    await connection.execute(
+        "INSERT INTO a VALUES (2); DELETE FROM a; INSERT INTO parent VALUES (1); INSERT INTO a VALUES (1)"
+    )
+    await kimbledb.migrate(database, catalog=filled.catalog)
+    assert await connection.fetchval("SELECT convalidated FROM pg_constraint WHERE conname = 'a_n_fkey'") is True
+
+
+async def test_a_verification_that_fails_afterwards(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+    """Where the verification fails after online.sql, what is not validated is taken back, and the error does not call the rest rolled back."""
+    (filled.path / "02_b" / "online.sql").write_text(
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\nALTER TABLE a ADD CONSTRAINT small CHECK (n < 9) NOT VALID;\n"
+    )
+    (filled.path / "02_b" / "verify.sql").write_text("-- name: never\nSELECT false AS passed")
+
+    with pytest.raises(kimbledb.VerificationError) as caught:
+        await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert "b.sql ran, its verification failed:\n" in str(caught.value)
+    assert "online.sql runs outside of a transaction: its 2 statements stay done" in str(caught.value)
+    assert await connection.fetchval("SELECT count(*) FROM pg_constraint WHERE conname = 'small'") == 0
+    assert await connection.fetchval("SELECT array_agg(relname) FROM pg_class WHERE relname LIKE 'idx_a%'") == [
+        "idx_a_n"
+    ]
+
+
 async def test_the_built_in_roads_end_where_the_plain_ones_do(
     database: str,
     clone: Callable[[str], Awaitable[str]],

@@ -387,6 +387,13 @@ CASES = {
         "CREATE INDEX CONCURRENTLY cannot run in a transaction",
         "write `transactional = false`",
     ),
+    "rollback outside of a transaction": Case(
+        {"migration.toml": "transactional = false", "rollback.sql": "SELECT 1;\nDROP INDEX CONCURRENTLY i"},
+        "rollback.sql",
+        "DROP INDEX CONCURRENTLY cannot run in a transaction",
+        "a rollback is one transaction, which is tried first",
+        2,
+    ),
     "open string": script("SELECT 1;\nSELECT 'a", "a string begins here and never ends", "close it", 2),
     "not UTF-8": script(b"SELECT 1;\n-- caf\xe9", "it is not UTF-8: byte 0xe9", "save it as UTF-8", 2),
     "UTF-16": script("SELECT 1;".encode("utf-16"), "it is not UTF-8: byte 0xff", "save it as UTF-8"),

@@ -16,6 +16,7 @@ from kimbledb.statements import (
     find_problems,
     line_and_column,
     name_of,
+    names_in,
     read_named_queries,
     split,
 )
@@ -447,6 +448,22 @@ def test_a_hostile_text_is_read_in_a_moment(text: str) -> None:
         ("VACUUM t", "VACUUM t cannot run in a transaction"),
         ("CREATE DATABASE x", "CREATE DATABASE x cannot run in a transaction"),
         ("ALTER SYSTEM SET a = 1", "ALTER SYSTEM SET cannot run in a transaction"),
+        ("DROP /* all */ DATABASE x", "DROP DATABASE x cannot run in a transaction"),
+        ("CREATE TABLESPACE x LOCATION '/x'", "CREATE TABLESPACE x cannot run in a transaction"),
+        ("DROP TABLESPACE x", "DROP TABLESPACE x cannot run in a transaction"),
+        ("ALTER DATABASE x SET TABLESPACE y", "ALTER DATABASE x cannot run in a transaction"),
+        ("REINDEX SCHEMA public", "REINDEX SCHEMA public cannot run in a transaction"),
+        ("REINDEX (VERBOSE, TABLESPACE x) DATABASE y", "REINDEX (VERBOSE, TABLESPACE cannot run in a transaction"),
+        ("reindex/**/system", "reindex system cannot run in a transaction"),
+        ("CLUSTER", "CLUSTER cannot run in a transaction"),
+        ("CLUSTER (VERBOSE)", "CLUSTER (VERBOSE) cannot run in a transaction"),
+        (
+            "CREATE SUBSCRIPTION s CONNECTION 'connect' PUBLICATION p",
+            "CREATE SUBSCRIPTION s cannot run in a transaction",
+        ),
+        ("DROP SUBSCRIPTION IF EXISTS s", "DROP SUBSCRIPTION IF cannot run in a transaction"),
+        ("ALTER SUBSCRIPTION s REFRESH PUBLICATION", "ALTER SUBSCRIPTION s cannot run in a transaction"),
+        ("ALTER SUBSCRIPTION s SET PUBLICATION p", "ALTER SUBSCRIPTION s cannot run in a transaction"),
         ("\\restrict abc", "\\restrict is a command of psql"),
         ("SELECT 1 \\gexec", "\\gexec is a command of psql"),
         ("\\df", "\\df is a command of psql"),
@@ -493,6 +510,16 @@ def test_a_script_is_refused(text: str, expected: str) -> None:
         "REINDEX TABLE concurrently_made",
         'ALTER TABLE t ADD "concurrently" int',
         "REFRESH MATERIALIZED VIEW CONCURRENTLY v",
+        "REINDEX (CONCURRENTLY false) TABLE t",
+        "REINDEX TABLE schema",
+        "CLUSTER t",
+        "CLUSTER VERBOSE t USING i",
+        "ALTER DATABASE x SET default_tablespace = y",
+        "ALTER TYPE e ADD VALUE 'x'",
+        "ALTER TABLE t DETACH PARTITION p FINALIZE",
+        "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (connect = false)",
+        "ALTER SUBSCRIPTION s SET PUBLICATION p WITH (refresh = false)",
+        "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s",
         "SELECT 'a\\b'",
         "SELECT loaded, reset_at, committed, beginning, ending FROM t",
     ],
@@ -500,6 +527,13 @@ def test_a_script_is_refused(text: str, expected: str) -> None:
 def test_a_script_is_accepted(text: str) -> None:
     """What only looks like a forbidden statement is none."""
     assert not messages(text)
+
+
+def test_the_names_of_a_statement() -> None:
+    """The words of a statement are folded as the server does, and those in quotes are kept; comments and strings hold none."""
+    text = 'CREATE INDEX /* x */ Idx ON "My ""T" (Ä) WHERE a <> \'b\' -- c'
+
+    assert names_in(text) == {"create", "index", "idx", "on", 'My "T', "Ä", "where", "a"}
 
 
 @pytest.mark.parametrize("text", ["CREATE INDEX CONCURRENTLY i ON t (a)", "VACUUM t", "ALTER SYSTEM SET a = 1"])

@@ -1,0 +1,14 @@
+-- The indexes that are not valid, each with its table, and whether somebody is at it: who
+-- builds an index holds this lock on its table. A vacuum holds the same. An index on a
+-- partitioned table is none of these: it is not valid until each partition has its own.
+SELECT i.indexrelid, i.indrelid, n.nspname AS schema, c.relname AS name, t.relname AS tab,
+       EXISTS (SELECT FROM pg_locks AS l
+               WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.granted AND l.pid <> pg_backend_pid()
+                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND l.mode = 'ShareUpdateExclusiveLock'
+                 AND l.pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum)) AS busy
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_class AS t ON t.oid = i.indrelid
+WHERE NOT (i.indisvalid AND i.indisready AND i.indislive)
