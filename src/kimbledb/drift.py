@@ -20,6 +20,8 @@ from kimbledb.snapshot import Snapshot
 
 #: Kinds that are never drift.
 _LEFT_OUT = frozenset({"comment"})
+#: After a privilege that its role may grant to others.
+_GRANTABLE = " with grant option"
 #: What hangs on a table and goes with it.
 _PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 
@@ -213,7 +215,7 @@ def _cure_of_changed(item: _Declared, there: str) -> str:
         return f"DROP TRIGGER {own} ON {table}; {_trigger(own, wanted)}"
     elif each.kind == "privilege":
         kind, name, role = _privilege(each)
-        return f"REVOKE ALL ON {kind} {name} FROM {role}; {_grant(each, wanted)}"
+        return f"REVOKE ALL{_of_column(each)} ON {kind} {name} FROM {role}; {_grant(each, wanted)}"
     return _from_script(item)
 
 
@@ -256,12 +258,24 @@ def _privilege(each: DatabaseObject) -> tuple[str, str, str]:
     return ("SEQUENCE" if kind == "sequence" else "TABLE"), quote_identifier(name), role
 
 
+def _of_column(each: DatabaseObject) -> str:
+    """Return the column of a privilege as it stands after the words for what is granted, or nothing."""
+    if not each.name.startswith("column "):
+        return ""
+    return f" ({quote_identifier(each.name.rpartition(' to ')[0].partition('.')[2])})"
+
+
 def _grant(each: DatabaseObject, definition: str) -> str:
     kind, name, role = _privilege(each)
-    if each.name.startswith("column "):
-        own = quote_identifier(each.name.rpartition(" to ")[0].partition(".")[2])
-        definition = ", ".join(f"{may} ({own})" for may in definition.split(", "))
-    return f"GRANT {definition} ON {kind} {name} TO {role}"
+    own = _of_column(each)
+    may = definition.split(", ")
+    plain = [f"{each}{own}" for each in may if not each.endswith(_GRANTABLE)]
+    grantable = [f"{each.removesuffix(_GRANTABLE)}{own}" for each in may if each.endswith(_GRANTABLE)]
+    return "; ".join(
+        f"GRANT {', '.join(words)} ON {kind} {name} TO {role}{option}"
+        for words, option in ((plain, ""), (grantable, _GRANTABLE.upper()))
+        if words
+    )
 
 
 def _dropping(each: DatabaseObject) -> str:

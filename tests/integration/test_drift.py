@@ -221,3 +221,77 @@ async def test_a_migration_folds_over_the_one_before(
         'ALTER TABLE "a" ALTER COLUMN "id" TYPE bigint USING "id"::bigint',
         'ALTER TABLE "a" DROP COLUMN "old"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        ("REVOKE UPDATE (name) ON users FROM authenticated", "privilege column users.name to authenticated"),
+        ("GRANT SELECT (name) ON users TO authenticated", "privilege column users.name to authenticated"),
+        (
+            "GRANT UPDATE (name) ON users TO authenticated WITH GRANT OPTION",
+            "privilege column users.name to authenticated",
+        ),
+    ],
+)
+async def test_the_cure_of_a_columns_grant_is_for_that_column_alone(
+    hosted_migrated_database: str, picture: Picture, damage: str, name: str
+) -> None:
+    """What a role may do to one column is given back, and nothing of the table beside it is given or taken."""
+    whole = await picture(hosted_migrated_database)
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute(damage)
+
+    [drifted] = await drift_of(hosted_migrated_database)
+    await connection.execute(drifted.hint or "")
+
+    assert name == drifted.name
+    assert str((await picture(hosted_migrated_database)).since(whole)) == "no difference"
+    await connection.close()
+
+
+async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, folder: Any, picture: Picture) -> None:
+    """A privilege that its role may grant to others is cured with that option, and the others without."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer);\nREVOKE ALL ON a FROM anon, authenticated, service_role;\n"
+        "GRANT SELECT ON a TO service_role; GRANT UPDATE ON a TO service_role WITH GRANT OPTION;",
+        facts='[creates]\nprivilege = {"table a to service_role" = "select, update with grant option"}',
+    )
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+    whole = await picture(hosted_database)
+    connection = await asyncpg.connect(hosted_database)
+    await connection.execute("REVOKE ALL ON a FROM service_role")
+
+    [drifted] = (await kimbledb.verify(hosted_database, catalog=folder.catalog)).failures
+    await connection.execute(drifted.hint or "")
+
+    assert str((await picture(hosted_database)).since(whole)) == "no difference"
+    await connection.close()
+
+
+async def test_what_a_pending_migration_brings_is_no_drift(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A form that somebody gave an object before the migration that gives it was applied is no drift, nor is what it drops."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer, old text);",
+        facts='[creates]\ntable = ["a"]\ncolumn = {"a.id" = "integer", "a.old" = "text"}',
+    )
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ALTER id TYPE bigint;",
+        facts='requires = ["a.sql"]\n[changes]\ncolumn = {"a.id" = "bigint"}',
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog, to=1)
+    await connection.execute("ALTER TABLE a ALTER id TYPE bigint")
+    assert (await kimbledb.verify(database, catalog=folder.catalog)).ok
+    await connection.execute("ALTER TABLE a ALTER id TYPE numeric")
+
+    failures = (await kimbledb.verify(database, catalog=folder.catalog)).failures
+
+    assert [(check.name, check.expected, check.found) for check in failures] == [("column a.id", "integer", "numeric")]

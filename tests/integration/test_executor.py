@@ -159,6 +159,24 @@ async def test_verification_leaves_no_trace(database: str, folder: Any, connecti
     assert await connection.fetchval("SELECT count(*) FROM a") == 0
 
 
+async def test_the_place_is_that_of_the_error_which_is_told(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """Where a script fails otherwise when it is run again to find the place, that other failure's place is not told."""
+    await connection.execute("CREATE SEQUENCE runs")
+    folder.add(
+        1,
+        "a",
+        "DO $$ BEGIN IF nextval('runs') > 1 THEN RAISE 'it was run before'; END IF; END $$;\nSELECT 1 / 0;",
+    )
+
+    with pytest.raises(kimbledb.MigrationError, match="division by zero") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert caught.value.sqlstate == "22012"
+    assert caught.value.line in (None, 2)
+
+
 async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> None:
     """A deferred constraint is checked before the verification and not only at COMMIT."""
     folder.add(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -229,3 +231,63 @@ async def test_irreversible_says_why(database: str, folder: Any) -> None:
 
     with pytest.raises(kimbledb.RollbackRefusedError, match="the old prices are gone"):
         await kimbledb.rollback(database, 1, catalog=folder.catalog)
+
+
+async def test_the_log_keeps_what_was_lost(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
+    """What an allowed rollback took with it stands in the log, beside the event."""
+    await connection.execute("INSERT INTO c VALUES (1), (2)")
+
+    await kimbledb.rollback(database, "c.sql", catalog=chain, allow_data_loss=True)
+
+    detail = await connection.fetchval("SELECT detail FROM migration_log WHERE event = 'rollback'")
+    assert json.loads(detail)["losses"] == ["table c: 2 rows"]
+
+
+async def test_the_log_keeps_a_rollback_that_failed(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A rollback that passes its try run and fails when it is done leaves an entry with the error, and history as it was."""
+    await connection.execute("CREATE TABLE trap (sprung boolean)")
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer);",
+        rollback="DROP TABLE IF EXISTS a;\n"
+        "DO $$ BEGIN IF EXISTS (SELECT FROM trap) THEN RAISE division_by_zero; END IF; END $$;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    async def spring() -> None:
+        other = await asyncpg.connect(database)
+        await other.execute("INSERT INTO trap VALUES (true)")
+        await other.close()
+
+    def watch(event: object) -> None:
+        if isinstance(event, RollingBack):
+            with ThreadPoolExecutor(1) as aside:
+                aside.submit(asyncio.run, spring()).result()
+
+    with pytest.raises(kimbledb.RollbackError) as caught:
+        await kimbledb.rollback(database, 1, catalog=folder.catalog, progress=watch)
+
+    assert caught.value.sqlstate == "22012"
+    entry = await connection.fetchrow(
+        "SELECT migration_name, error_message, detail FROM migration_log ORDER BY id DESC LIMIT 1"
+    )
+    assert entry is not None
+    assert (entry["migration_name"], json.loads(entry["detail"])) == ("a.sql", {"during": "rollback"})
+    assert "22012" in entry["error_message"]
+    assert await connection.fetchval("SELECT success FROM migration_history")
+
+
+@pytest.mark.usefixtures("chain")
+async def test_an_edited_migration_can_be_taken_back(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A file that was edited after it was applied keeps nobody from rolling its migration back."""
+    (folder.path / "03_c" / "apply.sql").write_text("CREATE TABLE IF NOT EXISTS c (id bigint);\n", encoding="utf-8")
+
+    report = await kimbledb.rollback(database, "c.sql", catalog=folder.catalog)
+
+    assert _names(report) == ["c.sql"]
+    assert await connection.fetchval("SELECT to_regclass('c')") is None

@@ -19,7 +19,7 @@ SOUND = """
     CREATE FUNCTION auth.uid() RETURNS text LANGUAGE sql STABLE AS $$SELECT current_setting('request.jwt.claim.sub', true)$$;
     CREATE TABLE people (id text PRIMARY KEY, name text);
     CREATE TABLE notes (id serial PRIMARY KEY, person text CONSTRAINT notes_person REFERENCES people, body text);
-    CREATE INDEX ON notes (person);
+    CREATE INDEX ON notes (person) WHERE person IS NOT NULL;
     CREATE TABLE inside (id integer);
     ALTER TABLE people ENABLE ROW LEVEL SECURITY;
     ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
@@ -27,9 +27,10 @@ SOUND = """
     CREATE POLICY own ON notes USING (person = (SELECT auth.uid())) WITH CHECK (person = (SELECT auth.uid()));
     CREATE POLICY service ON notes TO service_role USING (true) WITH CHECK (true);
     CREATE FUNCTION count_notes() RETURNS bigint LANGUAGE sql SET search_path FROM CURRENT AS 'SELECT count(*) FROM notes';
+    CREATE FUNCTION bound() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM notes; END;
     CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS 'BEGIN RETURN NEW; END';
     CREATE FUNCTION everything() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS 'SELECT 1';
-    REVOKE ALL ON FUNCTION count_notes(), stamp(), everything() FROM PUBLIC;
+    REVOKE ALL ON FUNCTION count_notes(), bound(), stamp(), everything() FROM PUBLIC;
     GRANT EXECUTE ON FUNCTION count_notes() TO authenticated;
     CREATE TRIGGER stamp BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp();
     CREATE VIEW latest WITH (security_invoker = true) AS SELECT * FROM notes;
@@ -135,7 +136,22 @@ BROKEN = [
     ),
     ("disabled triggers", "ALTER TABLE notes DISABLE TRIGGER stamp", "stamp on public.notes"),
     ("disabled triggers", "ALTER TABLE notes DISABLE TRIGGER ALL", "notes_person on public.notes"),
+    (
+        "disabled triggers",
+        "ALTER TABLE notes ENABLE REPLICA TRIGGER stamp",
+        "stamp on public.notes",
+    ),
     ("foreign keys without an index", "DROP INDEX notes_person_idx", "notes_person on public.notes"),
+    (
+        "foreign keys without an index",
+        "DROP INDEX notes_person_idx; CREATE INDEX ON notes (person) WHERE person <> 'ann'",
+        "notes_person on public.notes",
+    ),
+    (
+        "foreign keys without an index",
+        "DROP INDEX notes_person_idx; CREATE INDEX ON notes (person) WHERE body IS NOT NULL",
+        "notes_person on public.notes",
+    ),
     (
         "foreign keys without an index",
         "DROP INDEX notes_person_idx; CREATE INDEX ON notes (body, person)",

@@ -170,8 +170,10 @@ finding (name, object, reason, cure) AS (
     WHERE k.contype = 'f' AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_index AS i
         WHERE i.indrelid = k.conrelid AND i.indisvalid
-          -- Its first columns are those of the key, in any order. A partial one that only leaves nulls out will do.
+          -- Its first columns are those of the key, in any order. A partial one that only leaves nulls of the key out will do.
           AND k.conkey <@ (i.indkey::int2[])[0:cardinality(k.conkey) - 1]
-          AND (i.indpred IS NULL OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) ~ '^\([\w"]+ IS NOT NULL\)$'))
+          AND (i.indpred IS NULL OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) IN (
+              SELECT pg_catalog.format('(%I IS NOT NULL)', a.attname)
+              FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))))
 )
 SELECT coalesce(jsonb_agg(jsonb_build_array(name, object, reason, cure) ORDER BY name, object, reason), '[]') FROM finding
