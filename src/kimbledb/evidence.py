@@ -107,8 +107,10 @@ def _finding(
         elif each.kind == "column" and not _same_type(there, accepted):
             wanted = type_of(each.definition or "")
             shown = f"{each} is {type_of(there)}, and {wanted} is declared"
-            # What a repair will make right does not stand in the way.
-            (missing if (each.name, wanted) in repaired else conflicts).append(shown)
+            # What a repair will make right does not stand in the way, nor does the type that this migration changes.
+            before = [form for number, form in forms[each.key] if number < migration.number]
+            awaited = (each.name, wanted) in repaired or (each in migration.changes and _same_type(there, before))
+            (missing if awaited else conflicts).append(shown)
         else:
             present.append(str(each))
             missing.append(f"the declared form of {each}")

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from kimbledb.catalog import Catalog
+from kimbledb.evidence import weigh
+from kimbledb.model import DatabaseObject, Declarations, Migration, ObjectState
+from kimbledb.snapshot import Snapshot
+
+FIRST = Declarations(
+    creates=(
+        DatabaseObject("table", "a", "table"),
+        DatabaseObject("column", "a.id", "integer"),
+        DatabaseObject("column", "a.old", "text"),
+    )
+)
+SECOND = Declarations(
+    changes=(DatabaseObject("column", "a.id", "bigint"),), drops=(DatabaseObject("view", "v", "SELECT 1"),)
+)
+REPAIR = Declarations(expects={"a.id": "bigint"})
+
+
+def catalog(*declared: Declarations) -> Catalog:
+    """Migrations 1, 2, ... with these declarations."""
+    return Catalog(
+        Migration(name=f"{number}.sql", number=number, declare=lambda each=each: each)  # type: ignore[misc]
+        for number, each in enumerate(declared, 1)
+    )
+
+
+def states(found: dict[str, str], *declared: Declarations) -> list[str]:
+    """What objects, given as "kind name" with their form, show of each migration."""
+    objects = {tuple(key.split(" ")): form for key, form in found.items()}
+    weighed = weigh(catalog(*declared), Snapshot(objects), hosted=False)  # type: ignore[arg-type]
+    return [str(weighed.findings[f"{number}.sql"].state) for number in range(1, len(declared) + 1)]
+
+
+TABLE = {"table a": "table", "column a.old": "text"}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, [ObjectState.MISSING, ObjectState.MISSING]),
+        ({**TABLE, "column a.id": "bigint"}, [ObjectState.APPLIED, ObjectState.APPLIED]),
+        ({**TABLE, "column a.id": "integer"}, [ObjectState.APPLIED, ObjectState.MISSING]),
+        ({**TABLE, "column a.id": "uuid"}, [ObjectState.CONFLICTING, ObjectState.CONFLICTING]),
+        ({**TABLE, "column a.id": "bigint not null"}, [ObjectState.PARTIAL, ObjectState.PARTIAL]),
+        ({"table a": "table", "column a.id": "bigint"}, [ObjectState.PARTIAL, ObjectState.APPLIED]),
+        ({**TABLE, "column a.id": "bigint", "view v": "SELECT 1"}, [ObjectState.APPLIED, ObjectState.PARTIAL]),
+    ],
+)
+def test_what_is_there_shows_which_migrations_were_applied(found: dict[str, str], expected: list[str]) -> None:
+    """An object counts in the form that its migration or a later one gives it, a type of its own is a conflict, and what should have gone is missed."""
+    assert expected == states(found, FIRST, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, ObjectState.MISSING),
+        ({"table a": "table"}, ObjectState.MISSING),
+        ({"table a": "table", "column a.id": "integer"}, ObjectState.MISSING),
+        ({"table a": "table", "column a.id": "bigint not null"}, ObjectState.APPLIED),
+    ],
+)
+def test_a_repair_is_done_where_there_is_something_that_is_right(found: dict[str, str], expected: str) -> None:
+    """A repair of what is not there, or is still to be repaired, was done by nobody."""
+    assert [expected] == states(found, REPAIR)
+
+
+def test_what_a_repair_will_make_right_is_no_conflict() -> None:
+    """A column of an older type stands in nobody's way where a repair of the catalog looks after it."""
+    found = {**TABLE, "column a.id": "uuid"}
+
+    assert states(
+        found, Declarations(creates=(*FIRST.creates[:1], DatabaseObject("column", "a.id", "bigint"))), REPAIR
+    ) == [ObjectState.PARTIAL, ObjectState.MISSING]
