@@ -90,6 +90,14 @@ def explore(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Make each change of tests/mutants/mutants.toml on a copy, and see that a test notices it."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        session.run("python", "-m", "tests.mutants", *session.posargs, env=environment)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel and test it with the sources out of reach."""
     built = Path(session.create_tmp()).resolve()

@@ -272,3 +272,20 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
     connected = await asyncpg.connect(database)
     yield connected
     await connected.close()
+
+
+@pytest.fixture
+def meanwhile(database: str, _kimbledb_background: Background) -> Iterator[Callable[[str], None]]:
+    """A function that runs a statement on another connection, and waits for it: for watchers, which cannot await."""
+    run = _kimbledb_background.run
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(database)
+
+    connected = run(connect())
+
+    def execute(statement: str) -> None:
+        run(connected.execute(statement))
+
+    yield execute
+    run(connected.close())

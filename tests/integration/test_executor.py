@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.events import Applied, Applying, Failed, Waiting
+from kimbledb.locks import LOCK_CLASS, lock_key
 
+#: What another run writes that applied a.sql.
+OTHERS_SUCCESS = (
+    "INSERT INTO migration_history (migration_name, success, kimbledb_version) VALUES ('a.sql', true, '9.0');"
+    "INSERT INTO migration_log (event, migration_name, kimbledb_version) VALUES ('apply', 'a.sql', '9.0')"
+)
 #: How many advisory locks anybody holds in this database.
 ADVISORY_LOCKS = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
@@ -369,6 +377,99 @@ async def test_objects_without_history_stop_the_run(database: str, folder: Any, 
 
     assert caught.value.objects == ("table a",)
     assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
+
+
+async def test_a_declared_change_of_a_type_is_applied(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A column in the type that an earlier migration gave it is no conflict for the one that changes it."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer);",
+        facts='[creates]\ntable = ["a"]\ncolumn = {"a.id" = "integer"}',
+    )
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ALTER id TYPE bigint;",
+        facts='requires = ["a.sql"]\n[changes]\ncolumn = {"a.id" = "bigint"}',
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog, to=1)
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [step.migration.name for step in report.applied] == ["b.sql"]
+    assert (await kimbledb.verify(database, catalog=folder.catalog)).ok
+    await connection.execute("DELETE FROM migration_history WHERE migration_name = 'b.sql'")
+    await connection.execute("ALTER TABLE a ALTER id TYPE uuid USING NULL")
+    with pytest.raises(kimbledb.ConflictingObjectsError, match=r"a\.id is uuid, and bigint is declared"):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+
+async def test_a_temporary_table_stands_for_no_other(folder: Any, connection: asyncpg.Connection) -> None:
+    """On a caller's connection with a temporary table of the same name, a script means that of the target schema."""
+    folder.table(1, "a")
+    await kimbledb.migrate(connection, catalog=folder.catalog)
+    await connection.execute("CREATE TEMPORARY TABLE a (id integer)")
+    folder.add(2, "b", "INSERT INTO a VALUES (7);", facts='requires = ["a.sql"]')
+
+    await kimbledb.migrate(connection, catalog=folder.catalog)
+
+    assert await connection.fetchval("SELECT id FROM public.a") == 7
+    assert await connection.fetchval("SELECT count(*) FROM pg_temp.a") == 0
+
+
+async def test_a_late_failure_overwrites_no_success(
+    database: str, folder: Any, connection: asyncpg.Connection, meanwhile: Callable[[str], None]
+) -> None:
+    """Where somebody else applied a migration before the failure of a try is recorded, history keeps the success."""
+    folder.add(1, "a", "SELECT 1 / 0;")
+
+    def watch(event: object) -> None:
+        if isinstance(event, Failed):
+            meanwhile(OTHERS_SUCCESS)
+
+    with pytest.raises(kimbledb.MigrationError, match="division by zero"):
+        await kimbledb.migrate(database, catalog=folder.catalog, progress=watch)
+
+    assert await connection.fetchval("SELECT success FROM migration_history")
+
+
+async def test_another_run_may_be_quicker(database: str, folder: Any, meanwhile: Callable[[str], None]) -> None:
+    """What another run applied between the plan and the lock is seen under the lock, and not applied again."""
+    folder.add(1, "a", "CREATE TABLE a (id integer);")
+    quicker: list[object] = []
+
+    def watch(event: object) -> None:
+        if isinstance(event, Applying) and not quicker:
+            quicker.append(event)
+            meanwhile("CREATE TABLE a (id integer);" + OTHERS_SUCCESS)
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, progress=watch)
+
+    assert quicker
+    assert report.applied == ()
+
+
+async def test_nothing_is_applied_without_the_lock(
+    database: str, folder: Any, meanwhile: Callable[[str], None]
+) -> None:
+    """A run that finds the schema's lock taken when it is about to apply waits until it is free."""
+    folder.table(1, "a")
+    told: list[str] = []
+
+    def watch(event: object) -> None:
+        if isinstance(event, Applying) and not told:
+            meanwhile(f"SELECT pg_advisory_lock({LOCK_CLASS}, {lock_key('public')})")
+        if isinstance(event, Waiting):
+            meanwhile("SELECT pg_advisory_unlock_all()")
+        if isinstance(event, Applying | Waiting | Applied):
+            told.append(type(event).__name__)
+
+    await kimbledb.migrate(database, catalog=folder.catalog, progress=watch)
+
+    assert told == ["Applying", "Waiting", "Applying", "Applied"]
 
 
 async def test_the_log_is_append_only(database: str, folder: Any, connection: asyncpg.Connection) -> None:

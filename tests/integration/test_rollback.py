@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -53,6 +53,37 @@ async def test_dependents_refuse(database: str, chain: kimbledb.Catalog) -> None
     report = await kimbledb.rollback(database, 1, catalog=chain, cascade=True)
 
     assert _names(report) == ["b.sql", "a.sql"]
+
+
+async def test_dependents_of_dependents_go_too(database: str, folder: Any) -> None:
+    """What needs the migration by way of another is named, and goes with it."""
+    folder.table(1, "a")
+    folder.table(2, "b", facts='requires = ["a.sql"]')
+    folder.table(3, "c", facts='requires = ["b.sql"]')
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    with pytest.raises(kimbledb.DependentsError) as caught:
+        await kimbledb.rollback(database, 1, catalog=folder.catalog)
+    assert caught.value.dependents == ("c.sql", "b.sql")
+
+    report = await kimbledb.rollback(database, 1, catalog=folder.catalog, cascade=True)
+
+    assert _names(report) == ["c.sql", "b.sql", "a.sql"]
+
+
+async def test_a_deferred_constraint_stops_the_try_run(database: str, folder: Any) -> None:
+    """What only a COMMIT would refuse is found before anything is touched, in a dry run, too."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE IF NOT EXISTS a (id integer PRIMARY KEY, up integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);",
+        rollback="INSERT INTO a VALUES (1, 2);",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    with pytest.raises(kimbledb.RollbackError) as caught:
+        await kimbledb.rollback(database, 1, catalog=folder.catalog, dry_run=True)
+
+    assert caught.value.sqlstate == "23503"
 
 
 async def test_phase_and_point(database: str, chain: kimbledb.Catalog) -> None:
@@ -245,7 +276,9 @@ async def test_the_log_keeps_what_was_lost(
     assert json.loads(detail)["losses"] == ["table c: 2 rows"]
 
 
-async def test_the_log_keeps_a_rollback_that_failed(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_log_keeps_a_rollback_that_failed(
+    database: str, folder: Any, connection: asyncpg.Connection, meanwhile: Callable[[str], None]
+) -> None:
     """A rollback that passes its try run and fails when it is done leaves an entry with the error, and history as it was."""
     await connection.execute("CREATE TABLE trap (sprung boolean)")
     folder.add(
@@ -257,15 +290,9 @@ async def test_the_log_keeps_a_rollback_that_failed(database: str, folder: Any, 
     )
     await kimbledb.migrate(database, catalog=folder.catalog)
 
-    async def spring() -> None:
-        other = await asyncpg.connect(database)
-        await other.execute("INSERT INTO trap VALUES (true)")
-        await other.close()
-
     def watch(event: object) -> None:
         if isinstance(event, RollingBack):
-            with ThreadPoolExecutor(1) as aside:
-                aside.submit(asyncio.run, spring()).result()
+            meanwhile("INSERT INTO trap VALUES (true)")
 
     with pytest.raises(kimbledb.RollbackError) as caught:
         await kimbledb.rollback(database, 1, catalog=folder.catalog, progress=watch)

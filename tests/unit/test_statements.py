@@ -307,6 +307,7 @@ def test_split_agrees_with_sqlparse_on_simple_text(parts: list[str]) -> None:
         ("SELECT E'a' -- x\n'\\'; b'; SELECT 2", ["SELECT E'a' -- x\n'\\'; b'", "SELECT 2"]),
         ("SELECT E'a' /* x\n */ '\\'; SELECT 2", ["SELECT E'a' /* x\n */ '\\'", "SELECT 2"]),
         ("SELECT U&'\\0041;'; SELECT 2", ["SELECT U&'\\0041;'", "SELECT 2"]),
+        ("SELECT /* a; /* b */ c; */ 1; SELECT 2", ["SELECT /* a; /* b */ c; */ 1", "SELECT 2"]),
         ("SELECT 1 -- no; end\r; SELECT 2", ["SELECT 1 -- no; end", "SELECT 2"]),
         ("SELECT $1; SELECT $2", ["SELECT $1", "SELECT $2"]),
         ("SELECT $😀$ ; $😀$; SELECT 2", ["SELECT $😀$ ; $😀$", "SELECT 2"]),
