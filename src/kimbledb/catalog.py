@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import evolve
 
 from kimbledb import shipped
-from kimbledb.errors import CatalogError, ConfigurationError, UnknownMigrationError
+from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model import Fault, Migration
 from kimbledb.names import folded, near
 
@@ -67,11 +67,12 @@ class Catalog:
             path: The folder that holds the migrations' folders, or a flat folder
                 of files named by number (``007_ADD_INVOICES.sql``) or by date
                 (``add-invoices-2025-10-27.sql``), each of which needs the one before
-                it and has neither a rollback nor checks. Symbolic links in it are
-                refused, so that what was read is what lies there.
+                it and has neither a rollback nor checks. Symbolic links that lead out
+                of it are refused, so that what was read is what lies there.
 
         Raises:
-            CatalogError: With every fault of every file, each with its cure.
+            CatalogError: With every fault of every file, each with its cure; or the folder
+                holds no migrations, or those of another tool.
             ConfigurationError: The path is no folder.
         """
         from kimbledb import folders  # who has no migrations of their own needs nothing of it
@@ -82,10 +83,9 @@ class Catalog:
                 f"{root} is {'not a folder' if root.exists() else 'not there'}",
                 hint="give the folder that holds one folder for each migration, such as 01_base-tables",
             )
-        if folders.is_flat(root):
-            migrations, faults = folders.read_flat(root, source=str(root))
-        else:
-            migrations, faults = folders.read_all(root, source=str(root))
+        migrations, faults = folders.read(root, source=str(root))
+        if not migrations and not faults:
+            faults.append(folders.nothing_in(root, source=str(root)))
         return cls(migrations, source=str(root), faults=faults)
 
     def __iter__(self) -> Iterator[Migration]:
@@ -217,7 +217,8 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
     for migration in migrations:
         for wanted in migration.requires:
             if wanted not in names and wanted not in providers:
-                close = near(wanted, (*sorted(names), *sorted(providers)))
+                # Each look is at all names: beyond what is shown it would only take time.
+                close = near(wanted, (*sorted(names), *sorted(providers))) if len(faults) < MOST_LISTED else ()
                 cure = (
                     f"is it {' or '.join(close)}?"
                     if close

@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     from kimbledb.model import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
 
 
+#: How many of the same are listed in a message; the attributes hold all of them.
+MOST_LISTED = 20
+
+
+def _listed(items: Iterable[object]) -> str:
+    """Return items as indented lines, the first of them where there are many, and how many more there are."""
+    every = list(items)
+    lines = [f"  {item}" for item in every[:MOST_LISTED]]
+    if len(every) > MOST_LISTED:
+        lines.append(f"  and {len(every) - MOST_LISTED} more")
+    return "\n".join(lines)
+
+
 class KimbleDBError(Exception):
     """The root of the tree: ``except kimbledb.KimbleDBError`` catches them all.
 
@@ -74,8 +87,7 @@ class CatalogError(KimbleDBError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = "\n".join(f"  {fault}" for fault in faults)
-        super().__init__(f"{count} in the migrations; nothing was run:\n{lines}")
+        super().__init__(f"{count} in the migrations; nothing was run:\n{_listed(faults)}")
         self.faults = tuple(faults)
 
 
@@ -135,8 +147,8 @@ class ChangedMigrationError(PlanningError):
     """
 
     def __init__(self, changed: Sequence[tuple[str, str, str]]) -> None:
-        lines = "\n".join(
-            f"  {name}: applied with sha256 {recorded}, the file has {present}" for name, recorded, present in changed
+        lines = _listed(
+            f"{name}: applied with sha256 {recorded}, the file has {present}" for name, recorded, present in changed
         )
         super().__init__(
             f"edited after it was applied; nothing was run:\n{lines}",
@@ -154,7 +166,7 @@ class ConflictingObjectsError(PlanningError):
     """
 
     def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
-        lines = "\n".join(f"  {name}: {reason}" for name, reason in conflicts)
+        lines = _listed(f"{name}: {reason}" for name, reason in conflicts)
         super().__init__(
             f"objects are there in another shape; nothing was run:\n{lines}",
             hint="rename or convert them by hand, then run again; `kimbledb plan` shows what is otherwise",
@@ -170,7 +182,7 @@ class HazardError(PlanningError):
     """
 
     def __init__(self, hazards: Sequence[tuple[str, Hazard]]) -> None:
-        lines = "\n".join(f"  {name}: {hazard}" for name, hazard in hazards)
+        lines = _listed(f"{name}: {hazard}" for name, hazard in hazards)
         super().__init__(
             f"refused by Options.refuse_hazards; nothing was run:\n{lines}",
             hint="take the name out of refuse_hazards (--refuse-hazard) when it may be",

@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
-from kimbledb.errors import CatalogError
+from kimbledb.errors import MOST_LISTED, CatalogError
 from kimbledb.model import OBJECT_KINDS, DatabaseObject, Declarations, Extension, Fault
+from kimbledb.names import near
 
 FILE: Final = "migration.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 # Where the declarations begin. TOML wants tables after plain keys, so what
 # stands before is a document of its own; what follows is long and rarely asked for.
 _DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
+
+# A key at the start of a line, or the first part of one, or of a table's.
+_KEY = re.compile(r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]""", re.MULTILINE)
+# tomllib takes the square of a key's parts.
+_DEEPEST: Final = 50
+_DEEP_KEY = re.compile(
+    r"""\.(?:[ \t]*+(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.){%d}""" % (_DEEPEST - 1)  # noqa: UP031 - braces in it
+)
 
 # PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
 _MOST_SECONDS = 2_147_483
@@ -83,6 +92,11 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
         return None if present else {}
     # TOML wants tables after plain keys, so what stands before them is whole.
     split = _DECLARATIONS.search(text) if lazily else None
+    places = _Keys(text)
+    if (deep := _DEEP_KEY.search(text)) is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        faults.append(Fault(path, f"a key of more than {_DEEPEST} parts", "write a plain key", line))
+        return None
     try:
         table = tomllib.loads(text if split is None else text[: split.start()])
     except (ValueError, RecursionError) as error:
@@ -94,19 +108,18 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
     for key, value in table.items():
         known = _KEYS.get(key)
         if known is None:
-            import difflib  # late: only for what is misspelt
-
-            meant = difflib.get_close_matches(key, (*_KEYS, *_DECLARATION_KEYS), n=1)
+            # Who is told of so many has another file at hand: what is near is looked for no more.
+            meant = near(key, (*_KEYS, *_DECLARATION_KEYS)) if len(faults) < MOST_LISTED else ()
             cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join((*_KEYS, *_DECLARATION_KEYS))}"
-            faults.append(Fault(path, f"there is no key {key}", cure, _line_of_key(text, key)))
+            faults.append(Fault(path, f"there is no key {key}", cure, places.line_of(key)))
         elif not known[1](value):
-            faults.append(Fault(path, f"{key} is {value!r}", f"it wants {known[0]}", _line_of_key(text, key)))
+            faults.append(Fault(path, f"{key} is {value!r}", f"it wants {known[0]}", places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
     if split is not None:
         facts["declare"] = partial(_declarations_of, text)
     elif declared:
-        declarations = _read_declarations(declared, path, text, faults)
+        declarations = _read_declarations(declared, path, places, faults)
         facts["declare"] = partial(_identity, declarations)
     return facts
 
@@ -134,10 +147,25 @@ def _line_of_error(text: str, message: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _line_of_key(text: str, key: str) -> int | None:
-    name = rf"[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*"
-    match = re.search(rf"^(?:{name}[=.]|[ \t]*\[{name}[\].])", text, re.MULTILINE)
-    return None if match is None else text.count("\n", 0, match.start()) + 1
+class _Keys:
+    """Where the keys of a file stand, found once and only where one has a fault."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def line_of(self, key: str) -> int | None:
+        """Return the line on which a key, or a table of that name, stands first, or None."""
+        return self._lines.get(key)
+
+    @cached_property
+    def _lines(self) -> dict[str, int]:
+        lines: dict[str, int] = {}
+        line, position = 1, 0
+        for match in _KEY.finditer(self._text):
+            line += self._text.count("\n", position, match.start())
+            position = match.start()
+            lines.setdefault(next(part for part in match.groups() if part is not None), line)
+        return lines
 
 
 def _declarations_of(text: str) -> Declarations:
@@ -145,19 +173,19 @@ def _declarations_of(text: str) -> Declarations:
     table = tomllib.loads(text)
     faults: list[Fault] = []
     declared = {key: table[key] for key in _DECLARATION_KEYS if key in table}
-    declarations = _read_declarations(declared, FILE, text, faults)
+    declarations = _read_declarations(declared, FILE, _Keys(text), faults)
     if faults:
         raise CatalogError(faults)
     return declarations
 
 
-def _read_declarations(declared: dict[str, Any], path: str, text: str, faults: list[Fault]) -> Declarations:
+def _read_declarations(declared: dict[str, Any], path: str, places: _Keys, faults: list[Fault]) -> Declarations:
     read: dict[str, tuple[DatabaseObject, ...]] = {}
     for key in ("creates", "changes", "drops"):
         if key in declared:
             objects: list[DatabaseObject] = []
             for problem in _read_objects(declared[key], objects):
-                faults.append(Fault(path, f"{key}: {problem}", _DECLARATION_CURE, _line_of_key(text, key)))
+                faults.append(Fault(path, f"{key}: {problem}", _DECLARATION_CURE, places.line_of(key)))
             read[key] = tuple(objects)
     expects = declared.get("expects", {})
     if not isinstance(expects, dict) or not all(
@@ -168,7 +196,7 @@ def _read_declarations(declared: dict[str, Any], path: str, text: str, faults: l
                 path,
                 "expects is not a table of columns and types",
                 'write "table.column" = "type"',
-                _line_of_key(text, "expects"),
+                places.line_of("expects"),
             )
         )
         expects = {}

@@ -1,8 +1,7 @@
 """Folders of migrations: found, read, and checked file by file.
 
 A migration is a folder ``19_api-cost-tracking`` with ``migration.toml``,
-``apply.sql``, ``verify.sql`` and ``rollback.sql``, or a file of a flat folder
-(:func:`read_flat`); docs/format.md has the formats with their reasons.
+``apply.sql``, ``verify.sql`` and ``rollback.sql``, or a file of a flat folder; docs/format.md has the formats with their reasons.
 Everything is read and checked here, before anything runs, and all faults are
 reported at once. What must hold among them is left to :mod:`kimbledb.catalog`.
 """
@@ -23,7 +22,10 @@ from kimbledb.model import Fault, Migration
 from kimbledb.scripts import checksum_of, named_queries, normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from kimbledb.statements import Problem
+    from kimbledb.tools import Tool
 
 #: Bytes that are read at once: most files are no larger.
 _PIECE: Final = 64 * 1024
@@ -31,9 +33,11 @@ _PIECE: Final = 64 * 1024
 #: and belongs into a loader.
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
-_FOLDER = re.compile(r"([0-9]{1,6})_(.+)")
+#: Numbers of up to 18 digits: dates with times are some, and a database keeps them as bigint.
+_FOLDER = re.compile(r"([0-9]{1,18})_(.+)")
 #: The document's ways to name a file: ``{ORDER}_{DESCRIPTION}.sql`` and ``{description}-{date}.sql``.
-_NUMBERED = re.compile(r"([0-9]{1,6})_(.+)\.sql")
+_NUMBERED = re.compile(r"([0-9]{1,18})_(.+)\.sql")
+_TOO_MANY_DIGITS = re.compile(r"[0-9]{19,}_.+")
 _DATED = re.compile(r"(.+)-([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})\.sql")
 _FACTS: Final = facts.FILE
 _SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
@@ -42,21 +46,36 @@ _ONLINE = "online.sql"
 _FILES = (_FACTS, *_SQL_FILES, _ONLINE)
 
 
+#: Folders whose content never changes: whoever makes a link into one of them pins what it leads to.
+STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
+
 # Reading. Each function returns what it read and appends to `faults` what is wrong.
 
 
 @frozen
 class _Entry:
-    """Something in a folder, seen without following links."""
+    """Something in a folder; what a link leads to, where it may."""
 
     name: str
     is_folder: bool
-    is_link: bool
+    #: Where it is read.
     where: str
+    #: Why it may not be read, and the cure, or None.
+    problem: tuple[str, str] | None = None
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it is none of ours: hidden (as is what a ConfigMap keeps its files in), or a cache."""
+        return self.name.startswith((".", "__"))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it goes by the name of a file that migrations consist of."""
+        return self.name.lower().endswith((".sql", ".toml"))
 
 
-def read_all(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
-    """Read a folder of migrations' folders.
+def read(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
+    """Read a folder of migrations' folders, or of files.
 
     Args:
         root: The folder.
@@ -66,32 +85,65 @@ def read_all(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
         The migrations, and what is wrong with them.
     """
     faults: list[Fault] = []
-    migrations: list[Migration] = []
-    for entry in _entries(root, source, faults):
-        path = f"{source}/{entry.name}"
-        if entry.name.startswith((".", "__")):
-            continue
-        if not entry.name.isprintable():
-            # Neither a terminal nor, where it is not Unicode, the server could take it.
-            shown = entry.name.encode("unicode_escape").decode()
-            faults.append(
-                Fault(f"{source}/{shown}", "its name holds a character that cannot be shown", "give it another name")
+    home = os.path.realpath(root)
+    entries = [entry for entry in _entries(root, source, faults, home) if not entry.is_passed_over]
+    from kimbledb import tools  # late: what ships is not searched
+
+    names = [entry.name for entry in entries]
+    if "meta" in names and (root / "meta" / "_journal.json").exists():
+        names.append("meta/_journal.json")
+    owner = tools.owner_of(names)
+    if owner is not None and not faults:
+        tool, name = owner
+        return [], [
+            Fault(
+                f"{source}/{name}",
+                f"it shows that the folder is {tool.name}'s, which would be read wrongly",
+                tool.cure,
             )
-        elif entry.is_link:
-            faults.append(Fault(path, "it is a symbolic link", "put the folder itself there"))
+        ]
+    migrations = _read_flat(entries, source, faults) if _is_flat(entries) else _read_all(entries, source, home, faults)
+    return migrations, faults
+
+
+def nothing_in(root: Path, *, source: str) -> Fault:
+    """Say what a folder without migrations holds, and where they may be."""
+    from kimbledb import tools
+
+    names = [entry.name for entry in _entries(root, source, [], os.path.realpath(root)) if not entry.is_passed_over]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    holds = f"it holds {shown}, and no migration" if names else "it is empty"
+    programs = next(((name, whose) for name in names if (whose := tools.owner_of_program(name))), None)
+    if programs is not None:
+        holds = f"it holds no SQL; {programs[0]} may be a migration of {programs[1]}"
+    inside = next((name for name in ("migrations", "sql", "db") if (root / name).is_dir()), None)
+    cure = "give the folder that holds the migrations, such as 01_base-tables/apply.sql or 001_base-tables.sql"
+    if inside is not None:
+        cure = f"is it {source}/{inside}?"
+    elif not names:
+        cure = f"`kimbledb new base-tables --directory {source}` makes the first migration; or give another folder"
+    return Fault(source, holds, cure)
+
+
+def _read_all(entries: list[_Entry], source: str, home: str, faults: list[Fault]) -> list[Migration]:
+    migrations: list[Migration] = []
+    for entry in entries:
+        path = f"{source}/{entry.name}"
+        if not _is_named_well(entry, source, faults):
+            continue
+        if entry.problem is not None and (entry.is_folder or entry.is_text or _FOLDER.fullmatch(entry.name)):
+            faults.append(Fault(path, *entry.problem))
         elif not entry.is_folder:
-            if entry.name.lower().endswith((".sql", ".toml")):
+            if entry.is_text:
                 faults.append(
                     Fault(
                         path,
-                        "it lies outside of any migration",
+                        "it lies beside the folders of migrations, and would never run",
                         "give each migration a folder, such as 01_base-tables/apply.sql",
                     )
                 )
         elif (match := _FOLDER.fullmatch(entry.name)) is None:
-            faults.append(
-                Fault(path, "the folder's name has no number", "name it <number>_<name>, such as 19_api-cost-tracking")
-            )
+            faults.append(_misnamed(entry, path))
         elif not int(match[1]):
             faults.append(
                 Fault(
@@ -99,38 +151,62 @@ def read_all(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
                 )
             )
         else:
-            migrations.append(_read_folder(entry.where, path, int(match[1]), match[2] + ".sql", faults))
-    return migrations, faults
+            migrations.append(_read_folder(entry.where, path, home, int(match[1]), match[2] + ".sql", faults))
+    return migrations
 
 
-def is_flat(root: Path) -> bool:
+def _is_named_well(entry: _Entry, source: str, faults: list[Fault]) -> bool:
+    if entry.name.isprintable():
+        return True
+    # Neither a terminal nor, where it is not Unicode, the server could take it.
+    shown = entry.name.encode("unicode_escape").decode()
+    faults.append(Fault(f"{source}/{shown}", "its name holds a character that cannot be shown", "give it another name"))
+    return False
+
+
+def _misnamed(entry: _Entry, path: str) -> Fault:
+    """Say what is wrong with the name of a folder, or whose it is."""
+    from kimbledb import tools
+
+    inside = [each.name for each in _entries(entry.where, path, [], "/")]
+    owner = tools.owner_of_parts(inside)
+    if owner is not None:
+        return _of_another_tool(path, *owner)
+    if _TOO_MANY_DIGITS.fullmatch(entry.name):
+        return Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
+    cure = "name it <number>_<name>, such as 19_api-cost-tracking"
+    if any(_FOLDER.fullmatch(name) or _NUMBERED.fullmatch(name) for name in inside):
+        cure = f"give {path} itself, if the migrations are those in it"
+    return Fault(path, "the folder's name has no number", cure)
+
+
+def _of_another_tool(path: str, tool: Tool, file: str) -> Fault:
+    return Fault(
+        f"{path}/{file}",
+        f"this is a migration of {tool.name}'s",
+        "put what goes forward into apply.sql, what goes back into rollback.sql, and a check into verify.sql",
+    )
+
+
+def _is_flat(entries: list[_Entry]) -> bool:
     """Whether a folder holds files of migrations, named by number or date, and no folders of any."""
-    entries = [entry for entry in _entries(root, str(root), []) if not entry.name.startswith((".", "__"))]
     return not any(entry.is_folder for entry in entries) and any(
         _NUMBERED.fullmatch(entry.name) or _DATED.fullmatch(entry.name) for entry in entries
     )
 
 
-def read_flat(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
+def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[Migration]:
     """Read a flat folder: ``{ORDER}_{DESCRIPTION}.sql`` or ``{description}-{date}.sql`` files.
 
     The order is that of the numbers, or that of the dates and, for those of one
     date, of the names. Each file needs the one before it.
-
-    Args:
-        root: The folder.
-        source: It as a path, for messages.
-
-    Returns:
-        The migrations, and what is wrong with them.
     """
-    faults: list[Fault] = []
     numbered: dict[str, int] = {}
     dated: dict[str, str] = {}
     texts: dict[str, str] = {}
-    for entry in _entries(root, source, faults):
+    for entry in entries:
         path = f"{source}/{entry.name}"
-        if entry.name.startswith((".", "__")) or not entry.name.lower().endswith((".sql", ".toml")):
+        if not entry.is_text or not _is_named_well(entry, source, faults):
             continue
         if match := _NUMBERED.fullmatch(entry.name):
             numbered[entry.name] = int(match[1])
@@ -138,6 +214,11 @@ def read_flat(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]
                 faults.append(Fault(path, "its number is 0, which means none at all", "number files from 1"))
         elif (match := _DATED.fullmatch(entry.name)) and _is_date(match[2]):
             dated[entry.name] = match[2].replace("-", "")
+        elif _TOO_MANY_DIGITS.fullmatch(entry.name):
+            faults.append(
+                Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
+            )
+            continue
         else:
             faults.append(
                 Fault(
@@ -151,6 +232,7 @@ def read_flat(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]
         if text is not None:
             _find_problems(text, path, faults, transactional=True)
         texts[entry.name] = text or ""
+    _find_ways_back(texts, source, faults)
     if numbered and dated:
         first, other = min(numbered), min(dated)
         faults.append(
@@ -175,7 +257,26 @@ def read_flat(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]
             location=f"{source}/{name}",
         )
         for place, name in enumerate(ordered, 1)
-    ], faults
+    ]
+
+
+#: A file that takes back what one of the same name does.
+_WAY_BACK = re.compile(r"(.+)[-_.](?:down|undo|rollback|revert)((?:-[0-9-]+)?\.sql)")
+
+
+def _find_ways_back(names: Iterable[str], source: str, faults: list[Fault]) -> None:
+    """Refuse files that take others of the folder back: they would run after these."""
+    folded = {re.sub(r"[-_.](?:up|do)(?=(?:-[0-9-]+)?\.sql$)", "", name): name for name in names}
+    for name in names:
+        match = _WAY_BACK.fullmatch(name)
+        if match is not None and (partner := folded.get(match[1] + match[2])) is not None:
+            faults.append(
+                Fault(
+                    f"{source}/{name}",
+                    f"it takes back what {partner} does, and would run after it",
+                    "take it out of the folder, or give each migration a folder of its own with an apply.sql and a rollback.sql",
+                )
+            )
 
 
 def _description(name: str) -> str:
@@ -191,29 +292,60 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _entries(folder: str | Path, path: str, faults: list[Fault]) -> list[_Entry]:
+def _entries(folder: str | Path, path: str, faults: list[Fault], home: str) -> list[_Entry]:
+    """Return what lies in a folder, sorted by name.
+
+    Args:
+        folder: The folder.
+        path: It as it is shown.
+        faults: Where it is noted that it cannot be read.
+        home: The whole catalog's folder, out of which no link may lead, without links itself.
+    """
     entries: list[_Entry] = []
     try:
         with os.scandir(folder) as found:
             for item in found:
-                is_folder, is_link = item.is_dir(follow_symlinks=False), item.is_symlink()
-                entries.append(_Entry(item.name, is_folder, is_link, item.path))
+                if item.is_symlink():
+                    entries.append(_linked(item, home))
+                else:
+                    entries.append(_Entry(item.name, item.is_dir(follow_symlinks=False), item.path))
     except OSError as error:
         faults.append(_unreadable(path, error))
     return sorted(entries, key=lambda entry: entry.name)
+
+
+def _linked(item: os.DirEntry[str], home: str) -> _Entry:
+    """Return what a link leads to, which must lie in the folder itself: whoever may write there may write it."""
+    where = os.path.realpath(item.path)
+    problem = None
+    if not Path(where).exists():
+        problem = ("it is a symbolic link that leads nowhere", "take it out, or mend it")
+    elif not any(Path(where).is_relative_to(place) for place in (home, *STORES)):
+        problem = (
+            "it is a symbolic link that leads out of the folder",
+            "put the file itself there, or give the folder in which the files lie (that may be reached by a link)",
+        )
+    return _Entry(item.name, problem is None and item.is_dir(), where, problem)
 
 
 def _unreadable(path: str, error: OSError) -> Fault:
     return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
 
 
-def _read_folder(folder: str, path: str, number: int, name: str, faults: list[Fault]) -> Migration:
+def _read_folder(folder: str, path: str, home: str, number: int, name: str, faults: list[Fault]) -> Migration:
     """Read a migration, with what could be read of it where it has faults.
 
     Those keep the catalog from being made; that the migration is known all the
     same spares the others the fault that they require what is not here.
     """
-    present = {entry.name: entry for entry in _entries(folder, path, faults)}
+    present = {entry.name: entry for entry in _entries(folder, path, faults, home)}
+    if "apply.sql" not in present:
+        from kimbledb import tools
+
+        owner = tools.owner_of_parts(present)
+        if owner is not None:
+            faults.append(_of_another_tool(path, *owner))
+            return Migration(name=name, number=number, location=path)
     texts: dict[str, str] = {}
     for file in _FILES:
         entry = present.get(file)
@@ -263,8 +395,8 @@ def _read_folder(folder: str, path: str, number: int, name: str, faults: list[Fa
     if "verify.sql" in texts:
         from kimbledb import statements
 
-        for problem in statements.read_named_queries(texts["verify.sql"])[1]:
-            faults.append(_fault_at(f"{path}/verify.sql", texts["verify.sql"], problem))
+        problems = statements.read_named_queries(texts["verify.sql"])[1]
+        faults.extend(_faults_at(f"{path}/verify.sql", texts["verify.sql"], problems))
     apply_sql = texts.get("apply.sql", "")
     return Migration(
         name=name,
@@ -282,8 +414,8 @@ def _read_folder(folder: str, path: str, number: int, name: str, faults: list[Fa
 
 def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
     """Read a file once: what is checked here is what is hashed and run."""
-    if entry.is_link:
-        faults.append(Fault(path, "it is a symbolic link", "put the file itself there"))
+    if entry.problem is not None:
+        faults.append(Fault(path, *entry.problem))
         return None
     try:
         data = _read_bytes(entry.where)
@@ -329,22 +461,36 @@ def _read_bytes(where: str) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        pieces = [os.read(descriptor, _PIECE)]
-        while pieces[-1] and sum(map(len, pieces)) <= MAX_FILE_BYTES:
-            pieces.append(os.read(descriptor, _PIECE))
-        return b"".join(pieces)
+        data = bytearray()
+        while len(data) <= MAX_FILE_BYTES and (piece := os.read(descriptor, _PIECE)):
+            data += piece
+        return bytes(data)
     finally:
         os.close(descriptor)
 
 
 def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool, part: str = "apply") -> None:
-    from kimbledb import statements  # late: what ships is not searched again
+    from kimbledb import statements, tools  # late: what ships is not searched again
 
-    for problem in statements.find_problems(text, transactional=transactional, part=part):
-        faults.append(_fault_at(path, text, problem))
+    mark = tools.mark_in(text, forward=part != "rollback")
+    if mark is not None:
+        problem = statements.Problem(
+            mark.offset,
+            f"`{mark.text[:80]}` is a mark of {mark.tool or 'files that hold both ways'}"
+            + (", and what goes forward and what goes back would run one after the other" if mark.both_ways else ""),
+            "keep what goes forward (in a folder's apply.sql), put what goes back into that folder's rollback.sql, "
+            "and take the marks out"
+            if mark.both_ways
+            else "take it out: it means nothing here",
+        )
+        faults.extend(_faults_at(path, text, [problem]))
+    faults.extend(_faults_at(path, text, statements.find_problems(text, transactional=transactional, part=part)))
 
 
-def _fault_at(path: str, text: str, problem: Problem) -> Fault:
+def _faults_at(path: str, text: str, problems: Iterable[Problem]) -> Iterator[Fault]:
     from kimbledb import statements
 
-    return Fault(path, problem.message, problem.cure, statements.line_and_column(text, problem.offset)[0])
+    places = statements.Places(text)
+    for problem in problems:
+        line, column = places.line_and_column(problem.offset)
+        yield Fault(path, problem.message, problem.cure, line, column if problem.exact else None)

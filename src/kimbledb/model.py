@@ -101,10 +101,20 @@ class Fault:
     cure: str
     #: The line in the file, counted from 1, or None where it is not about a line.
     line: int | None = None
+    #: The column in that line, counted from 1, where it is about one character.
+    column: int | None = None
 
     def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.message}; {self.cure}"
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return f"{place}: {_shortened(self.message)}; {_shortened(self.cure)}"
+
+
+def _shortened(text: str) -> str:
+    """Return a text to be shown: what it quotes from a file may be as long as that."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+_LONGEST_SHOWN = 500
 
 
 def _no_declarations() -> Declarations:

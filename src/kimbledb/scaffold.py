@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+from kimbledb import folders
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+#: A number from here on is a moment, such as 20240101120000.
+_FIRST_MOMENT = 10**13
+
 _FACTS = """\
-title = "{title}"
+title = {title}
 purpose = ""
 requires = [{requires}]
 # All keys, with their reasons: docs/format.md
@@ -47,7 +54,7 @@ def new_migration(
         The folder.
 
     Raises:
-        ConfigurationError: The name cannot be one, or is taken.
+        ConfigurationError: The name cannot be one, or is taken, or the folder cannot be made.
         CatalogError: The migrations that are there have faults.
         UnknownMigrationError: One that it needs is not there.
     """
@@ -57,23 +64,55 @@ def new_migration(
             f"{name!r} cannot be a migration's name", hint="use letters, digits, '.', '_' and '-', such as add-invoices"
         )
     root = Path(directory)
-    root.mkdir(parents=True, exist_ok=True)
-    catalog = Catalog.from_directory(root)
+    # Nothing is made before all is looked at.
+    catalog = Catalog([])
+    if root.exists():
+        migrations, faults = folders.read(root, source=str(root))
+        catalog = Catalog(migrations, faults=faults)
+    flat = next((migration for migration in catalog if migration.location.endswith(".sql")), None)
+    if flat is not None:
+        raise ConfigurationError(
+            f"{root} holds migrations as files, such as {flat.name}: a folder beside them would stop them all",
+            hint=f"write the next one as a file, such as {_next_number(catalog):0{len(flat.name.partition('_')[0])}}_"
+            f"{stem}.sql"
+            if flat.name.partition("_")[0].isdigit()
+            else f"write the next one as a file, such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql",
+        )
     if f"{stem}.sql" in catalog:
         raise ConfigurationError(f"{stem}.sql is there already: {catalog[f'{stem}.sql'].location}")
     for needed in requires:
         if not catalog.providers(needed):
             catalog[needed]
-    number = max((migration.number for migration in catalog), default=0) + 1
-    folder = root / f"{number:02}_{stem}"
-    folder.mkdir()
     shown = ", ".join(f'"{needed}"' for needed in requires)
-    facts = _FACTS.format(title=(title or stem.replace("-", " ").replace("_", " ")).replace('"', "'"), requires=shown)
-    for file, text in (
-        ("migration.toml", facts),
-        ("apply.sql", _APPLY),
-        ("verify.sql", _VERIFY),
-        ("rollback.sql", _ROLLBACK),
-    ):
-        (folder / file).write_text(text, encoding="utf-8")
+    # A TOML basic string has JSON's escapes.
+    facts = _FACTS.format(title=json.dumps(title or re.sub("[-_]", " ", stem), ensure_ascii=False), requires=shown)
+    folder = root / f"{_next_number(catalog):02}_{stem}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise _cannot_be_made(folder, error) from error
+    try:
+        for file, text in (
+            ("migration.toml", facts),
+            ("apply.sql", _APPLY),
+            ("verify.sql", _VERIFY),
+            ("rollback.sql", _ROLLBACK),
+        ):
+            (folder / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # half a migration would stop the others
+        raise _cannot_be_made(folder, error) from error
     return folder
+
+
+def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{folder} cannot be made: {error.strerror or error}", hint="let the user who runs this write there"
+    )
+
+
+def _next_number(catalog: Catalog) -> int:
+    """Return the number after the last one: of moments, the present one."""
+    last = max((migration.number for migration in catalog), default=0)
+    now = int(f"{datetime.now(UTC):%Y%m%d%H%M%S}")
+    return max(now, last + 1) if last >= _FIRST_MOMENT else last + 1

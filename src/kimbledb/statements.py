@@ -14,11 +14,14 @@ late, and does not nest comments), so it does not decide where one ends.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.model import VerificationQuery
 
@@ -81,6 +84,20 @@ _NAME = re.compile(rf'"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
 _END_OF_ROWS = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
 _CLIENT_COMMAND = re.compile(r"\\[^\s\\]{0,40}")
 
+#: The most problems that are looked for in one file: a file that holds more is no script.
+MOST_PROBLEMS = 1000
+
+# Characters that look like ASCII, or like nothing, and that PostgreSQL takes for part of a name.
+# Joiners (U+200C, U+200D) are left out after a letter beyond ASCII: some languages write with them.
+_UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+_JOINER = r"(?<![^\x00-\x7f])[\u200c\u200d]"
+_WIDE = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_TYPOGRAPHIC = "\u00ab\u00b4\u00bb\u2010-\u2015\u2018-\u201f\u2032-\u2036\u2039\u203a\u2212\uff07\uff1b"
+_INVISIBLE = re.compile(f"[{_UNSEEN}]|{_JOINER}")
+_MISLEADING = re.compile(f"[{_UNSEEN}{_WIDE}{_TYPOGRAPHIC}]|{_JOINER}")
+# The same, and what hides one. For text in which something begins and never ends.
+_MISLEADING_OR_HIDDEN = re.compile(rf"--[^\n\r]*|'[^']*'|({_MISLEADING.pattern})")
+
 
 @frozen
 class Statement:
@@ -102,6 +119,24 @@ class Problem:
     offset: int
     message: str
     cure: str
+    #: Whether the column is worth showing: it is about one character.
+    exact: bool = False
+
+
+class Places:
+    """The lines of a text: where each begins is found once, however many places are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self._text))]
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """Return the line and the column, both counted from 1, of a character."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
 
 
 class UnreadableSQL(ValueError):
@@ -160,11 +195,65 @@ def find_problems(text: str, *, transactional: bool, part: str = "apply") -> lis
         transactional: Whether it will run in a transaction block.
         part: ``apply``, ``rollback`` or ``online``.
     """
-    problems: list[Problem] = []
+    search = _Search(text, transactional=transactional, part=part)
     position: int | None = 0
-    while position is not None:
-        position = _find_problems(text, position, problems, transactional=transactional, part=part)
-    return problems
+    while position is not None and len(search.problems) < MOST_PROBLEMS:
+        position = search.go_on(position)
+    return _capped(search.problems)
+
+
+def in_comments(text: str, offsets: Sequence[int]) -> Iterator[int]:
+    """Return those of the offsets, which ascend, that stand in comments. In what cannot be read all do."""
+    waiting = iter(offsets)
+    offset = next(waiting, None)
+    position = 0
+    try:
+        while offset is not None:
+            start = _skip_blank(text, position)
+            while offset is not None and offset < start:
+                yield offset
+                offset = next(waiting, None)
+            if offset is None or start >= len(text):
+                break
+            end, hidden = _end_of_statement(text, start)
+            for begin, stop in hidden:
+                while offset is not None and offset < stop:
+                    if offset >= begin and text[begin] in "-/":
+                        yield offset
+                    offset = next(waiting, None)
+            position = end + 1
+    except (UnreadableSQL, _ClientCommand):
+        if offset is not None:
+            yield offset
+        yield from waiting
+
+
+def holds_sql(text: str, offset: int) -> bool:
+    """Whether anything but space and comments stands in a text from an offset on."""
+    try:
+        return _skip_blank(text, offset) < len(text)
+    except UnreadableSQL:
+        return True
+
+
+def misleading_in(text: str) -> str | None:
+    """Return the first character that looks like another or like nothing, with its column, or None.
+
+    Args:
+        text: One line, on which the server found a fault.
+    """
+    found = _MISLEADING.search(text)
+    return None if found is None else f"column {found.start() + 1} holds {_described(found[0])}"
+
+
+def _capped(problems: list[Problem]) -> list[Problem]:
+    if len(problems) < MOST_PROBLEMS:
+        return problems
+    last = problems[MOST_PROBLEMS - 1]
+    return [
+        *problems[: MOST_PROBLEMS - 1],
+        Problem(last.offset, "no more faults are looked for from here on", "mend those above first"),
+    ]
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
@@ -202,13 +291,18 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
         return [], [Problem(error.offset, str(error), "close it")]
     if beginning < headers[0].start():
         problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
+    places = Places(text)
     seen: set[str] = set()
     for header, following in zip(headers, [*headers[1:], None], strict=True):
+        if len(problems) >= MOST_PROBLEMS:
+            break
         match = _CHECK_HEADER.fullmatch(header[1].strip())
         if match is None:
             problems.append(
                 Problem(
-                    header.start(), f"{header[0]!r} names no check", "write `-- name: <word>` or `-- name: <word> runs`"
+                    header.start(),
+                    f"{header[0][:80]!r} names no check",
+                    "write `-- name: <word>` or `-- name: <word> runs`",
                 )
             )
             continue
@@ -232,6 +326,12 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
                 )
             )
             continue
+        if not body.isascii():
+            problems += [
+                evolve(problem, offset=header.end() + problem.offset)
+                for statement in statements
+                for problem in _misleading(body, statement)
+            ]
         if len(statements) != 1:
             problems.append(
                 Problem(header.start(), f"check {name} holds {len(statements)} statements", "one SELECT for each name")
@@ -241,9 +341,9 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
         if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
             problems.append(Problem(header.end() + statement.start, f"check {name} is no SELECT", "a check only reads"))
             continue
-        line, _ = line_and_column(text, header.end() + statement.start)
+        line, _ = places.line_and_column(header.end() + statement.start)
         queries.append(VerificationQuery(name, statement.text, runs, line))
-    return queries, problems
+    return queries, _capped(problems)
 
 
 class _ClientCommand(ValueError):
@@ -264,40 +364,110 @@ def _split(text: str, position: int) -> Iterator[Statement]:
         position = end + 1
 
 
-def _find_problems(text: str, position: int, problems: list[Problem], *, transactional: bool, part: str) -> int | None:
-    """Look for problems from a position on, and return where to look on, or None at the end.
+class _Search:
+    """A search of one text for problems: what it has found, and what need not be looked for again."""
 
-    What is meant for psql ends with its line, or with the rows under a COPY;
-    the SQL after it is told apart anew.
-    """
-    try:
-        for statement in _split(text, position):
-            alone = transactional and (
-                runs_alone(statement.skeleton)
-                # It drops the slot on the other server, too, unless that was given up before.
-                or (_DROPS_SUBSCRIPTION.match(statement.skeleton) and not _LEAVES_SLOT.search(text, 0, statement.start))
+    def __init__(self, text: str, *, transactional: bool, part: str) -> None:
+        self.problems: list[Problem] = []
+        self._text = text
+        self._transactional = transactional
+        self._part = part
+        self._may_mislead = not text.isascii() and _MISLEADING.search(text) is not None
+        #: Whether rows under a COPY may end somewhere below.
+        self._rows_may_end = True
+
+    def go_on(self, position: int) -> int | None:
+        """Look from a position on, and return where to look on, or None at the end.
+
+        What is meant for psql ends with its line, or with the rows under a COPY;
+        the SQL after it is told apart anew.
+        """
+        text, last = self._text, position
+        try:
+            for statement in _split(text, position):
+                last = statement.start + len(statement.text)
+                if self._may_mislead:
+                    self.problems += _misleading(text, statement)
+                alone = self._transactional and self._runs_alone(statement)
+                problem = _runs_alone_problem(statement, self._part) if alone else _problem_of(statement)
+                if problem is not None:
+                    self.problems.append(problem)
+                if len(self.problems) >= MOST_PROBLEMS:
+                    return None
+                if problem is not None and self._rows_may_end and _COPY_STDIN.match(statement.skeleton):
+                    rows = _END_OF_ROWS.search(text, last)
+                    if rows is not None:
+                        return rows.end()
+                    self._rows_may_end = False
+        except UnreadableSQL as error:
+            if self._may_mislead:
+                for match in _MISLEADING_OR_HIDDEN.finditer(text, last, error.offset):
+                    if match[1] is not None:
+                        self.problems.append(_misleading_at(match.start(1), match[1]))
+            self.problems.append(Problem(error.offset, str(error), self._closing(error.offset)))
+        except _ClientCommand as error:
+            self.problems.append(
+                Problem(
+                    error.offset,
+                    f"{error.command} is a command of psql, which the server does not know",
+                    "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)",
+                )
             )
-            problem = _problem_of(statement) if not alone else _runs_alone_problem(statement, part)
-            if problem is None:
-                continue
-            problems.append(problem)
-            if _COPY_STDIN.match(statement.skeleton):
-                rows = _END_OF_ROWS.search(text, statement.start + len(statement.text))
-                if rows is not None:
-                    return rows.end()
-    except UnreadableSQL as error:
-        problems.append(Problem(error.offset, str(error), "close it"))
-    except _ClientCommand as error:
-        problems.append(
-            Problem(
-                error.offset,
-                f"{error.command} is a command of psql, which the server does not know",
-                "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)",
-            )
+            line_end = text.find("\n", error.offset)
+            return None if line_end < 0 else line_end
+        return None
+
+    def _runs_alone(self, statement: Statement) -> bool:
+        if _DROPS_SUBSCRIPTION.match(statement.skeleton):
+            # It drops the slot on the other server, too, unless that was given up before.
+            return statement.start < self._slot_left
+        return runs_alone(statement.skeleton)
+
+    @cached_property
+    def _slot_left(self) -> float:
+        """Where a slot on another server is given up first, in characters before the end of that."""
+        found = _LEAVES_SLOT.search(self._text)
+        return math.inf if found is None else found.end()
+
+    def _closing(self, offset: int) -> str:
+        """Return the cure of what begins and never ends: its line may hold a quote that only looks like one."""
+        line_end = self._text.find("\n", offset)
+        found = self._may_mislead and _MISLEADING.search(
+            self._text, offset, len(self._text) if line_end < 0 else line_end
         )
-        line_end = text.find("\n", error.offset)
-        return None if line_end < 0 else line_end
-    return None
+        return f"close it: {_described(found[0])} on the same line closes nothing" if found else "close it"
+
+
+def _misleading(text: str, statement: Statement) -> Iterator[Problem]:
+    """Return the misleading characters of a statement that stand outside of its strings, comments and bodies."""
+    if _MISLEADING.search(statement.text) is None:
+        return
+    end, hidden = _end_of_statement(text, statement.start)
+    position = statement.start
+    for begin, stop in [*hidden, (end, end)]:
+        for match in _MISLEADING.finditer(text, position, begin):
+            yield _misleading_at(match.start(), match[0])
+        if text.startswith('"', begin):
+            for match in _INVISIBLE.finditer(text, begin, stop):
+                yield _misleading_at(match.start(), match[0])
+        position = stop
+
+
+def _misleading_at(offset: int, character: str) -> Problem:
+    cure = "take it out"
+    if re.match(f"[{_WIDE}]", character):
+        cure = "put a plain space there"
+    elif re.match(f"[{_TYPOGRAPHIC}]", character):
+        cure = "write it in ASCII: ' for a string, \" for a name, - for minus, -- for a comment"
+    return Problem(offset, f"{_described(character)} would be part of a name", cure, exact=True)
+
+
+def _described(character: str) -> str:
+    import unicodedata  # late: few files hold such a thing
+
+    words = unicodedata.name(character, "").lower() or "control character"
+    name = {"\ufeff": "byte-order mark", "\u0085": "next line"}.get(character, words)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(character):04X})"
 
 
 def _runs_alone_problem(statement: Statement, part: str) -> Problem:

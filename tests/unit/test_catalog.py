@@ -128,7 +128,7 @@ def written(text: str, writing: tuple[bool, bool]) -> bytes:
 
 
 @settings(max_examples=settings().max_examples // 4)
-@given(FOLDERS, st.data())
+@given(FOLDERS.filter(bool), st.data())
 def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any, Any]], data: st.DataObject) -> None:
     """Every fact, name and text of a folder comes back as it was written, in the order of the numbers."""
     hosted: set[str] = set()
@@ -610,7 +610,7 @@ def test_the_line_of_a_key_is_found_in_a_moment(tmp_path: Path) -> None:
         ("base", "the folder's name has no number", "name it <number>_<name>"),
         ("01-base", "the folder's name has no number", "name it <number>_<name>"),
         ("01_", "the folder's name has no number", "name it <number>_<name>"),
-        ("1234567_base", "the folder's name has no number", "name it <number>_<name>"),
+        ("1234567890123456789_base", "its number has more than 18 digits", "such as 20250101120000"),
         ("00_base", "its number is 0", "number migrations from 1"),
     ],
 )
@@ -703,8 +703,8 @@ def test_a_circle_is_left_to_the_planner(tmp_path: Path) -> None:
 # What lies there: links, pipes, folders, sizes, rights.
 
 
-def test_links_are_refused(tmp_path: Path) -> None:
-    """A symbolic link to a folder or a file is a fault, also where it leads to what is right, or nowhere."""
+def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
+    """A symbolic link out of the folder is a fault, also where it leads to what is right; so is one that leads nowhere."""
     put(tmp_path / "elsewhere" / "01_a")
     root = tmp_path / "root"
     put(root / "01_a", apply=None, verify=None)
@@ -713,12 +713,37 @@ def test_links_are_refused(tmp_path: Path) -> None:
     (root / "02_b").symlink_to("../elsewhere/01_a")
 
     expected = [
-        ("01_a/apply.sql", "it is a symbolic link", "put the file itself there"),
-        ("01_a/verify.sql", "it is a symbolic link", "put the file itself there"),
-        ("02_b", "it is a symbolic link", "put the folder itself there"),
+        ("01_a/apply.sql", "it is a symbolic link that leads out of the folder"),
+        ("01_a/verify.sql", "it is a symbolic link that leads nowhere"),
+        ("02_b", "it is a symbolic link that leads out of the folder"),
     ]
 
-    assert expected == [(fault.path, fault.message, fault.cure) for fault in faults_of(root)]
+    assert expected == [(fault.path, fault.message) for fault in faults_of(root)]
+
+
+def test_a_mounted_config_map_is_read(tmp_path: Path) -> None:
+    """Links that stay in the folder are followed, as a cluster mounts its files, and what they pass through is hidden."""
+    put(tmp_path / "..2026_01_01" / "01_a")
+    put(tmp_path / "..2026_01_01" / "02_b", apply="SELECT 2;")
+    (tmp_path / "..data").symlink_to("..2026_01_01")
+    (tmp_path / "01_a").symlink_to("..data/01_a")
+    put(tmp_path / "02_b", apply=None)
+    (tmp_path / "02_b" / "apply.sql").symlink_to("../..data/02_b/apply.sql")
+
+    catalog = Catalog.from_directory(tmp_path)
+
+    assert [migration.name for migration in catalog] == ["a.sql", "b.sql"]
+    assert catalog[2].apply_sql == "SELECT 2;"
+
+
+def test_links_into_a_store_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a link into a folder that never changes leads to is read: so Nix and Guix put files together."""
+    put(tmp_path / "store" / "01_a")
+    put(tmp_path / "root" / "02_b")
+    (tmp_path / "root" / "01_a").symlink_to(tmp_path / "store" / "01_a")
+    monkeypatch.setattr(folders, "STORES", (str(tmp_path / "store"),))
+
+    assert len(Catalog.from_directory(tmp_path / "root")) == 2
 
 
 def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -727,10 +752,10 @@ def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path, m
     (tmp_path / "01_a" / "apply.sql").symlink_to("rollback.sql")
     seen = folders._entries
 
-    def blind(folder: Path, path: str, faults: list[Fault]) -> list[folders._Entry]:
+    def blind(folder: Path, path: str, faults: list[Fault], home: str) -> list[folders._Entry]:
         return [
-            folders._Entry(each.name, each.is_folder, is_link=False, where=each.where)
-            for each in seen(folder, path, faults)
+            folders._Entry(each.name, each.is_folder, str(Path(folder) / each.name))
+            for each in seen(folder, path, faults, home)
         ]
 
     monkeypatch.setattr(folders, "_entries", blind)
@@ -773,8 +798,8 @@ def test_files_beside_the_migrations_are_told(tmp_path: Path) -> None:
     (tmp_path / "MIGRATION.TOML").touch()
 
     expected = [
-        ("01_a.sql", "it lies outside of any migration"),
-        ("MIGRATION.TOML", "it lies outside of any migration"),
+        ("01_a.sql", "it lies beside the folders of migrations, and would never run"),
+        ("MIGRATION.TOML", "it lies beside the folders of migrations, and would never run"),
     ]
 
     assert expected == [(fault.path, fault.message) for fault in faults_of(tmp_path)]
@@ -903,11 +928,13 @@ def test_migrations_from_memory_are_checked_alike() -> None:
     ]
 
 
-def test_an_empty_folder_is_an_empty_catalog(tmp_path: Path) -> None:
-    """A folder without migrations is no fault."""
-    catalog = Catalog.from_directory(tmp_path)
+def test_a_catalog_of_nothing_can_be_made(tmp_path: Path) -> None:
+    """A catalog that a program makes of no migrations is one; a folder without migrations is a fault."""
+    catalog = Catalog([])
 
     assert (len(catalog), catalog.phases, catalog.provided, str(catalog)) == (0, (), (), "")
+    [fault] = faults_of(tmp_path)
+    assert fault.message == "it is empty"
 
 
 def test_the_order_in_which_files_lie_does_not_matter(tmp_path: Path) -> None:

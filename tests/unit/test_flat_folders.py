@@ -101,10 +101,55 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
     assert len(Catalog.from_directory(tmp_path)) == 1
 
 
-def test_a_link_is_refused(tmp_path: Path) -> None:
-    """A symbolic link is no file that lies there."""
-    put(tmp_path, "1_a.sql")
-    (tmp_path / "2_b.sql").symlink_to(tmp_path / "1_a.sql")
+def test_a_link_is_read_where_it_stays_in_the_folder(tmp_path: Path) -> None:
+    """A link to a file of the folder is that file; one that leads out is told with the cure."""
+    root = tmp_path / "root"
+    root.mkdir()
+    put(root, "1_a.sql")
+    (root / "..data").mkdir()
+    (root / "..data" / "2_b.sql").write_text("SELECT 2;", encoding="utf-8")
+    (root / "2_b.sql").symlink_to("..data/2_b.sql")
 
-    with pytest.raises(CatalogError, match="symbolic link"):
-        Catalog.from_directory(tmp_path)
+    assert [migration.apply_sql for migration in Catalog.from_directory(root)] == ["SELECT 1;\n", "SELECT 2;"]
+
+    (tmp_path / "3_c.sql").touch()
+    (root / "3_c.sql").symlink_to("../3_c.sql")
+
+    with pytest.raises(
+        CatalogError, match=r"3_c\.sql: it is a symbolic link that leads out of the folder; put the file"
+    ):
+        Catalog.from_directory(root)
+
+
+def test_dates_with_times_are_numbers(tmp_path: Path) -> None:
+    """Files of many tools are numbered by the moment at which they were made, and run in that order."""
+    names = ["20231231235959_a.sql", "20240101120000_x.sql", "20240101120001_b.sql"]
+
+    catalog = Catalog.from_directory(put(tmp_path, *names))
+
+    assert names == [migration.name for migration in catalog]
+    assert catalog[20240101120000].requires == ("20231231235959_a.sql",)
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["001_a.sql", "001_a.rollback.sql"], "yoyo"),
+        (["001_a.sql", "001_a_down.sql"], "it takes back what 001_a.sql does, and would run after it"),
+        (["001_a-up.sql", "001_a-down.sql"], "it takes back what 001_a-up.sql does, and would run after it"),
+        (["a-up-2025-01-01.sql", "a-undo-2025-01-01.sql"], "it takes back what a-up-2025-01-01.sql does"),
+    ],
+)
+def test_a_file_that_takes_another_back_is_refused(tmp_path: Path, names: list[str], named: str) -> None:
+    """A flat folder goes forward only: the other half of a pair would undo the first."""
+    with pytest.raises(CatalogError) as caught:
+        Catalog.from_directory(put(tmp_path, *names))
+
+    assert any(named in str(fault) for fault in caught.value.faults)
+
+
+def test_a_name_that_only_sounds_like_a_way_back_is_none(tmp_path: Path) -> None:
+    """A table for rollbacks is a table like any other."""
+    assert (
+        len(Catalog.from_directory(put(tmp_path, "001_a.sql", "002_add_rollback.sql", "003_scale_down.sql"))) == 2 + 1
+    )

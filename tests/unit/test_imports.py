@@ -19,7 +19,7 @@ WITHOUT_A_SERVER = [
     {"errors", "version"},
     {"model", "names", "options", "drawing", "queries"},
     {"plan", "state", "statements", "scripts", "locks"},
-    {"events", "reports", "facts"},
+    {"events", "reports", "facts", "tools"},
     {"folders", "shipped"},
     {"catalog"},
     {"planner"},

@@ -727,3 +727,70 @@ def test_a_check_may_be_any_query(word: str) -> None:
     queries, problems = read_named_queries(f"-- name: a\n{word}")
 
     assert ([], [word]) == (problems, [query.sql for query in queries])
+
+
+# What looks like ASCII, or like nothing.
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("SELECT\u00a01", (2, 7), "a no-break space (U+00A0) would be part of a name"),
+        ("SELECT 1,\n  \u200b2", (3, 3), "a zero width space (U+200B) would be part of a name"),
+        ("\ufeffSELECT 1", (2, 1), "a byte-order mark (U+FEFF) would be part of a name"),
+        ("SELECT \u2018a\u2019", (2, 8), "a left single quotation mark (U+2018) would be part of a name"),
+        ("SELECT \u201ca", (2, 8), "a left double quotation mark (U+201C) would be part of a name"),
+        ("SELECT 1 \u2013 1", (2, 10), "an en dash (U+2013) would be part of a name"),
+        ("SELECT 'a', \u2060b", (2, 13), "a word joiner (U+2060) would be part of a name"),
+        ('SELECT "a\u200b"', (2, 10), "a zero width space (U+200B) would be part of a name"),
+        ("SELECT /* \u00a0 */ 1\u3000", (2, 17), "an ideographic space (U+3000) would be part of a name"),
+        ("SELECT a\u200d", (2, 9), "a zero width joiner (U+200D) would be part of a name"),
+    ],
+)
+def test_what_looks_like_another_character_is_named(text: str, place: tuple[int, int], message: str) -> None:
+    """A character that nobody sees, or takes for one of ASCII, is told with its line and column."""
+    script = f"SELECT 0;\n{text}"
+
+    problem = find_problems(script, transactional=True)[0]
+
+    assert (place, message, True) == (line_and_column(script, problem.offset), problem.message, problem.exact)
+    assert problem.cure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT '\u00a0\u200b\u2018' -- \u2019\u00a0\n, 1 /* \u201c */",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT '\u2019' $$",
+        'SELECT "Größe\u00a0x", größe, 名前, "“"',
+        # A joiner is how some languages are written.
+        "CREATE TABLE \u0645\u06cc\u200c\u062e\u0648\u0627 (id integer)",
+    ],
+)
+def test_characters_of_the_languages_are_let_be(text: str) -> None:
+    """In strings, comments, bodies and quoted names a text may be as it is, and names may be of any language."""
+    assert messages(text) == []
+
+
+def test_a_string_closed_by_a_typographic_quote_is_told_as_such() -> None:
+    """Where a string never ends since its end only looks like one, the cure names that character."""
+    [problem] = find_problems("SELECT 'it\u2019;\nSELECT 1;\n", transactional=True)
+
+    assert problem.message == "a string begins here and never ends"
+    assert problem.cure == "close it: a right single quotation mark (U+2019) on the same line closes nothing"
+
+
+def test_a_typographic_quote_before_a_string_that_never_ends_is_told() -> None:
+    """An apostrophe in a text between typographic quotes opens a string; the quote before it is named, too."""
+    assert messages("SELECT \u2018it's\u2019;\n") == [
+        "a left single quotation mark (U+2018) would be part of a name",
+        "a string begins here and never ends",
+    ]
+
+
+def test_a_check_with_a_character_that_nobody_sees_is_told() -> None:
+    """A verify.sql is looked at as well."""
+    [problem] = read_named_queries("-- name: a\nSELECT\u00a0true AS passed")[1]
+
+    assert problem.message == "a no-break space (U+00A0) would be part of a name"
+    assert problem.offset == 17
