@@ -109,7 +109,8 @@ class Application:
         if self.backup is not None:
             await self._back_up(session, state, plan)
         self.runner.doing = "preparing the database"
-        state = await preparation.prepare(session, state, goal.schema, [step.migration for step in plan.pending])
+        async with self.runner.watching(session):
+            state = await preparation.prepare(session, state, goal.schema, [step.migration for step in plan.pending])
         assert state.head is not None  # the preparation made the log
         head = state.head
         path = state.search_path(

@@ -48,6 +48,7 @@ from kimbledb.transaction import (
     ScriptError,
     Transactions,
     Work,
+    with_canceller,
 )
 from kimbledb.version import __version__
 from kimbledb.watching import tell
@@ -316,12 +317,13 @@ class _Aside:
             if isinstance(error, WORTH_ANOTHER_TRY):
                 raise Again(contended=first_line(error)) from error
             if not await self._is_detached(statement, error):
-                raise ScriptError(self._diagnose(statement, error)) from error
+                raise ScriptError(await self._diagnose(statement, error)) from error
 
-    def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
+    async def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
         work = self._work
         place = statement.start + (int(error.position) - 1 if error.position else 0)
-        return diagnose(error, work.migration, work.part, work.script, offset=place, exact=bool(error.position))
+        found = diagnose(error, work.migration, work.part, work.script, offset=place, exact=bool(error.position))
+        return await with_canceller(self._worker, error, found)
 
     async def _run_in_transaction(self, statement: _Statement) -> bool:
         """Run it and note that it is done in one transaction, so that no crash comes between.

@@ -314,6 +314,12 @@ def _describe(holder: dict[str, Any]) -> str:
             f"the prepared transaction {holder['prepared']!r} of {holder['owner']}, {holder['seconds']} s old "
             f"(COMMIT PREPARED or ROLLBACK PREPARED ends it)"
         )
+    if holder.get("standbys") is not None:
+        return (
+            f"a COMMIT (pid {holder['pid']}, {holder.get('application') or 'no application name'}) that waits for a synchronous"
+            f" standby, which does not answer: synchronous_standby_names = {holder['standbys']!r}"
+            " (start that standby, or take its name out of the setting)"
+        )
     query = " ".join((holder.get("query") or "").split())
     return (
         f"pid {holder.get('pid')}, {holder.get('application') or 'no application name'}, "

@@ -137,6 +137,35 @@ class ChecksFailed(_StepFailed):
         self.checks = tuple(checks)
 
 
+async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnosis: Diagnosis) -> Diagnosis:
+    """Return a diagnosis that says of a cancelled statement whether its time was up or somebody cancelled it.
+
+    Args:
+        session: Where it ran; no transaction is open.
+        error: What the server said.
+        diagnosis: What was made of it.
+    """
+    if not isinstance(error, asyncpg.QueryCanceledError):
+        return diagnosis
+    block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
+    try:
+        answers = await session.send(
+            f"BEGIN READ ONLY;\n{session.settings()}SET LOCAL statement_timeout = 50;\n{block['false']}"
+            f"SET LOCAL statement_timeout = 0;\n{block['true']}ROLLBACK;\n"
+        )
+    except (asyncpg.PostgresError, ConnectionLostError):
+        return diagnosis
+    if len(answers) != 2:
+        return diagnosis
+    timed_out, cancelled = (answer.value for answer in answers)
+    if diagnosis.message == cancelled:
+        return evolve(diagnosis, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
+    if diagnosis.message != timed_out:
+        # A script can raise that code, too.
+        return evolve(diagnosis, hint=getattr(error, "hint", None))
+    return diagnosis
+
+
 class Transactions:
     """Carries out work on one schema through one session."""
 
@@ -386,15 +415,7 @@ class Transactions:
         ):
             place = await self._failing_statement(error, work, opening, before)
         diagnosis = diagnose(error, work.migration, work.part, work.script, offset=place, exact=exact)
-        if isinstance(error, asyncpg.QueryCanceledError) and seconds < self._limit(work):
-            # The server uses one code for both, and words that depend on its language.
-            diagnosis = evolve(diagnosis, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
-        return ScriptError(diagnosis)
-
-    def _limit(self, work: Work) -> float:
-        """Return the seconds that a statement of the work may run."""
-        own = work.migration.statement_timeout
-        return self.session.options.statement_timeout if own is None else own
+        return ScriptError(await with_canceller(self.session, error, diagnosis))
 
     async def _failing_statement(
         self, error: asyncpg.PostgresError, work: Work, opening: str, before: Sequence[str]

@@ -16,7 +16,8 @@ from kimbledb.events import Blocked, Waiting
 from kimbledb.locks import LOCK_CLASS, lock_key
 
 from .invariant import OPTIONS, drained, holds, nothing_left, whole
-from .parts import SLEEP, eventually, gate, names, sql
+from .parts import SLEEP, eventually, fresh_database, gate, names, sql
+from .programs import Cluster
 
 
 @asynccontextmanager
@@ -324,3 +325,54 @@ async def test_history_is_locked(each_database: str, steps: Any) -> None:
     assert (await kimbledb.migrate(connection, catalog=catalog)).applied == ()
     await connection.close()
     await holds(each_database, catalog)
+
+
+SLOW = "SELECT pg_sleep(0.7);\nSELECT pg_sleep(0.7);\n"
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize(
+    ("script", "hint"),
+    [
+        # Longer than the limit in all, but no statement is.
+        (f"{SLOW}SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(5);", "somebody cancelled it on the server"),
+        ("SELECT set_config('statement_timeout', '100', true);\nSELECT pg_sleep(5);", "the statement took longer"),
+        ("SELECT pg_sleep(5);", "the statement took longer"),
+        ("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57014', HINT = 'ask'; END $$;", "ask"),
+    ],
+)
+async def test_who_cancelled_a_statement(database: str, folder: Any, script: str, hint: str, outside: bool) -> None:
+    """A statement whose time was up is told from one that somebody cancelled and from a script that raises that code (faults 18)."""
+    if outside and "set_config" in script:
+        script = f"DO $$ BEGIN PERFORM set_config('statement_timeout', '100', false); END $$;\n{SLOW}"
+    folder.add(1, "a", script, facts="transactional = false" if outside else "")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, options=kimbledb.Options(statement_timeout=1.0))
+
+    assert caught.value.sqlstate == "57014"
+    assert (caught.value.hint or "").startswith(hint)
+
+
+async def test_a_synchronous_standby_that_is_gone(small_cluster: Cluster, steps: Any) -> None:
+    """A COMMIT that waits for a standby is told as that, by the run itself and by one that waits for its lock."""
+    async with fresh_database(small_cluster.dsn) as database:
+        folder = steps("a", "b")
+        await kimbledb.migrate(database, catalog=folder.catalog, to=1)
+        await sql(database, "ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'")
+        try:
+            await sql(database, "SELECT pg_reload_conf()")
+            for _ in range(2):
+                with pytest.raises(kimbledb.DeadlineExceededError) as caught:
+                    await kimbledb.migrate(
+                        database,
+                        catalog=folder.catalog,
+                        options=kimbledb.Options(deadline=4, lock_timeout=0.5, client_check_interval=0.2),
+                    )
+                assert "held by a COMMIT (pid " in str(caught.value)
+                assert "waits for a synchronous standby" in str(caught.value)
+                assert "synchronous_standby_names = 'elsewhere'" in str(caught.value)
+        finally:
+            await sql(database, "ALTER SYSTEM RESET synchronous_standby_names")
+            await sql(database, "SELECT pg_reload_conf()")
+        await holds(database, folder.catalog)

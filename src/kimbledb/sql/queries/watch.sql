@@ -1,5 +1,6 @@
--- What a server process is at: who holds it up (sessions, and transactions that were
--- prepared and have no session any more, which show as process 0), and which index it builds.
+-- What a server process is at: who holds it up (sessions, transactions that were prepared
+-- and have no session any more, which show as process 0, and a synchronous standby that its
+-- COMMIT waits for), and which index it builds.
 SELECT jsonb_build_object(
     'blockers', (
         SELECT coalesce(jsonb_agg(who), '[]')
@@ -7,7 +8,8 @@ SELECT jsonb_build_object(
             SELECT jsonb_build_object(
                        'pid', a.pid, 'application', a.application_name, 'state', a.state,
                        'seconds', round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change))::numeric, 1),
-                       'query', a.query)
+                       'query', a.query,
+                       'standbys', CASE a.wait_event WHEN 'SyncRep' THEN current_setting('synchronous_standby_names') END)
             FROM unnest(pg_blocking_pids({pid})) AS b (pid)
             JOIN pg_stat_activity AS a ON a.pid = b.pid
             UNION ALL
@@ -16,6 +18,11 @@ SELECT jsonb_build_object(
                        'seconds', round(extract(epoch FROM clock_timestamp() - p.prepared)::numeric, 1))
             FROM pg_prepared_xacts AS p
             WHERE p.database = current_database() AND 0 = ANY (pg_blocking_pids({pid}))
+            UNION ALL
+            SELECT jsonb_build_object('pid', a.pid, 'application', a.application_name,
+                                      'standbys', current_setting('synchronous_standby_names'))
+            FROM pg_stat_activity AS a
+            WHERE a.pid = {pid} AND a.wait_event = 'SyncRep'
         ) AS blocker (who)),
     'building', (
         SELECT jsonb_build_object(
