@@ -8,8 +8,9 @@ set. What order they run in is left to :mod:`kimbledb.planner`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
@@ -88,6 +89,9 @@ class Catalog:
             faults.append(folders.nothing_in(root, source=str(root)))
         return cls(migrations, source=str(root), faults=faults)
 
+    def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, object]]]]:
+        return _catalog_of, (self.source, [migration.parts() for migration in self._migrations])
+
     def __iter__(self) -> Iterator[Migration]:
         return iter(self._migrations)
 
@@ -106,7 +110,7 @@ class Catalog:
         """
         found = self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
         if found is None:
-            raise _UnknownKey(key, near(key, self._by_name) if isinstance(key, str) else ())
+            raise UnknownMigrationError(key, near(key, self._by_name) if isinstance(key, str) else ())
         return found
 
     def get(self, key: str | int) -> Migration | None:
@@ -172,10 +176,8 @@ class Catalog:
 _builtin: Catalog | None = None
 
 
-class _UnknownKey(UnknownMigrationError, KeyError):
-    """``catalog[...]`` found nothing: an error of ours, and a KeyError for those who expect one."""
-
-    __str__ = UnknownMigrationError.__str__
+def _catalog_of(source: str, parts: list[dict[str, Any]]) -> Catalog:
+    return Catalog([Migration(**each) for each in parts], source=source)
 
 
 def _spans(numbers: Sequence[int]) -> str:

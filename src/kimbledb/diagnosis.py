@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import asyncpg
 from attrs import evolve, frozen
 
 from kimbledb import statements
+from kimbledb.errors import one_line
 from kimbledb.model import Migration
+from kimbledb.redaction import cover, excerpt, spans
 
 #: For each SQLSTATE (manual, appendix A) what helps. The first five answer the
 #: common issues of the document: already exists, column missing, foreign key
@@ -39,8 +42,22 @@ _CURES = {
 }
 #: Errors of our own blocks, whose detail is for programs.
 _OUR_DETAILS = frozenset({"KD006"})
+_OUR_CONDITIONS = {
+    "KD003": "the script ended its transaction",
+    "KD004": "the script reached outside of its schema",
+    "KD006": "rows or values would be lost",
+}
 _MISSING_TYPE = re.compile(r'type "(?:\w+\.)?(vector|halfvec|sparsevec)(?:\(\d+\))?" does not exist')
 _MISSING_OPCLASS = re.compile(r'(?:operator class|access method) "(\w+)" does not exist')
+
+#: Where asyncpg's names of classes are not the manual's conditions.
+_CONDITIONS = {
+    "PostgresSyntaxError": "syntax error",
+    "RaiseError": "raise exception",
+    "AssertError": "assert failure",
+    "InternalServerError": "internal error",
+    "PLPGSQLError": "plpgsql error",
+}
 
 
 @frozen
@@ -54,18 +71,25 @@ class Diagnosis:
     line: int | None = None
     column: int | None = None
     statement: str | None = None
-    #: The text of the line, to be shown.
+    #: The line, to be shown: strings and comments masked, and cut where it is long.
     source: str | None = None
-    #: What the server says of functions on the way, or None.
+    #: Where the caret stands under it, counted from 0, or None where the server named no character.
+    caret: int | None = None
+    #: The functions on the way, as the server says, or None.
     context: str | None = None
-    #: What the server adds. It can hold values of rows, and so stays out of history.
+    #: What the server adds: names of objects.
     detail: str | None = None
+    #: What the error is about, by the server's own fields: ``constraint t_pkey of table t``.
+    subject: str | None = None
 
     @property
     def for_history(self) -> str:
-        """The error without values of rows."""
+        """What history and log keep: condition, names and place, and no words that could quote a value."""
+        about = "" if self.subject is None else f" of {self.subject}"
         place = "" if self.file is None else f" at {self.file}" + ("" if self.line is None else f":{self.line}")
-        return f"{self.message} (SQLSTATE {self.sqlstate}){place}"
+        return (
+            f"{_OUR_CONDITIONS.get(self.sqlstate) or condition(self.sqlstate)}{about} (SQLSTATE {self.sqlstate}){place}"
+        )
 
     def __str__(self) -> str:
         lines = [f"{self.message} (SQLSTATE {self.sqlstate})"]
@@ -75,9 +99,9 @@ class Diagnosis:
             if self.source is not None:
                 number = f"{self.line}"
                 lines.append(f"  {number} | {self.source}")
-                if self.column:
+                if self.caret is not None:
                     # Tabs stay tabs, so that the caret stands under its character.
-                    lead = re.sub(r"[^\t]", " ", self.source[: self.column - 1])
+                    lead = re.sub(r"[^\t]", " ", self.source[: self.caret])
                     lines.append(f"  {' ' * len(number)} | {lead}^")
         elif self.file is not None:
             lines.append(f"  in {self.file}")
@@ -86,6 +110,17 @@ class Diagnosis:
         if self.context:
             lines += [f"  {line}" for line in self.context.splitlines()[:3] if "inline_code_block" not in line]
         return "\n".join(lines)
+
+
+def condition(sqlstate: str | None) -> str:
+    """Return what a SQLSTATE means, in words."""
+    classes: Any = type(asyncpg.PostgresError)
+    name = classes.get_message_class_for_sqlstate(sqlstate).__name__
+    if name == "UnknownPostgresError":
+        return "an error of a kind of its own"
+    if name in _CONDITIONS:
+        return _CONDITIONS[name]
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error").replace("SQL", "Sql")).lower()
 
 
 def diagnose(
@@ -108,20 +143,30 @@ def diagnose(
         sqlstate=sqlstate,
         hint=_cure(error, sqlstate),
         file=migration.file(part),
-        context=getattr(error, "context", None),
-        detail=None if sqlstate in _OUR_DETAILS else getattr(error, "detail", None),
+        context=error.context,
+        detail=None if sqlstate in _OUR_DETAILS else error.detail,
+        subject=_subject(error),
     )
     if offset is None or not 0 <= offset <= len(text):
         return diagnosis
     line, column = statements.line_and_column(text, offset)
-    lines = text.split("\n")
+    hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
+    source, caret = excerpt(text, offset, hidden)
     return evolve(
         diagnosis,
         line=line,
         column=column if exact else None,
-        statement=_statement_at(text, offset),
-        source=lines[line - 1] if line <= len(lines) else None,
+        statement=_statement_at(text, offset, hidden),
+        source=source,
+        caret=caret if exact else None,
     )
+
+
+def _subject(error: asyncpg.PostgresError) -> str | None:
+    """Return what an error is about, by the names that the server gives beside its words."""
+    names = (("constraint", error.constraint_name), ("column", error.column_name), ("table", error.table_name))
+    told = [f"{kind} {one_line(name)}" for kind, name in names if name]
+    return " of ".join(told) or None
 
 
 def _cure(error: asyncpg.PostgresError, sqlstate: str) -> str | None:
@@ -135,11 +180,11 @@ def _cure(error: asyncpg.PostgresError, sqlstate: str) -> str | None:
     return getattr(error, "hint", None) or _CURES.get(sqlstate)
 
 
-def _statement_at(text: str, offset: int) -> str | None:
+def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str | None:
     try:
         for statement in statements.split(text):
             if statement.start <= offset <= statement.start + len(statement.text):
-                return statement.text
+                return cover(text, hidden, statement.start, statement.start + len(statement.text))
     except ValueError:
         return None  # the server found a fault that keeps statements from being told apart
     return None

@@ -36,7 +36,7 @@ meant to be read by a person. The parts are attributes, for programs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +56,21 @@ def _listed(items: Iterable[object]) -> str:
     return "\n".join(lines)
 
 
+def printable(text: str) -> str:
+    """Return a text that a terminal only shows: what would steer it, or hide or turn other text, is spelt out.
+
+    That is control characters, bidirectional marks and characters without width. Line breaks and tabs stay.
+    """
+    return text if text.isprintable() else "".join(each if each in "\n\t" else one_line(each) for each in text)
+
+
+def one_line(name: str) -> str:
+    """Return a name from a database or a file in the same way; its line breaks and tabs are spelt out, too."""
+    if name.isprintable():
+        return name
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in name)
+
+
 class KimbleDBError(Exception):
     """The root of the tree: ``except kimbledb.KimbleDBError`` catches them all.
 
@@ -65,12 +80,24 @@ class KimbleDBError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = None if hint is None else printable(hint)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+    def __reduce__(self) -> tuple[Callable[..., KimbleDBError], tuple[object, ...]]:
+        # Their constructors take what they are about, and not the message.
+        return _error_of, (type(self), self.args, self.__dict__)
+
+
+def _error_of(kind: type[KimbleDBError], args: tuple[object, ...], parts: dict[str, object]) -> KimbleDBError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(parts)
+    return error
 
 
 class ConfigurationError(KimbleDBError):
@@ -95,8 +122,8 @@ class PlanningError(KimbleDBError):
     """No plan can be made of what was asked for."""
 
 
-class UnknownMigrationError(PlanningError):
-    """A name, number or phase that the catalog does not hold.
+class UnknownMigrationError(PlanningError, KeyError):
+    """A name, number or phase that the catalog does not hold. A KeyError, too, as ``catalog[...]`` raises one.
 
     Attributes:
         name: What was asked for.
@@ -166,7 +193,7 @@ class ConflictingObjectsError(PlanningError):
     """
 
     def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
-        lines = _listed(f"{name}: {reason}" for name, reason in conflicts)
+        lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
             f"objects are there in another shape; nothing was run:\n{lines}",
             hint="rename or convert them by hand, then run again; `kimbledb plan` shows what is otherwise",
@@ -198,7 +225,7 @@ class PreflightError(KimbleDBError):
     """
 
     def __init__(self, gaps: Sequence[tuple[str, str]]) -> None:
-        lines = "\n".join(f"  {gap}\n    cure: {cure}" for gap, cure in gaps)
+        lines = "\n".join(f"  {one_line(gap)}\n    cure: {cure}" for gap, cure in gaps)
         super().__init__(f"the database is not ready; nothing was changed:\n{lines}")
         self.gaps = tuple(gaps)
 
@@ -216,7 +243,7 @@ class UnrecordedObjectsError(HistoryError):
     """
 
     def __init__(self, schema: str, objects: Sequence[str], adoptable: Sequence[str] = ()) -> None:
-        shown = ", ".join(objects[:5]) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
+        shown = one_line(", ".join(objects[:5])) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
         super().__init__(
             f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}\n'
             f"adopt() would record {len(adoptable)} migrations as applied"

@@ -9,8 +9,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
+
+from kimbledb.errors import one_line, printable
 
 #: The kinds of objects that a migration can declare and a snapshot can hold.
 OBJECT_KINDS = (
@@ -53,7 +56,7 @@ class DatabaseObject:
         return (self.kind, self.name)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {one_line(self.name)}"
 
 
 @frozen
@@ -74,7 +77,7 @@ class VerificationQuery:
     name: str
     #: The text of the query, without its last semicolon.
     sql: str
-    #: True for a query that need only run; its rows are kept to be looked at.
+    #: True for a query that need only run; its rows are counted and not kept.
     runs: bool
     #: The line of the file on which its text begins, counted from 1.
     line: int
@@ -106,7 +109,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        return f"{place}: {_shortened(self.message)}; {_shortened(self.cure)}"
+        return one_line(f"{place}: {_shortened(self.message)}; {_shortened(self.cure)}")
 
 
 def _shortened(text: str) -> str:
@@ -129,7 +132,9 @@ def _no_queries(_text: str) -> tuple[VerificationQuery, ...]:
 class Migration:
     """One change to a schema, with the SQL that makes, proves and undoes it.
 
-    Two are equal when they are the same object: a catalog holds one of each.
+    Two are equal when they are the same object: a catalog holds one of each. A pickle of
+    one, as in a report or an error, holds its facts and not its SQL, in which there may be
+    secrets; a pickled catalog holds all.
     """
 
     #: As in the document, with ``.sql``: ``api-cost-tracking.sql``.
@@ -234,10 +239,27 @@ class Migration:
         return self.location if self.location.endswith(".sql") else f"{self.location}/{part}.sql"
 
     def __str__(self) -> str:
-        return f"{self.number}. {self.name}"
+        return f"{self.number}. {one_line(self.name)}"
 
     def __repr__(self) -> str:
         return f"<Migration {self.number} {self.name!r}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, object]]]:
+        return _migration_of, ({name: value for name, value in self.parts().items() if not name.endswith("_sql")},)
+
+    def __copy__(self) -> Migration:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Migration:
+        return self
+
+    def parts(self) -> dict[str, object]:
+        """Return all that it is made of, as its constructor takes it."""
+        return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
+
+
+def _migration_of(parts: dict[str, Any]) -> Migration:
+    return Migration(**parts)
 
 
 @frozen
@@ -307,8 +329,9 @@ class Check:
     passed: bool
     expected: str | None = None
     found: str | None = None
-    #: The rows of a query that need only run, at most 20, each as a mapping.
-    rows: tuple[Mapping[str, object], ...] = ()
+    #: For a check of the whole database what it is about: of a check of security the objects,
+    #: each with the reason and the cure. Never a row of a table.
+    rows: tuple[Mapping[str, object], ...] = field(default=(), repr=False)
     hint: str | None = None
     #: True where it informs and does not judge.
     informative: bool = False
@@ -316,18 +339,18 @@ class Check:
     severity: str | None = None
 
     def __str__(self) -> str:
-        where = f"{self.migration}: " if self.migration else ""
+        where = f"{one_line(self.migration)}: " if self.migration else ""
         if self.severity is not None:
             where = f"security ({self.severity}): "
         mark = "ok" if self.passed else "FAILED"
         text = f"{where}{self.name}: {mark}"
         if not self.passed:
             if self.expected is not None:
-                text += f"\n    expected: {self.expected}"
+                text += f"\n    expected: {one_line(self.expected)}"
             if self.found is not None:
-                text += f"\n    found:    {self.found}"
+                text += f"\n    found:    {one_line(self.found)}"
             if self.hint is not None:
-                text += f"\n    hint:     {self.hint}"
+                text += f"\n    hint:     {printable(self.hint)}"
         return text
 
 
@@ -346,7 +369,7 @@ class Loss:
     def __str__(self) -> str:
         unit = ("row" if self.kind == "table" else "value") + ("" if self.count == 1 else "s")
         number = f"{self.count:,}" if self.exact else f"at least {self.count:,}"
-        return f"{self.kind} {self.name}: {number} {unit}"
+        return f"{self.kind} {one_line(self.name)}: {number} {unit}"
 
 
 #: What :attr:`Hazard.name` can be.
@@ -369,7 +392,7 @@ class Hazard:
 
     def __str__(self) -> str:
         rows = "rows not counted" if self.rows is None else f"about {self.rows:,} row{'' if self.rows == 1 else 's'}"
-        return f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}): {self.reason}; {self.cure}"
+        return one_line(f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}): {self.reason}; {self.cure}")
 
 
 def _size(count: int) -> str:

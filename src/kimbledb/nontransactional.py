@@ -39,6 +39,7 @@ from kimbledb.events import Statement as Sent
 from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Migration
 from kimbledb.names import counted, quote_identifier, quote_literal
+from kimbledb.redaction import masked
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
 from kimbledb.session import LOCK_BUSY, Answer, Session, first_line, milliseconds, setting
 from kimbledb.statements import Statement
@@ -223,7 +224,7 @@ class _Aside:
             # The lock must still be held: without it another run may be at work.
             await self._holder.session.send("DO $$ BEGIN END $$;")
             await self._note(statement.digest, "begun", kind=statement.kind, words=statement.words)
-            shown = " ".join(statement.text.split())[:_SHOWN]
+            shown = " ".join(masked(statement.text).split())[:_SHOWN]
             tell(self._runner.progress, Sent(migration, place + 1, len(self._every), shown))
             await self._run_one(statement)
         self._place = len(self._every)

@@ -26,6 +26,7 @@ from kimbledb.errors import (
     LockUnavailableError,
     MigrationError,
     PreflightError,
+    one_line,
 )
 from kimbledb.model import Migration
 from kimbledb.options import Options
@@ -141,9 +142,13 @@ class Runner:
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            _forget_answers(error)
             raise DeadlineExceededError(
                 self.options.deadline, doing=self.doing, blockers=self._blockers, standing=self.standing
             ) from error
+        except KimbleDBError as error:
+            _forget_answers(error)
+            raise
 
     @asynccontextmanager
     async def watching(self, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
@@ -303,6 +308,15 @@ class _Losses:
         raise ConnectionLostError(f"{loss.message}; at first {self._first.message}", hint=loss.hint) from loss
 
 
+def _forget_answers(error: BaseException) -> None:
+    """Take out of what led to an error what our own blocks answered by one: it was for us, and nobody is to print it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, asyncpg.PostgresError):
+            vars(seen).update(detail=None, query=None)
+        seen = seen.__cause__ or seen.__context__
+
+
 def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:
     """Return for each who holds a lock one line: process id, application, state, age and query."""
     return [_describe(holder) for holder in holders]
@@ -311,18 +325,20 @@ def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:
 def _describe(holder: dict[str, Any]) -> str:
     if "prepared" in holder:
         return (
-            f"the prepared transaction {holder['prepared']!r} of {holder['owner']}, {holder['seconds']} s old "
+            f"the prepared transaction {holder['prepared']!r} of {one_line(holder['owner'])}, {holder['seconds']} s old "
             f"(COMMIT PREPARED or ROLLBACK PREPARED ends it)"
         )
     if holder.get("standbys") is not None:
         return (
-            f"a COMMIT (pid {holder['pid']}, {holder.get('application') or 'no application name'}) that waits for a synchronous"
+            f"a COMMIT (pid {holder['pid']}, {one_line(holder.get('application') or 'no application name')}) that waits for a synchronous"
             f" standby, which does not answer: synchronous_standby_names = {holder['standbys']!r}"
             " (start that standby, or take its name out of the setting)"
         )
-    query = " ".join((holder.get("query") or "").split())
+    from kimbledb.redaction import masked  # only where somebody is in the way
+
+    query = one_line(" ".join(masked(holder.get("query") or "", numbers=True).split()))
     return (
-        f"pid {holder.get('pid')}, {holder.get('application') or 'no application name'}, "
+        f"pid {holder.get('pid')}, {one_line(holder.get('application') or 'no application name')}, "
         f"{holder.get('state') or 'state not visible'}, transaction open for {holder.get('seconds') or '?'} s"
         + (f": {query[:_SHOWN]}{'...' if len(query) > _SHOWN else ''}" if query else "")
     )

@@ -33,6 +33,7 @@ REACHED_OUTSIDE = "KD004"
 VERIFICATION_FAILED = "KD005"
 DATA_AT_STAKE = "KD006"
 _UNSAFE_PATH = "KD007"
+_OUR_CLASS = "KD"
 _PROCESS_ID = "KD104"
 _ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103"})
 
@@ -83,7 +84,8 @@ class Session:
             heard: Takes what else the server says meanwhile: of each notice its SQLSTATE and its text.
 
         Raises:
-            asyncpg.PostgresError: The server refused; the transaction is rolled back.
+            asyncpg.PostgresError: The server refused; the transaction is rolled back. Values
+                that it quoted are taken out (:mod:`kimbledb.redaction`).
             PreflightError: The schemas in which names would be looked up are not safe.
             ConnectionLostError: The server is gone; what became of the message is unknown.
         """
@@ -107,12 +109,14 @@ class Session:
             # migrations; the deadline of the call is.
             await connection.execute(message, timeout=self.options.deadline)
         except CONNECTION_ERRORS as error:
+            _take_values_out(error, message)
             raise self._lost(error) from error
         except asyncpg.PostgresError as error:
             # The message opened a transaction, and its end was not reached.
             await self.roll_back()
             if error.sqlstate == _UNSAFE_PATH:
                 raise PreflightError([(gap, cure) for gap, cure in json.loads(error.detail or "[]")]) from error
+            _take_values_out(error, message)
             raise
         except BaseException:
             # Cancelled or interrupted. Whether the server got to the COMMIT is unknown;
@@ -259,6 +263,14 @@ def durable(*, for_session: bool = False) -> str:
         f"SELECT pg_catalog.set_config('synchronous_commit', 'local', {local})"
         " WHERE pg_catalog.current_setting('synchronous_commit') = 'off';\n"
     )
+
+
+def _take_values_out(error: Exception, message: str) -> None:
+    """Take out of an error of the server what can quote values of rows or of the script; answers of our blocks hold none."""
+    if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(_OUR_CLASS):
+        from kimbledb.redaction import without_values  # only where something fails
+
+        without_values(error, message)
 
 
 def terminate(connection: Any) -> None:

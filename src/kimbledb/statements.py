@@ -24,6 +24,7 @@ from functools import cached_property
 from attrs import evolve, frozen
 
 from kimbledb.model import VerificationQuery
+from kimbledb.redaction import masked
 
 # PostgreSQL's scanner knows these as space, and no others: a no-break space is
 # part of a name there (src/backend/parser/scan.l).
@@ -266,7 +267,7 @@ def name_of(statement: str) -> str:
     """Return a short name for a statement, to be shown: its kind and its object, on one line."""
     import sqlparse  # slow to import, and wanted only when something is shown
 
-    head = statement[:2000]  # sqlparse is slow, and a name needs no more
+    head = masked(statement[:2000])  # sqlparse is slow, and a name needs no more
     with suppress(sqlparse.exceptions.SQLParseError):  # it does not go as deep as SQL may
         head = sqlparse.format(head, strip_comments=True)
     first_line = " ".join(head.split())

@@ -21,6 +21,8 @@ from kimbledb.targets import Target, target_of
 
 #: Migrations whose checks run in one transaction, which holds a lock on all that they read.
 _AT_ONCE = 200
+#: How many rows run_checks.sql counts of a query that need only run.
+_COUNTED = 20
 
 
 class Verifier:
@@ -166,26 +168,30 @@ def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str
 
 def results_of(value: Sequence[dict[str, Any]]) -> list[Check]:
     """Make checks of what the server answered."""
-    checks = []
-    for result in value:
-        rows = result.get("rows") or []
-        failing = rows if not result["passed"] else result.get("all") or []
-        checks.append(
-            Check(
-                migration=result.get("migration"),
-                name=result["name"],
-                passed=result["passed"],
-                expected=_joined(failing, "expected"),
-                found=result.get("error")
-                or _joined(failing, "found")
-                or (None if result["passed"] or rows else "no rows"),
-                rows=tuple(rows) if result["passed"] else (),
-                hint=None if "error" not in result else f"the query failed with SQLSTATE {result.get('sqlstate')}",
-            )
+    return [
+        Check(
+            migration=result.get("migration"),
+            name=result["name"],
+            passed=result["passed"],
+            expected=_joined(result, "expected"),
+            found=_found(result),
+            hint=None if "sqlstate" not in result else f"the query failed with SQLSTATE {result['sqlstate']}",
         )
-    return checks
+        for result in value
+    ]
 
 
-def _joined(rows: Sequence[dict[str, Any]], key: str) -> str | None:
-    values = [str(row[key]) for row in rows if row.get(key) is not None]
-    return "; ".join(values[:5]) or None
+def _found(result: dict[str, Any]) -> str | None:
+    if "count" in result:
+        return f"{result['count']} rows" if result["count"] < _COUNTED else f"at least {_COUNTED} rows"
+    if "sqlstate" in result:
+        from kimbledb.diagnosis import condition  # only for a query that fails
+
+        return (
+            result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's words"
+        )
+    return _joined(result, "found") or (None if result["passed"] or result["rows"] else "no rows")
+
+
+def _joined(result: dict[str, Any], key: str) -> str | None:
+    return "; ".join(row[key] for row in result.get("rows", ()) if row[key] is not None) or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -285,7 +286,7 @@ async def test_somebody_holds_the_lock(database: str, steps: Any) -> None:
 
     [blocker] = caught.value.blockers
     assert blocker.startswith(f"pid {pid}, shop, idle in transaction, transaction open for ")
-    assert blocker.endswith(f"s: {take}")
+    assert blocker.endswith("s: " + re.sub(r"\d+", "***", take))  # values of somebody else's query are masked
     assert "while waiting for another run" in str(caught.value)
     waits = [event for event in told if isinstance(event, Waiting)]
     assert len(waits) > 1

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.model import Migration
 from kimbledb.targets import target_of
 
 from .parts import sql
@@ -111,19 +113,199 @@ async def test_what_is_returned_does_not_show_it(database: str, steps: Any) -> N
     assert password not in shown + rows + log
 
 
-async def test_row_values_stay_out_of_history(database: str, folder: Any) -> None:
-    """The value of a row that a failing statement met is in no history row, though the caller is told of it (faults 29)."""
-    folder.add(1, "a", f"CREATE TABLE a (t text PRIMARY KEY);\nINSERT INTO a VALUES ('{CANARY}'), ('{CANARY}');\n")
+#: Scripts that fail with a value of a row in the server's words, each with its SQLSTATE and what is told of it all the same.
+LEAKS = {
+    "duplicate": (
+        f"CREATE TABLE a (t text PRIMARY KEY);\nINSERT INTO a VALUES ('{CANARY}'), ('{CANARY}');\n",
+        "23505",
+        "a_pkey",
+    ),
+    "wrong type": (
+        f"CREATE TABLE a (t text);\nINSERT INTO a VALUES ('{CANARY}');\nALTER TABLE a ALTER t TYPE integer USING t::integer;\n",
+        "22P02",
+        "invalid input syntax for type integer",
+    ),
+    "enum": (f"CREATE TYPE e AS ENUM ('a');\nSELECT '{CANARY}'::text::e;\n", "22P02", "invalid input value for enum e"),
+    "json": (f"SELECT ('{{\"a\": {CANARY}}}'::text)::jsonb;\n", "22P02", "invalid input syntax for type json"),
+    "check": (
+        f"CREATE TABLE a (t text CHECK (length(t) < 3));\nINSERT INTO a VALUES ('{CANARY}');\n",
+        "23514",
+        "a_t_check",
+    ),
+    "null": (f"CREATE TABLE a (t text, n integer NOT NULL);\nINSERT INTO a VALUES ('{CANARY}');\n", "23502", '"n"'),
+    "raise": (
+        (
+            "CREATE TABLE a (t text);\n"
+            f"INSERT INTO a VALUES ('{CANARY}');\n"
+            "DO $$ DECLARE bad text; BEGIN SELECT t INTO bad FROM a; RAISE EXCEPTION 'the value % of % is no good', bad, 'a'"
+            " USING DETAIL = bad, HINT = 'mend ' || bad, COLUMN = bad; END $$;\n"
+        ),
+        "P0001",
+        "is no good",
+    ),
+    "raise of a value alone": (
+        f"DO $$ BEGIN RAISE EXCEPTION '%', '{CANARY}' USING ERRCODE = '42P01'; END $$;\n",
+        "42P01",
+        "the text of this RAISE is not shown",
+    ),
+    "assert": (f"DO $$ BEGIN ASSERT false, 'no ' || '{CANARY}'; END $$;\n", "P0004", "not shown"),
+    "unterminated": (f"SELECT 1;\nSELECT '{CANARY};\n", "42601", "syntax error"),
+    "closed too early": (f"SELECT 'it's {CANARY}';\n", "42601", "syntax error"),
+    "closed before a space": (f"SELECT 'the boys' my {CANARY}';\n", "42601", "syntax error"),
+    "no quotes": (f"CREATE ROLE nobody_{CANARY[:3]} PASSWORD {CANARY};\n", "42601", "syntax error"),
+    "password": (f"CREATE ROLE postgres PASSWORD '{CANARY}';\n", "42710", "already exists"),
+    "over lines": (f"SELECT missing, 'a\n{CANARY}' AS x, no_such_column, '\n{CANARY}';\n", "42703", "missing"),
+    "comment": (f"SELECT no_such_column; -- the key is {CANARY}\n", "42703", "no_such_column"),
+    "in a function": (
+        (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$\n"
+            f"BEGIN PERFORM '{CANARY}'::text::integer; END $f$;\nSELECT f();\n"
+        ),
+        "22P02",
+        "PL/pgSQL function",
+    ),
+}
 
-    with pytest.raises(kimbledb.MigrationError) as caught:
-        await kimbledb.migrate(database, catalog=folder.catalog)
 
-    assert caught.value.sqlstate == "23505"
-    assert CANARY in str(caught.value)  # in the line of the script that it shows
+@pytest.mark.parametrize("kind", LEAKS)
+async def test_values_are_nowhere(database: str, folder: Any, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    """A value that a failing script met or wrote is in no error, cause, traceback, pickle, log or row of history (faults 29)."""
+    script, sqlstate, said = LEAKS[kind]
+    folder.add(1, "a", script)
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=_unread(folder))
+
+    assert sqlstate == caught.value.sqlstate
+    assert said in str(caught.value)
+    rows = await _recorded(database)
+    assert sqlstate in rows
+    assert "apply.sql" in rows
+    assert CANARY not in rows
+    assert CANARY not in _everything(caught.value) + caplog.text + str(caught.value.statement)
+
+
+async def _recorded(database: str) -> str:
     rows = await sql(database, "SELECT jsonb_agg(to_jsonb(h))::text FROM migration_history AS h")
     log = await sql(database, "SELECT jsonb_agg(to_jsonb(l))::text FROM migration_log AS l")
-    assert "duplicate key" in rows
-    assert CANARY not in rows + log
+    return str(rows) + str(log)
+
+
+def _unread(folder: Any) -> kimbledb.Catalog:
+    """Return the catalog of a folder whose scripts may be what reading would refuse."""
+    migrations = []
+    for place, path in enumerate(sorted(folder.path.iterdir()), 1):
+        parts = {f"{part}_sql": (path / f"{part}.sql").read_text() for part in ("apply", "rollback")}
+        migrations.append(
+            Migration(name=f"{path.name.partition('_')[2]}.sql", number=place, location=str(path), **parts)
+        )
+    return kimbledb.Catalog(migrations)
+
+
+async def test_a_failed_rollback_shows_no_value(database: str, folder: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What holds for a script that applies holds for one that takes back."""
+    folder.add(
+        1,
+        "a",
+        f"CREATE TABLE a (t text);\nINSERT INTO a VALUES ('{CANARY}');\n",
+        rollback="ALTER TABLE a ALTER t TYPE integer USING t::integer;\nDROP TABLE a;\n",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(kimbledb.RollbackError) as caught:
+        await kimbledb.rollback(database, 1, catalog=folder.catalog, allow_data_loss=True)
+
+    assert CANARY not in await _recorded(database) + _everything(caught.value) + caplog.text
+
+
+async def test_a_failed_statement_outside_of_transactions_shows_no_value(
+    database: str, folder: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What holds for a transaction holds for statements that run by themselves, and for what is told of them."""
+    folder.add(
+        1,
+        "a",
+        f"CREATE TABLE a (t text);\nINSERT INTO a VALUES ('{CANARY}'), ('{CANARY}');\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY a_t ON a (t);\n",
+        facts="transactional = false\n",
+    )
+    told: list[str] = []
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, progress=lambda event: told.append(str(event)))
+
+    assert caught.value.sqlstate == "23505"
+    assert any("INSERT INTO a VALUES ('***')" in each for each in told)
+    assert CANARY not in await _recorded(database) + _everything(caught.value) + caplog.text + "".join(told)
+
+
+async def test_rows_that_a_check_reads_stay_on_the_server(database: str, folder: Any) -> None:
+    """A query that need only run is counted: its rows are in no message, report, repr or pickle; a check sends what it says."""
+    folder.add(
+        1,
+        "a",
+        f"CREATE TABLE a (token text, n integer);\nINSERT INTO a VALUES ('{CANARY}', 1), ('{CANARY}', 2);\n",
+        verify="-- name: tokens runs\nSELECT token, token AS found FROM a;\n"
+        "-- name: beside\nSELECT count(*) = 2 AS passed, '2' AS expected, count(*) || ' rows' AS found, min(token) AS token FROM a",
+    )
+    connection = await asyncpg.connect(database)
+    messages: list[str] = []
+    connection.add_log_listener(lambda _, message: messages.append(f"{message} {message.as_dict()}"))
+
+    report = await kimbledb.migrate(connection, catalog=folder.catalog)
+    verified = await kimbledb.verify(connection, catalog=folder.catalog, only=1)
+    await connection.close()
+
+    assert [check.found for check in verified.checks] == ["2 rows", "2 rows"]
+    assert messages
+    assert CANARY not in "".join(messages)
+    assert CANARY.encode() not in pickle.dumps(verified) + pickle.dumps(report)
+    assert CANARY not in f"{report!r} {report.verification!r} {verified!r}"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (f"SELECT '{CANARY}'::text::integer = 1 AS passed", "invalid text representation"),
+        ("SELECT no_such_column AS passed", 'column "no_such_column" does not exist'),
+        ("SELECT reveal() AS passed", "raise"),
+    ],
+)
+async def test_an_error_in_a_check_quotes_no_value(
+    database: str, folder: Any, caplog: pytest.LogCaptureFixture, query: str, said: str
+) -> None:
+    """Of an error in a check the condition is told, and the server's words where they name objects only."""
+    folder.add(
+        1,
+        "a",
+        f"CREATE FUNCTION reveal() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '%', '{CANARY}'; END $$;\n",
+        verify=f"-- name: fails\n{query}",
+    )
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(kimbledb.VerificationError, match=said) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert CANARY not in await _recorded(database) + _everything(caught.value) + caplog.text
+
+
+async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: Any) -> None:
+    """Of who blocks a migration the query is told, its strings, numbers and comments masked."""
+    folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (t text);\nALTER TABLE a ADD COLUMN IF NOT EXISTS n integer;\n")
+    blocker = await asyncpg.connect(database)
+    await blocker.execute("CREATE TABLE a (t text)")
+    await kimbledb.adopt(database, catalog=folder.catalog)
+    await blocker.execute("BEGIN")
+    await blocker.execute(f"LOCK TABLE a; SELECT '{CANARY}', 4711 /* {CANARY} */")
+
+    with pytest.raises((kimbledb.LockUnavailableError, kimbledb.DeadlineExceededError)) as caught:
+        await kimbledb.migrate(
+            database, catalog=folder.catalog, options=kimbledb.Options(lock_timeout=3, attempts=1, deadline=30)
+        )
+    await blocker.close()
+
+    assert "LOCK TABLE a; SELECT '***', *** /*****/" in str(caught.value)
+    assert CANARY not in _everything(caught.value)
+    assert "4711" not in _everything(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ async def test_verification_leaves_no_trace(database: str, folder: Any, connecti
         verify="-- name: writes\nSELECT fill() AS passed",
     )
 
-    with pytest.raises(kimbledb.VerificationError, match="read-only"):
+    with pytest.raises(kimbledb.VerificationError, match="read only"):
         await kimbledb.migrate(database, catalog=folder.catalog)
 
     report = await kimbledb.migrate(database, catalog=folder.catalog, verify=False)

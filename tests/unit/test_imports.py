@@ -17,7 +17,7 @@ ROOT = Path(kimbledb.__file__).parent
 #: its own, neither by itself nor by way of the modules that it imports. Those up to the planner know no server.
 WITHOUT_A_SERVER = [
     {"errors", "version"},
-    {"model", "names", "options", "drawing", "queries"},
+    {"model", "names", "options", "drawing", "queries", "redaction"},
     {"plan", "state", "statements", "scripts", "locks"},
     {"events", "reports", "facts", "tools"},
     {"folders", "shipped"},

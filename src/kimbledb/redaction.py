@@ -1,0 +1,268 @@
+"""What is shown of SQL and of a server's errors: never a string of a script, never a value of a row.
+
+In SQL the contents of string constants and comments are masked. Numbers stay where the
+SQL is the caller's own script, since types and limits are made of them.
+
+Of an error the SQLSTATE, the place and the names stay. PostgreSQL quotes values in its
+message (classes 22 and 42601), its DETAIL, its context and what a RAISE says;
+:func:`without_values` takes them out of the very object that asyncpg raised, so that no
+traceback, log or pickle of it shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+#: What stands for something that is not shown.
+MASK = "***"
+
+#: Longer lines are cut around the place that is meant, to so many characters.
+_WIDTH = 120
+
+# What hides a quote, or is one (manual, 4.1 "Lexical Structure").
+_TOKEN = re.compile(
+    r"""--[^\n]*|/\*|"(?:[^"]|"")*"?|(?:(?<![\w$])[eE])?'|(?<![\w$])\$(?:[^\W\d]\w*)?\$""",
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_QUOTE = re.compile(r"''|'")
+_QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
+# What stands before a dollar-quoted body that is code itself.
+_BEFORE_BODY = re.compile(r"\b(?:as|do|language\s+\w+)\s*\Z", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w$\"])\d[\w.]*")
+# A password that somebody forgot to quote.
+_BARE_PASSWORD = re.compile(r"\b(?:role|user|group)\b[^;']{0,200}?\bpassword\s+([^\s';]+)", re.IGNORECASE)
+
+
+def masked(sql: str, *, numbers: bool = False) -> str:
+    """Return SQL with the contents of its strings and comments masked.
+
+    Args:
+        sql: The text; where it ends in mid-string, that string is masked to the end.
+        numbers: Whether numbers are masked, too: in a query of somebody else they are values of rows.
+    """
+    text = cover(sql, spans(sql), 0, len(sql))
+    return _NUMBER.sub(MASK, text) if numbers else text
+
+
+def excerpt(sql: str, offset: int, hidden: list[tuple[int, int]]) -> tuple[str, int]:
+    """Return the line in which a character stands, masked and cut, and the character's place in what is returned."""
+    start = sql.rfind("\n", 0, offset) + 1
+    line, place = _cover(sql, hidden, start, _end_of_line(sql, offset), offset)
+    line = line.rstrip("\r")
+    if len(line) <= _WIDTH:
+        return line, place
+    first = max(0, min(place - _WIDTH // 2, len(line) - _WIDTH))
+    head, tail = ("..." if first else ""), ("..." if first + _WIDTH < len(line) else "")
+    return head + line[first : first + _WIDTH] + tail, place - first + len(head)
+
+
+def cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int) -> str:
+    """Return a part of SQL, masked: what is hidden comes from :func:`spans`."""
+    return _cover(sql, hidden, start, end, start)[0]
+
+
+def spans(sql: str, *, broken_at: int | None = None) -> list[tuple[int, int]]:
+    """Return what is hidden of SQL: for each string and comment where its contents begin and end.
+
+    Args:
+        sql: The text.
+        broken_at: Where the server met a syntax error. Where a lone quote follows on that line,
+            a string ended too early, as in ``'the boys' room'``: all after that end is hidden.
+    """
+    found = list(_hidden(sql, 0, len(sql)))
+    found += [match.span(1) for match in _BARE_PASSWORD.finditer(sql) if match[1].lower() != "null"]
+    if broken_at is not None and sql.count("'", broken_at, end := _end_of_line(sql, broken_at)) % 2:
+        closed = sql.rfind("'", sql.rfind("\n", 0, broken_at) + 1, broken_at)
+        found.append((broken_at if closed < 0 else closed + 1, end))
+    return sorted(found)
+
+
+def _end_of_line(sql: str, position: int) -> int:
+    end = sql.find("\n", position)
+    return len(sql) if end < 0 else end
+
+
+def _hidden(sql: str, position: int, end: int) -> Iterator[tuple[int, int]]:
+    while (token := _TOKEN.search(sql, position, end)) is not None:
+        word, start = token[0], token.end()
+        if word[0] == '"':
+            position = start
+        elif word[:2] == "--":
+            position = start
+            yield token.start() + 2, position
+        elif word == "/*":
+            position = _end_of_comment(sql, start, end)
+            yield start, max(start, position - 2) if sql[position - 2 : position] == "*/" else position
+        elif word[-1] == "'":
+            close = _end_of_string(sql, start, end, after_e=len(word) > 1)
+            # A backslash before the end may hide it, where standard_conforming_strings is off.
+            if len(word) == 1 and sql[close - 1 : close] == "\\":
+                close = end
+            yield start, close
+            position = close + 1
+            if _WORD.match(sql, position, end):
+                # It ended too early, as in 'it's': the rest of the line belongs to it.
+                rest = position
+                position = min(end, _end_of_line(sql, rest))
+                yield rest, position
+        else:
+            close = sql.find(word, start, end)
+            close = end if close < 0 else close
+            if _BEFORE_BODY.search(sql, max(0, token.start() - 80), token.start()):
+                yield from _hidden(sql, start, close)
+            else:
+                yield start, close
+            position = close + len(word)
+
+
+def _end_of_comment(sql: str, position: int, end: int) -> int:
+    depth = 1  # they nest
+    while depth and (edge := _COMMENT_EDGE.search(sql, position, end)) is not None:
+        depth += 1 if edge[0] == "/*" else -1
+        position = edge.end()
+    return end if depth else position
+
+
+def _end_of_string(sql: str, position: int, end: int, *, after_e: bool) -> int:
+    for quote in (_QUOTE_AFTER_E if after_e else _QUOTE).finditer(sql, position, end):
+        if quote[0] == "'":
+            return quote.start()
+    return end
+
+
+def _cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int, offset: int) -> tuple[str, int]:
+    """Return a part of a text with what is hidden masked, and where a character of it stands now."""
+    pieces: list[str] = []
+    length = place = 0
+    position = start
+    for begins, ends in hidden:
+        first, last = max(begins, position), min(ends, end)
+        if first >= last:
+            continue
+        pieces += [sql[position:first], MASK]
+        if position <= offset < last:
+            place = length + min(offset, first) - position
+        length += first - position + len(MASK)
+        position = last
+    if offset >= position:
+        place = length + min(offset, end) - position
+    return "".join([*pieces, sql[position:end]]), place
+
+
+# A server's errors.
+
+#: Classes of SQLSTATEs (manual, appendix A) whose messages name objects and quote no value.
+_NAMES_ONLY = frozenset(
+    [
+        "08",
+        "0A",
+        "0L",
+        "0P",
+        "21",
+        "23",
+        "24",
+        "25",
+        "26",
+        "28",
+        "2B",
+        "2D",
+        "34",
+        "3B",
+        "3D",
+        "3F",
+        "40",
+        "42",
+        "44",
+        "53",
+        "54",
+        "55",
+        "57",
+        "58",
+    ]
+)
+_SYNTAX_ERROR = "42601"
+#: Errors whose DETAIL names objects: dependent objects still exist.
+_DETAIL_OF_NAMES = "2BP01"
+_RAISES = ("exec_stmt_raise", "exec_stmt_assert")
+_RAISED = frozenset({"P0001", "P0004"})
+_QUOTED = re.compile(r'"(?:.*)"', re.DOTALL)
+_BYTES = re.compile(r"\b0x[0-9a-f]{2}(?:\s+0x[0-9a-f]{2})*", re.IGNORECASE)
+# A string that RAISE or format() fills: what stands in it is the author's own.
+_TEMPLATE = re.compile(
+    r"(?:\braise\s+(?:exception\s+)?|\bassert\b[^;']{0,200}?,\s*|\bformat\s*\(\s*|\b(?:message|hint)\s*:?=\s*)'((?:[^']|'')*)'",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(r"%%|%(?:\d+\$)?-?\d*[sIL]|%")
+_WORD = re.compile(r"\w+")
+_OF_PLPGSQL = re.compile(r"PL/[^'\n]*\d[^'\n]*")
+WITHHELD = "the text of this RAISE is not shown, since it may quote values of rows"
+
+
+def without_values(error: Any, sql: str) -> None:
+    """Take out of a server's error, in place, all that can quote a value.
+
+    Args:
+        error: What asyncpg raised.
+        sql: What was sent.
+    """
+    message = str(error.args[0]) if error.args else ""
+    raised = error.sqlstate in _RAISED or getattr(error, "server_source_function", None) in _RAISES
+    if raised:
+        words = _as_written(message, sql)
+        hint = None if error.hint is None else _as_written(error.hint, sql)
+        error.hint = None if hint == WITHHELD else hint
+    else:
+        words = _without_quotes(message, error, sql)
+    error.args = (words,)
+    error.message = words
+    if error.sqlstate != _DETAIL_OF_NAMES or raised:
+        error.detail = None
+    if raised:
+        # A RAISE fills these with what it likes.
+        error.schema_name = error.table_name = error.column_name = error.data_type_name = error.constraint_name = None
+    error.query = error.internal_query = None
+    calls = [line for line in (error.context or "").splitlines() if _OF_PLPGSQL.fullmatch(line)]
+    error.context = "\n".join(calls) or None
+
+
+def _without_quotes(message: str, error: Any, sql: str) -> str:
+    state = error.sqlstate or ""
+    if state == _SYNTAX_ERROR:
+        offset = int(error.position) - 1 if error.position else None
+        quoted = message.partition('"')[2]
+        hidden = offset is not None and any(first <= offset < last for first, last in spans(sql, broken_at=offset))
+        return _QUOTED.sub(f'"{MASK}"', message) if hidden or re.match(r"\w?&?['$\d]", quoted) else message
+    if state[:2] in _NAMES_ONLY:
+        return message
+    return _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message))
+
+
+def _as_written(message: str, sql: str) -> str:
+    """Return what a RAISE said as far as it stands in the SQL that was sent: what it filled in is masked, names aside."""
+    best: tuple[int, re.Match[str]] | None = None
+    for template in _TEMPLATE.finditer(sql):
+        pieces = _PLACEHOLDER.split(template[1].replace("''", "'"))
+        letters = sum(map(str.isalpha, "".join(pieces)))
+        if letters < 3 or (best is not None and letters <= best[0]):
+            continue
+        found = re.fullmatch("(.*)".join(map(re.escape, pieces)), message, re.DOTALL)
+        if found is not None:
+            best = letters, found
+    if best is None:
+        return WITHHELD
+    found = best[1]
+    code = masked(sql).lower()
+    known = {word for word in _WORD.findall(code) if not word[0].isdigit()}
+    text, position = "", 0
+    for number in range(1, (found.re.groups or 0) + 1):
+        text += message[position : found.start(number)] + _names_in(found[number], known)
+        position = found.end(number)
+    return text + message[position:]
+
+
+def _names_in(value: str, known: set[str]) -> str:
+    """Return a value that is made of names of the script alone, else a mask."""
+    words = _WORD.findall(value)
+    return value if (words or not value) and all(word.lower() in known for word in words) else MASK
