@@ -22,6 +22,7 @@ from kimbledb.errors import (
     DataLossError,
     OutcomeUnknownError,
     ResetRefusedError,
+    one_line,
 )
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
@@ -52,7 +53,7 @@ class ResetReport:
     seconds: float
 
     def __str__(self) -> str:
-        where = f'schema "{self.schema}" of the database "{self.database}"'
+        where = one_line(f'schema "{self.schema}" of the database "{self.database}"')
         if not self.objects:
             return f"nothing to reset in {where} ({self.seconds:.3f} s)"
         lines = [f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"]
@@ -124,7 +125,9 @@ class Reset:
         if found["outsiders"]:
             raise ResetRefusedError(
                 f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
-                + "\n".join(f"  {outsider} needs {needed}" for outsider, needed in found["outsiders"]),
+                + "\n".join(
+                    f"  {one_line(outsider)} needs {one_line(needed)}" for outsider, needed in found["outsiders"]
+                ),
                 hint="drop or change those first",
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
@@ -218,6 +221,6 @@ def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         circle = [by_place[place] for place in error.args[1]]
         raise ResetRefusedError(
             "these need each other, so that none can go first; nothing was touched: "
-            + " <- ".join(f"{each['kind']} {each['name']}" for each in circle),
+            + " <- ".join(str(DatabaseObject(each["kind"], each["name"])) for each in circle),
             hint="drop one of them by hand",
         ) from None

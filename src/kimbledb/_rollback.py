@@ -24,6 +24,7 @@ from kimbledb.errors import (
     OutcomeUnknownError,
     RollbackError,
     RollbackRefusedError,
+    one_line,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher
 from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration
@@ -67,7 +68,9 @@ class RollbackReport:
         if self.objects:
             lines.append("objects that go with them:" if self.dry_run else "objects that went with them:")
             kinds = dict.fromkeys(each.kind for each in self.objects)
-            lines += [f"  {kind}: {', '.join(e.name for e in self.objects if e.kind == kind)}" for kind in kinds]
+            lines += [
+                f"  {kind}: {', '.join(one_line(e.name) for e in self.objects if e.kind == kind)}" for kind in kinds
+            ]
         if self.losses:
             lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
             lines += [f"  {loss}" for loss in self.losses]
@@ -242,7 +245,9 @@ class _RollbackCall:
             step for step in plan.steps if step.state is StepState.UNKNOWN and step.recorded and step.recorded.version
         ]
         if going and strangers:
-            shown = ", ".join(f"{step.name} (kimbledb {step.recorded.version})" for step in strangers if step.recorded)
+            shown = ", ".join(
+                one_line(f"{step.name} (kimbledb {step.recorded.version})") for step in strangers if step.recorded
+            )
             raise RollbackRefusedError(
                 f"history holds what this catalog does not know and what may need these: {shown}",
                 hint="roll back with the version that wrote it",
@@ -313,7 +318,7 @@ class _RollbackCall:
                 if failure.diagnosis.sqlstate == DATA_AT_STAKE:
                     found = json.loads(getattr(failure.__cause__, "detail", None) or "[]")
                     raise DataLossError([_loss(*row, exact=False) for row in found]) from failure.__cause__
-                tell(progress, Failed(migration, failure.diagnosis.message))
+                tell(progress, Failed(migration, failure.diagnosis.for_history))
                 await transactions.record_failure(work, failure.diagnosis.for_history, self._step_clock())
                 count = len(self.taken_back)
                 raise self._failure(

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from kimbledb import evidence, history, queries
 from kimbledb.catalog import Catalog
+from kimbledb.errors import one_line
 from kimbledb.model import AppliedMigration
 from kimbledb.names import check_schema_name, counted, quote_identifier, quote_literal
 from kimbledb.options import Options
@@ -40,7 +41,7 @@ class TableUse:
 
     def __str__(self) -> str:
         unused = f"; no query used {', '.join(self.unused_indexes)}" if self.unused_indexes else ""
-        return (
+        return one_line(
             f"{self.name}: {self.rows:,} rows, {self.sequential_scans:,} scans of the whole, "
             f"{self.index_scans:,} by an index{unused}"
         )
@@ -91,9 +92,11 @@ class Status:
     def __str__(self) -> str:
         platform = "hosted" if self.hosted else "bare"
         lines = [
-            f"database {self.database}, schema {self.schema}, PostgreSQL {self.server_version} ({platform})",
+            one_line(f"database {self.database}, schema {self.schema}, PostgreSQL {self.server_version} ({platform})"),
             "extensions: "
-            + (", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"),
+            + one_line(
+                ", ".join(f"{name} {version}" for name, (version, _) in sorted(self.extensions.items())) or "none"
+            ),
             "history: " + ("none" if self.history is None else counted(self.history, "migration")),
             str(self.plan),
         ]
@@ -106,7 +109,10 @@ class Status:
             lines.append(f"load: {self.load}")
         if self.log:
             lines.append("latest events:")
-            lines += [f"  {entry['logged_at']}  {entry['event']:<8}  {entry['migration_name']}" for entry in self.log]
+            lines += [
+                one_line(f"  {entry['logged_at']}  {entry['event']:<8}  {entry['migration_name']}")
+                for entry in self.log
+            ]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

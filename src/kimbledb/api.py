@@ -13,7 +13,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.targets import DSN_VARIABLES
+from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.watching import call
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ async def plan(
     if target is None and not _environment_has_dsn():
         chosen = catalog if catalog is not None else Catalog.builtin()
         return Planner(chosen, prefer=prefer).plan(to=to, phase=phase, schema=check_schema_name(schema or "public"))
-    executor = Executor(target, catalog=catalog, schema=schema, options=options)
-    return await executor.plan(to=to, phase=phase, prefer=prefer)
+    with call() as about:
+        executor = Executor(target, catalog=catalog, schema=schema, options=options)
+        about(executor.target.label, executor.schema)
+        return await executor.plan(to=to, phase=phase, prefer=prefer)
 
 
 async def status(
@@ -131,7 +133,10 @@ async def status(
     """
     from kimbledb import _status
 
-    return await _status.look(target, catalog=catalog, schema=schema, options=options)
+    with call() as about:
+        where, name = target_of(target), check_schema_name(schema or "public")
+        about(where.label, name)
+        return await _status.look(where, catalog=catalog, schema=name, options=options)
 
 
 async def verify(
@@ -160,7 +165,10 @@ async def verify(
     """
     from kimbledb.verifier import Verifier
 
-    return await Verifier(target, catalog=catalog, schema=schema, options=options).verify(only)
+    with call() as about:
+        helper = Verifier(target, catalog=catalog, schema=schema, options=options)
+        about(helper.target.label, helper.schema)
+        return await helper.verify(only)
 
 
 async def rollback(
@@ -254,8 +262,10 @@ async def adopt(
     """
     from kimbledb._adoption import Adoption
 
-    helper = Adoption(target, catalog=catalog, schema=schema, options=options)
-    return await helper.run(prefer=prefer, dry_run=dry_run)
+    with call() as about:
+        helper = Adoption(target, catalog=catalog, schema=schema, options=options)
+        about(helper.target.label, helper.schema)
+        return await helper.run(prefer=prefer, dry_run=dry_run)
 
 
 async def reset(
@@ -292,10 +302,12 @@ async def reset(
     """
     from kimbledb._reset import Reset
 
-    call = Reset(
-        target, confirm=confirm, schema=schema, allow_data_loss=allow_data_loss, backup=backup, options=options
-    )
-    return await call.run()
+    with call() as about:
+        helper = Reset(
+            target, confirm=confirm, schema=schema, allow_data_loss=allow_data_loss, backup=backup, options=options
+        )
+        about(helper.target.label, helper.schema)
+        return await helper.run()
 
 
 async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:
@@ -315,7 +327,10 @@ async def restore(path: str | os.PathLike[str], target: object = None, *, option
     """
     from kimbledb import backup
 
-    await backup.restore(path, target, options=options)
+    with call() as about:
+        where = target_of(target)
+        about(where.label, None)
+        await backup.restore(path, where, options=options)
 
 
 def render(catalog: Catalog | None = None) -> str:

@@ -143,6 +143,12 @@ async def _verify(given: argparse.Namespace, display: Display) -> int:
 
 
 async def _rollback(given: argparse.Namespace, display: Display) -> int:
+    if sum(each is not None for each in (given.name, given.phase, given.to)) != 1:
+        raise ConfigurationError(
+            "a rollback wants exactly one of a migration, --phase and --to",
+            hint="`kimbledb rollback NAME` takes one migration back, --phase 17 a phase, --to 12 all that came after #12, "
+            "--to 0 everything",
+        )
     async with _target(given) as target:
         report = await api.rollback(
             target,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from kimbledb.errors import one_line, printable
 from kimbledb.events import (
     Applied,
     Applying,
@@ -57,6 +58,8 @@ class Display:
         self.stream = stream or sys.stdout
         self._console = console or _console(self.stream)
         self._live: _Live | None = None
+        #: What the last plan that was shown ended with.
+        self._summary: str | None = None
 
     @property
     def is_rich(self) -> bool:
@@ -64,11 +67,12 @@ class Display:
         return self._console is not None
 
     def line(self, text: str = "") -> None:
-        """Write a line as it is."""
-        print(text, file=self.stream, flush=True)
+        """Write a line, or several, with nothing in them that steers a terminal."""
+        print(printable(text), file=self.stream, flush=True)
 
     def plan(self, plan: Plan) -> None:
         """Show a plan as a table."""
+        self._summary = plan.summary
         if self._console is None:
             self.line(str(plan))
             return
@@ -86,10 +90,10 @@ class Display:
             table.add_row(
                 str(step.migration.number or ""),
                 str(step.migration.phase or ""),
-                Text(step.name),
+                Text(one_line(step.name)),
                 Text(f"{mark} {step.state}", style=style),
                 Text(
-                    "\n".join([step.reason, *step.notes]),
+                    "\n".join(map(one_line, [step.reason, *step.notes])),
                     style="" if step.selected else "dim",
                 ),
             )
@@ -104,15 +108,15 @@ class Display:
         width = max((len(name) for name in by_migration), default=0)
         for name, results in by_migration.items():
             verdict = "ok" if all(results) else "FAILED"
-            self.line(f"  {name:<{width}}  {sum(results):>2} of {len(results):>2} checks  {verdict}")
+            self.line(f"  {one_line(name):<{width}}  {sum(results):>2} of {len(results):>2} checks  {verdict}")
         for check in report.checks:
             if check.migration is None and check.passed and check.severity is None:
-                self.line(f"    {check.name}: {check.found}")
+                self.line(one_line(f"    {check.name}: {check.found}"))
             elif check.passed and check.rows and check.severity is not None:
                 names = ", ".join(str(row["object"]) for row in check.rows[:3]) + (
                     ", ..." if len(check.rows) > 3 else ""
                 )
-                self.line(f"    to know: {check.name}: {names}")
+                self.line(one_line(f"    to know: {check.name}: {names}"))
         self.line(str(report))
 
     def __call__(self, event: Event) -> None:
@@ -123,7 +127,8 @@ class Display:
             self._live.show(event)
             return
         text = _line_for(event)
-        if text is not None:
+        text = None if text is None else one_line(text)
+        if text is not None and text != self._summary:  # it stands under the plan that was shown before
             self.line(text)
 
 
@@ -190,7 +195,9 @@ class _Live:
         """Write a line that stays."""
         from rich.text import Text
 
-        self._live.console.print(Text.assemble((mark, style), f" {name}  ", (rest, "dim")), soft_wrap=True)
+        self._live.console.print(
+            Text.assemble((mark, style), f" {one_line(name)}  ", (one_line(rest), "dim")), soft_wrap=True
+        )
 
     def _picture(self) -> Group:
         from rich.console import Group
@@ -198,9 +205,9 @@ class _Live:
         from rich.table import Table
         from rich.text import Text
 
-        lines: list[Text | Table] = [Text(self._doing, style="cyan", no_wrap=True, overflow="ellipsis")]
+        lines: list[Text | Table] = [Text(one_line(self._doing), style="cyan", no_wrap=True, overflow="ellipsis")]
         if self._obstacle:
-            lines.append(Text(f"  {self._obstacle}", style="yellow", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(f"  {one_line(self._obstacle)}", style="yellow", no_wrap=True, overflow="ellipsis"))
         if self._total:
             bar = Table.grid(padding=(0, 1))
             counts = f"{self._done}/{self._total}"

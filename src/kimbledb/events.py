@@ -5,8 +5,8 @@ takes one of these; ``progress=print`` shows a line for each. What it raises is
 logged and breaks nothing.
 
 Each event is logged, too, by the logger ``kimbledb``, whether anybody watches or
-not: its fields ``database`` (host, port and name), ``schema``, ``migration`` and
-``seconds`` stand in the record (``extra``), None where there is nothing to say. No
+not. Every record of every function has the fields ``database`` (host, port and name),
+``schema``, ``migration`` and ``seconds`` (``extra``), None where there is nothing to say. No
 handler is added but one that does nothing.
 """
 
@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.names import counted
 from kimbledb.plan import Plan
@@ -113,7 +114,7 @@ class Failed(Event):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.migration.name} failed and was rolled back: {self.message}"
+        return one_line(f"{self.migration.name} failed and was rolled back: {self.message}")
 
 
 @frozen
@@ -128,7 +129,7 @@ class Statement(Event):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.migration.name}: statement {self.place} of {self.total}: {self.text}"
+        return one_line(f"{self.migration.name}: statement {self.place} of {self.total}: {self.text}")
 
 
 @frozen
@@ -144,7 +145,7 @@ class Building(Event):
 
     def __str__(self) -> str:
         done = "" if self.percent is None else f", {self.percent:.0f} %"
-        return f"{self.migration.name}: index {self.index}: {self.phase}{done}"
+        return one_line(f"{self.migration.name}: index {self.index}: {self.phase}{done}")
 
 
 @frozen
@@ -202,7 +203,7 @@ class Stopped(Event):
     error: BaseException
 
     def __str__(self) -> str:
-        return f"stopped: {str(self.error).partition(chr(10))[0] or type(self.error).__name__}"
+        return one_line(f"stopped: {str(self.error).partition(chr(10))[0] or type(self.error).__name__}")
 
 
 @frozen
@@ -220,7 +221,7 @@ class OneOfMany(Event):
     total: int
 
     def __str__(self) -> str:
-        return f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}"
+        return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
 
 
 #: What `progress` is.
@@ -228,4 +229,4 @@ Watcher = Callable[[Event], object]
 
 
 def _by(blockers: tuple[str, ...]) -> str:
-    return f": {'; '.join(blockers)}" if blockers else ""
+    return one_line(f": {'; '.join(blockers)}") if blockers else ""

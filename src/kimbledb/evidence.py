@@ -55,7 +55,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
         hosted=hosted,
         gathered=True,
         kept={
-            f"{kind} {name}": found.objects[kind, name]
+            str(DatabaseObject(kind, name)): found.objects[kind, name]
             for (kind, name), accepted in forms.items()
             if kind in _KEPT
             and (kind, name) in found.objects

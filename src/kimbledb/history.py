@@ -9,7 +9,7 @@ import asyncpg
 from attrs import frozen
 
 from kimbledb import queries
-from kimbledb.errors import HistoryError
+from kimbledb.errors import HistoryError, one_line
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.session import Session
@@ -126,7 +126,7 @@ def creation(schema: str, *, version: str, take_over: bool) -> str:
 def other_shape(error: asyncpg.PostgresError) -> HistoryError:
     """Return what an error with :data:`OTHER_SHAPE` means."""
     differences = json.loads(error.detail or "[]")
-    lines = "".join(f"\n  {difference}" for difference in differences)
+    lines = "".join(f"\n  {one_line(difference)}" for difference in differences)
     return HistoryError(
         f"{error.message}:{lines}\nnothing was changed",
         hint="rename it (ALTER TABLE migration_history RENAME TO migration_history_before), then let adopt() "

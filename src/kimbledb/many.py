@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from kimbledb import api
 from kimbledb.catalog import Catalog
-from kimbledb.errors import ConfigurationError
+from kimbledb.errors import ConfigurationError, one_line, printable
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
 from kimbledb.names import counted
 from kimbledb.options import Options
@@ -23,7 +23,7 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import Target, target_of
-from kimbledb.watching import tell
+from kimbledb.watching import call, tell
 
 #: What a call for one schema returns.
 Report = TypeVar("Report", bound=MigrationReport | VerificationReport | Plan)
@@ -51,9 +51,11 @@ class ManyResult(Generic[Report]):
 
     def __str__(self) -> str:
         if self.error is not None:
-            return f"{self.target} {self.schema}: {type(self.error).__name__}: {self.error}"
+            return (
+                f"{one_line(f'{self.target} {self.schema}')}: {type(self.error).__name__}: {printable(str(self.error))}"
+            )
         shown = self.report.summary if isinstance(self.report, Plan) else str(self.report)
-        return f"{self.target} {self.schema}: {shown if not self.ok else shown.splitlines()[0]}"
+        return f"{one_line(f'{self.target} {self.schema}')}: {shown if not self.ok else shown.splitlines()[0]}"
 
 
 @frozen(eq=False)
@@ -176,7 +178,9 @@ async def verify_many(
     wanted = only if only is None or isinstance(only, str | int) else tuple(only)
 
     async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> VerificationReport:
-        tell(watcher, Verifying())
+        with call() as about:
+            about(target.label, schema or "public")
+            tell(watcher, Verifying())
         return await api.verify(target, catalog=chosen, schema=schema, only=wanted, options=options)
 
     return await _many(work, targets, schemas, catalog, concurrency, progress)

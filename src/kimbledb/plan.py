@@ -6,8 +6,9 @@ import enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
+from kimbledb.errors import one_line
 from kimbledb.model import AppliedMigration, Hazard, Migration
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Step:
 
     migration: Migration
     state: StepState
-    reason: str
+    reason: str = field(converter=one_line)
     #: The names of the migrations that it needs, with alternatives resolved.
     needs: tuple[str, ...] = ()
     #: False where the plan was limited (``to``, ``phase``) and this is not in it.
@@ -78,7 +79,7 @@ class Step:
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
-        return f"{self.migration.name}: {self.state} ({self.reason})"
+        return f"{one_line(self.name)}: {self.state} ({self.reason})"
 
 
 @frozen(eq=False)
@@ -114,7 +115,7 @@ class Plan:
         return sum(step.state is state for step in self.steps)
 
     def __str__(self) -> str:
-        width = max((len(step.name) for step in self.steps), default=9)
+        width = max((len(one_line(step.name)) for step in self.steps), default=9)
         lines = [f"{'#':>4}  {'migration':<{width}}  {'state':<11}  why"]
         phase: int | None = None
         for step in self.steps:
@@ -122,7 +123,7 @@ class Plan:
                 phase = step.migration.phase
                 lines.append(f"phase {phase}")
             number = step.migration.number or ""
-            lines.append(f"{number:>4}  {step.name:<{width}}  {step.state:<11}  {step.reason}")
+            lines.append(f"{number:>4}  {one_line(step.name):<{width}}  {step.state:<11}  {step.reason}")
             lines += [f"{'':>4}  {'':<{width}}  {note}" for note in step.notes]
         lines.append(self.summary)
         return "\n".join(lines)

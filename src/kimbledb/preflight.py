@@ -12,8 +12,7 @@ from kimbledb.model import Extension, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
-
-logger = logging.getLogger("kimbledb")
+from kimbledb.watching import log
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
@@ -91,7 +90,8 @@ def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
             )
         )
     if state.version_number // 10000 > NEWEST_KNOWN:
-        logger.warning(
+        log(
+            logging.WARNING,
             "the server is PostgreSQL %s, and this kimbledb was tried on %s to %s",
             state.server_version,
             OLDEST_SERVER // 10000,

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from attrs import frozen
 
+from kimbledb.errors import one_line
 from kimbledb.model import AppliedStep, Check
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
@@ -84,7 +85,7 @@ class MigrationReport:
         else:
             lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
             lines += [f"  {step}" for step in self.applied]
-        lines += [f"  {step.name}: {step.reason}" for step in self.newer]
+        lines += [f"  {one_line(step.name)}: {step.reason}" for step in self.newer]
         if self.verification.checks:
             passed = sum(check.passed for check in self.verification.checks)
             lines.append(f"{passed} of {len(self.verification.checks)} checks passed")

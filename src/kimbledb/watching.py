@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # most starts tell nobody anything
     from kimbledb.events import Event, Watcher
+    from kimbledb.model import Migration
 
 logger = logging.getLogger("kimbledb")
 # An application that configures nothing sees nothing (logging's documentation, "Configuring Logging for a Library").
@@ -26,17 +27,44 @@ def anybody(watcher: Watcher | None) -> bool:
 
 def tell(watcher: Watcher | None, event: Event) -> None:
     """Log an event and tell a watcher; its fault is logged and stays its own."""
-    _log(event)
+    if event.level is not None:
+        log(
+            event.level,
+            "%s",
+            event,
+            migration=getattr(event, "migration", None),
+            seconds=getattr(event, "seconds", None),
+        )
     if watcher is None:
         return
     try:
         watcher(event)
-    except Exception:  # whatever a caller's callable raises must not stop a migration
-        logger.warning("the progress callable failed on %s", type(event).__name__, exc_info=True)
+    except Exception:  # noqa: BLE001 - whatever a caller's callable raises must not stop a migration
+        log(logging.WARNING, "the progress callable failed on %s", type(event).__name__, exc_info=True)
+
+
+def log(
+    level: int,
+    text: str,
+    *values: object,
+    migration: Migration | None = None,
+    seconds: float | None = None,
+    exc_info: bool = False,
+) -> None:
+    """Log a record. Every record of ours has the same fields, whichever call it is of."""
+    if logger.isEnabledFor(level):
+        database, schema = _CALL.get()
+        fields = {
+            "database": database,
+            "schema": schema,
+            "migration": migration.name if migration is not None else None,
+            "seconds": seconds,
+        }
+        logger.log(level, text, *values, extra=fields, exc_info=exc_info)
 
 
 @contextmanager
-def call(watcher: Watcher | None) -> Iterator[Callable[[str, str], object]]:
+def call(watcher: Watcher | None = None) -> Iterator[Callable[[str, str | None], object]]:
     """Tell if a call ends with an error; give the function that says, for the log, on which database and schema it works."""
     before = _CALL.set((None, None))
     try:
@@ -49,16 +77,3 @@ def call(watcher: Watcher | None) -> Iterator[Callable[[str, str], object]]:
         raise
     finally:
         _CALL.reset(before)
-
-
-def _log(event: Event) -> None:
-    if event.level is not None and logger.isEnabledFor(event.level):
-        database, schema = _CALL.get()
-        migration = getattr(event, "migration", None)
-        fields = {
-            "database": database,
-            "schema": schema,
-            "migration": migration.name if migration is not None else None,
-            "seconds": getattr(event, "seconds", None),
-        }
-        logger.log(event.level, "%s", event, extra=fields)
