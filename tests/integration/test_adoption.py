@@ -32,7 +32,7 @@ async def test_a_whole_database_is_adopted(migrated_on_each: str) -> None:
     assert len(report.adopted) == 34
     assert (await kimbledb.migrate(migrated_on_each)).applied == ()
     rows = await connection.fetch("SELECT adopted, evidence, success FROM migration_history")
-    assert all(row["adopted"] and row["success"] and row["evidence"] for row in rows)
+    assert [bool(row["adopted"] and row["success"] and row["evidence"]) for row in rows] == [True] * 34
     assert await connection.fetchval("SELECT count(*) FROM migration_log WHERE event = 'adopt'") == 34
     await connection.close()
 
