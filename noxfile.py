@@ -98,6 +98,14 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def servers(session: nox.Session) -> None:
+    """Run the integration tests on PostgreSQL 15, 16, 17 and 18, and print a table: ``-- 16 18`` for some of them."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        session.run("python", "-m", "tests.servers", *session.posargs, env=environment)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel and test it with the sources out of reach."""
     built = Path(session.create_tmp()).resolve()

@@ -68,12 +68,15 @@ def server(kimbledb_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def hosted_server(_kimbledb_background: Background) -> str:
-    """The DSN of a server with the hosted platform's roles."""
-    dsn = _kimbledb_background.start_server()
+    """The DSN of a server with the hosted platform's roles: ``KIMBLEDB_TEST_HOSTED_DSN``, else an embedded one."""
+    dsn = os.environ.get("KIMBLEDB_TEST_HOSTED_DSN") or _kimbledb_background.start_server()
 
     async def prepare() -> None:
         connection = await asyncpg.connect(dsn)
-        await connection.execute(HOSTED_ROLES)
+        # The workers of a run may share the server.
+        await connection.execute("SELECT pg_advisory_lock(hashtext('hosted roles'))")
+        if not await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = 'authenticator'"):
+            await connection.execute(HOSTED_ROLES)
         await connection.close()
 
     _kimbledb_background.run(prepare())

@@ -1,5 +1,5 @@
 /*
- * A stand-in for pg_trgm 1.6, for tests alone. The wheels that carry PostgreSQL 16
+ * A stand-in for pg_trgm 1.4, for tests alone. The wheels that carry PostgreSQL 16
  * have vector and no pg_trgm, and its library cannot be taken from another version.
  *
  * Indexes name its operator class, and that is here. It has no operator: an index

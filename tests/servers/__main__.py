@@ -1,0 +1,105 @@
+"""The integration tests on each version of PostgreSQL: ``python -m tests.servers [15 16 17 18] [-- arguments of pytest]``.
+
+Each version gets two servers, a bare one and one with a hosted platform's roles. At
+the end stands a table. On 15, for which no package has vector, tests that want it are
+counted as skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from attrs import frozen
+
+from tests.faults.programs import running
+
+from .conftest import SETTINGS
+from .installations import VERSIONS, Unavailable, binaries
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests" / "integration"
+#: They bring a server of their own, or none, and are the same on each version.
+LEFT_OUT = ("databases", "display", "embedded", "notebook", "pages", "pictures", "plugin", "readme", "schema_page")
+#: Versions for which no package has vector, and what a test that wants it says there.
+WITHOUT_VECTOR = {15}
+NO_VECTOR = "the server has no extension vector"
+
+
+@frozen
+class Outcome:
+    """What the tests came to on one version."""
+
+    version: int
+    passed: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
+    seconds: float = 0.0
+    #: Why there was no run.
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"{self.version:>7}  {self.reason}"
+        return f"{self.version:>7} {self.passed:>7} {self.skipped:>8} {len(self.failed):>7} {self.seconds:>8.0f}"
+
+
+def run(version: int, arguments: list[str]) -> Outcome:
+    """Run the tests on one version."""
+    try:
+        programs = binaries(version)
+    except Unavailable as reason:
+        return Outcome(version, reason=str(reason))
+    with ExitStack() as stack:
+        bare = stack.enter_context(running(programs, {**SETTINGS, "max_connections": "200"}))
+        hosted = stack.enter_context(running(programs, {**SETTINGS, "max_connections": "200"}))
+        report = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kimbledb-servers-"))) / "report.xml"
+        command = [
+            *(sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadgroup", f"--junit-xml={report}"),
+            *(f"--ignore={TESTS / f'test_{name}.py'}" for name in LEFT_OUT),
+            *(arguments or [str(TESTS)]),
+        ]
+        dsns = {"KIMBLEDB_TEST_DSN": bare.dsn, "KIMBLEDB_TEST_HOSTED_DSN": hosted.dsn}
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **dsns}, check=False)
+        if not report.exists():
+            return Outcome(version, failed=("pytest",), reason="pytest did not run")
+        [suite] = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - our own file
+    return _counted(version, suite)
+
+
+def _counted(version: int, suite: ET.Element) -> Outcome:
+    passed = skipped = 0
+    failed = []
+    for case in suite.iter("testcase"):
+        text = "".join(f"{part.get('message')}{part.text}" for part in (*case.iter("failure"), *case.iter("error")))
+        if case.find("skipped") is not None or (version in WITHOUT_VECTOR and NO_VECTOR in text):
+            skipped += 1
+        elif text:
+            failed.append(f"{case.get('classname')}::{case.get('name')}")
+        else:
+            passed += 1
+    return Outcome(version, passed, skipped, tuple(dict.fromkeys(failed)), float(suite.get("time", 0)))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests on the versions that are named, or all, and return 1 where a test failed."""
+    named = [int(argument) for argument in arguments if argument.isdigit()]
+    rest = [argument for argument in arguments if not argument.isdigit()]
+    outcomes = [run(version, rest) for version in named or VERSIONS]
+    print(f"\n{'version':>7} {'passed':>7} {'skipped':>8} {'failed':>7} {'seconds':>8}")
+    for outcome in outcomes:
+        print(outcome)
+    failed = [f"{outcome.version}: {name}" for outcome in outcomes for name in outcome.failed]
+    print("".join(f"\nfailed on {name}" for name in failed))
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped, too
+    sys.exit(main(sys.argv[1:]))

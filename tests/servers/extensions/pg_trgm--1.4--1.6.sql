@@ -1,0 +1,1 @@
+-- Nothing of the stand-in differs between these versions.
