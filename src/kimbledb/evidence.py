@@ -50,6 +50,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
     """Compare what a catalog declares with what is there. Pure."""
     migrations = list(catalog)
     forms = _acceptable_forms(migrations)
+    removals = _removals(migrations)
     repaired = {(column, kind) for migration in migrations for column, kind in migration.expects.items()}
     return Evidence(
         hosted=hosted,
@@ -63,7 +64,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
             and found.objects[kind, name] not in accepted_forms
         },
         findings={
-            migration.name: _finding(migration, found.objects, forms, repaired)
+            migration.name: _finding(migration, found.objects, forms, removals, repaired)
             for migration in migrations
             if migration.is_repair or any(each.kind in _PROVING for each in migration.creates + migration.changes)
         },
@@ -86,10 +87,20 @@ def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], 
     return forms
 
 
+def _removals(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[int]]:
+    """Return for each object the numbers of the migrations that take it away."""
+    removals: dict[tuple[str, str], list[int]] = {}
+    for migration in migrations:
+        for each in migration.drops:
+            removals.setdefault(each.key, []).append(migration.number)
+    return removals
+
+
 def _finding(
     migration: Migration,
     found: Mapping[tuple[str, str], str],
     forms: Mapping[tuple[str, str], Sequence[tuple[int, str | None]]],
+    removals: Mapping[tuple[str, str], Sequence[int]],
     repaired: set[tuple[str, str]],
 ) -> Finding:
     if migration.is_repair:
@@ -101,7 +112,10 @@ def _finding(
         there = found.get(each.key)
         accepted = [form for number, form in forms[each.key] if number >= migration.number]
         if there is None:
-            missing.append(str(each))
+            # What a later migration takes away, and none makes again, proves nothing by being gone.
+            made = max(number for number, _ in forms[each.key])
+            if made >= max(removals.get(each.key, ()), default=made):
+                missing.append(str(each))
         elif None in accepted or there in accepted:
             present.append(str(each))
         elif each.kind == "column" and not _same_type(there, accepted):
@@ -115,7 +129,8 @@ def _finding(
             present.append(str(each))
             missing.append(f"the declared form of {each}")
     for each in _proving(migration.drops):
-        if each.key in found and each.key not in forms:
+        made_again = any(number > migration.number for number, _ in forms.get(each.key, ()))
+        if each.key in found and not made_again:
             missing.append(f"the removal of {each}")
     return Finding(_verdict(present, missing, conflicts), tuple(present), tuple(missing), tuple(conflicts))
 
@@ -143,9 +158,9 @@ def _repair_finding(migration: Migration, found: Mapping[tuple[str, str], str]) 
 def _verdict(present: Sequence[str], missing: Sequence[str], conflicts: Sequence[str]) -> ObjectState:
     if conflicts:
         return ObjectState.CONFLICTING
-    if not missing:
-        return ObjectState.APPLIED
-    return ObjectState.PARTIAL if present else ObjectState.MISSING
+    if not present:
+        return ObjectState.MISSING
+    return ObjectState.PARTIAL if missing else ObjectState.APPLIED
 
 
 def _same_type(there: str, accepted: Iterable[str | None]) -> bool:

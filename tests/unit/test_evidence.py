@@ -76,3 +76,47 @@ def test_what_a_repair_will_make_right_is_no_conflict() -> None:
     assert states(
         found, Declarations(creates=(*FIRST.creates[:1], DatabaseObject("column", "a.id", "bigint"))), REPAIR
     ) == [ObjectState.PARTIAL, ObjectState.MISSING]
+
+
+VIEW = DatabaseObject("view", "v", "SELECT 1")
+LATER = Declarations(creates=(DatabaseObject("column", "a.new", "text"),), drops=(VIEW, FIRST.creates[2]))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, [ObjectState.MISSING, ObjectState.MISSING]),
+        (
+            {"table a": "table", "column a.id": "integer", "column a.new": "text"},
+            [ObjectState.APPLIED, ObjectState.APPLIED],
+        ),
+        ({**TABLE, "column a.id": "integer", "view v": "SELECT 1"}, [ObjectState.APPLIED, ObjectState.MISSING]),
+        (
+            {**TABLE, "column a.id": "integer", "column a.new": "text", "view v": "SELECT 1"},
+            [ObjectState.APPLIED, ObjectState.PARTIAL],
+        ),
+        ({"table a": "table", "column a.new": "text"}, [ObjectState.PARTIAL, ObjectState.APPLIED]),
+    ],
+)
+def test_what_a_later_migration_takes_away_is_not_missed(found: dict[str, str], expected: list[str]) -> None:
+    """An object that is gone as it should be speaks against nobody; one that should be gone and is there, does."""
+    assert expected == states(found, Declarations(creates=(*FIRST.creates, VIEW)), LATER)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"table a": "table", "view v": "SELECT 1"}, ObjectState.APPLIED),
+        ({"table a": "table"}, ObjectState.PARTIAL),
+    ],
+)
+def test_what_is_taken_away_and_made_again_must_be_there(found: dict[str, str], expected: str) -> None:
+    """An object counts as gone only where no migration makes it again after that."""
+    first = Declarations(creates=(FIRST.creates[0], VIEW))
+
+    assert [expected, ObjectState.MISSING, expected] == states(
+        found,
+        first,
+        Declarations(creates=(DatabaseObject("view", "w", "SELECT 1"),), drops=(VIEW,)),
+        Declarations(creates=(VIEW, FIRST.creates[0])),
+    )
