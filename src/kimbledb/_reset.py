@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from attrs import frozen
 
-from kimbledb import history, queries, stakes
+from kimbledb import data_loss, history, queries
 from kimbledb.errors import (
     ConfirmationError,
     ConnectionLostError,
@@ -145,8 +145,7 @@ class Reset:
     async def _weigh(self, session: Session, tables: list[list[str | None]]) -> None:
         """Count the rows at stake, from one snapshot, and refuse to lose any unasked."""
         self.runner.doing = "counting what would go"
-        rows = await stakes.count(session, self.schema, tables)
-        self.losses = tuple(Loss("table", table, count) for table, _, count in rows)
+        self.losses = await data_loss.count(session, self.schema, tables)
         if self.losses and not self.allow_data_loss:
             raise DataLossError(self.losses)
 

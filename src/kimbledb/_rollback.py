@@ -1,21 +1,20 @@
 """Taking migrations back: newest first, one transaction each, and never data unasked.
 
 What would go is not taken from what migrations declare. The scripts are run in
-a transaction that is rolled back, and the tables and columns that vanish in it
-are counted; then, in the transaction that does it, they are locked and looked
-at once more.
+a transaction that is rolled back, and what they take is measured
+(:mod:`kimbledb.data_loss`); in the transactions that do it it is measured once more.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from kimbledb import history, preflight, queries, stakes
+from kimbledb import history, preflight
 from kimbledb.catalog import Catalog
+from kimbledb.data_loss import Guard, Lost, Suspect, Suspected
 from kimbledb.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -28,14 +27,14 @@ from kimbledb.errors import (
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher
 from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration
-from kimbledb.names import check_schema_name, counted, quote_literal
+from kimbledb.names import check_schema_name, counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.runner import Again, Runner, stopwatch
-from kimbledb.session import DATA_AT_STAKE, Session, setting
+from kimbledb.session import Session
 from kimbledb.targets import target_of
-from kimbledb.transaction import ScriptError, Transactions, Work
+from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 
 #: States in which a migration's objects are there by its own doing.
@@ -157,6 +156,8 @@ class _RollbackCall:
         self.runner = Runner(rollback.target, rollback.options, rollback.progress)
         self.taken_back: list[AppliedStep] = []
         self.losses: tuple[Loss, ...] = ()
+        #: What has to be counted in the transactions that may take it.
+        self.suspects: tuple[Suspect, ...] = ()
         #: What goes that stands by itself, and the migrations that go because they need another.
         self.objects: tuple[DatabaseObject, ...] = ()
         self.dependents: tuple[str, ...] = ()
@@ -189,6 +190,8 @@ class _RollbackCall:
         there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
+        # What the server lost when it crashed is there again.
+        self.taken_back = [step for step in self.taken_back if step.migration.name not in there]
         await self._settle(session, there)
         remaining = [migration for migration in self.chosen if migration.name in there]
         if not remaining or state.head is None:
@@ -198,21 +201,24 @@ class _RollbackCall:
             rollback.schema, (each.name for migration in rollback.catalog for each in migration.extensions)
         )
         transactions = Transactions(session, rollback.schema, path)
-        at_stake = await self._at_stake(transactions, remaining, state.head)
-        if not self.taken_back:
-            self.losses = await self._count(session, at_stake)
+        await self._weigh(transactions, remaining, state.head)
         if self.dry_run:
             self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]
             return
         if self.losses and not self.allow_data_loss:
-            raise DataLossError(self.losses, objects=self.objects)
+            raise DataLossError(
+                self.losses,
+                objects=self.objects,
+                applied=self.taken_back,
+                standing=self._standing("nothing was touched"),
+            )
         if self.backup is not None:
             from kimbledb import backup  # few calls want one
 
             self.runner.doing = "making the backup"
             await backup.write(self.backup, session, state, rollback.target, rollback.options)
             self.backup = None
-        await self._take_back(transactions, remaining, state.head, at_stake)
+        await self._take_back(transactions, remaining, state.head)
 
     def _choose(self, plan: Plan, there: dict[str, Step]) -> list[Migration]:
         """Return what is to go, newest first, or say why it may not."""
@@ -274,31 +280,32 @@ class _RollbackCall:
             self.runner.achieved()
         self.in_flight = None
 
-    async def _at_stake(
-        self, transactions: Transactions, migrations: Sequence[Migration], head: int
-    ) -> list[tuple[str, str | None]]:
-        """Run the scripts in a transaction that is rolled back, and return the tables and columns that vanish in it."""
+    async def _weigh(self, transactions: Transactions, migrations: Sequence[Migration], head: int) -> None:
+        """Run the scripts in a transaction that is rolled back, and keep what data and which objects they would take."""
         self.runner.doing = "finding out what would go"
-        works = [self._work_of(migration, ()) for migration in migrations]
-        try:
-            vanished = await transactions.rehearse(works, head)
-        except ScriptError as failure:
-            raise self._failure(failure, "nothing was touched") from failure.__cause__
+        works = [self._work_of(migration, None) for migration in migrations]
+        suspects: tuple[Suspect, ...] = ()
+        while True:
+            guard = Guard(schema=self.rollback.schema, back=True, telling=True, suspects=suspects)
+            try:
+                measured, objects = await transactions.rehearse(works, head, guard)
+            except ScriptError as failure:
+                raise self._failure(failure) from failure.__cause__
+            if not measured.suspects:
+                break
+            suspects += measured.suspects
+        self.suspects = suspects
         if not self.taken_back:
-            self.objects = tuple(DatabaseObject(kind, name) for kind, name in vanished["objects"])
-        return [(table, column) for table, column in vanished["data"]]
-
-    async def _count(self, session: Session, at_stake: Sequence[tuple[str, str | None]]) -> tuple[Loss, ...]:
-        self.runner.doing = "counting what would go"
-        rows = await stakes.count(session, self.rollback.schema, at_stake)
-        return tuple(_loss(table, column, count) for table, column, count in rows)
+            self.losses = measured.losses
+            self.objects = tuple(DatabaseObject(kind, name) for kind, name in objects)
+        elif not self.allow_data_loss:
+            self.losses = measured.losses
 
     async def _take_back(
         self,
         transactions: Transactions,
         migrations: Sequence[Migration],
         head: int,
-        at_stake: Sequence[tuple[str, str | None]],
     ) -> None:
         progress = self.rollback.progress
         total = len(self.taken_back) + len(migrations)
@@ -308,22 +315,25 @@ class _RollbackCall:
             unsettled = self.in_flight
             if unsettled is None:
                 self._step_clock = stopwatch()
-            work = self._work_of(migration, () if self.allow_data_loss else at_stake)
             self.in_flight = migration
             try:
-                async with self.runner.watching(transactions.session):
-                    outcome = await transactions.carry_out(work, head)
+                outcome = await self._carry_out(transactions, migration, head)
             except ScriptError as failure:
                 self.in_flight = None
-                if failure.diagnosis.sqlstate == DATA_AT_STAKE:
-                    found = json.loads(getattr(failure.__cause__, "detail", None) or "[]")
-                    raise DataLossError([_loss(*row, exact=False) for row in found]) from failure.__cause__
                 tell(progress, Failed(migration, failure.diagnosis.for_history))
+                work = self._work_of(migration, None)
                 await transactions.record_failure(work, failure.diagnosis.for_history, self._step_clock())
-                count = len(self.taken_back)
-                raise self._failure(
-                    failure, f"{count} were rolled back before it" if count else "nothing was touched"
-                ) from failure.__cause__
+                raise self._failure(failure) from failure.__cause__
+            except Lost as refused:
+                self.in_flight = None
+                error = DataLossError(
+                    refused.losses,
+                    applied=self.taken_back,
+                    failed=migration,
+                    standing=self._standing("nothing was touched"),
+                )
+                tell(progress, Failed(migration, error.message))
+                raise error from refused.__cause__
             except Again:
                 self.in_flight = unsettled
                 raise
@@ -334,12 +344,19 @@ class _RollbackCall:
             self.taken_back.append(AppliedStep(migration, seconds, outcome.held))
             tell(progress, RolledBack(migration, seconds))
 
-    def _work_of(self, migration: Migration, at_stake: Sequence[tuple[str, str | None]]) -> Work:
-        guard = ""
-        if at_stake:
-            guard = setting("kimbledb.at_stake", at_stake) + queries.block(
-                "guard_data", schema_literal=quote_literal(self.rollback.schema)
-            )
+    async def _carry_out(self, transactions: Transactions, migration: Migration, head: int) -> Outcome:
+        """Take one back; where it may lose data that was not there when it was tried, undone and once more, counting."""
+        while True:
+            # What may go was counted when it was tried.
+            guard = Guard(schema=self.rollback.schema, back=True, suspects=self.suspects)
+            work = self._work_of(migration, None if self.allow_data_loss else guard)
+            try:
+                async with self.runner.watching(transactions.session):
+                    return await transactions.carry_out(work, head)
+            except Suspected as found:
+                self.suspects = found.suspects
+
+    def _work_of(self, migration: Migration, guard: Guard | None) -> Work:
         detail = {"losses": [str(loss) for loss in self.losses]} if self.losses else {}
         return Work(
             migration=migration,
@@ -350,11 +367,19 @@ class _RollbackCall:
             detail=detail,
         )
 
-    def _failure(self, failure: ScriptError, standing: str) -> RollbackError:
+    def _standing(self, nothing: str) -> str:
+        count = len(self.taken_back)
+        return (
+            f"{counted(self.taken_back, 'migration')} {'was' if count == 1 else 'were'} taken back before it"
+            if count
+            else nothing
+        )
+
+    def _failure(self, failure: ScriptError) -> RollbackError:
         found = failure.diagnosis
         name = found.file or "a rollback"
         return RollbackError(
-            f"the rollback failed: {found}\n{standing}",
+            f"the rollback failed: {found}\n{self._standing('nothing was touched')}",
             applied=self.taken_back,
             failed=next((each for each in self.chosen or () if each.file("rollback") == name), None),
             file=found.file,
@@ -387,9 +412,3 @@ def _dependents(wanted: Iterable[str], there: dict[str, Step]) -> set[str]:
                 found.add(dependent)
                 goals.append(dependent)
     return found - set(wanted)
-
-
-def _loss(table: str, column: str | None, count: int, *, exact: bool = True) -> Loss:
-    if column is None:
-        return Loss("table", table, count, exact)
-    return Loss("column", f"{table}.{column}", count, exact)

@@ -34,6 +34,7 @@ async def migrate(
     prefer: Iterable[str] = (),
     verify: bool = True,
     backup: str | os.PathLike[str] | None = None,
+    allow_data_loss: bool = False,
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> MigrationReport:
@@ -55,6 +56,8 @@ async def migrate(
         backup: A file to write a backup of the whole database to, before anything
             is changed and only where there is something to do. :func:`restore` brings
             it back. What is there already is never overwritten.
+        allow_data_loss: Whether rows and values that are there may go, also where the
+            migration that takes them does not say so (``deletes`` in migration.toml).
         progress: Called with each :class:`~kimbledb.events.Event`.
         options: Deadline, timeouts and the like.
 
@@ -68,6 +71,7 @@ async def migrate(
         BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
+        DataLossError: A migration would have lost data unasked, and was rolled back; so with the others.
         LockUnavailableError: Others held a lock in every attempt.
         DeadlineExceededError: The options' deadline passed.
         ConnectionLostError: The server went away and stayed away.
@@ -76,7 +80,9 @@ async def migrate(
     with call(progress) as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(executor.target.label, executor.schema)
-        return await executor.apply(to=to, phase=phase, prefer=prefer, verify=verify, backup=backup)
+        return await executor.apply(
+            to=to, phase=phase, prefer=prefer, verify=verify, backup=backup, allow_data_loss=allow_data_loss
+        )
 
 
 async def plan(

@@ -12,16 +12,19 @@ import os
 from collections.abc import Callable, Sequence
 
 from kimbledb import evidence, history, preflight, preparation
+from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected
 from kimbledb.errors import (
     ChangedMigrationError,
     ConflictingObjectsError,
+    DataLossError,
+    HazardError,
     MigrationError,
     UnrecordedObjectsError,
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.locks import who_is_at_work
-from kimbledb.model import AppliedStep, Check, Evidence, Migration, ObjectState
+from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
@@ -29,8 +32,11 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
-from kimbledb.transaction import ChecksFailed, ScriptError, Transactions, Work
+from kimbledb.transaction import ChecksFailed, Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
+
+#: The hazard that is refused by what was measured, too.
+_ROWS_DELETED = "rows_deleted"
 
 
 class Application:
@@ -42,6 +48,7 @@ class Application:
         runner: Runner,
         *,
         verify: bool,
+        allow_data_loss: bool,
         backup: str | os.PathLike[str] | None,
         clock: Callable[[], float],
     ) -> None:
@@ -49,11 +56,15 @@ class Application:
         self.runner = runner
         self.progress = runner.progress
         self.verify = verify
+        self.allow_data_loss = allow_data_loss
         #: Where a backup is still to be written, before the first change.
         self.backup = backup
         self.first_plan: Plan | None = None
         self.applied: list[AppliedStep] = []
         self.checks: list[Check] = []
+        #: By the migration's name: what went with it, and what has to be counted when it is run again.
+        self.measured: dict[str, Measured] = {}
+        self.suspects: dict[str, tuple[Suspect, ...]] = {}
         self.lsn: str | None = None
         #: What the schema showed at the first look; later ones rest on history, which
         #: this run and its rivals write.
@@ -72,8 +83,15 @@ class Application:
     def report(self) -> MigrationReport:
         """What it has achieved."""
         assert self.first_plan is not None  # the work is done only after planning
+        measured = [self.measured[step.migration.name] for step in self.applied if step.migration.name in self.measured]
         return MigrationReport(
-            tuple(self.applied), self.first_plan, self.clock(), VerificationReport(tuple(self.checks)), self.lsn
+            tuple(self.applied),
+            self.first_plan,
+            self.clock(),
+            VerificationReport(tuple(self.checks)),
+            self.lsn,
+            losses=tuple(loss for each in measured for loss in each.losses),
+            updates=tuple(update for each in measured for update in each.updates),
         )
 
     async def work(self, session: Session) -> None:
@@ -85,6 +103,7 @@ class Application:
         state = await history.look(session, goal.schema)
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = goal.plan(state.history, shown)
+        self._forget(plan)
         await self._settle(session, plan)
         if plan.pending and state.busy:
             # To look at everything takes long, and is in vain while another run goes on.
@@ -137,6 +156,12 @@ class Application:
         await backup.write(self.backup, session, state, self.runner.target, self.runner.options)
         self.backup = None
 
+    def _forget(self, plan: Plan) -> None:
+        """Count no more what the server lost when it crashed: history is the truth."""
+        there = {step.name for step in plan.steps if step.state is StepState.APPLIED}
+        self.applied = [step for step in self.applied if step.migration.name in there]
+        self.checks = [check for check in self.checks if check.migration in there]
+
     async def _settle(self, session: Session, plan: Plan) -> None:
         """Count what was in flight when a connection was lost, if history shows that this run applied it.
 
@@ -161,28 +186,11 @@ class Application:
         unsettled = self.in_flight
         if unsettled is None:
             self._step_clock = stopwatch()
-        work = Work(
-            migration=migration,
-            part="apply",
-            record="record_applied",
-            verify=self.verify,
-            last=last,
-            run=self.runner.run_id,
-            detail={"road": "online"} if migration.name in self.online else {},
-        )
         self.in_flight = migration
         try:
-            if migration.transactional and migration.name not in self.online:
-                async with self.runner.watching(transactions.session, migration):
-                    outcome = await transactions.carry_out(work, head)
-            else:
-                from kimbledb import nontransactional  # few migrations are of that kind
-
-                online = migration.name in self.online
-                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
-                outcome = await carry_out(self.runner, transactions, work, head)
+            outcome = await self._carry_out(transactions, migration, head, last=last)
         except ScriptError as failure:
-            await self._give_up(transactions, work, failure.diagnosis.for_history)
+            await self._give_up(transactions, migration, failure.diagnosis.for_history)
             found = failure.diagnosis
             how = "failed and was rolled back" if failure.standing is None else "failed"
             raise MigrationError(
@@ -200,7 +208,7 @@ class Application:
             failing = [check for check in failure.checks if not check.passed]
             shown = "\n".join(f"  {check}" for check in failing)
             await self._give_up(
-                transactions, work, f"the verification failed: {', '.join(check.name for check in failing)}"
+                transactions, migration, f"the verification failed: {', '.join(check.name for check in failing)}"
             )
             how = "its verification failed" + (", and it was rolled back" if failure.standing is None else "")
             raise VerificationError(
@@ -210,6 +218,11 @@ class Application:
                 failed=migration,
                 file=migration.file("verify"),
             ) from failure.__cause__
+        except Lost as refused:
+            self.in_flight = None
+            error = self._refusal(migration, refused.losses)
+            tell(self.progress, Failed(migration, error.message))
+            raise error from refused.__cause__
         except Again:
             self.in_flight = unsettled
             raise
@@ -218,14 +231,68 @@ class Application:
         seconds = self._step_clock()
         self.applied.append(AppliedStep(migration, seconds, outcome.held))
         self.checks.extend(outcome.checks)
+        self.measured[migration.name] = outcome.measured
         self.lsn = outcome.lsn
         tell(self.progress, Applied(migration, seconds, len(outcome.checks)))
         return outcome.head
 
-    async def _give_up(self, transactions: Transactions, work: Work, message: str) -> None:
+    def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
+        refused = _ROWS_DELETED in self.runner.options.refuse_hazards
+        return Work(
+            migration=migration,
+            part="apply",
+            record="record_applied",
+            verify=self.verify,
+            last=last,
+            run=self.runner.run_id,
+            detail={"road": "online"} if migration.name in self.online else {},
+            guard=Guard(
+                schema=self.goal.schema,
+                allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
+                suspects=self.suspects.get(migration.name, ()),
+            ),
+        )
+
+    async def _carry_out(self, transactions: Transactions, migration: Migration, head: int, *, last: bool) -> Outcome:
+        """Apply one migration; where it may have lost data, undone and once more, counting."""
+        online = migration.name in self.online
+        while True:
+            work = self._work_of(migration, last=last)
+            try:
+                if migration.transactional and not online:
+                    async with self.runner.watching(transactions.session, migration):
+                        return await transactions.carry_out(work, head)
+                from kimbledb import nontransactional  # few migrations are of that kind
+
+                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
+                return await carry_out(self.runner, transactions, work, head)
+            except Suspected as found:
+                self.suspects[migration.name] = found.suspects
+                if online or not migration.transactional:
+                    raise Again from found  # its statements have moved the log on
+
+    def _refusal(self, migration: Migration, losses: Sequence[Loss]) -> DataLossError | HazardError:
+        standing = f"it was rolled back, and {self._standing()}"
+        if _ROWS_DELETED in self.runner.options.refuse_hazards:
+            hazards = [(migration.name, _hazard(loss)) for loss in losses]
+            return HazardError(hazards, applied=self.applied, standing=standing)
+        where = (
+            '`-- kimbledb: deletes = "why"` at its head'
+            if migration.location.endswith(".sql")
+            else 'deletes = "why" in its migration.toml'
+        )
+        return DataLossError(
+            losses,
+            applied=self.applied,
+            failed=migration,
+            standing=standing,
+            hint=f"if that is meant, write {where}, or pass allow_data_loss=True (--allow-data-loss); make a backup first",
+        )
+
+    async def _give_up(self, transactions: Transactions, migration: Migration, message: str) -> None:
         self.in_flight = None
-        tell(self.progress, Failed(work.migration, message))
-        await transactions.record_failure(work, message, self._step_clock())
+        tell(self.progress, Failed(migration, message))
+        await transactions.record_failure(self._work_of(migration), message, self._step_clock())
 
     def _standing(self, outside: str | None) -> str:
         """Say what stays, given what a step did outside of transactions."""
@@ -233,6 +300,17 @@ class Application:
             return outside or "nothing was applied"
         before = f"{outside}\n" if outside else ""
         return f"{before}what was applied before it stays: {counted(self.applied, 'migration')}; run again to go on"
+
+
+def _hazard(loss: Loss) -> Hazard:
+    return Hazard(
+        _ROWS_DELETED,
+        loss.name,
+        loss.count,
+        0,
+        f"it was measured while it ran: {loss}",
+        "make a backup first: `backup=`",
+    )
 
 
 async def with_hazards(

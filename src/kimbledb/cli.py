@@ -24,6 +24,7 @@ from kimbledb._embedded import embedded
 from kimbledb.catalog import Catalog
 from kimbledb.display import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
+from kimbledb.model import Loss
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.reports import VerificationReport
@@ -89,6 +90,7 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
             **limits,
             verify=not given.no_verify,
             backup=given.backup,
+            allow_data_loss=given.allow_data_loss,
             progress=None if given.json else display,
         )
         verification = None if given.no_verify else await api.verify(target, **_common(given))
@@ -98,11 +100,15 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
                     "applied": [{"migration": step.migration.name, "seconds": step.seconds} for step in report.applied],
                     "seconds": report.seconds,
                     "lsn": report.lsn,
+                    "losses": _losses_as_json(report.losses),
+                    "updates": _losses_as_json(report.updates),
                     "verification": None if verification is None else _verification_as_json(verification),
                 }
             )
         else:
             display.line(str(report).splitlines()[0])
+            for loss in report.losses:
+                display.line(f"  went: {loss}")
             if report.applied:
                 display.plan(await api.plan(target, **_common(given), **limits))
             if verification is not None:
@@ -169,7 +175,7 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
                 "rolled_back": [step.migration.name for step in report.rolled_back],
                 "dependents": list(report.dependents),
                 "objects": [str(each) for each in report.objects],
-                "losses": [{"kind": loss.kind, "name": loss.name, "count": loss.count} for loss in report.losses],
+                "losses": _losses_as_json(report.losses),
                 "dry_run": report.dry_run,
                 "seconds": report.seconds,
             }
@@ -190,7 +196,7 @@ async def _reset(given: argparse.Namespace, display: Display) -> int:
         _print_json(
             {
                 "dropped": [str(each) for each in report.objects],
-                "losses": [{"kind": loss.kind, "name": loss.name, "count": loss.count} for loss in report.losses],
+                "losses": _losses_as_json(report.losses),
                 "seconds": report.seconds,
             }
         )
@@ -265,6 +271,10 @@ async def _target(given: argparse.Namespace) -> AsyncIterator[str | None]:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, default=str))
+
+
+def _losses_as_json(losses: Sequence[Loss]) -> list[dict[str, Any]]:
+    return [asdict(loss) for loss in losses]
 
 
 def _plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -356,6 +366,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     migrate.add_argument(
         "--refuse-hazard", action="append", default=[], metavar="NAME", help="stop where a migration would do that"
+    )
+    migrate.add_argument(
+        "--allow-data-loss", action="store_true", help="even where rows or values go, and the migration does not say so"
     )
     migrate.add_argument("--no-verify", action="store_true", help="leave the verification out")
     migrate.set_defaults(run=_migrate)

@@ -202,19 +202,29 @@ class ConflictingObjectsError(PlanningError):
 
 
 class HazardError(PlanningError):
-    """A pending migration would do what ``Options.refuse_hazards`` names. Nothing was touched.
+    """A pending migration would do what ``Options.refuse_hazards`` names.
+
+    It is not run, or where that was seen only while it ran, undone with its transaction.
 
     Attributes:
         hazards: For each its migration's name and the hazard.
+        applied: What the same call had applied before.
     """
 
-    def __init__(self, hazards: Sequence[tuple[str, Hazard]]) -> None:
+    def __init__(
+        self,
+        hazards: Sequence[tuple[str, Hazard]],
+        *,
+        applied: Sequence[AppliedStep] = (),
+        standing: str = "nothing was run",
+    ) -> None:
         lines = _listed(f"{name}: {hazard}" for name, hazard in hazards)
         super().__init__(
-            f"refused by Options.refuse_hazards; nothing was run:\n{lines}",
+            f"refused by Options.refuse_hazards; {standing}:\n{lines}",
             hint="take the name out of refuse_hazards (--refuse-hazard) when it may be",
         )
         self.hazards = tuple(hazards)
+        self.applied = tuple(applied)
 
 
 class PreflightError(KimbleDBError):
@@ -341,23 +351,34 @@ class DependentsError(RollbackRefusedError):
 
 
 class DataLossError(RollbackRefusedError):
-    """Rows or values would be lost.
+    """Rows or values would be lost. What would have lost them was not done, or taken back with its transaction.
 
     Attributes:
         losses: What would go, each with its count.
         objects: The tables, views, functions and the like that would go with it.
+        applied: What the same call had applied, or taken back, before.
+        failed: The migration that would have lost them, or None where it is not one alone.
     """
 
-    def __init__(self, losses: Sequence[Loss], *, objects: Sequence[DatabaseObject] = ()) -> None:
+    def __init__(
+        self,
+        losses: Sequence[Loss],
+        *,
+        objects: Sequence[DatabaseObject] = (),
+        applied: Sequence[AppliedStep] = (),
+        failed: Migration | None = None,
+        standing: str = "nothing was touched",
+        hint: str = "pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
+    ) -> None:
         lines = "\n".join(f"  {loss}" for loss in losses)
         if objects:
             lines += f"\nwith {', '.join(map(str, objects))}"
-        super().__init__(
-            f"this would lose data; nothing was touched:\n{lines}",
-            hint="pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
-        )
+        what = "this" if failed is None else failed.name
+        super().__init__(f"{what} would lose data; {standing}:\n{lines}", hint=hint)
         self.losses = tuple(losses)
         self.objects = tuple(objects)
+        self.applied = tuple(applied)
+        self.failed = failed
 
 
 class ResetRefusedError(KimbleDBError):

@@ -72,10 +72,11 @@ class Executor:
         prefer: Iterable[str] = (),
         verify: bool = True,
         backup: str | os.PathLike[str] | None = None,
+        allow_data_loss: bool = False,
     ) -> MigrationReport:
         """Apply what is pending. See :func:`kimbledb.migrate`."""
         goal = self._goal(to, phase, prefer)
-        return await self._apply(goal, verify=verify, backup=backup)
+        return await self._apply(goal, verify=verify, backup=backup, allow_data_loss=allow_data_loss)
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
         """Return what is wanted; faults of the call itself stop here, before a connection is made."""
@@ -86,7 +87,9 @@ class Executor:
             self.catalog.check_phase(phase)
         return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
 
-    async def _apply(self, goal: Goal, *, verify: bool, backup: str | os.PathLike[str] | None) -> MigrationReport:
+    async def _apply(
+        self, goal: Goal, *, verify: bool, backup: str | os.PathLike[str] | None, allow_data_loss: bool
+    ) -> MigrationReport:
         clock = stopwatch()
         turn = Turn(self.target.label, self.schema)
         runner = Runner(self.target, self.options, self.progress, turn)
@@ -113,7 +116,9 @@ class Executor:
                 turn.take()
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
 
-                application = Application(goal, runner, verify=verify, backup=backup, clock=clock)
+                application = Application(
+                    goal, runner, verify=verify, allow_data_loss=allow_data_loss, backup=backup, clock=clock
+                )
             await application.work(session)
             return application.report
 

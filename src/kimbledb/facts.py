@@ -25,6 +25,7 @@ _DEEPEST: Final = 50
 _DEEP_KEY = re.compile(
     r"""\.(?:[ \t]*+(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.){%d}""" % (_DEEPEST - 1)  # noqa: UP031 - braces in it
 )
+_HEAD = re.compile(r"--[ \t]*kimbledb:[ \t]*(.*)")
 
 # PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
 _MOST_SECONDS = 2_147_483
@@ -32,6 +33,10 @@ _MOST_SECONDS = 2_147_483
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _is_reason(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _is_texts(value: object) -> bool:
@@ -78,8 +83,11 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "transactional": ("true or false", _is_flag),
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
+    "deletes": ("a text that says why", _is_reason),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
+#: Those that may stand in a comment at the head of a script, where there may be no migration.toml.
+_HEAD_KEYS: Final = ("deletes",)
 _DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
 
 
@@ -121,6 +129,30 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
     elif declared:
         declarations = _read_declarations(declared, path, places, faults)
         facts["declare"] = partial(_identity, declarations)
+    return facts
+
+
+def of_head(text: str, path: str, faults: list[Fault]) -> dict[str, Any]:
+    """Return the facts that a script's first comments state, as in ``-- kimbledb: deletes = "why"``."""
+    facts: dict[str, Any] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("--"):
+            break
+        if (match := _HEAD.match(line)) is None:
+            continue
+        try:
+            table = tomllib.loads(match[1])
+        except ValueError as error:
+            faults.append(Fault(path, f"the comment is no fact: {error}", 'write -- kimbledb: deletes = "why"', number))
+            continue
+        for key, value in table.items():
+            if key not in _HEAD_KEYS:
+                cure = f"the keys of such a comment are: {', '.join(_HEAD_KEYS)}"
+                faults.append(Fault(path, f"there is no key {key}", cure, number))
+            elif not _KEYS[key][1](value):
+                faults.append(Fault(path, f"{key} is {value!r}", f"it wants {_KEYS[key][0]}", number))
+            else:
+                facts[key] = _converted(key, value)
     return facts
 
 

@@ -252,6 +252,7 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
             title=re.sub(r"[-_]+", " ", _description(name)).strip(),
             requires=tuple(ordered[place - 2 : place - 1]) if place > 1 else (),
             irreversible="a flat folder holds no rollback, and no checks",
+            **facts.of_head(texts[name], f"{source}/{name}", faults),
             apply_sql=texts[name],
             checksum=checksum_of(texts[name]),
             location=f"{source}/{name}",
@@ -408,7 +409,7 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
         checksum=checksum_of(apply_sql),
         location=path,
         read_queries=named_queries,
-        **(read or {}),
+        **{**facts.of_head(apply_sql, f"{path}/apply.sql", faults), **(read or {})},
     )
 
 

@@ -102,6 +102,7 @@ async def migrate_many(
     phase: int | None = None,
     prefer: Iterable[str] = (),
     verify: bool = True,
+    allow_data_loss: bool = False,
     concurrency: int = 8,
     progress: Watcher | None = None,
     options: Options | None = None,
@@ -120,6 +121,7 @@ async def migrate_many(
         phase: As for :func:`kimbledb.migrate`.
         prefer: As for :func:`kimbledb.migrate`.
         verify: As for :func:`kimbledb.migrate`.
+        allow_data_loss: As for :func:`kimbledb.migrate`.
         concurrency: How many connections are open at once, over all targets. One of
             them is kept for looking who blocks the others, and for steps outside
             of transactions, which need a second one; the least is 2.
@@ -144,6 +146,7 @@ async def migrate_many(
             phase=phase,
             prefer=prefer,
             verify=verify,
+            allow_data_loss=allow_data_loss,
             progress=watcher,
             options=options,
         )

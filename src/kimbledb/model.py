@@ -164,6 +164,8 @@ class Migration:
     statement_timeout: float | None = None
     #: Why it cannot be rolled back, or None.
     irreversible: str | None = None
+    #: Why it deletes rows or values that were there before it, or None where it does not.
+    deletes: str | None = None
     #: Older checksums of apply.sql whose result is the same.
     supersedes: tuple[str, ...] = ()
     #: What is sent: the text with a byte-order mark taken off and line ends as LF.
@@ -356,20 +358,28 @@ class Check:
 
 @frozen
 class Loss:
-    """Data that a rollback or a reset would destroy."""
+    """Data that a migration, a rollback or a reset would destroy, or destroyed."""
 
-    #: ``table`` or ``column``.
+    #: ``table``: one that goes with all its rows. ``column``: values that go or are not the
+    #: same afterwards. ``rows``: rows deleted from a table that stays. ``updated rows``: of a
+    #: table that stays. ``materialized view``: rows that it no longer holds. ``sequence``: values
+    #: that it would give a second time.
     kind: str
     name: str
-    #: Rows of the table, or values of the column that are not null.
+    #: How many rows, values that are not null, or positions.
     count: int
-    #: False where the count is only "one or more": the exact one was not asked for.
+    #: False where the count is a bound, or where nobody could count: then it is 0.
     exact: bool = True
+    #: Of a count that is a bound: whether it may be too high. Else it may be too low.
+    at_most: bool = False
 
     def __str__(self) -> str:
-        unit = ("row" if self.kind == "table" else "value") + ("" if self.count == 1 else "s")
-        number = f"{self.count:,}" if self.exact else f"at least {self.count:,}"
-        return f"{self.kind} {one_line(self.name)}: {number} {unit}"
+        name = {"rows": "deleted rows of", "updated rows": "updated rows of"}.get(self.kind, self.kind)
+        if not self.exact and not self.count:
+            return f"{name} {one_line(self.name)}: they cannot be counted"
+        bound = "" if self.exact else "at most " if self.at_most else "at least "
+        unit = {"column": " value", "sequence": " position", "rows": "", "updated rows": ""}.get(self.kind, " row")
+        return f"{name} {one_line(self.name)}: {bound}{self.count:,}{unit}{'s' if unit and self.count != 1 else ''}"
 
 
 #: What :attr:`Hazard.name` can be.

@@ -10,7 +10,7 @@ from functools import cached_property
 from attrs import frozen
 
 from kimbledb.errors import one_line
-from kimbledb.model import AppliedStep, Check
+from kimbledb.model import AppliedStep, Check, Loss
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step, StepState
 
@@ -69,6 +69,10 @@ class MigrationReport:
     #: The write-ahead log's position after the last COMMIT, for a standby to
     #: wait for (manual, 9.28.4 "Recovery Control Functions"), or None.
     lsn: str | None = None
+    #: What of the data that was there went with the migrations, by their own word or ``allow_data_loss``.
+    losses: tuple[Loss, ...] = ()
+    #: The rows that they updated in tables that were there, which is no loss.
+    updates: tuple[Loss, ...] = ()
 
     @property
     def newer(self) -> tuple[Step, ...]:
@@ -86,6 +90,9 @@ class MigrationReport:
             lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
             lines += [f"  {step}" for step in self.applied]
         lines += [f"  {one_line(step.name)}: {step.reason}" for step in self.newer]
+        if self.losses:
+            lines += ["data that went with them:", *(f"  {loss}" for loss in self.losses)]
+        lines += [f"  {update}" for update in self.updates]
         if self.verification.checks:
             passed = sum(check.passed for check in self.verification.checks)
             lines.append(f"{passed} of {len(self.verification.checks)} checks passed")

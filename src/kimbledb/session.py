@@ -35,7 +35,8 @@ DATA_AT_STAKE = "KD006"
 _UNSAFE_PATH = "KD007"
 _OUR_CLASS = "KD"
 _PROCESS_ID = "KD104"
-_ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103"})
+_MARK = "KD105"
+_ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103", "KD106"})
 
 #: Bytes before the first row of a COPY in binary (manual, COPY, "Binary Format").
 _COPY_HEADER = 19
@@ -75,6 +76,8 @@ class Session:
         #: The server's process that runs our transaction, known from its start on.
         #: Behind a pooler it is another one than the connection was told of.
         self.process_id: int | None = None
+        #: How far the server got in a message of several scripts (:func:`mark`).
+        self.mark = 0
 
     async def send(self, message: str, *, heard: list[tuple[str, str]] | None = None) -> list[Answer]:
         """Send statements in one message and return what their blocks answered.
@@ -96,6 +99,8 @@ class Session:
                 answers.append(Answer(notice.sqlstate, json.loads(notice.message)))
             elif notice.sqlstate == _PROCESS_ID:
                 self.process_id = int(notice.message)
+            elif notice.sqlstate == _MARK:
+                self.mark = int(notice.message)
             elif heard is not None:
                 heard.append((notice.sqlstate, notice.message))
 
@@ -283,6 +288,11 @@ def terminate(connection: Any) -> None:
 def setting(name: str, value: object) -> str:
     """Return the statement that hands a value to our blocks, for this transaction only."""
     return f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true);\n"
+
+
+def mark(number: int) -> str:
+    """Return the statement that tells how far a message of several scripts is, by :attr:`Session.mark`."""
+    return queries.block("mark", number=str(number))
 
 
 def first_line(error: BaseException) -> str:

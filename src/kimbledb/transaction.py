@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from attrs import evolve, field, frozen
 
-from kimbledb import queries
+from kimbledb import data_loss, queries
+from kimbledb.data_loss import Guard, Measured
 from kimbledb.errors import ConnectionLostError
 from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
@@ -26,6 +28,7 @@ from kimbledb.session import (
     Session,
     durable,
     first_line,
+    mark,
     milliseconds,
     setting,
 )
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 #: A failed script that took no longer is run again to find the statement, in seconds.
 _SHORT_RUN = 10.0
+#: How long a transaction may wait for its client while the statement that failed is looked for, in milliseconds.
+_SHORT_IDLE = 5000
 #: Classes of errors that say nothing of a statement, and that a second run could make
 #: worse: the server lacks a resource, is being operated on, or is broken (manual, appendix A).
 _NOT_OF_A_STATEMENT = ("53", "57", "58", "XX")
@@ -81,8 +86,8 @@ class Work:
     part: str
     #: The block of ``sql/queries`` that writes history.
     record: str
-    #: Statements after the lock and before the script.
-    guard: str = ""
+    #: How it is watched for what it deletes, or None where that is known.
+    guard: Guard | None = None
     #: Whether its checks are run after the script and must pass.
     verify: bool = False
     #: Whether the COMMIT waits for the disk: only the last one needs to, since
@@ -112,6 +117,7 @@ class Outcome:
     #: Seconds from its begin to its COMMIT: no lock was held for longer. None where the
     #: work was done outside of it.
     held: float | None
+    measured: Measured = field(factory=Measured)
 
 
 class _StepFailed(Exception):
@@ -183,9 +189,11 @@ class Transactions:
                 held a lock for too long. Nothing is left.
             ScriptError: The script failed. Nothing is left.
             ChecksFailed: Its verification failed. Nothing is left.
+            Suspected: It may have lost data, which has to be counted. Nothing is left.
+            Lost: It would have lost data. Nothing is left.
             ConnectionLostError: What became of it is unknown.
         """
-        opening = self._opening(work, head) + _before_script()
+        opening = self._opening(work, head) + self._before(work)
         clock = stopwatch()
         try:
             answers = await self.session.send(opening + work.script + self._closing(work))
@@ -193,49 +201,52 @@ class Transactions:
             raise await self._meaning(error, work, opening, (), clock(), ahead=len(opening)) from error
         return self._outcome(answers)
 
-    async def rehearse(self, works: Sequence[Work], head: int) -> dict[str, list[list[Any]]]:
+    async def rehearse(self, works: Sequence[Work], head: int, guard: Guard) -> tuple[Measured, list[list[str]]]:
         """Run scripts one after the other in a transaction that is rolled back.
 
+        It is one message, which ends by itself whatever becomes of the client. Sequences
+        are given a storage of its own, so that nothing is left of it.
+
         Returns:
-            What vanishes in it. Under ``data`` what can hold any: tables as [table, None],
-            columns of tables that stay as [table, column]. Under ``objects`` what stands by
-            itself, as [kind, name].
+            What of data would go, and what stands by itself and would be no more there, as [kind, name].
 
         Raises:
             Again: As :meth:`carry_out`.
             ScriptError: One of the scripts failed.
         """
         literal = quote_literal(self.schema)
-        opening = self._opening(works[0], head) + queries.block(
-            "inventory", objects=queries.filled("own_objects", namespace="namespace"), schema_literal=literal
+        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
+        objects = queries.filled("own_objects", namespace=namespace)
+        opening = (
+            self._opening(works[0], head)
+            + self.session.path()
+            + queries.block("shield_sequences", schema_literal=literal)
+            + queries.block("inventory", objects=objects)
+            + guard.before()
         )
-        before: list[str] = []
+        message = opening
+        places = []
+        for number, work in enumerate(works):
+            message += mark(number) + self.session.path(self.path)
+            places.append(len(message))
+            message += work.script + "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n" + self.session.path()
+        message += guard.after() + queries.question("vanished", objects=objects) + "ROLLBACK;\n"
+        clock = stopwatch()
+        self.session.mark = 0
         try:
-            await self.session.send(opening)
+            answers = await self.session.send(message)
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, works[0], opening, before, 0.0, ahead=len(opening)) from error
-        for work in works:
-            clock = stopwatch()
-            try:
-                # The statement after it also keeps a script of comments alone from being an
-                # empty message, whose answer asyncpg cannot read.
-                await self.session.send(work.script + "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n")
-            except asyncpg.PostgresError as error:
-                raise await self._meaning(error, work, opening, before, clock()) from error
-            before.append(work.script)
-        [answer] = await self.session.send(
-            self.session.path()
-            + queries.question(
-                "vanished",
-                objects=queries.filled(
-                    "own_objects", namespace=f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
-                ),
-                schema_literal=literal,
+            # A syntax error is found before anything runs.
+            at = bisect.bisect_right(places, int(error.position) - 1) - 1 if error.position else self.session.mark
+            before = [work.script for work in works[: max(at, 0)]]
+            opening += f"SET LOCAL idle_in_transaction_session_timeout = {_SHORT_IDLE};\n" + self.session.path(
+                self.path
             )
-            + "ROLLBACK;\n"
-        )
-        vanished: dict[str, list[list[Any]]] = answer.value
-        return vanished
+            raise await self._meaning(
+                error, works[max(at, 0)], opening, before, clock(), ahead=places[max(at, 0)]
+            ) from error
+        found = {answer.code: answer.value for answer in answers}
+        return data_loss.measured(found["KD106"]), found["KD100"]
 
     async def hold(self, work: Work, head: int) -> None:
         """Open the transaction and take the lock, and keep both.
@@ -265,12 +276,12 @@ class Transactions:
             ConnectionLostError: As :meth:`carry_out`.
         """
         clock = stopwatch()
-        before = _before_script()
+        before = self._before(work)
         try:
             answers = await self.session.send(before + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
             # The log has moved on since the transaction began.
-            opening = self._opening(work, None)
+            opening = self._opening(work, None) + before
             raise await self._meaning(error, work, opening, (), clock(), ahead=len(before)) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
         return evolve(self._outcome(answers), held=clock())
@@ -331,17 +342,24 @@ class Transactions:
             + setting("kimbledb.step", self._facts(work))
             + (checks_setting([work.migration]) if work.verify else "")
             + begin
-            + work.guard
             + self.session.path(self.path)
         )
 
+    def _before(self, work: Work) -> str:
+        """Return what stands between the start of the transaction and the script."""
+        measuring = ""
+        if work.guard is not None:
+            measuring = self.session.path() + work.guard.before() + self.session.path(self.path)
+        return measuring + _before_script()
+
     def _closing(self, work: Work) -> str:
         return (
-            # A line break ends a comment on the script's last line.
-            "\n;\n"
+            # A line break ends a comment on the script's last line. What the script has
+            # put off, triggers among it, belongs to it.
+            "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n"
             + self.session.path()
             + self._check_reach
-            + "SET CONSTRAINTS ALL IMMEDIATE;\n"
+            + (work.guard.after() if work.guard is not None else "")
             + self._proof(work)
             + self._record(work)
         )
@@ -368,6 +386,7 @@ class Transactions:
             tuple(results_of(found.get("KD101", ()))),
             found.get("KD103"),
             found["KD102"]["milliseconds"] / 1000,
+            data_loss.measured(found["KD106"]) if "KD106" in found else Measured(),
         )
 
     async def _meaning(
@@ -398,6 +417,8 @@ class Transactions:
             return Again()
         if isinstance(error, WORTH_ANOTHER_TRY):
             return Again(contended=first_line(error))
+        if code == DATA_AT_STAKE and work.guard is not None:
+            return data_loss.refusal(error, work.guard)
         if code == VERIFICATION_FAILED:
             return ChecksFailed(results_of(json.loads(error.detail or "[]")))
         from kimbledb.diagnosis import diagnose  # only where a script fails
@@ -410,7 +431,7 @@ class Transactions:
                 place = None  # it lies in our own statements
         elif (
             seconds <= _SHORT_RUN
-            and code not in (TRANSACTION_ENDED, REACHED_OUTSIDE, DATA_AT_STAKE)
+            and code not in (TRANSACTION_ENDED, REACHED_OUTSIDE)
             and not (code or "").startswith(_NOT_OF_A_STATEMENT)
         ):
             place = await self._failing_statement(error, work, opening, before)

@@ -1,0 +1,147 @@
+"""What a script takes away of what was there before it, measured in its own transaction.
+
+A script is not read for what it deletes: a function, a trigger, a cascade or a DO block
+does it as well. One block before it notes storage, positions and the server's counters, one
+after it compares (``measure_before.sql``, ``measure_after.sql``), in the same message.
+Deleted and updated rows are counted by the server; what counters do not show (a table or column
+that is gone, emptied, written anew) is a suspect: the script is undone and run again, and this
+time what is in the suspects is counted and compared before and after (``keep_values.sql``,
+``compare_values.sql``). What turns out to cost nothing goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from attrs import frozen
+
+from kimbledb import queries
+from kimbledb.model import Loss
+from kimbledb.names import quote_literal
+from kimbledb.runner import Again
+from kimbledb.session import Session, setting
+
+#: A table or materialised view whose loss no counter shows, as the SQL knows it.
+Suspect = dict[str, Any]
+
+
+@frozen(kw_only=True)
+class Guard:
+    """How one transaction is watched."""
+
+    schema: str
+    #: Whether it takes a migration back: then each row that is updated counts, too.
+    back: bool = False
+    #: Whether rows and values may go. They are counted all the same.
+    allowed: bool = False
+    #: Whether it only tells, for a transaction that is rolled back.
+    telling: bool = False
+    #: What an earlier try could not tell, and is counted this time.
+    suspects: tuple[Suspect, ...] = ()
+
+    def before(self) -> str:
+        """Return what stands before the script. Names are looked up in pg_catalog."""
+        literal = quote_literal(self.schema)
+        text = setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", [])
+        text += queries.block("measure_before", schema_literal=literal)
+        if self.suspects:
+            text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
+        return text
+
+    def after(self) -> str:
+        """Return what stands after the script: it fails with :data:`~kimbledb.session.DATA_AT_STAKE`, or tells."""
+        literal = quote_literal(self.schema)
+        text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
+        return text + queries.block(
+            "measure_after",
+            schema_literal=literal,
+            back=_boolean(self.back),
+            allowed=_boolean(self.allowed),
+            telling=_boolean(self.telling),
+        )
+
+
+@frozen
+class Measured:
+    """What a transaction took away, as far as it could be told."""
+
+    losses: tuple[Loss, ...] = ()
+    #: Rows that were updated where that is no loss.
+    updates: tuple[Loss, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+
+
+class Suspected(Exception):
+    """A script reached what has to be counted first; it is undone, and worth another run.
+
+    Attributes:
+        suspects: For the :class:`Guard` of that run, with those of this one.
+    """
+
+    def __init__(self, suspects: Sequence[Suspect]) -> None:
+        super().__init__()
+        self.suspects = tuple(suspects)
+
+
+class Lost(Exception):
+    """A script would have lost data without leave; it is undone.
+
+    Attributes:
+        losses: What, and how much of it.
+    """
+
+    def __init__(self, losses: Sequence[Loss]) -> None:
+        super().__init__()
+        self.losses = tuple(losses)
+
+
+def measured(value: dict[str, Any]) -> Measured:
+    """Return what the block after a script told."""
+    return Measured(_losses(value["lost"]), _losses(value["updated"]), tuple(value["suspects"]))
+
+
+def refusal(error: asyncpg.PostgresError, guard: Guard) -> Suspected | Lost:
+    """Return what it means that the block after a script stopped it."""
+    found = measured(json.loads(error.detail or "{}"))
+    if found.suspects:
+        return Suspected((*guard.suspects, *found.suspects))
+    return Lost(found.losses)
+
+
+async def count(session: Session, schema: str, at_stake: Sequence[Sequence[str | None]]) -> tuple[Loss, ...]:
+    """Count the rows of tables and the values of columns, from one snapshot and without a lock.
+
+    Args:
+        session: Where to ask.
+        schema: The schema in which they are.
+        at_stake: A table and None, or a table and one of its columns.
+
+    Returns:
+        What holds anything.
+
+    Raises:
+        Again: One of them has gone since it was seen: another run was quicker.
+    """
+    block = setting("kimbledb.at_stake", at_stake) + queries.block("count_losses", schema_literal=quote_literal(schema))
+    try:
+        rows = await session.ask(block)
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise Again from error
+    return tuple(
+        Loss("table", table, number) if column is None else Loss("column", f"{table}.{column}", number)
+        for table, column, number in rows
+    )
+
+
+def _losses(rows: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
+    losses = [
+        Loss(kind, name, number, exact=bound is None, at_most=bound == "most") for kind, name, number, bound in rows
+    ]
+    return tuple(sorted(losses, key=lambda loss: (loss.name, loss.kind)))
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"

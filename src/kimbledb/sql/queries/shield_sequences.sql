@@ -1,0 +1,20 @@
+-- Before scripts that are run to see what they do: a sequence changes outside of all transactions,
+-- unless its storage is of this one. So each of ours gets a new storage with its position, which
+-- goes when the transaction is rolled back, and what the scripts did to it, too.
+DECLARE
+    one record;
+    last bigint;
+    called boolean;
+BEGIN
+    FOR one IN
+        SELECT c.oid, c.oid::regclass::text AS name
+        FROM pg_class AS c
+        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema_literal})
+          AND c.relkind = 'S' AND pg_has_role(c.relowner, 'USAGE')
+        ORDER BY c.oid
+    LOOP
+        EXECUTE format('SELECT last_value, is_called FROM %s', one.name) INTO last, called;
+        EXECUTE format('ALTER SEQUENCE %s RESTART', one.name);
+        PERFORM setval(one.oid::regclass, last, called);
+    END LOOP;
+END

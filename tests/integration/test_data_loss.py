@@ -1,0 +1,285 @@
+"""What counts as a loss of data and what does not, going forward and back: each line of docs/data-loss.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+#: What the database holds before the script runs.
+BASE = """
+CREATE SCHEMA other;
+CREATE TABLE p (id integer PRIMARY KEY, v text, n integer, big bigint, at timestamp, tags text[], num numeric(10, 4));
+CREATE TABLE c (id serial PRIMARY KEY, p_id integer REFERENCES p ON DELETE CASCADE, note text);
+CREATE TABLE other.d (p_id integer REFERENCES public.p ON DELETE CASCADE);
+CREATE TABLE empty (id integer, v text);
+CREATE SEQUENCE alone;
+CREATE MATERIALIZED VIEW mv AS SELECT id FROM p;
+CREATE TABLE parts (id integer, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE parts_eu PARTITION OF parts FOR VALUES IN ('eu');
+CREATE TABLE parts_us PARTITION OF parts FOR VALUES IN ('us');
+CREATE FUNCTION clear_p() RETURNS void LANGUAGE sql AS 'DELETE FROM public.p';
+INSERT INTO p SELECT i, 'value ' || i, i, i, '2026-01-01', ARRAY['a'], i + 0.5 FROM generate_series(1, 10) AS i;
+INSERT INTO c (p_id, note) SELECT 1 + i % 10, 'x' FROM generate_series(1, 100) AS i;
+INSERT INTO other.d SELECT 1 FROM generate_series(1, 5);
+INSERT INTO parts SELECT i, 'eu' FROM generate_series(1, 4) AS i;
+SELECT setval('alone', 42);
+REFRESH MATERIALIZED VIEW mv;
+"""
+
+#: Script, and what it loses going forward.
+FORWARD = [
+    ("DELETE FROM p WHERE id <= 2", ["deleted rows of c: 20", "deleted rows of other.d: 5", "deleted rows of p: 2"]),
+    ("WITH gone AS (DELETE FROM c WHERE id <= 3 RETURNING id) SELECT count(*) FROM gone", ["deleted rows of c: 3"]),
+    ("MERGE INTO c USING (VALUES (1)) AS s (id) ON c.id = s.id WHEN MATCHED THEN DELETE", ["deleted rows of c: 1"]),
+    ("DO $$ BEGIN DELETE FROM c; END $$", ["deleted rows of c: 100"]),
+    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of other.d: 5", "deleted rows of p: 10"]),
+    ("TRUNCATE c", ["deleted rows of c: 100"]),
+    ("DELETE FROM c WHERE id < 50; TRUNCATE c", ["deleted rows of c: 100"]),
+    ("TRUNCATE c; INSERT INTO c (id) VALUES (1001)", ["deleted rows of c: 100"]),
+    ("DROP TABLE c", ["table c: 100 rows"]),
+    ("DROP TABLE empty, c", ["table c: 100 rows"]),
+    ("DROP TABLE c; CREATE TABLE c (id integer)", ["table c: 100 rows"]),
+    ("ALTER TABLE p DROP COLUMN v", ["column p.v: 10 values"]),
+    ("ALTER TABLE p DROP COLUMN v; ALTER TABLE p ADD COLUMN v text", ["column p.v: 10 values"]),
+    ("ALTER TABLE p ALTER COLUMN v TYPE varchar(3) USING left(v, 3)", ["column p.v: 10 values"]),
+    ("ALTER TABLE p ALTER COLUMN v TYPE text USING NULL", ["column p.v: 10 values"]),
+    ("ALTER TABLE p ALTER COLUMN num TYPE numeric(10, 0)", ["column p.num: 10 values"]),
+    ("DROP MATERIALIZED VIEW mv", ["materialized view mv: 10 rows"]),
+    ("SELECT setval('alone', 2)", ["sequence alone: 40 positions"]),
+    ("ALTER SEQUENCE alone RESTART", ["sequence alone: 42 positions"]),
+    ("DROP SEQUENCE alone", ["sequence alone: 42 positions"]),
+    ("DROP TABLE parts_eu", ["table parts_eu: 4 rows"]),
+    ("DELETE FROM parts WHERE id = 1", ["deleted rows of parts_eu: 1"]),
+    ("INSERT INTO c (id) VALUES (1001); DELETE FROM c WHERE id IN (1, 1001)", ["deleted rows of c: 1"]),
+]
+
+#: Script, that loses nothing going forward.
+HARMLESS = [
+    "UPDATE p SET v = 'other'",
+    "INSERT INTO p (id) VALUES (11) ON CONFLICT (id) DO UPDATE SET v = 'x'",
+    "ALTER TABLE p ADD COLUMN extra text",
+    "ALTER TABLE p ADD COLUMN extra uuid DEFAULT gen_random_uuid()",
+    "ALTER TABLE c SET UNLOGGED",
+    "CLUSTER p USING p_pkey",
+    "REINDEX TABLE p",
+    "ALTER TABLE parts DETACH PARTITION parts_eu",
+    "CREATE TABLE parts_de PARTITION OF parts FOR VALUES IN ('de')",
+    "UPDATE parts SET region = 'us' WHERE id = 1",
+    "SELECT setval('alone', 50)",
+    "SELECT nextval('alone')",
+    "ALTER SEQUENCE alone RESTART WITH 60",
+    "ALTER TABLE p ALTER COLUMN n TYPE bigint",
+    "ALTER TABLE p ALTER COLUMN big TYPE integer",
+    "ALTER TABLE p ALTER COLUMN v TYPE varchar(100)",
+    "ALTER TABLE p ALTER COLUMN num TYPE numeric(12, 6)",
+    "ALTER TABLE p ALTER COLUMN at TYPE timestamptz USING at AT TIME ZONE 'UTC'",
+    "ALTER TABLE p ALTER COLUMN tags TYPE jsonb USING to_jsonb(tags)",
+    "DROP TABLE empty",
+    "TRUNCATE empty",
+    "CREATE TABLE fresh (id integer); INSERT INTO fresh VALUES (1); DELETE FROM fresh; DROP TABLE fresh",
+    "INSERT INTO c (id) VALUES (1001), (1002); DELETE FROM c WHERE id > 1000",
+    "CREATE TEMPORARY TABLE t (id integer); INSERT INTO t VALUES (1); DELETE FROM t; DROP TABLE t",
+    """ALTER TABLE c RENAME TO c_old; CREATE TABLE c (LIKE c_old INCLUDING ALL); INSERT INTO c SELECT * FROM c_old;
+       ALTER SEQUENCE c_id_seq OWNED BY c.id; DROP TABLE c_old""",
+    "ALTER TABLE p ADD COLUMN v_new text; UPDATE p SET v_new = v; ALTER TABLE p DROP COLUMN v; ALTER TABLE p RENAME v_new TO v",
+    "CREATE TEMPORARY TABLE kept AS SELECT * FROM c; TRUNCATE c; INSERT INTO c SELECT * FROM kept; DROP TABLE kept",
+    "DROP MATERIALIZED VIEW mv; CREATE MATERIALIZED VIEW mv AS SELECT id, v FROM p",
+    "REFRESH MATERIALIZED VIEW mv",
+    "DO $$ BEGIN BEGIN DELETE FROM c; RAISE EXCEPTION 'no'; EXCEPTION WHEN raise_exception THEN NULL; END; UPDATE c SET note = 'y'; END $$",
+]
+
+
+@pytest.mark.parametrize(("script", "losses"), FORWARD, ids=lambda value: value if isinstance(value, str) else "")
+async def test_going_forward_a_loss_is_refused_with_its_count(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+) -> None:
+    """A migration that would take rows or values is refused with what and how many, and nothing of it is left."""
+    await connection.execute(BASE)
+    folder.add(1, "a", script + ";")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == losses
+    assert await connection.fetchval("SELECT count(*) FROM c") == 100
+    assert await connection.fetchval("SELECT last_value FROM alone") == 42
+    assert await connection.fetchval("SELECT count(*) FROM migration_history") == 0
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
+    assert {loss.name for loss in report.losses} == {loss.name for loss in caught.value.losses}
+
+
+@pytest.mark.parametrize("script", HARMLESS)
+async def test_going_forward_what_loses_nothing_goes_on(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str
+) -> None:
+    """A migration after which all that was there still is goes on without a word."""
+    await connection.execute(BASE)
+    folder.add(1, "a", script + ";")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert report.losses == ()
+    assert len(report.applied) == 1
+
+
+#: Script of a rollback, and what it takes of a table that stays, of what is there by whoever made it.
+BACK = [
+    ("DELETE FROM p WHERE id = 1", ["deleted rows of c: 10", "deleted rows of other.d: 5", "deleted rows of p: 1"]),
+    ("TRUNCATE c", ["deleted rows of c: 100"]),
+    ("UPDATE p SET v = NULL WHERE id < 3", ["updated rows of p: 2"]),
+    (
+        "MERGE INTO p USING (VALUES (1)) AS s (id) ON p.id = s.id WHEN MATCHED THEN UPDATE SET v = 'x'",
+        ["updated rows of p: 1"],
+    ),
+    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of other.d: 5", "deleted rows of p: 10"]),
+    ("ALTER TABLE p ALTER COLUMN v TYPE varchar(3) USING left(v, 3)", ["column p.v: 10 values"]),
+    ("DROP TABLE c; ALTER TABLE p DROP COLUMN v", ["table c: 100 rows", "column p.v: 10 values"]),
+    ("DROP MATERIALIZED VIEW mv", ["materialized view mv: 10 rows"]),
+    ("SELECT setval('alone', 1, false)", ["sequence alone: 42 positions"]),
+    ("DROP SEQUENCE alone", ["sequence alone: 42 positions"]),
+]
+
+
+@pytest.mark.parametrize(("script", "losses"), BACK, ids=lambda value: value if isinstance(value, str) else "")
+async def test_going_back_a_loss_is_told_and_refused(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+) -> None:
+    """A dry run tells what rows and values a rollback takes; the real one is refused, and nothing was touched by either."""
+    await connection.execute(BASE)
+    folder.add(1, "a", "SELECT 1;", rollback=script + ";")
+    catalog = folder.catalog
+    await kimbledb.migrate(database, catalog=catalog)
+
+    report = await kimbledb.rollback(database, 1, catalog=catalog, dry_run=True)
+    assert [str(loss) for loss in report.losses] == losses
+    with pytest.raises(kimbledb.DataLossError, match="nothing was touched") as caught:
+        await kimbledb.rollback(database, 1, catalog=catalog)
+    assert [str(loss) for loss in caught.value.losses] == losses
+    assert await connection.fetchval("SELECT count(*) FROM c") == 100
+    assert await connection.fetchval("SELECT nextval('alone')") == 43
+
+    report = await kimbledb.rollback(database, 1, catalog=catalog, allow_data_loss=True)
+    assert len(report.rolled_back) == 1
+
+
+@pytest.mark.parametrize("script", [script for script in HARMLESS if "UPDATE" not in script and "DELETE" not in script])
+async def test_going_back_what_loses_nothing_goes_on(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str
+) -> None:
+    """A rollback after which all that was there still is goes on without a word."""
+    await connection.execute(BASE)
+    folder.add(1, "a", "SELECT 1;", rollback=script + ";")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    report = await kimbledb.rollback(database, 1, catalog=folder.catalog)
+
+    assert report.losses == ()
+    assert len(report.rolled_back) == 1
+
+
+async def test_a_sequence_goes_on_after_a_dry_run(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """What a rollback's script does to sequences is undone with its try run: the next values are those that were due."""
+    await connection.execute(
+        "CREATE TABLE t (id serial PRIMARY KEY, g integer GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE unused START 5;"
+        "INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES"
+    )
+    folder.add(
+        1,
+        "a",
+        "SELECT 1;",
+        rollback="SELECT setval('t_id_seq', 1, false), setval('unused', 100), nextval('t_g_seq'), setval('t_g_seq', 77);",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    await kimbledb.rollback(database, 1, catalog=folder.catalog, dry_run=True)
+
+    row = await connection.fetchrow("INSERT INTO t DEFAULT VALUES RETURNING id, g, nextval('unused')")
+    assert row is not None
+    assert tuple(row) == (3, 3, 5)
+
+
+async def test_a_migration_that_says_why_deletes(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """With `deletes` in migration.toml the migration goes on, and the report and the log count what went."""
+    await connection.execute(
+        "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id; CREATE TABLE u AS SELECT 1 AS id"
+    )
+    folder.add(1, "a", "DELETE FROM t WHERE id <= 10; DROP TABLE u;", facts='deletes = "they were copies"')
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in report.losses] == ["deleted rows of t: 10", "table u: 1 row"]
+    assert "deleted rows of t: 10" in str(report)
+    detail = await connection.fetchval("SELECT detail->>'losses' FROM migration_log WHERE event = 'apply'")
+    assert "deleted rows of t: 10" in detail
+
+
+async def test_a_comment_at_the_head_says_why(database: str, tmp_path: Path, connection: asyncpg.Connection) -> None:
+    """In a flat folder a comment at the head of the file says it."""
+    await connection.execute("CREATE TABLE t AS SELECT 1 AS id")
+    (tmp_path / "001_A.sql").write_text('-- Clears t.\n-- kimbledb: deletes = "it was a copy"\nTRUNCATE t;\n')
+
+    report = await kimbledb.migrate(database, catalog=kimbledb.Catalog.from_directory(tmp_path))
+
+    assert [str(loss) for loss in report.losses] == ["deleted rows of t: 1"]
+
+
+async def test_what_was_applied_before_a_refusal_stays_and_is_told(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A refusal says truly what stays: the migrations before it, and it carries them."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
+    folder.table(1, "a")
+    folder.add(2, "b", "CREATE TABLE b (id integer); DROP TABLE t;")
+
+    with pytest.raises(kimbledb.DataLossError, match="what was applied before it stays: 1 migration") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [step.migration.name for step in caught.value.applied] == ["a.sql"]
+    assert caught.value.failed is not None
+    assert "nothing was touched" not in str(caught.value)
+    assert await connection.fetchval("SELECT count(*) FROM t") == 1000
+    assert await connection.fetchval("SELECT to_regclass('b')") is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "WITH gone AS (DELETE FROM t RETURNING id) SELECT count(*) FROM gone",
+        "MERGE INTO t USING (VALUES (1)) AS s (id) ON t.id = s.id WHEN MATCHED THEN DELETE",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$",
+        "DROP OWNED BY CURRENT_USER",
+    ],
+)
+async def test_refused_hazards_are_measured(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str
+) -> None:
+    """`refuse_hazards=("rows_deleted",)` holds for what no reading of the SQL shows, whatever else allows it."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
+    folder.add(1, "a", script + ";", facts='deletes = "on purpose"')
+
+    with pytest.raises(kimbledb.HazardError, match="rows_deleted on t"):
+        await kimbledb.migrate(
+            database,
+            catalog=folder.catalog,
+            allow_data_loss=True,
+            options=kimbledb.Options(refuse_hazards=("rows_deleted",)),
+        )
+
+    assert await connection.fetchval("SELECT count(*) FROM t") == 1000
+
+
+async def test_the_report_counts_updates(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """An UPDATE going forward is no loss, and the report counts its rows."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 5) AS id")
+    folder.add(1, "a", "UPDATE t SET id = id + 1 WHERE id < 4;")
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert report.losses == ()
+    assert [str(update) for update in report.updates] == ["updated rows of t: 3"]
