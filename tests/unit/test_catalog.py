@@ -533,6 +533,7 @@ WRONG = {
     "default_when": ["true", '"Hosted"', '"bare"', '""', "[]"],
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
+    "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
     "creates": ["1", "true", '"table t"', "[1]", '["t"]', '["tabel t"]', '["table "]', "{ table = 1 }", "{ tabel = ['t'] }"],
     "changes": ["{ table = [1] }", "{ table = { t = 1 } }", "{ column = 'a.b' }", "1979-05-27"],

@@ -29,7 +29,7 @@ LAYERS = [
     {"session", "diagnosis", "siblings", "watching", "progress", "_embedded"},
     {"history", "preflight", "security", "snapshot", "hazards", "targets"},
     {"runner", "evidence"},
-    {"preparation", "stakes", "backup", "drift"},
+    {"preparation", "data_loss", "backup", "drift"},
     {"verifier"},
     {"transaction"},
     {"nontransactional"},
