@@ -220,7 +220,7 @@ class Application:
             ) from failure.__cause__
         except Lost as refused:
             self.in_flight = None
-            error = self._refusal(migration, refused.losses)
+            error = self._refusal(migration, refused)
             tell(self.progress, Failed(migration, error.message))
             raise error from refused.__cause__
         except Again:
@@ -271,8 +271,10 @@ class Application:
                 if online or not migration.transactional:
                     raise Again from found  # its statements have moved the log on
 
-    def _refusal(self, migration: Migration, losses: Sequence[Loss]) -> DataLossError | HazardError:
-        standing = f"it was rolled back, and {self._standing()}"
+    def _refusal(self, migration: Migration, refused: Lost) -> DataLossError | HazardError:
+        losses = refused.losses
+        standing = "it was rolled back, and " if refused.standing is None else ""
+        standing += self._standing(refused.standing)
         if _ROWS_DELETED in self.runner.options.refuse_hazards:
             hazards = [(migration.name, _hazard(loss)) for loss in losses]
             return HazardError(hazards, applied=self.applied, standing=standing)

@@ -91,16 +91,26 @@ class Lost(Exception):
 
     Attributes:
         losses: What, and how much of it.
+        standing: What was done outside of its transaction and stays, in words, or None.
     """
 
     def __init__(self, losses: Sequence[Loss]) -> None:
         super().__init__()
         self.losses = tuple(losses)
+        self.standing: str | None = None
 
 
 def measured(value: dict[str, Any]) -> Measured:
     """Return what the block after a script told."""
     return Measured(_losses(value["lost"]), _losses(value["updated"]), tuple(value["suspects"]))
+
+
+def together(several: Sequence[Measured]) -> Measured:
+    """Return what several transactions took away, as of one."""
+    return Measured(
+        tuple(loss for each in several for loss in each.losses),
+        tuple(update for each in several for update in each.updates),
+    )
 
 
 def refusal(error: asyncpg.PostgresError, guard: Guard) -> Suspected | Lost:

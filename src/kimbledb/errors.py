@@ -374,7 +374,8 @@ class DataLossError(RollbackRefusedError):
         if objects:
             lines += f"\nwith {', '.join(map(str, objects))}"
         what = "this" if failed is None else failed.name
-        super().__init__(f"{what} would lose data; {standing}:\n{lines}", hint=hint)
+        verb = "would" if any(loss.count for loss in losses) else "could"
+        super().__init__(f"{what} {verb} lose data; {standing}:\n{lines}", hint=hint)
         self.losses = tuple(losses)
         self.objects = tuple(objects)
         self.applied = tuple(applied)

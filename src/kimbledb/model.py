@@ -363,7 +363,7 @@ class Loss:
     #: ``table``: one that goes with all its rows. ``column``: values that go or are not the
     #: same afterwards. ``rows``: rows deleted from a table that stays. ``updated rows``: of a
     #: table that stays. ``materialized view``: rows that it no longer holds. ``sequence``: values
-    #: that it would give a second time.
+    #: that it would give a second time. ``statement``: one that commits by itself, so that nobody can measure it.
     kind: str
     name: str
     #: How many rows, values that are not null, or positions.
@@ -376,7 +376,7 @@ class Loss:
     def __str__(self) -> str:
         name = {"rows": "deleted rows of", "updated rows": "updated rows of"}.get(self.kind, self.kind)
         if not self.exact and not self.count:
-            return f"{name} {one_line(self.name)}: they cannot be counted"
+            return f"{name} {one_line(self.name)}: cannot be counted"
         bound = "" if self.exact else "at most " if self.at_most else "at least "
         unit = {"column": " value", "sequence": " position", "rows": "", "updated rows": ""}.get(self.kind, " row")
         return f"{name} {one_line(self.name)}: {bound}{self.count:,}{unit}{'s' if unit and self.count != 1 else ''}"

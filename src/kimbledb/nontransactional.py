@@ -32,16 +32,17 @@ from typing import Any
 import asyncpg
 from attrs import evolve, frozen
 
-from kimbledb import queries, statements
+from kimbledb import data_loss, queries, statements
+from kimbledb.data_loss import Lost, Measured, Suspected
 from kimbledb.diagnosis import Diagnosis, diagnose
 from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.events import Statement as Sent
 from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
-from kimbledb.model import Migration
+from kimbledb.model import Loss, Migration
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.redaction import masked
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
-from kimbledb.session import LOCK_BUSY, Answer, Session, first_line, milliseconds, setting
+from kimbledb.session import DATA_AT_STAKE, LOCK_BUSY, MEASURED, Answer, Session, first_line, milliseconds, setting
 from kimbledb.statements import Statement
 from kimbledb.transaction import (
     ChecksFailed,
@@ -60,6 +61,7 @@ _KINDS = {
     "reindex": re.compile(r"reindex\b", re.IGNORECASE),
     "detach": re.compile(r"alter\s+table\b.*\bdetach\s+partition\b", re.IGNORECASE | re.DOTALL),
 }
+_DROPS_DATABASE = re.compile(r"drop\s+(?:database|tablespace)\b", re.IGNORECASE)
 #: A reserved word: where it stands outside of comments, strings and quotes it is that.
 _CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
 #: The names of what an interrupted REINDEX CONCURRENTLY leaves (manual, REINDEX, "Rebuilding Indexes Concurrently").
@@ -100,7 +102,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
     await holder.hold(work, head)
     async with _aside(runner, holder, work) as aside:
         await aside.run()
-        return evolve(await holder.release(work), held=None)
+        return evolve(await holder.release(work), held=None, measured=aside.measured)
 
 
 async def carry_out_online(runner: Runner, holder: Transactions, work: Work, head: int) -> Outcome:
@@ -122,7 +124,8 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
     async with _aside(runner, holder, evolve(work, part="online")) as aside:
         await aside.run()
         async with runner.watching(holder.session, work.migration):
-            return await holder.finish(work)
+            outcome = await holder.finish(work)
+        return evolve(outcome, measured=data_loss.together([aside.measured, outcome.measured]))
 
 
 @asynccontextmanager
@@ -139,7 +142,7 @@ async def _aside(runner: Runner, holder: Transactions, work: Work) -> AsyncItera
             aside = _Aside(runner, holder, worker, work)
             try:
                 yield aside
-            except (ScriptError, ChecksFailed) as failure:
+            except (ScriptError, ChecksFailed, Lost) as failure:
                 failure.standing = await aside.take_back()
                 raise
     except Exception:
@@ -189,6 +192,9 @@ class _Aside:
         self._holder = holder
         self._worker = worker
         self._work = work
+        #: How a statement is watched for what it deletes.
+        self._guard = work.guard
+        self._measured: list[Measured] = []
         self._every = [_statement(number, each) for number, each in enumerate(statements.split(work.script))]
         #: How many are done.
         self._place = 0
@@ -197,6 +203,11 @@ class _Aside:
         #: Constraints that are not validated: all, by their oid, and how those that the script added are shown.
         self._open: list[int] = []
         self._added: dict[int, str] = {}
+
+    @property
+    def measured(self) -> Measured:
+        """What its statements took away."""
+        return data_loss.together(self._measured)
 
     async def run(self) -> None:
         """Run what is not done yet."""
@@ -317,8 +328,18 @@ class _Aside:
         except asyncpg.PostgresError as error:
             if isinstance(error, WORTH_ANOTHER_TRY):
                 raise Again(contended=first_line(error)) from error
-            if not await self._is_detached(statement, error):
+            if error.sqlstate == DATA_AT_STAKE and self._guard is not None:
+                await self._refuse_loss(statement, data_loss.refusal(error, self._guard))
+            elif not await self._is_detached(statement, error):
                 raise ScriptError(await self._diagnose(statement, error)) from error
+
+    async def _refuse_loss(self, statement: _Statement, refusal: Suspected | Lost) -> None:
+        """Stop at a statement that would lose data, or run it once more and count what it takes."""
+        assert self._guard is not None
+        if isinstance(refusal, Lost):
+            raise refusal
+        self._guard = evolve(self._guard, suspects=refusal.suspects)
+        await self._run_one(statement)
 
     async def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
         work = self._work
@@ -337,9 +358,12 @@ class _Aside:
         note = self._noting(statement.digest, "done", before=self._open)
         for _ in range(_BUILDS):
             try:
-                await worker.send("BEGIN")
+                before, after = self._measuring(statement)
+                await worker.send("BEGIN;\n" + before)
                 if statement.kind != "index":
-                    self._heed(await worker.send(f"{statement.text}\n;\n{note}"))
+                    answers = await worker.send(f"{statement.text}\n;\n{after}{note}")
+                    self._measured += [data_loss.measured(each.value) for each in answers if each.code == MEASURED]
+                    self._heed(answers)
                     return True
                 passed_over = await self._send(statement)
             except _WANTS_NO_TRANSACTION:
@@ -351,9 +375,18 @@ class _Aside:
             await self._drop(passed_over[0])
         raise _never_valid(passed_over[0])
 
+    def _measuring(self, statement: _Statement) -> tuple[str, str]:
+        """Return what stands before and after a statement in its transaction, to measure what it deletes."""
+        if self._guard is None or statement.kind:
+            return "", ""
+        path, own = self._worker.path(self._holder.path), self._worker.path()
+        return own + self._guard.before() + path, own + self._guard.after()
+
     async def _run_outside(self, statement: _Statement) -> None:
         """Run it by itself, and note in a transaction that it is done."""
         worker = self._worker
+        if self._guard is not None and not self._guard.allowed and _may_delete(statement):
+            raise Lost([Loss("statement", " ".join(statement.text.split()[:2]), 0, exact=False)])
         # CONCURRENTLY waits for transactions to end, and while it does it is in nobody's way
         # who reads or writes: to give up early would throw a long build away.
         limit = 0 if statement.concurrently else milliseconds(worker.options.lock_timeout)
@@ -501,6 +534,11 @@ class _Aside:
         self._open = found["open"]
         added = self._added | {int(oid): shown for oid, shown in found["added"].items()}
         self._added = {oid: shown for oid, shown in added.items() if oid in self._open}
+
+
+def _may_delete(statement: _Statement) -> bool:
+    """Whether a statement that runs outside of transactions may delete rows: what commits by itself is not measured."""
+    return not statement.kind and (not statement.alone or _DROPS_DATABASE.match(statement.text) is not None)
 
 
 def _qualified(index: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from kimbledb.session import (
     DATA_AT_STAKE,
     HISTORY_MOVED,
     LOCK_BUSY,
+    MEASURED,
     REACHED_OUTSIDE,
     TRANSACTION_ENDED,
     VERIFICATION_FAILED,
@@ -246,7 +247,7 @@ class Transactions:
                 error, works[max(at, 0)], opening, before, clock(), ahead=places[max(at, 0)]
             ) from error
         found = {answer.code: answer.value for answer in answers}
-        return data_loss.measured(found["KD106"]), found["KD100"]
+        return data_loss.measured(found[MEASURED]), found["KD100"]
 
     async def hold(self, work: Work, head: int) -> None:
         """Open the transaction and take the lock, and keep both.
@@ -386,7 +387,7 @@ class Transactions:
             tuple(results_of(found.get("KD101", ()))),
             found.get("KD103"),
             found["KD102"]["milliseconds"] / 1000,
-            data_loss.measured(found["KD106"]) if "KD106" in found else Measured(),
+            data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
         )
 
     async def _meaning(

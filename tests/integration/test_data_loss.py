@@ -283,3 +283,52 @@ async def test_the_report_counts_updates(database: str, folder: Any, connection:
 
     assert report.losses == ()
     assert [str(update) for update in report.updates] == ["updated rows of t: 3"]
+
+
+_BATCHES = """
+CREATE TABLE t AS SELECT generate_series(1, 5) AS id;
+CREATE PROCEDURE clear_t() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM public.t WHERE id < 3; COMMIT; DELETE FROM public.t; END $$;
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "losses"),
+    [
+        ("CREATE TABLE u (id integer);\nDELETE FROM t WHERE id = 1;", ["deleted rows of t: 1"]),
+        ("DROP TABLE t;", ["table t: 5 rows"]),
+        ("CALL clear_t();", ["statement CALL clear_t(): cannot be counted"]),
+    ],
+)
+async def test_outside_of_a_transaction_a_loss_is_refused(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+) -> None:
+    """A statement of a script that is not transactional is measured by itself; one that commits by itself cannot be, and is refused."""
+    await connection.execute(_BATCHES)
+    folder.add(1, "a", script, facts="transactional = false")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert [str(loss) for loss in caught.value.losses] == losses
+    assert await connection.fetchval("SELECT count(*) FROM t") == 5
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
+    assert [str(loss) for loss in report.losses] == [loss for loss in losses if "statement" not in loss]
+
+
+async def test_a_road_for_tables_with_rows_is_measured(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """What online.sql deletes is refused as well, and so is what apply.sql deletes after it."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id; ANALYZE t")
+    path = folder.add(1, "a", "CREATE INDEX IF NOT EXISTS i ON t (id);\nDELETE FROM t WHERE id = 2;")
+    (path / "online.sql").write_text(
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id);\nDELETE FROM t WHERE id = 1;\n"
+    )
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert [str(loss) for loss in caught.value.losses] == ["deleted rows of t: 1"]
+    assert await connection.fetchval("SELECT count(*) FROM t") == 1000
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
+    assert [str(loss) for loss in report.losses] == ["deleted rows of t: 1", "deleted rows of t: 1"]

@@ -289,7 +289,7 @@ async def test_what_the_text_does_not_show(database: str, folder: Any, connectio
         "CREATE INDEX p_n ON p (n);\nREINDEX TABLE p;\n"
         "CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO p VALUES (1); COMMIT; INSERT INTO p VALUES (1); END $$;\n"
         "CALL fill();",
-        facts="transactional = false",
+        facts='transactional = false\ndeletes = "a procedure that commits is not measured"',
         rollback="DROP PROCEDURE fill; DROP TABLE p;",
     )
 
@@ -308,7 +308,7 @@ async def test_what_a_failing_procedure_committed_is_said(
         "CREATE TABLE p (n integer);\n"
         "CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO p VALUES (1); COMMIT; PERFORM 1 / 0; END $$;\n"
         "CALL fill();",
-        facts="transactional = false",
+        facts='transactional = false\ndeletes = "a procedure that commits is not measured"',
         rollback="DROP PROCEDURE fill; DROP TABLE p;",
     )
 

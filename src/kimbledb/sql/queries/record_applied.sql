@@ -15,7 +15,7 @@ BEGIN
         adopted = false, evidence = NULL;
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     VALUES ('apply', step->>'name', taken, step->>'checksum', step->>'version', step->'detail' || CASE WHEN lost <> '[]' THEN jsonb_build_object('losses', (
-        SELECT jsonb_agg(concat(CASE one->>0 WHEN 'rows' THEN 'deleted rows of' ELSE one->>0 END, ' ', one->>1, ': ', CASE one->>3 WHEN 'most' THEN 'at most ' WHEN 'unknown' THEN 'they cannot be counted' END, CASE WHEN one->>3 IS DISTINCT FROM 'unknown' THEN one->>2 END))
+        SELECT jsonb_agg(concat(CASE one->>0 WHEN 'rows' THEN 'deleted rows of' ELSE one->>0 END, ' ', one->>1, ': ', CASE one->>3 WHEN 'most' THEN 'at most ' WHEN 'unknown' THEN 'cannot be counted' END, CASE WHEN one->>3 IS DISTINCT FROM 'unknown' THEN one->>2 END))
         FROM jsonb_array_elements(lost) AS one)) ELSE '{}' END)
     RETURNING id INTO entry;
     RAISE INFO USING MESSAGE = jsonb_build_object('head', entry, 'milliseconds', taken)::text, ERRCODE = 'KD102';
