@@ -370,7 +370,7 @@ class DataLossError(RollbackRefusedError):
         standing: str = "nothing was touched",
         hint: str = "pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
     ) -> None:
-        lines = "\n".join(f"  {loss}" for loss in losses)
+        lines = _listed(losses)
         if objects:
             lines += f"\nwith {', '.join(map(str, objects))}"
         what = "this" if failed is None else failed.name

@@ -142,7 +142,7 @@ def of_head(text: str, path: str, faults: list[Fault]) -> dict[str, Any]:
             continue
         try:
             table = tomllib.loads(match[1])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(Fault(path, f"the comment is no fact: {error}", 'write -- kimbledb: deletes = "why"', number))
             continue
         for key, value in table.items():

@@ -332,3 +332,20 @@ async def test_a_road_for_tables_with_rows_is_measured(
 
     report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
     assert [str(loss) for loss in report.losses] == ["deleted rows of t: 1", "deleted rows of t: 1"]
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+async def test_what_the_session_deleted_before_does_not_count(
+    folder: Any, connection: asyncpg.Connection, end: str
+) -> None:
+    """The server's counters still hold the transaction before, through a pooler a neighbour's: only the difference counts."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
+    folder.add(1, "a", "INSERT INTO t VALUES (0);", rollback="INSERT INTO t VALUES (1);")
+    await kimbledb.plan(connection, catalog=folder.catalog)
+    await connection.execute(f"BEGIN; DELETE FROM t WHERE id < 10; UPDATE t SET id = id; {end}")
+
+    report = await kimbledb.migrate(connection, catalog=folder.catalog)
+
+    assert (report.losses, report.updates) == ((), ())
+    await connection.execute(f"BEGIN; DELETE FROM t WHERE id < 20; UPDATE t SET id = id; {end}")
+    assert (await kimbledb.rollback(connection, 1, catalog=folder.catalog)).losses == ()
