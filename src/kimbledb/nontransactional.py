@@ -386,7 +386,7 @@ class _Aside:
         """Run it by itself, and note in a transaction that it is done."""
         worker = self._worker
         if self._guard is not None and not self._guard.allowed and _may_delete(statement):
-            raise Lost([Loss("statement", " ".join(statement.text.split()[:2]), 0, exact=False)])
+            raise Lost([Loss("statement", " ".join(masked(statement.text).split()[:2]), 0, exact=False)])
         # CONCURRENTLY waits for transactions to end, and while it does it is in nobody's way
         # who reads or writes: to give up early would throw a long build away.
         limit = 0 if statement.concurrently else milliseconds(worker.options.lock_timeout)
