@@ -38,7 +38,6 @@ _CURES = {
     "53100": "the server's disk is full: free some room, then run again",
     "2BP01": "what is named here was made on top by another hand: drop or move it first, then run again",
     "KD003": "take COMMIT, ROLLBACK and procedures that commit out of it",
-    "KD004": "name only objects of the target schema; extensions are declared under `extensions` in migration.toml",
 }
 #: Errors of our own blocks, whose detail is for programs.
 _OUR_DETAILS = frozenset({"KD006"})

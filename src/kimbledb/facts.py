@@ -14,6 +14,8 @@ from kimbledb.names import near
 
 FILE: Final = "migration.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
+# A schema, all in it, or one object in it, as the catalogs spell them.
+_REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
 # Where the declarations begin. TOML wants tables after plain keys, so what
 # stands before is a document of its own; what follows is long and rarely asked for.
 _DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
@@ -63,6 +65,10 @@ def _is_platform(value: object) -> bool:
     return value == "hosted"
 
 
+def _is_reaches(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) and _REACHED.fullmatch(item) for item in value)
+
+
 def _is_checksums(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and _CHECKSUM.fullmatch(item) for item in value)
 
@@ -84,10 +90,11 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
+    "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
 #: Those that may stand in a comment at the head of a script, where there may be no migration.toml.
-_HEAD_KEYS: Final = ("deletes",)
+_HEAD_KEYS: Final = ("deletes", "reaches")
 _DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
 
 
@@ -165,6 +172,8 @@ def _converted(key: str, value: Any) -> Any:
         if isinstance(value, dict):
             return tuple(Extension(name, version) for name, version in value.items())
         return tuple(Extension(name) for name in value)
+    if key == "reaches":
+        return tuple(item.removesuffix(".*") for item in value)
     if isinstance(value, list):
         return tuple(value)
     if key == "statement_timeout":

@@ -166,6 +166,8 @@ class Migration:
     irreversible: str | None = None
     #: Why it deletes rows or values that were there before it, or None where it does not.
     deletes: str | None = None
+    #: What it reaches outside of the target schema, on purpose: ``schema.object``, or ``schema`` for all in it.
+    reaches: tuple[str, ...] = ()
     #: Older checksums of apply.sql whose result is the same.
     supersedes: tuple[str, ...] = ()
     #: What is sent: the text with a byte-order mark taken off and line ends as LF.

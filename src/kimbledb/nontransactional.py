@@ -50,6 +50,8 @@ from kimbledb.transaction import (
     ScriptError,
     Transactions,
     Work,
+    before_script,
+    check_reach,
     with_canceller,
 )
 from kimbledb.version import __version__
@@ -355,11 +357,16 @@ class _Aside:
         """
         worker = self._worker
         await worker.send(f"SET lock_timeout = {milliseconds(worker.options.lock_timeout)}")
-        note = self._noting(statement.digest, "done", before=self._open)
+        work = self._work
+        note = (
+            worker.path()
+            + check_reach(self._holder.schema, work.migration.reaches)
+            + self._noting(statement.digest, "done", before=self._open)
+        )
         for _ in range(_BUILDS):
             try:
                 before, after = self._measuring(statement)
-                await worker.send("BEGIN;\n" + before)
+                await worker.send(f"BEGIN;\n{before}{before_script(work.migration.reaches)}")
                 if statement.kind != "index":
                     answers = await worker.send(f"{statement.text}\n;\n{after}{note}")
                     self._measured += [data_loss.measured(each.value) for each in answers if each.code == MEASURED]

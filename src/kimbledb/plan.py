@@ -76,6 +76,8 @@ class Step:
     def notes(self) -> list[str]:
         """What there is to know of the way in which it would be applied, in words."""
         first = ["first online.sql, outside of a transaction: tables hold rows"] if self.online else []
+        if self.migration.reaches:
+            first.append(f"it reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:

@@ -96,6 +96,7 @@ FACTS = st.fixed_dictionaries(
         "transactional": st.booleans(),
         "statement_timeout": st.integers(1, 2_147_483) | st.floats(0.001, 2_147_483),
         "irreversible": TEXTS,
+        "reaches": st.lists(WORDS, max_size=3),
         "supersedes": st.lists(st.from_regex(r"\A[0-9a-f]{64}\Z"), max_size=2),
         "default_when": st.just("hosted"),
     },
@@ -189,6 +190,7 @@ lines'''
             transactional = false
             statement_timeout = 90
             irreversible = "data is merged"
+            reaches = ["auth.users", "audit.*", "log"]
             supersedes = ["{SUM}"]
 
             [extensions]
@@ -227,6 +229,7 @@ lines'''
         "transactional": False,
         "statement_timeout": 90.0,
         "irreversible": "data is merged",
+        "reaches": ("auth.users", "audit", "log"),
         "supersedes": (SUM,),
         "rollback_sql": "",
         "extensions": (Extension("vector", "0.5"),),
@@ -259,6 +262,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "transactional": True,
         "statement_timeout": None,
         "irreversible": None,
+        "reaches": (),
         "supersedes": (),
         "creates": (),
         "expects": {},
@@ -534,6 +538,7 @@ WRONG = {
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
+    "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
     "creates": ["1", "true", '"table t"', "[1]", '["t"]', '["tabel t"]', '["table "]', "{ table = 1 }", "{ tabel = ['t'] }"],
     "changes": ["{ table = [1] }", "{ table = { t = 1 } }", "{ column = 'a.b' }", "1979-05-27"],
@@ -955,7 +960,7 @@ def test_the_built_in_catalog_has_no_faults() -> None:
     fields = [
         *("name", "number", "order", "phase", "title", "purpose", "status", "notes", "requires", "provides"),
         *("alternatives", "default", "default_when", "extensions", "transactional", "statement_timeout"),
-        *("irreversible", "supersedes", "apply_sql", "verify_sql", "rollback_sql", "checksum"),
+        *("irreversible", "reaches", "supersedes", "apply_sql", "verify_sql", "rollback_sql", "checksum"),
         *("creates", "changes", "drops", "expects", "verification_queries"),
     ]
 

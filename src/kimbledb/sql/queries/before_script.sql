@@ -4,9 +4,7 @@ SELECT pg_catalog.set_config('kimbledb.transaction', pg_catalog.pg_current_xact_
        -- The newest type, and how many were made and altered: the counts go on from one transaction to the next.
        pg_catalog.set_config('kimbledb.types', pg_catalog.format('{%s, %s, %s}', (SELECT pg_catalog.max(oid) FROM pg_catalog.pg_type),
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),
-           pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_type'::pg_catalog.regclass)), true);
+           pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_type'::pg_catalog.regclass)), true),
+       pg_catalog.set_config('kimbledb.schemas', (SELECT pg_catalog.jsonb_object_agg(oid, nspname) FROM pg_catalog.pg_namespace)::text, true);
 DECLARE kimbledb_before NO SCROLL CURSOR FOR
-SELECT d.classid, d.objid, d.refobjid AS namespace
-FROM pg_catalog.pg_depend AS d
-WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
-  AND d.objid = ANY (nullif(pg_catalog.current_setting('kimbledb.gone', true), '')::pg_catalog.oid[]);
+{gone};

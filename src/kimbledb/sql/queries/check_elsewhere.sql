@@ -2,15 +2,22 @@
 DECLARE
     others constant oid[] := current_setting('kimbledb.others');
     target constant oid := quote_ident({schema_literal})::regnamespace;
+    -- What the migration says that it reaches, as schema.object.
+    reaches constant text[] := {reaches};
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
     top constant xid8 := pg_current_xact_id();
     span constant integer := age(top::xid);
     epoch constant numeric := top::text::numeric - top::xid::text::numeric;
+    schemas constant jsonb := current_setting('kimbledb.schemas');
     before constant refcursor := 'kimbledb_before';
     dropped record;
     relations oid[];
     objects oid[];
-    reached text[];
+    extensions oid[];
+    -- Each as [what, name in `reaches`].
+    reached jsonb := '[]';
+    shown text[];
+    names text[];
 BEGIN
     -- Relations that were made, altered or dropped; functions and types that were dropped,
     -- types whose values were altered. These locks last as long as the transaction.
@@ -26,38 +33,60 @@ BEGIN
                   AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
           END;
     -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
-    SELECT array_agg(format('%s %s was made or altered', kind, name)) FILTER (WHERE kind <> 'relation'),
-           relations || array_agg(oid) FILTER (WHERE kind = 'relation')
+    SELECT array_agg(e.oid) INTO extensions
+    FROM pg_extension AS e
+    WHERE CASE WHEN age(e.xmin) <= span THEN pg_xact_status((epoch + e.xmin::text::numeric)::text::xid8) = 'in progress' END
+      AND (e.extnamespace = ANY (others)
+           OR EXISTS (SELECT FROM pg_depend AS d
+                      WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+                        AND d.classid = 'pg_namespace'::regclass AND d.objid = ANY (others)));
+    SELECT jsonb_agg(jsonb_build_array(format('%s %s was made or altered', w.kind, w.name), w.place)) FILTER (WHERE w.kind <> 'relation'),
+           relations || array_agg(w.oid) FILTER (WHERE w.kind = 'relation')
     INTO reached, relations
     FROM (
-        SELECT 'schema', oid, oid::regnamespace::text, xmin FROM pg_namespace WHERE oid = ANY (others) AND age(xmin) <= span
+        SELECT 'schema', oid, oid::regnamespace::text, nspname::text, xmin, 'pg_namespace'::regclass
+        FROM pg_namespace WHERE oid = ANY (others) AND age(xmin) <= span
         UNION ALL
-        SELECT 'relation', oid, NULL, xmin FROM pg_class WHERE relnamespace = ANY (others) AND age(xmin) <= span
+        SELECT 'relation', oid, NULL, NULL, xmin, 'pg_class'::regclass
+        FROM pg_class WHERE relnamespace = ANY (others) AND age(xmin) <= span
         UNION ALL
-        SELECT 'function', oid, oid::regprocedure::text, xmin FROM pg_proc WHERE pronamespace = ANY (others) AND age(xmin) <= span
+        SELECT 'function', oid, oid::regprocedure::text, pronamespace::regnamespace || '.' || proname, xmin, 'pg_proc'::regclass
+        FROM pg_proc WHERE pronamespace = ANY (others) AND age(xmin) <= span
         UNION ALL
         -- A relation's own type comes with it, and an array's with that of its elements.
-        SELECT 'type', oid, oid::regtype::text, xmin FROM pg_type
-        WHERE typnamespace = ANY (others) AND age(xmin) <= span AND typrelid = 0 AND typcategory <> 'A'
-    ) AS written (kind, oid, name, writer)
-    WHERE pg_xact_status((epoch + writer::text::numeric)::text::xid8) = 'in progress';
-    reached := reached || ARRAY(
-        SELECT format('%s was made or altered', c.oid::regclass)
+        SELECT 'type', oid, oid::regtype::text, typnamespace::regnamespace || '.' || typname, xmin, 'pg_type'::regclass
+        FROM pg_type WHERE typnamespace = ANY (others) AND age(xmin) <= span AND typrelid = 0 AND typcategory <> 'A'
+    ) AS w (kind, oid, name, place, writer, class)
+    WHERE pg_xact_status((epoch + w.writer::text::numeric)::text::xid8) = 'in progress'
+      -- What an extension brings comes with it.
+      AND NOT EXISTS (SELECT FROM pg_depend AS d
+                      WHERE d.classid = w.class AND d.objid = w.oid AND d.deptype = 'e' AND d.refobjid = ANY (extensions));
+    reached := coalesce(reached, '[]') || coalesce((
+        SELECT jsonb_agg(jsonb_build_array(format('%s was made or altered', c.oid::regclass),
+                         c.relnamespace::regnamespace || '.' || coalesce(t.relname, s.relname, c.relname)))
         FROM pg_class AS c
-        WHERE c.oid = ANY (relations)
+        -- An index, or a sequence that a column has, is of its table.
+        LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+        LEFT JOIN pg_class AS t ON t.oid = i.indrelid
+        LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+        LEFT JOIN pg_class AS s ON s.oid = d.refobjid
+        WHERE c.oid = ANY (relations) AND c.relnamespace = ANY (others)
+          AND NOT EXISTS (SELECT FROM pg_depend AS e
+                          WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND e.refobjid = ANY (extensions))
           -- A foreign key may point to another schema's table; it locks that one, too.
           AND NOT (EXISTS (SELECT FROM pg_constraint AS k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.connamespace = target)
                    AND NOT EXISTS (SELECT FROM pg_locks AS l
                                    WHERE l.pid = pg_backend_pid() AND l.relation = c.oid
-                                     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock', 'AccessExclusiveLock'))));
-    reached := reached || ARRAY(
-        SELECT format('type %s was altered', oid::regtype)
+                                     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock', 'AccessExclusiveLock')))), '[]');
+    reached := reached || coalesce((
+        SELECT jsonb_agg(jsonb_build_array(format('type %s was altered', oid::regtype), typnamespace::regnamespace || '.' || typname))
         FROM pg_type
-        WHERE oid = ANY (objects) AND typnamespace = ANY (others));
+        WHERE oid = ANY (objects) AND typnamespace = ANY (others)), '[]');
     -- What has gone can only be seen in the state before.
-    PERFORM set_config('kimbledb.gone', (relations || objects)::text, true);
+    PERFORM set_config('kimbledb.gone', coalesce(relations || objects, '{}')::text, true);
     IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = before::text) THEN
-        reached := reached || 'what it dropped cannot be told, since it closed all cursors (CLOSE ALL)'::text;
+        reached := reached || '[["what it dropped cannot be told, since it closed all cursors (CLOSE ALL)", null]]';
     ELSE
         LOOP
             FETCH before INTO dropped;
@@ -66,16 +95,35 @@ BEGIN
                 SELECT FROM pg_depend AS d
                 WHERE d.classid = dropped.classid AND d.objid = dropped.objid AND d.refclassid = 'pg_namespace'::regclass
             ) THEN
-                reached := reached || format('a %s of the schema %s was dropped',
-                    CASE dropped.classid WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function' ELSE 'type' END,
-                    dropped.namespace::regnamespace);
+                reached := reached || jsonb_build_array(jsonb_build_array(
+                    format('a %s of the schema %s was dropped',
+                        CASE dropped.classid WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function' ELSE 'type' END
+                            || coalesce(' ' || quote_ident(dropped.name), ''),
+                        dropped.namespace::regnamespace),
+                    schemas->>dropped.namespace::text || '.' || coalesce(dropped.home, dropped.name, '*')));
             END IF;
         END LOOP;
     END IF;
-    IF reached <> '{}' THEN
+    reached := reached || coalesce((
+        SELECT jsonb_agg(jsonb_build_array(format('the schema %I was dropped', name), name))
+        FROM jsonb_each_text(schemas) AS each (oid, name)
+        WHERE each.oid::oid NOT IN (SELECT oid FROM pg_namespace) AND name <> ALL ({whole}) AND name !~ '^pg_'), '[]');
+    IF extensions IS NOT NULL THEN
+        reached := jsonb_build_array(jsonb_build_array(
+            format('the extension %s was made', (SELECT string_agg(extname, ', ') FROM pg_extension WHERE oid = ANY (extensions))), NULL)) || reached;
+    END IF;
+    SELECT array_agg(DISTINCT one->>0), array_agg(DISTINCT one->>1) FILTER (WHERE one->>1 IS NOT NULL) INTO shown, names
+    FROM jsonb_array_elements(reached) AS one
+    WHERE (one->>1 = ANY (reaches)) IS NOT TRUE;
+    IF shown IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'KD004',
-            MESSAGE = 'the script reached outside of the target schema: '
-                || (SELECT string_agg(DISTINCT what, ', ') FROM unnest(reached) AS each (what)),
-            HINT = 'name only objects of the target schema; extensions are declared under `extensions` in migration.toml';
+            MESSAGE = 'the script reached outside of the target schema: ' || array_to_string(shown[:5], ', ')
+                || CASE WHEN cardinality(shown) > 5 THEN format(' and %s more', cardinality(shown) - 5) ELSE '' END,
+            HINT = CASE WHEN extensions IS NOT NULL THEN 'extensions are declared under `extensions` in migration.toml, which makes them'
+                   ELSE 'name only objects of the target schema' END
+                || CASE WHEN names IS NULL THEN ''
+                   ELSE format('; if this is meant, say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches = [%s%s]',
+                       (SELECT string_agg(to_json(each)::text, ', ') FROM unnest(names[:5]) AS each),
+                       CASE WHEN cardinality(names) > 5 THEN ', ...' ELSE '' END) END;
     END IF;
 END

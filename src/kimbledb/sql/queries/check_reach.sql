@@ -4,6 +4,8 @@
 -- did nothing there, which takes less to see than to tell what one did.
 DECLARE
     others oid[];
+    schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
+    dropped boolean;
     span integer;
     -- Empty where the script ended the transaction, which is told below.
     types constant bigint[] := nullif(current_setting('kimbledb.types', true), '');
@@ -13,12 +15,16 @@ BEGIN
             MESSAGE = 'the script ended the transaction that it was given',
             HINT = 'take COMMIT, ROLLBACK and procedures that commit out of it';
     END IF;
-    SELECT array_agg(oid), age(pg_current_xact_id()::xid) INTO others, span
-    FROM pg_namespace WHERE nspname <> {schema_literal} AND nspname <> 'information_schema' AND nspname !~ '^pg_';
-    IF others IS NULL THEN
+    SELECT coalesce(array_agg(oid) FILTER (WHERE nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
+           age(pg_current_xact_id()::xid)
+    INTO others, span
+    FROM pg_namespace WHERE nspname !~ '^pg_';
+    dropped := EXISTS (SELECT FROM jsonb_object_keys(schemas) AS each (oid) WHERE each.oid::oid NOT IN (SELECT oid FROM pg_namespace));
+    IF others = '{}' AND NOT dropped THEN
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM pg_locks AS l LEFT JOIN pg_class AS c ON c.oid = l.relation
+    IF dropped
+       OR EXISTS (SELECT FROM pg_locks AS l LEFT JOIN pg_class AS c ON c.oid = l.relation
                WHERE l.pid = pg_backend_pid() AND l.mode ~ '^(Share[UR]|ShareLock|Exclusive|AccessEx)'
                  AND ((l.locktype = 'relation' AND l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)))
                       OR (l.locktype = 'object' AND l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)

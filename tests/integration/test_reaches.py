@@ -1,0 +1,173 @@
+"""What a script may do outside of the target schema: nothing, unless its migration says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+
+#: An event trigger that makes a table in another schema for each table that is made.
+AUDIT = """
+    CREATE SCHEMA audit;
+    CREATE FUNCTION audit.follow() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        made record;
+    BEGIN
+        FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_type = 'table' AND schema_name = 'tenant' LOOP
+            EXECUTE format('CREATE TABLE audit.%I (id bigserial PRIMARY KEY, at timestamptz)', made.objid::regclass);
+        END LOOP;
+    END $$;
+    CREATE EVENT TRIGGER follow ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit.follow();
+"""
+
+
+@pytest.fixture
+async def audited(database: str, connection: asyncpg.Connection) -> str:
+    """The DSN of a database in which each table of the schema `tenant` gets one in `audit`."""
+    await connection.execute("CREATE SCHEMA tenant; SET search_path = tenant")
+    await connection.execute(AUDIT)
+    return database
+
+
+async def test_an_event_trigger_reaches_out(audited: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """What an event trigger makes in another schema stops the script, with the fact that lets it through; with that the plan says it."""
+    path = folder.add(1, "a", "CREATE TABLE a (n integer);", rollback="DROP TABLE a; DROP TABLE audit.a;")
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(audited, catalog=folder.catalog, schema="tenant")
+    assert caught.value.sqlstate == "KD004"
+    assert caught.value.hint is not None
+    cure, _, line = caught.value.hint.partition(" the head of the script: ")
+    assert cure.startswith("name only objects of the target schema; if this is meant, say so in migration.toml")
+    assert line == 'reaches = ["audit.a"]'
+    (path / "migration.toml").write_text(line)
+
+    report = await kimbledb.migrate(audited, catalog=folder.catalog, schema="tenant")
+
+    assert "it reaches outside of the target schema: audit.a" in str(report.plan)
+    assert await connection.fetchval("SELECT count(*) FROM audit.a") == 0
+    await kimbledb.rollback(audited, "a.sql", catalog=folder.catalog, schema="tenant")
+    assert await connection.fetchval("SELECT to_regclass('audit.a')") is None
+
+
+@pytest.mark.parametrize("fact", ["audit", "audit.*"])
+async def test_a_whole_schema(audited: str, folder: Any, connection: asyncpg.Connection, fact: str) -> None:
+    """A schema that is named whole may be used, made and dropped."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (n integer);\nDROP EVENT TRIGGER follow;\nDROP SCHEMA audit CASCADE;\nCREATE SCHEMA audit;\n"
+        "CREATE FUNCTION audit.one() RETURNS integer LANGUAGE sql AS 'SELECT 1';\nCREATE TYPE audit.e AS ENUM ('x');",
+        facts=f'reaches = ["{fact}"]',
+    )
+
+    await kimbledb.migrate(audited, catalog=folder.catalog, schema="tenant", verify=False)
+
+    assert await connection.fetchval("SELECT audit.one()") == 1
+
+
+@pytest.mark.parametrize(
+    ("reach", "reached"),
+    [
+        ("ALTER TABLE other.t ADD COLUMN m integer; CREATE INDEX i ON other.t (m)", None),
+        ("DROP INDEX other.t_n", None),
+        ("DROP TABLE other.t", None),
+        ("DROP FUNCTION other.f; CREATE FUNCTION other.f(a text) RETURNS integer LANGUAGE sql AS 'SELECT 2'", None),
+        ("DROP TYPE other.e", None),
+        ("DROP TABLE other.u", "a relation u of the schema other was dropped"),
+        ("CREATE INDEX i ON other.u (n)", "other.u was made or altered"),
+        ("DROP FUNCTION other.g()", "a function g of the schema other was dropped"),
+        ("CREATE TYPE other.e2 AS ENUM ('x')", "type other.e2 was made or altered"),
+        ("DROP SCHEMA other CASCADE", "the schema other was dropped"),
+        ("DROP SCHEMA lonely", "the schema lonely was dropped"),
+        ("DROP SCHEMA lonely; CREATE SCHEMA lonelier", "the schema lonely was dropped"),
+        ("ALTER SCHEMA other RENAME TO another", "schema another was made or altered"),
+    ],
+)
+async def test_named_objects(
+    database: str, folder: Any, connection: asyncpg.Connection, reach: str, reached: str | None
+) -> None:
+    """An object that is named may be changed with all that is its own; what is beside it, and its schema, may not."""
+    await connection.execute(
+        "CREATE SCHEMA other; CREATE SCHEMA lonely; CREATE TABLE other.t (id serial, n integer); CREATE INDEX t_n ON other.t (n);"
+        "CREATE TABLE other.u (n integer); CREATE TYPE other.e AS ENUM ('x');"
+        "CREATE FUNCTION other.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+        "CREATE FUNCTION other.g() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+    )
+    folder.add(1, "a", f"{reach};", facts='reaches = ["other.t", "other.f", "other.e"]\ntitle = "a"')
+
+    if reached is None:
+        assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 1
+    else:
+        with pytest.raises(kimbledb.MigrationError) as caught:
+            await kimbledb.migrate(database, catalog=folder.catalog)
+        assert caught.value.sqlstate == "KD004"
+        assert reached in str(caught.value)
+
+
+async def test_the_only_other_schema_is_dropped(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A script that drops the only schema beside the target is rolled back."""
+    await connection.execute("CREATE SCHEMA other")
+    folder.add(1, "a", "DROP SCHEMA other;")
+
+    with pytest.raises(kimbledb.MigrationError, match="the schema other was dropped"):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+
+async def test_an_extension_made_in_a_script(database: str, folder: Any) -> None:
+    """An extension that a script makes is named as that, and not by all that it brings; the cure is the one for extensions."""
+    folder.add(1, "a", "CREATE TABLE a (n integer); CREATE EXTENSION pg_trgm SCHEMA public;")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, schema="tenant")
+
+    assert "the script reached outside of the target schema: the extension pg_trgm was made (SQLSTATE KD004)" in str(
+        caught.value
+    )
+    assert caught.value.hint == "extensions are declared under `extensions` in migration.toml, which makes them"
+
+
+async def test_much_is_cut_short(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Of many things that a script reached the first five are named, and how many more there are."""
+    await connection.execute("CREATE SCHEMA other")
+    folder.add(1, "a", "\n".join(f"CREATE VIEW other.v{number} AS SELECT 1 AS one;" for number in range(40)))
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert "other.v0 was made or altered, other.v1 was made or altered, " in str(caught.value)
+    assert " and 35 more (SQLSTATE KD004)" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+async def test_a_single_file(audited: str, tmp_path: Path) -> None:
+    """A file of a flat folder says it in a comment at its head."""
+    script = tmp_path / "001_a.sql"
+    script.write_text('-- kimbledb: reaches = ["audit.*"]\nCREATE TABLE a (n integer);')
+
+    report = await kimbledb.migrate(audited, catalog=kimbledb.Catalog.from_directory(tmp_path), schema="tenant")
+
+    assert len(report.applied) == 1
+
+
+async def test_outside_of_a_transaction(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Statements of a migration that is no transaction stay in the schema, too, or reach what is named."""
+    await connection.execute("CREATE SCHEMA other; CREATE TABLE other.t (n integer)")
+    path = folder.add(
+        1,
+        "a",
+        "VACUUM;\nALTER TABLE other.t ADD COLUMN m integer;",
+        facts="transactional = false",
+        rollback="SELECT 1;",
+    )
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert (caught.value.sqlstate, caught.value.line) == ("KD004", 2)
+
+    (path / "migration.toml").write_text('transactional = false\nreaches = ["other.t"]')
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert await connection.fetchval("SELECT count(m) FROM other.t") == 0
