@@ -69,6 +69,13 @@ def test_a_repair_is_done_where_there_is_something_that_is_right(found: dict[str
     assert [expected] == states(found, REPAIR)
 
 
+def test_a_repair_is_done_where_all_is_right() -> None:
+    """A repair of two columns of which one is still wrong is to be done."""
+    found = {"table a": "table", "column a.id": "bigint", "column a.up": "integer"}
+
+    assert states(found, Declarations(expects={"a.id": "bigint", "a.up": "bigint"})) == [ObjectState.MISSING]
+
+
 def test_what_a_repair_will_make_right_is_no_conflict() -> None:
     """A column of an older type stands in nobody's way where a repair of the catalog looks after it."""
     found = {**TABLE, "column a.id": "uuid"}
