@@ -10,6 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Waiting
+from kimbledb.locks import LOCK_CLASS
 
 from .invariant import OPTIONS, drained, holds, nothing_left
 from .parts import SLEEP, eventually, fresh_database, gate, names, sql, start_child
@@ -165,9 +166,13 @@ async def test_the_lock_is_lost_between_statements(database: str, steps: Any, fo
     folder.add(
         2,
         "b",
-        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid <> pg_backend_pid()\n"
+        "SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid <> pg_backend_pid()\n"
         "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())\n"
-        "  AND nextval('public.tries') = 1;\nVACUUM a;\nVACUUM a;",
+        "  AND nextval('public.tries') = 1;\n"
+        "DO $$ BEGIN IF NOT EXISTS (\n"
+        f"  SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {LOCK_CLASS}\n"
+        "    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())\n"
+        ") THEN RAISE 'nobody holds the lock'; END IF; END $$;\nVACUUM a;",
         facts='transactional = false\nrequires = ["a.sql"]',
         rollback="SELECT 1;",
     )

@@ -70,10 +70,29 @@ def test_a_repair_is_done_where_there_is_something_that_is_right(found: dict[str
 
 
 def test_a_repair_is_done_where_all_is_right() -> None:
-    """A repair of two columns of which one is still wrong is to be done."""
-    found = {"table a": "table", "column a.id": "bigint", "column a.up": "integer"}
+    """A repair is to be done where a column of a table that is there is wrong or missing; tables to come count for nothing."""
+    both = Declarations(expects={"a.id": "bigint", "b.id": "bigint"})
+    right = {"table a": "table", "column a.id": "bigint"}
 
-    assert states(found, Declarations(expects={"a.id": "bigint", "a.up": "bigint"})) == [ObjectState.MISSING]
+    assert states(right, both) == [ObjectState.APPLIED]
+    assert states({**right, "table b": "table", "column b.id": "bigint"}, both) == [ObjectState.APPLIED]
+    assert states({**right, "table b": "table", "column b.id": "integer"}, both) == [ObjectState.MISSING]
+    assert states({**right, "table b": "table"}, both) == [ObjectState.MISSING]
+
+
+def test_what_is_declared_by_name_alone_is_there_in_any_form() -> None:
+    """An object without a definition proves its migration whatever it looks like."""
+    by_name = Declarations(creates=(DatabaseObject("table", "a", None), DatabaseObject("column", "a.id", None)))
+
+    assert states({"table a": "table", "column a.id": "uuid"}, by_name) == [ObjectState.APPLIED]
+
+
+def test_what_another_migration_makes_again_need_not_be_gone() -> None:
+    """Of an object that one migration drops and another makes nobody can see whether it was dropped."""
+    drops = Declarations(creates=(DatabaseObject("table", "a", "table"),), drops=(DatabaseObject("view", "v", "1"),))
+    makes = Declarations(creates=(DatabaseObject("view", "v", "2"),))
+
+    assert states({"table a": "table", "view v": "2"}, drops, makes) == [ObjectState.APPLIED, ObjectState.APPLIED]
 
 
 def test_what_a_repair_will_make_right_is_no_conflict() -> None:
