@@ -21,7 +21,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, frozen
 
@@ -42,8 +41,17 @@ _OURS = (
     *("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE", "PGSERVICEFILE"),
     *("PGTARGETSESSIONATTRS", "PGAPPNAME", "PGCONNECT_TIMEOUT", *DSN_VARIABLES),
 )
-#: Files of a DSN that libpq takes by the environment, too.
-_FILES = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY", "sslcrl": "PGSSLCRL"}
+#: What of TLS libpq takes by the environment, too.
+_TLS = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+}
 #: A schema or an extension's comment in the contents of a backup.
 _ENTRY = re.compile(r"\d+; \d+ \d+ (SCHEMA - |COMMENT - EXTENSION )(.*)")
 #: The first version that sets ``transaction_timeout`` in what it restores, which older servers do not know.
@@ -304,9 +312,11 @@ async def _server(session: Session, state: DatabaseState, target: Target, option
     }
     if parameters.sslmode is not None:
         environment["PGSSLMODE"] = parameters.sslmode.name.replace("_", "-")
-    if target.dsn is not None:
-        given = dict(parse_qsl(urlsplit(target.dsn).query))
-        environment |= {variable: given[name] for name, variable in _FILES.items() if name in given}
+    if target.address is not None:
+        tls = target.address.tls
+        environment |= {variable: tls[name] for name, variable in _TLS.items() if name in tls}
+        if "options" in target.address.settings:
+            environment["PGOPTIONS"] = target.address.settings["options"]
     if password is not None:
         environment["PGPASSWORD"] = password
     database = parameters.database or state.database

@@ -291,7 +291,9 @@ class _Run(Generic[Report]):
             label = target.label
             alone = self.busy.setdefault(id(given), asyncio.Lock()) if target.connection is not None else nullcontext()
             async with alone:
-                bounded = _Bounded(target.label, target.dsn, target.connection, target.pool, spare=self.spare)
+                bounded = _Bounded(
+                    target.label, target.dsn, target.connection, target.pool, target.address, spare=self.spare
+                )
                 report = await self.work(bounded, schema, self.catalog, watcher)
             result: ManyResult[Report] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)

@@ -9,6 +9,9 @@ from attrs import Attribute, field, frozen
 from kimbledb.errors import ConfigurationError
 from kimbledb.model import HAZARDS
 
+#: What ``pg_stat_activity`` shows where nobody says otherwise.
+APPLICATION_NAME = "kimbledb"
+
 
 def _positive(_instance: object, attribute: Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
@@ -44,7 +47,7 @@ class Options:
     #: limit (manual, 19.11, ``statement_timeout``).
     statement_timeout: float = field(default=300.0, validator=_positive)
     #: What ``pg_stat_activity`` shows.
-    application_name: str = "kimbledb"
+    application_name: str = APPLICATION_NAME
     #: Seconds between the server's looks whether the client is still there
     #: (manual, 19.3.2, ``client_connection_check_interval``).
     client_check_interval: float = field(default=2.0, validator=_positive)

@@ -30,9 +30,9 @@ from kimbledb.errors import (
 )
 from kimbledb.model import Migration
 from kimbledb.options import Options
-from kimbledb.session import Session, first_line
+from kimbledb.session import NotJustNow, Session, first_line
 from kimbledb.siblings import Turn
-from kimbledb.targets import NotJustNow, Target, target_of
+from kimbledb.targets import Target, target_of
 from kimbledb.watching import tell
 
 if TYPE_CHECKING:

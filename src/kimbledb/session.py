@@ -61,6 +61,10 @@ CONNECTION_ERRORS = (
 )
 
 
+class NotJustNow(ConnectionLostError):
+    """The server is there and takes nobody just now: it is starting, or has too many connections."""
+
+
 @frozen
 class Answer:
     """A value that one of our blocks sent."""

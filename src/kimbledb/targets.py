@@ -10,15 +10,16 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import asyncpg.pool
 from attrs import field, frozen
 
+from kimbledb import dsn
+from kimbledb.dsn import Address
 from kimbledb.errors import ConfigurationError, ConnectionLostError
-from kimbledb.options import Options
-from kimbledb.session import Session, first_line, terminate
+from kimbledb.options import APPLICATION_NAME, Options
+from kimbledb.session import Session, terminate
 
 #: Environment variables that hold a DSN, in the order in which they are asked.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
@@ -27,10 +28,6 @@ DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
 _REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError)
 #: Seconds for the goodbye to a server, which may not be heard where the network swallows packets.
 _GOODBYE = 0.5
-
-
-class NotJustNow(ConnectionLostError):
-    """The server is there and takes nobody just now: it is starting, or has too many connections."""
 
 
 @frozen
@@ -42,6 +39,8 @@ class Target:
     dsn: str | None = field(default=None, repr=False)
     connection: Any = field(default=None, repr=False)
     pool: Any = field(default=None, repr=False)
+    #: What the DSN says.
+    address: Address | None = field(default=None, repr=False)
 
     @property
     def can_reconnect(self) -> bool:
@@ -112,39 +111,25 @@ class Target:
             terminate(acquired)
 
     async def _connect(self, options: Options) -> Any:
+        address = self.address
+        assert address is not None
+        name = options.application_name
+        if name == APPLICATION_NAME and address.application_name is not None:
+            name = address.application_name
         try:
             return await asyncpg.connect(
-                self.dsn,
+                **address.arguments(),
                 # Nothing is prepared, so that any pooler can be between.
                 statement_cache_size=0,
-                server_settings={"application_name": options.application_name},
+                server_settings={**address.settings, "application_name": name},
             )
         except _REFUSALS as error:
             raise self._meaning(error) from _cause(error)
 
     def _meaning(self, error: Exception) -> ConfigurationError | ConnectionLostError:
-        """Return what it means that no connection could be had."""
-        if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError) or (
-            # So says PgBouncer where all that it may serve are there.
-            isinstance(error, asyncpg.ProtocolViolationError) and "no more connections allowed" in str(error)
-        ):
-            return NotJustNow(f"{self.label} takes no connection now: {first_line(error)}")
-        if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError):
-            return ConfigurationError(
-                f"{self.label}: {first_line(error)}", hint="check user, password and database in the DSN"
-            )
-        if isinstance(error, ValueError) or (isinstance(error, asyncpg.InterfaceError) and self.pool is None):
-            return ConfigurationError(
-                f"the DSN for {self.label} cannot be read ({type(error).__name__})", hint=_DSN_HINT
-            )
-        if isinstance(error, asyncpg.InterfaceError):
-            return ConfigurationError(
-                f"{self.label}: {first_line(error)}",
-                hint="pass a pool that is open: `async with asyncpg.create_pool(...)`",
-            )
-        if isinstance(error, OSError):
-            return ConnectionLostError(f"{self.label} cannot be reached: {first_line(error)}", hint=_reach_hint(error))
-        return ConnectionLostError(f"{self.label} refused the connection: {first_line(error)}")
+        from kimbledb.refusals import meaning  # only where there is no connection
+
+        return meaning(error, self.label, self.address)
 
 
 def target_of(given: object, name: str = "the DSN") -> Target:
@@ -180,38 +165,9 @@ def target_of(given: object, name: str = "the DSN") -> Target:
     )
 
 
-_DSN_HINT = (
-    "write postgresql://user:password@host:5432/database, with %2F for /, %23 for #, %3F for ?, "
-    "%40 for @ and %25 for % in user and password"
-)
-
-
-def _from_dsn(dsn: str, where: str) -> Target:
-    # Read strictly: without the two slashes asyncpg would go to 127.0.0.1 and say nothing.
-    scheme, separator, rest = dsn.strip().partition("://")
-    if not separator or scheme not in ("postgresql", "postgres"):
-        raise ConfigurationError(f"{where} does not begin with postgresql://", hint=_DSN_HINT)
-    authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
-    if "#" in rest or ("@" in rest.partition("?")[0] and "@" not in authority):
-        raise ConfigurationError(f"{where} holds a character that must be percent-encoded", hint=_DSN_HINT)
-    hosts = authority.rpartition("@")[2]
-    path = _path_of(dsn.strip(), several_hosts="," in hosts)
-    if path is None:
-        # Raised here and not where the fault is found: that error quotes a piece of the DSN.
-        raise ConfigurationError(f"{where} has a port or host that cannot be read", hint=_DSN_HINT)
-    database = unquote(path.removeprefix("/"))
-    return Target(f"{hosts or 'the local server'}/{database}".rstrip("/"), dsn=dsn.strip())
-
-
-def _path_of(dsn: str, *, several_hosts: bool) -> str | None:
-    """Return the path of a DSN, or None where its host or port cannot be read."""
-    try:
-        parts = urlsplit(dsn)
-        if not several_hosts:
-            _ = parts.port  # raises where it is no number
-    except ValueError:
-        return None
-    return parts.path
+def _from_dsn(given: str, name: str) -> Target:
+    address = dsn.read(given, name)
+    return Target(address.label, dsn=given.strip(), address=address)
 
 
 def _refuse_open_transaction(connection: Any) -> None:
@@ -226,7 +182,7 @@ def _refuse_open_transaction(connection: Any) -> None:
 
 def _cause(error: Exception) -> Exception | None:
     """Return the error to be shown as the cause: none where asyncpg quotes what it could not read, passwords included."""
-    unreadable = isinstance(error, ValueError | asyncpg.InterfaceError)
+    unreadable = isinstance(error, ValueError | asyncpg.InterfaceError) and not isinstance(error, OSError)
     return None if unreadable else error
 
 
@@ -235,13 +191,3 @@ async def _close(connection: Any) -> None:
         await connection.close(timeout=_GOODBYE)
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         terminate(connection)
-
-
-def _reach_hint(error: OSError) -> str | None:
-    if "Name or service not known" in str(error) or "nodename nor servname" in str(error):
-        return (
-            "the host's name is not known here; a hosted database may have an IPv6 address only: use its pooler's host"
-        )
-    if "Network is unreachable" in str(error):
-        return "the host may have an IPv6 address only, which this machine cannot reach: use its pooler's host"
-    return "check host and port, and that the server runs"

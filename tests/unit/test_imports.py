@@ -26,8 +26,8 @@ WITHOUT_A_SERVER = [
 ]
 LAYERS = [
     *WITHOUT_A_SERVER,
-    {"session", "diagnosis", "siblings", "watching", "progress", "_embedded"},
-    {"history", "preflight", "security", "snapshot", "hazards", "targets"},
+    {"session", "diagnosis", "dsn", "siblings", "watching", "progress", "_embedded"},
+    {"history", "preflight", "security", "snapshot", "hazards", "refusals", "targets"},
     {"runner", "evidence"},
     {"preparation", "data_loss", "backup", "drift"},
     {"verifier"},

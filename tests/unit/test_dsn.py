@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kimbledb import dsn
+from kimbledb._embedded import programs
+from kimbledb.dsn import Address, read
+from kimbledb.errors import ConfigurationError
+
+CANARY = "kanarienvogel"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of libpq, no service file, nothing told yet."""
+    for variable in (*dsn._ENVIRONMENT.values(), "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(dsn, "_TOLD", set())
+
+
+def address(text: str) -> Address:
+    """Read a DSN."""
+    return read(text, "the DSN")
+
+
+class _Option(ctypes.Structure):
+    """PQconninfoOption (manual, 34.1)."""
+
+    _fields_ = [
+        *((name, ctypes.c_char_p) for name in ("keyword", "envvar", "compiled", "val", "label", "dispchar")),
+        ("dispsize", ctypes.c_int),
+    ]
+
+
+@pytest.fixture(scope="session")
+def libpq() -> Any:
+    """PostgreSQL's own client library."""
+    library = ctypes.CDLL(str(programs().parent / "lib" / "libpq.so.5"))
+    library.PQconninfoParse.restype = ctypes.POINTER(_Option)
+    return library
+
+
+def _by_libpq(libpq: Any, text: str) -> dict[str, str]:
+    options = libpq.PQconninfoParse(text.encode(), None)
+    assert options, "libpq cannot read it"
+    found, place = {}, 0
+    while options[place].keyword:
+        if options[place].val:
+            found[options[place].keyword.decode()] = options[place].val.decode()
+        place += 1
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:p@h:5433/db",
+        "postgres://u@h",
+        "postgresql://h,i/db?port=1,2",
+        "postgresql://h:1,i:2/db",
+        "postgresql://h:1,i/db",
+        "postgresql://h,i:2/db",
+        "postgresql://h,i/db?port=7",
+        "postgresql://h:1/db?port=7",
+        "postgresql://localhost/db?host=/socket",
+        "postgresql://%2Fsocket:5/db",
+        "postgresql:///db?host=h&port=9&user=u&password=p&dbname=other",
+        "postgresql://[::1]:5/db",
+        "postgresql://[fe80::1],h:6/db",
+        "postgresql://u%40x:p%2F%23%3F%25%40@h/d%20b",
+        "postgresql://u:a+b@h/db?user=c+d",
+        "postgresql://u:a:b@h/db",
+        "postgresql://h/db?sslmode=require&sslrootcert=/a%20b",
+        "postgresql://h/db?ssl=true",
+        "postgresql://h/db?user=a@b",
+        "postgresql://h/db?application_name=x&application_name=y",
+    ],
+)
+def test_a_dsn_is_read_as_libpq_reads_it(libpq: Any, text: str) -> None:
+    """Hosts, ports, user, password, database and parameters are those that PostgreSQL's own client reads."""
+    wanted = _by_libpq(libpq, text)
+    found = address(text)
+
+    hosts = tuple(wanted["host"].split(",")) if "host" in wanted else ()
+    ports = [int(port or 5432) for port in wanted.get("port", "5432").split(",")]
+    assert hosts == found.hosts
+    assert tuple(ports * len(hosts) if len(ports) == 1 else ports) == found.ports
+    assert (wanted.get("user"), wanted.get("password"), wanted.get("dbname")) == (
+        found.user,
+        found.password,
+        found.database,
+    )
+    assert wanted.get("application_name") == found.application_name
+    assert {key: value for key, value in wanted.items() if key in dsn.TLS} == found.tls
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("postgresql://u:p@h/db", "h:5432/db"),
+        ("postgresql://u@h", "h:5432/u"),
+        ("postgresql://h,i:7/db", "h:5432,i:7/db"),
+        ("postgresql://localhost/db?host=/socket", "/socket:5432/db"),
+        ("postgresql://h/db?hostaddr=10.0.0.1", "10.0.0.1:5432/db"),
+        ("postgresql://[::1]:5/db", "[::1]:5/db"),
+        ("postgresql:///db", "the local server/db"),
+        ("postgresql://h/db?service=s", "h:6000/db"),
+        ("postgresql://?service=s", "elsewhere:6000/from_service"),
+    ],
+)
+def test_a_label_says_where_it_goes(tmp_path: Path, text: str, label: str) -> None:
+    """Messages name the host, port and database that are really gone to."""
+    (tmp_path / ".pg_service.conf").write_text(
+        "# comment\n[other]\nhost=no\n[s]\nhost=elsewhere\nport = 6000\ndbname=from_service\npassword=100%\n"
+    )
+
+    assert label == address(text).label
+
+
+def test_the_environment_fills_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a DSN says nothing, libpq's variables do; a hostaddr leads past a host, as in libpq."""
+    for variable, value in (("PGHOST", "h"), ("PGPORT", "7"), ("PGDATABASE", "d"), ("PGUSER", "u"), ("PGAPPNAME", "a")):
+        monkeypatch.setenv(variable, value)
+
+    assert ((found := address("postgresql://")).label, found.user, found.application_name) == ("h:7/d", "u", "a")
+    assert address("postgresql://i/e").label == "i:7/e"
+    monkeypatch.setenv("PGHOSTADDR", "10.0.0.1")
+    assert address("postgresql://i/e").label == "10.0.0.1:7/e"
+
+
+def test_a_service_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service without a definition stops the call; it does not go to the local server."""
+    with pytest.raises(ConfigurationError, match="no definition of the service 'nowhere'"):
+        address("postgresql:///db?service=nowhere")
+    monkeypatch.setenv("PGSERVICE", "nowhere")
+    with pytest.raises(ConfigurationError, match="no definition of the service 'nowhere'"):
+        address("postgresql://h/db")
+    file = tmp_path / "services"
+    file.write_text("[nowhere]\ndbname=x\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    assert address("postgresql://h").label == "h:5432/x"
+
+
+#: As providers and frameworks write them.
+FAMILIAR = [
+    "postgresql://u:p@ep-x.eu.aws.neon.tech/db?sslmode=require&channel_binding=require",
+    "postgresql://u:p@ep-x.neon.tech/db?sslmode=require&options=endpoint%3Dep-x",
+    "postgres://u:p@h:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20&schema=app&connect_timeout=15",
+    "postgres://u:p@h:6543/postgres?sslmode=require&supa=base-pooler.x&workaround=supabase-pooler.vercel",
+    "postgres://u:p@h/db?keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=5&tcp_user_timeout=3",
+    "postgres://u:p@h/db?gssencmode=disable&target_session_attrs=read-write&fallback_application_name=psql",
+    "postgres://u:p@h/db?ssl=true&sslmode=no-verify&uselibpqcompat=true",
+    "postgresql+asyncpg://u:p@h/db?ssl=require&prepared_statement_cache_size=0",
+    "postgresql+psycopg://u:p@h/db?client_encoding=utf8",
+    "postgres://u:p@h/db?pool=5&encoding=unicode&prepared_statements=false",
+    "postgres://u:p@h/db?pool_max_conns=10&default_query_exec_mode=exec&x-migrations-table=m",
+    "postgres://u:p@h/db?currentSchema=a&ApplicationName=b&prepareThreshold=0",
+]
+
+
+@pytest.mark.parametrize("text", FAMILIAR)
+def test_what_others_write_into_a_dsn_is_no_setting_of_the_server(text: str) -> None:
+    """Parameters of libpq and of other programs are understood or left out, and none is sent to the server but options."""
+    assert set(address(text).settings) <= {"options"}
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "said"),
+    [
+        (FAMILIAR[0], logging.WARNING, "channel_binding is not kept"),
+        (FAMILIAR[2], logging.INFO, "left out: pgbouncer (of Prisma), connection_limit (of Prisma)"),
+        (FAMILIAR[4], logging.INFO, "left out: keepalives, keepalives_idle"),
+    ],
+)
+def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture, text: str, level: int, said: str) -> None:
+    """The log names what was left out, once; a demand that is not met is a warning."""
+    with caplog.at_level(logging.DEBUG, logger="kimbledb"):
+        address(text)
+        address(text)
+
+    [record] = caplog.records
+    assert level == record.levelno
+    assert said in record.getMessage()
+
+
+def test_what_is_understood() -> None:
+    """Seconds to connect, the application's name, settings of the server and options of TLS arrive where they belong."""
+    found = address(
+        "postgresql://h,i/db?connect_timeout=7&application_name=shop&search_path=a&app.tenant=7&options=-c%20x%3D1"
+        "&sslmode=verify-full&sslrootcert=/ca&target_session_attrs=primary&passfile=/p"
+    )
+    arguments = found.arguments()
+
+    assert (arguments["timeout"], found.application_name) == (14, "shop")
+    assert found.settings == {"search_path": "a", "app.tenant": "7", "options": "-c x=1"}
+    assert arguments["dsn"] == "postgresql://?sslmode=verify-full&sslrootcert=%2Fca"
+    assert (arguments["target_session_attrs"], arguments["passfile"]) == ("primary", "/p")
+    assert address("postgresql://h/db?connect_timeout=0").arguments()["timeout"] is None
+    assert address("postgresql://h/db?fallback_application_name=psql").application_name == "psql"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "postgresql://h/db?conect_timeout=3",
+            "parameter conect_timeout, which is not known here; did you mean connect_timeout",
+        ),
+        ("postgresql://h/db?no_such_thing=3", "parameter no_such_thing, which is not known here"),
+        ("postgresql://h/db?sslmode=requre", "sslmode=requre is not known; did you mean require?"),
+        ("postgresql://h/db?target_session_attrs=readwrite", "did you mean read-write?"),
+        ("postgresql://h/db?connect_timeout=soon", "connect_timeout is no whole number"),
+        ("postgresql://h/db?gssencmode=require", "GSSAPI encryption is not to be had"),
+        ("postgresql://h/db?replication=database", "takes no migrations"),
+        ("postgresql://h,i/db?port=1,2,3", "3 ports for 2 hosts"),
+        ("postgresql://h/db?port=0", "port or host that cannot be read"),
+        ("postgresql://h:port/db", "port or host that cannot be read"),
+        ("postgresql://[::1/db", "port or host that cannot be read"),
+        ("postgresql://h/db?host=i:5433", "has a port in its parameter host"),
+        ("postgresql://h/db?hostaddr=10.0.0.1&sslmode=verify-full", "check the certificate against the address"),
+        ("postgresql://h/db?sslmode=require&sslrootcert=system", "too weak for sslrootcert=system"),
+        ("postgresql://h/db?connect_timeout", "a parameter without a value"),
+        (f"postgresql://u:x@{CANARY}@h/db", "must be percent-encoded"),
+        (f"postgresql://u:x@x/{CANARY}@h/db", "must be percent-encoded"),
+        (f"postgresql://u:x/{CANARY}@h/db", "must be percent-encoded"),
+        (f"postgresql://u:x?{CANARY}@h/db", "must be percent-encoded"),
+        (f"postgresql://u:x?{CANARY}=1&host=x@h/db", "must be percent-encoded"),
+        (f"postgresql://u:x#{CANARY}@h/db", "must be percent-encoded"),
+        (f"postgresql://u:100%{CANARY}@h/db", "a % that begins no percent-encoded character"),
+        (f"postgresql://u:%ff{CANARY}@h/db", "percent-encoded bytes that are no text"),
+        (f"postgresql://u:{CANARY}", "port or host that cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anybody_is_connected_to(text: str, said: str) -> None:
+    """A fault of a DSN is named with its cure, quotes nothing that may be a password, and has no cause that does."""
+    with pytest.raises(ConfigurationError) as caught:
+        address(text)
+
+    assert said in str(caught.value)
+    assert CANARY not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
+    assert "IPv6" not in str(caught.value)
