@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -22,10 +22,11 @@ Picture = Callable[..., Awaitable[snapshot.Snapshot]]
 @pytest.fixture
 async def empty_database(server: str) -> AsyncIterator[str]:
     """The DSN of a second database, which holds nothing."""
+    name = f"brought 'back' {os.getpid()}"  # the workers of a run share the server
     admin = await asyncpg.connect(server)
-    await admin.execute("CREATE DATABASE \"brought 'back'\" TEMPLATE template0")
-    yield urlunsplit(urlsplit(server)._replace(path="/brought%20'back'"))
-    await admin.execute("DROP DATABASE \"brought 'back'\" WITH (FORCE)")
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    yield urlunsplit(urlsplit(server)._replace(path=f"/{quote(name)}"))
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()
 
 
@@ -276,12 +277,14 @@ async def test_all_or_nothing(
 
     The second road is that for a server which is older than all programs.
     """
-    monkeypatch.setattr(backup, "_says_too_much", lambda _client, _server: by_psql)
+    if by_psql:
+        monkeypatch.setattr(backup, "_says_too_much", lambda _client, _server: True)
+    builder = f"builder_{os.getpid()}"
     admin = await asyncpg.connect(database)
-    await admin.execute("DROP ROLE IF EXISTS builder")
+    await admin.execute(f"DROP ROLE IF EXISTS {builder}")
     await admin.execute(
-        "CREATE ROLE builder; CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) AS n; "
-        "ALTER TABLE t OWNER TO builder"
+        f"CREATE ROLE {builder}; CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) AS n; "
+        f"ALTER TABLE t OWNER TO {builder}"
     )
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     await kimbledb.reset(database, confirm=urlsplit(database).path[1:], allow_data_loss=True, backup=whole)
@@ -289,18 +292,18 @@ async def test_all_or_nothing(
 
     with pytest.raises(kimbledb.BackupError, match="could not"):
         await kimbledb.restore(cut, empty_database)
-    await admin.execute("DROP ROLE builder")
-    with pytest.raises(kimbledb.BackupError, match='role "builder" does not exist') as caught:
+    await admin.execute(f"DROP ROLE {builder}")
+    with pytest.raises(kimbledb.BackupError, match=f'role "{builder}" does not exist') as caught:
         await kimbledb.restore(whole, empty_database)
     assert "roles" in (caught.value.hint or "")
     assert await contents(empty_database) == {}
-    await admin.execute("CREATE ROLE builder")
+    await admin.execute(f"CREATE ROLE {builder}")
     await kimbledb.restore(whole, empty_database)
 
     assert (await contents(empty_database))["t"][0] == 50_000
     for dsn in (database, empty_database):
         connection = await asyncpg.connect(dsn)
-        await connection.execute("DROP OWNED BY builder")
+        await connection.execute(f"DROP OWNED BY {builder}")
         await connection.close()
-    await admin.execute("DROP ROLE builder")
+    await admin.execute(f"DROP ROLE {builder}")
     await admin.close()
