@@ -1,7 +1,8 @@
 """The canonical picture of a schema, and the difference of two.
 
 Two schemas with the same picture behave the same, whatever their names and
-whatever version of PostgreSQL they lie on (``sql/queries/snapshot.sql``).
+whatever version of PostgreSQL they lie on; what differs between versions stands in
+``sql/queries/snapshot.sql``.
 """
 
 from __future__ import annotations

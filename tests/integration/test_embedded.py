@@ -628,13 +628,15 @@ class TestPrograms:
         assert (programs() / "postgres").exists()
 
     def test_unpacking_removes_what_is_marked_only(self, cache: Path) -> None:
-        """A folder in the cache that kimbledb did not make stays, whatever its name is."""
+        """What kimbledb did not make stays in the cache as it is, whatever its name is."""
         theirs = cache / ".unpacking-theirs" / "thesis"
         theirs.mkdir(parents=True)
+        (cache / "lock").write_text("theirs")
 
         folder = programs().parent
 
         assert theirs.exists()
+        assert (cache / "lock").read_text() == "theirs"
         assert not (folder / MARK).exists()
 
     def test_readable_whatever_the_umask(self, cache: Path) -> None:

@@ -1,8 +1,9 @@
-"""The integration tests on each version of PostgreSQL: ``python -m tests.servers [15 16 17 18] [-- arguments of pytest]``.
+"""The integration tests on each version of PostgreSQL: ``python -m tests.servers [15 16 17 18] [arguments of pytest]``.
 
 Each version gets two servers, a bare one and one with a hosted platform's roles. At
 the end stands a table. On 15, for which no package has vector, tests that want it are
-counted as skipped.
+counted as skipped. ``python -m tests.servers --renew`` writes the checksums of Debian
+13's packages as the archive has them now.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from attrs import frozen
 from tests.faults.programs import running
 
 from .conftest import SETTINGS
-from .installations import VERSIONS, Unavailable, binaries
+from .installations import VERSIONS, Unavailable, binaries, renew
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "integration"
@@ -89,6 +90,9 @@ def _counted(version: int, suite: ET.Element) -> Outcome:
 
 def main(arguments: list[str]) -> int:
     """Run the tests on the versions that are named, or all, and return 1 where a test failed."""
+    if arguments == ["--renew"]:
+        print(renew(), end="")
+        return 0
     named = [int(argument) for argument in arguments if argument.isdigit()]
     rest = [argument for argument in arguments if not argument.isdigit()]
     outcomes = [run(version, rest) for version in named or VERSIONS]

@@ -121,8 +121,9 @@ def _packages() -> Path:
 def _download(work: Path, wanted: dict[str, str]) -> Iterator[Path]:
     """Download packages of Debian 13 from the machine's own mirror, by apt with a configuration of its own.
 
-    apt checks that the archive signed them. Those whose version is the one of our list
-    must also have its checksum; the archive replaces a version now and then, and a newer one is taken.
+    apt checks that the archive signed them. A package of a version that is in our list
+    must have its checksum, too. The archive replaces versions a few times a year and
+    keeps no old ones: a newer one is taken on its signature, until ``--renew`` lists it.
     """
     site = _run("apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages")
     mirrors = [line.split("|")[2] for line in site.splitlines() if line.startswith("Debian|Debian|")]
@@ -151,6 +152,21 @@ def _download(work: Path, wanted: dict[str, str]) -> Iterator[Path]:
         if wanted.get(package.name, digest) != digest:
             raise Missing(f"{package.name} has the checksum {digest}, and {wanted[package.name]} is wanted")
         yield package
+
+
+def renew() -> str:
+    """Write the checksums of the packages that the archive has now, and give the list.
+
+    Raises:
+        Unavailable: They cannot be downloaded here.
+    """
+    known = [line.split()[1].partition("_")[0] for line in _CHECKSUMS.read_text().splitlines()]
+    with tempfile.TemporaryDirectory(prefix="kimbledb-debian-") as work:
+        # Under a name without a version nothing is compared.
+        packages = _download(Path(work), dict.fromkeys(known, ""))
+        text = "".join(f"{hashlib.sha256(package.read_bytes()).hexdigest()}  {package.name}\n" for package in packages)
+    _CHECKSUMS.write_text(text)
+    return text
 
 
 def _run(*command: str, folder: Path | None = None) -> str:
@@ -191,7 +207,7 @@ def _open_to_all(root: Path) -> None:
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    with folder.with_name(f"{folder.name}.lock").open("wb") as file:
+    with folder.with_name(f"{folder.name}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

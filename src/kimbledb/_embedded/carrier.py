@@ -112,7 +112,7 @@ def _stand_in() -> dict[str, bytes]:
 
 @contextmanager
 def _one_at_a_time(cache: Path) -> Iterator[None]:
-    with (cache / "lock").open("wb") as file:
+    with (cache / "lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # gone with the process, however it ends
         yield
 

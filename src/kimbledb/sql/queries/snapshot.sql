@@ -1,5 +1,6 @@
 -- The canonical picture of a schema: one row for each object, equal on every
--- server version for the same schema. No schema's name, no OID, no position, no
+-- server version for the same schema, but for views of one table: 15 prints the
+-- table's name before each column, 16 and later do not. No schema's name, no OID, no position, no
 -- path. The search_path holds the target schema and those of the extensions, so
 -- that the server's own deparser leaves their names out.
 -- kimbledb's own objects and those of extensions are left out.
