@@ -16,6 +16,8 @@ from kimbledb.watching import log
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
+#: The SQLSTATE of a privilege that is missing.
+_MAY_NOT = "42501"
 #: The newest major version that was tried.
 NEWEST_KNOWN = 18
 
@@ -63,8 +65,15 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
             )
         )
     gaps += [(gap, cure) for gap, cure in facts["dangers"]]
+    doubtful = []
     for extension in wanted:
-        gaps.extend(_gaps_of(extension, state, facts["extensions"].get(extension.name), facts["may_create_schema"]))
+        available = facts["extensions"].get(extension.name)
+        found = list(_gaps_of(extension, state, available))
+        gaps += found
+        if not found and available and not _is_sure(state, *available[1:], may_create=facts["may_create_schema"]):
+            doubtful.append(extension.name)
+    if doubtful and not (state.standby or state.read_only):
+        gaps += await refused_extensions(session, state, doubtful)
     if gaps:
         raise PreflightError(gaps)
 
@@ -127,9 +136,29 @@ def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:
     return list(wanted.values())
 
 
-def _gaps_of(
-    extension: Extension, state: DatabaseState, available: list[object] | None, may_create: bool
-) -> Iterable[tuple[str, str]]:
+async def refused_extensions(session: Session, state: DatabaseState, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Try to create extensions in a transaction that is rolled back, and return those that the server refuses, each with its cure."""
+    block = queries.block("try_extensions", extensions=quote_array(names), home=quote_literal(state.extension_home))
+    [answer] = await session.send(
+        f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{session.settings()}{block}ROLLBACK;\n"
+    )
+    return [
+        (
+            f"{state.role} may not create the extension {name}: {message}"
+            if code == _MAY_NOT
+            else f"the extension {name} cannot be created: {message} (SQLSTATE {code})",
+            f"let an administrator run: CREATE EXTENSION {quote_identifier(name)}",
+        )
+        for name, code, message in answer.value
+    ]
+
+
+def _is_sure(state: DatabaseState, needs_superuser: bool, trusted: bool, *, may_create: bool) -> bool:
+    """Whether by the extension's control file the role may create it."""
+    return state.superuser or (may_create and (trusted or not needs_superuser))
+
+
+def _gaps_of(extension: Extension, state: DatabaseState, available: list[object] | None) -> Iterable[tuple[str, str]]:
     quoted = quote_identifier(extension.name)
     installed = state.extensions.get(extension.name)
     if installed is not None:
@@ -147,16 +176,11 @@ def _gaps_of(
             + ", or enable it in the platform's settings",
         )
         return
-    version, needs_superuser, trusted = available
+    version = available[0]
     if _version(str(version)) < _version(extension.version):
         yield (
             f"the server offers {extension.name} {version}, and {extension.version} is the oldest that will do",
             "install a newer package on the server",
-        )
-    elif not state.superuser and needs_superuser and not (trusted and may_create):
-        yield (
-            f"{state.role} may not create the extension {extension.name}",
-            f"let an administrator run: CREATE EXTENSION {quoted}",
         )
 
 

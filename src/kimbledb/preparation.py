@@ -9,7 +9,7 @@ import asyncpg
 from attrs import evolve
 
 from kimbledb import history, preflight, queries
-from kimbledb.errors import MigrationError
+from kimbledb.errors import MigrationError, PreflightError
 from kimbledb.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
@@ -66,6 +66,9 @@ async def prepare(
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
         if error.sqlstate in _MADE_BY_ANOTHER or isinstance(error, WORTH_ANOTHER_TRY):
             raise Again(contended=first_line(error)) from error
+        # What the control file promised, the platform may refuse.
+        if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
+            raise PreflightError(gaps) from error
         raise MigrationError(
             f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
             sqlstate=error.sqlstate,

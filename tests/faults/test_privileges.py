@@ -49,6 +49,8 @@ async def test_all_gaps_at_once(plain: tuple[str, str, str], folder: Any) -> Non
     assert f'GRANT USAGE, CREATE ON SCHEMA "public" TO "{role}"' in said
     assert "the server has no extension one_that_is_not" in said
     assert f"{role} may not create the extension pg_stat_statements" in said
+    # In the server's words, since only it knows: the extension was tried.
+    assert 'permission denied to create extension "pg_stat_statements"' in said
     assert 'let an administrator run: CREATE EXTENSION "pg_stat_statements"' in said
     assert "the extension plpgsql is 1.0, and 9 is the oldest that will do" in said
     assert await sql(dsn, "SELECT to_regclass('migration_history') IS NULL")
@@ -66,6 +68,80 @@ async def test_a_role_with_just_enough(plain: tuple[str, str, str], steps: Any) 
     assert names((await kimbledb.migrate(role_dsn, catalog=catalog)).applied) == ["a.sql", "b.sql"]
     assert (await kimbledb.verify(role_dsn, catalog=catalog)).ok
     assert len((await kimbledb.rollback(role_dsn, to=0, catalog=catalog, allow_data_loss=True)).rolled_back) == 2
+
+
+async def test_a_platform_that_refuses_a_trusted_extension(plain: tuple[str, str, str], folder: Any) -> None:
+    """An extension that its control file calls trusted and the platform refuses is told with its cure, and nothing is touched (faults 30)."""
+    dsn, role_dsn, role = plain
+    await sql(
+        dsn,
+        f"GRANT CREATE ON DATABASE {dsn.rpartition('/')[2]} TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role};"
+        "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'not on this platform' USING ERRCODE = '42501'; END $$;"
+        "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE EXTENSION') EXECUTE FUNCTION refuse()",
+    )
+    folder.add(1, "a", "CREATE TABLE a (n integer);", facts='extensions = ["pg_trgm", "fuzzystrmatch"]')
+
+    with pytest.raises(kimbledb.PreflightError) as caught:
+        await kimbledb.migrate(role_dsn, catalog=folder.catalog)
+
+    assert caught.value.gaps == tuple(
+        (
+            f"{role} may not create the extension {name}: not on this platform",
+            f'let an administrator run: CREATE EXTENSION "{name}"',
+        )
+        for name in ("pg_trgm", "fuzzystrmatch")
+    )
+    assert await sql(dsn, "SELECT to_regclass('migration_history') IS NULL")
+
+
+#: Has the server call every extension untrusted, while it lets a role create it: so it looks on platforms
+#: that hook into CREATE EXTENSION.
+CALLED_UNTRUSTED = """
+    DO $$
+    DECLARE
+        versions pg_proc;
+    BEGIN
+        SELECT * INTO versions FROM pg_proc WHERE proname = 'pg_available_extension_versions';
+        -- What is built in is known by its number, and would be called all the same.
+        ALTER FUNCTION pg_available_extension_versions() RENAME TO built_in_extension_versions;
+        EXECUTE format('CREATE FUNCTION pg_catalog.pg_available_extension_versions(%s) RETURNS SETOF record LANGUAGE sql AS %L',
+            pg_get_function_arguments(versions.oid),
+            'SELECT name, default_version, true, false'
+                || (SELECT string_agg(', NULL::' || format_type(each, NULL), '') FROM unnest(versions.proallargtypes[5:]) AS each)
+                || ' FROM pg_available_extensions()');
+    END
+    $$
+"""
+
+
+async def test_a_platform_that_allows_an_untrusted_extension(plain: tuple[str, str, str], folder: Any) -> None:
+    """An extension that the catalogs call untrusted and the platform lets the role create is created (faults 30)."""
+    dsn, role_dsn, role = plain
+    await sql(
+        dsn,
+        f"GRANT CREATE ON DATABASE {dsn.rpartition('/')[2]} TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role};"
+        + CALLED_UNTRUSTED,
+    )
+    folder.add(1, "a", "CREATE TABLE a (n integer);", facts='extensions = ["pg_trgm"]')
+
+    assert names((await kimbledb.migrate(role_dsn, catalog=folder.catalog)).applied) == ["a.sql"]
+    assert await sql(dsn, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'") == 1
+
+
+async def test_trying_an_extension_leaves_nothing(plain: tuple[str, str, str], folder: Any) -> None:
+    """Of extensions that are tried because one is doubtful none stays when the call is refused (faults 30)."""
+    dsn, role_dsn, role = plain
+    await sql(dsn, f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    folder.add(1, "a", "CREATE TABLE a (n integer);", facts='extensions = ["pg_trgm", "pg_stat_statements"]')
+
+    with pytest.raises(kimbledb.PreflightError) as caught:
+        await kimbledb.migrate(role_dsn, catalog=folder.catalog)
+
+    assert [gap.partition(":")[0] for gap, _ in caught.value.gaps] == [
+        f"{role} may not create the extension {name}" for name in ("pg_trgm", "pg_stat_statements")
+    ]
+    assert await sql(dsn, "SELECT string_agg(extname, ' ') FROM pg_extension") == "plpgsql"
 
 
 async def test_a_table_of_another_role(plain: tuple[str, str, str], folder: Any) -> None:

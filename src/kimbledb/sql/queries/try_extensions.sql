@@ -1,0 +1,21 @@
+-- Which extensions cannot be created, and in which words the server refuses. The control
+-- file does not tell: a platform may let a role create what that calls untrusted, or
+-- refuse what it calls trusted. So it is tried, in a transaction that is rolled back.
+DECLARE
+    extension text;
+    refused jsonb := '[]';
+BEGIN
+    FOREACH extension IN ARRAY {extensions} LOOP
+        BEGIN
+            EXECUTE format('CREATE EXTENSION %I SCHEMA %I', extension, {home});
+        EXCEPTION
+            WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
+                RAISE;
+            WHEN duplicate_object OR unique_violation THEN
+                NULL; -- somebody else has made it by now
+            WHEN OTHERS THEN
+                refused := refused || jsonb_build_array(jsonb_build_array(extension, SQLSTATE, SQLERRM));
+        END;
+    END LOOP;
+    RAISE INFO USING MESSAGE = refused::text, ERRCODE = 'KD100';
+END
