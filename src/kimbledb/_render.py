@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.errors import ConfigurationError
+from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.model import Evidence, Migration
 from kimbledb.names import quote_array, quote_literal
@@ -52,7 +52,15 @@ def render(catalog: Catalog | None = None) -> str:
             hint="apply them by migrate()",
         )
     planner = Planner(chosen)
-    plans = {hosted: planner.plan((), Evidence(hosted=hosted)) for hosted in (False, True)}
+    try:
+        plans = {hosted: planner.plan((), Evidence(hosted=hosted)) for hosted in (False, True)}
+    except AlternativesError as error:
+        raise AlternativesError(
+            error.message,
+            error.alternatives,
+            hint="a file for any database has no other choice than the default: write `default = true` "
+            f"in the migration.toml of one, such as {error.alternatives[0]}",
+        ) from error
     needs = {
         step.name: tuple(dict.fromkeys((*step.needs, *plans[True].step(step.name).needs)))
         for step in plans[False].steps

@@ -184,9 +184,7 @@ class _RollbackCall:
         rollback = self.rollback
         self.runner.doing = "reading the history"
         state = await history.look(session, rollback.schema)
-        plan = Planner(rollback.catalog).plan(
-            state.history or (), Evidence(hosted=state.hosted), schema=rollback.schema
-        )
+        plan = Planner(rollback.catalog).standing(state.history, Evidence(hosted=state.hosted), schema=rollback.schema)
         there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
@@ -247,16 +245,16 @@ class _RollbackCall:
         return [step.migration for step in going]
 
     def _refuse_kept(self, plan: Plan, going: Sequence[Step]) -> None:
-        strangers = [
-            step for step in plan.steps if step.state is StepState.UNKNOWN and step.recorded and step.recorded.version
-        ]
+        strangers = [step for step in plan.steps if step.is_newer]
         if going and strangers:
             shown = ", ".join(
                 one_line(f"{step.name} (kimbledb {step.recorded.version})") for step in strangers if step.recorded
             )
+            renamed = [step.name for step in plan.steps if step.state is StepState.RENAMED]
             raise RollbackRefusedError(
                 f"history holds what this catalog does not know and what may need these: {shown}",
-                hint="roll back with the version that wrote it",
+                hint="roll back with the version that wrote it"
+                + (f"; if that was renamed to {', '.join(renamed)}, give it its old name" if renamed else ""),
             )
         adopted = [
             step.name for step in going if (step.recorded is not None and step.recorded.adopted) or _is_legacy(step)
@@ -394,7 +392,7 @@ class _RollbackCall:
 def _is_legacy(step: Step) -> bool:
     """Whether another hand recorded it as applied, and adopt() has not looked at it."""
     row = step.recorded
-    taken = step.state not in (StepState.UNKNOWN, StepState.REPLACED)
+    taken = step.state not in (StepState.UNKNOWN, StepState.REPLACED, StepState.RENAMED)
     return taken and row is not None and row.legacy and row.success is True
 
 

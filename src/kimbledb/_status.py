@@ -153,7 +153,7 @@ async def look(target: object, *, catalog: Catalog | None, schema: str | None, o
             schema=name,
             server_version=state.server_version,
             hosted=state.hosted,
-            plan=Planner(chosen).plan(state.history or (), shown, schema=name),
+            plan=Planner(chosen).standing(state.history, shown, schema=name),
             history=state.history,
             extensions=state.extensions,
             log=log,

@@ -19,6 +19,7 @@ from kimbledb.errors import (
     DataLossError,
     HazardError,
     MigrationError,
+    RenamedMigrationError,
     UnrecordedObjectsError,
     VerificationError,
 )
@@ -352,6 +353,11 @@ def _refuse_conflicts(plan: Plan) -> None:
 
 
 def _refuse_changed(plan: Plan) -> None:
+    renamed = [step for step in plan.steps if step.state is StepState.RENAMED and step.selected]
+    if renamed:
+        raise RenamedMigrationError(
+            [(step.recorded.name, step.name) for step in renamed if step.recorded], plan.schema or "public"
+        )
     changed = [step for step in plan.steps if step.state is StepState.CHANGED and step.selected]
     if changed:
         raise ChangedMigrationError(

@@ -143,8 +143,9 @@ class Catalog:
 
     def __str__(self) -> str:
         width = max((len(migration.name) for migration in self), default=0)
+        digits = max([4, *(len(str(migration.number)) for migration in self)])
         return "\n".join(
-            f"{migration.number:>4}  {migration.name:<{width}}  {migration.title}".rstrip() for migration in self
+            f"{migration.number:>{digits}}  {migration.name:<{width}}  {migration.title}".rstrip() for migration in self
         )
 
     def _repr_html_(self) -> str:

@@ -41,6 +41,8 @@ _STYLES = {
     StepState.CONFLICTING: ("!", "red"),
     StepState.CHANGED: ("≠", "red"),
     StepState.FAILED: ("✗", "red"),
+    StepState.RENAMED: ("→", "red"),
+    StepState.UNDECIDED: ("~", "yellow"),
     StepState.UNKNOWN: ("?", "magenta"),
 }
 

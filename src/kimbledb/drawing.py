@@ -88,6 +88,8 @@ _LOOKS: Final = {
     "conflicting": _look("!", "#D55E00", _TRIANGLE, "M0-2.2v3.4M0 3.6v.1"),
     "changed": _look("≠", "#CC79A7", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
     "failed": _look("✗", "#C22F1F", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
+    "renamed": _look("→", "#9048F0", _DIAMOND, "M-3 0h6M.6-2.4 3 0 .6 2.4"),
+    "undecided": _look("~", "#606018", _RING, "M-2.8.8q1.4-2.6 2.8-.8t2.8-.8"),
     "unknown": _look("?", "#707070", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
 }
 _LOOKS["passed"] = _LOOKS["applied"]  # the result of a check; the other one is "failed"

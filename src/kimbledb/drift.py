@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -57,7 +58,10 @@ def checks(
         hosted: Whether there are the roles that privileges are declared for.
         informative: Whether what drifted may be a newer version's work.
     """
+    pending = tuple(pending)
     declared, dropped = _folded(applied, pending)
+    # Somebody may have been ahead.
+    going = [each for migration in pending for each in migration.drops]
     drifted: list[Check] = []
     lost = {
         item.each.name
@@ -73,6 +77,8 @@ def checks(
             continue  # a view is whole or another
         there = found.objects.get(each.key)
         if there is None:
+            if any(each.key == gone.key or _hangs_on(item, gone) for gone in going):
+                continue
             if each.kind in ("table", "view") or (_table_of(each) not in lost and not _stands_in(each, found)):
                 drifted.append(_check(item, None, _cure_of_missing(item, declared.values()), informative))
         elif not _is_right(item, there, kept.get(str(each))):
@@ -102,7 +108,7 @@ def checks(
 
 
 def _folded(
-    applied: Sequence[Migration], pending: Iterable[Migration]
+    applied: Sequence[Migration], pending: Sequence[Migration]
 ) -> tuple[dict[tuple[str, str], _Declared], list[tuple[DatabaseObject, Migration]]]:
     ahead: dict[tuple[str, str], set[str | None]] = {}
     for migration in pending:
@@ -114,12 +120,52 @@ def _folded(
     dropped: dict[tuple[str, str], tuple[DatabaseObject, Migration]] = {}
     for migration in applied:
         for each in migration.drops:
-            declared.pop(each.key, None)
+            _take_out(each, declared)
             dropped[each.key] = (each, migration)
         for each in migration.creates + migration.changes:
             dropped.pop(each.key, None)
             declared[each.key] = _Declared(each, migration, frozenset(ahead.get(each.key, ())))
     return declared, [gone for key, gone in dropped.items() if key not in ahead]
+
+
+def _take_out(gone: DatabaseObject, declared: dict[tuple[str, str], _Declared]) -> None:
+    """Take an object that is dropped, or renamed, out of what is declared, with all that hangs on it."""
+    declared.pop(gone.key, None)
+    if gone.kind in ("table", "view", "column"):
+        for key, item in list(declared.items()):
+            if _hangs_on(item, gone):
+                del declared[key]
+
+
+def _hangs_on(item: _Declared, gone: DatabaseObject) -> bool:
+    """Whether an object goes where a table, a view or a column goes."""
+    each = item.each
+    table, _, column = gone.name.partition(".")
+    if gone.kind != "column":
+        return _home_of(item) == table or (each.kind == "sequence" and _is_counter(each.name, table))
+    if each.kind == "privilege":
+        return each.name.startswith(f"column {gone.name} to ")
+    if each.kind == "sequence":
+        return each.name == f"{table}_{column}_seq"
+    # Keys, checks and indexes go with any of their columns (manual, ALTER TABLE, "DROP COLUMN").
+    if each.kind not in ("constraint", "index") or _home_of(item) != table:
+        return False
+    definition = each.definition or (_making(item) or "").partition("(")[2]
+    return re.search(rf'(?<![\w"$]){re.escape(column)}(?![\w"$])|"{re.escape(column)}"', definition) is not None
+
+
+def _is_counter(name: str, table: str) -> bool:
+    """Whether a sequence goes by the name that the server gives to that of a table's column."""
+    return name.startswith(f"{table}_") and name.endswith("_seq")
+
+
+def _home_of(item: _Declared) -> str | None:
+    """Return the table on which an object hangs; of an index that is declared by name alone, as its script says."""
+    each = item.each
+    if each.kind != "index" or each.definition is not None:
+        return _table_of(each)
+    found = re.search(r'\son\s+(?:only\s+)?"?([^\s"(]+)', _making(item) or "", re.IGNORECASE)
+    return None if found is None else found[1]
 
 
 def _is_right(item: _Declared, there: str, kept: str | None) -> bool:
@@ -291,19 +337,27 @@ def _dropping(each: DatabaseObject) -> str:
 
 def _from_script(item: _Declared) -> str:
     """Return the statement of the migration that makes an object, or say to run the whole of it."""
+    return _making(item) or _again(item.migration)
+
+
+def _making(item: _Declared) -> str | None:
+    """Return the statement of the migration that makes an object, if it can be told apart."""
     each = item.each
     name = re.escape(each.name.partition("(")[0])
     making = re.compile(
-        rf"create\s+(?:or\s+replace\s+)?(?:materialized\s+)?{each.kind}\s+(?:if\s+not\s+exists\s+)?\"?{name}\b",
+        rf"create\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:materialized\s+)?{each.kind}\s+(?:concurrently\s+)?"
+        rf"(?:if\s+not\s+exists\s+)?\"?{name}(?![\w$])",
         re.IGNORECASE,
     )
+    return next((text for text in _statements_of(item.migration) if making.match(text)), None)
+
+
+@lru_cache(256)
+def _statements_of(migration: Migration) -> tuple[str, ...]:
     try:
-        for statement in statements.split(item.migration.apply_sql):
-            if making.match(statement.text):
-                return statement.text
-    except statements.UnreadableSQL:
-        pass  # it was sent as a whole, and need not be told apart
-    return _again(item.migration)
+        return tuple(statement.text for statement in statements.split(migration.apply_sql))
+    except ValueError:
+        return ()  # it was sent as a whole, and need not be told apart
 
 
 def _again(*migrations: Migration) -> str:

@@ -10,6 +10,7 @@
     │   ├── DependencyCycleError    migrations that need each other
     │   ├── AlternativesError       both, none or an unknown one was chosen
     │   ├── ChangedMigrationError   an applied file was edited afterwards
+    │   ├── RenamedMigrationError   an applied file goes by another name now
     │   ├── ConflictingObjectsError objects are there in a shape that no migration mends
     │   └── HazardError             a pending migration would do what the options refuse
     ├── PreflightError              the server cannot take the migrations: every gap at once
@@ -183,6 +184,26 @@ class ChangedMigrationError(PlanningError):
             "changes nothing (a comment), list the older checksum under `supersedes` in migration.toml",
         )
         self.changed = tuple(changed)
+
+
+class RenamedMigrationError(PlanningError):
+    """A file that is not applied holds what history has under another name: it would run a second time.
+
+    Attributes:
+        renamed: For each one the name in history and that of the file.
+    """
+
+    def __init__(self, renamed: Sequence[tuple[str, str]], schema: str = "public") -> None:
+        lines = _listed(f"{new} is {old} in history" for old, new in renamed)
+        table = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, "migration_history"))
+        old, new = ("'" + name.replace("'", "''") + "'" for name in renamed[0])
+        super().__init__(
+            f"renamed after they were applied, it seems; nothing was run:\n{lines}",
+            hint="give the file its old name; or, if it keeps the new one, say so in history: "
+            f"UPDATE {table} SET migration_name = {new} WHERE migration_name = {old}; "
+            "a new migration with the text of one that is no more wants at least another comment",
+        )
+        self.renamed = tuple(renamed)
 
 
 class ConflictingObjectsError(PlanningError):

@@ -34,9 +34,16 @@ class StepState(enum.StrEnum):
     CHANGED = "changed"
     #: Its last attempt failed; it is to be applied again.
     FAILED = "failed"
+    #: History holds its text under another name: it ran already, it seems.
+    RENAMED = "renamed"
+    #: Nothing says which of several alternatives is taken; shown where no choice is needed.
+    UNDECIDED = "undecided"
     #: History holds it, and this catalog does not.
     UNKNOWN = "unknown"
 
+
+#: States that stop a run: history and the files tell different stories.
+REFUSED = frozenset({StepState.CHANGED, StepState.RENAMED})
 
 #: States of a step that a run would apply.
 TO_APPLY = frozenset(
@@ -55,7 +62,7 @@ class Step:
     needs: tuple[str, ...] = ()
     #: False where the plan was limited (``to``, ``phase``) and this is not in it.
     selected: bool = True
-    #: Its row of migration_history, or None.
+    #: Its row of migration_history, under its older name where it was renamed, or None.
     recorded: AppliedMigration | None = None
     #: What it would lock, rewrite or delete of tables that hold rows.
     hazards: tuple[Hazard, ...] = ()
@@ -71,6 +78,12 @@ class Step:
     def to_apply(self) -> bool:
         """Whether the plan's run would apply it."""
         return self.selected and self.state in TO_APPLY
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a kimbledb that knows more applied it: what failed was never there."""
+        row = self.recorded
+        return self.state is StepState.UNKNOWN and row is not None and row.version is not None and row.success is True
 
     @property
     def notes(self) -> list[str]:
@@ -118,24 +131,31 @@ class Plan:
 
     def __str__(self) -> str:
         width = max((len(one_line(step.name)) for step in self.steps), default=9)
-        lines = [f"{'#':>4}  {'migration':<{width}}  {'state':<11}  why"]
+        digits = max([4, *(len(str(step.migration.number)) for step in self.steps)])
+        lines = [f"{'#':>{digits}}  {'migration':<{width}}  {'state':<11}  why"]
         phase: int | None = None
         for step in self.steps:
             if step.migration.phase is not None and step.migration.phase != phase:
                 phase = step.migration.phase
                 lines.append(f"phase {phase}")
             number = step.migration.number or ""
-            lines.append(f"{number:>4}  {one_line(step.name):<{width}}  {step.state:<11}  {step.reason}")
-            lines += [f"{'':>4}  {'':<{width}}  {note}" for note in step.notes]
+            lines.append(f"{number:>{digits}}  {one_line(step.name):<{width}}  {step.state:<11}  {step.reason}")
+            lines += [f"{'':>{digits}}  {'':<{width}}  {note}" for note in step.notes]
         lines.append(self.summary)
         return "\n".join(lines)
 
     @property
     def summary(self) -> str:
         """One line: how many steps are in which state, and how many would be applied."""
-        counts = [f"{self.count(state)} {state}" for state in StepState if self.count(state)]
+        counts = []
+        for state in StepState:
+            steps = [step for step in self.steps if step.state is state]
+            # Of those that could be applied, some were not asked for.
+            beyond = sum(not step.selected for step in steps) if state in TO_APPLY else 0
+            if steps:
+                counts.append(f"{len(steps)} {state}" + (f" ({beyond} not asked for)" if beyond else ""))
         nothing = "nothing to do" if not self.pending else f"{len(self.pending)} to apply"
-        return f"{nothing}: {', '.join(counts) or 'no migrations'}"
+        return f"{nothing}; {', '.join(counts) or 'no migrations'}"
 
     def to_mermaid(self) -> str:
         """Return the graph of phases and dependencies as a Mermaid flowchart."""

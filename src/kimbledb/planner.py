@@ -15,7 +15,7 @@ from attrs import frozen
 from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
-from kimbledb.names import near
+from kimbledb.names import folded, near
 from kimbledb.plan import TO_APPLY, Plan, Step, StepState
 
 
@@ -77,17 +77,46 @@ class Planner:
             AlternativesError: Not exactly one of several alternatives is chosen.
             DependencyCycleError: Migrations need each other.
         """
-        evidence = evidence or Evidence()
+        return self._plan(applied, evidence or Evidence(), to, phase, schema, deciding=True)
+
+    def standing(
+        self, applied: Iterable[AppliedMigration] | None, evidence: Evidence, *, schema: str | None = None
+    ) -> Plan:
+        """Say how each migration stands, for those who apply none: where a choice is to be made, none is needed.
+
+        Alternatives of which none is chosen are shown as undecided, and those that history
+        holds side by side as applied.
+
+        Args:
+            applied: History, or None where there is none.
+            evidence: What the database shows by itself.
+            schema: The target schema, to be shown.
+
+        Raises:
+            DependencyCycleError: Migrations need each other.
+        """
+        return self._plan(applied or (), evidence, None, None, schema, deciding=False)
+
+    def _plan(
+        self,
+        applied: Iterable[str | AppliedMigration],
+        evidence: Evidence,
+        to: str | int | None,
+        phase: int | None,
+        schema: str | None,
+        *,
+        deciding: bool,
+    ) -> Plan:
         history = self._matched(applied)
-        choices = self._choose(history, evidence)
-        needs = self._needs(choices)
+        choices = self._choose(history, evidence, deciding=deciding)
+        needs = self._needs(choices, deciding=deciding)
         selected = self._selection(choices, needs, to, phase)
+        strangers = sorted((row for name, row in history.items() if name not in self.catalog), key=lambda row: row.name)
+        moved = _Moved(strangers)
         steps = [
-            self._step(self.catalog[name], history, evidence, choices, needs, name in selected)
+            self._step(self.catalog[name], history, evidence, choices, needs, name in selected, moved)
             for name in self.ordered(needs)
         ]
-        known = {step.name for step in steps}
-        strangers = sorted((row for name, row in history.items() if name not in known), key=lambda row: row.name)
         return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
 
     def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
@@ -103,13 +132,16 @@ class Planner:
                 rows[name] = row
         return rows
 
-    def _choose(self, history: Mapping[str, AppliedMigration], evidence: Evidence) -> dict[str, _Choice]:
+    def _choose(
+        self, history: Mapping[str, AppliedMigration], evidence: Evidence, *, deciding: bool
+    ) -> dict[str, _Choice]:
         """Return, for each migration that is not taken, what is taken instead and why."""
         contested = {
             thing: providers for thing in self.catalog.provided if len(providers := self.catalog.providers(thing)) > 1
         }
-        for providers in contested.values():
-            self._check_history(providers, history)
+        if deciding:
+            for providers in contested.values():
+                self._check_history(providers, history)
 
         replaced: dict[str, _Choice] = {}
         # The strongest reason goes first over all things: a migration that provides
@@ -120,8 +152,9 @@ class Planner:
                 chosen = self._chosen_by(reason, free, history, evidence)
                 if chosen is not None:
                     for other in chosen.alternatives:
-                        replaced.setdefault(other, (chosen.name, str(reason)))
-        for thing, providers in contested.items():
+                        if not _is_applied(self.catalog[other], history):
+                            replaced.setdefault(other, (chosen.name, str(reason)))
+        for thing, providers in contested.items() if deciding else ():
             names = [each.name for each in providers]
             free = [each for each in providers if each.name not in replaced]
             if not free:
@@ -176,7 +209,7 @@ class Planner:
             return next((each for each in among if evidence.hosted and each.default_when == "hosted"), None)
         return next((each for each in among if each.default), None)
 
-    def _needs(self, replaced: Mapping[str, _Choice]) -> dict[str, tuple[str, ...]]:
+    def _needs(self, replaced: Mapping[str, _Choice], *, deciding: bool) -> dict[str, tuple[str, ...]]:
         """Return for each migration the names of those it needs, alternatives resolved."""
         needs: dict[str, tuple[str, ...]] = {}
         for migration in self.catalog:
@@ -187,8 +220,8 @@ class Planner:
                     providers = self.catalog.providers(name)
                     provider = next((each for each in providers if each.name not in replaced), None)
                     if provider is None:
-                        if migration.name in replaced:
-                            continue  # it is not taken either
+                        if migration.name in replaced or not deciding:
+                            continue  # it is not taken either, or shown only
                         raise _nothing_left(name, [each.name for each in providers], replaced)
                 chosen = replaced.get(provider.name)
                 wanted[chosen[0] if chosen else provider.name] = None
@@ -254,15 +287,22 @@ class Planner:
         replaced: Mapping[str, _Choice],
         needs: Mapping[str, tuple[str, ...]],
         selected: bool,
+        moved: _Moved,
     ) -> Step:
         row = history.get(migration.name)
         choice = replaced.get(migration.name)
+        undecided = [other for other in migration.alternatives if other not in replaced]
+        before = moved.row_of(migration)
         if choice is not None:
             state, reason = StepState.REPLACED, f"{choice[0]} is used in its place: {choice[1]}"
         elif row is not None and row.success is True and row.legacy:
             state, reason = _legacy_state(migration, row, evidence)
         elif row is not None and row.success is True:
             state, reason = _applied_state(migration, row)
+        elif undecided:
+            state, reason = StepState.UNDECIDED, f"it or {' or '.join(undecided)}: which of them is not chosen"
+        elif before is not None:
+            state, reason = StepState.RENAMED, f"history holds it as {before.name}{_when(before)}: was it renamed?"
         elif row is not None and row.success is False:
             state, reason = (
                 StepState.FAILED,
@@ -274,7 +314,26 @@ class Planner:
             reason = f"{reason}; it cannot be taken back: {migration.irreversible}"
         if not selected and choice is None and state is not StepState.APPLIED:
             reason = f"not asked for ({reason})"
-        return Step(migration, state, reason, needs[migration.name], selected, row)
+        recorded = before if state is StepState.RENAMED else row
+        return Step(migration, state, reason, needs[migration.name], selected, recorded)
+
+
+class _Moved:
+    """What history holds and the catalog does not: a file that was renamed is found there by its text."""
+
+    def __init__(self, strangers: Iterable[AppliedMigration]) -> None:
+        applied = [row for row in strangers if row.success is True]
+        self._by_checksum = {row.checksum: row for row in applied if row.checksum}
+        self._by_name = {folded(row.name): row for row in applied}
+
+    def row_of(self, migration: Migration) -> AppliedMigration | None:
+        """Return the row of a migration under an older name, or None."""
+        if not self._by_name:
+            return None
+        for checksum in (migration.checksum, *migration.supersedes):
+            if checksum in self._by_checksum:
+                return self._by_checksum[checksum]
+        return self._by_name.get(folded(migration.name))
 
 
 #: The name of what is taken instead, and why.
@@ -389,10 +448,9 @@ def _when(row: AppliedMigration) -> str:
 
 def _unknown_step(row: AppliedMigration) -> Step:
     by = f"by kimbledb {row.version}" if row.version else "by another hand"
+    said = "its last attempt failed" if row.success is False else f"recorded {by}"
     stranger = Migration(name=row.name, number=0)
-    return Step(
-        stranger, StepState.UNKNOWN, f"recorded {by}; this catalog does not hold it", selected=False, recorded=row
-    )
+    return Step(stranger, StepState.UNKNOWN, f"{said}; this catalog does not hold it", selected=False, recorded=row)
 
 
 def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -12,7 +12,7 @@ from attrs import frozen
 from kimbledb.errors import one_line
 from kimbledb.model import AppliedStep, Check, Loss
 from kimbledb.names import counted
-from kimbledb.plan import Plan, Step, StepState
+from kimbledb.plan import Plan, Step
 
 
 @frozen(eq=False)
@@ -77,11 +77,7 @@ class MigrationReport:
     @property
     def newer(self) -> tuple[Step, ...]:
         """What another version of kimbledb applied and this catalog does not hold."""
-        return tuple(
-            step
-            for step in self.plan.steps
-            if step.state is StepState.UNKNOWN and step.recorded is not None and step.recorded.version is not None
-        )
+        return tuple(step for step in self.plan.steps if step.is_newer)
 
     def __str__(self) -> str:
         if not self.applied:

@@ -78,7 +78,7 @@ class Verifier:
 
         shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
         try:
-            plan = Planner(self.catalog).plan(state.history or (), shown)
+            plan = Planner(self.catalog).standing(state.history, shown)
         except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
             names = {row.name for row in state.history or () if row.success is True}
             return [each for each in self.catalog if each.name in names], []
@@ -101,7 +101,7 @@ class Verifier:
         if state.head is not None:
             kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
         # What a newer version applied may have changed what this one declares.
-        newer = any(row.version and row.name not in self.catalog for row in state.history or ())
+        newer = any(row.version and row.success is True and row.name not in self.catalog for row in state.history or ())
         return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:

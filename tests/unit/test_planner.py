@@ -387,7 +387,7 @@ def test_unknown_rows_are_shown_and_never_run() -> None:
     rows = [AppliedMigration("z.sql", version="9.9"), AppliedMigration("b", success=False), AppliedMigration("a.sql")]
     expected = [
         ("a.sql", "applied", "applied"),
-        ("b", "unknown", "recorded by another hand; this catalog does not hold it"),
+        ("b", "unknown", "its last attempt failed; this catalog does not hold it"),
         ("z.sql", "unknown", "recorded by kimbledb 9.9; this catalog does not hold it"),
     ]
 
@@ -396,6 +396,53 @@ def test_unknown_rows_are_shown_and_never_run() -> None:
     assert expected == [(step.name, str(step.state), step.reason) for step in plan.steps]
     assert not plan.pending
     assert not any(step.selected for step in plan.steps[1:])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        AppliedMigration("older.sql", checksum="sum of a", version="1.0"),
+        AppliedMigration("older.sql", checksum="before", adopted=True),
+        AppliedMigration("A.SQL", checksum="another"),
+    ],
+    ids=["the same text", "a text that it supersedes", "another case"],
+)
+def test_what_history_holds_under_another_name_is_not_run_again(row: AppliedMigration) -> None:
+    """A file whose text was applied under another name was renamed, it seems: it is shown so, and not pending."""
+    catalog = Catalog([migration("a", 1, supersedes=("before",))])
+
+    plan = Planner(catalog).plan([row])
+
+    assert {"a.sql": "renamed", row.name: "unknown"} == states(plan)
+    assert plan.step("a.sql").reason == f"history holds it as {row.name}: was it renamed?"
+    assert not plan.pending
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        AppliedMigration("older.sql", success=False, checksum="sum of a"),
+        AppliedMigration("older.sql", checksum=None),
+        AppliedMigration("b.sql", checksum="sum of a"),
+    ],
+    ids=["it failed", "no checksum", "a migration of the catalog"],
+)
+def test_what_was_not_applied_under_another_name_is_pending(row: AppliedMigration) -> None:
+    """A row that failed, one without a checksum, and one of a migration that is there prove no renaming."""
+    plan = Planner(Catalog([migration("a", 1), migration("b", 2)])).plan([row])
+
+    assert str(plan.step("a.sql").state) == "pending"
+
+
+def test_the_summary_says_what_was_not_asked_for() -> None:
+    """Of what is pending the part beyond `to` is counted by itself, so that the numbers add up."""
+    catalog = Catalog([migration("a", 1), migration("b", 2, "a.sql"), migration("c", 3, "b.sql")])
+
+    assert Planner(catalog).plan(to="a.sql").summary == "1 to apply; 3 pending (2 not asked for)"
+    assert Planner(catalog).plan(["a.sql"], to="a.sql").summary == (
+        "nothing to do; 1 applied, 2 pending (2 not asked for)"
+    )
+    assert Planner(catalog).plan().summary == "3 to apply; 3 pending"
 
 
 def test_the_schema_is_kept_to_be_shown() -> None:
@@ -416,6 +463,38 @@ def alternatives(**facts: dict[str, object]) -> Catalog:
             migration("c", 4, "thing"),
         ]
     )
+
+
+def test_who_applies_nothing_needs_no_choice() -> None:
+    """Where nothing says which alternative is taken, those who only look see that, and no error."""
+    plan = Planner(alternatives()).standing((), Evidence())
+
+    assert states(plan) == {"base.sql": "pending", "a.sql": "undecided", "b.sql": "undecided", "c.sql": "pending"}
+    assert plan.step("a.sql").reason == "it or b.sql: which of them is not chosen"
+
+
+def test_both_alternatives_in_history_are_shown_as_applied() -> None:
+    """What should not be is shown as it is, so that one of the two can be rolled back."""
+    rows = [AppliedMigration(name, version="1.0") for name in ("base.sql", "a.sql", "b.sql", "c.sql")]
+
+    plan = Planner(alternatives()).standing(rows, Evidence())
+
+    assert {"applied"} == set(states(plan).values())
+
+
+@given(st.sets(st.sampled_from(["base.sql", "a.sql", "b.sql", "c.sql"])), st.booleans())
+def test_a_plan_to_look_at_is_that_to_be_carried_out_where_there_is_one(applied: set[str], default: bool) -> None:
+    """Where every choice is made both plans are the same."""
+    planner = Planner(alternatives(a={"default": default}))
+    rows = [AppliedMigration(name, version="1.0") for name in applied]
+
+    shown = planner.standing(rows, Evidence())
+
+    try:
+        plan = planner.plan(rows)
+    except AlternativesError:
+        return
+    assert str(plan) == str(shown)
 
 
 DEFAULTS = alternatives(a={"default": True}, b={"default_when": "hosted"})
