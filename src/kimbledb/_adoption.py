@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import asyncpg
 from attrs import frozen
 
-from kimbledb import evidence, history, preparation, queries
+from kimbledb import evidence, foreign, history, preparation, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
 from kimbledb.model import Evidence
@@ -44,6 +44,7 @@ class AdoptionReport:
         if left:
             lines.append(f"left to migrate(): {len(left)}")
             lines += [f"  {step.name}: {step.state}, {step.reason}" for step in left]
+            lines += [f"note: {note}; whether it holds some of these cannot be seen" for note in self.plan.notes]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -82,6 +83,7 @@ class Adoption:
             state = await history.look(session, self.schema)
             shown = await evidence.gather(session, self.catalog, state, self.schema)
             plan = planner.plan(state.history or (), shown, schema=self.schema)
+            plan = await foreign.with_histories(session, plan, state, self.schema)
             proved = _proved(plan, shown)
             if not dry_run and (proved or not _is_known(plan, state)):
                 runner.doing = "recording what is there"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from kimbledb import evidence, history, preflight, preparation
+from kimbledb import evidence, foreign, history, preflight, preparation
 from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -113,7 +113,9 @@ class Application:
             self.runner.doing = "looking at the schema"
             self.evidence = await evidence.gather(session, goal.catalog, state, goal.schema)
             plan = goal.plan(state.history, self.evidence)
+            plan = await foreign.with_histories(session, plan, state, goal.schema)
             _refuse_unrecorded(goal.schema, state, plan, self.evidence)
+            foreign.refuse(plan, self.evidence, goal.schema)
             _refuse_conflicts(plan)
             refused = self.runner.options.refuse_hazards
             plan = await with_hazards(self.runner, session, plan, state, goal.schema, refused)

@@ -293,6 +293,7 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
             for step in plan.steps
         ],
         "pending": [step.name for step in plan.pending],
+        "notes": list(plan.notes),
     }
 
 

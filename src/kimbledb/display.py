@@ -100,6 +100,8 @@ class Display:
                 ),
             )
         self._console.print(table)
+        for note in plan.notes:
+            self._console.print(Text(f"note: {note}", style="yellow"))
         self._console.print(Text(plan.summary, style="bold"))
 
     def verification(self, report: VerificationReport) -> None:

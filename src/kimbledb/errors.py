@@ -15,7 +15,8 @@
     │   └── HazardError             a pending migration would do what the options refuse
     ├── PreflightError              the server cannot take the migrations: every gap at once
     ├── HistoryError                migration_history is not what it must be
-    │   └── UnrecordedObjectsError  objects of the catalog are there, history is not
+    │   ├── UnrecordedObjectsError  objects of the catalog are there, history is not
+    │   └── ForeignHistoryError     another tool's history may hold what would be run
     ├── MigrationError              a run stopped: what was applied, what failed, and why
     │   ├── VerificationError       a migration ran and did not do what it promises
     │   └── RollbackError           taking a migration back failed
@@ -284,6 +285,27 @@ class UnrecordedObjectsError(HistoryError):
         self.schema = schema
         self.objects = tuple(objects)
         self.adoptable = tuple(adoptable)
+
+
+class ForeignHistoryError(HistoryError):
+    """Another tool's history is there, kimbledb's is not, and nothing shows what of the catalog was applied.
+
+    Attributes:
+        histories: Each such history, with its tool, table and rows.
+        migrations: The names of the migrations that would be run and declare nothing that could be looked for.
+    """
+
+    def __init__(self, histories: Sequence[str], migrations: Sequence[str], table: str) -> None:
+        shown = ", ".join(migrations[:3]) + (f" and {len(migrations) - 3} more" if len(migrations) > 3 else "")
+        first = migrations[0].replace("'", "''")
+        super().__init__(
+            f"{'; '.join(histories)}; kimbledb has applied nothing here\n"
+            f"whether {shown} would run for the second time cannot be seen; nothing was run",
+            hint="`kimbledb adopt` records what can be proved, and after it migrate() runs all the rest. Before that, "
+            f"write down what of the rest was applied, each by: INSERT INTO {table} (migration_name) VALUES ('{first}')",
+        )
+        self.histories = tuple(histories)
+        self.migrations = tuple(migrations)
 
 
 class MigrationError(KimbleDBError):

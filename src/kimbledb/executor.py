@@ -55,11 +55,11 @@ class Executor:
             plan = goal.plan(state.history, Evidence(hosted=state.hosted))
             if not plan.pending:
                 return plan
-            from kimbledb import applying, evidence
+            from kimbledb import applying, evidence, foreign
 
             runner.doing = "looking at the schema"
             shown = await evidence.gather(session, self.catalog, state, self.schema)
-            plan = goal.plan(state.history, shown)
+            plan = await foreign.with_histories(session, goal.plan(state.history, shown), state, self.schema)
             return await applying.with_hazards(runner, session, plan, state, self.schema)
 
         return await runner.run(work)

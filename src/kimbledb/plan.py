@@ -107,6 +107,8 @@ class Plan:
     steps: tuple[Step, ...]
     #: The target schema, where the plan was made for a database.
     schema: str | None = None
+    #: What else there is to know of the database, such as another tool's history in it.
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def pending(self) -> tuple[Step, ...]:
@@ -141,6 +143,7 @@ class Plan:
             number = step.migration.number or ""
             lines.append(f"{number:>{digits}}  {one_line(step.name):<{width}}  {step.state:<11}  {step.reason}")
             lines += [f"{'':>{digits}}  {'':<{width}}  {note}" for note in step.notes]
+        lines += [f"note: {note}" for note in self.notes]
         lines.append(self.summary)
         return "\n".join(lines)
 
@@ -182,7 +185,8 @@ class Plan:
             )
             for step in self.steps
         ]
-        return to_html_table(("#", "migration", "state", "why", "title"), rows, self.summary) + to_svg(self._graph())
+        caption = "; ".join([self.summary, *self.notes])
+        return to_html_table(("#", "migration", "state", "why", "title"), rows, caption) + to_svg(self._graph())
 
     def _graph(self) -> Graph:
         from kimbledb.drawing import Graph, Node

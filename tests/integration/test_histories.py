@@ -9,6 +9,9 @@ import pytest
 from tests.conftest import Folder
 
 import kimbledb
+from kimbledb import foreign, history
+from kimbledb.targets import target_of
+from kimbledb.tools import TOOLS, History
 
 
 async def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -160,3 +163,124 @@ async def test_a_dropped_table_is_not_missed(database: str, folder: Folder) -> N
     report = await kimbledb.verify(database, catalog=folder.catalog)
 
     assert [str(check) for check in report.checks if not check.passed and check.migration is not None] == []
+
+
+# Histories of other tools.
+
+GOOSE = """
+    CREATE TABLE goose_db_version (id integer, version_id bigint, is_applied boolean, tstamp timestamp);
+    INSERT INTO goose_db_version VALUES (1, 0, true, now()), (2, 1, true, now());
+"""
+
+
+async def test_a_foreign_history_is_named_before_anything_runs(database: str, tmp_path: Path) -> None:
+    """What another tool may have applied, and nothing can show, is refused with the tool, its table and the cure."""
+    await execute(database, "CREATE TABLE users (id integer); INSERT INTO users VALUES (1);" + GOOSE)
+    catalog = write(
+        tmp_path / "flat", n001_times="UPDATE users SET id = id * 100;", n002_more="INSERT INTO users VALUES (2);"
+    )
+
+    plan = await kimbledb.plan(database, catalog=catalog)
+    with pytest.raises(kimbledb.ForeignHistoryError) as caught:
+        await kimbledb.migrate(database, catalog=catalog)
+
+    [note] = plan.notes
+    assert note == "the history of goose is there: public.goose_db_version, 2 rows"
+    assert f"note: {note}" in str(plan)
+    assert (note,) == caught.value.histories
+    assert caught.value.migrations == ("001_times.sql", "002_more.sql")
+    assert await rows_of(database, "SELECT id FROM users") == [(1,)]
+    assert await rows_of(database, "SELECT to_regclass('migration_history')") == [(None,)]
+
+    # The way on that the error tells.
+    report = await kimbledb.adopt(database, catalog=catalog)
+    assert "history of goose" in str(report)
+    assert caught.value.hint is not None
+    await execute(database, "INSERT INTO " + caught.value.hint.partition("INSERT INTO ")[2])
+    await kimbledb.migrate(database, catalog=catalog)
+    assert await rows_of(database, "SELECT id FROM users ORDER BY id") == [(1,), (2,)]
+
+
+async def test_a_foreign_history_that_says_nothing_stands_in_no_way(database: str, tmp_path: Path) -> None:
+    """A table of that name with other columns, one without rows, and one that only begins to count are no history."""
+    catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
+    await execute(
+        database,
+        "CREATE TABLE migrations (bird text, flock integer); INSERT INTO migrations VALUES ('stork', 3);"
+        "CREATE TABLE alembic_version (version_num text); CREATE TABLE schema_migrations (version text, note text);"
+        "INSERT INTO schema_migrations VALUES ('1', 'mine');" + GOOSE.partition(", (2,")[0],
+    )
+
+    assert len((await kimbledb.migrate(database, catalog=catalog)).applied) == 1
+
+
+async def test_what_declares_its_objects_is_looked_for(database: str, folder: Folder) -> None:
+    """Beside a foreign history a migration goes ahead whose objects are declared, and are not there."""
+    await execute(database, GOOSE)
+    folder.table(1, "a", facts='creates = ["table a"]')
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert len(report.applied) == 1
+    assert len(report.plan.notes) == 1
+
+
+async def test_a_foreign_history_beside_our_own_is_no_question(database: str, tmp_path: Path) -> None:
+    """Where kimbledb has applied something its own history counts, and nothing is asked."""
+    catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
+    await kimbledb.migrate(database, catalog=catalog)
+    await execute(database, GOOSE)
+    catalog = write(tmp_path / "flat", n002_b="CREATE TABLE b (id integer);")
+
+    report = await kimbledb.migrate(database, catalog=catalog)
+
+    assert (len(report.applied), report.plan.notes) == (1, ())
+
+
+async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str, tmp_path: Path) -> None:
+    """A hosted platform migrates its own schemas; its tool's history of the project's tables counts."""
+    await execute(
+        hosted_database,
+        "CREATE TABLE other (id integer); CREATE SCHEMA storage; CREATE SCHEMA realtime; CREATE SCHEMA supabase_migrations;"
+        "CREATE TABLE auth.schema_migrations AS SELECT '1' AS version;"
+        "CREATE TABLE realtime.schema_migrations AS SELECT 1::bigint AS version, now() AS inserted_at;"
+        "CREATE TABLE storage.migrations AS SELECT 1 AS id, 'a' AS name, 'b' AS hash, now() AS executed_at;"
+        "CREATE TABLE supabase_migrations.schema_migrations (version text, statements text[], name text);",
+    )
+    catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
+    assert (await kimbledb.plan(hosted_database, catalog=catalog)).notes == ()
+
+    await execute(hosted_database, "INSERT INTO supabase_migrations.schema_migrations VALUES ('1')")
+
+    [note] = (await kimbledb.plan(hosted_database, catalog=catalog)).notes
+    assert note == "the history of Supabase is there: supabase_migrations.schema_migrations, 1 row"
+    assert (await kimbledb.plan(hosted_database, catalog=catalog, schema="tenant")).notes == ()
+    # All of the built-in migrations declare what they make: they are looked for.
+    assert len((await kimbledb.migrate(hosted_database, to=1)).applied) == 1
+
+
+async def test_every_history_of_the_table_is_known(database: str) -> None:
+    """Each tool's table, as it makes it and with a row for what it applied, is known as that tool's."""
+
+    def quoted(name: str) -> str:
+        return '"' + name + '"'
+
+    async def found(each: History) -> list[str]:
+        home = each.schema or "public"
+        table = f"{quoted(home)}.{quoted(each.table)}"
+        columns = ", ".join(f"{quoted(name)} text" for name in each.columns)
+        await execute(
+            database,
+            f"CREATE SCHEMA IF NOT EXISTS {quoted(home)}; CREATE TABLE {table} ({columns});"
+            + f"INSERT INTO {table} DEFAULT VALUES;" * each.least,
+        )
+        async with target_of(database).session(kimbledb.Options()) as session:
+            state = await history.look(session, "public")
+            there = await foreign.histories(session, state, "public")
+        await execute(database, f"DROP TABLE {table}")
+        return [tool for one in there for tool in one.tool.split(" or ")]
+
+    await execute(database, "CREATE TABLE application (id integer)")
+    for tool in TOOLS:
+        for each in tool.histories:
+            assert tool.name in await found(each), each.table

@@ -27,7 +27,7 @@ WITHOUT_A_SERVER = [
 LAYERS = [
     *WITHOUT_A_SERVER,
     {"session", "diagnosis", "dsn", "siblings", "watching", "progress", "_embedded"},
-    {"history", "preflight", "security", "snapshot", "hazards", "refusals", "targets"},
+    {"history", "foreign", "preflight", "security", "snapshot", "hazards", "refusals", "targets"},
     {"runner", "evidence"},
     {"preparation", "data_loss", "backup", "drift"},
     {"verifier"},

@@ -1,0 +1,24 @@
+-- Which tables are the history of another tool, and how many rows each has: up to a thousand
+-- are counted, of ordinary tables alone that the role may read whole, so that nobody's code runs.
+DECLARE
+    schema_name constant text := {schema};
+    found record;
+    counted bigint;
+    answer jsonb := '[]';
+BEGIN
+    FOR found IN
+        SELECT known.place, n.nspname, c.relname
+        FROM jsonb_to_recordset({known}) AS known (place integer, home text, name text, columns text[])
+        JOIN pg_namespace AS n ON n.nspname = coalesce(known.home, schema_name)
+        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = known.name AND c.relkind = 'r'
+        CROSS JOIN LATERAL (SELECT array_agg(a.attname::text) AS columns FROM pg_attribute AS a
+                            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS has
+        WHERE has.columns @> known.columns AND (cardinality(known.columns) > 1 OR cardinality(has.columns) = 1)
+          AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+        ORDER BY n.nspname, c.relname, cardinality(known.columns) DESC, known.place
+    LOOP
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %I.%I LIMIT 1000) AS few', found.nspname, found.relname) INTO counted;
+        answer := answer || jsonb_build_array(jsonb_build_array(found.place, found.nspname, found.relname, counted));
+    END LOOP;
+    RAISE INFO USING MESSAGE = answer::text, ERRCODE = 'KD100';
+END
