@@ -110,7 +110,7 @@ async def plan(
         ConfigurationError: The target cannot be used.
         PlanningError: No plan can be made.
     """
-    if target is None and not _environment_has_dsn():
+    if not has_dsn(target):
         chosen = catalog if catalog is not None else Catalog.builtin()
         return Planner(chosen, prefer=prefer).plan(to=to, phase=phase, schema=check_schema_name(schema or "public"))
     with call() as about:
@@ -359,5 +359,6 @@ def render(catalog: Catalog | None = None) -> str:
     return _render.render(catalog)
 
 
-def _environment_has_dsn() -> bool:
-    return any(os.environ.get(variable) for variable in DSN_VARIABLES)
+def has_dsn(target: object) -> bool:
+    """Whether a call has a target, of its own or by the environment."""
+    return target is not None or any(os.environ.get(variable) for variable in DSN_VARIABLES)

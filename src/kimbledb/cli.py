@@ -25,8 +25,10 @@ from kimbledb.catalog import Catalog
 from kimbledb.display import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
 from kimbledb.model import Loss
+from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan
+from kimbledb.planner import Planner
 from kimbledb.reports import VerificationReport
 from kimbledb.scaffold import new_migration
 from kimbledb.targets import DSN_VARIABLES, target_of
@@ -67,8 +69,12 @@ def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
 
 
 async def _plan(given: argparse.Namespace, display: Display) -> int:
-    async with _target(given) as target:
-        plan = await api.plan(target, **_common(given), to=given.to, phase=given.phase, prefer=given.prefer)
+    limits = {"to": given.to, "phase": given.phase, "prefer": given.prefer}
+    if given.empty:
+        plan = _plan_for_nothing(given, **limits)
+    else:
+        async with _target(given) as target:
+            plan = await api.plan(target, **_common(given), **limits)
     for file, picture in ((given.svg, plan.to_svg), (given.mermaid, plan.to_mermaid)):
         if file is not None:
             Path(file).write_text(picture(), encoding="utf-8")
@@ -77,6 +83,17 @@ async def _plan(given: argparse.Namespace, display: Display) -> int:
     else:
         display.plan(plan)
     return _PENDING if given.check and plan.pending else _DONE
+
+
+def _plan_for_nothing(
+    given: argparse.Namespace, *, to: str | int | None, phase: int | None, prefer: Sequence[str]
+) -> Plan:
+    """Return the plan for an empty database, whatever the environment names."""
+    if given.dsn is not None or given.embedded is not None:
+        raise ConfigurationError(f"--empty and --{'dsn' if given.dsn is not None else 'embedded'} exclude each other")
+    common = _common(given)
+    planner = Planner(common["catalog"], prefer=prefer)
+    return planner.plan(to=to, phase=phase, schema=check_schema_name(common["schema"] or "public"))
 
 
 async def _migrate(given: argparse.Namespace, display: Display) -> int:
@@ -256,8 +273,12 @@ def _common(given: argparse.Namespace) -> dict[str, Any]:
 async def _target(given: argparse.Namespace) -> AsyncIterator[str | None]:
     """Give the DSN of the call. A deployment that lost its DSN must not succeed on a throwaway database."""
     if given.embedded is None:
-        if given.run is not _plan:
-            target_of(given.dsn)  # only a plan can be made without a database
+        try:
+            target_of(given.dsn)
+        except ConfigurationError as error:
+            if given.run is _plan and not api.has_dsn(given.dsn):
+                error.hint = f"{error.hint}; --empty plans for a database in which there is nothing yet"
+            raise
         yield given.dsn
     elif given.dsn is not None:
         raise ConfigurationError("--dsn and --embedded exclude each other")
@@ -357,6 +378,7 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("--backup", metavar="FILE", help="first write a backup there, if there is anything to do")
 
     plan = commands.add_parser("plan", parents=[database, limits], help="say what would be applied, and why")
+    plan.add_argument("--empty", action="store_true", help="for a database in which there is nothing yet: asks none")
     plan.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
     plan.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     plan.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")

@@ -195,7 +195,7 @@ class RenamedMigrationError(PlanningError):
     """
 
     def __init__(self, renamed: Sequence[tuple[str, str]], schema: str = "public") -> None:
-        lines = _listed(f"{new} is {old} in history" for old, new in renamed)
+        lines = _listed(one_line(f"{new} is {old} in history") for old, new in renamed)
         table = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, "migration_history"))
         old, new = ("'" + name.replace("'", "''") + "'" for name in renamed[0])
         super().__init__(

@@ -41,6 +41,35 @@ async def test_without_a_dsn() -> None:
     assert "KIMBLEDB_DSN" in err
 
 
+async def test_a_plan_without_a_database_must_be_asked_for(folder: Any) -> None:
+    """Without a DSN `plan` stops with exit code 2; with --empty it plans for an empty database, whatever is named."""
+    folder.table(1, "a")
+    common = ("plan", "--catalog", str(folder.path))
+
+    code, out, err = await kimbledb(*common)
+    assert (code, out) == (2, "")
+    assert "--empty" in err
+
+    nowhere = "postgresql://u@127.0.0.1:1/db"
+    code, out, _ = await kimbledb(*common, "--empty", dsn=nowhere)
+    assert code == 0
+    assert "1 to apply; 1 pending" in out
+
+    code, _, err = await kimbledb(*common, "--empty", "--dsn", nowhere)
+    assert code == 2
+    assert "--empty and --dsn exclude each other" in err
+
+
+async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: Any) -> None:
+    """A folder without migrations stops every command with exit code 2, and says what it holds."""
+    (tmp_path / "README.md").touch()
+    for command in ("plan", "migrate", "verify", "status"):
+        code, _, err = await kimbledb(command, "--catalog", str(tmp_path), dsn=database)
+
+        assert code == 2
+        assert "it holds README.md, and no migration" in err
+
+
 async def test_migrate_and_again(database: str, folder: Any) -> None:
     """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
     folder.table(1, "first_one")
@@ -134,7 +163,9 @@ async def test_pictures(folder: Any, tmp_path: Any) -> None:
     """`plan --svg` and `--mermaid` write the picture of an empty database's plan without any database."""
     folder.table(1, "a")
     svg, mermaid = tmp_path / "plan.svg", tmp_path / "plan.mmd"
-    code, _, _ = await kimbledb("plan", "--catalog", str(folder.path), "--svg", str(svg), "--mermaid", str(mermaid))
+    code, _, _ = await kimbledb(
+        "plan", "--empty", "--catalog", str(folder.path), "--svg", str(svg), "--mermaid", str(mermaid)
+    )
     assert code == 0
     assert "a.sql" in svg.read_text()
     assert mermaid.read_text().startswith("flowchart")
