@@ -31,6 +31,7 @@ from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.runner import Runner
 from kimbledb.session import Session
+from kimbledb.siblings import running_loop
 from kimbledb.state import DatabaseState
 from kimbledb.targets import DSN_VARIABLES, Target, target_of
 
@@ -142,6 +143,7 @@ async def write(
 
 async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:
     """Bring a backup back into an empty database. See :func:`kimbledb.restore`."""
+    running_loop()
     options = options or Options()
     file = await asyncio.to_thread(Path(path).absolute)
     where = target_of(target)
@@ -171,7 +173,9 @@ async def _bring_back(file: Path, server: _Server, found: Mapping[str, Any]) -> 
     with tempfile.TemporaryDirectory(prefix="kimbledb-restore-") as folder:
         # What the database came with is not made again.
         wanted = Path(folder, "contents")
-        await asyncio.to_thread(wanted.write_text, _without(contents, found["schemas"], found["extensions"]), "utf-8")
+        text = _without(contents, found["schemas"], found["extensions"])
+        # Byte by byte what pg_restore listed: a dump may be of a database with another encoding.
+        await asyncio.to_thread(wanted.write_bytes, text.encode(errors="surrogateescape"))
         if _says_too_much(client, server):
             await _by_psql(client, [f"--use-list={wanted}", "--file=-", str(file)], server)
             return
@@ -254,7 +258,7 @@ async def _reader(file: Path, server: _Server) -> tuple[Client, str]:
 def _without(contents: str, schemas: Sequence[str], extensions: Sequence[str]) -> str:
     """Return the contents without the schemas and the extensions' comments that are there already."""
     kept = []
-    for line in contents.splitlines():
+    for line in contents.split("\n"):
         entry = _ENTRY.fullmatch(line)
         there = () if entry is None else schemas if entry[1].startswith("SCHEMA") else extensions
         # The owner's name follows, or nothing.

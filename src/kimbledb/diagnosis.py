@@ -59,6 +59,10 @@ _CONDITIONS = {
 }
 
 
+#: Of names and syntax: what looks like a space may have been taken for a name.
+_NAMES = frozenset({"42601", "42703", "42P01", "42883", "42704"})
+
+
 @frozen
 class Diagnosis:
     """Where an error arose and what helps."""
@@ -151,8 +155,14 @@ def diagnose(
     line, column = statements.line_and_column(text, offset)
     hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
     source, caret = excerpt(text, offset, hidden)
+    seeming = None
+    if sqlstate in _NAMES:
+        begin = text.rfind("\n", 0, offset) + 1
+        end = text.find("\n", offset)
+        seeming = statements.misleading_in(text[begin : len(text) if end < 0 else end])
     return evolve(
         diagnosis,
+        hint=diagnosis.hint if seeming is None else f"{seeming}, which is part of a name there: write it in ASCII",
         line=line,
         column=column if exact else None,
         statement=_statement_at(text, offset, hidden),

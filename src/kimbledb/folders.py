@@ -439,7 +439,14 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        faults.append(Fault(path, f"it is not UTF-8: byte 0x{data[error.start]:02x}", "save it as UTF-8", line))
+        faults.append(
+            Fault(
+                path,
+                f"it is not UTF-8: byte 0x{data[error.start]:02x}",
+                "save it as UTF-8 (of a dump: pg_dump --encoding=UTF8)",
+                line,
+            )
+        )
         return None
     if (nul := text.find("\0")) >= 0:
         faults.append(

@@ -22,6 +22,7 @@ from kimbledb.plan import Plan
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import stopwatch
 from kimbledb.session import Session
+from kimbledb.siblings import running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import call, tell
 
@@ -235,6 +236,7 @@ async def _many(
 ) -> ManyReport[Report]:
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency!r}; it wants a number above 0")
+    running_loop()
     clock = stopwatch()
     names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
     jobs = [(target, schema) for target in _several(targets) for schema in names]

@@ -7,17 +7,17 @@ plain statements. Placeholders in braces are filled with quoted text only.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+
+from kimbledb import packaged
 
 #: Quotes the blocks; no file of sql/queries holds it.
 _TAG = "$kimbledb$"
-_FOLDER = Path(__file__).with_name("sql") / "queries"
 
 
 @cache
 def text_of(name: str) -> str:
     """Return a file of ``sql/queries`` without its comments at the top, its placeholders unfilled."""
-    text = (_FOLDER / f"{name}.sql").read_text("utf-8")
+    text = packaged.read(f"queries/{name}.sql").decode()
     lines = text.splitlines()
     while lines and lines[0].startswith("--"):
         del lines[0]

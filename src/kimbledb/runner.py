@@ -31,7 +31,7 @@ from kimbledb.errors import (
 from kimbledb.model import Migration
 from kimbledb.options import Options
 from kimbledb.session import NotJustNow, Session, first_line
-from kimbledb.siblings import Turn
+from kimbledb.siblings import Turn, running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import tell
 
@@ -135,6 +135,7 @@ class Runner:
             PreflightError: The role may not do what has to be done.
             MigrationError: The server refused for another reason.
         """
+        running_loop()
         limit = asyncio.timeout(self.options.deadline)
         try:
             async with limit:

@@ -7,16 +7,16 @@ what is applied. Their checks and rollbacks are read when first asked for.
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from kimbledb import facts
+from kimbledb import facts, packaged
 from kimbledb.errors import CatalogError
 from kimbledb.model import Fault, Migration
 from kimbledb.scripts import checksum_of, named_queries, normalise
 
+#: The folder under that of the package's SQL.
+_FOLDER: Final = "migrations"
 #: The folder as it is shown, whatever the place of installation.
 _SHOWN: Final = "kimbledb/sql/migrations"
 
@@ -28,27 +28,24 @@ def read_migrations() -> list[Migration]:
         CatalogError: A migration.toml cannot be read: the installation is damaged.
     """
     faults: list[Fault] = []
-    # By names and not by Path: at a start each millisecond counts.
-    with os.scandir(Path(__file__).with_name("sql") / "migrations") as entries:
-        migrations = [_read(entry, faults) for entry in entries if entry.name[0].isdigit()]
+    migrations = [_read(name, faults) for name in packaged.names_in(_FOLDER) if name[0].isdigit()]
     if faults:
         raise CatalogError(faults)
     return migrations
 
 
-def _read(entry: os.DirEntry[str], faults: list[Fault]) -> Migration:
-    folder = entry.path
-    number, _, name = entry.name.partition("_")
-    location = f"{_SHOWN}/{entry.name}"
-    apply_sql = _text_of(f"{folder}/apply.sql")
-    read = facts.read(_text_of(f"{folder}/{facts.FILE}"), location, faults, present=True, lazily=True)
+def _read(folder: str, faults: list[Fault]) -> Migration:
+    number, _, name = folder.partition("_")
+    location = f"{_SHOWN}/{folder}"
+    apply_sql = _text_of(folder, "apply.sql")
+    read = facts.read(_text_of(folder, facts.FILE), location, faults, present=True, lazily=True)
     return Migration(
         name=f"{name}.sql",
         number=int(number),
         apply_sql=apply_sql,
-        verify_sql=partial(_text_of, f"{folder}/verify.sql"),
-        rollback_sql=partial(_text_of, f"{folder}/rollback.sql"),
-        online_sql=partial(_text_if_there, f"{folder}/online.sql"),
+        verify_sql=partial(_text_of, folder, "verify.sql"),
+        rollback_sql=partial(_text_of, folder, "rollback.sql"),
+        online_sql=partial(_text_if_there, folder, "online.sql"),
         checksum=checksum_of(apply_sql),
         location=location,
         read_queries=named_queries,
@@ -56,10 +53,12 @@ def _read(entry: os.DirEntry[str], faults: list[Fault]) -> Migration:
     )
 
 
-def _text_of(file: str) -> str:
-    with open(file, "rb") as opened:  # noqa: PTH123 - as above
-        return normalise(opened.read().decode())
+def _text_of(folder: str, file: str) -> str:
+    return normalise(packaged.read(f"{_FOLDER}/{folder}/{file}").decode())
 
 
-def _text_if_there(file: str) -> str:
-    return _text_of(file) if Path(file).exists() else ""
+def _text_if_there(folder: str, file: str) -> str:
+    try:
+        return _text_of(folder, file)
+    except FileNotFoundError:
+        return ""

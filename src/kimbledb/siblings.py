@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakKeyDictionary
 
+from kimbledb.errors import ConfigurationError
+
 #: Those that are at work, by event loop and by database and schema.
 _AT_WORK: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Future[None]]] = (
     WeakKeyDictionary()
@@ -28,12 +30,12 @@ class Turn:
     @property
     def before(self) -> asyncio.Future[None] | None:
         """What is done when the call ends whose turn it is now; None if it is nobody else's."""
-        found = _calls(asyncio.get_running_loop()).get(self._key)
+        found = _calls(running_loop()).get(self._key)
         return None if found is self._own else found
 
     def take(self) -> None:
         """Be the one that works, if nobody is."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         self._own = self._own or loop.create_future()
         _calls(loop).setdefault(self._key, self._own)
 
@@ -47,6 +49,22 @@ class Turn:
             del calls[self._key]
             if not loop.is_closed():
                 self._own.set_result(None)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop of the call.
+
+    Raises:
+        ConfigurationError: None of asyncio is running, as under trio.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "kimbledb needs asyncio, and no event loop of it is running",
+            hint="call it by asyncio.run(...); under trio in a thread: "
+            "await trio.to_thread.run_sync(lambda: asyncio.run(kimbledb.migrate(dsn)))",
+        ) from error
 
 
 def _calls(loop: asyncio.AbstractEventLoop) -> dict[tuple[str, str], asyncio.Future[None]]:

@@ -15,6 +15,7 @@ import pytest
 
 import kimbledb
 from kimbledb import backup, snapshot
+from kimbledb._embedded import programs
 
 Picture = Callable[..., Awaitable[snapshot.Snapshot]]
 
@@ -307,3 +308,28 @@ async def test_all_or_nothing(
         await connection.close()
     await admin.execute(f"DROP ROLE {builder}")
     await admin.close()
+
+
+async def test_a_dump_of_another_encoding_is_brought_back(server: str, empty_database: str, tmp_path: Path) -> None:
+    """Names that are no UTF-8 in the file's contents stand in no way: the server converts them."""
+    admin = await asyncpg.connect(server)
+    await admin.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    latin = urlunsplit(urlsplit(server)._replace(path="/latin"))
+    try:
+        connection = await asyncpg.connect(latin)
+        await connection.execute('CREATE TABLE "größe" (id integer); INSERT INTO "größe" VALUES (7)')
+        await connection.close()
+        dump = tmp_path / "dump"
+        program = await asyncio.create_subprocess_exec(
+            programs() / "pg_dump", "-Fc", f"--file={dump}", f"--dbname={latin}"
+        )
+        assert await program.wait() == 0
+
+        await kimbledb.restore(dump, empty_database)
+
+        connection = await asyncpg.connect(empty_database)
+        assert await connection.fetchval('SELECT id FROM "größe"') == 7
+        await connection.close()
+    finally:
+        await admin.execute("DROP DATABASE latin WITH (FORCE)")
+        await admin.close()

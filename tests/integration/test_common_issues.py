@@ -96,3 +96,17 @@ async def test_extension_that_the_server_lacks(database: str, folder: Any) -> No
     assert len(caught.value.gaps) == 2
     assert "no_such_extension" in str(caught.value)
     assert "99 is the oldest that will do" in str(caught.value)
+
+
+async def test_a_space_that_is_none_in_a_body(database: str, folder: Any) -> None:
+    """In a function's body, which only the server reads, a no-break space is named where the server stops at it."""
+    folder.add(
+        1,
+        "a",
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS $$\n    SELECT\u00a0count(*)::integer FROM pg_class\n$$;",
+    )
+
+    error = await _failure(database, folder)
+
+    assert error.line == 2
+    assert error.hint == "column 11 holds a no-break space (U+00A0), which is part of a name there: write it in ASCII"

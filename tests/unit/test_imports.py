@@ -16,7 +16,7 @@ ROOT = Path(kimbledb.__file__).parent
 #: The layers of the design, lowest first, by module or package: a module imports none of a layer above
 #: its own, neither by itself nor by way of the modules that it imports. Those up to the planner know no server.
 WITHOUT_A_SERVER = [
-    {"errors", "version"},
+    {"errors", "version", "packaged"},
     {"model", "names", "options", "drawing", "queries", "redaction"},
     {"plan", "state", "statements", "scripts", "locks"},
     {"events", "reports", "facts", "tools"},
@@ -26,7 +26,8 @@ WITHOUT_A_SERVER = [
 ]
 LAYERS = [
     *WITHOUT_A_SERVER,
-    {"session", "diagnosis", "dsn", "siblings", "watching", "progress", "_embedded"},
+    {"session", "diagnosis", "dsn", "siblings", "watching", "progress"},
+    {"_embedded"},
     {"history", "foreign", "preflight", "security", "snapshot", "hazards", "refusals", "targets"},
     {"runner", "evidence"},
     {"preparation", "data_loss", "backup", "drift"},

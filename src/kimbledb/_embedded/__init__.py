@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kimbledb.errors import EmbeddedServerError
+from kimbledb.siblings import running_loop
 
 __all__ = ["embedded", "programs"]
 
@@ -90,7 +91,7 @@ async def _to_the_end(work: Callable[[], Result], abandon: Callable[[], None] | 
     it is about to start. ``abandon`` asks it to give up soon.
     """
     # A future and not a task, which asyncio.run() would cancel together with ours.
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    future = running_loop().run_in_executor(None, work)
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
