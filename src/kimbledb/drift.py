@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from attrs import frozen
 
-from kimbledb import statements
-from kimbledb.evidence import type_of
+from kimbledb.evidence import hangs_on, making, table_of, type_of
 from kimbledb.model import Check, DatabaseObject, Migration
 from kimbledb.names import quote_identifier
 from kimbledb.snapshot import Snapshot
@@ -23,8 +21,6 @@ from kimbledb.snapshot import Snapshot
 _LEFT_OUT = frozenset({"comment"})
 #: After a privilege that its role may grant to others.
 _GRANTABLE = " with grant option"
-#: What hangs on a table and goes with it.
-_PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 
 
 @frozen
@@ -73,13 +69,13 @@ def checks(
         each = item.each
         if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
             continue
-        if each.kind == "column" and _table_of(each) in views:
+        if each.kind == "column" and table_of(each) in views:
             continue  # a view is whole or another
         there = found.objects.get(each.key)
         if there is None:
-            if any(each.key == gone.key or _hangs_on(item, gone) for gone in going):
+            if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
                 continue
-            if each.kind in ("table", "view") or (_table_of(each) not in lost and not _stands_in(each, found)):
+            if each.kind in ("table", "view") or (table_of(each) not in lost and not _stands_in(each, found)):
                 drifted.append(_check(item, None, _cure_of_missing(item, declared.values()), informative))
         elif not _is_right(item, there, kept.get(str(each))):
             drifted.append(_check(item, there, _cure_of_changed(item, there), informative))
@@ -133,39 +129,8 @@ def _take_out(gone: DatabaseObject, declared: dict[tuple[str, str], _Declared]) 
     declared.pop(gone.key, None)
     if gone.kind in ("table", "view", "column"):
         for key, item in list(declared.items()):
-            if _hangs_on(item, gone):
+            if hangs_on(item.each, item.migration, gone):
                 del declared[key]
-
-
-def _hangs_on(item: _Declared, gone: DatabaseObject) -> bool:
-    """Whether an object goes where a table, a view or a column goes."""
-    each = item.each
-    table, _, column = gone.name.partition(".")
-    if gone.kind != "column":
-        return _home_of(item) == table or (each.kind == "sequence" and _is_counter(each.name, table))
-    if each.kind == "privilege":
-        return each.name.startswith(f"column {gone.name} to ")
-    if each.kind == "sequence":
-        return each.name == f"{table}_{column}_seq"
-    # Keys, checks and indexes go with any of their columns (manual, ALTER TABLE, "DROP COLUMN").
-    if each.kind not in ("constraint", "index") or _home_of(item) != table:
-        return False
-    definition = each.definition or (_making(item) or "").partition("(")[2]
-    return re.search(rf'(?<![\w"$]){re.escape(column)}(?![\w"$])|"{re.escape(column)}"', definition) is not None
-
-
-def _is_counter(name: str, table: str) -> bool:
-    """Whether a sequence goes by the name that the server gives to that of a table's column."""
-    return name.startswith(f"{table}_") and name.endswith("_seq")
-
-
-def _home_of(item: _Declared) -> str | None:
-    """Return the table on which an object hangs; of an index that is declared by name alone, as its script says."""
-    each = item.each
-    if each.kind != "index" or each.definition is not None:
-        return _table_of(each)
-    found = re.search(r'\son\s+(?:only\s+)?"?([^\s"(]+)', _making(item) or "", re.IGNORECASE)
-    return None if found is None else found[1]
 
 
 def _is_right(item: _Declared, there: str, kept: str | None) -> bool:
@@ -183,21 +148,11 @@ def _stands_in(each: DatabaseObject, found: Snapshot) -> bool:
     if each.kind != "constraint" or not (each.definition or "").startswith("UNIQUE ("):
         return False
     primary = (each.definition or "").replace("UNIQUE", "PRIMARY KEY", 1)
-    table = _table_of(each)
+    table = table_of(each)
     return any(
         kind == "constraint" and definition == primary and name.partition(".")[0] == table
         for (kind, name), definition in found.objects.items()
     )
-
-
-def _table_of(each: DatabaseObject) -> str | None:
-    if each.kind in _PARTS:
-        return each.name.partition(".")[0]
-    if each.kind == "index" and each.definition:
-        return each.definition.removeprefix("UNIQUE ").partition(" ")[0].strip('"')
-    if each.kind == "privilege":
-        return each.name.split(" ")[1].partition(".")[0]
-    return None
 
 
 def _check(item: _Declared, there: str | None, hint: str, informative: bool) -> Check:
@@ -220,7 +175,7 @@ def _cure_of_missing(item: _Declared, declared: Iterable[_Declared]) -> str:
     each, definition = item.each, item.each.definition
     table, own = (quote_identifier(part) for part in _parted(each))
     if each.kind == "table":
-        of_it = [other.migration for other in declared if _table_of(other.each) == each.name]
+        of_it = [other.migration for other in declared if table_of(other.each) == each.name]
         return _again(item.migration, *of_it)
     if definition is not None:
         if each.kind == "column":
@@ -337,27 +292,7 @@ def _dropping(each: DatabaseObject) -> str:
 
 def _from_script(item: _Declared) -> str:
     """Return the statement of the migration that makes an object, or say to run the whole of it."""
-    return _making(item) or _again(item.migration)
-
-
-def _making(item: _Declared) -> str | None:
-    """Return the statement of the migration that makes an object, if it can be told apart."""
-    each = item.each
-    name = re.escape(each.name.partition("(")[0])
-    making = re.compile(
-        rf"create\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:materialized\s+)?{each.kind}\s+(?:concurrently\s+)?"
-        rf"(?:if\s+not\s+exists\s+)?\"?{name}(?![\w$])",
-        re.IGNORECASE,
-    )
-    return next((text for text in _statements_of(item.migration) if making.match(text)), None)
-
-
-@lru_cache(256)
-def _statements_of(migration: Migration) -> tuple[str, ...]:
-    try:
-        return tuple(statement.text for statement in statements.split(migration.apply_sql))
-    except ValueError:
-        return ()  # it was sent as a whole, and need not be told apart
+    return making(item.each, item.migration) or _again(item.migration)
 
 
 def _again(*migrations: Migration) -> str:

@@ -7,9 +7,11 @@ what the migrations declare, folded in order, is what must be there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
-from kimbledb import snapshot
+from kimbledb import snapshot, statements
 from kimbledb.catalog import Catalog
 from kimbledb.model import DatabaseObject, Evidence, Finding, Migration, ObjectState
 from kimbledb.session import Session
@@ -34,6 +36,8 @@ _PROVING = frozenset(
         "statistics",
     }
 )
+#: What hangs on a table and goes with it.
+_PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 #: What migrations leave as it is where it stands in a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -50,7 +54,7 @@ def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
     """Compare what a catalog declares with what is there. Pure."""
     migrations = list(catalog)
     forms = _acceptable_forms(migrations)
-    removals = _removals(migrations)
+    removals = [(migration.number, gone) for migration in migrations for gone in migration.drops]
     repaired = {(column, kind) for migration in migrations for column, kind in migration.expects.items()}
     return Evidence(
         hosted=hosted,
@@ -78,6 +82,73 @@ def type_of(definition: str) -> str:
     return definition
 
 
+def hangs_on(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bool:
+    """Whether an object goes where a table, a view or a column goes.
+
+    Args:
+        each: The object.
+        maker: The migration that declares it, whose script says what a name alone does not.
+        gone: What is dropped, or goes by another name from then on.
+    """
+    table, _, column = gone.name.partition(".")
+    if gone.kind in ("table", "view"):
+        return _home_of(each, maker) == table or (each.kind == "sequence" and _is_counter(each.name, table))
+    if gone.kind != "column":
+        return False
+    if each.kind == "privilege":
+        return each.name.startswith(f"column {gone.name} to ")
+    if each.kind == "sequence":
+        return each.name == f"{table}_{column}_seq"
+    # Keys, checks and indexes go with any of their columns (manual, ALTER TABLE, "DROP COLUMN").
+    if each.kind not in ("constraint", "index") or _home_of(each, maker) != table:
+        return False
+    definition = each.definition or (making(each, maker) or "").partition("(")[2]
+    return re.search(rf'(?<![\w"$]){re.escape(column)}(?![\w"$])|"{re.escape(column)}"', definition) is not None
+
+
+def table_of(each: DatabaseObject) -> str | None:
+    """Return the table on which an object hangs, as its name or its definition says, or None."""
+    if each.kind in _PARTS:
+        return each.name.partition(".")[0]
+    if each.kind == "index" and each.definition:
+        return each.definition.removeprefix("UNIQUE ").partition(" ")[0].strip('"')
+    if each.kind == "privilege":
+        return each.name.split(" ")[1].partition(".")[0]
+    return None
+
+
+def _home_of(each: DatabaseObject, maker: Migration) -> str | None:
+    """Return the table on which an object hangs; of an index that is declared by name alone, as its script says."""
+    if each.kind != "index" or each.definition is not None:
+        return table_of(each)
+    found = re.search(r'\son\s+(?:only\s+)?"?([^\s"(]+)', making(each, maker) or "", re.IGNORECASE)
+    return None if found is None else found[1].rpartition(".")[2]
+
+
+def _is_counter(name: str, table: str) -> bool:
+    """Whether a sequence goes by the name that the server gives to that of a table's column."""
+    return name.startswith(f"{table}_") and name.endswith("_seq")
+
+
+def making(each: DatabaseObject, maker: Migration) -> str | None:
+    """Return the statement of a migration that makes an object, if it can be told apart."""
+    name = re.escape(each.name.partition("(")[0])
+    pattern = re.compile(
+        rf"create\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:materialized\s+)?{each.kind}\s+(?:concurrently\s+)?"
+        rf"(?:if\s+not\s+exists\s+)?\"?{name}(?![\w$])",
+        re.IGNORECASE,
+    )
+    return next((text for text in _statements_of(maker) if pattern.match(text)), None)
+
+
+@lru_cache(256)
+def _statements_of(migration: Migration) -> tuple[str, ...]:
+    try:
+        return tuple(statement.text for statement in statements.split(migration.apply_sql))
+    except ValueError:
+        return ()  # it was sent as a whole, and need not be told apart
+
+
 def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[tuple[int, str | None]]]:
     """Return for each object the forms that it has after each migration that makes or changes it, by number."""
     forms: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
@@ -87,20 +158,15 @@ def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], 
     return forms
 
 
-def _removals(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[int]]:
-    """Return for each object the numbers of the migrations that take it away."""
-    removals: dict[tuple[str, str], list[int]] = {}
-    for migration in migrations:
-        for each in migration.drops:
-            removals.setdefault(each.key, []).append(migration.number)
-    return removals
+def _goes_with(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bool:
+    return each.key == gone.key or hangs_on(each, maker, gone)
 
 
 def _finding(
     migration: Migration,
     found: Mapping[tuple[str, str], str],
     forms: Mapping[tuple[str, str], Sequence[tuple[int, str | None]]],
-    removals: Mapping[tuple[str, str], Sequence[int]],
+    removals: Sequence[tuple[int, DatabaseObject]],
     repaired: set[tuple[str, str]],
 ) -> Finding:
     if migration.is_repair:
@@ -114,7 +180,7 @@ def _finding(
         if there is None:
             # What a later migration takes away, and none makes again, proves nothing by being gone.
             made = max(number for number, _ in forms[each.key])
-            if made >= max(removals.get(each.key, ()), default=made):
+            if not any(number > made and _goes_with(each, migration, gone) for number, gone in removals):
                 missing.append(str(each))
         elif None in accepted or there in accepted:
             present.append(str(each))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kimbledb import drift
+from kimbledb.catalog import Catalog
+from kimbledb.evidence import weigh
 from kimbledb.model import Check, DatabaseObject, Declarations, Migration
 from kimbledb.snapshot import Snapshot
 
@@ -90,3 +92,14 @@ def test_what_hangs_on_a_dropped_column_goes_with_it(column: str) -> None:
 def test_what_a_pending_migration_drops_may_be_gone() -> None:
     """Somebody may have been ahead: with the table all that hangs on it."""
     assert drifted([FIRST], {}, (migration(2, drops=["table t"]),)) == []
+
+
+def test_what_goes_with_a_later_drop_proves_nothing_by_being_gone() -> None:
+    """A migration of which that is left which nothing drops is there whole, though its table's columns are gone."""
+    first = migration(1, FIRST.apply_sql, creates=[*map(str, FIRST.creates), "table stays"])
+    second = migration(2, drops=["table t"], creates=["table u"])
+    found = Snapshot({("table", "stays"): "", ("table", "u"): ""})
+
+    shown = weigh(Catalog([first, second]), found, hosted=False).findings
+
+    assert [str(shown[name].state) for name in ("m1.sql", "m2.sql")] == ["applied", "applied"]
