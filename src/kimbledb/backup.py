@@ -258,7 +258,7 @@ async def _reader(file: Path, server: _Server) -> tuple[Client, str]:
 def _without(contents: str, schemas: Sequence[str], extensions: Sequence[str]) -> str:
     """Return the contents without the schemas and the extensions' comments that are there already."""
     kept = []
-    for line in contents.split("\n"):
+    for line in contents.removesuffix("\n").split("\n"):
         entry = _ENTRY.fullmatch(line)
         there = () if entry is None else schemas if entry[1].startswith("SCHEMA") else extensions
         # The owner's name follows, or nothing.
