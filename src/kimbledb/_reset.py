@@ -39,6 +39,9 @@ from kimbledb.version import __version__
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
 _NEEDED = asyncpg.DependentObjectsStillExistError
 
+#: The kinds of objects whose loss can be one of data.
+_HOLD_DATA = ("table", "view", "sequence")
+
 
 @frozen(eq=False)
 class ResetReport:
@@ -68,7 +71,7 @@ class ResetReport:
 
         lost = {loss.name: str(loss.count) for loss in self.losses}
         rows = [
-            (each.kind, each.name, lost.get(each.name, "") if each.kind == "table" else "") for each in self.objects
+            (each.kind, each.name, lost.get(each.name, "") if each.kind in _HOLD_DATA else "") for each in self.objects
         ]
         return to_html_table(("kind", "dropped", "rows"), rows, str(self).splitlines()[0])
 
@@ -132,7 +135,7 @@ class Reset:
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
-        await self._weigh(session, found["tables"])
+        await self._weigh(session, found["stakes"])
         if self.backup is not None and not self.backed_up:
             from kimbledb import backup
 
@@ -142,10 +145,10 @@ class Reset:
         await self._drop(session, state, found, objects)
         return state.database
 
-    async def _weigh(self, session: Session, tables: list[list[str | None]]) -> None:
-        """Count the rows at stake, from one snapshot, and refuse to lose any unasked."""
+    async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
+        """Count what is at stake, and refuse to lose any of it unasked."""
         self.runner.doing = "counting what would go"
-        self.losses = await data_loss.count(session, self.schema, tables)
+        self.losses = await data_loss.count(session, self.schema, stakes)
         if self.losses and not self.allow_data_loss:
             raise DataLossError(self.losses)
 
@@ -156,9 +159,11 @@ class Reset:
         dropped = tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
         detail = {"objects": [str(each) for each in dropped], "losses": [str(loss) for loss in self.losses]}
         quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
-        guard = ""
+        before = after = ""
         if not self.allow_data_loss:
-            guard = setting("kimbledb.at_stake", found["tables"]) + queries.block("guard_data", schema_literal=literal)
+            counted_now = data_loss.dropping([oid for kind, _, oid in found["stakes"] if kind != "S"])
+            guard = data_loss.Guard(schema=self.schema, suspects=counted_now)
+            before, after = guard.before(), guard.after()
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
@@ -171,8 +176,9 @@ class Reset:
                 objects=queries.filled("schema_objects", schema=literal),
                 expected=quote_literal(found["fingerprint"]),
             )
-            + guard
+            + before
             + "".join(each["statement"] + ";\n" for each in objects)
+            + after
             + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
             + history.creation(self.schema, version=__version__, take_over=False)
             + queries.block("record_reset", schema=quoted)
@@ -194,9 +200,9 @@ class Reset:
         if error.sqlstate == HISTORY_MOVED:
             return Again()
         if error.sqlstate == DATA_AT_STAKE:
-            return DataLossError(
-                [Loss("table", table, count, exact=False) for table, _, count in json.loads(error.detail or "[]")]
-            )
+            # What came since it was counted; what was filled since is looked at anew.
+            found = data_loss.measured(json.loads(error.detail or "{}"))
+            return Again() if found.suspects else DataLossError(found.losses)
         if isinstance(error, WORTH_ANOTHER_TRY):
             return Again(contended=first_line(error))
         if isinstance(error, _NEEDED):

@@ -55,13 +55,16 @@ class Guard:
         """Return what stands after the script: it fails with :data:`~kimbledb.session.DATA_AT_STAKE`, or tells."""
         literal = quote_literal(self.schema)
         text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
-        return text + queries.block(
-            "measure_after",
-            schema_literal=literal,
-            back=_boolean(self.back),
-            allowed=_boolean(self.allowed),
-            telling=_boolean(self.telling),
+        losses = "DO " + quote_literal(
+            queries.filled(
+                "measure_losses",
+                schema_literal=literal,
+                back=_boolean(self.back),
+                allowed=_boolean(self.allowed),
+                telling=_boolean(self.telling),
+            )
         )
+        return text + queries.block("measure_after", telling=_boolean(self.telling), losses=quote_literal(losses))
 
 
 @frozen
@@ -121,13 +124,19 @@ def refusal(error: asyncpg.PostgresError, guard: Guard) -> Suspected | Lost:
     return Lost(found.losses)
 
 
-async def count(session: Session, schema: str, at_stake: Sequence[Sequence[str | None]]) -> tuple[Loss, ...]:
-    """Count the rows of tables and the values of columns, from one snapshot and without a lock.
+def dropping(oids: Sequence[int]) -> tuple[Suspect, ...]:
+    """Return tables and materialised views that will be dropped as what is counted at once."""
+    flags = {"gone": True, "strong": True, "rows": True, "compare": False, "columns": [], "types": {}}
+    return tuple({"oid": oid, **flags} for oid in oids)
+
+
+async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
+    """Count what tables, materialised views and sequences hold, without a lock.
 
     Args:
         session: Where to ask.
         schema: The schema in which they are.
-        at_stake: A table and None, or a table and one of its columns.
+        stakes: Of each its kind in pg_class, and its name.
 
     Returns:
         What holds anything.
@@ -135,15 +144,11 @@ async def count(session: Session, schema: str, at_stake: Sequence[Sequence[str |
     Raises:
         Again: One of them has gone since it was seen: another run was quicker.
     """
-    block = setting("kimbledb.at_stake", at_stake) + queries.block("count_losses", schema_literal=quote_literal(schema))
+    block = setting("kimbledb.stakes", stakes) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
-        rows = await session.ask(block)
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        return _losses(await session.ask(block))
+    except asyncpg.UndefinedTableError as error:
         raise Again from error
-    return tuple(
-        Loss("table", table, number) if column is None else Loss("column", f"{table}.{column}", number)
-        for table, column, number in rows
-    )
 
 
 def _losses(rows: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:

@@ -261,3 +261,22 @@ async def test_among_replicas(database: str, folder: Any, connection: asyncpg.Co
         for row in await connection.fetch("SELECT relname FROM pg_class WHERE relname IN ('a', 'b', 'c', 'd')")
     }
     assert recorded == there
+
+
+async def test_rows_of_views_and_positions_refuse(database: str, connection: asyncpg.Connection) -> None:
+    """A materialised view may hold the only copy of rows, and a sequence that stands alone the only count: both are told, and nothing goes unasked."""
+    await connection.execute(
+        "CREATE MATERIALIZED VIEW mv AS SELECT generate_series(1, 5) AS id; CREATE MATERIALIZED VIEW bare AS SELECT 1 WITH NO DATA;"
+        "CREATE SEQUENCE orders; SELECT setval('orders', 41); CREATE SEQUENCE unused; CREATE TABLE t (id serial)"
+    )
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.reset(database, confirm=name_of(database))
+    assert [str(loss) for loss in caught.value.losses] == [
+        "materialized view mv: 5 rows",
+        "sequence orders: 41 positions",
+    ]
+    assert await connection.fetchval("SELECT nextval('orders')") == 42
+
+    report = await kimbledb.reset(database, confirm=name_of(database), allow_data_loss=True)
+    assert len(report.losses) == 2

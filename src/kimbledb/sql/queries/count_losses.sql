@@ -1,18 +1,23 @@
--- How much stands in tables and columns: exact, from one snapshot, without a lock
--- that would hold anybody up.
+-- How much stands in tables and materialised views, and how many values sequences gave: exact,
+-- and without a lock that would hold anybody up. As [kind, name, count, bound].
 DECLARE
-    one jsonb;
+    stakes constant jsonb := current_setting('kimbledb.stakes');
+    one record;
     number bigint;
     found jsonb := '[]';
 BEGIN
-    FOR one IN SELECT * FROM jsonb_array_elements(current_setting('kimbledb.at_stake')::jsonb) LOOP
-        IF one->>1 IS NULL THEN
-            EXECUTE format('SELECT count(*) FROM %I.%I', {schema_literal}, one->>0) INTO number;
+    FOR one IN
+        SELECT s->>0 AS kind, s->>1 AS name, format('%I.%I', {schema_literal}, s->>1) AS source FROM jsonb_array_elements(stakes) AS s
+    LOOP
+        IF one.kind = 'S' THEN
+            SELECT (pg_sequence_last_value(seqrelid) - seqstart) / seqincrement + 1 INTO number
+            FROM pg_sequence WHERE seqrelid = one.source::regclass;
         ELSE
-            EXECUTE format('SELECT count(%I) FROM %I.%I', one->>1, {schema_literal}, one->>0) INTO number;
+            EXECUTE format('SELECT count(*) FROM %s', one.source) INTO number;
         END IF;
         IF number > 0 THEN
-            found := found || jsonb_build_array(jsonb_build_array(one->>0, one->>1, number));
+            found := found || jsonb_build_array(jsonb_build_array(
+                CASE one.kind WHEN 'S' THEN 'sequence' WHEN 'm' THEN 'materialized view' ELSE 'table' END, one.name, number, NULL));
         END IF;
     END LOOP;
     RAISE INFO USING MESSAGE = found::text, ERRCODE = 'KD100';

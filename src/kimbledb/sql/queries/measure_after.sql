@@ -1,155 +1,31 @@
--- After a script: what of what was there before it (measure_before.sql) went, and what was updated.
--- Losses are [kind, name, count, bound]. What may have been lost and cannot be told by the server's
--- counters is a suspect: the script is run again, and keep_values.sql and compare_values.sql
--- count it. Identity is that of the server: oid, storage, place of a column; not a name.
+-- After a script: may something of what was there before it (measure_before.sql) have gone? Most
+-- scripts take nothing, which takes less to see than to tell what one took.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
-    known constant oid[] := ARRAY(SELECT s->>'oid' FROM jsonb_array_elements(current_setting('kimbledb.suspects')::jsonb) AS s);
-    target constant oid := (SELECT oid FROM pg_namespace WHERE nspname = {schema_literal});
-    span constant integer := age(pg_current_xact_id()::xid);
-    lost jsonb := current_setting('kimbledb.lost')::jsonb;
-    updated jsonb := '[]';
-    suspects jsonb := '[]';
-    one record;
     -- Locks that last as long as the transaction: of who writes rows, and of who changes a table.
     written oid[];
     changed oid[];
-    reached bigint;
-    giving_back jsonb := '[]';
 BEGIN
-    SELECT array_agg(DISTINCT relation), array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock')
+    SELECT coalesce(array_agg(DISTINCT relation), '{}') || 'pg_largeobject_metadata'::regclass::oid,
+           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock'), '{}')
     INTO written, changed
     FROM pg_locks
     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock');
-    IF NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean) THEN
-        lost := lost || jsonb_build_array(jsonb_build_array('rows', {schema_literal} || ' (track_counts is off)', 0, 'unknown'));
+    IF {telling} OR current_setting('kimbledb.suspects') <> '[]'
+       OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean)
+       OR EXISTS (SELECT FROM unnest(changed) AS oid WHERE before->'relations' ? oid::text)
+       OR EXISTS (
+           SELECT FROM unnest(written) AS oid
+           WHERE pg_stat_get_xact_tuples_deleted(oid) + pg_stat_get_xact_tuples_updated(oid)
+               > coalesce((before->'counts'->oid::text->>0)::bigint + (before->'counts'->oid::text->>1)::bigint, 0))
+       OR EXISTS (SELECT FROM pg_class WHERE oid = ANY (written) AND relkind = 'f')
+       OR EXISTS (
+           SELECT FROM jsonb_each(before->'sequences') AS k (key, was)
+           LEFT JOIN pg_sequence AS s ON s.seqrelid = k.key::oid
+           WHERE coalesce((pg_sequence_last_value(s.seqrelid) - (was->>3)::bigint) * sign((was->>2)::bigint) < 0, true))
+    THEN
+        PERFORM set_config('kimbledb.written', written::text, true), set_config('kimbledb.changed', changed::text, true);
+        -- Text, so that the server does not read it where it is not wanted.
+        EXECUTE {losses};
     END IF;
-
-    -- Tables and materialised views that are gone, were emptied or written anew, or lost a column.
-    FOR one IN
-        SELECT k.*, c.oid IS NULL AS gone, c.relfilenode IS DISTINCT FROM k.file AS moved,
-               pg_relation_size(c.oid) > 0 AS filled, touched.columns, touched.fresh,
-               pg_stat_get_xact_tuples_deleted(c.oid) > coalesce((before->'counts'->k.oid::text->>0)::bigint, 0) AS deleted,
-               pg_stat_get_xact_tuples_inserted(c.oid) > coalesce((before->'counts'->k.oid::text->>2)::bigint, 0) AS inserted,
-               again.oid AS successor
-        FROM (
-            SELECT key::oid, value->>0, value->>1, (value->>2)::oid, (value->>3)::integer, (value->>4)::boolean
-            FROM jsonb_each(before->'relations')
-        ) AS k (oid, name, kind, file, width, empty)
-        LEFT JOIN pg_class AS c ON c.oid = k.oid
-        LEFT JOIN pg_class AS again ON c.oid IS NULL AND again.relnamespace = target AND again.relname = k.name
-        CROSS JOIN LATERAL (
-            -- Columns whose rows in the catalog are as young as this transaction; and whether some are new.
-            SELECT coalesce(array_agg(a.attnum) FILTER (WHERE a.attnum <= k.width AND (a.attisdropped OR c.relfilenode <> k.file)), '{}'),
-                   coalesce(bool_or(a.attnum > k.width), false)
-            FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND age(a.xmin) <= span
-        ) AS touched (columns, fresh)
-        WHERE k.oid = ANY (changed) AND k.oid <> ALL (known)
-    LOOP
-        CONTINUE WHEN one.kind = 'm' AND one.empty;
-        -- A new column may write all rows anew; where rows are there and none were inserted, they are the old ones.
-        CONTINUE WHEN NOT (one.gone OR one.columns <> '{}' OR (one.moved AND CASE WHEN one.empty THEN NOT one.fresh ELSE one.inserted OR NOT one.filled END));
-        suspects := suspects || jsonb_build_object(
-            'oid', one.oid::bigint, 'strong', true, 'gone', one.gone, 'columns', to_jsonb(one.columns),
-            'rows', one.gone OR one.kind = 'm' OR one.deleted OR (one.moved AND (one.inserted OR NOT one.filled)),
-            'compare', CASE WHEN one.gone THEN one.successor IS NOT NULL ELSE one.filled AND (one.moved OR one.fresh) END,
-            -- The types now, of columns by place, and of columns made anew by name.
-            'types', (
-                SELECT coalesce(jsonb_object_agg(
-                           CASE WHEN one.gone OR a.attnum > one.width THEN a.attname::text ELSE '#' || a.attnum END, format_type(a.atttypid, a.atttypmod)), '{}')
-                FROM pg_attribute AS a
-                WHERE a.attrelid = coalesce(one.successor, one.oid) AND a.attnum > 0 AND NOT a.attisdropped
-                  AND (one.gone OR a.attnum > one.width OR a.attnum = ANY (one.columns))));
-    END LOOP;
-
-    -- Rows that were deleted or updated in tables of any schema that were there before.
-    FOR one IN
-        SELECT c.oid, c.relkind AS kind, CASE WHEN c.relnamespace <> target THEN n.nspname || '.' ELSE '' END || c.relname AS shown,
-               pg_stat_get_xact_tuples_deleted(c.oid) - coalesce((was.counts->>0)::bigint, 0) AS deleted,
-               pg_stat_get_xact_tuples_updated(c.oid) - coalesce((was.counts->>1)::bigint, 0) AS updated,
-               pg_stat_get_xact_tuples_inserted(c.oid) > coalesce((was.counts->>2)::bigint, 0) AS inserted,
-               CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END AS root
-        FROM pg_class AS c
-        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        CROSS JOIN LATERAL (SELECT before->'counts'->c.oid::text) AS was (counts)
-        WHERE c.oid = ANY (written || 'pg_largeobject_metadata'::regclass::oid) AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
-          AND (c.oid >= 16384 OR c.oid = 'pg_largeobject_metadata'::regclass)
-          AND CASE WHEN c.relnamespace = target THEN before->'relations' ? c.oid::text ELSE NOT (c.oid::bigint > (before->>'newest')::bigint AND age(c.xmin) <= span) END
-        ORDER BY shown
-    LOOP
-        IF one.updated > 0 THEN
-            IF {back} THEN
-                lost := lost || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted THEN 'most' END));
-            ELSE
-                updated := updated || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted THEN 'most' END));
-            END IF;
-        END IF;
-        CONTINUE WHEN one.deleted <= 0 OR one.oid = ANY (known) OR one.root = ANY (known)
-            OR suspects @> jsonb_build_array(jsonb_build_object('oid', one.oid::bigint)) OR suspects @> jsonb_build_array(jsonb_build_object('oid', one.root::bigint));
-        -- To another partition a row moves by being deleted here and inserted there.
-        IF one.root IS NOT NULL AND EXISTS (
-            SELECT FROM pg_partition_tree(one.root) AS part
-            WHERE part.relid <> one.oid AND part.isleaf
-              AND pg_stat_get_xact_tuples_inserted(part.relid) > coalesce((before->'counts'->part.relid::oid::text->>2)::bigint, 0)
-        ) THEN
-            suspects := suspects || jsonb_build_object('oid', one.root::bigint, 'strong', false, 'gone', false, 'columns', '[]'::jsonb, 'rows', true, 'compare', true, 'types', '{}'::jsonb);
-        ELSIF {allowed} AND one.kind = 'r' THEN
-            lost := lost || jsonb_build_array(jsonb_build_array('rows', one.shown, one.deleted, CASE WHEN one.inserted THEN 'most' END));
-        ELSE
-            suspects := suspects || jsonb_build_object('oid', one.oid::bigint, 'strong', false, 'gone', false, 'columns', '[]'::jsonb, 'rows', true, 'compare', one.inserted AND one.kind = 'r', 'types', '{}'::jsonb);
-        END IF;
-    END LOOP;
-    -- Nobody counts the rows of a foreign table.
-    SELECT lost || coalesce(jsonb_agg(jsonb_build_array('rows', c.oid::regclass::text, 0, 'unknown')), '[]') INTO lost
-    FROM pg_class AS c WHERE c.oid = ANY (written) AND c.relkind = 'f';
-
-    -- Sequences that give values again which they gave before.
-    FOR one IN
-        SELECT k.*, c.oid IS NULL AS gone, pg_sequence_last_value(again.oid) AS last, again.oid AS now
-        FROM (
-            SELECT key::oid, value->>0, (value->>1)::bigint, (value->>2)::bigint, (value->>3)::bigint, (value->>4)::oid, (value->>5)::int2
-            FROM jsonb_each(before->'sequences')
-        ) AS k (oid, name, start, increment, position, owner, place)
-        LEFT JOIN pg_class AS c ON c.oid = k.oid
-        -- One that is gone may have been made anew, for the same column or by the same name.
-        LEFT JOIN LATERAL (
-            SELECT s.oid FROM pg_class AS s
-            WHERE s.relkind = 'S' AND (
-                s.oid = k.oid OR (c.oid IS NULL AND (
-                    (s.relnamespace = target AND s.relname = k.name)
-                    OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass
-                               AND d.refobjid = k.owner AND d.refobjsubid = k.place AND d.deptype IN ('a', 'i')))))
-            LIMIT 1
-        ) AS again ON true
-        WHERE k.position IS NOT NULL
-          -- A column's own goes with it, or when the column counts no more.
-          AND NOT (c.oid IS NULL AND k.owner IS NOT NULL AND NOT EXISTS (
-              SELECT FROM pg_attribute AS a WHERE a.attrelid = k.owner AND a.attnum = k.place AND NOT a.attisdropped
-              AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)))
-    LOOP
-        reached := one.last;
-        IF reached IS NULL AND one.now IS NOT NULL THEN
-            -- Not called yet: the first value is still to come.
-            EXECUTE format('SELECT last_value FROM %s', one.now::regclass) INTO reached;
-            reached := reached - one.increment;
-        END IF;
-        CONTINUE WHEN (reached - one.position) * sign(one.increment) >= 0;
-        IF NOT one.gone AND has_sequence_privilege(one.oid, 'UPDATE') THEN
-            giving_back := giving_back || jsonb_build_array(jsonb_build_array(one.oid::bigint, one.position));
-        END IF;
-        lost := lost || jsonb_build_array(jsonb_build_array('sequence', one.name,
-            (one.position - coalesce(reached, one.start - one.increment)) / one.increment, NULL));
-    END LOOP;
-
-    IF {telling} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed}) THEN
-        -- What setval() did outlives the transaction, unless the sequence has a storage of this transaction.
-        PERFORM setval((s->>0)::bigint::regclass, (s->>1)::bigint) FROM jsonb_array_elements(giving_back) AS s;
-    END IF;
-    IF NOT {telling} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
-        RAISE EXCEPTION USING ERRCODE = 'KD006', MESSAGE = 'data would be lost',
-            DETAIL = jsonb_build_object('lost', lost, 'updated', updated, 'suspects', suspects)::text;
-    END IF;
-    -- For the log.
-    PERFORM set_config('kimbledb.lost', lost::text, true);
-    RAISE INFO USING ERRCODE = 'KD106', MESSAGE = jsonb_build_object('lost', lost, 'updated', updated, 'suspects', suspects)::text;
 END

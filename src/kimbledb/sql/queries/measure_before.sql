@@ -14,16 +14,17 @@ BEGIN
         'relations', (
             SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, pg_relation_size(oid) = 0)), '{}')
             FROM pg_class WHERE relnamespace = target AND relkind IN ('r', 'm') AND relpersistence <> 't'),
+        -- Those that gave a value; the others cannot be set back.
         'sequences', (
-            SELECT coalesce(jsonb_object_agg(c.oid, jsonb_build_array(
-                       c.relname, s.seqstart, s.seqincrement,
-                       CASE WHEN has_sequence_privilege(c.oid, 'SELECT') THEN pg_sequence_last_value(c.oid) END,
-                       d.refobjid::bigint, d.refobjsubid)), '{}')
-            FROM pg_class AS c
-            JOIN pg_sequence AS s ON s.seqrelid = c.oid
-            LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            SELECT coalesce(jsonb_object_agg(k.oid, jsonb_build_array(k.name, s.seqstart, s.seqincrement, k.last, d.refobjid::bigint, d.refobjsubid)), '{}')
+            FROM (
+                SELECT oid, relname, CASE WHEN has_sequence_privilege(oid, 'SELECT') THEN pg_sequence_last_value(oid) END
+                FROM pg_class WHERE relnamespace = target AND relkind = 'S' AND relpersistence <> 't'
+            ) AS k (oid, name, last)
+            JOIN pg_sequence AS s ON s.seqrelid = k.oid
+            LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = k.oid
                                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-            WHERE c.relnamespace = target AND c.relpersistence <> 't'),
+            WHERE k.last IS NOT NULL),
         'counts', (
             SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(deleted, updated, inserted)), '{}')
             FROM (

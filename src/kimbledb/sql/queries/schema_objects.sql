@@ -186,7 +186,8 @@ SELECT jsonb_build_object(
             ORDER BY d.place)
         FROM dropped AS d), '[]'),
     'outsiders', coalesce((SELECT jsonb_agg(jsonb_build_array(name, needs) ORDER BY name, needs) FROM outsider), '[]'),
-    -- Where rows stand: a partitioned table has them in its partitions.
-    'tables', coalesce((
-        SELECT jsonb_agg(jsonb_build_array(c.relname, NULL) ORDER BY c.relname)
-        FROM inside AS i JOIN pg_catalog.pg_class AS c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid AND c.relkind = 'r'), '[]'))
+    -- Where rows stand (a partitioned table has them in its partitions), and positions that no column keeps.
+    'stakes', coalesce((
+        SELECT jsonb_agg(jsonb_build_array(c.relkind, c.relname, c.oid::bigint) ORDER BY c.relname)
+        FROM inside AS i JOIN pg_catalog.pg_class AS c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid
+        WHERE c.relkind IN ('r', 'S') OR (c.relkind = 'm' AND c.relispopulated)), '[]'))
