@@ -283,8 +283,9 @@ class _RollbackCall:
         self.runner.doing = "finding out what would go"
         works = [self._work_of(migration, None) for migration in migrations]
         suspects: tuple[Suspect, ...] = ()
+        reaches = tuple(reach for migration in migrations for reach in migration.reaches)
         while True:
-            guard = Guard(schema=self.rollback.schema, back=True, telling=True, suspects=suspects)
+            guard = Guard(schema=self.rollback.schema, reaches=reaches, back=True, telling=True, suspects=suspects)
             try:
                 measured, objects = await transactions.rehearse(works, head, guard)
             except ScriptError as failure:
@@ -346,7 +347,7 @@ class _RollbackCall:
         """Take one back; where it may lose data that was not there when it was tried, undone and once more, counting."""
         while True:
             # What may go was counted when it was tried.
-            guard = Guard(schema=self.rollback.schema, back=True, suspects=self.suspects)
+            guard = Guard(schema=self.rollback.schema, reaches=migration.reaches, back=True, suspects=self.suspects)
             work = self._work_of(migration, None if self.allow_data_loss else guard)
             try:
                 async with self.runner.watching(transactions.session):

@@ -251,6 +251,7 @@ class Application:
             detail={"road": "online"} if migration.name in self.online else {},
             guard=Guard(
                 schema=self.goal.schema,
+                reaches=migration.reaches,
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),

@@ -20,7 +20,7 @@ from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.model import Loss
-from kimbledb.names import quote_literal
+from kimbledb.names import quote_array, quote_literal
 from kimbledb.runner import Again
 from kimbledb.session import Session, setting
 
@@ -33,11 +33,13 @@ class Guard:
     """How one transaction is watched."""
 
     schema: str
+    #: What the migration says that it reaches outside of it, as in its facts.
+    reaches: tuple[str, ...] = ()
     #: Whether it takes a migration back: then each row that is updated counts, too.
     back: bool = False
     #: Whether rows and values may go. They are counted all the same.
     allowed: bool = False
-    #: Whether it only tells, for a transaction that is rolled back.
+    #: Whether it only tells, for a transaction that is rolled back: then sequences are kept as they are.
     telling: bool = False
     #: What an earlier try could not tell, and is counted this time.
     suspects: tuple[Suspect, ...] = ()
@@ -45,8 +47,9 @@ class Guard:
     def before(self) -> str:
         """Return what stands before the script. Names are looked up in pg_catalog."""
         literal = quote_literal(self.schema)
-        text = setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", [])
-        text += queries.block("measure_before", schema_literal=literal)
+        text = queries.block("shield_sequences", schemas=self._schemas) if self.telling else ""
+        text += setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", [])
+        text += queries.block("measure_before", schemas=self._schemas)
         if self.suspects:
             text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
         return text
@@ -59,12 +62,17 @@ class Guard:
             queries.filled(
                 "measure_losses",
                 schema_literal=literal,
+                schemas=self._schemas,
                 back=_boolean(self.back),
                 allowed=_boolean(self.allowed),
                 telling=_boolean(self.telling),
             )
         )
         return text + queries.block("measure_after", telling=_boolean(self.telling), losses=quote_literal(losses))
+
+    @property
+    def _schemas(self) -> str:
+        return quote_array(dict.fromkeys((self.schema, *(each.partition(".")[0] for each in self.reaches))))
 
 
 @frozen

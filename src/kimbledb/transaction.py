@@ -234,7 +234,6 @@ class Transactions:
         opening = (
             self._opening(works[0], head)
             + self.session.path()
-            + queries.block("shield_sequences", schema_literal=literal)
             + queries.block("inventory", objects=objects)
             + guard.before()
         )

@@ -349,3 +349,74 @@ async def test_what_the_session_deleted_before_does_not_count(
     assert (report.losses, report.updates) == ((), ())
     await connection.execute(f"BEGIN; DELETE FROM t WHERE id < 20; UPDATE t SET id = id; {end}")
     assert (await kimbledb.rollback(connection, 1, catalog=folder.catalog)).losses == ()
+
+
+async def test_what_a_migration_reaches_is_measured(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """In a schema that the migration says it reaches, tables and sequences count as in its own."""
+    await connection.execute(
+        "CREATE SCHEMA other; CREATE TABLE other.t AS SELECT generate_series(1, 5) AS id, 'x' AS v;"
+        "CREATE TABLE other.u AS SELECT 1 AS id; CREATE SEQUENCE other.s; SELECT setval('other.s', 9)"
+    )
+    script = "ALTER TABLE other.t DROP COLUMN v; TRUNCATE other.u; SELECT setval('other.s', 1);"
+    folder.add(1, "a", script, facts='reaches = ["other.*"]')
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == [
+        "sequence other.s: 8 positions",
+        "column other.t.v: 5 values",
+        "deleted rows of other.u: 1",
+    ]
+    assert await connection.fetchval("SELECT nextval('other.s')") == 10
+
+
+@pytest.mark.parametrize(
+    ("script", "losses"),
+    [
+        ("DROP TYPE mood CASCADE", ["column t.m: 3 values"]),
+        ("REFRESH MATERIALIZED VIEW mv WITH NO DATA", ["materialized view mv: 3 rows"]),
+        ("INSERT INTO t VALUES (4, 'sad'); DROP TRIGGER tr ON t", ["deleted rows of u: 1"]),
+        (
+            "SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
+            ["deleted rows of pg_catalog.pg_largeobject_metadata: 1"],
+        ),
+        ("DELETE FROM late WHERE id = 1", ["deleted rows of late: 1", "deleted rows of u: 1"]),
+        ("DROP TABLE t; CREATE VIEW t AS SELECT 1 AS id", ["table t: 3 rows"]),
+        (
+            "CREATE TABLE new_t AS SELECT * FROM t WHERE id < 3; DROP TABLE t CASCADE; ALTER TABLE new_t RENAME TO t",
+            ["materialized view mv: 3 rows", "deleted rows of t: 1"],
+        ),
+        ("ALTER TABLE t RENAME COLUMN id TO key; DELETE FROM t WHERE key = 1", ["deleted rows of t: 1"]),
+        (
+            "DELETE FROM t; INSERT INTO t VALUES (1, 'ok'), (7, 'sad')",
+            ["deleted rows of t: 2", "deleted rows of u: 1"],
+        ),
+    ],
+)
+async def test_roundabout_losses(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+) -> None:
+    """A cascade of a type, a trigger, a deferred trigger, a large object, a table that comes back as less: all are seen."""
+    await connection.execute(
+        """
+        CREATE TYPE mood AS ENUM ('sad', 'ok');
+        CREATE TABLE t (id integer, m mood);
+        INSERT INTO t VALUES (1, 'ok'), (2, 'ok'), (3, 'sad');
+        CREATE TABLE u (id integer); INSERT INTO u VALUES (4), (5);
+        CREATE TABLE late (id integer); INSERT INTO late VALUES (1), (2);
+        CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM public.u WHERE id = 4; RETURN NULL; END $$;
+        CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION take();
+        CREATE CONSTRAINT TRIGGER tr AFTER DELETE ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION take();
+        CREATE MATERIALIZED VIEW mv AS SELECT id FROM t;
+        SELECT lo_create(0);
+        """
+    )
+    if "DROP TABLE t;" in script or "ALTER TABLE t RENAME" in script:
+        await connection.execute("DROP MATERIALIZED VIEW mv")
+    folder.add(1, "a", script + ";")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == losses

@@ -529,3 +529,32 @@ async def test_a_check_passes_where_every_row_says_so(database: str, folder: Any
     await kimbledb.migrate(database, catalog=folder.catalog, verify=False)
     [again] = (await kimbledb.verify(database, catalog=folder.catalog, only="a.sql")).checks
     assert not again.passed
+
+
+#: As the state is after a crash of the server that took the last commits with it.
+_CRASH = """
+BEGIN;
+DROP TABLE a;
+DELETE FROM migration_history;
+ALTER TABLE migration_log DISABLE TRIGGER USER;
+DELETE FROM migration_log;
+ALTER TABLE migration_log ENABLE TRIGGER USER;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+COMMIT;
+"""
+
+
+async def test_after_a_crash_nothing_counts_twice(database: str, folder: Any, psql: Any) -> None:
+    """What the server had committed, and lost when it crashed, is applied again and is in the report once."""
+    folder.table(1, "a")
+    folder.table(2, "b")
+    crashes = iter([_CRASH])
+
+    def watch(event: object) -> None:
+        if isinstance(event, Applying) and event.migration.name == "b.sql" and (crash := next(crashes, None)):
+            assert psql(database, crash).returncode == 0
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, progress=watch)
+
+    assert [step.migration.name for step in report.applied] == ["a.sql", "b.sql"]
+    assert [check.name for check in report.verification.checks] == ["a_is_there", "b_is_there"]

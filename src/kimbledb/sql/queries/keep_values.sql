@@ -25,7 +25,8 @@ BEGIN
     LOOP
         BEGIN
             source := format('%s%I.%I', CASE WHEN suspect.kind = 'r' THEN 'ONLY ' END, suspect.namespace, suspect.name);
-            IF suspect.kind <> 'm' AND suspect.namespace = {schema_literal} THEN
+            -- Elsewhere a lock would look like the script's own reach.
+            IF suspect.kind <> 'm' AND (suspect.strong OR suspect.namespace = {schema_literal}) THEN
                 EXECUTE format('LOCK TABLE %s IN %s MODE', source, CASE WHEN suspect.strong THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
             END IF;
             -- What tells a row from the others: its primary key, else all of it; of a row that may

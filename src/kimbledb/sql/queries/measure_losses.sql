@@ -29,11 +29,11 @@ BEGIN
                pg_stat_get_xact_tuples_inserted(c.oid) > coalesce((before->'counts'->k.oid::text->>2)::bigint, 0) AS inserted,
                again.oid AS successor
         FROM (
-            SELECT key::oid, value->>0, value->>1, (value->>2)::oid, (value->>3)::integer, (value->>4)::boolean
+            SELECT key::oid, value->>0, value->>1, (value->>2)::oid, (value->>3)::integer, (value->>4)::boolean, (value->>5)::oid
             FROM jsonb_each(before->'relations')
-        ) AS k (oid, name, kind, file, width, empty)
+        ) AS k (oid, name, kind, file, width, empty, namespace)
         LEFT JOIN pg_class AS c ON c.oid = k.oid
-        LEFT JOIN pg_class AS again ON c.oid IS NULL AND again.relnamespace = target AND again.relname = k.name
+        LEFT JOIN pg_class AS again ON c.oid IS NULL AND again.relnamespace = k.namespace AND again.relname = k.name
         CROSS JOIN LATERAL (
             -- Columns whose rows in the catalog are as young as this transaction; and whether some are new.
             SELECT coalesce(array_agg(a.attnum) FILTER (WHERE a.attnum <= k.width AND (a.attisdropped OR c.relfilenode <> k.file)), '{}'),
@@ -70,7 +70,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT before->'counts'->c.oid::text) AS was (counts)
         WHERE c.oid = ANY (written) AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
           AND (c.oid >= 16384 OR c.oid = 'pg_largeobject_metadata'::regclass)
-          AND CASE WHEN c.relnamespace = target THEN before->'relations' ? c.oid::text ELSE NOT (c.oid::bigint > (before->>'newest')::bigint AND age(c.xmin) <= span) END
+          AND CASE WHEN n.nspname = ANY ({schemas}) THEN before->'relations' ? c.oid::text ELSE NOT (c.oid::bigint > (before->>'newest')::bigint AND age(c.xmin) <= span) END
         ORDER BY shown
     LOOP
         IF one.updated > 0 THEN
@@ -105,16 +105,16 @@ BEGIN
     FOR one IN
         SELECT k.*, c.oid IS NULL AS gone, pg_sequence_last_value(again.oid) AS last, again.oid AS now
         FROM (
-            SELECT key::oid, value->>0, (value->>1)::bigint, (value->>2)::bigint, (value->>3)::bigint, (value->>4)::oid, (value->>5)::int2
+            SELECT key::oid, value->>0, (value->>1)::bigint, (value->>2)::bigint, (value->>3)::bigint, (value->>4)::oid, (value->>5)::int2, (value->>6)::oid
             FROM jsonb_each(before->'sequences')
-        ) AS k (oid, name, start, increment, position, owner, place)
+        ) AS k (oid, name, start, increment, position, owner, place, namespace)
         LEFT JOIN pg_class AS c ON c.oid = k.oid
         -- One that is gone may have been made anew, for the same column or by the same name.
         LEFT JOIN LATERAL (
             SELECT s.oid FROM pg_class AS s
             WHERE s.relkind = 'S' AND (
                 s.oid = k.oid OR (c.oid IS NULL AND (
-                    (s.relnamespace = target AND s.relname = k.name)
+                    (s.relnamespace = k.namespace AND s.relname = k.name)
                     OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass
                                AND d.refobjid = k.owner AND d.refobjsubid = k.place AND d.deptype IN ('a', 'i')))))
             LIMIT 1
@@ -134,7 +134,7 @@ BEGIN
         IF NOT one.gone AND has_sequence_privilege(one.oid, 'UPDATE') THEN
             giving_back := giving_back || jsonb_build_array(jsonb_build_array(one.oid::bigint, one.position));
         END IF;
-        lost := lost || jsonb_build_array(jsonb_build_array('sequence', one.name,
+        lost := lost || jsonb_build_array(jsonb_build_array('sequence', CASE WHEN one.namespace <> target THEN (SELECT nspname || '.' FROM pg_namespace WHERE oid = one.namespace) ELSE '' END || one.name,
             (one.position - coalesce(reached, one.start - one.increment)) / one.increment, NULL));
     END LOOP;
 

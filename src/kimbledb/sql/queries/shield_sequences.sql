@@ -9,7 +9,7 @@ BEGIN
     FOR one IN
         SELECT c.oid, c.oid::regclass::text AS name
         FROM pg_class AS c
-        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema_literal})
+        WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY ({schemas}))
           AND c.relkind = 'S' AND pg_has_role(c.relowner, 'USAGE')
         ORDER BY c.oid
     LOOP
