@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import RollingBack
+from kimbledb.events import RolledBack, RollingBack
 
 
 @pytest.fixture
@@ -318,3 +318,21 @@ async def test_an_edited_migration_can_be_taken_back(
 
     assert _names(report) == ["c.sql"]
     assert await connection.fetchval("SELECT to_regclass('c')") is None
+
+
+async def test_a_refusal_half_way_says_what_was_taken_back(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection, psql: Any
+) -> None:
+    """Where rows arrive after the first migration was taken back, the error tells of both, and what was touched."""
+
+    def watch(event: object) -> None:
+        if isinstance(event, RolledBack):
+            assert psql(database, "INSERT INTO b VALUES (1), (2)").returncode == 0
+
+    with pytest.raises(kimbledb.DataLossError, match="1 migration was taken back before it") as caught:
+        await kimbledb.rollback(database, to=0, catalog=chain, progress=watch)
+
+    assert [str(loss) for loss in caught.value.losses] == ["table b: 2 rows"]
+    assert [step.migration.name for step in caught.value.applied] == ["c.sql"]
+    assert "nothing was touched" not in str(caught.value)
+    assert await connection.fetchval("SELECT count(*) FROM b") == 2
