@@ -13,6 +13,10 @@ from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
 
+_NO_TRANSACTIONS = (
+    "each migration is one transaction, which kimbledb begins and ends: take COMMIT, ROLLBACK and procedures that commit "
+    "out of it, or write `transactional = false` in migration.toml"
+)
 #: For each SQLSTATE (manual, appendix A) what helps. The first five answer the
 #: common issues of the document: already exists, column missing, foreign key
 #: fails, permission denied, vector not found.
@@ -21,24 +25,66 @@ _CURES = {
     "42701": "the column is there already: write ADD COLUMN IF NOT EXISTS",
     "42710": "it is there already: ask the catalogs first, or let `kimbledb adopt` record what is applied",
     "42723": "the function is there already: write CREATE OR REPLACE FUNCTION",
+    "42P06": "the schema is there already: write CREATE SCHEMA IF NOT EXISTS",
     "42703": "the migration that makes this column is not applied: name it under `requires` in migration.toml, or mend the spelling",
     "42P01": "the migration that makes this table is not applied: name it under `requires` in migration.toml, or mend the spelling",
-    "42883": "no function of that name takes these arguments: look at the spelling, at the types, and at `requires` and `extensions` in migration.toml",
+    "42704": "the migration that makes it is not applied: name it under `requires` in migration.toml, or mend the spelling",
+    "42883": "no function or operator of that name takes these arguments: look at the spelling, at the types, and at `requires` and `extensions` in migration.toml",
+    "3F000": "no migration makes that schema: name only objects of the target schema, or let an administrator make it first",
+    "42601": "look at the place and right before it: a comma, a bracket or a quote is missing or too many, or a word is another database's",
     "23503": "rows point to rows that are not there: find and mend them first, then run again",
     "42830": "the referenced columns have no unique key: the migration that makes it is not applied; name it under `requires`",
-    "42804": "the types differ: on a database from before a repair such as FIX_PROJECT_ID_TYPE.sql has to come first",
+    "42P10": "ON CONFLICT wants a unique key of exactly these columns: make it first",
+    "42804": "the types differ: cast the value (value::type), or convert the column first (ALTER COLUMN ... TYPE ... USING ...)",
+    "42846": "there is no cast between these types: convert by way of text, or write the conversion after USING",
+    "42809": "it is an object of another kind: a view where a table is meant, or the other way round",
     "23505": "rows that are there already repeat a value: find and merge them first, then run again",
     "23514": "rows that are there already break this check: mend them first, then run again",
     "23502": "rows that are there already have no value here: fill it in first, then run again",
-    "42501": "connect as the schema's owner, or let the owner grant what is missing",
-    "0A000": "the server does not have this extension or feature: install it (for vector: the package pgvector), then run again",
+    "23P01": "rows that are there already exclude each other: mend them first, then run again",
+    "42501": "connect as the owner of what is named, or let the owner, or an administrator, grant what is missing",
     "58P01": "a file of the server is missing, often an extension's: install its package",
     "57014": "the statement took longer than its limit: raise statement_timeout in migration.toml or in Options",
-    "53200": "too many objects in one transaction for the server's lock table: raise max_locks_per_transaction, or split the migration",
+    "53200": "the server ran out of memory: split the migration, or lower work_mem and maintenance_work_mem",
     "53100": "the server's disk is full: free some room, then run again",
+    "53300": "the server has no connection left: close some, or raise max_connections",
+    "54000": "the server has a limit there: rows of an index are no longer than a third of a page; index a hash or a part of the value",
+    "55006": "sessions use it: end them first, or run again when they are gone",
+    "25001": "it cannot run in a transaction or a function: write it as a statement of its own, and `transactional = false` in migration.toml",
+    "25006": "the server, or this session, only reads: connect to the primary, and take SET TRANSACTION READ ONLY out",
+    "2D000": _NO_TRANSACTIONS,
+    "55P04": "a value that ALTER TYPE ... ADD VALUE adds can be used after its COMMIT: use it in a migration of its own, which requires this one",
     "2BP01": "what is named here was made on top by another hand: drop or move it first, then run again",
     "KD003": "take COMMIT, ROLLBACK and procedures that commit out of it",
+    **dict.fromkeys(
+        ("22P02", "22001", "22003", "22007", "22008"),
+        "a value does not fit the type; it is not shown, since it may be a secret: look for such values with a SELECT, and mend them first",
+    ),
 }
+#: Where the server's own hint leads astray (to CASCADE, which would take what is not ours; to casts alone) or says not how.
+_BETTER_THAN_THE_SERVERS = frozenset({"2BP01", "42883", "55P04"})
+#: Objects of extensions that scripts name, by extension.
+_MEMBERS = {
+    "vector": r"vector|halfvec|sparsevec|ivfflat|hnsw|\w+_(?:l1|l2|ip|cosine|hamming|jaccard)_ops|cosine_distance|l[12]_distance"
+    r"|inner_product|vector_dims|vector_norm|l2_normalize|binary_quantize|subvector|hamming_distance|jaccard_distance",
+    "pg_trgm": r"g(?:in|ist)_trgm_ops|(?:strict_)?(?:word_)?similarity|show_trgm",
+    "uuid-ossp": r"uuid_generate_v\w+|uuid_nil|uuid_ns_\w+",
+    "pgcrypto": r"gen_salt|crypt|digest|hmac|encrypt(?:_iv)?|decrypt(?:_iv)?|gen_random_bytes|pgp_\w+|armor|dearmor",
+    "citext": r"citext",
+    "hstore": r"hstore|(?:gin|gist)_hstore_ops",
+    "ltree": r"ltree|lquery|ltxtquery",
+    "unaccent": r"unaccent",
+    "postgis": r"geometry|geography|box[23]d|st_\w+",
+    "fuzzystrmatch": r"levenshtein\w*|soundex|metaphone|d?metaphone\w*",
+    "tablefunc": r"crosstab\w*|normal_rand|connectby",
+    "intarray": r"g(?:in|ist)__int\w*_ops|intset",
+}
+#: The first name in a message: quoted, else one that takes arguments.
+_FIRST_NAME = re.compile(r'"(?:[^".]+\.)*([^".(]+)(?:\([\d,]+\))?"|([\w$]+)\(')
+#: A statement of transaction control, where the server met a syntax error.
+_TRANSACTION_WORD = re.compile(r"(?:commit|rollback|begin|abort|start\s+transaction|end)\b", re.IGNORECASE)
+#: Characters of a message, and of a line below it, that are shown.
+_LONGEST_MESSAGE, _LONGEST_LINE = 1000, 300
 #: Errors of our own blocks, whose detail is for programs.
 _OUR_DETAILS = frozenset({"KD006"})
 _OUR_CONDITIONS = {
@@ -46,8 +92,6 @@ _OUR_CONDITIONS = {
     "KD004": "the script reached outside of its schema",
     "KD006": "rows or values would be lost",
 }
-_MISSING_TYPE = re.compile(r'type "(?:\w+\.)?(vector|halfvec|sparsevec)(?:\(\d+\))?" does not exist')
-_MISSING_OPCLASS = re.compile(r'(?:operator class|access method) "(\w+)" does not exist')
 
 #: Where asyncpg's names of classes are not the manual's conditions.
 _CONDITIONS = {
@@ -109,9 +153,9 @@ class Diagnosis:
         elif self.file is not None:
             lines.append(f"  in {self.file}")
         if self.detail:
-            lines += [f"  {line}" for line in self.detail.splitlines()[:10]]
+            lines += [f"  {_cut(line)}" for line in self.detail.splitlines()[:10]]
         if self.context:
-            lines += [f"  {line}" for line in self.context.splitlines()[:3] if "inline_code_block" not in line]
+            lines += [f"  {_cut(line)}" for line in self.context.splitlines()[:3] if "inline_code_block" not in line]
         return "\n".join(lines)
 
 
@@ -142,9 +186,9 @@ def diagnose(
     """
     sqlstate = error.sqlstate or "XX000"
     diagnosis = Diagnosis(
-        message=str(getattr(error, "message", None) or error),
+        message=_cut(str(getattr(error, "message", None) or error), _LONGEST_MESSAGE),
         sqlstate=sqlstate,
-        hint=_cure(error, sqlstate),
+        hint=_cure(error, migration, "" if offset is None else text[offset : offset + 20]),
         file=migration.file(part),
         context=error.context,
         detail=None if sqlstate in _OUR_DETAILS else error.detail,
@@ -178,15 +222,69 @@ def _subject(error: asyncpg.PostgresError) -> str | None:
     return " of ".join(told) or None
 
 
-def _cure(error: asyncpg.PostgresError, sqlstate: str) -> str | None:
-    message = str(error)
-    if (match := _MISSING_TYPE.search(message)) or ("vector" in message and _MISSING_OPCLASS.search(message)):
-        name = match[1] if match else "vector"
-        return f'the type {name} comes with the extension vector: write extensions = ["vector"] in migration.toml'
-    if sqlstate == "2BP01":
-        # The server's own hint is to use CASCADE, which would take what is not ours.
+def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str | None:
+    """Return what helps.
+
+    Args:
+        error: What the server said.
+        migration: Whose script it is.
+        rest: The script from the place of the error on, where that is known.
+    """
+    sqlstate = error.sqlstate or ""
+    # The function of the server that raised it does not depend on the server's language, as its words do.
+    where = error.server_source_function
+    if sqlstate in ("42704", "42883") and (missing := _of_extension(error)) is not None:
+        name, extension = missing
+        if extension not in {each.name for each in migration.extensions}:
+            return f'{name} comes with the extension {extension}: write extensions = ["{extension}"] in migration.toml'
+        return (
+            f"{name} comes with the extension {extension}, which is declared: the one that is installed may be too old "
+            f"(ALTER EXTENSION), or the arguments have other types"
+        )
+    if sqlstate == "42704":
+        if where == "get_role_oid":
+            return "roles belong to the server: let an administrator make it (CREATE ROLE), or take the statement out"
+        if where == "get_collation_oid":
+            return "this server has no such collation (SELECT collname FROM pg_collation); those of ICU want a server built with ICU"
+        if where == "ResolveOpClass" and error.hint is not None:
+            found = _FIRST_NAME.search(str(error.message))
+            own = (
+                f'; for plain values extensions = ["btree_{found[1]}"]' if found and found[1] in ("gin", "gist") else ""
+            )
+            return f"write the operator class after the column, as in (embedding vector_cosine_ops){own}"
+    if sqlstate == "0A000":
+        if where == "parse_extension_control_file":
+            return "install the extension on the server (for vector: the package pgvector), then run again"
+        if "ICU" in str(error):
+            return "this server is built without ICU: take a collation of the provider builtin or libc, or a server with ICU"
+        if where == "RememberAllDependentForRebuilding":
+            return "drop what depends on the column before, and make it anew after, in the same migration"
+        if where == "exec_stmt_dynexecute":
+            return _NO_TRANSACTIONS
+    if sqlstate == "25001" and where != "PreventInTransactionBlock":
+        return "the transaction has begun before the script: take SET TRANSACTION out of it"
+    if sqlstate == "42601" and _TRANSACTION_WORD.match(rest):
+        return _NO_TRANSACTIONS
+    if sqlstate == "2BP01" and where == "findDependentObjects" and error.detail is None:
+        return (
+            "it belongs to something else, such as an extension, and goes and comes with that: take the statement out"
+        )
+    if sqlstate in _BETTER_THAN_THE_SERVERS:
         return _CURES[sqlstate]
-    return getattr(error, "hint", None) or _CURES.get(sqlstate)
+    return error.hint or _CURES.get(sqlstate)
+
+
+def _of_extension(error: asyncpg.PostgresError) -> tuple[str, str] | None:
+    """Return what is missing, and the extension that it is known to come with."""
+    found = _FIRST_NAME.search(str(error.message or error))
+    if found is None or (error.sqlstate == "42704" and error.hint is not None):  # a default is missing, and not this
+        return None
+    name = (found[1] or found[2]).lower()
+    return next(((name, extension) for extension, pattern in _MEMBERS.items() if re.fullmatch(pattern, name)), None)
+
+
+def _cut(text: str, longest: int = _LONGEST_LINE) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str | None:

@@ -183,8 +183,8 @@ _NAMES_ONLY = frozenset(
     ]
 )
 _SYNTAX_ERROR = "42601"
-#: Errors whose DETAIL names objects: dependent objects still exist.
-_DETAIL_OF_NAMES = "2BP01"
+#: Errors whose DETAIL names objects: what depends on something, and what uses it.
+_DETAIL_OF_NAMES = frozenset({"2BP01", "0A000", "42804", "55006"})
 _RAISES = ("exec_stmt_raise", "exec_stmt_assert")
 _RAISED = frozenset({"P0001", "P0004"})
 _QUOTED = re.compile(r'"(?:.*)"', re.DOTALL)
@@ -217,7 +217,7 @@ def without_values(error: Any, sql: str) -> None:
         words = _without_quotes(message, error, sql)
     error.args = (words,)
     error.message = words
-    if error.sqlstate != _DETAIL_OF_NAMES or raised:
+    if error.sqlstate not in _DETAIL_OF_NAMES or raised:
         error.detail = None
     if raised:
         # A RAISE fills these with what it likes.
