@@ -94,7 +94,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
 #: Those that may stand in a comment at the head of a script, where there may be no migration.toml.
-_HEAD_KEYS: Final = ("deletes", "reaches")
+_HEAD_KEYS: Final = ("deletes", "reaches", "transactional")
 _DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
 
 

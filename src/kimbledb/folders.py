@@ -13,7 +13,7 @@ import re
 import stat
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -204,6 +204,7 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
     numbered: dict[str, int] = {}
     dated: dict[str, str] = {}
     texts: dict[str, str] = {}
+    heads: dict[str, dict[str, Any]] = {}
     for entry in entries:
         path = f"{source}/{entry.name}"
         if not entry.is_text or not _is_named_well(entry, source, faults):
@@ -229,9 +230,10 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
             )
             continue
         text = _read_text(entry, path, faults)
-        if text is not None:
-            _find_problems(text, path, faults, transactional=True)
         texts[entry.name] = text or ""
+        heads[entry.name] = facts.of_head(text or "", path, faults)
+        if text is not None:
+            _find_problems(text, path, faults, transactional=heads[entry.name].get("transactional", True))
     _find_ways_back(texts, source, faults)
     if numbered and dated:
         first, other = min(numbered), min(dated)
@@ -252,7 +254,7 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
             title=re.sub(r"[-_]+", " ", _description(name)).strip(),
             requires=tuple(ordered[place - 2 : place - 1]) if place > 1 else (),
             irreversible="a flat folder holds no rollback, and no checks",
-            **facts.of_head(texts[name], f"{source}/{name}", faults),
+            **heads[name],
             apply_sql=texts[name],
             checksum=checksum_of(texts[name]),
             location=f"{source}/{name}",
@@ -366,6 +368,8 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
                     f"is it {meant[0]}?" if meant else f"the files are {', '.join(_FILES)}",
                 )
             )
+    apply_sql = texts.get("apply.sql", "")
+    head = facts.of_head(apply_sql, f"{path}/apply.sql", faults)
     read = facts.read(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=False)
     # Where the facts cannot be read, what they might excuse is no fault yet.
     may_lack_rollback = read is None or read.get("irreversible")
@@ -377,7 +381,7 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
                 "rollback.sql": 'write the SQL that takes it back, or say why there is none: irreversible = "..." in migration.toml',
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
-    transactional = read is not None and read.get("transactional", True)
+    transactional = read is not None and {**head, **read}.get("transactional", True)
     if "apply.sql" in texts:
         _find_problems(texts["apply.sql"], f"{path}/apply.sql", faults, transactional=transactional)
     if "rollback.sql" in texts:
@@ -398,7 +402,6 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
 
         problems = statements.read_named_queries(texts["verify.sql"])[1]
         faults.extend(_faults_at(f"{path}/verify.sql", texts["verify.sql"], problems))
-    apply_sql = texts.get("apply.sql", "")
     return Migration(
         name=name,
         number=number,
@@ -409,7 +412,7 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
         checksum=checksum_of(apply_sql),
         location=path,
         read_queries=named_queries,
-        **{**facts.of_head(apply_sql, f"{path}/apply.sql", faults), **(read or {})},
+        **{**head, **(read or {})},
     )
 
 

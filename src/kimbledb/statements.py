@@ -477,7 +477,8 @@ def _runs_alone_problem(statement: Statement, part: str) -> Problem:
     cure = (
         f'a rollback is one transaction, which is tried first: say `irreversible = "..."` in migration.toml{leave_out}'
         if part == "rollback"
-        else f"write `transactional = false` in migration.toml{leave_out}"
+        else "write `transactional = false` in migration.toml, or `-- kimbledb: transactional = false` at the head of the"
+        f" script{leave_out}"
     )
     return Problem(statement.start, f"{_shown(statement)} cannot run in a transaction", cure)
 

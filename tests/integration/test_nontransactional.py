@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -351,3 +352,17 @@ async def test_a_constraint_that_does_not_hold_is_taken_back(
     await kimbledb.migrate(database, catalog=folder.catalog)
     valid = "SELECT array_agg(conname ORDER BY conname) FROM pg_constraint WHERE convalidated AND conname IN ('positive', 'small')"
     assert await connection.fetchval(valid) == ["positive", "small"]
+
+
+async def test_a_single_file(database: str, tmp_path: Path, connection: asyncpg.Connection) -> None:
+    """A file of a flat folder says at its head that it cannot run in a transaction."""
+    (tmp_path / "001_a.sql").write_text("CREATE TABLE a (n integer);")
+    script = tmp_path / "002_b.sql"
+    script.write_text("CREATE INDEX CONCURRENTLY idx_a_n ON a (n);")
+    with pytest.raises(kimbledb.CatalogError, match="`-- kimbledb: transactional = false` at the head of the script"):
+        kimbledb.Catalog.from_directory(tmp_path)
+    script.write_text(f"-- kimbledb: transactional = false\n{script.read_text()}")
+
+    await kimbledb.migrate(database, catalog=kimbledb.Catalog.from_directory(tmp_path))
+
+    assert await _valid(connection) is True
