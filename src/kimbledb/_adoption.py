@@ -87,7 +87,8 @@ class Adoption:
             proved = _proved(plan, shown)
             if not dry_run and (proved or not _is_known(plan, state)):
                 runner.doing = "recording what is there"
-                await self._record(session, state, shown, proved)
+                async with runner.watching(session):
+                    await self._record(session, state, shown, proved)
             return plan, proved
 
         plan, proved = await runner.run(work)

@@ -287,7 +287,8 @@ class _RollbackCall:
         while True:
             guard = Guard(schema=self.rollback.schema, reaches=reaches, back=True, telling=True, suspects=suspects)
             try:
-                measured, objects = await transactions.rehearse(works, head, guard)
+                async with self.runner.watching(transactions.session):
+                    measured, objects = await transactions.rehearse(works, head, guard)
             except ScriptError as failure:
                 raise self._failure(failure) from failure.__cause__
             if not measured.suspects:

@@ -328,6 +328,41 @@ async def test_history_is_locked(each_database: str, steps: Any) -> None:
     await holds(each_database, catalog)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_who_blocks_a_rollback(database: str, steps: Any, dry_run: bool) -> None:
+    """A rollback that cannot get a lock, also where it only tries what would go, names who has it (faults 16)."""
+    folder = steps("a", "b")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    async with session(database, "BEGIN", "SELECT * FROM b") as (_, pid):
+        with pytest.raises(kimbledb.LockUnavailableError) as caught:
+            await kimbledb.rollback(
+                database,
+                "b.sql",
+                catalog=folder.catalog,
+                allow_data_loss=True,
+                dry_run=dry_run,
+                options=kimbledb.Options(lock_timeout=1.6, attempts=2),
+            )
+
+    assert f"held by pid {pid}, shop, idle in transaction" in str(caught.value)
+
+
+async def test_who_blocks_an_adoption(database: str, folder: Any) -> None:
+    """adopt() that cannot write history names who has locked it."""
+    folder.table(1, "a", facts='creates = ["table a"]')
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "DELETE FROM migration_history")
+
+    async with session(database, "BEGIN", "LOCK TABLE migration_history IN SHARE MODE") as (_, pid):
+        with pytest.raises(kimbledb.LockUnavailableError) as caught:
+            await kimbledb.adopt(
+                database, catalog=folder.catalog, options=kimbledb.Options(lock_timeout=1.6, attempts=2)
+            )
+
+    assert f"held by pid {pid}, shop, idle in transaction" in str(caught.value)
+
+
 SLOW = "SELECT pg_sleep(0.7);\nSELECT pg_sleep(0.7);\n"
 
 

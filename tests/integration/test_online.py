@@ -194,6 +194,29 @@ async def test_a_key_that_does_not_hold_is_taken_back(
     assert await connection.fetchval("SELECT convalidated FROM pg_constraint WHERE conname = 'a_n_fkey'") is True
 
 
+async def test_a_built_in_key_that_does_not_hold(database: str, connection: asyncpg.Connection) -> None:
+    """A transcription of a project that is nowhere stops add-project-to-transcriptions.sql, and the application writes others as before."""
+    await kimbledb.migrate(database, to=4, verify=False)
+    await connection.execute(
+        "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org');"
+        "ALTER TABLE audio_transcriptions ADD project_id text;"
+        "INSERT INTO audio_transcriptions (user_id, text, project_id) VALUES ('ada', 'Words', 'gaming')"
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, to=5)
+
+    assert caught.value.sqlstate == "23503"
+    assert "rolled back" not in str(caught.value)
+    assert "taken back: the constraint audio_transcriptions_project_id_fkey on public.audio_transcriptions" in str(
+        caught.value
+    )
+    await connection.execute(
+        "INSERT INTO audio_transcriptions (user_id, text, project_id) VALUES ('ada', 'More', 'gaming')"
+    )
+    assert await connection.fetchval("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
+
+
 async def test_a_verification_that_fails_afterwards(database: str, filled: Any, connection: asyncpg.Connection) -> None:
     """Where the verification fails after online.sql, what is not validated is taken back, and the error does not call the rest rolled back."""
     (filled.path / "02_b" / "online.sql").write_text(
