@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-import kimbledb
-from tests.conftest import with_database
+from kimbledb.testing.background import Background
+from tests.conftest import HOSTED_DATABASE, HOSTED_ROLES
 from tests.faults.parts import fresh_database, sql
 from tests.faults.programs import Cluster, missing, running
 
@@ -21,8 +21,9 @@ SETTINGS = {"max_locks_per_transaction": "256", "autovacuum": "off"}
 class Servers:
     """The servers that the tests of this process have started, by version."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, background: Background) -> None:
         self._stack = stack
+        self._background = background
         self._running: dict[int, Cluster] = {}
 
     def get(self, version: int) -> Cluster:
@@ -34,15 +35,17 @@ class Servers:
                 missing(str(reason))
             except Unavailable as reason:
                 pytest.skip(str(reason))
-            self._running[version] = self._stack.enter_context(running(programs, SETTINGS))
+            cluster = self._stack.enter_context(running(programs, SETTINGS))
+            self._background.run(sql(cluster.dsn, HOSTED_ROLES))
+            self._running[version] = cluster
         return self._running[version]
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """The servers, each started by the first test that wants it."""
+def servers(_kimbledb_background: Background) -> Iterator[Servers]:
+    """The servers, each started by the first test that wants it, with a hosted platform's roles."""
     with ExitStack() as stack:
-        yield Servers(stack)
+        yield Servers(stack, _kimbledb_background)
 
 
 def each(*versions: int) -> pytest.MarkDecorator:
@@ -59,19 +62,10 @@ def cluster(servers: Servers, version: int) -> Cluster:
     return servers.get(version)
 
 
-@pytest.fixture
-async def fresh(cluster: Cluster) -> AsyncIterator[str]:
-    """The DSN of a fresh, empty database on it."""
+@pytest.fixture(params=["bare", "hosted"])
+async def fresh(cluster: Cluster, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of a fresh, empty database on it: once a bare one, once as a hosted platform gives it."""
     async with fresh_database(cluster.dsn) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def migrated(cluster: Cluster) -> AsyncIterator[str]:
-    """The DSN of a fresh database on it with the built-in catalog, a copy of one that is made once."""
-    template = with_database(cluster.dsn, "builtin")
-    if not await sql(cluster.dsn, "SELECT count(*) FROM pg_database WHERE datname = 'builtin'"):
-        await sql(cluster.dsn, "CREATE DATABASE builtin TEMPLATE template0")
-        await kimbledb.migrate(template)
-    async with fresh_database(cluster.dsn, template="builtin") as dsn:
+        if request.param == "hosted":
+            await sql(dsn, HOSTED_DATABASE)
         yield dsn

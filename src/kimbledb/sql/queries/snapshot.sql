@@ -202,8 +202,10 @@ object (kind, name, definition) AS (
     UNION ALL
     -- What a role may do, and what it may do because nobody said otherwise.
     SELECT 'privilege', granted.kind || ' ' || granted.name || ' to ' || grantee.name,
-           string_agg(lower(granted.privilege) || CASE WHEN granted.grantable THEN ' with grant option' ELSE '' END, ', '
-                      ORDER BY granted.privilege)
+           -- Whoever may do all eight things with a table got ALL: before version 17, without MAINTAIN, that was seven.
+           CASE WHEN count(DISTINCT granted.privilege) = 8
+                THEN string_agg(said.may, ', ' ORDER BY said.may) FILTER (WHERE granted.privilege <> 'MAINTAIN')
+                ELSE string_agg(said.may, ', ' ORDER BY said.may) END
     FROM (
         SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view' WHEN relkind = 'S' THEN 'sequence' ELSE 'table' END,
                relname::text, relowner, acl.*
@@ -225,6 +227,9 @@ object (kind, name, definition) AS (
     CROSS JOIN LATERAL (
         SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE granted.grantee::regrole::text END
     ) AS grantee (name)
+    CROSS JOIN LATERAL (
+        SELECT lower(granted.privilege) || CASE WHEN granted.grantable THEN ' with grant option' ELSE '' END
+    ) AS said (may)
     -- An owner may do everything unless somebody took it away, which is said below.
     WHERE granted.grantee <> granted.owner
     GROUP BY granted.kind, granted.name, grantee.name

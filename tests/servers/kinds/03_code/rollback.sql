@@ -1,4 +1,6 @@
 GRANT DELETE ON scratch TO CURRENT_USER;
+REVOKE ALL ON SEQUENCE invoice_number FROM service_role;
+REVOKE ALL ON scratch FROM service_role;
 REVOKE USAGE ON SEQUENCE invoice_number FROM PUBLIC;
 REVOKE SELECT ON owed, totals FROM PUBLIC;
 REVOKE UPDATE (name, born) ON people FROM PUBLIC;
