@@ -91,13 +91,12 @@ def render(catalog: Catalog | None = None) -> str:
             phase = migration.phase
             parts.append(f"\n-- Phase {phase}\n" if phase is not None else "\n")
         parts.append(f"\n-- {migration}\n" + _block(migration, plans))
-    return "".join(parts) + _TAIL
+    return queries.unsigned("".join(parts)) + _TAIL
 
 
 def _block(migration: Migration, plans: dict[bool, Plan]) -> str:
     taken = {hosted: plan.step(migration.name).state is not StepState.REPLACED for hosted, plan in plans.items()}
     condition = {(True, True): "true", (True, False): "NOT hosted", (False, True): "hosted", (False, False): "false"}
-    outer = _tag(migration.apply_sql, "migration")
     body = queries.filled(
         "render_migration",
         name=quote_literal(migration.name),
@@ -106,18 +105,6 @@ def _block(migration: Migration, plans: dict[bool, Plan]) -> str:
         checksum=migration.checksum,
         checksums=quote_array((migration.checksum, *migration.supersedes)),
         version=quote_literal(__version__),
-        tag=_tag(migration.apply_sql, "script"),
-        # Last, so that nothing is filled in within it.
-        script=migration.apply_sql.rstrip("\n"),
+        script=queries.quoted(migration.apply_sql.rstrip("\n"), "script"),
     )
-    return f"DO {outer}\n{body}\n{outer};\n"
-
-
-def _tag(text: str, word: str) -> str:
-    """Return quotes that the text does not hold."""
-    number = 0
-    while True:
-        tag = f"${word}{number or ''}$"
-        if tag not in text:
-            return tag
-        number += 1
+    return f"DO {queries.quoted(body, 'migration')};\n"

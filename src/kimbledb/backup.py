@@ -173,7 +173,7 @@ async def _bring_back(file: Path, server: _Server, found: Mapping[str, Any]) -> 
     with tempfile.TemporaryDirectory(prefix="kimbledb-restore-") as folder:
         # What the database came with is not made again.
         wanted = Path(folder, "contents")
-        text = _without(contents, found["schemas"], found["extensions"])
+        text = _without(contents, found)
         # Byte by byte what pg_restore listed: a dump may be of a database with another encoding.
         await asyncio.to_thread(wanted.write_bytes, text.encode(errors="surrogateescape"))
         if _says_too_much(client, server):
@@ -255,16 +255,23 @@ async def _reader(file: Path, server: _Server) -> tuple[Client, str]:
     raise AssertionError  # there is at least one client
 
 
-def _without(contents: str, schemas: Sequence[str], extensions: Sequence[str]) -> str:
+def _without(contents: str, found: Mapping[str, Any]) -> str:
     """Return the contents without the schemas and the extensions' comments that are there already."""
+    # Of two roles whose names both end a line the shorter is the owner.
+    roles = sorted(found["roles"], key=len)
     kept = []
     for line in contents.removesuffix("\n").split("\n"):
         entry = _ENTRY.fullmatch(line)
-        there = () if entry is None else schemas if entry[1].startswith("SCHEMA") else extensions
-        # The owner's name follows, or nothing.
-        if not any(entry is not None and f"{entry[2]} ".startswith(f"{name} ") for name in there):
+        there = () if entry is None else found["schemas" if entry[1].startswith("SCHEMA") else "extensions"]
+        if entry is None or _name_in(entry[2], roles) not in there:
             kept.append(line)
     return "\n".join(kept) + "\n"
+
+
+def _name_in(entry: str, roles: Iterable[str]) -> str:
+    """Return the name in an entry's end: a space and the owner's name follow, or a space alone."""
+    owner = next((role for role in roles if entry.endswith(f" {role}")), None)
+    return entry.rpartition(" ")[0] if owner is None else entry[: -len(owner) - 1]
 
 
 @asynccontextmanager

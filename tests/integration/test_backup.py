@@ -16,6 +16,7 @@ import pytest
 import kimbledb
 from kimbledb import backup, snapshot
 from kimbledb._embedded import programs
+from kimbledb.names import quote_identifier
 
 Picture = Callable[..., Awaitable[snapshot.Snapshot]]
 
@@ -101,6 +102,24 @@ async def test_round_trip(migrated_database: str, empty_database: str, tmp_path:
     assert {each.name.partition(".")[0] for each in await picture(migrated_database) if each.kind == "column"} == {
         "notes"
     }
+
+
+@pytest.mark.parametrize("name", ["public data", "public postgres", 'pub "lic', "pg"])
+async def test_a_schema_of_any_name_comes_back(
+    database: str, empty_database: str, connection: asyncpg.Connection, folder: Any, tmp_path: Path, name: str
+) -> None:
+    """A backup brings back a schema whose name begins like that of one which is there already."""
+    await connection.execute(
+        f"CREATE SCHEMA {quote_identifier(name)}; CREATE TABLE {quote_identifier(name)}.t (n integer)"
+    )
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog, backup=tmp_path / "backup")
+
+    await kimbledb.restore(tmp_path / "backup", empty_database)
+
+    restored = await asyncpg.connect(empty_database)
+    assert await restored.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{quote_identifier(name)}.t")
+    await restored.close()
 
 
 async def test_only_where_there_is_something_to_do(database: str, folder: Any, tmp_path: Path) -> None:

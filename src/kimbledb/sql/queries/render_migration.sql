@@ -21,9 +21,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
     END IF;
     started := clock_timestamp();
-    EXECUTE {tag}
-{script}
-{tag};
+    EXECUTE {script};
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h

@@ -20,4 +20,5 @@ SELECT jsonb_build_object(
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = h.classid AND d.objid = h.objid AND d.deptype = 'i')
         ) AS named (name)),
     'schemas', (SELECT jsonb_agg(nspname) FROM pg_catalog.pg_namespace),
+    'roles', (SELECT jsonb_agg(rolname) FROM pg_catalog.pg_roles),
     'extensions', (SELECT coalesce(jsonb_agg(extname), '[]') FROM pg_catalog.pg_extension))
