@@ -17,7 +17,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
-from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
+from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, own_code, setting
 from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
@@ -118,9 +118,9 @@ class Adoption:
         try:
             await session.send(message)
         except asyncpg.PostgresError as error:
-            if error.sqlstate == LOCK_BUSY:
+            if own_code(error) == LOCK_BUSY:
                 raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-            if error.sqlstate == HISTORY_MOVED:
+            if own_code(error) == HISTORY_MOVED:
                 raise Again from error
             raise
 

@@ -30,7 +30,7 @@ from kimbledb.names import check_schema_name, counted, quote_identifier, quote_l
 from kimbledb.options import Options
 from kimbledb.preflight import check_server
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
-from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
+from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, own_code, setting
 from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
@@ -109,7 +109,7 @@ class Reset:
             database = await self.runner.run(self._work)
         except ConnectionLostError as error:
             if self.in_flight is not None:
-                raise OutcomeUnknownError("the reset") from error
+                raise OutcomeUnknownError("the reset", can_ask=self.runner.target.can_reconnect) from error
             raise
         return ResetReport(database, self.schema, self.dropped, self.losses, clock())
 
@@ -195,11 +195,11 @@ class Reset:
         self.dropped = dropped
 
     def _meaning(self, error: asyncpg.PostgresError) -> Exception:
-        if error.sqlstate == LOCK_BUSY:
+        if own_code(error) == LOCK_BUSY:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
-        if error.sqlstate == HISTORY_MOVED:
+        if own_code(error) == HISTORY_MOVED:
             return Again()
-        if error.sqlstate == DATA_AT_STAKE:
+        if own_code(error) == DATA_AT_STAKE:
             # What came since it was counted; what was filled since is looked at anew.
             found = data_loss.measured(json.loads(error.detail or "{}"))
             return Again() if found.suspects else DataLossError(found.losses)

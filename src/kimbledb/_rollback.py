@@ -171,7 +171,9 @@ class _RollbackCall:
             await self.runner.run(self._work)
         except ConnectionLostError as error:
             if self.in_flight is not None:
-                raise OutcomeUnknownError(self.in_flight.name) from error
+                raise OutcomeUnknownError(
+                    self.in_flight.name, applied=self.taken_back, can_ask=self.runner.target.can_reconnect, back=True
+                ) from error
             raise
         seconds = self.clock()
         report = RollbackReport(
@@ -336,6 +338,10 @@ class _RollbackCall:
                 raise error from refused.__cause__
             except Again:
                 self.in_flight = unsettled
+                raise
+            except ConnectionLostError:
+                if not transactions.in_doubt:
+                    self.in_flight = unsettled
                 raise
             self.in_flight = None
             self.runner.achieved()

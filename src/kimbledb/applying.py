@@ -16,6 +16,7 @@ from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected
 from kimbledb.errors import (
     ChangedMigrationError,
     ConflictingObjectsError,
+    ConnectionLostError,
     DataLossError,
     HazardError,
     MigrationError,
@@ -228,6 +229,10 @@ class Application:
             raise error from refused.__cause__
         except Again:
             self.in_flight = unsettled
+            raise
+        except ConnectionLostError:
+            if not transactions.in_doubt:
+                self.in_flight = unsettled
             raise
         self.in_flight = None
         self.runner.achieved()

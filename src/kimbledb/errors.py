@@ -516,14 +516,21 @@ class OutcomeUnknownError(KimbleDBError):
 
     Attributes:
         migration: The migration whose outcome is unknown.
+        applied: What this run had applied, or taken back, before it, each with its seconds.
     """
 
-    def __init__(self, migration: str) -> None:
+    def __init__(
+        self, migration: str, *, applied: Sequence[AppliedStep] = (), can_ask: bool = False, back: bool = False
+    ) -> None:
+        either = "wholly rolled back, or still there" if back else "wholly applied and recorded, or absent"
         super().__init__(
-            f"the reply to the COMMIT of {migration} was lost: it is either wholly applied and recorded, or absent",
-            hint="call again with a DSN or a pool as target: migration_history tells which",
+            f"the reply to the COMMIT of {migration} was lost: it is either {either}",
+            hint="call again when the server can be reached: migration_history tells which"
+            if can_ask
+            else "call again with a DSN or a pool as target: migration_history tells which",
         )
         self.migration = migration
+        self.applied = tuple(applied)
 
 
 class EmbeddedServerError(KimbleDBError):

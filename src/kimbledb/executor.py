@@ -126,7 +126,9 @@ class Executor:
             report = await runner.run(work)
         except ConnectionLostError as error:
             if application is not None and application.in_flight is not None:
-                raise OutcomeUnknownError(application.in_flight.name) from error
+                raise OutcomeUnknownError(
+                    application.in_flight.name, applied=application.applied, can_ask=self.target.can_reconnect
+                ) from error
             raise
         finally:
             turn.end()

@@ -12,7 +12,7 @@ from kimbledb import queries
 from kimbledb.errors import HistoryError, one_line
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.session import Session
+from kimbledb.session import Session, own_code
 
 if TYPE_CHECKING:
     from kimbledb.state import DatabaseState
@@ -46,7 +46,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
             queries.block("look", schema=literal, shape=shape, at_work=at_work(schema))
         )
     except asyncpg.PostgresError as error:
-        if error.sqlstate == OTHER_SHAPE:
+        if own_code(error) == OTHER_SHAPE:
             raise other_shape(error) from error
         raise
     rows = answer.get("history")

@@ -41,8 +41,18 @@ from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Loss, Migration
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.redaction import masked
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
-from kimbledb.session import DATA_AT_STAKE, LOCK_BUSY, MEASURED, Answer, Session, first_line, milliseconds, setting
+from kimbledb.runner import Again, Runner, describe_holders, worth_another_try
+from kimbledb.session import (
+    DATA_AT_STAKE,
+    LOCK_BUSY,
+    MEASURED,
+    Answer,
+    Session,
+    first_line,
+    milliseconds,
+    own_code,
+    setting,
+)
 from kimbledb.statements import Statement
 from kimbledb.transaction import (
     ChecksFailed,
@@ -328,9 +338,9 @@ class _Aside:
                 if statement.alone or not await self._run_in_transaction(statement):
                     await self._run_outside(statement)
         except asyncpg.PostgresError as error:
-            if isinstance(error, WORTH_ANOTHER_TRY):
+            if worth_another_try(error):
                 raise Again(contended=first_line(error)) from error
-            if error.sqlstate == DATA_AT_STAKE and self._guard is not None:
+            if own_code(error) == DATA_AT_STAKE and self._guard is not None:
                 await self._refuse_loss(statement, data_loss.refusal(error, self._guard))
             elif not await self._is_detached(statement, error):
                 raise ScriptError(await self._diagnose(statement, error)) from error
@@ -600,6 +610,6 @@ async def _take_session_lock(schema: str, worker: Session) -> None:
             "BEGIN ISOLATION LEVEL READ COMMITTED;\n" + worker.settings() + take_session_lock(schema) + "COMMIT;\n"
         )
     except asyncpg.PostgresError as error:
-        if error.sqlstate == LOCK_BUSY:
+        if own_code(error) == LOCK_BUSY:
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
         raise

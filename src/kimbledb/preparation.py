@@ -14,7 +14,7 @@ from kimbledb.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
-from kimbledb.session import LOCK_BUSY, Session, first_line
+from kimbledb.session import LOCK_BUSY, Session, first_line, own_code
 from kimbledb.state import DatabaseState
 from kimbledb.version import __version__
 
@@ -60,9 +60,9 @@ async def prepare(
             + "COMMIT;\n"
         )
     except asyncpg.PostgresError as error:
-        if error.sqlstate == history.OTHER_SHAPE:
+        if own_code(error) == history.OTHER_SHAPE:
             raise history.other_shape(error) from error
-        if error.sqlstate == LOCK_BUSY:
+        if own_code(error) == LOCK_BUSY:
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
         if error.sqlstate in _MADE_BY_ANOTHER or isinstance(error, WORTH_ANOTHER_TRY):
             raise Again(contended=first_line(error)) from error

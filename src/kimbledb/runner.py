@@ -30,7 +30,7 @@ from kimbledb.errors import (
 )
 from kimbledb.model import Migration
 from kimbledb.options import Options
-from kimbledb.session import NotJustNow, Session, first_line
+from kimbledb.session import NotJustNow, Session, first_line, raised_by_script
 from kimbledb.siblings import Turn, running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import tell
@@ -46,6 +46,12 @@ WORTH_ANOTHER_TRY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
+
+
+def worth_another_try(error: BaseException) -> bool:
+    """Whether others were in the way: not where a script raises that SQLSTATE itself, which it would do again."""
+    return isinstance(error, WORTH_ANOTHER_TRY) and not raised_by_script(error)
+
 
 #: Seconds between two looks at a lock that another run holds: short, since the
 #: holder may be a quick one, and longer with each look, since those who wait may be many,
@@ -225,7 +231,7 @@ class Runner:
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)
             except asyncpg.PostgresError as error:
-                if not isinstance(error, WORTH_ANOTHER_TRY):
+                if not worth_another_try(error):
                     raise self._failure(error) from error
                 contended += 1
                 self._refuse_more(contended, first_line(error), error)

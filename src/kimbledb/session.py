@@ -6,14 +6,14 @@ such a message, and its extended protocol takes two round trips that a
 transaction pooler may send to two servers; so answers come back as messages of
 level INFO, which a server always delivers and (by default) does not log.
 
-Each message opens its own transaction and pins its settings with ``SET LOCAL``:
-nothing stays on the connection.
+Each message opens its own transaction and pins its settings for it alone: nothing
+stays on the connection. What a script leaves there is taken back with it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,8 +24,9 @@ from kimbledb import queries
 from kimbledb.errors import ConfigurationError, ConnectionLostError, PreflightError
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
+from kimbledb.wire import counting
 
-#: SQLSTATEs of our own blocks (class KD is nobody else's).
+#: SQLSTATEs of our own blocks. A script can raise them, too: :func:`own_code` tells whose one is.
 LOCK_BUSY = "KD001"
 HISTORY_MOVED = "KD002"
 TRANSACTION_ENDED = "KD003"
@@ -33,32 +34,69 @@ REACHED_OUTSIDE = "KD004"
 VERIFICATION_FAILED = "KD005"
 DATA_AT_STAKE = "KD006"
 _UNSAFE_PATH = "KD007"
-_OUR_CLASS = "KD"
+_READ_OTHERWISE = "KD009"
+DISTURBED = "KD010"
 _PROCESS_ID = "KD104"
-_MARK = "KD105"
+_BEFORE = "KD105"
 #: What a script took away, as :func:`kimbledb.data_loss.measured` reads it.
 MEASURED = "KD106"
+_DEALLOCATED = "KD107"
 _ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED})
+
+#: The first statement of every transaction that writes.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+
+#: What the server reads a whole message by, before any statement of it runs.
+_READING: Mapping[str, str] = {
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "client_encoding": "UTF8",
+}
+#: What values are read, printed and deparsed by, and what keeps our own blocks from being heard.
+#: docs/design.md says which settings are the owner's and stay as they are.
+_PINNED: Mapping[str, str] = {
+    **_READING,
+    "array_nulls": "on",
+    "bytea_output": "hex",
+    "client_min_messages": "warning",
+    "DateStyle": "ISO, MDY",
+    "exit_on_error": "off",
+    "extra_float_digits": "1",
+    "gin_fuzzy_search_limit": "0",
+    "IntervalStyle": "postgres",
+    "jit": "off",
+    "quote_all_identifiers": "off",
+    # A table hidden by its policies gives an error and does not read as empty.
+    "row_security": "off",
+    # Only a superuser can have set another; foreign keys would not be checked.
+    "session_replication_role": "origin",
+    "transform_null_equals": "off",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+}
+#: And for what we ask ourselves. A script is run in the time zone of the database: it is what
+#: the timestamps without a zone mean that its rows hold.
+_PINNED_FOR_QUESTIONS: Mapping[str, str] = {"TimeZone": "UTC"}
+#: What bounds a transaction, by the options of the call.
+_LIMITS = (
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",
+    "client_connection_check_interval",
+)
 
 #: Bytes before the first row of a COPY in binary (manual, COPY, "Binary Format").
 _COPY_HEADER = 19
 #: Bytes of a row before the first value, and those that end the whole.
 _ROW_HEADER, _COPY_TRAILER = 6, 2
 
-#: What asyncpg raises when the server is gone: not all of it is a PostgresError.
-CONNECTION_ERRORS = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.DatabaseDroppedError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.TransactionTimeoutError,
-    OSError,
-)
+#: What asyncpg raises when the server is gone, where it is no PostgresError.
+_NETWORK_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+#: Classes of the errors with which a server ends a session (manual, appendix A), and of those that
+#: may come from a pooler, or from a server that is broken.
+ENDS_SESSION = ("25P", "57P")
+_ENDS_CONNECTION = (*ENDS_SESSION, "08", "53", "58", "XX")
 
 
 class NotJustNow(ConnectionLostError):
@@ -82,8 +120,18 @@ class Session:
         #: The server's process that runs our transaction, known from its start on.
         #: Behind a pooler it is another one than the connection was told of.
         self.process_id: int | None = None
-        #: How far the server got in a message of several scripts (:func:`mark`).
-        self.mark = 0
+        #: What the blocks of the last message answered, and how many of its statements were
+        #: completed, as far as it got.
+        self.answered: list[Answer] = []
+        self.completed = 0
+        #: What :meth:`transact` sent in one message with its second text, before it.
+        self.prefix = ""
+        #: What the session held when the transaction began, and what a rollback does not take back.
+        self._before: Mapping[str, Any] | None = None
+        #: Whether a script that failed took prepared statements along that asyncpg keeps.
+        self._deallocated = False
+        #: Whether the server has begun to run what :meth:`transact` sent.
+        self._began = False
 
     async def send(self, message: str, *, heard: list[tuple[str, str]] | None = None) -> list[Answer]:
         """Send statements in one message and return what their blocks answered.
@@ -98,17 +146,21 @@ class Session:
             PreflightError: The schemas in which names would be looked up are not safe.
             ConnectionLostError: The server is gone; what became of the message is unknown.
         """
-        answers: list[Answer] = []
+        answers = self.answered = []
 
         def listen(_connection: object, notice: Any) -> None:
-            if notice.sqlstate in _ANSWERS:
+            if own_code(notice) is None:
+                # A script can raise whatever it likes.
+                if heard is not None:
+                    heard.append((notice.sqlstate, notice.message))
+            elif notice.sqlstate in _ANSWERS:
                 answers.append(Answer(notice.sqlstate, json.loads(notice.message)))
             elif notice.sqlstate == _PROCESS_ID:
                 self.process_id = int(notice.message)
-            elif notice.sqlstate == _MARK:
-                self.mark = int(notice.message)
-            elif heard is not None:
-                heard.append((notice.sqlstate, notice.message))
+            elif notice.sqlstate == _BEFORE:
+                self._began, self._before = True, json.loads(notice.message)
+            elif notice.sqlstate == _DEALLOCATED:
+                self._deallocated = True
 
         connection = self.connection
         try:
@@ -118,16 +170,22 @@ class Session:
         try:
             # The limit that a caller's connection has for a command is not for
             # migrations; the deadline of the call is.
-            await connection.execute(message, timeout=self.options.deadline)
-        except CONNECTION_ERRORS as error:
-            _take_values_out(error, message)
+            with counting(connection) as completions:
+                try:
+                    await connection.execute(message, timeout=self.options.deadline)
+                finally:
+                    self.completed = completions.count
+        except _NETWORK_ERRORS as error:
             raise self._lost(error) from error
         except asyncpg.PostgresError as error:
+            _take_values_out(error, message)
+            # A script can raise any SQLSTATE: whether the connection is lost, it says itself.
+            if self.is_closed:
+                raise self._lost(error) from error
             # The message opened a transaction, and its end was not reached.
             await self.roll_back()
-            if error.sqlstate == _UNSAFE_PATH:
+            if own_code(error) == _UNSAFE_PATH:
                 raise PreflightError([(gap, cure) for gap, cure in json.loads(error.detail or "[]")]) from error
-            _take_values_out(error, message)
             raise
         except BaseException:
             # Cancelled or interrupted. Whether the server got to the COMMIT is unknown;
@@ -139,7 +197,37 @@ class Session:
                 connection.remove_log_listener(listen)
         return answers
 
-    def _lost(self, error: Exception) -> ConfigurationError | ConnectionLostError:
+    async def transact(self, begin: str, rest: str) -> list[Answer]:
+        """Send a transaction with somebody's script in it, to be read as it is written.
+
+        The server reads all of a message before any setting in it holds. Where it would read
+        it otherwise than we do, the settings go ahead in a message of their own: through a
+        transaction pooler, too, the rest of a transaction goes where its beginning went.
+
+        Args:
+            begin: :data:`BEGIN` and :meth:`remember`.
+            rest: What follows, up to the COMMIT.
+
+        Raises:
+            asyncpg.PostgresError: As :meth:`send`; :attr:`prefix` helps to place it.
+            PreflightError: As :meth:`send`.
+            ConnectionLostError: As :meth:`send`.
+        """
+        check = queries.block("reading", wanted=quote_literal(json.dumps(_READING)))
+        self._began, self.prefix = False, begin + check
+        try:
+            return await self.send(self.prefix + rest)
+        except UnicodeEncodeError:
+            pass  # asyncpg writes in the encoding that the connection has
+        except asyncpg.PostgresError as error:
+            if self.is_closed or (self._began and own_code(error) != _READ_OTHERWISE):
+                raise
+            # None of it was run: it could not be read, or was read otherwise.
+        await self.send(begin + pin(_READING))
+        self.prefix = ""
+        return await self.send(rest)
+
+    def _lost(self, error: Exception) -> Exception:
         """Return what an error of the connection means, and end it where it is of no more use."""
         if isinstance(error, asyncpg.InterfaceError) and not self.is_closed:
             return ConfigurationError(
@@ -147,6 +235,9 @@ class Session:
                 hint="let nobody else use it during the call, or pass a DSN or a pool",
             )
         self.terminate()
+        last = error.__cause__
+        if isinstance(last, asyncpg.PostgresError) and not str(last.sqlstate).startswith(_ENDS_CONNECTION):
+            return last  # exit_on_error: the server ended the session after an error like any other
         return ConnectionLostError(f"the connection to the server was lost: {first_line(error)}")
 
     @property
@@ -166,8 +257,12 @@ class Session:
         if self.is_closed or not self.connection.is_in_transaction():
             return
         try:
-            await self.connection.execute("ROLLBACK", timeout=self.options.deadline)
-        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+            # In one message: behind a pooler the server's session is somebody else's right after the ROLLBACK.
+            await self.connection.execute("ROLLBACK;\n" + self._clearing(), timeout=self.options.deadline)
+            if self._deallocated:
+                self._deallocated = False
+                await self.connection.reload_schema_state()
+        except (asyncpg.PostgresError, *_NETWORK_ERRORS):
             # The first error is the one to tell of; the connection is of no more use.
             self.terminate()
         except BaseException:
@@ -200,10 +295,13 @@ class Session:
         except TimeoutError:  # the network's is one, too, and an OSError
             self.terminate()
             raise
-        except CONNECTION_ERRORS as error:
-            raise self._lost(error) from error
-        except asyncpg.PostgresError:
-            return None  # a closer look meets it again, and says what it means
+        except (asyncpg.PostgresError, *_NETWORK_ERRORS) as error:
+            if isinstance(error, asyncpg.PostgresError) and not self.is_closed:
+                return None  # a closer look meets it again, and says what it means
+            lost = self._lost(error)
+            if isinstance(lost, asyncpg.PostgresError):  # exit_on_error: that look takes another connection
+                lost = ConnectionLostError(f"the server ended the session: {first_line(lost)}")
+            raise lost from error
         except BaseException:
             # Cancelled: the rest of the answer may still come.
             self.terminate()
@@ -221,9 +319,8 @@ class Session:
         """
         mode = "READ ONLY" if read_only else "READ WRITE"
         guard = self.guarded(path) if path else ""
-        [answer] = await self.send(
-            f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{self.settings()}{guard}{block}COMMIT;\n"
-        )
+        settings = self.settings() + pin(_PINNED_FOR_QUESTIONS)
+        [answer] = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{guard}{block}COMMIT;\n")
         return answer.value
 
     def settings(self, *, statement_timeout: float | None = None, for_session: bool = False) -> str:
@@ -235,22 +332,43 @@ class Session:
         """
         options = self.options
         timeout = options.statement_timeout if statement_timeout is None else statement_timeout
-        scope, local = ("SESSION", "false") if for_session else ("LOCAL", "true")
-        return (
-            self.path(for_session=for_session) + f"SET {scope} standard_conforming_strings = on;\n"
-            # A table hidden by its policies gives an error and does not read as empty.
-            f"SET {scope} row_security = off;\n"
-            + durable(for_session=for_session)
-            + f"SET {scope} client_min_messages = warning;\n"
-            f"SET {scope} jit = off;\n"
-            f"SET {scope} lock_timeout = {milliseconds(options.lock_timeout)};\n"
-            f"SET {scope} statement_timeout = {milliseconds(timeout)};\n"
-            f"SET {scope} idle_in_transaction_session_timeout = {milliseconds(options.lock_timeout + timeout)};\n"
-            # What not every version has. A transaction is bounded by its statements and the deadline.
-            f"SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES ('transaction_timeout', '0'),"
-            f" ('client_connection_check_interval', '{milliseconds(options.client_check_interval)}'))"
-            " AS optional (name, value) WHERE pg_catalog.current_setting(name, true) IS NOT NULL;\n"
+        limits = (
+            milliseconds(options.lock_timeout),
+            milliseconds(timeout),
+            milliseconds(options.lock_timeout + timeout),
+            0,  # a transaction is bounded by its statements and the deadline
+            milliseconds(options.client_check_interval),
         )
+        pins = {**_PINNED, **{name: str(value) for name, value in zip(_LIMITS, limits, strict=True)}}
+        return (
+            self.path(for_session=for_session) + pin(pins, for_session=for_session) + durable(for_session=for_session)
+        )
+
+    @staticmethod
+    def remember(named: Iterable[str] = ()) -> str:
+        """Return the block that notes, right after BEGIN, what the session holds.
+
+        Args:
+            named: Settings that a script may change and the server does not list.
+        """
+        pinned = ("search_path", *_PINNED, *_LIMITS, "synchronous_commit")
+        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named))
+
+    def recall(self) -> str:
+        """Return the statement that gives :meth:`leaving` what :meth:`remember` noted in an earlier message."""
+        return setting("kimbledb.session", self._before)
+
+    @staticmethod
+    def leaving() -> str:
+        """Return the block that takes back, right before COMMIT, what a script left in the session."""
+        return queries.block("leave", unlock=queries.text_of("unlock"))
+
+    def _clearing(self) -> str:
+        """Return the block that takes back, after a ROLLBACK, what that leaves in the session."""
+        if self._before is None:
+            return ""
+        before, self._before = self._before, None
+        return queries.block("clear", before=quote_literal(json.dumps(before)), unlock=queries.text_of("unlock"))
 
     @staticmethod
     def path(schemas: Sequence[str] = (), *, for_session: bool = False) -> str:
@@ -276,12 +394,14 @@ def durable(*, for_session: bool = False) -> str:
     )
 
 
-def _take_values_out(error: Exception, message: str) -> None:
+def _take_values_out(error: BaseException | None, message: str) -> None:
     """Take out of an error of the server what can quote values of rows or of the script; answers of our blocks hold none."""
-    if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(_OUR_CLASS):
-        from kimbledb.redaction import without_values  # only where something fails
+    while isinstance(error, asyncpg.PostgresError):
+        if own_code(error) is None:
+            from kimbledb.redaction import without_values  # only where something fails
 
-        without_values(error, message)
+            without_values(error, message)
+        error = error.__cause__
 
 
 def terminate(connection: Any) -> None:
@@ -291,14 +411,27 @@ def terminate(connection: Any) -> None:
         connection.terminate()
 
 
+def own_code(error: object) -> str | None:
+    """Return the SQLSTATE of an error or a notice that one of our own blocks raised, or None for any other."""
+    if getattr(error, "constraint_name", None) != queries.SIGNATURE:
+        return None
+    return getattr(error, "sqlstate", None)
+
+
+def raised_by_script(error: BaseException) -> bool:
+    """Whether PL/pgSQL's RAISE made an error, and not the server: then its SQLSTATE says what somebody wrote."""
+    return getattr(error, "server_source_function", None) == "exec_stmt_raise"
+
+
+def pin(settings: Mapping[str, str], *, for_session: bool = False) -> str:
+    """Return the statement that sets what is set otherwise, and what this server version has."""
+    values = ", ".join(f"({quote_literal(name)}, {quote_literal(value)})" for name, value in settings.items())
+    return queries.filled("pin", values=values, local=str(not for_session).lower()) + "\n"
+
+
 def setting(name: str, value: object) -> str:
     """Return the statement that hands a value to our blocks, for this transaction only."""
     return f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true);\n"
-
-
-def mark(number: int) -> str:
-    """Return the statement that tells how far a message of several scripts is, by :attr:`Session.mark`."""
-    return queries.block("mark", number=str(number))
 
 
 def first_line(error: BaseException) -> str:

@@ -61,7 +61,9 @@ _TRANSACTION_CONTROL = re.compile(
     re.IGNORECASE,
 )
 _SESSION_STATE = re.compile(
-    r"(?:set\s+(?!\s|local\b|constraints\b|transaction\b)|reset\b|discard\b|listen\b|unlisten\b|load\b)", re.IGNORECASE
+    r"(?:set\s+(?!\s|local\b|constraints\b|transaction\b)|reset\b|discard\b|deallocate\s+(?:prepare\s+)?all\b"
+    r"|listen\b|unlisten\b|load\b)",
+    re.IGNORECASE,
 )
 # COPY (SELECT ...) only writes: what stands in its parentheses is not its source.
 _COPY_STDIN = re.compile(r"copy\b(?!\s*\().*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +19,21 @@ from kimbledb.errors import ConnectionLostError
 from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders, stopwatch
+from kimbledb.runner import Again, describe_holders, stopwatch, worth_another_try
 from kimbledb.session import (
+    BEGIN,
     DATA_AT_STAKE,
+    ENDS_SESSION,
     HISTORY_MOVED,
     LOCK_BUSY,
     MEASURED,
-    REACHED_OUTSIDE,
-    TRANSACTION_ENDED,
     VERIFICATION_FAILED,
     Answer,
     Session,
     durable,
     first_line,
-    mark,
     milliseconds,
+    own_code,
     setting,
 )
 from kimbledb.verifier import checks_block, checks_setting, results_of
@@ -40,13 +42,13 @@ from kimbledb.version import __version__
 if TYPE_CHECKING:
     from kimbledb.diagnosis import Diagnosis
 
-#: A failed script that took no longer is run again to find the statement, in seconds.
-_SHORT_RUN = 10.0
-#: How long a transaction may wait for its client while the statement that failed is looked for, in milliseconds.
-_SHORT_IDLE = 5000
-#: Classes of errors that say nothing of a statement, and that a second run could make
-#: worse: the server lacks a resource, is being operated on, or is broken (manual, appendix A).
-_NOT_OF_A_STATEMENT = ("53", "57", "58", "XX")
+#: A setting with a dot in its name, where a script sets one.
+_NAMES_SETTING = re.compile(
+    r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
+    re.IGNORECASE,
+)
+#: By these row level security tells people apart.
+_IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
 
 def begin_step(schema: str, head: int | None) -> str:
@@ -67,6 +69,17 @@ def begin_step(schema: str, head: int | None) -> str:
     )
 
 
+def _without_locks(statements: str) -> str:
+    """Return statements that keep no lock: what a savepoint locked is free again when it is rolled back to."""
+    return f"SAVEPOINT kimbledb;\n{statements}ROLLBACK TO kimbledb;\nRELEASE kimbledb;\n"
+
+
+def _settings_named(script: str) -> list[str]:
+    """Return the settings of a script's own that it may change: the server lists none of them."""
+    found = {re.sub(r"[\s\"]", "", match[1] or match[2]) for match in _NAMES_SETTING.finditer(script)}
+    return sorted({name for name in found if not name.startswith("kimbledb.")} | _IDENTITY)
+
+
 def before_script(reaches: tuple[str, ...] = ()) -> str:
     """Return what stands right before a script whose reach is checked afterwards by :func:`check_reach`."""
     # Names take twice as long to be planned, and few want them.
@@ -85,6 +98,7 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
     literal = quote_literal(schema)
     values = {
         "schema_literal": literal,
+        "ended": queries.text_of("transaction_ended"),
         "reaches": quote_array(reaches),
         "whole": quote_array(name for name in reaches if "." not in name),
     }
@@ -194,6 +208,8 @@ class Transactions:
         self.session = session
         self.schema = schema
         self.path = tuple(path)
+        #: Whether a COMMIT was sent and nobody here can know what became of it.
+        self.in_doubt = False
 
     async def carry_out(self, work: Work, head: int) -> Outcome:
         """Run one migration's transaction, given the head of the log that the plan rests on.
@@ -207,13 +223,31 @@ class Transactions:
             Lost: It would have lost data. Nothing is left.
             ConnectionLostError: What became of it is unknown.
         """
-        opening = self._opening(work, head) + self._before(work)
-        clock = stopwatch()
+        setting_up = self._setting_up(work, head) + self._before(work)
         try:
-            answers = await self.session.send(opening + work.script + self._closing(work))
+            with self._doubting():
+                answers = await self.session.transact(self._begin(work), setting_up + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, work, opening, (), clock(), ahead=len(opening)) from error
+            raise await self._meaning(error, work, self.session.prefix + setting_up) from error
         return self._outcome(answers)
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        """Hold the outcome for unknown while a COMMIT is sent, until the server answers or shows that it never came to it."""
+        self.in_doubt = True
+        try:
+            yield
+        except ConnectionLostError as loss:
+            last = loss.__cause__ and loss.__cause__.__cause__
+            ended = isinstance(last, asyncpg.PostgresError) and str(last.sqlstate).startswith(ENDS_SESSION)
+            # The server's last word came before the history row.
+            if ended and not any(answer.code == "KD102" for answer in self.session.answered):
+                self.in_doubt = False
+            raise
+        except asyncpg.PostgresError:
+            self.in_doubt = False
+            raise
+        self.in_doubt = False
 
     async def rehearse(self, works: Sequence[Work], head: int, guard: Guard) -> tuple[Measured, list[list[str]]]:
         """Run scripts one after the other in a transaction that is rolled back.
@@ -231,33 +265,27 @@ class Transactions:
         literal = quote_literal(self.schema)
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
         objects = queries.filled("own_objects", namespace=namespace)
-        opening = (
-            self._opening(works[0], head)
+        message = (
+            self._setting_up(works[0], head)
             + self.session.path()
             + queries.block("inventory", objects=objects)
             + guard.before()
+            + before_script()
         )
-        message = opening
         places = []
-        for number, work in enumerate(works):
-            message += mark(number) + self.session.path(self.path)
+        for work in works:
+            message += self._settings(work) + self.session.path(self.path)
             places.append(len(message))
-            message += work.script + "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n" + self.session.path()
-        message += guard.after() + queries.question("vanished", objects=objects) + "ROLLBACK;\n"
-        clock = stopwatch()
-        self.session.mark = 0
+            message += work.script + self._after(work)
+        message += (
+            guard.after() + queries.question("vanished", objects=objects) + self.session.leaving() + "ROLLBACK;\n"
+        )
         try:
-            answers = await self.session.send(message)
+            answers = await self.session.transact(self._begin(*works), message)
         except asyncpg.PostgresError as error:
-            # A syntax error is found before anything runs.
-            at = bisect.bisect_right(places, int(error.position) - 1) - 1 if error.position else self.session.mark
-            before = [work.script for work in works[: max(at, 0)]]
-            opening += f"SET LOCAL idle_in_transaction_session_timeout = {_SHORT_IDLE};\n" + self.session.path(
-                self.path
-            )
-            raise await self._meaning(
-                error, works[max(at, 0)], opening, before, clock(), ahead=places[max(at, 0)]
-            ) from error
+            ahead = [self.session.prefix + message[:place] for place in places]
+            at = self._failed_script(error, ahead)
+            raise await self._meaning(error, works[at], ahead[at]) from error
         found = {answer.code: answer.value for answer in answers}
         return data_loss.measured(found[MEASURED]), found["KD100"]
 
@@ -277,7 +305,7 @@ class Transactions:
         try:
             await self.session.send(opening)
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, work, opening, (), 0.0, ahead=len(opening)) from error
+            raise await self._meaning(error, work, opening) from error
 
     async def finish(self, work: Work) -> Outcome:
         """Run the work in the transaction that :meth:`hold` opened, and commit it.
@@ -289,22 +317,22 @@ class Transactions:
             ConnectionLostError: As :meth:`carry_out`.
         """
         clock = stopwatch()
-        before = self._before(work)
+        before = self.session.recall() + self._before(work)
         try:
-            answers = await self.session.send(before + work.script + self._closing(work))
+            with self._doubting():
+                answers = await self.session.send(before + work.script + self._closing(work))
         except asyncpg.PostgresError as error:
-            # The log has moved on since the transaction began.
-            opening = self._opening(work, None) + before
-            raise await self._meaning(error, work, opening, (), clock(), ahead=len(before)) from error
+            raise await self._meaning(error, work, before) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
         return evolve(self._outcome(answers), held=clock())
 
     async def release(self, work: Work) -> Outcome:
         """Prove and record the work in the transaction that :meth:`hold` opened, and commit it."""
         try:
-            answers = await self.session.send(self._proof(work) + self._record(work))
+            with self._doubting():
+                answers = await self.session.send(self._proof(work) + self._record(work))
         except asyncpg.PostgresError as error:
-            raise await self._meaning(error, work, "", (), _SHORT_RUN * 2) from error
+            raise await self._meaning(error, work, None) from error
         return self._outcome(answers)
 
     async def record_failure(self, work: Work, message: str, seconds: float) -> int | None:
@@ -316,7 +344,7 @@ class Transactions:
         facts = self._facts(work) | {"event": work.part, "error": message, "milliseconds": round(seconds * 1000)}
         try:
             answers = await self.session.send(
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+                BEGIN
                 + self.session.settings()
                 + setting("kimbledb.step", facts)
                 + queries.block("record_failed", schema=quote_identifier(self.schema))
@@ -335,7 +363,19 @@ class Transactions:
         }
 
     def _opening(self, work: Work, head: int | None, *, holds_tables: bool = True) -> str:
-        """Return what stands before a script.
+        return self._begin(work, holds_tables=holds_tables) + self._setting_up(work, head, holds_tables=holds_tables)
+
+    def _begin(self, *works: Work, holds_tables: bool = True) -> str:
+        remember = self.session.remember({name for work in works for name in _settings_named(work.script)})
+        return BEGIN + (remember if holds_tables else _without_locks(remember))
+
+    def _settings(self, work: Work) -> str:
+        return self.session.settings(statement_timeout=work.migration.statement_timeout) + (
+            "" if work.last else "SET LOCAL synchronous_commit = off;\n"
+        )
+
+    def _setting_up(self, work: Work, head: int | None, *, holds_tables: bool = True) -> str:
+        """Return what stands between BEGIN and a script.
 
         Args:
             work: What is to be done.
@@ -345,13 +385,9 @@ class Transactions:
         """
         begin = begin_step(self.schema, head)
         if not holds_tables:
-            # What a savepoint locked is free again when it is rolled back to.
-            begin = f"{take_lock(lock_key(self.schema))}SAVEPOINT kimbledb;\n{begin}ROLLBACK TO kimbledb;\nRELEASE kimbledb;\n"
-        settings = self.session.settings(statement_timeout=work.migration.statement_timeout)
+            begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
         return (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
-            + settings
-            + ("" if work.last else "SET LOCAL synchronous_commit = off;\n")
+            self._settings(work)
             + setting("kimbledb.step", self._facts(work))
             + (checks_setting([work.migration]) if work.verify else "")
             + begin
@@ -365,16 +401,23 @@ class Transactions:
             measuring = self.session.path() + work.guard.before() + self.session.path(self.path)
         return measuring + before_script(work.migration.reaches)
 
+    def _after(self, work: Work) -> str:
+        """Return what stands right after a script: from there on all is ours again."""
+        # A line break ends a comment on the script's last line. What the script has
+        # put off, triggers among it, belongs to it.
+        return (
+            "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n"
+            + queries.block("after_script", ended=queries.text_of("transaction_ended"))
+            + self._settings(work)
+        )
+
     def _closing(self, work: Work) -> str:
         return (
-            # A line break ends a comment on the script's last line. What the script has
-            # put off, triggers among it, belongs to it.
-            "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n"
-            + self.session.path()
+            self._after(work)
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")
             + self._proof(work)
-            + self._record(work)
+            + self._record(work, leaving=self.session.leaving())
         )
 
     def _proof(self, work: Work) -> str:
@@ -382,9 +425,10 @@ class Transactions:
             return ""
         return checks_block(self.session, self.path, judging=True) + self.session.path()
 
-    def _record(self, work: Work) -> str:
+    def _record(self, work: Work, *, leaving: str = "") -> str:
         return (
             queries.block(work.record, schema=quote_identifier(self.schema))
+            + leaving
             # The script may have set it.
             + (durable() if work.last else "")
             + "COMMIT;\n"
@@ -402,33 +446,21 @@ class Transactions:
             data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
         )
 
-    async def _meaning(
-        self,
-        error: asyncpg.PostgresError,
-        work: Work,
-        opening: str,
-        before: Sequence[str],
-        seconds: float,
-        *,
-        ahead: int = 0,
-    ) -> Exception:
+    async def _meaning(self, error: asyncpg.PostgresError, work: Work, ahead: str | None) -> Exception:
         """Return what an error of the server means for the call.
 
         Args:
             error: What the server said.
             work: What was being done.
-            opening: The statements sent before all scripts.
-            before: The scripts run between those and the one that failed.
-            seconds: How long it took.
-            ahead: Characters of the message before the script.
+            ahead: What stood before the script in the message, or None where there was no script in it.
         """
-        code = error.sqlstate
+        code = own_code(error)
         if code == LOCK_BUSY:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
         if code == HISTORY_MOVED:
             # That run goes on, most likely: to begin anew at once would only be in its way.
             return Again()
-        if isinstance(error, WORTH_ANOTHER_TRY):
+        if worth_another_try(error):
             return Again(contended=first_line(error))
         if code == DATA_AT_STAKE and work.guard is not None:
             return data_loss.refusal(error, work.guard)
@@ -436,44 +468,37 @@ class Transactions:
             return ChecksFailed(results_of(json.loads(error.detail or "[]")))
         from kimbledb.diagnosis import diagnose  # only where a script fails
 
-        place: int | None = None
         exact = bool(error.position)
-        if error.position:
-            place = int(error.position) - 1 - ahead
-            if not 0 <= place <= len(work.script):
-                place = None  # it lies in our own statements
-        elif (
-            seconds <= _SHORT_RUN
-            and code not in (TRANSACTION_ENDED, REACHED_OUTSIDE)
-            and not (code or "").startswith(_NOT_OF_A_STATEMENT)
-        ):
-            place = await self._failing_statement(error, work, opening, before)
+        place: int | None = None
+        if ahead is not None and error.position:
+            place = int(error.position) - 1 - len(ahead)
+        elif ahead is not None:
+            place = self._failed_statement(work.script, ahead)
+        if place is not None and not 0 <= place <= len(work.script):
+            place = None  # it lies in our own statements
         diagnosis = diagnose(error, work.migration, work.part, work.script, offset=place, exact=exact)
         return ScriptError(await with_canceller(self.session, error, diagnosis))
 
-    async def _failing_statement(
-        self, error: asyncpg.PostgresError, work: Work, opening: str, before: Sequence[str]
-    ) -> int | None:
-        """Run the script again, statement by statement, in a transaction that is rolled back.
+    def _failed_script(self, error: asyncpg.PostgresError, ahead: Sequence[str]) -> int:
+        """Return at which of several scripts the server stopped, given what stood before each."""
+        from kimbledb import statements  # only where a script fails
+
+        if error.position:
+            place, starts = int(error.position) - 1, [len(text) for text in ahead]
+        else:
+            place, starts = self.session.completed, [sum(1 for _ in statements.split(text)) for text in ahead]
+        return max(bisect.bisect_right(starts, place) - 1, 0)
+
+    def _failed_statement(self, script: str, ahead: str) -> int | None:
+        """Return where the statement begins at which the server stopped, or None where that is none of the script.
 
         The server names no place for an error that arises while a statement runs.
         """
         from kimbledb import statements  # only where a script fails
 
         try:
-            parts = list(statements.split(work.script))
+            number = self.session.completed - sum(1 for _ in statements.split(ahead))
+            starts = [statement.start for statement in statements.split(script)]
         except ValueError:
             return None
-        try:
-            for message in (opening, *before):
-                await self.session.send(message)
-            for statement in parts:
-                try:
-                    await self.session.send(statement.text)
-                except asyncpg.PostgresError as again:
-                    return statement.start if again.sqlstate == error.sqlstate else None
-            return None
-        except (asyncpg.PostgresError, ConnectionLostError):
-            return None  # the lock is taken by another now: the place stays unknown
-        finally:
-            await self.session.roll_back()
+        return starts[number] if 0 <= number < len(starts) else None

@@ -336,3 +336,47 @@ async def test_a_refusal_half_way_says_what_was_taken_back(
     assert [step.migration.name for step in caught.value.applied] == ["c.sql"]
     assert "nothing was touched" not in str(caught.value)
     assert await connection.fetchval("SELECT count(*) FROM b") == 2
+
+
+NOTHING_BUT_COMMENTS = "-- nothing to take back\n/* the tables stay */\n"
+
+
+async def test_scripts_of_comments_alone(database: str, folder: Any) -> None:
+    """Scripts that hold nothing but comments are applied and taken back."""
+    folder.add(1, "a", "CREATE TABLE a (n integer);", rollback="DROP TABLE a;")
+    folder.add(2, "b", NOTHING_BUT_COMMENTS, rollback=NOTHING_BUT_COMMENTS)
+    folder.add(3, "c", NOTHING_BUT_COMMENTS, facts="transactional = false", rollback=NOTHING_BUT_COMMENTS)
+    (folder.path / "02_b" / "online.sql").write_text(NOTHING_BUT_COMMENTS)
+
+    assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 3
+    assert len((await kimbledb.rollback(database, to=0, catalog=folder.catalog)).rolled_back) == 3
+
+
+async def test_a_failure_beside_scripts_of_comments(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A rollback that fails after one of comments alone is told with its line."""
+    folder.add(1, "a", "CREATE TABLE a (n integer PRIMARY KEY);", rollback="-- first\nDROP TABLE a;")
+    folder.add(2, "b", "SELECT 1;", rollback=NOTHING_BUT_COMMENTS)
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("CREATE SCHEMA other; CREATE TABLE other.of_somebody (n integer REFERENCES public.a)")
+
+    with pytest.raises(kimbledb.RollbackError, match="of_somebody") as caught:
+        await kimbledb.rollback(database, to=0, catalog=folder.catalog)
+
+    assert (caught.value.line, caught.value.sqlstate) == (2, "2BP01")
+
+
+async def test_types_by_whatever_name(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A function stays that has arguments of types of the target schema, of an extension or of another schema."""
+    await connection.execute(
+        "CREATE SCHEMA other; CREATE TYPE other.pair AS (a integer, b integer); CREATE TYPE public.kind AS ENUM ('a'); "
+        "CREATE EXTENSION vector SCHEMA public; "
+        "CREATE FUNCTION public.stays(other.pair, public.kind, vector[]) RETURNS integer LANGUAGE sql RETURN 1"
+    )
+    folder.add(
+        1, "a", "CREATE FUNCTION goes(kind) RETURNS integer LANGUAGE sql RETURN 1;", rollback="DROP FUNCTION goes;"
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    report = await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, dry_run=True)
+
+    assert [str(each) for each in report.objects] == ["function goes(public.kind)"]

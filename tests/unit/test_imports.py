@@ -26,7 +26,7 @@ WITHOUT_A_SERVER = [
 ]
 LAYERS = [
     *WITHOUT_A_SERVER,
-    {"session", "diagnosis", "dsn", "siblings", "watching", "progress"},
+    {"session", "wire", "diagnosis", "dsn", "siblings", "watching", "progress"},
     {"_embedded"},
     {"history", "foreign", "preflight", "security", "snapshot", "hazards", "refusals", "targets"},
     {"runner", "evidence"},

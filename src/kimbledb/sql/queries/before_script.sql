@@ -1,6 +1,8 @@
 -- Right before a script: what check_reach.sql will want to know of this moment. The cursor
 -- is not read unless the script drops something; it sees the catalogs as they are now.
-SELECT pg_catalog.set_config('kimbledb.transaction', pg_catalog.pg_current_xact_id()::text, true),
+SELECT pg_catalog.set_config('kimbledb.session_set', (SELECT coalesce(pg_catalog.jsonb_object_agg(name, setting), '{}')
+                                              FROM pg_catalog.pg_settings WHERE source = 'session')::text, true),
+       pg_catalog.pg_current_xact_id(),
        -- The newest type, and how many were made and altered: the counts go on from one transaction to the next.
        pg_catalog.set_config('kimbledb.types', pg_catalog.format('{%s, %s, %s}', (SELECT pg_catalog.max(oid) FROM pg_catalog.pg_type),
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),

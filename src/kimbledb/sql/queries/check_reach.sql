@@ -1,19 +1,17 @@
--- After a script: is it still the transaction that began, and did it stay in the
--- target schema? What it did elsewhere shows as locks that only changes of a definition
--- take, and as rows of the catalogs that are as young as this transaction. Most scripts
--- did nothing there, which takes less to see than to tell what one did.
+-- After a script: did it stay in the target schema? What it did elsewhere shows as locks
+-- that only changes of a definition take, and as rows of the catalogs that are as young as
+-- this transaction. Most scripts did nothing there, which takes less to see than to tell
+-- what one did.
 DECLARE
     others oid[];
     schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
     dropped boolean;
     span integer;
-    -- Empty where the script ended the transaction, which is told below.
+    -- Empty where the script ended the transaction.
     types constant bigint[] := nullif(current_setting('kimbledb.types', true), '');
 BEGIN
-    IF current_setting('kimbledb.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
-        RAISE EXCEPTION USING ERRCODE = 'KD003',
-            MESSAGE = 'the script ended the transaction that it was given',
-            HINT = 'take COMMIT, ROLLBACK and procedures that commit out of it';
+    IF types IS NULL THEN
+{ended}
     END IF;
     SELECT coalesce(array_agg(oid) FILTER (WHERE nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
            age(pg_current_xact_id()::xid)

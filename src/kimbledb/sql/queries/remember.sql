@@ -1,0 +1,23 @@
+-- Right after BEGIN: what the session holds; what else it holds at the end, a script has left.
+DECLARE
+    path constant text := pg_catalog.current_setting('search_path');
+    before jsonb;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    before := jsonb_build_object(
+        'pins', (SELECT jsonb_object_agg(name, CASE name WHEN 'search_path' THEN path ELSE current_setting(name, true) END)
+                 FROM unnest({pinned}) AS name),
+        'named', (SELECT coalesce(jsonb_object_agg(name, current_setting(name, true)), '{}') FROM unnest({named}) AS name),
+        'session_role', session_user,
+        'role', current_setting('role'),
+        'channels', (SELECT coalesce(jsonb_agg(channel), '[]') FROM pg_listening_channels() AS channel),
+        'temporary', (SELECT coalesce(jsonb_agg(jsonb_build_array(classid, objid)), '[]') FROM pg_depend
+                      WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()),
+        'cursors', (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_cursors WHERE is_holdable),
+        'prepared', (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_prepared_statements),
+        'locks', (SELECT coalesce(jsonb_agg(jsonb_build_array(classid, objid, objsubid, mode)), '[]') FROM pg_locks
+                  WHERE locktype = 'advisory' AND pid = pg_backend_pid()));
+    PERFORM set_config('kimbledb.session', before::text, true);
+    -- To the client, too: it takes back what a rollback leaves.
+    RAISE INFO USING MESSAGE = before::text, ERRCODE = 'KD105';
+END
