@@ -127,10 +127,12 @@ def _folded(
 def _take_out(gone: DatabaseObject, declared: dict[tuple[str, str], _Declared]) -> None:
     """Take an object that is dropped, or renamed, out of what is declared, with all that hangs on it."""
     declared.pop(gone.key, None)
-    if gone.kind in ("table", "view", "column"):
-        for key, item in list(declared.items()):
-            if hangs_on(item.each, item.migration, gone):
-                del declared[key]
+    hanging = [item.each for item in declared.values() if hangs_on(item.each, item.migration, gone)]
+    for each in hanging:
+        declared.pop(each.key, None)
+    for each in hanging:
+        if each.kind == "table":  # a partition
+            _take_out(each, declared)
 
 
 def _is_right(item: _Declared, there: str, kept: str | None) -> bool:

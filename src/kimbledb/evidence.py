@@ -38,6 +38,8 @@ _PROVING = frozenset(
 )
 #: What hangs on a table and goes with it.
 _PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
+#: What stands before the table's name in the statement that makes what hangs on it.
+_BEFORE_TABLE = {"index": r"on(?:\s+only)?", "statistics": "from", "table": r"partition\s+of"}
 #: What migrations leave as it is where it stands in a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -118,10 +120,12 @@ def table_of(each: DatabaseObject) -> str | None:
 
 
 def _home_of(each: DatabaseObject, maker: Migration) -> str | None:
-    """Return the table on which an object hangs; of an index that is declared by name alone, as its script says."""
-    if each.kind != "index" or each.definition is not None:
-        return table_of(each)
-    found = re.search(r'\son\s+(?:only\s+)?"?([^\s"(]+)', making(each, maker) or "", re.IGNORECASE)
+    """Return the table on which an object hangs; where its name and definition do not say it, as its script does."""
+    known = table_of(each)
+    before = _BEFORE_TABLE.get(each.kind)
+    if known is not None or before is None:
+        return known
+    found = re.search(rf'\s{before}\s+"?([^\s"(;]+)', making(each, maker) or "", re.IGNORECASE)
     return None if found is None else found[1].rpartition(".")[2]
 
 

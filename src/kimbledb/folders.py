@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kimbledb.statements import Problem
-    from kimbledb.tools import Tool
+    from kimbledb.tools import Owner
 
 #: Bytes that are read at once: most files are no larger.
 _PIECE: Final = 64 * 1024
@@ -94,14 +94,7 @@ def read(root: Path, *, source: str) -> tuple[list[Migration], list[Fault]]:
         names.append("meta/_journal.json")
     owner = tools.owner_of(names)
     if owner is not None and not faults:
-        tool, name = owner
-        return [], [
-            Fault(
-                f"{source}/{name}",
-                f"it shows that the folder is {tool.name}'s, which would be read wrongly",
-                tool.cure,
-            )
-        ]
+        return [], [_of_another_tool(source, owner)]
     migrations = _read_flat(entries, source, faults) if _is_flat(entries) else _read_all(entries, source, home, faults)
     return migrations, faults
 
@@ -134,7 +127,7 @@ def _read_all(entries: list[_Entry], source: str, home: str, faults: list[Fault]
         if entry.problem is not None and (entry.is_folder or entry.is_text or _FOLDER.fullmatch(entry.name)):
             faults.append(Fault(path, *entry.problem))
         elif not entry.is_folder:
-            if entry.is_text:
+            if entry.is_text and not _is_marked(entry, path, faults):
                 faults.append(
                     Fault(
                         path,
@@ -169,9 +162,9 @@ def _misnamed(entry: _Entry, path: str) -> Fault:
     from kimbledb import tools
 
     inside = [each.name for each in _entries(entry.where, path, [], "/")]
-    owner = tools.owner_of_parts(inside)
+    owner = tools.owner_of_parts(inside) or tools.owner_of(inside)
     if owner is not None:
-        return _of_another_tool(path, *owner)
+        return _of_another_tool(path, owner)
     if _TOO_MANY_DIGITS.fullmatch(entry.name):
         return Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
     cure = "name it <number>_<name>, such as 19_api-cost-tracking"
@@ -180,11 +173,9 @@ def _misnamed(entry: _Entry, path: str) -> Fault:
     return Fault(path, "the folder's name has no number", cure)
 
 
-def _of_another_tool(path: str, tool: Tool, file: str) -> Fault:
+def _of_another_tool(path: str, owner: Owner) -> Fault:
     return Fault(
-        f"{path}/{file}",
-        f"this is a migration of {tool.name}'s",
-        "put what goes forward into apply.sql, what goes back into rollback.sql, and a check into verify.sql",
+        f"{path}/{owner.file}", f"this is a file of {owner.name}, whose migrations would be read wrongly", owner.cure
     )
 
 
@@ -219,6 +210,8 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
             faults.append(
                 Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
             )
+            continue
+        elif _is_marked(entry, path, faults):
             continue
         else:
             faults.append(
@@ -347,7 +340,7 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
 
         owner = tools.owner_of_parts(present)
         if owner is not None:
-            faults.append(_of_another_tool(path, *owner))
+            faults.append(_of_another_tool(path, owner))
             return Migration(name=name, number=number, location=path)
     texts: dict[str, str] = {}
     for file in _FILES:
@@ -481,21 +474,34 @@ def _read_bytes(where: str) -> bytes | None:
 
 
 def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool, part: str = "apply") -> None:
-    from kimbledb import statements, tools  # late: what ships is not searched again
+    from kimbledb import statements  # late: what ships is not searched again
 
-    mark = tools.mark_in(text, forward=part != "rollback")
-    if mark is not None:
-        problem = statements.Problem(
-            mark.offset,
-            f"`{mark.text[:80]}` is a mark of {mark.tool or 'files that hold both ways'}"
-            + (", and what goes forward and what goes back would run one after the other" if mark.both_ways else ""),
+    _find_mark(text, path, faults, forward=part != "rollback")
+    faults.extend(_faults_at(path, text, statements.find_problems(text, transactional=transactional, part=part)))
+
+
+def _is_marked(entry: _Entry, path: str, faults: list[Fault]) -> bool:
+    """Whether a file whose name tells nothing is of another tool, which then is a fault."""
+    text = _read_text(entry, path, [])
+    return text is not None and _find_mark(text, path, faults, forward=True)
+
+
+def _find_mark(text: str, path: str, faults: list[Fault], *, forward: bool) -> bool:
+    from kimbledb import statements, tools  # late, as above
+
+    mark = tools.mark_in(text, forward=forward)
+    if mark is None:
+        return False
+    message = f"`{mark.text[:80]}` is a mark of {mark.tool or 'files that hold both ways'}"
+    cure = "take it out: it means nothing here"
+    if mark.both_ways:
+        message += ", and what goes forward and what goes back would run one after the other"
+        cure = (
             "keep what goes forward (in a folder's apply.sql), put what goes back into that folder's rollback.sql, "
             "and take the marks out"
-            if mark.both_ways
-            else "take it out: it means nothing here",
         )
-        faults.extend(_faults_at(path, text, [problem]))
-    faults.extend(_faults_at(path, text, statements.find_problems(text, transactional=transactional, part=part)))
+    faults.extend(_faults_at(path, text, [statements.Problem(mark.offset, message, cure)]))
+    return True
 
 
 def _faults_at(path: str, text: str, problems: Iterable[Problem]) -> Iterator[Fault]:

@@ -49,6 +49,8 @@ class Tool:
     )
 
 
+# What several tools name alike.
+_VERSIONS = (r"(?:[VUB][0-9][0-9._]*|R)__.+\.(?:sql|conf|java|rs)",)
 _PAIRS = (r"[0-9]+_.+\.(?:tx\.)?(?:up|down)\.sql",)
 
 TOOLS: tuple[Tool, ...] = (
@@ -146,14 +148,26 @@ TOOLS: tuple[Tool, ...] = (
             History("flyway_schema_history", ("installed_rank", "script", "success")),
             History("schema_version", ("installed_rank", "script", "success")),
         ),
-        files=(r"(?:[VUB][0-9][0-9._]*|R)__.+\.(?:sql|conf|java|rs)", r"flyway\.(?:conf|toml)"),
+        files=(*_VERSIONS, r"flyway\.(?:conf|toml)"),
         cure="name files that go forward by number, such as 1_base-tables.sql for V1__base-tables.sql; those of U and "
         "R have no place beside them: a rollback.sql wants a folder for each migration",
     ),
-    Tool("Evolve", (History("changelog", ("id", "type", "version", "checksum", "success")),)),
-    Tool("refinery", (History("refinery_schema_history", ("version", "name", "applied_on", "checksum")),)),
+    Tool(
+        "Evolve",
+        (History("changelog", ("id", "type", "version", "checksum", "success")),),
+        files=_VERSIONS,
+    ),
+    Tool(
+        "refinery",
+        (History("refinery_schema_history", ("version", "name", "applied_on", "checksum")),),
+        files=_VERSIONS,
+    ),
     Tool("golang-migrate", (History("schema_migrations", ("version", "dirty")),), files=_PAIRS),
-    Tool("sqlx", (History("_sqlx_migrations", ("version", "description", "installed_on", "success")),)),
+    Tool(
+        "sqlx",
+        (History("_sqlx_migrations", ("version", "description", "installed_on", "success")),),
+        files=_PAIRS,
+    ),
     Tool(
         "Prisma",
         (History("_prisma_migrations", ("migration_name", "checksum", "finished_at")),),
@@ -224,7 +238,13 @@ _PROGRAMS = {
 #: The head of a way back, of whatever tool: a comment of nothing else, with SQL under it.
 _BACK = (
     r"[^\w\n]*(?:(?:migration|migrate|section|script|begin|start)[^\w\n]*)?"
-    r"(?:downs?|undo|roll[ -]?back|revert)[^\w\n]*(?:migration|section|script|part|sql)?[^\w\n]*$"
+    r"(?:downs?|undo|roll[ -]?back|revert|reverse|backwards?)[^\w\n]*(?:migration|section|script|part|sql)?[^\w\n]*$"
+)
+
+#: SQL in comments right under it, told to a reader: it does not run.
+_INSTRUCTION = re.compile(
+    r"(?:\n[ \t]*(?:--[^\n]*)?){0,20}?\n[ \t]*--[ \t>*]*(?:drop|alter|delete|truncate|update|create|insert|revoke|grant)\s",
+    re.IGNORECASE,
 )
 
 
@@ -260,7 +280,7 @@ def mark_in(text: str, *, forward: bool = True) -> Mark | None:
         if tool is None:
             # Where there is no SQL under one, there is none under the next.
             goes_back = goes_back and statements.holds_sql(text, match.end())
-            if not goes_back:
+            if not goes_back or _INSTRUCTION.match(text, match.end()):
                 continue
         line_end = text.find("\n", offset)
         shown = text[offset : len(text) if line_end < 0 else line_end].strip()
@@ -284,13 +304,27 @@ def _marks() -> tuple[re.Pattern[str], Sequence[Tool | None]]:
     return re.compile(rf"--(?i:{marks})|/\*(?i:({_BACK}))", re.MULTILINE), (*tools, None, None)
 
 
-def owner_of(names: Iterable[str]) -> tuple[Tool, str] | None:
-    """Return the tool that a folder of such files and folders is of, with the name that tells, or None."""
-    patterns = _file_patterns()
+@frozen
+class Owner:
+    """Whose a folder is."""
+
+    #: The tool's name, or those of several that name their files alike.
+    name: str
+    #: The file or folder that tells.
+    file: str
+    cure: str
+
+
+def owner_of(names: Iterable[str]) -> Owner | None:
+    """Return whose a folder of such files and folders is, or None."""
+    names = list(names)
     for name in names:
-        for tool, pattern in patterns:
-            if pattern.fullmatch(name):
-                return tool, name
+        owners = [tool for tool, pattern in _file_patterns() if pattern.fullmatch(name)]
+        # A folder of Sqitch's may have been copied without its plan.
+        if name == "deploy" and "revert" in names:
+            owners = [tool for tool in TOOLS if tool.name == "Sqitch"]
+        if owners:
+            return Owner(" or ".join(tool.name for tool in owners), name, owners[0].cure)
     return None
 
 
@@ -299,10 +333,10 @@ def _file_patterns() -> list[tuple[Tool, re.Pattern[str]]]:
     return [(tool, re.compile("|".join(f"(?:{each})" for each in tool.files))) for tool in TOOLS if tool.files]
 
 
-def owner_of_parts(names: Iterable[str]) -> tuple[Tool, str] | None:
-    """Return the tool of which a migration's own folder is, with the file that tells, or None."""
+def owner_of_parts(names: Iterable[str]) -> Owner | None:
+    """Return whose a migration's own folder is, or None."""
     present = set(names)
-    return next(((tool, part) for tool in TOOLS for part in tool.parts if part in present), None)
+    return next((Owner(tool.name, part, tool.cure) for tool in TOOLS for part in tool.parts if part in present), None)
 
 
 def owner_of_program(name: str) -> str | None:

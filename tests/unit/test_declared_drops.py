@@ -46,6 +46,18 @@ def test_what_hangs_on_a_dropped_table_goes_with_it() -> None:
     assert drifted([FIRST, migration(2, drops=["table t"])], {}) == []
 
 
+def test_partitions_and_statistics_of_a_dropped_table_go_with_it() -> None:
+    """What only the script ties to the table goes, too, with what hangs on that."""
+    first = migration(
+        1,
+        "CREATE TABLE t (i integer) PARTITION BY RANGE (i);\nCREATE TABLE t_1 PARTITION OF t DEFAULT;\n"
+        "CREATE STATISTICS s (ndistinct) ON i, j FROM t;\nCREATE TABLE other (i integer);",
+        creates=["table t", "table t_1", "column t_1.i", "statistics s", "table other"],
+    )
+
+    assert drifted([first, migration(2, drops=["table t"])], {}) == ["table other"]
+
+
 def test_a_dropped_table_that_is_there_is_drift() -> None:
     """The table itself must be gone."""
     assert drifted([FIRST, migration(2, drops=["table t"])], {"table t": ""}) == ["table t"]

@@ -60,6 +60,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, counting.counted(value))
     pattern, owners = tools._marks()
+    monkeypatch.setattr(tools, "_INSTRUCTION", counting.counted(tools._INSTRUCTION))
     monkeypatch.setattr(tools, "_marks", lambda: (counting.counted(pattern), owners))
     return counting
 
@@ -77,6 +78,7 @@ LINES = {
     "marks": "-- +goose Up\n",
     "marks in strings": "SELECT '\n-- +goose Up\n';\n",
     "ways back of nothing": "-- down\n",
+    "ways back for readers": "-- down\n\n\n-- drop table t;\nSELECT 1;\n",
     "checks": "-- name: x\nSELECT 1;\n",
     "comments": "/* x */ -- y\n",
 }

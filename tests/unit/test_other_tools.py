@@ -36,6 +36,7 @@ BOTH_WAYS = [
     ("files that hold both ways", f"-- ==== UP ====\n{UP}-- ==== DOWN ====\n{DOWN}", 3),
     ("files that hold both ways", f"{UP}/* Down */\n{DOWN}", 2),
     ("files that hold both ways", f"{UP}-- Rollback script:\n{DOWN}", 2),
+    ("files that hold both ways", f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
 ]
 #: Files of one way, that mean something else to their tools.
 ONE_WAY = [
@@ -52,7 +53,10 @@ FOLDERS = [
     ("Flyway", ["V1__init.sql", "V2__more.sql"]),
     ("Flyway", ["V1__init.sql", "U1__init.sql", "R__views.sql"]),
     ("Flyway", ["V2024.01.01.1__init.sql"]),
-    ("golang-migrate", ["000001_a.up.sql", "000001_a.down.sql"]),
+    ("Evolve", ["V1__init.sql"]),
+    ("Flyway", ["sql/V1__init.sql"]),
+    ("golang-migrate or sqlx", ["000001_a.up.sql", "000001_a.down.sql"]),
+    ("Sqitch", ["deploy/users.sql", "revert/users.sql", "verify/users.sql"]),
     ("golang-migrate", ["20240101120000_a.down.sql", "20240101120000_a.up.sql"]),
     ("Sqitch", ["sqitch.plan", "deploy/users.sql", "revert/users.sql", "verify/users.sql"]),
     ("Prisma", ["migration_lock.toml", "20240101120000_init/migration.sql"]),
@@ -137,6 +141,8 @@ def test_a_folder_of_another_tool_is_named(tmp_path: Path, tool: str, files: lis
         "-- down\n-- nothing is done",
         "-- rollback is in rollback.sql\nSELECT 1;",
         "-- goes down the tree\nSELECT 1;",
+        "-- Add users.\n-- Rollback:\n--   DROP TABLE users;\n\nCREATE TABLE users (id integer);",
+        "CREATE TABLE a (id integer);\n-- Rollback:\n-- run it by hand:\n-- drop table a;\nCREATE TABLE b (id integer);",
         "SELECT 1 /* down */ + 1;",
     ],
 )
@@ -161,6 +167,17 @@ def test_a_folder_without_migrations_is_a_fault(tmp_path: Path, files: list[str]
 
     assert message in fault.message
     assert cure in fault.cure
+
+
+@pytest.mark.parametrize("files", [["init.sql"], ["init.sql", "01_a/apply.sql"], ["init.sql", "2_b.sql"]])
+def test_a_mark_is_seen_in_a_file_of_any_name(tmp_path: Path, files: list[str]) -> None:
+    """A file whose name tells no order is told by what is in it."""
+    put(tmp_path, files, "SELECT 1;")
+    put(tmp_path, ["init.sql"], f"-- migrate:up\n{UP}-- migrate:down\n{DOWN}")
+
+    told = {fault.path: fault.message for fault in faults_of(tmp_path)}
+
+    assert "is a mark of dbmate" in told[str(tmp_path / "init.sql")]
 
 
 def test_the_folder_inside_is_offered(tmp_path: Path) -> None:
