@@ -394,7 +394,8 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
         from kimbledb import statements
 
         problems = statements.read_named_queries(texts["verify.sql"])[1]
-        faults.extend(_faults_at(f"{path}/verify.sql", texts["verify.sql"], problems))
+        if problems:
+            faults.extend(_faults_at(f"{path}/verify.sql", texts["verify.sql"], problems))
     return Migration(
         name=name,
         number=number,
@@ -477,7 +478,9 @@ def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: 
     from kimbledb import statements  # late: what ships is not searched again
 
     _find_mark(text, path, faults, forward=part != "rollback")
-    faults.extend(_faults_at(path, text, statements.find_problems(text, transactional=transactional, part=part)))
+    problems = statements.find_problems(text, transactional=transactional, part=part)
+    if problems:
+        faults.extend(_faults_at(path, text, problems))
 
 
 def _is_marked(entry: _Entry, path: str, faults: list[Fault]) -> bool:

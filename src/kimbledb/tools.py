@@ -109,7 +109,7 @@ TOOLS: tuple[Tool, ...] = (
         "Sqitch",
         (History("changes", ("change_id", "change", "project"), schema="sqitch"),),
         marks=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
-        files=(r"sqitch\.(?:plan|conf)",),
+        files=(r"sqitch\.(?:plan|conf)", "deploy"),
     ),
     Tool(
         "Drizzle",
@@ -272,6 +272,8 @@ def mark_in(text: str, *, forward: bool = True) -> Mark | None:
     """
     pattern, tools = _marks()
     found = {match.start(): match for match in pattern.finditer(text) if _begins_line(text, match.start())}
+    if not found:
+        return None
     goes_back = forward
     for offset in statements.in_comments(text, list(found)):
         match = found[offset]
@@ -318,14 +320,23 @@ class Owner:
 def owner_of(names: Iterable[str]) -> Owner | None:
     """Return whose a folder of such files and folders is, or None."""
     names = list(names)
+    known = _any_file().fullmatch
     for name in names:
+        if known(name) is None:
+            continue
         owners = [tool for tool, pattern in _file_patterns() if pattern.fullmatch(name)]
         # A folder of Sqitch's may have been copied without its plan.
-        if name == "deploy" and "revert" in names:
-            owners = [tool for tool in TOOLS if tool.name == "Sqitch"]
+        if name == "deploy" and "revert" not in names:
+            continue
         if owners:
             return Owner(" or ".join(tool.name for tool in owners), name, owners[0].cure)
     return None
+
+
+@cache
+def _any_file() -> re.Pattern[str]:
+    """Return the pattern of all names: most files have none of them."""
+    return re.compile("|".join(f"(?:{each})" for tool in TOOLS for each in tool.files))
 
 
 @cache
