@@ -46,6 +46,8 @@ _ONLINE = "online.sql"
 _FILES = (_FACTS, *_SQL_FILES, _ONLINE)
 
 
+#: How far is looked for the folder that was meant: in folders of folders, and in so many of each.
+_DEEPEST_LOOK, _WIDEST_LOOK = 2, 50
 #: Folders whose content never changes: whoever makes a link into one of them pins what it leads to.
 STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
 
@@ -109,17 +111,44 @@ def nothing_in(root: Path, *, source: str) -> Fault:
     programs = next(((name, whose) for name in names if (whose := tools.owner_of_program(name))), None)
     if programs is not None:
         holds = f"it holds no SQL; {programs[0]} may be a migration of {programs[1]}"
-    inside = next((name for name in ("migrations", "sql", "db") if (root / name).is_dir()), None)
+    inside = _holder_of_migrations(root, source, _DEEPEST_LOOK)
     cure = "give the folder that holds the migrations, such as 01_base-tables/apply.sql or 001_base-tables.sql"
     if inside is not None:
-        cure = f"is it {source}/{inside}?"
+        cure = f"is it {inside}?"
     elif not names:
         cure = f"`kimbledb new base-tables --directory {source}` makes the first migration; or give another folder"
     return Fault(source, holds, cure)
 
 
+def _holder_of_migrations(folder: str | Path, source: str, depth: int) -> str | None:
+    """Return the first folder in a folder that holds migrations, by their names, or None."""
+    from kimbledb import tools
+
+    entries = [entry for entry in _entries(folder, source, [], os.path.realpath(folder)) if not entry.is_passed_over]
+    names = [entry.name for entry in entries]
+    if any(map(_looks_like_one, names)) or tools.owner_of(names) is not None:
+        return source
+    if not depth:
+        return None
+    inside = (
+        _holder_of_migrations(entry.where, f"{source}/{entry.name}", depth - 1)
+        for entry in entries[:_WIDEST_LOOK]
+        if entry.is_folder
+    )
+    return next((found for found in inside if found is not None), None)
+
+
+def _looks_like_one(name: str) -> bool:
+    """Whether a file or a folder has the name of a migration."""
+    return any(pattern.fullmatch(name) for pattern in (_NUMBERED, _DATED)) or (
+        _FOLDER.fullmatch(name) is not None and "." not in name
+    )
+
+
 def _read_all(entries: list[_Entry], source: str, home: str, faults: list[Fault]) -> list[Migration]:
     migrations: list[Migration] = []
+    # Where nothing goes by the name of a migration, it is another folder.
+    is_one = any(entry.is_folder and _FOLDER.fullmatch(entry.name) for entry in entries)
     for entry in entries:
         path = f"{source}/{entry.name}"
         if not _is_named_well(entry, source, faults):
@@ -127,7 +156,7 @@ def _read_all(entries: list[_Entry], source: str, home: str, faults: list[Fault]
         if entry.problem is not None and (entry.is_folder or entry.is_text or _FOLDER.fullmatch(entry.name)):
             faults.append(Fault(path, *entry.problem))
         elif not entry.is_folder:
-            if entry.is_text and not _is_marked(entry, path, faults):
+            if is_one and entry.is_text and not _is_marked(entry, path, faults):
                 faults.append(
                     Fault(
                         path,
@@ -136,7 +165,7 @@ def _read_all(entries: list[_Entry], source: str, home: str, faults: list[Fault]
                     )
                 )
         elif (match := _FOLDER.fullmatch(entry.name)) is None:
-            faults.append(_misnamed(entry, path))
+            faults.extend(_misnamed(entry, path, is_one=is_one))
         elif not int(match[1]):
             faults.append(
                 Fault(
@@ -157,20 +186,24 @@ def _is_named_well(entry: _Entry, source: str, faults: list[Fault]) -> bool:
     return False
 
 
-def _misnamed(entry: _Entry, path: str) -> Fault:
-    """Say what is wrong with the name of a folder, or whose it is."""
+def _misnamed(entry: _Entry, path: str, *, is_one: bool) -> Iterator[Fault]:
+    """Say what is wrong with the name of a folder, or whose it is.
+
+    Args:
+        entry: The folder.
+        path: It as it is shown.
+        is_one: Whether the others beside it are migrations; else it may be any folder.
+    """
     from kimbledb import tools
 
     inside = [each.name for each in _entries(entry.where, path, [], "/")]
     owner = tools.owner_of_parts(inside) or tools.owner_of(inside)
     if owner is not None:
-        return _of_another_tool(path, owner)
-    if _TOO_MANY_DIGITS.fullmatch(entry.name):
-        return Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
-    cure = "name it <number>_<name>, such as 19_api-cost-tracking"
-    if any(_FOLDER.fullmatch(name) or _NUMBERED.fullmatch(name) for name in inside):
-        cure = f"give {path} itself, if the migrations are those in it"
-    return Fault(path, "the folder's name has no number", cure)
+        yield _of_another_tool(path, owner)
+    elif _TOO_MANY_DIGITS.fullmatch(entry.name):
+        yield Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
+    elif is_one or "apply.sql" in inside:
+        yield Fault(path, "the folder's name has no number", "name it <number>_<name>, such as 19_api-cost-tracking")
 
 
 def _of_another_tool(path: str, owner: Owner) -> Fault:
@@ -180,9 +213,9 @@ def _of_another_tool(path: str, owner: Owner) -> Fault:
 
 
 def _is_flat(entries: list[_Entry]) -> bool:
-    """Whether a folder holds files of migrations, named by number or date, and no folders of any."""
-    return not any(entry.is_folder for entry in entries) and any(
-        _NUMBERED.fullmatch(entry.name) or _DATED.fullmatch(entry.name) for entry in entries
+    """Whether a folder holds migrations as files: scripts, and no folder of any."""
+    return any(entry.name.lower().endswith(".sql") and not entry.is_folder for entry in entries) and not any(
+        entry.is_folder and _FOLDER.fullmatch(entry.name) for entry in entries
     )
 
 
@@ -198,7 +231,16 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
     heads: dict[str, dict[str, Any]] = {}
     for entry in entries:
         path = f"{source}/{entry.name}"
-        if not entry.is_text or not _is_named_well(entry, source, faults):
+        if not (entry.is_text or entry.is_folder) or not _is_named_well(entry, source, faults):
+            continue
+        if entry.is_folder:
+            faults.append(
+                Fault(
+                    path,
+                    "it is a folder beside migrations that are files, and nothing in it would run",
+                    "take it out, or give each migration a folder, such as 01_base-tables/apply.sql",
+                )
+            )
             continue
         if match := _NUMBERED.fullmatch(entry.name):
             numbered[entry.name] = int(match[1])
@@ -495,7 +537,7 @@ def _find_mark(text: str, path: str, faults: list[Fault], *, forward: bool) -> b
     mark = tools.mark_in(text, forward=forward)
     if mark is None:
         return False
-    message = f"`{mark.text[:80]}` is a mark of {mark.tool or 'files that hold both ways'}"
+    message = f"`{mark.text[:80]}` is a mark of {mark.tool or 'a file that holds both ways'}"
     cure = "take it out: it means nothing here"
     if mark.both_ways:
         message += ", and what goes forward and what goes back would run one after the other"

@@ -329,7 +329,8 @@ def owner_of(names: Iterable[str]) -> Owner | None:
         if name == "deploy" and "revert" not in names:
             continue
         if owners:
-            return Owner(" or ".join(tool.name for tool in owners), name, owners[0].cure)
+            *others, last = [tool.name for tool in owners]
+            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure)
     return None
 
 

@@ -153,3 +153,29 @@ def test_a_name_that_only_sounds_like_a_way_back_is_none(tmp_path: Path) -> None
     assert (
         len(Catalog.from_directory(put(tmp_path, "001_a.sql", "002_add_rollback.sql", "003_scale_down.sql"))) == 2 + 1
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["001-a.sql", "002-b.sql"], "its name tells no order"),
+        (["a.sql"], "its name tells no order"),
+        (["001_A.SQL"], "its name tells no order"),
+        (["1234567890123456789_a.sql"], "its number has more than 18 digits"),
+    ],
+)
+def test_files_of_other_names_are_told_as_files(tmp_path: Path, names: list[str], message: str) -> None:
+    """Where all scripts are files, what is wrong is their names, and not that they lie in no folder."""
+    with pytest.raises(CatalogError) as caught:
+        Catalog.from_directory(put(tmp_path, *names))
+
+    assert {message} == {fault.message for fault in caught.value.faults}
+
+
+def test_a_folder_among_files_is_told(tmp_path: Path) -> None:
+    """What lies in a folder beside migrations that are files would never run."""
+    put(tmp_path, "001_a.sql")
+    (tmp_path / "archive").mkdir()
+
+    with pytest.raises(CatalogError, match="archive: it is a folder beside migrations that are files"):
+        Catalog.from_directory(tmp_path)

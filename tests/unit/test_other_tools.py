@@ -31,12 +31,12 @@ BOTH_WAYS = [
     ("Play evolutions", f"# --- !Ups\n{UP}# --- !Downs\n{DOWN}", 1),
     ("Liquibase", f"--liquibase formatted sql\n--changeset jo:1\n{UP}--rollback {DOWN}", 1),
     ("Liquibase", f"-- changeset jo:1 labels:a\n{UP}", 1),
-    ("files that hold both ways", f"-- @up\n{UP}-- @down\n{DOWN}", 3),
-    ("files that hold both ways", f"-- UP\n{UP}-- DOWN\n{DOWN}", 3),
-    ("files that hold both ways", f"-- ==== UP ====\n{UP}-- ==== DOWN ====\n{DOWN}", 3),
-    ("files that hold both ways", f"{UP}/* Down */\n{DOWN}", 2),
-    ("files that hold both ways", f"{UP}-- Rollback script:\n{DOWN}", 2),
-    ("files that hold both ways", f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
+    ("a file that holds both ways", f"-- @up\n{UP}-- @down\n{DOWN}", 3),
+    ("a file that holds both ways", f"-- UP\n{UP}-- DOWN\n{DOWN}", 3),
+    ("a file that holds both ways", f"-- ==== UP ====\n{UP}-- ==== DOWN ====\n{DOWN}", 3),
+    ("a file that holds both ways", f"{UP}/* Down */\n{DOWN}", 2),
+    ("a file that holds both ways", f"{UP}-- Rollback script:\n{DOWN}", 2),
+    ("a file that holds both ways", f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
 ]
 #: Files of one way, that mean something else to their tools.
 ONE_WAY = [
@@ -55,6 +55,7 @@ FOLDERS = [
     ("Flyway", ["V2024.01.01.1__init.sql"]),
     ("Evolve", ["V1__init.sql"]),
     ("Flyway", ["sql/V1__init.sql"]),
+    ("Flyway, Evolve or refinery", ["V1__init.sql"]),
     ("golang-migrate or sqlx", ["000001_a.up.sql", "000001_a.down.sql"]),
     ("Sqitch", ["deploy/users.sql", "revert/users.sql", "verify/users.sql"]),
     ("golang-migrate", ["20240101120000_a.down.sql", "20240101120000_a.up.sql"]),
@@ -157,7 +158,10 @@ def test_what_only_looks_like_a_mark_is_none(tmp_path: Path, text: str) -> None:
         ([], "it is empty", "kimbledb new"),
         (["README.md"], "it holds README.md, and no migration", "give the folder that holds the migrations"),
         (["a.txt", "b", "c", "d", "e"], "it holds a.txt, b, c and 2 more, and no migration", "give the folder"),
-        (["migrations.txt", "docs.d/x"], "the folder's name has no number", "name it"),
+        (["docs.d/x", "pyproject.toml"], "it holds docs.d, pyproject.toml, and no migration", "give the folder"),
+        (["db/migrations/001_a.sql", "README.md"], "it holds README.md, db, and no migration", "/db/migrations?"),
+        (["src/app/sql/V1__a.sql"], "it holds src, and no migration", "give the folder"),
+        (["app/sql/V1__a.sql"], "it holds app, and no migration", "/app/sql?"),
         ([".hidden/01_a/apply.sql"], "it is empty", "kimbledb new"),
     ],
 )
@@ -186,7 +190,7 @@ def test_the_folder_inside_is_offered(tmp_path: Path) -> None:
 
     [fault] = faults_of(tmp_path)
 
-    assert fault.cure == f"give {tmp_path}/migrations itself, if the migrations are those in it"
+    assert fault.cure == f"is it {tmp_path}/migrations?"
 
 
 def test_the_table_of_tools_is_sound() -> None:
