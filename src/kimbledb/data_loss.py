@@ -154,7 +154,7 @@ async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) 
     """
     block = setting("kimbledb.stakes", stakes) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
-        return _losses(await session.ask(block))
+        return _losses(await session.ask(block, read_only=False))
     except asyncpg.UndefinedTableError as error:
         raise Again from error
 

@@ -261,6 +261,11 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
             return "drop what depends on the column before, and make it anew after, in the same migration"
         if where == "exec_stmt_dynexecute":
             return _NO_TRANSACTIONS
+    if sqlstate == "42501" and where == "check_enable_rls":
+        return (
+            "its policies hold for its owner, too, and would hide rows from the script: connect as a role with BYPASSRLS, or "
+            "write ALTER TABLE ... NO FORCE ROW LEVEL SECURITY before and FORCE after"
+        )
     if sqlstate == "25001" and where != "PreventInTransactionBlock":
         return "the transaction has begun before the script: take SET TRANSACTION out of it"
     if sqlstate == "42601" and _TRANSACTION_WORD.match(rest):

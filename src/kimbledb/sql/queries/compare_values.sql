@@ -16,6 +16,8 @@ DECLARE
     rights text;
     shown text;
     lost jsonb := '[]';
+    lifted text[] := '{}';
+    source text;
 BEGIN
     FOR one IN
         SELECT key::oid AS oid, k.was->>'name' AS name, k.was->>'namespace' AS namespace, k.was->>'kind' AS kind, (k.was->>'count')::bigint AS count,
@@ -31,6 +33,7 @@ BEGIN
         SELECT c.oid, format('%s%I.%I', CASE WHEN c.relkind = 'r' THEN 'ONLY ' END, n.nspname, c.relname) AS source,
                c.relkind <> 'm' OR c.relispopulated AS filled,
                c.relfilenode::bigint IS NOT DISTINCT FROM (before->'relations'->one.oid::text->>2)::bigint AS same_file,
+               n.nspname = {schema_literal} AND c.relforcerowsecurity AND row_security_active(c.oid) AS forced,
                coalesce((before->'counts'->one.oid::text->>0)::bigint, 0) AS deleted_before,
                pg_stat_get_xact_tuples_updated(c.oid) > coalesce((before->'counts'->one.oid::text->>1)::bigint, 0) AS updated
         INTO present
@@ -40,6 +43,10 @@ BEGIN
         IF present.oid IS NULL THEN
             lost := lost || jsonb_build_array(jsonb_build_array(CASE one.kind WHEN 'm' THEN 'materialized view' ELSE 'table' END, shown, one.count, NULL));
             CONTINUE;
+        END IF;
+        IF present.forced THEN
+            EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', present.source);
+            lifted := lifted || present.source;
         END IF;
         counted := 0;
         IF present.filled THEN
@@ -127,6 +134,9 @@ BEGIN
         IF one.compared THEN
             EXECUTE format('DROP TABLE pg_temp.kimbledb_kept_%s', one.oid);
         END IF;
+    END LOOP;
+    FOREACH source IN ARRAY lifted LOOP
+        EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', source);
     END LOOP;
     PERFORM set_config('kimbledb.lost', lost::text, true);
 END
