@@ -55,6 +55,14 @@ _TLS = {
 }
 #: A schema or an extension's comment in the contents of a backup.
 _ENTRY = re.compile(r"\d+; \d+ \d+ (SCHEMA - |COMMENT - EXTENSION )(.*)")
+#: How a complaint begins, or its hint, and how what goes with it does.
+_COMPLAINT = re.compile(r"(?:pg_dump|pg_restore|psql)\b|HINT:  |(?!DETAIL|CONTEXT|STATEMENT|QUERY)[^\W\d_a-z]+:  ")
+_BESIDE = re.compile(r"(?:DETAIL|CONTEXT|STATEMENT|QUERY|LINE \d+|Command was):")
+#: What stands in quotes: a name, where the kind of object stands before it, else it may be a value.
+_QUOTED = re.compile(
+    r"(\b(?:table|relation|constraint|database|role|user|schema|extension|column|index|type|function|sequence|view|server"
+    r"|socket|file|directory|parameter|tablespace|policy|trigger|language|at)\s+)?\"[^\"]*\""
+)
 #: The first version that sets ``transaction_timeout`` in what it restores, which older servers do not know.
 _SETS_TRANSACTION_TIMEOUT = 17
 #: Lines within which it does so.
@@ -302,7 +310,7 @@ async def _server(session: Session, state: DatabaseState, target: Target, option
     if connection.get_server_pid() != process_id:
         raise BackupError(
             "a pooler is between, and what pg_dump sets for its session would reach others",
-            hint="name the server itself: Options(direct_dsn=...)",
+            hint="name the server itself: Options(direct_dsn=...) (--direct-dsn)",
         )
     if not told:
         raise BackupError("asyncpg does not tell where the connection leads", hint="pass a DSN")
@@ -472,11 +480,18 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _words(complaints: bytes, server: _Server) -> str:
-    """Return the end of what a program said, without any password."""
+    """Return the end of what a program said, without any password and any value of a row."""
     text = complaints.decode(errors="replace").strip()
     if server.password:
         text = text.replace(server.password, "***")
-    return "\n".join(f"  {line}" for line in text.splitlines()[-_SHOWN:])
+    lines, shows = [], True
+    for line in text.splitlines():
+        # What goes with a complaint can hold rows, over several lines.
+        shows = _COMPLAINT.match(line) is not None or (shows and _BESIDE.match(line) is None)
+        if shows:
+            lines.append(line)
+    shown = [_QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"***"', line) for line in lines]
+    return "\n".join(f"  {line}" for line in shown[-_SHOWN:])
 
 
 def _hint(complaints: bytes, server: _Server) -> str | None:

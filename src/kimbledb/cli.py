@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,11 @@ _DONE, _REFUSED, _MISUSED, _PENDING, _INTERRUPTED = 0, 1, 2, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    every = list(sys.argv[1:] if arguments is None else arguments)
+    if _has_stray_dsn(every):
+        # Here, since argparse, or an error about a migration of that name, would print it with its password.
+        parser.error("a DSN is given by --dsn, or by the environment")
+    given = parser.parse_args(every)
     display = Display(sys.stderr if getattr(given, "json", False) else sys.stdout)
     try:
         code: int = asyncio.run(given.run(given, display))
@@ -56,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _REFUSED
     return code
+
+
+def _has_stray_dsn(arguments: Sequence[str]) -> bool:
+    """Whether a DSN stands where another argument is meant."""
+    before = ["", *arguments]
+    return any(
+        re.match(r"postgres\w*(?:\+\w+)?:/", each) and not option.startswith("--d")
+        for option, each in zip(before, arguments, strict=False)
+    )
 
 
 def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
@@ -260,6 +274,8 @@ async def _new(given: argparse.Namespace, display: Display) -> int:
 
 def _common(given: argparse.Namespace) -> dict[str, Any]:
     options = Options(refuse_hazards=getattr(given, "refuse_hazard", ()))
+    if given.direct_dsn is not None:
+        options = evolve(options, direct_dsn=given.direct_dsn)
     if given.deadline is not None:
         options = evolve(options, deadline=given.deadline)
     return {
@@ -355,6 +371,11 @@ def _parser() -> argparse.ArgumentParser:
 
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument("--dsn", help=f"the database; else {' or '.join(DSN_VARIABLES)} from the environment")
+    database.add_argument(
+        "--direct-dsn",
+        metavar="DSN",
+        help="the same database past a pooler, for steps that want a session of their own",
+    )
     database.add_argument(
         "--embedded",
         nargs="?",

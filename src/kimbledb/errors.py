@@ -495,7 +495,7 @@ class DeadlineExceededError(KimbleDBError):
     ) -> None:
         super().__init__(
             f"the deadline of {seconds:g} s passed while {doing}{_in_the_way(blockers, standing)}",
-            hint="call again: it goes on where this one stopped; Options(deadline=...) allows more time",
+            hint="call again: it goes on where this one stopped; Options(deadline=...) (--deadline) allows more time",
         )
         self.seconds = seconds
         self.blockers = tuple(blockers)

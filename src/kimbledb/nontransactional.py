@@ -108,7 +108,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
     if runner.direct is None:
         raise ConfigurationError(
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
-            hint="pass a DSN as target, or Options(direct_dsn=...)",
+            hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
         )
     # The lock comes first: who does not get it takes no second connection.
     await holder.hold(work, head)
@@ -600,7 +600,7 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
 def _no_room(migration: Migration) -> ConfigurationError:
     return ConfigurationError(
         f"{migration.name} cannot run in a transaction and needs a session of its own, and a pooler is between",
-        hint="name the server itself: Options(direct_dsn=...)",
+        hint="name the server itself: Options(direct_dsn=...) (--direct-dsn)",
     )
 
 

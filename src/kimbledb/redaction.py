@@ -183,11 +183,16 @@ _NAMES_ONLY = frozenset(
     ]
 )
 _SYNTAX_ERROR = "42601"
+#: Names that the server looked for: where it did so while a statement ran, a value of a row may have been taken for one.
+_LOOKED_FOR = frozenset({"42602", "42703", "42704", "42883", "42P01", "42P02", "3F000"})
+#: Languages that put an exception's text there as it is.
+_OF_OTHER_LANGUAGES = "38"
 #: Errors whose DETAIL names objects: what depends on something, and what uses it.
 _DETAIL_OF_NAMES = frozenset({"2BP01", "0A000", "42804", "55006"})
 _RAISES = ("exec_stmt_raise", "exec_stmt_assert")
 _RAISED = frozenset({"P0001", "P0004"})
 _QUOTED = re.compile(r'"(?:.*)"', re.DOTALL)
+_BEGINS_STRING = re.compile(r"(?:[eEbBxXnN]|[uU]&)?'|\$(?:[^\W\d]\w*)?\$")
 _BYTES = re.compile(r"\b0x[0-9a-f]{2}(?:\s+0x[0-9a-f]{2})*", re.IGNORECASE)
 # A string that RAISE or format() fills: what stands in it is the author's own.
 _TEMPLATE = re.compile(
@@ -229,14 +234,25 @@ def without_values(error: Any, sql: str) -> None:
 
 def _without_quotes(message: str, error: Any, sql: str) -> str:
     state = error.sqlstate or ""
+    masked_message = _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message))
+    placed = error.position or error.internal_position
     if state == _SYNTAX_ERROR:
+        # Without a place, or at a string, it is the syntax of a value: a tsquery, a jsonpath, a connection string.
         offset = int(error.position) - 1 if error.position else None
-        quoted = message.partition('"')[2]
-        hidden = offset is not None and any(first <= offset < last for first, last in spans(sql, broken_at=offset))
-        return _QUOTED.sub(f'"{MASK}"', message) if hidden or re.match(r"\w?&?['$\d]", quoted) else message
-    if state[:2] in _NAMES_ONLY:
+        if not placed or re.match(r"\w?&?['$\d]", message.partition('"')[2]):
+            return masked_message
+        if offset is not None and (
+            _BEGINS_STRING.match(sql, offset)
+            or any(first <= offset < last for first, last in spans(sql, broken_at=offset))
+        ):
+            return masked_message
         return message
-    return _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message))
+    if state in _LOOKED_FOR and not placed:
+        known = _names_of(sql)
+        return re.sub(r'"((?:[^"]|"")*)"', lambda name: f'"{_names_in(name[1], known)}"', message)
+    if state[:2] == _OF_OTHER_LANGUAGES:
+        return "an error in a function of another language; its text is not shown, since it may quote values of rows"
+    return message if state[:2] in _NAMES_ONLY else masked_message
 
 
 def _as_written(message: str, sql: str) -> str:
@@ -253,13 +269,17 @@ def _as_written(message: str, sql: str) -> str:
     if best is None:
         return WITHHELD
     found = best[1]
-    code = masked(sql).lower()
-    known = {word for word in _WORD.findall(code) if not word[0].isdigit()}
+    known = _names_of(sql)
     text, position = "", 0
     for number in range(1, (found.re.groups or 0) + 1):
         text += message[position : found.start(number)] + _names_in(found[number], known)
         position = found.end(number)
     return text + message[position:]
+
+
+def _names_of(sql: str) -> set[str]:
+    """Return the words of SQL outside of strings and comments, small."""
+    return {word for word in _WORD.findall(masked(sql).lower()) if not word[0].isdigit()}
 
 
 def _names_in(value: str, known: set[str]) -> str:

@@ -7,7 +7,7 @@ database only, and errors that could quote one are replaced.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -86,10 +86,7 @@ class Target:
 
     @asynccontextmanager
     async def _pooled(self) -> AsyncIterator[Any]:
-        try:
-            acquired = await self.pool.acquire()
-        except _REFUSALS as error:
-            raise self._meaning(error) from _cause(error)
+        acquired = await self._or_refused(self.pool.acquire())
         try:
             yield acquired
         except Exception:
@@ -116,15 +113,23 @@ class Target:
         name = options.application_name
         if name == APPLICATION_NAME and address.application_name is not None:
             name = address.application_name
-        try:
-            return await asyncpg.connect(
+        return await self._or_refused(
+            asyncpg.connect(
                 **address.arguments(),
                 # Nothing is prepared, so that any pooler can be between.
                 statement_cache_size=0,
                 server_settings={**address.settings, "application_name": name},
             )
+        )
+
+    async def _or_refused(self, connecting: Awaitable[Any]) -> Any:
+        """Return the connection, or raise what it means that there is none."""
+        try:
+            return await connecting
         except _REFUSALS as error:
-            raise self._meaning(error) from _cause(error)
+            refusal, cause = self._meaning(error), _cause(error)
+        # Raised here and not where it is caught: a traceback shows what an error came from, and that may quote a DSN.
+        raise refusal from cause
 
     def _meaning(self, error: Exception) -> ConfigurationError | ConnectionLostError:
         from kimbledb.refusals import meaning  # only where there is no connection
@@ -149,7 +154,7 @@ def target_of(given: object, name: str = "the DSN") -> Target:
                 return _from_dsn(os.environ[variable], variable)
         raise ConfigurationError(
             "no database is named",
-            hint="pass a DSN (postgresql://user@host/database), a connection or a pool, "
+            hint="pass a DSN (--dsn postgresql://user@host/database), a connection or a pool, "
             f"or set {' or '.join(DSN_VARIABLES)}",
         )
     if isinstance(given, Target):

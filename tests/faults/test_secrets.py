@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.cli import main
 from kimbledb.model import Migration
 from kimbledb.targets import target_of
 
@@ -93,6 +94,48 @@ async def test_a_password_is_shown_nowhere(
         assert f"{place.hostname}:{place.port}/postgres" in str(caught.value)
 
 
+async def test_a_pool_with_an_unreadable_dsn_shows_no_password(folder: Any) -> None:
+    """What asyncpg quotes of a DSN that it cannot read is in no error, nor in what led to it."""
+    folder.table(1, "a")
+    async with asyncpg.create_pool(f"postgresql://u:p@127.0.0.1:{CANARY}/d", min_size=0) as pool:
+        with pytest.raises(kimbledb.ConfigurationError, match="cannot be read") as caught:
+            await kimbledb.migrate(pool, catalog=folder.catalog)
+
+    assert CANARY not in _everything(caught.value)
+
+
+@pytest.mark.parametrize("command", ["plan", "verify", "rollback", "restore", "new"])
+def test_a_stray_dsn_on_the_command_line_is_not_printed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A DSN where a name is meant is answered with the option for it, and its password is not repeated."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, f"postgresql://u:{CANARY}@127.0.0.1:1/d"])
+
+    output = capsys.readouterr()
+    assert caught.value.code == 2
+    assert "--dsn" in output.err
+    assert CANARY not in output.out + output.err
+
+
+async def test_a_failed_restore_shows_no_row(database: str, clone: Any, tmp_path: Any) -> None:
+    """What pg_restore says of the row at which it fails is not repeated."""
+    connection = await asyncpg.connect(database)
+    await connection.execute(
+        "CREATE FUNCTION fits(t text) RETURNS boolean LANGUAGE plpgsql AS "
+        "$$ BEGIN RETURN current_setting('search_path') <> '' OR 'no ' || t || ' here' = t::int::text; END $$;"
+        f"CREATE TABLE a (t text CHECK (fits(t))); INSERT INTO a VALUES ('{CANARY}')"
+    )
+    await connection.close()
+    await kimbledb.reset(
+        database, confirm=database.rpartition("/")[2], allow_data_loss=True, backup=tmp_path / "backup"
+    )
+    copy = await clone("template0")
+
+    with pytest.raises(kimbledb.BackupError, match="invalid input syntax for type integer") as caught:
+        await kimbledb.restore(tmp_path / "backup", copy)
+
+    assert CANARY not in _everything(caught.value)
+
+
 async def test_what_is_returned_does_not_show_it(database: str, steps: Any) -> None:
     """Reports, plans, status, targets, options, history and log hold no password (faults 29)."""
     password = urlsplit(database).password
@@ -149,6 +192,18 @@ LEAKS = {
         "the text of this RAISE is not shown",
     ),
     "assert": (f"DO $$ BEGIN ASSERT false, 'no ' || '{CANARY}'; END $$;\n", "P0004", "not shown"),
+    "a code of ours": (
+        f"DO $$ BEGIN RAISE EXCEPTION '%', '{CANARY}' USING ERRCODE = 'KD003', DETAIL = '{CANARY}'; END $$;\n",
+        "KD003",
+        "not shown",
+    ),
+    "search query": (
+        f"SELECT to_tsquery(t) FROM (VALUES ('{CANARY} & &')) AS v (t);\n",
+        "42601",
+        "syntax error in tsquery",
+    ),
+    "path": (f"SELECT '$.a {CANARY} b'::jsonpath;\n", "42601", "syntax error"),
+    "taken for a name": (f"SELECT t::regclass FROM (VALUES ('{CANARY}'::text)) AS v (t);\n", "42P01", "does not exist"),
     "unterminated": (f"SELECT 1;\nSELECT '{CANARY};\n", "42601", "syntax error"),
     "closed too early": (f"SELECT 'it's {CANARY}';\n", "42601", "syntax error"),
     "closed before a space": (f"SELECT 'the boys' my {CANARY}';\n", "42601", "syntax error"),

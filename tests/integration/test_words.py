@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -154,3 +155,17 @@ async def test_a_plan_is_summed_up_once(database: str, folder: Any) -> None:
     await kimbledb.migrate(database, catalog=folder.catalog, progress=display)
 
     assert stream.getvalue().count(plan.summary) == 1
+
+
+async def test_a_way_past_a_pooler_on_the_command_line(
+    database: str, clone: Any, folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--direct-dsn is what messages name it for: steps that want a session of their own go by it."""
+    folder.add(
+        1, "a", "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);", facts="transactional = false"
+    )
+    given = ["migrate", "--dsn", database, "--catalog", str(folder.path)]
+
+    assert await asyncio.to_thread(main, [*given, "--direct-dsn", await clone("template0")]) >= 1
+    assert "leads to another database" in capsys.readouterr().err
+    assert await asyncio.to_thread(main, [*given, "--no-verify", "--direct-dsn", database]) == 0
