@@ -12,6 +12,7 @@ from kimbledb import statements
 from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
+from kimbledb.session import own_code
 
 _NO_TRANSACTIONS = (
     "each migration is one transaction, which kimbledb begins and ends: take COMMIT, ROLLBACK and procedures that commit "
@@ -85,8 +86,7 @@ _FIRST_NAME = re.compile(r'"(?:[^".]+\.)*([^".(]+)(?:\([\d,]+\))?"|([\w$]+)\(')
 _TRANSACTION_WORD = re.compile(r"(?:commit|rollback|begin|abort|start\s+transaction|end)\b", re.IGNORECASE)
 #: Characters of a message, and of a line below it, that are shown.
 _LONGEST_MESSAGE, _LONGEST_LINE = 1000, 300
-#: Errors of our own blocks, whose detail is for programs.
-_OUR_DETAILS = frozenset({"KD006"})
+#: What history calls errors of our own blocks.
 _OUR_CONDITIONS = {
     "KD003": "the script ended its transaction",
     "KD004": "the script reached outside of its schema",
@@ -126,6 +126,8 @@ class Diagnosis:
     context: str | None = None
     #: What the server adds: names of objects.
     detail: str | None = None
+    #: What the SQLSTATE means, in words.
+    condition: str = ""
     #: What the error is about, by the server's own fields: ``constraint t_pkey of table t``.
     subject: str | None = None
 
@@ -134,9 +136,7 @@ class Diagnosis:
         """What history and log keep: condition, names and place, and no words that could quote a value."""
         about = "" if self.subject is None else f" of {self.subject}"
         place = "" if self.file is None else f" at {self.file}" + ("" if self.line is None else f":{self.line}")
-        return (
-            f"{_OUR_CONDITIONS.get(self.sqlstate) or condition(self.sqlstate)}{about} (SQLSTATE {self.sqlstate}){place}"
-        )
+        return f"{self.condition}{about} (SQLSTATE {self.sqlstate}){place}"
 
     def __str__(self) -> str:
         lines = [f"{self.message} (SQLSTATE {self.sqlstate})"]
@@ -185,14 +185,17 @@ def diagnose(
             only the statement's start is known.
     """
     sqlstate = error.sqlstate or "XX000"
+    ours = own_code(error)
     diagnosis = Diagnosis(
         message=_cut(str(getattr(error, "message", None) or error), _LONGEST_MESSAGE),
         sqlstate=sqlstate,
         hint=_cure(error, migration, "" if offset is None else text[offset : offset + 20]),
         file=migration.file(part),
         context=error.context,
-        detail=None if sqlstate in _OUR_DETAILS else error.detail,
-        subject=_subject(error),
+        # Of our own errors it is for programs.
+        detail=error.detail if ours is None else None,
+        condition=condition(sqlstate) if ours is None else _OUR_CONDITIONS.get(ours, "refused by kimbledb"),
+        subject=_subject(error) if ours is None else None,
     )
     if offset is None or not 0 <= offset <= len(text):
         return diagnosis
