@@ -5,11 +5,17 @@
 -- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL row_security = off;
-SET LOCAL client_min_messages = warning;
-SET LOCAL lock_timeout = '30s';
-SET LOCAL statement_timeout = 0;
+DO $kimbledb$
+BEGIN
+    IF current_setting('standard_conforming_strings') <> 'on' THEN
+        RAISE EXCEPTION 'standard_conforming_strings is off: the server reads this file otherwise than it is meant'
+            USING HINT = 'SET standard_conforming_strings = on; then run the file again';
+    END IF;
+    PERFORM set_config(name, value, true)
+    FROM (VALUES ('standard_conforming_strings', 'on'), ('backslash_quote', 'safe_encoding'), ('array_nulls', 'on'), ('bytea_output', 'hex'), ('client_min_messages', 'warning'), ('DateStyle', 'ISO, MDY'), ('exit_on_error', 'off'), ('extra_float_digits', '1'), ('gin_fuzzy_search_limit', '0'), ('IntervalStyle', 'postgres'), ('jit', 'off'), ('quote_all_identifiers', 'off'), ('row_security', 'off'), ('session_replication_role', 'origin'), ('transform_null_equals', 'off'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('lock_timeout', '30s'), ('statement_timeout', '0')) AS pinned (name, value)
+    WHERE current_setting(name, true) <> value;
+END
+$kimbledb$;
 
 -- One at a time, and not while kimbledb is at work.
 DO $kimbledb$
@@ -248,6 +254,10 @@ BEGIN
     FOREACH extension IN ARRAY ARRAY['vector', 'pg_trgm', 'uuid-ossp']::text[] LOOP
         EXECUTE format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I', extension, home);
     END LOOP;
+END
+$kimbledb$;
+DO $kimbledb$
+BEGIN
     PERFORM set_config('search_path', concat_ws(', ', 'public', (
         SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
         FROM pg_extension AS e
@@ -1135,7 +1145,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMPLETE_MIGRATION.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMPLETE_MIGRATION.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -1312,7 +1322,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'create_user_tokens_table.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'create_user_tokens_table.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -1514,7 +1524,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'supabase-migration-user_tokens.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'supabase-migration-user_tokens.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -1758,7 +1768,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'content-organization-system.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'content-organization-system.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -1942,7 +1952,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-project-to-transcriptions.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-project-to-transcriptions.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -2051,7 +2061,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-project-id-to-conversations.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-project-id-to-conversations.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -2249,7 +2259,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-conversation-pinning.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-conversation-pinning.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -2832,7 +2842,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'FIX_PROJECT_ID_TYPE.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'FIX_PROJECT_ID_TYPE.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -3525,7 +3535,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMPREHENSIVE_TYPE_FIX.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMPREHENSIVE_TYPE_FIX.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -3613,7 +3623,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'optimize-projects-FINAL.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'optimize-projects-FINAL.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -3684,7 +3694,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-embedding-columns.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-embedding-columns.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -4283,7 +4293,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'supabase-semantic-search-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'supabase-semantic-search-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -4479,7 +4489,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'create-semantic-search-function.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'create-semantic-search-function.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -4592,7 +4602,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-knowledge-base-source-id-constraint.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-knowledge-base-source-id-constraint.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -4961,7 +4971,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'file-registry-migration.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'file-registry-migration.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -5291,7 +5301,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'file-integration-enhancement.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'file-integration-enhancement.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -5581,7 +5591,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'notifications-table-migration.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'notifications-table-migration.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -5872,7 +5882,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'backups-table-migration.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'backups-table-migration.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -6383,7 +6393,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-cost-tracking.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-cost-tracking.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -6864,7 +6874,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'fix-cost-tracking-user-id-CORRECTED.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'fix-cost-tracking-user-id-CORRECTED.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -7231,7 +7241,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'model-performance-tracking.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'model-performance-tracking.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -7455,7 +7465,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'model-cost-comparison-enhancement.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'model-cost-comparison-enhancement.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -7633,7 +7643,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-transcription-job-tracking.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'add-transcription-job-tracking.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -8276,7 +8286,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'MIGRATION_FIX_TRANSCRIPTION.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'MIGRATION_FIX_TRANSCRIPTION.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -8660,7 +8670,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'zapier-webhook-logs.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'zapier-webhook-logs.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -9208,7 +9218,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'drive-edit-approval-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'drive-edit-approval-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -9532,7 +9542,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'indexing-state-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'indexing-state-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -10284,7 +10294,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'device-continuity.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'device-continuity.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -10903,7 +10913,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'autonomous-agent-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'autonomous-agent-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -11544,7 +11554,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'workflow_automation_schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'workflow_automation_schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -12012,7 +12022,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'chatgpt-import-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'chatgpt-import-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -12221,7 +12231,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-logs-table.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-logs-table.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -12633,7 +12643,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-logs-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'api-logs-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -13234,7 +13244,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'mcp-servers-schema.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'mcp-servers-schema.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;
@@ -13736,7 +13746,7 @@ $script$;
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMBINED-CRITICAL-MIGRATIONS.sql' || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'COMBINED-CRITICAL-MIGRATIONS.sql failed, and nothing of this file was kept: ' || words,
             DETAIL = more, HINT = cure;
 END
 $migration$;

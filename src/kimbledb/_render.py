@@ -1,11 +1,13 @@
 """One SQL file of all migrations, for an SQL editor: the document's run-all-migrations.sql.
 
-It is one transaction in plain SQL, for the schema ``public``. It writes the same
+It is one transaction in plain SQL, or several where a value is added to a type, for the schema ``public``. It writes the same
 history as :func:`kimbledb.migrate`, under the same locks, so that either can go
 on where the other was.
 """
 
 from __future__ import annotations
+
+import re
 
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
@@ -16,24 +18,27 @@ from kimbledb.names import quote_array, quote_literal
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.preflight import OLDEST_SERVER, wanted_extensions
+from kimbledb.session import PINNED, settings_values
 from kimbledb.version import __version__
 
 _SCHEMA = "public"
 
 _HEAD = """\
--- {count} migrations of {source} in order, as one transaction. Made by `kimbledb render`: do not edit it.
+-- {count} migrations of {source} in order, {transactions}. Made by `kimbledb render`: do not edit it.
 --
 -- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
--- migration fails the error begins with its name, and nothing of the file is kept. Run again it
+-- migration fails the error begins with its name, and {kept}. Run again it
 -- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
-BEGIN;
-SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL row_security = off;
-SET LOCAL client_min_messages = warning;
-SET LOCAL lock_timeout = '30s';
-SET LOCAL statement_timeout = 0;
 """
+#: A value that is added to an enumeration can be used only after the COMMIT. That the words stand
+#: somewhere in a script is enough: another COMMIT is no harm.
+_ADDS_VALUE = re.compile(r"\badd\s+value\b", re.IGNORECASE)
+#: What holds in each transaction. The encoding is that of whoever sends the file.
+_SETTINGS = {
+    **{name: value for name, value in PINNED.items() if name != "client_encoding"},
+    "lock_timeout": "30s",
+    "statement_timeout": "0",
+}
 
 _TAIL = """
 COMMIT;
@@ -65,15 +70,18 @@ def render(catalog: Catalog | None = None) -> str:
         step.name: tuple(dict.fromkeys((*step.needs, *plans[True].step(step.name).needs)))
         for step in plans[False].steps
     }
+    ordered = [chosen[name] for name in planner.ordered(needs)]
+    #: After these a transaction ends. The last one is ended anyway.
+    breaks = [migration for migration in ordered[:-1] if _ADDS_VALUE.search(migration.apply_sql)]
+    extensions = quote_array(each.name for each in wanted_extensions(chosen))
     parts = [
-        _HEAD.format(count=len(chosen), source="kimbledb" if chosen.source == "built-in" else "a folder"),
-        "\n-- One at a time, and not while kimbledb is at work.\n",
-        queries.block(
-            "render_lock",
-            lock_class=str(LOCK_CLASS),
-            bootstrap_key=str(BOOTSTRAP_KEY),
-            lock_key=str(lock_key(_SCHEMA)),
+        _HEAD.format(
+            count=len(chosen),
+            source="kimbledb" if chosen.source == "built-in" else "a folder",
+            transactions=f"as {len(breaks) + 1} transactions" if breaks else "as one transaction",
+            kept="nothing of its transaction is kept" if breaks else "nothing of the file is kept",
         ),
+        _beginning(),
         "\n-- What they need of the server, and the tables that say what is applied.\n",
         # The history tables first: they are named in full, and their functions pin their path.
         history.creation(_SCHEMA, version=__version__, take_over=True),
@@ -81,27 +89,61 @@ def render(catalog: Catalog | None = None) -> str:
             "render_start",
             oldest=str(OLDEST_SERVER),
             oldest_major=str(OLDEST_SERVER // 10000),
-            extensions=quote_array(each.name for each in wanted_extensions(chosen)),
+            extensions=extensions,
         ),
+        queries.block("render_path", extensions=extensions),
     ]
     phase = None
-    for name in planner.ordered(needs):
-        migration = chosen[name]
+    kept = "nothing of this file was kept"
+    for migration in ordered:
         if migration.phase != phase:
             phase = migration.phase
             parts.append(f"\n-- Phase {phase}\n" if phase is not None else "\n")
-        parts.append(f"\n-- {migration}\n" + _block(migration, plans))
+        parts.append(f"\n-- {migration}\n" + _block(migration, plans, kept))
+        if migration in breaks:
+            kept = f"what stands before it is kept, up to {migration.name}"
+            parts += [
+                "\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n",
+                _beginning(),
+                queries.block(
+                    "render_part",
+                    condition=_condition(migration, plans),
+                    names=quote_array((migration.name, *migration.alternatives)),
+                ),
+                queries.block("render_path", extensions=extensions),
+            ]
     return queries.unsigned("".join(parts)) + _TAIL
 
 
-def _block(migration: Migration, plans: dict[bool, Plan]) -> str:
+def _beginning() -> str:
+    """Return the start of a transaction: its settings and locks."""
+    return (
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
+        + queries.block("render_settings", values=settings_values(_SETTINGS))
+        + "\n-- One at a time, and not while kimbledb is at work.\n"
+        + queries.block(
+            "render_lock",
+            lock_class=str(LOCK_CLASS),
+            bootstrap_key=str(BOOTSTRAP_KEY),
+            lock_key=str(lock_key(_SCHEMA)),
+        )
+    )
+
+
+def _condition(migration: Migration, plans: dict[bool, Plan]) -> str:
+    """Return on which platforms a migration is taken, in SQL."""
     taken = {hosted: plan.step(migration.name).state is not StepState.REPLACED for hosted, plan in plans.items()}
     condition = {(True, True): "true", (True, False): "NOT hosted", (False, True): "hosted", (False, False): "false"}
+    return condition[taken[False], taken[True]]
+
+
+def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
     body = queries.filled(
         "render_migration",
         name=quote_literal(migration.name),
         alternatives=quote_array(migration.alternatives),
-        condition=condition[taken[False], taken[True]],
+        condition=_condition(migration, plans),
+        failed=quote_literal(f"{migration.name} failed, and {kept}: "),
         checksum=migration.checksum,
         checksums=quote_array((migration.checksum, *migration.supersedes)),
         version=quote_literal(__version__),

@@ -54,7 +54,7 @@ _READING: Mapping[str, str] = {
 }
 #: What values are read, printed and deparsed by, and what keeps our own blocks from being heard.
 #: docs/design.md says which settings are the owner's and stay as they are.
-_PINNED: Mapping[str, str] = {
+PINNED: Mapping[str, str] = {
     **_READING,
     "array_nulls": "on",
     "bytea_output": "hex",
@@ -339,7 +339,7 @@ class Session:
             0,  # a transaction is bounded by its statements and the deadline
             milliseconds(options.client_check_interval),
         )
-        pins = {**_PINNED, **{name: str(value) for name, value in zip(_LIMITS, limits, strict=True)}}
+        pins = {**PINNED, **{name: str(value) for name, value in zip(_LIMITS, limits, strict=True)}}
         return (
             self.path(for_session=for_session) + pin(pins, for_session=for_session) + durable(for_session=for_session)
         )
@@ -351,7 +351,7 @@ class Session:
         Args:
             named: Settings that a script may change and the server does not list.
         """
-        pinned = ("search_path", *_PINNED, *_LIMITS, "synchronous_commit")
+        pinned = ("search_path", *PINNED, *_LIMITS, "synchronous_commit")
         return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named))
 
     def recall(self) -> str:
@@ -425,8 +425,12 @@ def raised_by_script(error: BaseException) -> bool:
 
 def pin(settings: Mapping[str, str], *, for_session: bool = False) -> str:
     """Return the statement that sets what is set otherwise, and what this server version has."""
-    values = ", ".join(f"({quote_literal(name)}, {quote_literal(value)})" for name, value in settings.items())
-    return queries.filled("pin", values=values, local=str(not for_session).lower()) + "\n"
+    return queries.filled("pin", values=settings_values(settings), local=str(not for_session).lower()) + "\n"
+
+
+def settings_values(settings: Mapping[str, str]) -> str:
+    """Return settings as the rows of a VALUES."""
+    return ", ".join(f"({quote_literal(name)}, {quote_literal(value)})" for name, value in settings.items())
 
 
 def setting(name: str, value: object) -> str:

@@ -19,6 +19,11 @@ from kimbledb.snapshot import Snapshot
 from kimbledb.state import DatabaseState
 from kimbledb.targets import Target, target_of
 
+#: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
+_NEW_VALUE = (
+    "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; ask whether it is there: "
+    "SELECT EXISTS (SELECT FROM pg_enum WHERE enumtypid = '<type>'::regtype AND enumlabel = '<value>') AS passed"
+)
 #: Migrations whose checks run in one transaction, which holds a lock on all that they read.
 _AT_ONCE = 200
 #: How many rows run_checks.sql counts of a query that need only run.
@@ -175,10 +180,17 @@ def results_of(value: Sequence[dict[str, Any]]) -> list[Check]:
             passed=result["passed"],
             expected=_joined(result, "expected"),
             found=_found(result),
-            hint=None if "sqlstate" not in result else f"the query failed with SQLSTATE {result['sqlstate']}",
+            hint=_hint(result),
         )
         for result in value
     ]
+
+
+def _hint(result: dict[str, Any]) -> str | None:
+    if "sqlstate" not in result:
+        return None
+    words = f"the query failed with SQLSTATE {result['sqlstate']}"
+    return f"{words}: {_NEW_VALUE}" if result["sqlstate"] == "55P04" else words
 
 
 def _found(result: dict[str, Any]) -> str | None:

@@ -558,3 +558,18 @@ async def test_after_a_crash_nothing_counts_twice(database: str, folder: Any, ps
 
     assert [step.migration.name for step in report.applied] == ["a.sql", "b.sql"]
     assert [check.name for check in report.verification.checks] == ["a_is_there", "b_is_there"]
+
+
+async def test_a_check_of_a_value_that_was_just_added(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A check that uses a value which its own migration adds fails with the cure, and the check of the cure passes."""
+    await connection.execute("CREATE TYPE e AS ENUM ('a')")
+    step = folder.add(1, "a", "ALTER TYPE e ADD VALUE 'b';", verify="-- name: b\nSELECT 'b'::e IS NOT NULL AS passed")
+    with pytest.raises(kimbledb.VerificationError, match="only after the COMMIT") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    cure = str(caught.value.checks[0].hint).partition("there: ")[2].replace("<type>", "e").replace("<value>", "b")
+
+    (step / "verify.sql").write_text(f"-- name: b\n{cure}", encoding="utf-8")
+
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).verification.ok

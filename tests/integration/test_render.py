@@ -157,3 +157,78 @@ def test_the_command_writes_the_file(folder: Any, tmp_path: Path, capsys: pytest
     assert main(["render", "--catalog", str(folder.path), "-o", str(tmp_path / "all.sql")]) == 0
 
     assert (tmp_path / "all.sql").read_text() == printed == kimbledb.render(folder.catalog)
+
+
+ENUMS = {
+    "a": "CREATE TYPE e AS ENUM ('a');",
+    "b": "ALTER TYPE e ADD VALUE 'b';",
+    "c": "CREATE TABLE t (v e DEFAULT 'b');\nINSERT INTO t VALUES ('b');",
+    "d": "DO $$ BEGIN ALTER TYPE e ADD VALUE IF NOT EXISTS 'd'; END $$;",
+    "f": "INSERT INTO t VALUES ('d');",
+}
+
+
+def add_enums(folder: Any, **other: str) -> kimbledb.Catalog:
+    """Fill a folder with migrations that add values to a type, and use them afterwards."""
+    before = None
+    for number, (name, script) in enumerate((ENUMS | other).items(), 1):
+        folder.add(number, name, script, facts=f'requires = ["{before}.sql"]' if before else "")
+        before = name
+    catalog: kimbledb.Catalog = folder.catalog
+    return catalog
+
+
+async def test_values_added_to_a_type_can_be_used(psql: Send, database: str, folder: Any) -> None:
+    """A file in which migrations add values to a type that later ones use runs whole, twice, and leaves nothing to do."""
+    catalog = add_enums(folder)
+    text = kimbledb.render(catalog)
+
+    assert [psql(database, text).returncode, psql(database, text).returncode] == [0, 0]
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
+    connection = await asyncpg.connect(database)
+    assert [row["v"] for row in await connection.fetch("SELECT v FROM t ORDER BY v")] == ["b", "d"]
+    await connection.close()
+
+
+async def test_an_editor_sends_it_in_one_message(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """The same file runs where an editor sends it in one message, also where the type is there already."""
+    catalog = add_enums(folder)
+    await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+
+    await connection.execute(kimbledb.render(catalog))
+
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
+
+
+async def test_a_later_transaction_waits_for_the_one_before(folder: Any, connection: asyncpg.Connection) -> None:
+    """Where an error ends a transaction of the file, a client that goes on does none of those after it."""
+    text = kimbledb.render(add_enums(folder, b="ALTER TYPE e ADD VALUE 'b'; SELECT 1 / 0;"))
+
+    messages = []
+    for statement in statements.split(text):
+        try:
+            await connection.execute(statement.text)
+        except asyncpg.PostgresError as error:
+            messages.append(str(error))
+
+    assert messages[0] == "b.sql failed, and nothing of this file was kept: division by zero"
+    assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
+
+
+async def test_a_failure_says_what_is_kept(psql: Send, database: str, folder: Any) -> None:
+    """A migration that fails after a COMMIT of the file says that what stands before it is kept, and up to where."""
+    run = psql(database, kimbledb.render(add_enums(folder, c="SELECT 1 / 0;")))
+
+    assert "c.sql failed, and what stands before it is kept, up to b.sql: division by zero" in run.stderr
+
+
+async def test_a_file_that_would_be_read_otherwise_is_refused(connection: asyncpg.Connection, folder: Any) -> None:
+    """Where the session reads backslashes otherwise the file stops before it does anything, with the cure."""
+    folder.table(1, "a")
+    await connection.execute("SET standard_conforming_strings = off")
+
+    with pytest.raises(asyncpg.PostgresError, match="standard_conforming_strings is off"):
+        await connection.execute(kimbledb.render(folder.catalog))
+
+    await connection.execute("ROLLBACK")
+    assert await connection.fetchval("SELECT to_regclass('migration_history')") is None

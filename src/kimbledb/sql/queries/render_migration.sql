@@ -38,6 +38,6 @@ BEGIN
 EXCEPTION
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL, cure = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = {name} || ' failed, and nothing of this file was kept: ' || words,
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = {failed} || words,
             DETAIL = more, HINT = cure;
 END

@@ -1,4 +1,4 @@
--- The start of the rendered file: what the server must be, and where names are looked up.
+-- The start of the rendered file: what the server must be, and the extensions.
 DECLARE
     extension text;
     home constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END;
@@ -9,9 +9,4 @@ BEGIN
     FOREACH extension IN ARRAY {extensions} LOOP
         EXECUTE format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I', extension, home);
     END LOOP;
-    PERFORM set_config('search_path', concat_ws(', ', 'public', (
-        SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
-        FROM pg_extension AS e
-        JOIN pg_namespace AS n ON n.oid = e.extnamespace
-        WHERE e.extname = ANY ({extensions}) AND n.nspname <> 'public'), 'pg_temp'), true);
 END
