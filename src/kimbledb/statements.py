@@ -508,7 +508,7 @@ def _problem_of(statement: Statement) -> Problem | None:
         return Problem(
             statement.start,
             f"{shown} would outlive the transaction and reach whoever uses the connection next",
-            "use SET LOCAL",
+            "use SET LOCAL" if words[:3].lower() == "set" else "take it out",
         )
     return None
 

@@ -382,6 +382,8 @@ CASES = {
     "BEGIN": script("SELECT 1;\nBEGIN;", "BEGIN would end or begin a transaction", "take it out", 2),
     "COMMIT": script("COMMIT", "COMMIT would end or begin a transaction", "take it out"),
     "ROLLBACK": script("\n\nROLLBACK;", "ROLLBACK would end or begin", "take it out", 3, "rollback.sql"),
+    "LISTEN": script("LISTEN jobs", "LISTEN jobs would outlive", "take it out", 1),
+    "DEALLOCATE": script("DEALLOCATE ALL", "DEALLOCATE ALL would outlive", "take it out", 1),
     "SET": script("/* a\n */ SET search_path = x", "SET search_path = would outlive", "use SET LOCAL", 2),
     "restrict": script("\\restrict abc\n", "\\restrict is a command of psql", "take it out"),
     "describe": script("SELECT 1;\n\\df", "\\df is a command of psql", "take it out", 2, "rollback.sql"),
