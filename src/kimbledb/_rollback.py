@@ -55,6 +55,9 @@ class RollbackReport:
     objects: tuple[DatabaseObject, ...] = ()
     #: The names of those that go because they need another, newest first.
     dependents: tuple[str, ...] = ()
+    #: Constraints, indexes and statistics that no migration made and that would go with a column: a dry run
+    #: tells them, and without it they stop the rollback.
+    handmade: tuple[DatabaseObject, ...] = ()
 
     def __str__(self) -> str:
         verb = "would roll back" if self.dry_run else "rolled back"
@@ -70,6 +73,9 @@ class RollbackReport:
             lines += [
                 f"  {kind}: {', '.join(one_line(e.name) for e in self.objects if e.kind == kind)}" for kind in kinds
             ]
+        if self.handmade:
+            lines.append("made by no migration, which stops the rollback:")
+            lines += [f"  {each}" for each in self.handmade]
         if self.losses:
             lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
             lines += [f"  {loss}" for loss in self.losses]
@@ -161,6 +167,8 @@ class _RollbackCall:
         #: What goes that stands by itself, and the migrations that go because they need another.
         self.objects: tuple[DatabaseObject, ...] = ()
         self.dependents: tuple[str, ...] = ()
+        #: What goes along and no migration made.
+        self.handmade: tuple[DatabaseObject, ...] = ()
         #: What this call takes back, once decided; a later try takes the rest of it.
         self.chosen: list[Migration] | None = None
         self.in_flight: Migration | None = None
@@ -177,7 +185,13 @@ class _RollbackCall:
             raise
         seconds = self.clock()
         report = RollbackReport(
-            tuple(self.taken_back), self.losses, seconds, self.dry_run, self.objects, self.dependents
+            tuple(self.taken_back),
+            self.losses,
+            seconds,
+            self.dry_run,
+            self.objects,
+            self.dependents,
+            self.handmade,
         )
         tell(self.rollback.progress, Done(seconds, report))
         return report
@@ -205,6 +219,12 @@ class _RollbackCall:
         if self.dry_run:
             self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]
             return
+        if self.handmade:
+            raise RollbackRefusedError(
+                f"this would take along what no migration made; {self._standing('nothing was touched')}:\n"
+                + "\n".join(f"  {each}" for each in self.handmade),
+                hint="drop it first, and make it again afterwards where it still fits",
+            )
         if self.losses and not self.allow_data_loss:
             raise DataLossError(
                 self.losses,
@@ -290,18 +310,34 @@ class _RollbackCall:
             guard = Guard(schema=self.rollback.schema, reaches=reaches, back=True, telling=True, suspects=suspects)
             try:
                 async with self.runner.watching(transactions.session):
-                    measured, objects = await transactions.rehearse(works, head, guard)
+                    measured, vanished = await transactions.rehearse(works, head, guard)
             except ScriptError as failure:
                 raise self._failure(failure) from failure.__cause__
             if not measured.suspects:
                 break
             suspects += measured.suspects
         self.suspects = suspects
+        self.handmade = await self._made_by_hand(transactions.session, migrations, vanished["parts"])
         if not self.taken_back:
             self.losses = measured.losses
-            self.objects = tuple(DatabaseObject(kind, name) for kind, name in objects)
+            self.objects = tuple(DatabaseObject(kind, name) for kind, name in vanished["objects"])
         elif not self.allow_data_loss:
             self.losses = measured.losses
+
+    async def _made_by_hand(
+        self, session: Session, migrations: Sequence[Migration], parts: Sequence[Sequence[str]]
+    ) -> tuple[DatabaseObject, ...]:
+        """Return those of the parts that go with columns which no migration declares or made, as far as that is known."""
+        declared = {
+            each.key for migration in self.rollback.catalog for each in (*migration.creates, *migration.changes)
+        }
+        left = [DatabaseObject(kind, name) for kind, name in parts if (kind, name) not in declared]
+        if not left:
+            return ()
+        made, known = await history.made_by_migrations(session, self.rollback.schema)
+        if any(each.name not in known and not each.creates for each in migrations):
+            return ()
+        return tuple(each for each in left if str(each) not in made)
 
     async def _take_back(
         self,

@@ -48,7 +48,9 @@ class Guard:
         """Return what stands before the script. Names are looked up in pg_catalog."""
         literal = quote_literal(self.schema)
         text = queries.block("shield_sequences", schemas=self._schemas) if self.telling else ""
-        text += setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", [])
+        text += (
+            setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", []) + setting("kimbledb.made", [])
+        )
         text += queries.block("measure_before", schemas=self._schemas)
         if self.suspects:
             text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
@@ -68,7 +70,13 @@ class Guard:
                 telling=_boolean(self.telling),
             )
         )
-        return text + queries.block("measure_after", telling=_boolean(self.telling), losses=quote_literal(losses))
+        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
+        return text + queries.block(
+            "measure_after",
+            telling=_boolean(self.telling),
+            losses=quote_literal(losses),
+            parts=queries.filled("own_parts", namespace=namespace),
+        )
 
     @property
     def _schemas(self) -> str:

@@ -104,6 +104,16 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
     return bool(await session.ask(block))
 
 
+async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Ask the log what migrations made on tables that were there: constraints, indexes, statistics.
+
+    Returns:
+        These, as ``kind name``; and the names of the migrations of which that is known.
+    """
+    found = await session.ask(queries.question("made_before", schema=quote_identifier(schema)))
+    return frozenset(found["made"]), frozenset(found["migrations"])
+
+
 def creation(schema: str, *, version: str, take_over: bool) -> str:
     """Return the statements that make the tables where they are missing.
 

@@ -249,14 +249,17 @@ class Transactions:
             raise
         self.in_doubt = False
 
-    async def rehearse(self, works: Sequence[Work], head: int, guard: Guard) -> tuple[Measured, list[list[str]]]:
+    async def rehearse(
+        self, works: Sequence[Work], head: int, guard: Guard
+    ) -> tuple[Measured, dict[str, list[list[str]]]]:
         """Run scripts one after the other in a transaction that is rolled back.
 
         It is one message, which ends by itself whatever becomes of the client. Sequences
         are given a storage of its own, so that nothing is left of it.
 
         Returns:
-            What of data would go, and what stands by itself and would be no more there, as [kind, name].
+            What of data would go, and what else, as [kind, name]: under ``objects`` what stands
+            by itself, under ``parts`` what hangs on columns of tables that stay.
 
         Raises:
             Again: As :meth:`carry_out`.
@@ -264,11 +267,11 @@ class Transactions:
         """
         literal = quote_literal(self.schema)
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
-        objects = queries.filled("own_objects", namespace=namespace)
+        listed = {each: queries.filled(f"own_{each}", namespace=namespace) for each in ("objects", "parts")}
         message = (
             self._setting_up(works[0], head)
             + self.session.path()
-            + queries.block("inventory", objects=objects)
+            + queries.block("inventory", **listed)
             + guard.before()
             + before_script()
         )
@@ -277,9 +280,7 @@ class Transactions:
             message += self._settings(work) + self.session.path(self.path)
             places.append(len(message))
             message += work.script + self._after(work)
-        message += (
-            guard.after() + queries.question("vanished", objects=objects) + self.session.leaving() + "ROLLBACK;\n"
-        )
+        message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(self._begin(*works), message)
         except asyncpg.PostgresError as error:

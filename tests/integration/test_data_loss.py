@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from attrs import frozen
 
 import kimbledb
 
-#: What the database holds before the script runs.
+#: What the schema holds before the script runs, and another one, whose name is that with "_other".
 BASE = """
-CREATE SCHEMA other;
 CREATE TABLE p (id integer PRIMARY KEY, v text, n integer, big bigint, at timestamp, tags text[], num numeric(10, 4));
 CREATE TABLE c (id serial PRIMARY KEY, p_id integer REFERENCES p ON DELETE CASCADE, note text);
-CREATE TABLE other.d (p_id integer REFERENCES public.p ON DELETE CASCADE);
+CREATE TABLE {other}.d (p_id integer REFERENCES p ON DELETE CASCADE);
 CREATE TABLE empty (id integer, v text);
 CREATE SEQUENCE alone;
 CREATE MATERIALIZED VIEW mv AS SELECT id FROM p;
 CREATE TABLE parts (id integer, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE parts_eu PARTITION OF parts FOR VALUES IN ('eu');
 CREATE TABLE parts_us PARTITION OF parts FOR VALUES IN ('us');
-CREATE FUNCTION clear_p() RETURNS void LANGUAGE sql AS 'DELETE FROM public.p';
+CREATE FUNCTION clear_p() RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS 'DELETE FROM p';
 INSERT INTO p SELECT i, 'value ' || i, i, i, '2026-01-01', ARRAY['a'], i + 0.5 FROM generate_series(1, 10) AS i;
 INSERT INTO c (p_id, note) SELECT 1 + i % 10, 'x' FROM generate_series(1, 100) AS i;
-INSERT INTO other.d SELECT 1 FROM generate_series(1, 5);
+INSERT INTO {other}.d SELECT 1 FROM generate_series(1, 5);
 INSERT INTO parts SELECT i, 'eu' FROM generate_series(1, 4) AS i;
 SELECT setval('alone', 42);
 REFRESH MATERIALIZED VIEW mv;
@@ -33,11 +36,11 @@ REFRESH MATERIALIZED VIEW mv;
 
 #: Script, and what it loses going forward.
 FORWARD = [
-    ("DELETE FROM p WHERE id <= 2", ["deleted rows of c: 20", "deleted rows of other.d: 5", "deleted rows of p: 2"]),
+    ("DELETE FROM p WHERE id <= 2", ["deleted rows of c: 20", "deleted rows of {other}.d: 5", "deleted rows of p: 2"]),
     ("WITH gone AS (DELETE FROM c WHERE id <= 3 RETURNING id) SELECT count(*) FROM gone", ["deleted rows of c: 3"]),
     ("MERGE INTO c USING (VALUES (1)) AS s (id) ON c.id = s.id WHEN MATCHED THEN DELETE", ["deleted rows of c: 1"]),
     ("DO $$ BEGIN DELETE FROM c; END $$", ["deleted rows of c: 100"]),
-    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of other.d: 5", "deleted rows of p: 10"]),
+    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of {other}.d: 5", "deleted rows of p: 10"]),
     ("TRUNCATE c", ["deleted rows of c: 100"]),
     ("DELETE FROM c WHERE id < 50; TRUNCATE c", ["deleted rows of c: 100"]),
     ("TRUNCATE c; INSERT INTO c (id) VALUES (1001)", ["deleted rows of c: 100"]),
@@ -69,7 +72,11 @@ HARMLESS = [
     "REINDEX TABLE p",
     "ALTER TABLE parts DETACH PARTITION parts_eu",
     "CREATE TABLE parts_de PARTITION OF parts FOR VALUES IN ('de')",
+    """CREATE TABLE parts_de (id integer NOT NULL, region text NOT NULL); INSERT INTO parts_de VALUES (1, 'de');
+       ALTER TABLE parts ATTACH PARTITION parts_de FOR VALUES IN ('de')""",
     "UPDATE parts SET region = 'us' WHERE id = 1",
+    "ALTER TABLE p ALTER COLUMN big TYPE timestamptz USING to_timestamp(big)",
+    "ALTER TABLE p ALTER COLUMN n TYPE text",
     "SELECT setval('alone', 50)",
     "SELECT nextval('alone')",
     "ALTER SEQUENCE alone RESTART WITH 60",
@@ -94,35 +101,79 @@ HARMLESS = [
 ]
 
 
+@frozen
+class Held:
+    """A schema that holds something."""
+
+    dsn: str
+    schema: str
+    connection: asyncpg.Connection
+
+    async def migrate(self, catalog: kimbledb.Catalog, **arguments: Any) -> kimbledb.MigrationReport:
+        """Migrate it."""
+        return await kimbledb.migrate(self.dsn, catalog=catalog, schema=self.schema, **arguments)
+
+    async def rollback(self, catalog: kimbledb.Catalog, **arguments: Any) -> kimbledb.RollbackReport:
+        """Take its first migration back."""
+        return await kimbledb.rollback(self.dsn, 1, catalog=catalog, schema=self.schema, **arguments)
+
+    def told(self, losses: list[str]) -> list[str]:
+        """Return how losses are told of this schema, in order."""
+        return sorted(
+            (loss.format(other=f"{self.schema}_other") for loss in losses),
+            key=lambda loss: loss.partition(":")[0].split()[-1],
+        )
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def shared(server: str, make_template: Any) -> str:
+    """The DSN of a database in which each test has a schema of its own."""
+
+    async def fill(_dsn: str) -> None:
+        pass
+
+    return f"{server.rpartition('/')[0]}/{make_template(fill)}"
+
+
+@pytest.fixture
+async def held(shared: str) -> AsyncIterator[Held]:
+    """A schema with what BASE puts into it."""
+    schema = f"s{next(_numbers)}"
+    connection = await asyncpg.connect(shared)
+    await connection.execute(f"CREATE SCHEMA {schema}; CREATE SCHEMA {schema}_other; SET search_path = {schema}")
+    await connection.execute(BASE.format(other=f"{schema}_other"))
+    yield Held(shared, schema, connection)
+    await connection.close()
+
+
 @pytest.mark.parametrize(("script", "losses"), FORWARD, ids=lambda value: value if isinstance(value, str) else "")
 async def test_going_forward_a_loss_is_refused_with_its_count(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+    held: Held, folder: Any, script: str, losses: list[str]
 ) -> None:
     """A migration that would take rows or values is refused with what and how many, and nothing of it is left."""
-    await connection.execute(BASE)
     folder.add(1, "a", script + ";")
 
     with pytest.raises(kimbledb.DataLossError) as caught:
-        await kimbledb.migrate(database, catalog=folder.catalog)
+        await held.migrate(folder.catalog)
 
-    assert [str(loss) for loss in caught.value.losses] == losses
-    assert await connection.fetchval("SELECT count(*) FROM c") == 100
-    assert await connection.fetchval("SELECT last_value FROM alone") == 42
-    assert await connection.fetchval("SELECT count(*) FROM migration_history") == 0
+    assert [str(loss) for loss in caught.value.losses] == held.told(losses)
+    assert await held.connection.fetchval("SELECT count(*) FROM c") == 100
+    assert await held.connection.fetchval("SELECT last_value FROM alone") == 42
+    assert await held.connection.fetchval("SELECT count(*) FROM migration_history") == 0
 
-    report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
+    report = await held.migrate(folder.catalog, allow_data_loss=True)
     assert {loss.name for loss in report.losses} == {loss.name for loss in caught.value.losses}
 
 
 @pytest.mark.parametrize("script", HARMLESS)
-async def test_going_forward_what_loses_nothing_goes_on(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str
-) -> None:
+async def test_going_forward_what_loses_nothing_goes_on(held: Held, folder: Any, script: str) -> None:
     """A migration after which all that was there still is goes on without a word."""
-    await connection.execute(BASE)
     folder.add(1, "a", script + ";")
 
-    report = await kimbledb.migrate(database, catalog=folder.catalog)
+    report = await held.migrate(folder.catalog)
 
     assert report.losses == ()
     assert len(report.applied) == 1
@@ -130,14 +181,14 @@ async def test_going_forward_what_loses_nothing_goes_on(
 
 #: Script of a rollback, and what it takes of a table that stays, of what is there by whoever made it.
 BACK = [
-    ("DELETE FROM p WHERE id = 1", ["deleted rows of c: 10", "deleted rows of other.d: 5", "deleted rows of p: 1"]),
+    ("DELETE FROM p WHERE id = 1", ["deleted rows of c: 10", "deleted rows of {other}.d: 5", "deleted rows of p: 1"]),
     ("TRUNCATE c", ["deleted rows of c: 100"]),
     ("UPDATE p SET v = NULL WHERE id < 3", ["updated rows of p: 2"]),
     (
         "MERGE INTO p USING (VALUES (1)) AS s (id) ON p.id = s.id WHEN MATCHED THEN UPDATE SET v = 'x'",
         ["updated rows of p: 1"],
     ),
-    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of other.d: 5", "deleted rows of p: 10"]),
+    ("SELECT clear_p()", ["deleted rows of c: 100", "deleted rows of {other}.d: 5", "deleted rows of p: 10"]),
     ("ALTER TABLE p ALTER COLUMN v TYPE varchar(3) USING left(v, 3)", ["column p.v: 10 values"]),
     ("DROP TABLE c; ALTER TABLE p DROP COLUMN v", ["table c: 100 rows", "column p.v: 10 values"]),
     ("DROP MATERIALIZED VIEW mv", ["materialized view mv: 10 rows"]),
@@ -147,37 +198,30 @@ BACK = [
 
 
 @pytest.mark.parametrize(("script", "losses"), BACK, ids=lambda value: value if isinstance(value, str) else "")
-async def test_going_back_a_loss_is_told_and_refused(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
-) -> None:
+async def test_going_back_a_loss_is_told_and_refused(held: Held, folder: Any, script: str, losses: list[str]) -> None:
     """A dry run tells what rows and values a rollback takes; the real one is refused, and nothing was touched by either."""
-    await connection.execute(BASE)
     folder.add(1, "a", "SELECT 1;", rollback=script + ";")
-    catalog = folder.catalog
-    await kimbledb.migrate(database, catalog=catalog)
+    await held.migrate(folder.catalog)
 
-    report = await kimbledb.rollback(database, 1, catalog=catalog, dry_run=True)
-    assert [str(loss) for loss in report.losses] == losses
+    report = await held.rollback(folder.catalog, dry_run=True)
+    assert [str(loss) for loss in report.losses] == held.told(losses)
     with pytest.raises(kimbledb.DataLossError, match="nothing was touched") as caught:
-        await kimbledb.rollback(database, 1, catalog=catalog)
-    assert [str(loss) for loss in caught.value.losses] == losses
-    assert await connection.fetchval("SELECT count(*) FROM c") == 100
-    assert await connection.fetchval("SELECT nextval('alone')") == 43
+        await held.rollback(folder.catalog)
+    assert [str(loss) for loss in caught.value.losses] == held.told(losses)
+    assert await held.connection.fetchval("SELECT count(*) FROM c") == 100
+    assert await held.connection.fetchval("SELECT nextval('alone')") == 43
 
-    report = await kimbledb.rollback(database, 1, catalog=catalog, allow_data_loss=True)
+    report = await held.rollback(folder.catalog, allow_data_loss=True)
     assert len(report.rolled_back) == 1
 
 
 @pytest.mark.parametrize("script", [script for script in HARMLESS if "UPDATE" not in script and "DELETE" not in script])
-async def test_going_back_what_loses_nothing_goes_on(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str
-) -> None:
+async def test_going_back_what_loses_nothing_goes_on(held: Held, folder: Any, script: str) -> None:
     """A rollback after which all that was there still is goes on without a word."""
-    await connection.execute(BASE)
     folder.add(1, "a", "SELECT 1;", rollback=script + ";")
-    await kimbledb.migrate(database, catalog=folder.catalog)
+    await held.migrate(folder.catalog)
 
-    report = await kimbledb.rollback(database, 1, catalog=folder.catalog)
+    report = await held.rollback(folder.catalog)
 
     assert report.losses == ()
     assert len(report.rolled_back) == 1
@@ -424,12 +468,48 @@ async def test_roundabout_losses(
     assert [str(loss) for loss in caught.value.losses] == losses
 
 
-async def test_what_is_not_counted_is_a_loss(database: str, folder: Any, connection: asyncpg.Connection) -> None:
-    """A script that keeps the server from counting is refused, since nobody can tell what it deleted."""
-    await connection.execute(BASE)
-    folder.add(1, "a", "SET LOCAL track_counts = off; DELETE FROM c;")
+@pytest.mark.parametrize(
+    ("script", "losses"),
+    [
+        ("DELETE FROM t WHERE id = 1", ["deleted rows of t: 1"]),
+        (
+            "SET LOCAL track_counts = off; DELETE FROM t",
+            ["deleted rows of public (track_counts is off): cannot be counted"],
+        ),
+    ],
+)
+async def test_what_is_not_counted_is_a_loss(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+) -> None:
+    """Where the server does not count, it is told to for the transaction; where the script keeps it from counting, that counts as a loss."""
+    await connection.execute(
+        "CREATE TABLE t AS SELECT 1 AS id;"
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET track_counts = off', current_database()); END $$"
+    )
+    folder.add(1, "a", script + ";")
 
-    with pytest.raises(kimbledb.DataLossError, match="track_counts is off"):
+    with pytest.raises(kimbledb.DataLossError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
 
-    assert await connection.fetchval("SELECT count(*) FROM c") == 100
+    assert [str(loss) for loss in caught.value.losses] == losses
+
+
+async def test_nobody_counts_foreign_rows(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """Rows that a script writes to a foreign table cannot be measured, and count as lost."""
+    at = urlsplit(database)
+    await connection.execute(
+        f"""
+        CREATE EXTENSION postgres_fdw;
+        CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{at.hostname}', port '{at.port}', dbname '{at.path[1:]}');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER itself OPTIONS (user '{at.username}', password '{at.password or ""}');
+        CREATE TABLE t AS SELECT 1 AS id;
+        CREATE FOREIGN TABLE far (id integer) SERVER itself OPTIONS (table_name 't');
+        """
+    )
+    folder.add(1, "a", "DELETE FROM far;")
+
+    with pytest.raises(kimbledb.DataLossError, match="could lose data") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["deleted rows of far: cannot be counted"]
+    assert await connection.fetchval("SELECT count(*) FROM t") == 1

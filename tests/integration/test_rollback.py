@@ -380,3 +380,44 @@ async def test_types_by_whatever_name(database: str, folder: Any, connection: as
     report = await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, dry_run=True)
 
     assert [str(each) for each in report.objects] == ["function goes(public.kind)"]
+
+
+_BY_HAND = """
+ALTER TABLE a ADD CONSTRAINT by_hand_check CHECK (note <> '');
+CREATE INDEX by_hand_index ON a (note, id);
+ALTER TABLE a ADD CONSTRAINT by_hand_key UNIQUE (note);
+CREATE STATISTICS by_hand_statistics ON id, note FROM a;
+"""
+
+
+async def test_what_was_made_by_hand_on_a_column_stops_it(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """Keys, checks, indexes and statistics that DROP COLUMN would take along are told by a dry run and stop the rollback, unless a migration made them."""
+    folder.table(1, "a")
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ADD COLUMN note text UNIQUE CHECK (note <> 'x'); CREATE INDEX made ON a (note);",
+        facts='requires = ["a.sql"]',
+        rollback="ALTER TABLE a DROP COLUMN note;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute(_BY_HAND)
+
+    report = await kimbledb.rollback(database, 2, catalog=folder.catalog, dry_run=True)
+    shown = [
+        "constraint a.by_hand_check",
+        "constraint a.by_hand_key",
+        "index by_hand_index",
+        "statistics by_hand_statistics",
+    ]
+    assert [str(each) for each in report.handmade] == shown
+    with pytest.raises(kimbledb.RollbackRefusedError, match="by_hand_statistics"):
+        await kimbledb.rollback(database, 2, catalog=folder.catalog, allow_data_loss=True)
+    assert await connection.fetchval("SELECT to_regclass('by_hand_index')") is not None
+
+    await connection.execute(
+        "ALTER TABLE a DROP CONSTRAINT by_hand_check, DROP CONSTRAINT by_hand_key; DROP INDEX by_hand_index; DROP STATISTICS by_hand_statistics"
+    )
+    assert len((await kimbledb.rollback(database, 2, catalog=folder.catalog)).rolled_back) == 1

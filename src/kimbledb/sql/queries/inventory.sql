@@ -1,6 +1,12 @@
--- What stands by itself in the target schema. Kept for the transaction, to be compared after the scripts (vanished.sql).
+-- What stands by itself in the target schema, and what hangs on its columns. Kept for the
+-- transaction, to be compared after the scripts (vanished.sql).
 BEGIN
     PERFORM set_config('kimbledb.objects', (
 {objects}
+    )::text, true);
+    PERFORM set_config('kimbledb.parts', (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(kind, name, owner::bigint)), '[]') FROM (
+{parts}
+        ) AS part (kind, name, owner, writer)
     )::text, true);
 END

@@ -5,12 +5,22 @@ DECLARE
     -- Locks that last as long as the transaction: of who writes rows, and of who changes a table.
     written oid[];
     changed oid[];
+    shaped oid[];
 BEGIN
     SELECT coalesce(array_agg(DISTINCT relation), '{}') || 'pg_largeobject_metadata'::regclass::oid,
-           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock'), '{}')
-    INTO written, changed
+           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock'), '{}'),
+           array_agg(DISTINCT relation) FILTER (WHERE mode <> 'RowExclusiveLock')
+    INTO written, changed, shaped
     FROM pg_locks
     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock');
+    -- What it made on tables that were there: a rollback tells it from what was made by hand.
+    IF EXISTS (SELECT FROM unnest(shaped) AS oid WHERE oid >= 16384 AND oid::bigint <= (before->>'newest')::bigint) THEN
+        PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
+        FROM (
+{parts}
+        ) AS part (kind, name, owner, writer)
+        WHERE owner::bigint <= (before->>'newest')::bigint AND age(writer) <= age(pg_current_xact_id()::xid);
+    END IF;
     IF {telling} OR current_setting('kimbledb.suspects') <> '[]'
        OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean)
        OR EXISTS (SELECT FROM unnest(changed) AS oid WHERE before->'relations' ? oid::text)

@@ -97,7 +97,11 @@ BEGIN
     END LOOP;
 
     -- Nobody counts the rows of a foreign table.
-    FOR one IN SELECT oid::regclass::text AS shown FROM pg_class WHERE oid = ANY (written) AND relkind = 'f' LOOP
+    FOR one IN
+        SELECT CASE WHEN c.relnamespace <> target THEN n.nspname || '.' ELSE '' END || c.relname AS shown
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = ANY (written) AND c.relkind = 'f'
+    LOOP
         lost := lost || jsonb_build_array(jsonb_build_array('rows', one.shown, 0, 'unknown'));
     END LOOP;
 

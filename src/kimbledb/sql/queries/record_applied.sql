@@ -4,6 +4,8 @@ DECLARE
     taken constant integer := greatest(0, round(extract(epoch FROM clock_timestamp() - now()) * 1000));
     -- What measure_after.sql found, as [kind, name, count, bound].
     lost constant jsonb := coalesce(nullif(current_setting('kimbledb.lost', true), ''), '[]');
+    -- And what else it found: it is known only of a script that did all of its work in this transaction.
+    made constant jsonb := CASE WHEN NOT step->'detail' ? 'road' THEN nullif(current_setting('kimbledb.made', true), '') END;
     entry bigint;
 BEGIN
     INSERT INTO {schema}.migration_history AS h
@@ -16,7 +18,8 @@ BEGIN
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     VALUES ('apply', step->>'name', taken, step->>'checksum', step->>'version', step->'detail' || CASE WHEN lost <> '[]' THEN jsonb_build_object('losses', (
         SELECT jsonb_agg(concat(CASE one->>0 WHEN 'rows' THEN 'deleted rows of' ELSE one->>0 END, ' ', one->>1, ': ', CASE one->>3 WHEN 'most' THEN 'at most ' WHEN 'unknown' THEN 'cannot be counted' END, CASE WHEN one->>3 IS DISTINCT FROM 'unknown' THEN one->>2 END))
-        FROM jsonb_array_elements(lost) AS one)) ELSE '{}' END)
+        FROM jsonb_array_elements(lost) AS one)) ELSE '{}' END
+        || CASE WHEN made IS NULL THEN '{}' ELSE jsonb_build_object('made', made) END)
     RETURNING id INTO entry;
     RAISE INFO USING MESSAGE = jsonb_build_object('head', entry, 'milliseconds', taken)::text, ERRCODE = 'KD102';
 END
