@@ -88,7 +88,7 @@ async def test_vector_not_found(database: str, folder: Any) -> None:
 
 async def test_extension_that_the_server_lacks(database: str, folder: Any) -> None:
     """Extensions that the server does not have, or has too old, are all told before the first step, with the cure."""
-    folder.table(1, "a", facts="[extensions]\nno_such_extension = '1.0'\nvector = '99'")
+    folder.table(1, "a", facts="[extensions]\nno_such_extension = '1.0'\npg_trgm = '99'")
 
     with pytest.raises(kimbledb.PreflightError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)

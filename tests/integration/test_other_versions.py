@@ -121,7 +121,7 @@ async def test_two_replicas_with_different_choices(database: str) -> None:
     )
 
     failed = [each for each in done if isinstance(each, BaseException)]
-    assert [type(each) for each in failed] == [kimbledb.AlternativesError]
+    assert [type(each) for each in failed] == [kimbledb.AlternativesError], failed
     connection = await asyncpg.connect(database)
     names = [row[0] for row in await connection.fetch("SELECT migration_name FROM migration_history")]
     assert len({TAKEN, OTHER} & set(names)) == 1
