@@ -107,7 +107,12 @@ class _Kept:
         """Hold the connection; a loop that ends closes its asynchronous generators, and so this one."""
         import asyncpg
 
-        self.connection = await asyncpg.connect(self.dsn, connection_class=_marking_connection())
+        from kimbledb.dsn import read
+
+        address = read(self.dsn, "the DSN of the test database")
+        self.connection = await asyncpg.connect(
+            **address.arguments(), server_settings=dict(address.settings), connection_class=_marking_connection()
+        )
         try:
             yield
         finally:

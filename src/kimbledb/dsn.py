@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from attrs import field, frozen
 
@@ -227,6 +227,13 @@ def _system_context(tls: Mapping[str, str]) -> Any:
     if tls.get("sslcert"):
         context.load_cert_chain(tls["sslcert"], tls.get("sslkey"), lambda: tls.get("sslpassword", ""))
     return context
+
+
+def with_database(dsn: str, database: str) -> str:
+    """Return a DSN for another database of the same server: its query would name the old one, too."""
+    parts = urlsplit(dsn)
+    kept = [each for each in parts.query.split("&") if each.partition("=")[0] not in ("", "dbname", "database")]
+    return urlunsplit(parts._replace(path=f"/{quote(database, safe='')}", query="&".join(kept)))
 
 
 class _Unreadable(Exception):

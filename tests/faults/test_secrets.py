@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import re
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -316,6 +318,35 @@ async def test_rows_that_a_check_reads_stay_on_the_server(database: str, folder:
     assert CANARY not in "".join(messages)
     assert CANARY.encode() not in pickle.dumps(verified) + pickle.dumps(report)
     assert CANARY not in f"{report!r} {report.verification!r} {verified!r}"
+
+
+def _log_of(process_id: int) -> Path:
+    """Return the log of the embedded server: it lies beside the data, in which the server runs."""
+    return Path(f"/proc/{process_id}/cwd").resolve().with_name("server.log")
+
+
+async def test_no_token_is_in_the_log_of_the_server(migrated_database: str) -> None:
+    """The built-in checks write no token into the server's log, even where it keeps all that is sent to clients."""
+    mark = f"begin of {migrated_database[-20:]}"
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute(
+        f"ALTER DATABASE {urlsplit(migrated_database).path[1:]} SET log_min_messages = 'info';"
+        "INSERT INTO users (id, email) VALUES ('u', 'u@example.org');"
+        f"INSERT INTO user_tokens (user_id, email, provider, access_token) VALUES ('u', 'u@example.org', 'google', '{CANARY}');"
+        f"DO $$ BEGIN RAISE LOG '{mark}'; END $$"
+    )
+    log = _log_of(await connection.fetchval("SELECT pg_backend_pid()"))
+    await connection.close()
+    if not os.access(log, os.R_OK):
+        pytest.skip("the log of this server cannot be read from here")
+
+    report = await kimbledb.verify(migrated_database)
+
+    written = log.read_text(errors="replace").rpartition(mark)[2]
+    assert "documented_query" in written  # what the checks found is there
+    assert CANARY not in written
+    assert "1 rows" in [check.found for check in report.checks]
+    assert CANARY.encode() not in pickle.dumps(report)
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,17 @@ def test_what_cannot_be_is_told_before_anybody_is_connected_to(text: str, said: 
     assert said in str(caught.value)
     assert CANARY not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
     assert "IPv6" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://u:p@h:1/db", "postgresql://u:p@h:1/a%2Fb"),
+        ("postgresql://h/db?dbname=x&sslmode=require&database=y", "postgresql://h/a%2Fb?sslmode=require"),
+        ("postgresql://h?dbname=x", "postgresql://h/a%2Fb"),
+    ],
+)
+def test_another_database_of_the_same_server(text: str, expected: str) -> None:
+    """Test databases are gone to by a DSN whose query does not lead back to the developer's own."""
+    assert expected == dsn.with_database(text, "a/b")
+    assert address(expected).database == "a/b"

@@ -28,13 +28,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
 from kimbledb import queries
 from kimbledb.api import migrate
 from kimbledb.catalog import Catalog
+from kimbledb.dsn import with_database
 from kimbledb.errors import ConfigurationError, KimbleDBError, LockUnavailableError, PreflightError
 from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
@@ -343,7 +344,7 @@ class Databases:
         await self._maker.send(statement)
 
     def _dsn(self, name: str) -> str:
-        return urlunsplit(urlsplit(self._server)._replace(path=f"/{quote(name)}"))
+        return with_database(self._server, name)
 
 
 async def _drop(session: Session, name: str) -> None:
