@@ -384,7 +384,9 @@ async def test_what_the_session_deleted_before_does_not_count(
 ) -> None:
     """The server's counters still hold the transaction before, through a pooler a neighbour's: only the difference counts."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
-    folder.add(1, "a", "INSERT INTO t VALUES (0);", rollback="INSERT INTO t VALUES (1);")
+    # What alters a table is looked at closely.
+    alters = "INSERT INTO t VALUES (0); ALTER TABLE t ADD COLUMN note text;"
+    folder.add(1, "a", alters, rollback="INSERT INTO t VALUES (1); ALTER TABLE t DROP COLUMN note;")
     await kimbledb.plan(connection, catalog=folder.catalog)
     # The server hands its counters over at most once a second, and does so now.
     await connection.execute("SELECT pg_stat_force_next_flush()")
