@@ -30,7 +30,7 @@ async def test_killed_while_a_statement_runs(each_database: str, steps: Any) -> 
         child.kill()
         killed = time.monotonic()
         await drained(each_database)
-        assert time.monotonic() - killed < 10  # and not the minute that the statement would take
+        assert time.monotonic() - killed < 40  # and not the minute that the statement would take
 
         assert await whole(each_database, folder.catalog) == ["a.sql"]
 

@@ -18,7 +18,7 @@ from .programs import free_port
 from .proxy import Proxy
 
 #: Seconds that a call may take, and what it may take longer on a busy machine.
-DEADLINE, GRACE = 1.0, 3.0
+DEADLINE, GRACE = 1.0, 30.0
 
 CALLS: dict[str, Callable[..., Awaitable[Any]]] = {
     "migrate": kimbledb.migrate,
@@ -90,7 +90,7 @@ async def test_a_goodbye_is_swallowed(database: str, proxy: Proxy, steps: Any, t
         proxy.dsn if target == "dsn" else pool,
         catalog=folder.catalog,
         progress=watch,
-        options=kimbledb.Options(deadline=20),
+        options=kimbledb.Options(deadline=120),
     )
 
     assert names(report.applied) == ["a.sql"]
@@ -119,7 +119,7 @@ async def test_nobody_listens(steps: Any) -> None:
     with pytest.raises(kimbledb.ConnectionLostError) as caught:
         await kimbledb.migrate(f"postgresql://u:canary@127.0.0.1:{port}/d", catalog=folder.catalog)
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < GRACE
     assert f"127.0.0.1:{port}/d cannot be reached" in str(caught.value)
     assert "check host and port" in str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
