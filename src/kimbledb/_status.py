@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from kimbledb import evidence, history, queries
+from kimbledb import evidence, foreign, history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import one_line
 from kimbledb.model import AppliedMigration
@@ -143,6 +143,8 @@ async def look(target: object, *, catalog: Catalog | None, schema: str | None, o
         runner.doing = "looking how the database stands"
         state = await history.look(session, name)
         shown = await evidence.gather(session, chosen, state, name)
+        plan = Planner(chosen).standing(state.history, shown, schema=name)
+        plan = await foreign.with_histories(session, plan, state, name)
         log = ()
         if state.head is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
@@ -153,7 +155,7 @@ async def look(target: object, *, catalog: Catalog | None, schema: str | None, o
             schema=name,
             server_version=state.server_version,
             hosted=state.hosted,
-            plan=Planner(chosen).standing(state.history, shown, schema=name),
+            plan=plan,
             history=state.history,
             extensions=state.extensions,
             log=log,

@@ -96,6 +96,8 @@ async def _plan(given: argparse.Namespace, display: Display) -> int:
         _print_json(_plan_as_json(plan))
     else:
         display.plan(plan)
+    if given.check and plan.refused:
+        return _REFUSED
     return _PENDING if given.check and plan.pending else _DONE
 
 

@@ -12,7 +12,7 @@ from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.model import Evidence
 from kimbledb.names import check_schema_name
 from kimbledb.options import Options
-from kimbledb.plan import REFUSED, Plan
+from kimbledb.plan import Plan
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
@@ -147,4 +147,4 @@ class Executor:
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
         plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
-        return None if plan.pending or any(step.state in REFUSED for step in plan.steps) else plan
+        return None if plan.pending or plan.refused else plan

@@ -115,6 +115,11 @@ class Plan:
         """The steps that would be applied, in order."""
         return tuple(step for step in self.steps if step.to_apply)
 
+    @property
+    def refused(self) -> tuple[Step, ...]:
+        """The steps for which a run would stop before it does anything: edited or renamed after they were applied."""
+        return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
+
     def step(self, name: str) -> Step:
         """Return the step of a migration by its name.
 
@@ -157,8 +162,10 @@ class Plan:
             beyond = sum(not step.selected for step in steps) if state in TO_APPLY else 0
             if steps:
                 counts.append(f"{len(steps)} {state}" + (f" ({beyond} not asked for)" if beyond else ""))
-        nothing = "nothing to do" if not self.pending else f"{len(self.pending)} to apply"
-        return f"{nothing}; {', '.join(counts) or 'no migrations'}"
+        todo = f"{len(self.pending)} to apply" if self.pending else "nothing to do"
+        if self.refused:
+            todo = "to be refused"
+        return f"{todo}; {', '.join(counts) or 'no migrations'}"
 
     def to_mermaid(self) -> str:
         """Return the graph of phases and dependencies as a Mermaid flowchart."""

@@ -108,6 +108,10 @@ async def test_plan_check(database: str, folder: Any) -> None:
     assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 3
     await kimbledb("migrate", *common, dsn=database)
     assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 0
+    (folder.path / "01_a").rename(folder.path / "01_b")
+    code, out, _ = await kimbledb("plan", "--check", *common, dsn=database)
+    assert code == 1
+    assert "to be refused; 1 renamed, 1 unknown" in out
 
 
 async def test_a_failure(database: str, folder: Any) -> None:

@@ -50,6 +50,7 @@ async def test_a_renamed_file_does_not_run_again(database: str, tmp_path: Path) 
 
     plan = await kimbledb.plan(database, catalog=catalog)
     assert str(plan.step("004_b.sql").state) == "renamed"
+    assert plan.summary.startswith("to be refused; 1 applied, 1 pending, 1 renamed")
     with pytest.raises(kimbledb.RenamedMigrationError) as caught:
         await kimbledb.migrate(database, catalog=catalog)
 
@@ -188,6 +189,7 @@ async def test_a_foreign_history_is_named_before_anything_runs(database: str, tm
     assert note == "the history of goose is there: public.goose_db_version, 2 rows"
     assert f"note: {note}" in str(plan)
     assert (note,) == caught.value.histories
+    assert note in str(await kimbledb.status(database, catalog=catalog))
     assert caught.value.migrations == ("001_times.sql", "002_more.sql")
     assert await rows_of(database, "SELECT id FROM users") == [(1,)]
     assert await rows_of(database, "SELECT to_regclass('migration_history')") == [(None,)]
