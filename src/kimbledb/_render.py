@@ -7,6 +7,7 @@ on where the other was.
 
 from __future__ import annotations
 
+import json
 import re
 
 from kimbledb import history, queries
@@ -90,6 +91,10 @@ def render(catalog: Catalog | None = None) -> str:
             oldest=str(OLDEST_SERVER),
             oldest_major=str(OLDEST_SERVER // 10000),
             extensions=extensions,
+            migrations=quote_literal(
+                json.dumps([{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in chosen])
+            )
+            + "::jsonb",
         ),
         queries.block("render_path", extensions=extensions),
     ]

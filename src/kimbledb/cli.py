@@ -1,7 +1,7 @@
 """The command line: a thin skin over the functions, with the same words.
 
 Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
-migration or a verification said no; 2 the call itself is wrong (no DSN, an
+migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an
 unknown name); 3 `plan --check` found something to apply; 130 interrupted.
 """
 

@@ -115,6 +115,21 @@ async def test_an_edited_migration_stops_the_file(psql: Send, database: str, fol
     assert folder.catalog[1].checksum in run.stderr
 
 
+async def test_a_renamed_migration_stops_the_file(psql: Send, database: str, folder: Any) -> None:
+    """What history holds under another name is told with both names before anything runs, and the cure works."""
+    made = folder.table(1, "one")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    made.rename(folder.path / "01_two")
+    folder.table(2, "three")
+
+    run = psql(database, kimbledb.render(folder.catalog))
+
+    assert "two.sql is one.sql in history: was it renamed? Nothing of this file was run" in run.stderr
+    cure = run.stderr.partition("HINT:  ")[2].partition("\n")[0]
+    assert psql(database, cure + ";\n" + kimbledb.render(folder.catalog)).stderr == ""
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
+
+
 async def test_the_texts_own_quotes_are_kept(
     psql: Send, database: str, folder: Any, connection: asyncpg.Connection
 ) -> None:
