@@ -421,7 +421,7 @@ class _RollbackCall:
         found = failure.diagnosis
         name = found.file or "a rollback"
         return RollbackError(
-            f"the rollback failed: {found}\n{self._standing('nothing was touched')}",
+            f"the rollback failed: {found}\n{self._standing(failure.standing or 'nothing was touched')}",
             applied=self.taken_back,
             failed=next((each for each in self.chosen or () if each.file("rollback") == name), None),
             file=found.file,

@@ -120,10 +120,10 @@ class Session:
         #: The server's process that runs our transaction, known from its start on.
         #: Behind a pooler it is another one than the connection was told of.
         self.process_id: int | None = None
-        #: What the blocks of the last message answered, and how many of its statements were
-        #: completed, as far as it got.
+        #: What the blocks of the last message answered, and how many of its statements, and of its
+        #: COMMITs, were completed, as far as it got.
         self.answered: list[Answer] = []
-        self.completed = 0
+        self.completed = self.commits = 0
         #: What :meth:`transact` sent in one message with its second text, before it.
         self.prefix = ""
         #: What the session held when the transaction began, and what a rollback does not take back.
@@ -174,7 +174,7 @@ class Session:
                 try:
                     await connection.execute(message, timeout=self.options.deadline)
                 finally:
-                    self.completed = completions.count
+                    self.completed, self.commits = completions.count, completions.commits
         except _NETWORK_ERRORS as error:
             raise self._lost(error) from error
         except asyncpg.PostgresError as error:

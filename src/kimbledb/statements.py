@@ -60,6 +60,12 @@ _TRANSACTION_CONTROL = re.compile(
     r"(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
     re.IGNORECASE,
 )
+# The same within what is taken for one statement: nothing that holds statements may hold these.
+_HIDDEN_CONTROL = re.compile(
+    r"(?:;|\batomic\b)\s*(?P<found>start\s+transaction|commit|abort|prepare\s+transaction"
+    r"|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|begin\b(?!\s*[.,;)]))\b",
+    re.IGNORECASE,
+)
 _SESSION_STATE = re.compile(
     r"(?:set\s+(?!\s|local\b|constraints\b|transaction\b)|reset\b|discard\b|deallocate\s+(?:prepare\s+)?all\b"
     r"|listen\b|unlisten\b|load\b)",
@@ -492,7 +498,10 @@ def _shown(statement: Statement) -> str:
 def _problem_of(statement: Statement) -> Problem | None:
     words = statement.skeleton
     shown = _shown(statement)
-    if _TRANSACTION_CONTROL.match(words):
+    hidden = _HIDDEN_CONTROL.search(words)
+    if hidden is not None:
+        shown = " ".join(hidden["found"].split())
+    if hidden is not None or _TRANSACTION_CONTROL.match(words):
         return Problem(
             statement.start,
             f"{shown} would end or begin a transaction",
@@ -568,7 +577,9 @@ def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]
             raise _ClientCommand(begin, command[0])
         elif token[0].isalpha():
             word = token.lower()
-            if (word == "begin" and _words_at(text, position, 1) == ["atomic"]) or (blocks and word == "case"):
+            # In parentheses and in a body they are names: FROM begin atomic.
+            opens = word == "begin" and not (parentheses or blocks) and _words_at(text, position, 1) == ["atomic"]
+            if opens or (blocks and word == "case"):
                 blocks.append(begin)
             elif blocks and word == "end":
                 blocks.pop()

@@ -42,6 +42,11 @@ from kimbledb.version import __version__
 if TYPE_CHECKING:
     from kimbledb.diagnosis import Diagnosis
 
+#: What is told where a script committed a part of itself.
+_KEPT = (
+    "it ended its transaction by itself: what it did before that is committed, and not recorded. Look at the schema, "
+    "take that back by hand (a prepared transaction by ROLLBACK PREPARED), and take the COMMIT out of the script"
+)
 #: A setting with a dot in its name, where a script sets one.
 _NAMES_SETTING = re.compile(
     r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
@@ -455,6 +460,11 @@ class Transactions:
             work: What was being done.
             ahead: What stood before the script in the message, or None where there was no script in it.
         """
+        if self.session.commits and not any(answer.code == "KD102" for answer in self.session.answered):
+            # It ended its transaction by itself: to run it again would do twice what it did.
+            failure = await self._script_error(error, work, ahead)
+            failure.standing = _KEPT
+            return failure
         code = own_code(error)
         if code == LOCK_BUSY:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
@@ -467,6 +477,9 @@ class Transactions:
             return data_loss.refusal(error, work.guard)
         if code == VERIFICATION_FAILED:
             return ChecksFailed(results_of(json.loads(error.detail or "[]")))
+        return await self._script_error(error, work, ahead)
+
+    async def _script_error(self, error: asyncpg.PostgresError, work: Work, ahead: str | None) -> ScriptError:
         from kimbledb.diagnosis import diagnose  # only where a script fails
 
         exact = bool(error.position)

@@ -1,4 +1,4 @@
-"""How far the server got with a message of several statements.
+"""How far the server got with a message of several statements, and whether it committed.
 
 An error that arises while a statement runs names no place in the message. But the
 server says of each statement that it is complete (manual, 55.2.2, "Multiple Statements
@@ -17,17 +17,22 @@ from typing import Any
 #: Type and length of a message: the length counts itself and what follows (manual, 55.7).
 _TYPE, _HEADER = 1, 5
 _COMMAND_COMPLETE = ord("C")
+#: What the server says of statements after which something stays whatever comes: a COMMIT in a
+#: transaction that had failed reads "ROLLBACK".
+_COMMITS = (b"COMMIT\0", b"PREPARE TRANSACTION\0")
 
 
 class Completions(asyncio.Protocol):
-    """Counts the statements that the server completes, and passes everything on."""
+    """Counts the statements that the server completes, and its COMMITs, and passes everything on."""
 
     def __init__(self, protocol: Any) -> None:
         self.count = 0
+        self.commits = 0
         self._protocol = protocol
         self._header = b""
-        #: Bytes of the present message that are still to come.
+        #: Bytes of the present message that are still to come, and what came of it where it says what is complete.
         self._rest = 0
+        self._tag: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         """Count, and pass on."""
@@ -57,13 +62,18 @@ class Completions(asyncio.Protocol):
             if self._rest:
                 step = min(self._rest, end - position)
                 self._rest -= step
+                if self._tag is not None:
+                    self._tag += data[position : position + step]
                 position += step
+                if not self._rest:
+                    self.commits += self._tag in _COMMITS
                 continue
             missing = _HEADER - len(self._header)
             self._header += data[position : position + missing]
             position += missing
             if len(self._header) == _HEADER:
-                self.count += self._header[0] == _COMMAND_COMPLETE
+                self._tag = b"" if self._header[0] == _COMMAND_COMPLETE else None
+                self.count += self._tag is not None
                 self._rest = int.from_bytes(self._header[_TYPE:]) - (_HEADER - _TYPE)
                 self._header = b""
 

@@ -573,3 +573,57 @@ async def test_a_check_of_a_value_that_was_just_added(
     (step / "verify.sql").write_text(f"-- name: b\n{cure}", encoding="utf-8")
 
     assert (await kimbledb.migrate(database, catalog=folder.catalog)).verification.ok
+
+
+HIDDEN = {
+    "a COMMIT": "CREATE TABLE a (id integer);\nCOMMIT;\n",
+    "a COMMIT, and another transaction": "CREATE TABLE a (id integer);\nCOMMIT;\nBEGIN;\n",
+    "a COMMIT before an error": "CREATE TABLE a (id integer);\nCOMMIT;\nSELECT 1 / 0;\n",
+    "a COMMIT, and an error in another transaction": "CREATE TABLE a (id integer);\nCOMMIT;\nBEGIN;\nSELECT 1 / 0;\n",
+    "a COMMIT before a conflict": "CREATE TABLE a (id integer);\nCOMMIT;\nLOCK TABLE other.held NOWAIT;\n",
+}
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+async def test_what_a_script_has_committed_is_told(database: str, connection: asyncpg.Connection, what: str) -> None:
+    """Where a script commits a part of itself the error does not say that it was rolled back, and it is run once."""
+    await connection.execute("CREATE SCHEMA other; CREATE TABLE other.held (id integer)")
+    holder = connection.transaction()
+    await holder.start()
+    await connection.execute("LOCK TABLE other.held")
+    migration = kimbledb.Migration(name="a.sql", number=1, apply_sql=HIDDEN[what], irreversible="a test")
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=kimbledb.Catalog([migration]), schema="public")
+
+    await holder.rollback()
+    assert "what it did before that is committed, and not recorded" in str(caught.value)
+    assert "rolled back" not in str(caught.value)
+    assert "nothing was applied" not in str(caught.value)
+    assert await connection.fetchval("SELECT to_regclass('a') IS NOT NULL")
+    assert await connection.fetchval("SELECT count(*) FROM migration_log WHERE event = 'failure'") == 1
+
+
+async def test_so_is_what_a_rollback_has_committed(database: str, connection: asyncpg.Connection) -> None:
+    """The try run of a rollback that commits a part of itself does not say that nothing was touched."""
+    migration = kimbledb.Migration(
+        name="a.sql", number=1, apply_sql="CREATE TABLE a (id integer)", rollback_sql="DROP TABLE a;\nCOMMIT;\nBEGIN;"
+    )
+    catalog = kimbledb.Catalog([migration])
+    await kimbledb.migrate(database, catalog=catalog)
+
+    with pytest.raises(kimbledb.RollbackError, match="is committed, and not recorded"):
+        await kimbledb.rollback(database, "a.sql", catalog=catalog, dry_run=True)
+
+    assert await connection.fetchval("SELECT to_regclass('a') IS NULL")
+
+
+async def test_a_script_that_rolls_back_by_itself(database: str, connection: asyncpg.Connection) -> None:
+    """Where a script rolls its transaction back nothing of it stays, and the error says so."""
+    script = "CREATE TABLE a (id integer);\nROLLBACK;\nCREATE TABLE b (id integer);"
+    migration = kimbledb.Migration(name="a.sql", number=1, apply_sql=script, irreversible="a test")
+
+    with pytest.raises(kimbledb.MigrationError, match=r"failed and was rolled back: .*ended the transaction"):
+        await kimbledb.migrate(database, catalog=kimbledb.Catalog([migration]))
+
+    assert await connection.fetchval("SELECT to_regclass('a') IS NULL AND to_regclass('b') IS NULL")

@@ -794,3 +794,39 @@ def test_a_check_with_a_character_that_nobody_sees_is_told() -> None:
 
     assert problem.message == "a no-break space (U+00A0) would be part of a name"
     assert problem.offset == 17
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        (
+            "CREATE FUNCTION f() RETURNS integer LANGUAGE sql RETURN (SELECT 1 FROM begin atomic);\nCOMMIT;\nSELECT 1;\nEND;",
+            2,
+        ),
+        ("CREATE FUNCTION f() RETURNS integer LANGUAGE sql\nBEGIN ATOMIC SELECT 1; /* c */ COMMIT; END;", 1),
+        ("CREATE FUNCTION f() RETURNS integer LANGUAGE sql\nBEGIN ATOMIC /* c */ Commit; END;", 1),
+        ("CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; rollback);", 1),
+        ("CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC SELECT 1; PREPARE  TRANSACTION 'x'; END;", 1),
+    ],
+)
+def test_a_hidden_end_of_the_transaction_is_a_fault(script: str, line: int) -> None:
+    """What ends a transaction is found where it stands in what looks like a body."""
+    problems = find_problems(script, transactional=True)
+
+    assert "would end or begin a transaction" in problems[0].message
+    assert line_and_column(script, problems[0].offset)[0] == line
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE FUNCTION f(n integer) RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN n > 0 THEN 1 ELSE 0 END; END;",
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT commit FROM begin atomic; END;",
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;",
+        "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO log VALUES ('; COMMIT'); NOTIFY committed);",
+        "CREATE TABLE begin (commit integer, rollback integer); SELECT b.commit FROM begin b;",
+    ],
+)
+def test_what_only_looks_like_one_is_none(script: str) -> None:
+    """Names, bodies in quotes and the END of a body end no transaction."""
+    assert not find_problems(script, transactional=True)
