@@ -90,6 +90,7 @@ _LONGEST_MESSAGE, _LONGEST_LINE = 1000, 300
 _OUR_CONDITIONS = {
     "KD003": "the script ended its transaction",
     "KD004": "the script reached outside of its schema",
+    "KD012": "the script passed over an index that is not valid",
     "KD006": "rows or values would be lost",
 }
 

@@ -224,15 +224,11 @@ class _Aside:
     async def run(self) -> None:
         """Run what is not done yet."""
         migration, worker = self._work.migration, self._worker
-        options = worker.options
-        limit = options.statement_timeout if migration.statement_timeout is None else migration.statement_timeout
-        deadline = milliseconds(options.deadline)
         # For the whole session, which is its own and is closed at the end. No call lasts longer than its
         # deadline: a client that has said nothing for so long is frozen, and its lock must end.
         await worker.send(
-            worker.settings(statement_timeout=min(limit, options.deadline), for_session=True)
-            + f"SET SESSION idle_session_timeout = {deadline};\n"
-            + f"SET SESSION idle_in_transaction_session_timeout = {deadline};\n"
+            worker.settings(statement_timeout=migration.statement_timeout, for_session=True)
+            + f"SET SESSION idle_session_timeout = {milliseconds(worker.options.deadline)};\n"
             # That an index is there already is a notice, and all that is said of an invalid one.
             + "SET SESSION client_min_messages = notice;\n"
             + worker.guarded(self._holder.path, for_session=True)

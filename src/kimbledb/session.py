@@ -36,6 +36,7 @@ DATA_AT_STAKE = "KD006"
 _UNSAFE_PATH = "KD007"
 _READ_OTHERWISE = "KD009"
 DISTURBED = "KD010"
+INDEX_NOT_VALID = "KD012"
 _PROCESS_ID = "KD104"
 _BEFORE = "KD105"
 #: What a script took away, as :func:`kimbledb.data_loss.measured` reads it.
@@ -43,6 +44,8 @@ MEASURED = "KD106"
 _DEALLOCATED = "KD107"
 _ANSWERS = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED})
 
+#: Seconds after a call's deadline at which the server by itself ends what is left of it.
+_BEYOND_DEADLINE = 1.0
 #: The first statement of every transaction that writes.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
 
@@ -332,10 +335,13 @@ class Session:
         """
         options = self.options
         timeout = options.statement_timeout if statement_timeout is None else statement_timeout
+        # No call lasts longer than its deadline, which is the first to end what goes on for so long:
+        # a client that is still there then is frozen, and its locks must end.
+        latest = options.deadline + _BEYOND_DEADLINE
         limits = (
             milliseconds(options.lock_timeout),
-            milliseconds(timeout),
-            milliseconds(options.lock_timeout + timeout),
+            milliseconds(min(timeout, latest)),
+            milliseconds(min(options.lock_timeout + timeout, latest)),
             0,  # a transaction is bounded by its statements and the deadline
             milliseconds(options.client_check_interval),
         )

@@ -25,6 +25,7 @@ from kimbledb.session import (
     DATA_AT_STAKE,
     ENDS_SESSION,
     HISTORY_MOVED,
+    INDEX_NOT_VALID,
     LOCK_BUSY,
     MEASURED,
     VERIFICATION_FAILED,
@@ -129,6 +130,8 @@ class Work:
     last: bool = True
     #: The run that it is done in, by a name of which there is one.
     run: str
+    #: Indexes that are not valid, and that the script does not name.
+    known: tuple[str, ...] = ()
     #: Goes into the log, with the run.
     detail: Mapping[str, Any] = field(factory=dict)
 
@@ -206,6 +209,11 @@ async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnos
     return diagnosis
 
 
+def _not_in(script: str, names: Sequence[str]) -> list[str]:
+    """Return those of some names that a script does not hold."""
+    return [name for name in names if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", script, re.IGNORECASE)]
+
+
 class Transactions:
     """Carries out work on one schema through one session."""
 
@@ -231,8 +239,14 @@ class Transactions:
         setting_up = self._setting_up(work, head) + self._before(work)
         try:
             with self._doubting():
-                answers = await self.session.transact(self._begin(work), setting_up + work.script + self._closing(work))
+                closing = self._closing(work, queries.block("check_indexes", known=quote_array(work.known)))
+                answers = await self.session.transact(self._begin(work), setting_up + work.script + closing)
         except asyncpg.PostgresError as error:
+            if own_code(error) == INDEX_NOT_VALID and (
+                others := _not_in(work.script, json.loads(error.detail or "[]"))
+            ):
+                # Another index on the same table was made, or was there already.
+                return await self.carry_out(evolve(work, known=(*work.known, *others)), head)
             raise await self._meaning(error, work, self.session.prefix + setting_up) from error
         return self._outcome(answers)
 
@@ -417,9 +431,10 @@ class Transactions:
             + self._settings(work)
         )
 
-    def _closing(self, work: Work) -> str:
+    def _closing(self, work: Work, more: str = "") -> str:
         return (
             self._after(work)
+            + more
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")
             + self._proof(work)

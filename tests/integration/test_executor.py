@@ -249,6 +249,25 @@ async def test_a_script_stays_in_its_schema(
     assert await connection.fetchval("SELECT to_regclass('public.another')") is None
 
 
+async def test_an_invalid_index_is_not_called_done(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A script whose CREATE INDEX IF NOT EXISTS passes over an invalid index fails with the cure; one that is about another index goes through."""
+    await connection.execute("CREATE TABLE a (n integer); INSERT INTO a VALUES (1), (1)")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute("CREATE UNIQUE INDEX CONCURRENTLY a_n ON a (n)")
+    folder.add(1, "other", "CREATE INDEX a_other ON a ((n + 1));\nCREATE INDEX IF NOT EXISTS a_other ON a (n);")
+    folder.add(2, "one", "CREATE UNIQUE INDEX IF NOT EXISTS A_N ON a (n);", facts='requires = ["other.sql"]')
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [step.migration.name for step in caught.value.applied] == ["other.sql"]
+    assert "the script passed over an index that is not valid: a_n on public.a" in str(caught.value)
+    assert caught.value.hint is not None
+    await connection.execute("DELETE FROM a")
+    await connection.execute(caught.value.hint.partition(" makes it valid")[0])
+    assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 1
+
+
 async def test_a_script_that_ends_its_transaction(database: str, connection: asyncpg.Connection) -> None:
     """A migration made in code, which no folder's rules have read, is stopped where it ends its transaction."""
     script = "CREATE TABLE a (id integer);\nCOMMIT;\nBEGIN;"
