@@ -3,6 +3,8 @@
 -- sequences with their positions; and how many rows this session has deleted and updated before, wherever that was:
 -- the server's counters go on from one transaction to the next, through a pooler from a neighbour's.
 DECLARE
+    -- To ask for a size one opens the table: not where somebody has it locked, whom the script may have nothing to do with.
+    locked constant oid[] := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
     schemas constant oid[] := ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY ({schemas}));
 BEGIN
     IF NOT current_setting('track_counts')::boolean AND has_parameter_privilege('track_counts', 'SET') THEN
@@ -12,7 +14,7 @@ BEGIN
         'counting', current_setting('track_counts')::boolean,
         'newest', (SELECT max(oid)::bigint FROM pg_class),
         'relations', (
-            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, pg_relation_size(oid) = 0, relnamespace::bigint)), '{}')
+            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
             FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind IN ('r', 'm') AND relpersistence <> 't'),
         -- Those that gave a value; the others cannot be set back.
         'sequences', (
