@@ -101,6 +101,7 @@ def base(make_template: Callable[[Callable[[str], Awaitable[None]]], str]) -> st
     async def fill(dsn: str) -> None:
         connection = await asyncpg.connect(dsn)
         await connection.execute(BASE)
+        await connection.close()
 
     return make_template(fill)
 
