@@ -41,7 +41,12 @@ def temporary_home() -> Iterator[Path]:
     _clear_dead_homes()
     while True:
         home = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-        mark_temporary(home)
+        try:
+            mark_temporary(home)
+        except BaseException:
+            # Without its mark nobody would remove it.
+            shutil.rmtree(home, ignore_errors=True)
+            raise
         lock = _lock(home / LOCK)
         if lock is not None:
             break  # else another start took it for a dead one's in the moment before

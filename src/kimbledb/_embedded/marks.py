@@ -20,13 +20,18 @@ _KEPT = f"{_SIGNATURE}\nThe caller of kimbledb.embedded() keeps this folder.\n"
 
 def mark_kept(folder: Path) -> None:
     """Mark a folder that its caller keeps; one that was temporary is so no longer."""
-    if _read(folder) != _KEPT:
-        _write(folder, _KEPT)
+    if _read(folder) == _KEPT:
+        return
+    # Whole or not at all, and on the disk: a folder without its mark cannot be used again.
+    new = folder / f"{MARK}.new"
+    new.unlink(missing_ok=True)
+    _write(new, _KEPT, sync=True)
+    new.rename(folder / MARK)
 
 
 def mark_temporary(folder: Path) -> None:
     """Mark a folder that is to be removed when its process has ended."""
-    _write(folder, _temporary(folder))
+    _write(folder / MARK, _temporary(folder), sync=False)
 
 
 def is_marked(folder: Path) -> bool:
@@ -55,12 +60,10 @@ def _read(folder: Path) -> str:
         return file.read(len(_SIGNATURE) + 8192) if stat.S_ISREG(os.fstat(descriptor).st_mode) else ""
 
 
-def _write(folder: Path, text: str) -> None:
-    # Whole or not at all: a folder without its mark cannot be used again.
-    new = folder / f"{MARK}.new"
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(folder / MARK)
+def _write(file: Path, text: str, *, sync: bool) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as writing:
+        writing.write(text)
+        writing.flush()
+        if sync:
+            os.fsync(descriptor)
