@@ -14,7 +14,7 @@ from attrs import frozen
 
 from kimbledb import history, preflight
 from kimbledb.catalog import Catalog
-from kimbledb.data_loss import Guard, Lost, Suspect, Suspected
+from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, takes_back
 from kimbledb.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -307,7 +307,14 @@ class _RollbackCall:
         suspects: tuple[Suspect, ...] = ()
         reaches = tuple(reach for migration in migrations for reach in migration.reaches)
         while True:
-            guard = Guard(schema=self.rollback.schema, reaches=reaches, back=True, telling=True, suspects=suspects)
+            guard = Guard(
+                schema=self.rollback.schema,
+                reaches=reaches,
+                back=True,
+                telling=True,
+                undoing=any(takes_back(work.script) for work in works),
+                suspects=suspects,
+            )
             try:
                 async with self.runner.watching(transactions.session):
                     measured, vanished = await transactions.rehearse(works, head, guard)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from kimbledb import evidence, foreign, history, preflight, preparation
-from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected
+from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, takes_back
 from kimbledb.errors import (
     ChangedMigrationError,
     ConflictingObjectsError,
@@ -257,6 +257,7 @@ class Application:
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
+                undoing=takes_back(migration.apply_sql),
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),

@@ -12,6 +12,7 @@ time what is in the suspects is counted and compared before and after (``keep_va
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from kimbledb.model import Loss
 from kimbledb.names import quote_array, quote_literal
 from kimbledb.runner import Again
 from kimbledb.session import Session, setting
+
+_TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
 #: A table or materialised view whose loss no counter shows, as the SQL knows it.
 Suspect = dict[str, Any]
@@ -41,6 +44,8 @@ class Guard:
     allowed: bool = False
     #: Whether it only tells, for a transaction that is rolled back: then sequences are kept as they are.
     telling: bool = False
+    #: Whether the script may take parts of itself back, which the server counts all the same.
+    undoing: bool = False
     #: What an earlier try could not tell, and is counted this time.
     suspects: tuple[Suspect, ...] = ()
 
@@ -68,6 +73,7 @@ class Guard:
                 back=_boolean(self.back),
                 allowed=_boolean(self.allowed),
                 telling=_boolean(self.telling),
+                undoing=_boolean(self.undoing),
             )
         )
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
@@ -124,6 +130,11 @@ def measured(value: dict[str, Any]) -> Measured:
     return Measured(_losses(value["lost"]), _losses(value["updated"]), tuple(value["suspects"]))
 
 
+def takes_back(script: str) -> bool:
+    """Whether a script may take parts of itself back: by a savepoint, or where a block catches an error."""
+    return _TAKES_BACK.search(script) is not None
+
+
 def together(several: Sequence[Measured]) -> Measured:
     """Return what several transactions took away, as of one."""
     return Measured(
@@ -165,6 +176,12 @@ async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) 
         return _losses(await session.ask(block, read_only=False))
     except asyncpg.UndefinedTableError as error:
         raise Again from error
+
+
+def as_measured(losses: Sequence[Loss]) -> list[list[Any]]:
+    """Return losses in the form in which the SQL tells them."""
+    bounds = {(True, False): None, (False, True): "most"}
+    return [[each.kind, each.name, each.count, bounds.get((each.exact, each.at_most), "unknown")] for each in losses]
 
 
 def _losses(rows: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:

@@ -114,7 +114,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
     await holder.hold(work, head)
     async with _aside(runner, holder, work) as aside:
         await aside.run()
-        return evolve(await holder.release(work), held=None, measured=aside.measured)
+        return evolve(await holder.release(work, aside.measured), held=None, measured=aside.measured)
 
 
 async def carry_out_online(runner: Runner, holder: Transactions, work: Work, head: int) -> Outcome:

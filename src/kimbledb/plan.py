@@ -91,6 +91,8 @@ class Step:
         first = ["first online.sql, outside of a transaction: tables hold rows"] if self.online else []
         if self.migration.reaches:
             first.append(f"it reaches outside of the target schema: {', '.join(self.migration.reaches)}")
+        if self.migration.deletes:
+            first.append(f"it deletes on purpose: {one_line(self.migration.deletes)}")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:

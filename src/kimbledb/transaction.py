@@ -346,11 +346,17 @@ class Transactions:
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
         return evolve(self._outcome(answers), held=clock())
 
-    async def release(self, work: Work) -> Outcome:
-        """Prove and record the work in the transaction that :meth:`hold` opened, and commit it."""
+    async def release(self, work: Work, measured: Measured) -> Outcome:
+        """Prove and record the work in the transaction that :meth:`hold` opened, and commit it.
+
+        Args:
+            work: What was done aside.
+            measured: What that took away, for the log.
+        """
         try:
             with self._doubting():
-                answers = await self.session.send(self._proof(work) + self._record(work))
+                lost = setting("kimbledb.lost", data_loss.as_measured(measured.losses))
+                answers = await self.session.send(lost + self._proof(work) + self._record(work))
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, None) from error
         return self._outcome(answers)

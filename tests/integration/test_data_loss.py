@@ -318,6 +318,35 @@ async def test_refused_hazards_are_measured(
     assert await connection.fetchval("SELECT count(*) FROM t") == 1000
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "INSERT INTO t VALUES (1001); DELETE FROM t WHERE id > 990",
+        "DO $$ BEGIN BEGIN DELETE FROM t; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN DELETE FROM t WHERE id > 990; END; END $$",
+    ],
+)
+async def test_a_count_that_may_be_too_high_says_so(
+    database: str, folder: Any, connection: asyncpg.Connection, script: str
+) -> None:
+    """Where the server's counter holds rows of the script itself, or what it took back, the report says "at most"; a refusal counts."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
+    folder.add(1, "a", script + ";")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert [str(loss) for loss in caught.value.losses] == ["deleted rows of t: 10"]
+
+    [loss] = (await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)).losses
+    assert (loss.at_most, str(loss).startswith("deleted rows of t: at most")) == (True, True)
+
+
+async def test_the_plan_says_what_deletes(database: str, folder: Any) -> None:
+    """The plan shows why a migration deletes."""
+    folder.add(1, "a", "SELECT 1;", facts='deletes = "they were copies"')
+
+    assert "it deletes on purpose: they were copies" in str(await kimbledb.plan(database, catalog=folder.catalog))
+
+
 async def test_the_report_counts_updates(database: str, folder: Any, connection: asyncpg.Connection) -> None:
     """An UPDATE going forward is no loss, and the report counts its rows."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 5) AS id")
@@ -357,6 +386,10 @@ async def test_outside_of_a_transaction_a_loss_is_refused(
 
     report = await kimbledb.migrate(database, catalog=folder.catalog, allow_data_loss=True)
     assert [str(loss) for loss in report.losses] == [loss for loss in losses if "statement" not in loss]
+    logged = await connection.fetchval(
+        "SELECT detail->>'losses' FROM migration_log WHERE event = 'apply' AND detail ? 'run'"
+    )
+    assert (logged is None) == (not report.losses)
 
 
 async def test_a_road_for_tables_with_rows_is_measured(

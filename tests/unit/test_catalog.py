@@ -561,6 +561,33 @@ def test_a_value_of_another_form_is_told(tmp_path: Path, key: str, value: str) -
     assert "want" in fault.cure or "write" in fault.cure
 
 
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ('-- kimbledb: deletes = ""', "deletes is ''"),
+        ("-- kimbledb: deletes = why", "the comment is no fact"),
+        ('-- kimbledb: title = "x"', "there is no key title"),
+    ],
+)
+def test_a_fact_in_a_comment_is_checked(tmp_path: Path, comment: str, message: str) -> None:
+    """A fact at the head of a script that is none, or may not stand there, is a fault with its line."""
+    (tmp_path / "001_A.sql").write_text(f"-- First.\n{comment}\nSELECT 1;\n")
+
+    with pytest.raises(CatalogError) as caught:
+        Catalog.from_directory(tmp_path)
+
+    [fault] = caught.value.faults
+    assert message in fault.message
+    assert fault.line == 2
+
+
+def test_a_fact_further_down_is_a_comment(tmp_path: Path) -> None:
+    """Only the comments before the first statement state facts."""
+    (tmp_path / "001_A.sql").write_text('SELECT 1;\n-- kimbledb: deletes = "why"\n')
+
+    assert Catalog.from_directory(tmp_path)[1].deletes is None
+
+
 def test_the_forms_of_all_keys_are_tried() -> None:
     """No key of the format is left out of the test above."""
     assert set(WRONG) == {*facts_module._KEYS, *facts_module._DECLARATION_KEYS}

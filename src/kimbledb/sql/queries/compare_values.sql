@@ -21,13 +21,18 @@ DECLARE
 BEGIN
     FOR one IN
         SELECT key::oid AS oid, k.was->>'name' AS name, k.was->>'namespace' AS namespace, k.was->>'kind' AS kind, (k.was->>'count')::bigint AS count,
-               (k.was->>'rows')::boolean AS rows, k.was->'fields' AS fields, k.was->'counts' AS counts, k.was->'keys' AS keys, (k.was->>'compared')::boolean AS compared
+               (k.was->>'rows')::boolean AS rows, k.was->'fields' AS fields, k.was->'counts' AS counts, k.was->'keys' AS keys, (k.was->>'compared')::boolean AS compared, (k.was->>'strong')::boolean AS strong
         FROM jsonb_each(current_setting('kimbledb.kept')::jsonb) AS k (key, was)
         ORDER BY 1
     LOOP
         shown := CASE WHEN one.namespace <> {schema_literal} THEN one.namespace || '.' ELSE '' END || one.name;
         IF one.count IS NULL THEN
-            lost := lost || jsonb_build_array(jsonb_build_array('rows', shown, 0, 'unknown'));
+            -- The server's counter holds what was deleted; of the rest nobody can tell.
+            SELECT pg_stat_get_xact_tuples_deleted(c.oid) - coalesce((before->'counts'->c.oid::text->>0)::bigint, 0) INTO most
+            FROM pg_class AS c WHERE c.oid = one.oid AND NOT one.strong;
+            IF most IS DISTINCT FROM 0 THEN
+                lost := lost || jsonb_build_array(jsonb_build_array('rows', shown, coalesce(most, 0), CASE WHEN most IS NULL THEN 'unknown' ELSE 'most' END));
+            END IF;
         END IF;
         CONTINUE WHEN coalesce(one.count, 0) = 0;
         SELECT c.oid, format('%s%I.%I', CASE WHEN c.relkind = 'r' THEN 'ONLY ' END, n.nspname, c.relname) AS source,

@@ -89,7 +89,7 @@ BEGIN
             -- What may not be looked at cannot be counted.
             WHEN insufficient_privilege THEN
                 kept := kept || jsonb_build_object(suspect.oid, jsonb_build_object(
-                    'name', suspect.name, 'namespace', suspect.namespace, 'kind', suspect.kind, 'count', NULL));
+                    'name', suspect.name, 'namespace', suspect.namespace, 'kind', suspect.kind, 'strong', suspect.strong, 'count', NULL));
         END;
     END LOOP;
     PERFORM set_config('kimbledb.kept', kept::text, true);

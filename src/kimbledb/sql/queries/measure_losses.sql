@@ -75,9 +75,9 @@ BEGIN
     LOOP
         IF one.updated > 0 THEN
             IF {back} THEN
-                lost := lost || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted THEN 'most' END));
+                lost := lost || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted OR {undoing} THEN 'most' END));
             ELSE
-                updated := updated || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted THEN 'most' END));
+                updated := updated || jsonb_build_array(jsonb_build_array('updated rows', one.shown, one.updated, CASE WHEN one.inserted OR {undoing} THEN 'most' END));
             END IF;
         END IF;
         CONTINUE WHEN one.deleted <= 0 OR one.oid = ANY (known) OR one.root = ANY (known)
@@ -90,7 +90,7 @@ BEGIN
         ) THEN
             suspects := suspects || jsonb_build_object('oid', one.root::bigint, 'strong', false, 'gone', false, 'columns', '[]'::jsonb, 'rows', true, 'compare', true, 'types', '{}'::jsonb);
         ELSIF {allowed} AND one.kind = 'r' THEN
-            lost := lost || jsonb_build_array(jsonb_build_array('rows', one.shown, one.deleted, CASE WHEN one.inserted THEN 'most' END));
+            lost := lost || jsonb_build_array(jsonb_build_array('rows', one.shown, one.deleted, CASE WHEN one.inserted OR {undoing} THEN 'most' END));
         ELSE
             suspects := suspects || jsonb_build_object('oid', one.oid::bigint, 'strong', false, 'gone', false, 'columns', '[]'::jsonb, 'rows', true, 'compare', one.inserted AND one.kind = 'r', 'types', '{}'::jsonb);
         END IF;
