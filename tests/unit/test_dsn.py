@@ -189,6 +189,11 @@ def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture, text: s
     assert said in record.getMessage()
 
 
+def test_a_repr_shows_no_password() -> None:
+    """What is read of a DSN can be printed: neither the password nor that of a certificate's key is shown."""
+    assert CANARY not in repr(address(f"postgresql://u:{CANARY}@h/db?sslpassword={CANARY}"))
+
+
 def test_what_is_understood() -> None:
     """Seconds to connect, the application's name, settings of the server and options of TLS arrive where they belong."""
     found = address(
