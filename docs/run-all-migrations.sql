@@ -26,7 +26,264 @@ BEGIN
 END
 $kimbledb$;
 
+-- Nothing of a stranger's is called.
+DO $guard$
+DECLARE
+    trusted constant oid[] := (
+WITH RECURSIVE own (oid) AS (
+    SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (current_user, session_user)
+    UNION
+    SELECT m.roleid
+    FROM own
+    JOIN pg_catalog.pg_auth_members AS m ON m.member = own.oid
+    -- From version 16 on who makes a role may administer it, which is no membership.
+    WHERE coalesce((to_jsonb(m)->>'inherit_option')::boolean OR (to_jsonb(m)->>'set_option')::boolean, true)
+)
+SELECT array_agg(r.oid)
+FROM pg_catalog.pg_roles AS r
+WHERE (r.rolsuper OR r.rolname = 'pg_database_owner' OR r.oid IN (SELECT oid FROM own)
+       OR r.oid = (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+       OR r.oid IN (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = ANY (ARRAY[]::text[])))
+  AND r.rolname NOT IN ('anon', 'authenticated')
+    );
+    dangers jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles AS r
+               JOIN pg_shdepend AS d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
+                   AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+               WHERE r.oid <> ALL (trusted))
+       OR EXISTS (SELECT FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS acl
+                  WHERE n.nspname = ANY (ARRAY['public', 'extensions']::text[]) AND acl.privilege_type = 'CREATE' AND acl.grantee <> ALL (trusted))
+       OR EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                  WHERE n.nspname = ANY (ARRAY['public', 'extensions']::text[]) AND c.relname IN ('migration_history', 'migration_log') AND c.relkind = 'r' AND c.relhasrules)
+    THEN
+        -- Text, so that the server does not read it where it is not wanted.
+        EXECUTE 'WITH role (trusted) AS MATERIALIZED (
+WITH RECURSIVE own (oid) AS (
+    SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (current_user, session_user)
+    UNION
+    SELECT m.roleid
+    FROM own
+    JOIN pg_catalog.pg_auth_members AS m ON m.member = own.oid
+    -- From version 16 on who makes a role may administer it, which is no membership.
+    WHERE coalesce((to_jsonb(m)->>''inherit_option'')::boolean OR (to_jsonb(m)->>''set_option'')::boolean, true)
+)
+SELECT array_agg(r.oid)
+FROM pg_catalog.pg_roles AS r
+WHERE (r.rolsuper OR r.rolname = ''pg_database_owner'' OR r.oid IN (SELECT oid FROM own)
+       OR r.oid = (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+       OR r.oid IN (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = ANY (ARRAY[]::text[])))
+  AND r.rolname NOT IN (''anon'', ''authenticated'')
+),
+space AS MATERIALIZED (
+    SELECT n.oid, n.nspname, n.nspowner, n.nspacl
+    FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname = ANY (ARRAY[''public'', ''extensions'']::text[]) OR n.nspname = ''pg_catalog''
+),
+-- What a platform made is made by several roles, in schemas of its superuser.
+platform AS MATERIALIZED (
+    SELECT n.oid
+    FROM pg_catalog.pg_namespace AS n
+    JOIN pg_catalog.pg_roles AS r ON r.oid = n.nspowner AND r.rolsuper
+    WHERE EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = ''auth'')
+      AND (SELECT count(*) = 3 FROM pg_catalog.pg_roles WHERE rolname IN (''anon'', ''authenticated'', ''service_role''))
+),
+-- What strangers own: of what is elsewhere that which may hang on ours. What the server made is below 16384.
+theirs (classid, objid, owner, namespace) AS MATERIALIZED (
+    SELECT classid, oid, owner, namespace
+    FROM (
+        SELECT ''pg_catalog.pg_proc''::regclass::oid, oid, proowner, pronamespace FROM pg_catalog.pg_proc WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_operator''::regclass, oid, oprowner, oprnamespace FROM pg_catalog.pg_operator WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_class''::regclass, oid, relowner, relnamespace FROM pg_catalog.pg_class
+            WHERE oid >= 16384 AND relkind IN (''r'', ''p'', ''v'', ''m'', ''f'', ''S'') AND (relhastriggers OR relnamespace IN (SELECT oid FROM space))
+        -- The types of tables and arrays come with what they are of.
+        UNION ALL SELECT ''pg_catalog.pg_type''::regclass, oid, typowner, typnamespace FROM pg_catalog.pg_type
+            WHERE oid >= 16384 AND typcategory <> ''A'' AND (typtype = ''d'' OR (typnamespace IN (SELECT oid FROM space) AND (
+                typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = typrelid AND c.relkind = ''c''))))
+        UNION ALL SELECT ''pg_catalog.pg_opclass''::regclass, oid, opcowner, opcnamespace FROM pg_catalog.pg_opclass WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_opfamily''::regclass, oid, opfowner, opfnamespace FROM pg_catalog.pg_opfamily WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_collation''::regclass, oid, collowner, collnamespace FROM pg_catalog.pg_collation WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_conversion''::regclass, oid, conowner, connamespace FROM pg_catalog.pg_conversion WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_ts_config''::regclass, oid, cfgowner, cfgnamespace FROM pg_catalog.pg_ts_config WHERE oid >= 16384
+        UNION ALL SELECT ''pg_catalog.pg_ts_dict''::regclass, oid, dictowner, dictnamespace FROM pg_catalog.pg_ts_dict WHERE oid >= 16384
+        -- It fires whatever schema is changed.
+        UNION ALL SELECT ''pg_catalog.pg_event_trigger''::regclass, oid, evtowner, ''pg_catalog''::regnamespace FROM pg_catalog.pg_event_trigger
+    ) AS each (classid, oid, owner, namespace)
+    WHERE owner <> ALL ((SELECT trusted FROM role)::oid[])
+),
+extension AS MATERIALIZED (
+    SELECT oid, extname, extowner
+    FROM pg_catalog.pg_extension
+    WHERE extowner <> ALL ((SELECT trusted FROM role)::oid[]) AND extnamespace IN (SELECT oid FROM space)
+),
+danger (place, object, reason, cure) AS (
+    SELECT 1, pg_catalog.format(''the schema %I'', nspname), pg_catalog.format(''belongs to %I'', pg_catalog.pg_get_userbyid(nspowner)),
+           pg_catalog.format(''ALTER SCHEMA %I OWNER TO %I'', nspname, current_user)
+    FROM space WHERE nspowner <> ALL ((SELECT trusted FROM role)::oid[])
+    UNION ALL
+    SELECT 2, who.name, pg_catalog.format(''may create in the schema %I, and so plant functions there'', s.nspname),
+           pg_catalog.format(''REVOKE CREATE ON SCHEMA %I FROM %s'', s.nspname, who.name)
+    FROM space AS s
+    CROSS JOIN LATERAL pg_catalog.aclexplode(s.nspacl) AS acl
+    CROSS JOIN LATERAL (SELECT CASE WHEN acl.grantee = 0 THEN ''PUBLIC'' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END) AS who (name)
+    WHERE acl.privilege_type = ''CREATE'' AND acl.grantee <> ALL ((SELECT trusted FROM role)::oid[]) AND acl.grantee <> s.nspowner
+    UNION ALL
+    -- There is no ALTER EXTENSION ... OWNER TO.
+    SELECT 3, pg_catalog.format(''the extension %I'', extname), pg_catalog.format(''belongs to %I, who may put functions into it'', pg_catalog.pg_get_userbyid(extowner)),
+           pg_catalog.format(''look at it, then REASSIGN OWNED BY %I TO %I, or DROP EXTENSION %I'',
+                             pg_catalog.pg_get_userbyid(extowner), current_user, extname)
+    FROM extension
+    UNION ALL
+    SELECT 4, pg_catalog.pg_describe_object(t.classid, t.objid, 0), pg_catalog.format(''belongs to %I'', pg_catalog.pg_get_userbyid(t.owner)),
+           pg_catalog.format(''look at it, then ALTER %1$s %2$s OWNER TO %3$I, or DROP %1$s %2$s'', pg_catalog.upper(i.type), i.identity, current_user)
+    FROM theirs AS t
+    CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
+    WHERE t.namespace IN (SELECT oid FROM space)
+      -- What comes with another object goes with it.
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                      WHERE d.classid = t.classid AND d.objid = t.objid
+                        AND (d.deptype = ''i'' OR (d.deptype = ''a'' AND i.type = ''sequence'')
+                             OR (d.deptype = ''e'' AND d.refobjid IN (SELECT oid FROM extension))))
+    UNION ALL
+    SELECT 5, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid),
+           pg_catalog.format(''calls %s, which belongs to %I'', pg_catalog.pg_describe_object(t.classid, t.objid, 0), pg_catalog.pg_get_userbyid(t.owner)),
+           pg_catalog.format(''drop it, or look at what it calls, then ALTER %s %s OWNER TO %I'', pg_catalog.upper(i.type), i.identity, current_user)
+    FROM theirs AS t
+    CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
+    JOIN pg_catalog.pg_depend AS d ON d.refclassid = t.classid AND d.refobjid = t.objid AND d.deptype IN (''n'', ''a'')
+    CROSS JOIN LATERAL (
+        SELECT CASE d.classid
+            WHEN ''pg_catalog.pg_trigger''::regclass THEN
+                (SELECT c.relnamespace FROM pg_catalog.pg_trigger AS x JOIN pg_catalog.pg_class AS c ON c.oid = x.tgrelid WHERE x.oid = d.objid)
+            WHEN ''pg_catalog.pg_rewrite''::regclass THEN
+                (SELECT c.relnamespace FROM pg_catalog.pg_rewrite AS x JOIN pg_catalog.pg_class AS c ON c.oid = x.ev_class WHERE x.oid = d.objid)
+            WHEN ''pg_catalog.pg_policy''::regclass THEN
+                (SELECT c.relnamespace FROM pg_catalog.pg_policy AS x JOIN pg_catalog.pg_class AS c ON c.oid = x.polrelid WHERE x.oid = d.objid)
+            WHEN ''pg_catalog.pg_attrdef''::regclass THEN
+                (SELECT c.relnamespace FROM pg_catalog.pg_attrdef AS x JOIN pg_catalog.pg_class AS c ON c.oid = x.adrelid WHERE x.oid = d.objid)
+            WHEN ''pg_catalog.pg_constraint''::regclass THEN (SELECT connamespace FROM pg_catalog.pg_constraint WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_class''::regclass THEN (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_proc''::regclass THEN (SELECT pronamespace FROM pg_catalog.pg_proc WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_operator''::regclass THEN (SELECT oprnamespace FROM pg_catalog.pg_operator WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_type''::regclass THEN (SELECT typnamespace FROM pg_catalog.pg_type WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_opclass''::regclass THEN (SELECT opcnamespace FROM pg_catalog.pg_opclass WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_opfamily''::regclass THEN (SELECT opfnamespace FROM pg_catalog.pg_opfamily WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_amproc''::regclass THEN
+                (SELECT f.opfnamespace FROM pg_catalog.pg_amproc AS x JOIN pg_catalog.pg_opfamily AS f ON f.oid = x.amprocfamily WHERE x.oid = d.objid)
+            WHEN ''pg_catalog.pg_statistic_ext''::regclass THEN (SELECT stxnamespace FROM pg_catalog.pg_statistic_ext WHERE oid = d.objid)
+            WHEN ''pg_catalog.pg_event_trigger''::regclass THEN ''pg_catalog''::regnamespace
+            -- A cast has no schema: it is looked for wherever both of its types are.
+            WHEN ''pg_catalog.pg_cast''::regclass THEN
+                (SELECT CASE WHEN b.typnamespace IN (SELECT oid FROM space) THEN a.typnamespace END
+                 FROM pg_catalog.pg_cast AS x JOIN pg_catalog.pg_type AS a ON a.oid = x.castsource JOIN pg_catalog.pg_type AS b ON b.oid = x.casttarget
+                 WHERE x.oid = d.objid)
+        END) AS place (namespace)
+    WHERE t.namespace NOT IN (SELECT oid FROM space UNION ALL SELECT oid FROM platform)
+      AND t.classid <> ''pg_catalog.pg_class''::regclass
+      AND place.namespace IN (SELECT oid FROM space)
+    UNION ALL
+    -- To delete a row of ours reaches hers, and a deferred trigger there fires as whoever commits.
+    SELECT DISTINCT 6, pg_catalog.pg_describe_object(t.classid, t.objid, 0),
+           pg_catalog.format(''belongs to %I, refers to %s and has triggers'', pg_catalog.pg_get_userbyid(t.owner), k.confrelid::regclass),
+           pg_catalog.format(''drop its foreign key, or look at its triggers, then ALTER TABLE %s OWNER TO %I'', t.objid::regclass, current_user)
+    FROM theirs AS t
+    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.objid AND k.contype = ''f''
+    JOIN pg_catalog.pg_class AS c ON c.oid = k.confrelid AND c.relnamespace IN (SELECT oid FROM space)
+    WHERE t.classid = ''pg_catalog.pg_class''::regclass AND t.namespace NOT IN (SELECT oid FROM space UNION ALL SELECT oid FROM platform)
+      AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS x WHERE x.tgrelid = t.objid AND NOT x.tgisinternal)
+    UNION ALL
+    -- Whoever made it: what we write would not be what stands there.
+    SELECT 7, pg_catalog.format(''the rule %I on %s'', w.rulename, c.oid::regclass), ''changes what is recorded'',
+           pg_catalog.format(''DROP RULE %I ON %s'', w.rulename, c.oid::regclass)
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = c.oid
+    WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relname IN (''migration_history'', ''migration_log'') AND c.relkind = ''r''
+),
+-- Thousands of them would not be read.
+numbered AS (
+    SELECT *, row_number() OVER (ORDER BY place, object, reason) AS number, count(*) OVER () AS total FROM danger
+)
+SELECT coalesce(jsonb_agg(jsonb_build_array(object, reason, cure) ORDER BY number), ''[]'')
+FROM (
+    SELECT number, object, reason, cure FROM numbered WHERE number <= 25
+    UNION ALL
+    SELECT number, pg_catalog.format(''and %s more'', total - 25), ''are strangers'''' or hang on what is'', ''the same for each of them''
+    FROM numbered WHERE number = 26
+) AS shown' INTO dangers;
+        IF dangers <> '[]' THEN
+            RAISE EXCEPTION USING MESSAGE = 'the schema is not safe to work in', DETAIL = dangers::text, ERRCODE = 'KD007';
+        END IF;
+    END IF;
+END
+$guard$;
+
 -- What they need of the server, and the tables that say what is applied.
+DO $kimbledb$
+DECLARE
+    differences constant jsonb := (
+SELECT coalesce(jsonb_agg(difference ORDER BY difference), '[]')
+FROM (
+    SELECT format('migration_history is a %s, and a table is needed',
+                  CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
+                                 WHEN 'p' THEN 'partitioned table' WHEN 'S' THEN 'sequence' ELSE 'relation of another kind' END)
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind <> 'r'
+    UNION ALL
+    SELECT 'migration_history has no column migration_name'
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relname = 'migration_history'
+      AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'migration_name' AND NOT a.attisdropped)
+    UNION ALL
+    SELECT format('column migration_history.%s is %s, and %s is needed', a.attname, format_type(a.atttypid, a.atttypmod), wanted.types[1])
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN (VALUES ('migration_name', ARRAY['text', 'character varying', 'name']),
+                 ('applied_at', ARRAY['timestamp with time zone', 'timestamp without time zone', 'date']),
+                 ('success', ARRAY['boolean']),
+                 ('error_message', ARRAY['text', 'character varying']),
+                 ('execution_time_ms', ARRAY['integer', 'bigint', 'numeric', 'smallint', 'double precision']),
+                 ('checksum', ARRAY['text', 'character varying']),
+                 ('applied_by', ARRAY['text', 'character varying', 'name']),
+                 ('kimbledb_version', ARRAY['text', 'character varying']),
+                 ('adopted', ARRAY['boolean']),
+                 ('evidence', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
+    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
+      AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
+    UNION ALL
+    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
+    SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
+      AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+      AND a.attname NOT IN ('migration_name', 'applied_at', 'success', 'error_message', 'execution_time_ms', 'checksum',
+                            'applied_by', 'kimbledb_version', 'adopted', 'evidence')
+      AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
+    UNION ALL
+    -- An application may have a table of that name. Ours has these columns and no others.
+    SELECT 'migration_log is there, and is not the log of kimbledb'
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relname = 'migration_log'
+      AND (c.relkind <> 'r' OR (
+          SELECT array_agg(format('%s %s', a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attname)
+          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      ) IS DISTINCT FROM ARRAY[
+          'application_name text', 'checksum text', 'client_address inet', 'detail jsonb', 'error_message text', 'event text',
+          'execution_time_ms integer', 'id bigint', 'kimbledb_version text', 'logged_at timestamp with time zone',
+          'logged_by text', 'migration_name text'])
+) AS found (difference)
+    );
+BEGIN
+    IF differences <> '[]' THEN
+        RAISE EXCEPTION USING MESSAGE = 'the history cannot be taken over', DETAIL = differences::text, ERRCODE = 'KD008';
+    END IF;
+END
+$kimbledb$;
 CREATE TABLE IF NOT EXISTS "public".migration_history (
     id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
     migration_name text NOT NULL UNIQUE,
@@ -58,69 +315,12 @@ DO $kimbledb$
 DECLARE
     history constant regclass := format('%I.migration_history', 'public');
     name_column constant smallint := (SELECT attnum FROM pg_attribute WHERE attrelid = history AND attname = 'migration_name');
-    differences constant jsonb := (
-SELECT coalesce(jsonb_agg(difference ORDER BY difference), '[]')
-FROM (
-    SELECT format('migration_history is a %s, and a table is needed',
-                  CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
-                                 WHEN 'p' THEN 'partitioned table' WHEN 'S' THEN 'sequence' ELSE 'relation of another kind' END)
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind <> 'r'
-    UNION ALL
-    SELECT format('migration_history has no column %s', wanted.name)
-    FROM (VALUES ('migration_name')) AS wanted (name)
-    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
-                      WHERE a.attrelid = (SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                                          WHERE n.nspname = 'public' AND c.relname = 'migration_history')
-                        AND a.attname = wanted.name AND NOT a.attisdropped)
-    UNION ALL
-    SELECT format('column migration_history.%s is %s, and %s is needed', a.attname, format_type(a.atttypid, a.atttypmod), wanted.types[1])
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    JOIN (VALUES ('migration_name', ARRAY['text', 'character varying', 'name']),
-                 ('applied_at', ARRAY['timestamp with time zone', 'timestamp without time zone', 'date']),
-                 ('success', ARRAY['boolean']),
-                 ('error_message', ARRAY['text', 'character varying']),
-                 ('execution_time_ms', ARRAY['integer', 'bigint', 'numeric', 'smallint', 'double precision']),
-                 ('checksum', ARRAY['text', 'character varying']),
-                 ('applied_by', ARRAY['text', 'character varying', 'name']),
-                 ('kimbledb_version', ARRAY['text', 'character varying']),
-                 ('adopted', ARRAY['boolean']),
-                 ('evidence', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
-    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
-      AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
-    UNION ALL
-    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
-    SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
-      AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
-      AND a.attname NOT IN ('migration_name', 'applied_at', 'success', 'error_message', 'execution_time_ms', 'checksum',
-                            'applied_by', 'kimbledb_version', 'adopted', 'evidence')
-      AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
-    UNION ALL
-    SELECT 'migration_log is there, and is not the log of kimbledb'
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'public' AND c.relname = 'migration_log'
-      AND (c.relkind <> 'r' OR (SELECT count(*) FROM pg_attribute AS a
-                                WHERE a.attrelid = c.oid AND a.attname IN ('id', 'event', 'migration_name', 'detail')
-                                  AND NOT a.attisdropped) < 4)
-) AS found (difference)
-    );
     altered text[] := '{}';
     doubled jsonb;
     one record;
 BEGIN
     IF EXISTS (SELECT FROM "public".migration_log) THEN
         RETURN;  -- another run was quicker
-    END IF;
-    IF differences <> '[]' THEN
-        RAISE EXCEPTION USING MESSAGE = 'migration_history cannot be taken over', DETAIL = differences::text, ERRCODE = 'KD008';
     END IF;
     LOCK TABLE "public".migration_history IN ACCESS EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM "public".migration_history WHERE migration_name IS NULL) THEN
@@ -217,7 +417,9 @@ END
 $append_only$;
 CREATE OR REPLACE TRIGGER migration_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "public".migration_log
     FOR EACH STATEMENT EXECUTE FUNCTION "public".migration_log_is_append_only();
--- Nobody but the owner reads or writes them: no policies, and no grants.
+-- Nobody but the owner reads or writes them without a grant, and who comes by an API not
+-- even with one. Whoever is granted to read history sees all of it: rows that are hidden
+-- would read as migrations that are to be applied.
 ALTER TABLE "public".migration_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE "public".migration_log ENABLE ROW LEVEL SECURITY;
 DO $closed$
@@ -228,6 +430,11 @@ DECLARE
     counters constant text[] := array_remove(ARRAY[pg_get_serial_sequence(format('%I.migration_history', 'public'), 'id'),
                                                    pg_get_serial_sequence(format('%I.migration_log', 'public'), 'id')], NULL);
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = format('%I.migration_history', 'public')::regclass
+                   AND polname = 'migration_history_is_read_as_granted') THEN
+        CREATE POLICY migration_history_is_read_as_granted ON "public".migration_history FOR SELECT
+            USING (current_user NOT IN ('anon', 'authenticated'));
+    END IF;
     REVOKE ALL ON FUNCTION "public".migration_log_is_append_only() FROM PUBLIC;
     REVOKE ALL ON TABLE "public".migration_history, "public".migration_log FROM PUBLIC;
     FOR api_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') LOOP

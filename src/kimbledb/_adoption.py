@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import asyncpg
 from attrs import frozen
 
-from kimbledb import evidence, foreign, history, preparation, queries
+from kimbledb import evidence, foreign, history, preflight, preparation, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
 from kimbledb.model import Evidence
@@ -87,6 +87,7 @@ class Adoption:
             proved = _proved(plan, shown)
             if not dry_run and (proved or not _is_known(plan, state)):
                 runner.doing = "recording what is there"
+                await preflight.check_history(session, state, self.schema)
                 async with runner.watching(session):
                     await self._record(session, state, shown, proved)
             return plan, proved

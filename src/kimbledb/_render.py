@@ -19,7 +19,7 @@ from kimbledb.names import quote_array, quote_literal
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.preflight import OLDEST_SERVER, wanted_extensions
-from kimbledb.session import PINNED, settings_values
+from kimbledb.session import PINNED, guard_of, settings_values
 from kimbledb.version import __version__
 
 _SCHEMA = "public"
@@ -121,7 +121,7 @@ def render(catalog: Catalog | None = None) -> str:
 
 
 def _beginning() -> str:
-    """Return the start of a transaction: its settings and locks."""
+    """Return the start of a transaction: its settings, its locks, and a look at whose is what it would call."""
     return (
         "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
         + queries.block("render_settings", values=settings_values(_SETTINGS))
@@ -132,6 +132,8 @@ def _beginning() -> str:
             bootstrap_key=str(BOOTSTRAP_KEY),
             lock_key=str(lock_key(_SCHEMA)),
         )
+        + "\n-- Nothing of a stranger's is called.\n"
+        + f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n"
     )
 
 

@@ -28,7 +28,7 @@ from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, counted, quote_identifier, quote_literal
 from kimbledb.options import Options
-from kimbledb.preflight import check_server
+from kimbledb.preflight import check_history, check_server
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, own_code, setting
 from kimbledb.state import DatabaseState
@@ -125,6 +125,7 @@ class Reset:
             self.dropped = self.in_flight or ()
             return state.database
         check_server(state)
+        await check_history(session, state, self.schema)
         if found["outsiders"]:
             raise ResetRefusedError(
                 f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
@@ -148,6 +149,8 @@ class Reset:
     async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
         """Count what is at stake, and refuse to lose any of it unasked."""
         self.runner.doing = "counting what would go"
+        # To count the rows of a table can call what hangs on it.
+        await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
         self.losses = await data_loss.count(session, self.schema, stakes)
         if self.losses and not self.allow_data_loss:
             raise DataLossError(self.losses)
@@ -171,6 +174,8 @@ class Reset:
             # Its tables are made anew below.
             + take_lock(BOOTSTRAP_KEY)
             + (take_lock(lock_key(self.schema)) if state.head is None else begin_step(self.schema, state.head))
+            + session.guarded([self.schema])
+            + session.path()
             + queries.block(
                 "guard_objects",
                 objects=queries.filled("schema_objects", schema=literal),
@@ -199,6 +204,8 @@ class Reset:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
         if own_code(error) == HISTORY_MOVED:
             return Again()
+        if own_code(error) == history.OTHER_SHAPE:
+            return history.other_shape(error)
         if own_code(error) == DATA_AT_STAKE:
             # What came since it was counted; what was filled since is looked at anew.
             found = data_loss.measured(json.loads(error.detail or "{}"))

@@ -26,7 +26,7 @@ from kimbledb.errors import (
     one_line,
 )
 from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher
-from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration
+from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration, schemas_reached
 from kimbledb.names import check_schema_name, counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
@@ -200,6 +200,7 @@ class _RollbackCall:
         rollback = self.rollback
         self.runner.doing = "reading the history"
         state = await history.look(session, rollback.schema)
+        await preflight.check_history(session, state, rollback.schema)
         plan = Planner(rollback.catalog).standing(state.history, Evidence(hosted=state.hosted), schema=rollback.schema)
         there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
@@ -214,7 +215,7 @@ class _RollbackCall:
         path = state.search_path(
             rollback.schema, (each.name for migration in rollback.catalog for each in migration.extensions)
         )
-        transactions = Transactions(session, rollback.schema, path)
+        transactions = Transactions(session, rollback.schema, path, schemas_reached(rollback.catalog))
         await self._weigh(transactions, remaining, state.head)
         if self.dry_run:
             self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]

@@ -19,15 +19,17 @@ from kimbledb.errors import (
     ConnectionLostError,
     DataLossError,
     HazardError,
+    HistoryError,
     MigrationError,
+    PreflightError,
     RenamedMigrationError,
     UnrecordedObjectsError,
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.locks import who_is_at_work
-from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState
-from kimbledb.names import counted
+from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState, schemas_reached
+from kimbledb.names import counted, few
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
@@ -78,6 +80,8 @@ class Application:
         #: Sent, and not answered: what became of it stands in history. It stays here until
         #: history shows it, or a try under the same lock shows that it is not there.
         self.in_flight: Migration | None = None
+        #: As in the report.
+        self.history_owner: str | None = None
         #: Seconds since the call began.
         self.clock = clock
 
@@ -94,6 +98,7 @@ class Application:
             self.lsn,
             losses=tuple(loss for each in measured for loss in each.losses),
             updates=tuple(update for each in measured for update in each.updates),
+            history_owner=self.history_owner,
         )
 
     async def work(self, session: Session) -> None:
@@ -103,8 +108,11 @@ class Application:
             await self._give_way(session)  # while they are at it there is no use in looking further
         self.runner.doing = "reading the history"
         state = await history.look(session, goal.schema)
+        self.history_owner = state.history_owner
+        await preflight.check_history(session, state, goal.schema, writing=False)
         shown = self.evidence or Evidence(hosted=state.hosted)
         plan = goal.plan(state.history, shown)
+        _refuse_another_application(goal.schema, plan)
         self._forget(plan)
         await self._settle(session, plan)
         if plan.pending and state.busy:
@@ -133,13 +141,15 @@ class Application:
             await self._back_up(session, state, plan)
         self.runner.doing = "preparing the database"
         async with self.runner.watching(session):
-            state = await preparation.prepare(session, state, goal.schema, [step.migration for step in plan.pending])
+            state = await preparation.prepare(
+                session, state, goal.schema, [step.migration for step in plan.pending], schemas_reached(goal.catalog)
+            )
         assert state.head is not None  # the preparation made the log
         head = state.head
         path = state.search_path(
             goal.schema, (each.name for migration in goal.catalog for each in migration.extensions)
         )
-        transactions = Transactions(session, goal.schema, path)
+        transactions = Transactions(session, goal.schema, path, schemas_reached(goal.catalog))
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
 
@@ -154,7 +164,13 @@ class Application:
         from kimbledb import backup  # few calls want one
 
         # What would stop the run stops it before there is a file.
-        await preflight.check(session, state, self.goal.schema, [step.migration for step in plan.pending])
+        await preflight.check(
+            session,
+            state,
+            self.goal.schema,
+            [step.migration for step in plan.pending],
+            schemas_reached(self.goal.catalog),
+        )
         self.runner.doing = "making the backup"
         assert self.backup is not None
         await backup.write(self.backup, session, state, self.runner.target, self.runner.options)
@@ -227,6 +243,10 @@ class Application:
             error = self._refusal(migration, refused)
             tell(self.progress, Failed(migration, error.message))
             raise error from refused.__cause__
+        except PreflightError as error:
+            # Strangers came in after the first look; the script was not sent.
+            self.in_flight = None
+            raise PreflightError(error.gaps, applied=self.applied) from error
         except Again:
             self.in_flight = unsettled
             raise
@@ -361,6 +381,25 @@ def _refuse_conflicts(plan: Plan) -> None:
         raise ConflictingObjectsError([(step.name, step.reason) for step in conflicting])
 
 
+def _refuse_another_application(schema: str, plan: Plan) -> None:
+    """Stop where history holds migrations of a kimbledb, and not one of them is of this catalog.
+
+    Another build of the same application shares what came before both. Names alone say
+    nothing: two applications may both begin with an ``init.sql``.
+    """
+    applied = [
+        step for step in plan.steps if step.recorded and step.recorded.success is True and not step.recorded.legacy
+    ]
+    others = [step.name for step in applied if step.state is StepState.UNKNOWN]
+    if others and all(step.state in (StepState.UNKNOWN, StepState.CHANGED) for step in applied):
+        raise HistoryError(
+            f'the history in the schema "{schema}" is another application\'s: it holds {few(others)} and nothing of this '
+            "catalog; nothing was run",
+            hint="give this catalog a schema of its own (schema=..., --schema ...); where it is the same application, and "
+            "its migrations were renamed or folded together, let adopt() record what is there",
+        )
+
+
 def _refuse_changed(plan: Plan) -> None:
     renamed = [step for step in plan.steps if step.state is StepState.RENAMED and step.selected]
     if renamed:
@@ -373,5 +412,10 @@ def _refuse_changed(plan: Plan) -> None:
             [
                 (step.name, (step.recorded and step.recorded.checksum) or "none", step.migration.checksum)
                 for step in changed
-            ]
+            ],
+            alone=all(
+                step.state is StepState.CHANGED
+                for step in plan.steps
+                if step.recorded and step.recorded.success is True
+            ),
         )

@@ -175,14 +175,19 @@ class ChangedMigrationError(PlanningError):
         changed: For each one its name, the checksum in history and that of the file.
     """
 
-    def __init__(self, changed: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, changed: Sequence[tuple[str, str, str]], *, alone: bool = False) -> None:
+        """Take what was changed, and whether history holds nothing else that the catalog knows."""
         lines = _listed(
             f"{name}: applied with sha256 {recorded}, the file has {present}" for name, recorded, present in changed
         )
         super().__init__(
             f"edited after it was applied; nothing was run:\n{lines}",
-            hint="bring the file back and put the change into a new migration; where the edit "
-            "changes nothing (a comment), list the older checksum under `supersedes` in migration.toml",
+            hint="bring the file back and put the change into a new migration; "
+            + (
+                "where another application wrote this history, give this catalog a schema of its own (schema=...)"
+                if alone
+                else "where the edit changes nothing (a comment), list the older checksum under `supersedes` in migration.toml"
+            ),
         )
         self.changed = tuple(changed)
 
@@ -254,12 +259,18 @@ class PreflightError(KimbleDBError):
 
     Attributes:
         gaps: Everything that is missing, each with its cure.
+        applied: What the call had applied before it came up, which stays. Empty where
+            nothing was touched, as nearly always.
     """
 
-    def __init__(self, gaps: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, gaps: Sequence[tuple[str, str]], *, applied: Sequence[AppliedStep] = ()) -> None:
         lines = "\n".join(f"  {one_line(gap)}\n    cure: {cure}" for gap, cure in gaps)
-        super().__init__(f"the database is not ready; nothing was changed:\n{lines}")
+        standing = "nothing was changed"
+        if applied:
+            standing = f"what was applied before it stays ({', '.join(step.migration.name for step in applied)})"
+        super().__init__(f"the database is not ready; {standing}:\n{lines}")
         self.gaps = tuple(gaps)
+        self.applied = tuple(applied)
 
 
 class HistoryError(KimbleDBError):

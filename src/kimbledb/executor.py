@@ -102,13 +102,14 @@ class Executor:
             if may_glance:
                 may_glance = False
                 runner.doing = "reading the history"
-                plan = await self._glance(session, goal)
-                if plan is not None:
+                glance = await self._glance(session, goal)
+                if glance is not None:
+                    plan, owner = glance
                     if anybody(self.progress):
                         from kimbledb.events import Planned
 
                         tell(self.progress, Planned(plan))
-                    return MigrationReport((), plan, clock(), VerificationReport(()))
+                    return MigrationReport((), plan, clock(), VerificationReport(()), history_owner=owner)
             if application is None:
                 if turn.before is not None and not runner.has_waited:
                     may_glance = self.target.can_reconnect
@@ -138,8 +139,11 @@ class Executor:
             tell(self.progress, Done(report.seconds, report))
         return report
 
-    async def _glance(self, session: Session, goal: Goal) -> Plan | None:
-        """Return the plan if a glance at history shows that there is nothing to do: most starts end here."""
+    async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
+        """Return the plan if a glance at history shows that there is nothing to do: most starts end here.
+
+        With it comes who owns history, as in :attr:`MigrationReport.history_owner`.
+        """
         try:
             seen = await history.glance(session, self.schema)
         except TimeoutError as error:
@@ -147,4 +151,4 @@ class Executor:
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
         plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
-        return None if plan.pending or plan.refused else plan
+        return None if plan.pending or plan.refused else (plan, seen.history_owner)

@@ -15,7 +15,7 @@ from kimbledb.errors import ForeignHistoryError
 from kimbledb.model import Evidence
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.plan import Plan
-from kimbledb.session import Session
+from kimbledb.session import Session, trusted
 from kimbledb.state import DatabaseState
 from kimbledb.tools import TOOLS
 
@@ -59,6 +59,7 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
         queries.block(
             "foreign_histories",
             schema=quote_literal(schema),
+            trusted=trusted(),
             known=quote_literal(
                 json.dumps(
                     [

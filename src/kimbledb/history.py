@@ -12,7 +12,7 @@ from kimbledb import queries
 from kimbledb.errors import HistoryError, one_line
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.session import Session, own_code
+from kimbledb.session import Session, own_code, trusted
 
 if TYPE_CHECKING:
     from kimbledb.state import DatabaseState
@@ -28,6 +28,8 @@ class Glance:
     #: As in :class:`kimbledb.state.DatabaseState`.
     hosted: bool
     history: tuple[AppliedMigration, ...]
+    #: As in :class:`kimbledb.state.DatabaseState`.
+    history_owner: str | None
 
 
 async def look(session: Session, schema: str) -> DatabaseState:
@@ -35,6 +37,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
 
     Raises:
         HistoryError: ``migration_history`` is there in a shape that cannot be read.
+        PreflightError: The role may not read it.
     """
     from kimbledb.locks import at_work  # a start with nothing to do takes a glance, and no more
     from kimbledb.state import DatabaseState
@@ -43,7 +46,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
     shape = queries.filled("history_shape", schema=literal)
     try:
         answer: dict[str, Any] = await session.ask(
-            queries.block("look", schema=literal, shape=shape, at_work=at_work(schema))
+            queries.block("look", schema=literal, shape=shape, at_work=at_work(schema), trusted=trusted())
         )
     except asyncpg.PostgresError as error:
         if own_code(error) == OTHER_SHAPE:
@@ -69,6 +72,8 @@ async def look(session: Session, schema: str) -> DatabaseState:
         history=None if rows is None else _history(rows),
         head=answer.get("head"),
         looked=answer.get("looked", False),
+        history_owner=answer.get("owner"),
+        stranger=answer.get("stranger"),
     )
 
 
@@ -83,13 +88,19 @@ async def log_position(session: Session) -> str | None:
 async def glance(session: Session, schema: str) -> Glance | None:
     """Read history in one round trip and one statement, or None where it takes a closer look.
 
-    That is where there is no such table, one of another shape, or one that policies hide.
+    That is where there is no such table, one of another shape, one that policies hide or
+    one of somebody whom we do not trust.
     """
-    table = f"{quote_identifier(schema)}.migration_history"
-    answer = await session.read(queries.filled("glance", schema=quote_identifier(schema), table=quote_literal(table)))
+    quoted = quote_identifier(schema)
+    rows = queries.filled("glance_rows", schema=quoted)
+    table = quote_literal(f"{quoted}.migration_history")
+    answer = await session.read(queries.filled("glance", rows=quote_literal(rows), table=table))
     if answer is None:
         return None
-    return Glance(answer["hosted"], _history(answer["history"]))
+    text = answer["history"].partition("<h>")[2].rpartition("</h>")[0]
+    for escaped, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(escaped, character)
+    return Glance(answer["hosted"], _history(json.loads(text)), answer["owner"])
 
 
 async def was_written(session: Session, schema: str, run: str, event: str, name: str) -> bool:
@@ -121,27 +132,33 @@ def creation(schema: str, *, version: str, take_over: bool) -> str:
         schema: The target schema.
         version: Of this package, for the log.
         take_over: Whether there may be a history that another hand made, to be
-            brought to the shape of ours. Where it cannot be, they fail with :data:`OTHER_SHAPE`.
+            brought to the shape of ours. Where what is there is not to be taken over,
+            they fail with :data:`OTHER_SHAPE`.
     """
     quoted, literal = quote_identifier(schema), quote_literal(schema)
     mending = ""
     if take_over:
-        shape = queries.filled("history_shape", schema=literal)
         mending = queries.block(
-            "history_takeover", schema=quoted, schema_literal=literal, version=quote_literal(version), shape=shape
+            "history_takeover", schema=quoted, schema_literal=literal, version=quote_literal(version)
         )
-    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=mending)
+    guard = queries.block("guard_history", shape=queries.filled("history_shape", schema=literal))
+    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=mending, guard=guard)
 
 
 def other_shape(error: asyncpg.PostgresError) -> HistoryError:
     """Return what an error with :data:`OTHER_SHAPE` means."""
     differences = json.loads(error.detail or "[]")
     lines = "".join(f"\n  {one_line(difference)}" for difference in differences)
-    return HistoryError(
-        f"{error.message}:{lines}\nnothing was changed",
-        hint="rename it (ALTER TABLE migration_history RENAME TO migration_history_before), then let adopt() "
-        "find out what is applied; or give it the shape of the columns above",
-    )
+    if all("migration_log" in difference for difference in differences):
+        hint = (
+            "rename it (ALTER TABLE migration_log RENAME TO ...), or give this catalog a schema of its own (schema=...)"
+        )
+    else:
+        hint = (
+            "rename it (ALTER TABLE migration_history RENAME TO migration_history_before), then let adopt() "
+            "find out what is applied; or give it the shape of the columns above"
+        )
+    return HistoryError(f"{error.message}:{lines}\nnothing was changed", hint=hint)
 
 
 def _history(rows: list[list[Any]]) -> tuple[AppliedMigration, ...]:

@@ -7,7 +7,7 @@ Nothing here reads a file or asks a database. A :class:`Migration` comes from
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,11 @@ class Extension:
 
     def __str__(self) -> str:
         return self.name if self.version is None else f"{self.name} {self.version} or later"
+
+
+def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
+    """Return the schemas outside of the target schema that migrations say they reach."""
+    return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
 
 
 @frozen

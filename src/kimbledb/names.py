@@ -8,7 +8,7 @@ it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 from kimbledb.errors import ConfigurationError
 
@@ -66,6 +66,12 @@ def quote_array(values: Iterable[str]) -> str:
 def counted(things: Sized, noun: str) -> str:
     """Return how many there are with the noun in its number: ``1 migration``, ``2 migrations``."""
     return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
+
+
+def few(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """Return the first of some names and how many more there are."""
+    shown = between.join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "nothing"
 
 
 def folded(name: str) -> str:

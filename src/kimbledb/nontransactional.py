@@ -231,7 +231,7 @@ class _Aside:
             + f"SET SESSION idle_session_timeout = {milliseconds(worker.options.deadline)};\n"
             # That an index is there already is a notice, and all that is said of an invalid one.
             + "SET SESSION client_min_messages = notice;\n"
-            + worker.guarded(self._holder.path, for_session=True)
+            + worker.guarded(self._holder.path, self._holder.reached, for_session=True)
         )
         await self._take_up()
         done = await self._done_before()
@@ -364,17 +364,16 @@ class _Aside:
         worker = self._worker
         await worker.send(f"SET lock_timeout = {milliseconds(worker.options.lock_timeout)}")
         work = self._work
-        note = (
-            worker.path()
-            + check_reach(self._holder.schema, work.migration.reaches)
-            + self._noting(statement.digest, "done", before=self._open)
-        )
+        reach = worker.path() + check_reach(self._holder.schema, work.migration.reaches)
+        note = self._noting(statement.digest, "done", before=self._open)
         for _ in range(_BUILDS):
             try:
                 before, after = self._measuring(statement)
-                await worker.send(f"BEGIN;\n{before}{before_script(work.migration.reaches)}")
+                await worker.send(
+                    f"BEGIN;\n{before}{before_script(self._holder.schema, self._holder.path, work.migration.reaches)}"
+                )
                 if statement.kind != "index":
-                    answers = await worker.send(f"{statement.text}\n;\n{after}{note}")
+                    answers = await worker.send(f"{statement.text}\n;\n{reach}{after}{note}")
                     self._measured += [data_loss.measured(each.value) for each in answers if each.code == MEASURED]
                     self._heed(answers)
                     return True
@@ -382,7 +381,7 @@ class _Aside:
             except _WANTS_NO_TRANSACTION:
                 return False
             if not passed_over:
-                self._heed(await worker.send(note))
+                self._heed(await worker.send(reach + note))
                 return True
             await worker.roll_back()
             await self._drop(passed_over[0])

@@ -15,7 +15,7 @@ from attrs import frozen
 from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
-from kimbledb.names import folded, near
+from kimbledb.names import few, folded, near
 from kimbledb.plan import TO_APPLY, Plan, Step, StepState
 
 
@@ -415,11 +415,11 @@ def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidenc
             return StepState.APPLIED, said
         return StepState.APPLIED, f"{said}; {_all_there(finding)}, and adopt() records the checksum"
     if finding.state is ObjectState.CONFLICTING:
-        return StepState.CONFLICTING, f"{said}, but {_few(finding.conflicts)}"
+        return StepState.CONFLICTING, f"{said}, but {few(finding.conflicts)}"
     if not finding.present:
-        what = _few(finding.missing) if migration.is_repair else "nothing of it is there"
+        what = few(finding.missing) if migration.is_repair else "nothing of it is there"
         return StepState.PENDING, f"{said}, but {what}"
-    return StepState.PARTIAL, f"{said}, but {_few(finding.missing)} missing"
+    return StepState.PARTIAL, f"{said}, but {few(finding.missing)} missing"
 
 
 def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepState, str]:
@@ -429,8 +429,8 @@ def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepStat
     if finding.state is ObjectState.APPLIED:
         return StepState.ADOPTABLE, _adoptable_reason(finding)
     if finding.state is ObjectState.PARTIAL:
-        return StepState.PARTIAL, f"not in history; {_few(finding.present)} there, {_few(finding.missing)} missing"
-    return StepState.CONFLICTING, f"not in history; {_few(finding.conflicts)}"
+        return StepState.PARTIAL, f"not in history; {few(finding.present)} there, {few(finding.missing)} missing"
+    return StepState.CONFLICTING, f"not in history; {few(finding.conflicts)}"
 
 
 def _adoptable_reason(finding: Finding) -> str:
@@ -467,11 +467,6 @@ def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     circle = walk[path[name] :]
     first = circle.index(min(circle))
     return [*circle[first:], *circle[:first], circle[first]]
-
-
-def _few(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "nothing"
 
 
 def _first_line(text: str | None) -> str:

@@ -10,7 +10,7 @@ from kimbledb import queries
 from kimbledb.errors import PreflightError
 from kimbledb.model import Extension, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
-from kimbledb.session import Session
+from kimbledb.session import Session, gaps_of, strangers_in
 from kimbledb.state import DatabaseState
 from kimbledb.watching import log
 
@@ -18,25 +18,43 @@ from kimbledb.watching import log
 OLDEST_SERVER = 150000
 #: The SQLSTATE of a privilege that is missing.
 _MAY_NOT = "42501"
+#: How many tables of one owner a gap names.
+_SHOWN = 5
+#: The tables that every run writes.
+HISTORY = ("migration_history", "migration_log")
 #: The newest major version that was tried.
 NEWEST_KNOWN = 18
 
 
-async def check(session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]) -> None:
+async def check(
+    session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration], reached: Sequence[str] = ()
+) -> list[str]:
     """Ask for everything that stands in the way of these migrations.
+
+    Args:
+        session: Where to ask.
+        state: What was found.
+        schema: The target schema.
+        migrations: Those that are to be applied.
+        reached: The schemas that migrations of their catalog say they reach.
+
+    Returns:
+        The schemas in which something of theirs will be looked up or made.
 
     Raises:
         PreflightError: With all that is missing at once.
     """
     wanted = wanted_extensions(migrations)
     path = state.search_path(schema, (each.name for each in wanted))
+    if any(each.name not in state.extensions for each in wanted) and state.extension_home not in path:
+        path.append(state.extension_home)
     facts = await session.ask(
         queries.question(
             "preflight",
             schema=quote_literal(schema),
             # Where there is nothing, nothing is another's.
-            tables=quote_array(_tables(migrations) if state.occupied else ()),
-            dangers=queries.filled("unsafe", schemas=quote_array({*path, state.extension_home} if wanted else path)),
+            tables=quote_array([*HISTORY, *(_tables(migrations) if state.occupied else ())]),
+            dangers=strangers_in(path, reached),
             # To say what the server offers it reads a file for each extension that there is.
             extensions=quote_array(each.name for each in wanted if each.name not in state.extensions),
         )
@@ -57,14 +75,14 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
                 f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
             )
         )
+    by_owner: dict[str, list[str]] = {}
     for table, owner in facts["of_others"].items():
-        gaps.append(
-            (
-                f'"{table}" belongs to {owner}, and {state.role} may not change it',
-                f"GRANT {quote_identifier(owner)} TO {role}",
-            )
-        )
-    gaps += [(gap, cure) for gap, cure in facts["dangers"]]
+        by_owner.setdefault(owner, []).append(table)
+    if state.history_owner is None or state.stranger is not None:
+        # To be a member of a stranger's role is no cure.
+        by_owner.pop(state.stranger or "", None)
+        gaps += gaps_of(facts["dangers"])
+    gaps += [_of_another(tables, owner, state) for owner, tables in by_owner.items()]
     doubtful = []
     for extension in wanted:
         available = facts["extensions"].get(extension.name)
@@ -72,10 +90,30 @@ async def check(session: Session, state: DatabaseState, schema: str, migrations:
         gaps += found
         if not found and available and not _is_sure(state, *available[1:], may_create=facts["may_create_schema"]):
             doubtful.append(extension.name)
-    if doubtful and not (state.standby or state.read_only):
+    # A script of an extension's is run where strangers have planted nothing.
+    if doubtful and not facts["dangers"] and not (state.standby or state.read_only):
         gaps += await refused_extensions(session, state, doubtful)
     if gaps:
         raise PreflightError(gaps)
+    return path
+
+
+async def check_history(session: Session, state: DatabaseState, schema: str, *, writing: bool = True) -> None:
+    """Make sure that history is of somebody whom this role trusts, and this role's to write.
+
+    Args:
+        session: Where to ask.
+        state: What was found.
+        schema: The target schema.
+        writing: Whether it is to be written. A role that may only read it takes its owner's word.
+
+    Raises:
+        PreflightError: With all that strangers own, or the membership that is missing.
+    """
+    if state.stranger is not None:
+        raise PreflightError(gaps_of(await session.ask(queries.answering(strangers_in([schema])))))
+    if writing and state.history_owner is not None:
+        raise PreflightError([_of_another(HISTORY, state.history_owner, state)])
 
 
 def check_server(state: DatabaseState) -> None:
@@ -123,6 +161,16 @@ def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
             )
         )
     return gaps
+
+
+def _of_another(tables: Sequence[str], owner: str, state: DatabaseState) -> tuple[str, str]:
+    shown = ", ".join(f'"{table}"' for table in tables[:_SHOWN])
+    shown += f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
+    belongs, them = ("belongs", "it") if len(tables) == 1 else ("belong", "them")
+    return (
+        f"{shown} {belongs} to {owner}, and {state.role} may not change {them}",
+        f"GRANT {quote_identifier(owner)} TO {quote_identifier(state.role)}",
+    )
 
 
 def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:

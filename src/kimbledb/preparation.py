@@ -24,9 +24,16 @@ _MADE_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
 
 
 async def prepare(
-    session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration]
+    session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration], reached: Sequence[str] = ()
 ) -> DatabaseState:
     """Check what these migrations need, and make what is missing in one transaction.
+
+    Args:
+        session: Where to do it.
+        state: What was found.
+        schema: The target schema.
+        migrations: Those that are to be applied.
+        reached: The schemas that migrations of their catalog say they reach.
 
     Returns:
         The state after it, whose ``head`` is never None.
@@ -37,7 +44,7 @@ async def prepare(
         HistoryError: Another hand made a history that cannot be taken over; nothing was touched.
         MigrationError: The server refused.
     """
-    await preflight.check(session, state, schema, migrations)
+    path = await preflight.check(session, state, schema, migrations, reached)
     missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
     if state.schema_exists and not missing and state.head is not None:
         return state
@@ -54,6 +61,8 @@ async def prepare(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + take_lock(BOOTSTRAP_KEY)
+            + session.guarded(path, reached)
+            + session.path()
             + "".join(statements)
             + history.creation(schema, version=__version__, take_over=state.head is None and state.history is not None)
             + queries.question("bootstrapped", schema=quoted)

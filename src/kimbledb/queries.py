@@ -46,9 +46,26 @@ def block(name: str, /, **values: str) -> str:
 
 def question(name: str, /, **values: str) -> str:
     """Return a file that is one SELECT of one jsonb value as a block that answers with it."""
-    return _do(
-        f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{filled(name, **values)}\n)::text;\nEND"
-    )
+    return answering(filled(name, **values))
+
+
+def answering(query: str) -> str:
+    """Return one SELECT of one jsonb value as a block that answers with it."""
+    return _do(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
+
+
+def printed(name: str, path: str, /, **values: str) -> str:
+    """Return a question whose answer names objects as seen from a path.
+
+    Names in the question itself are looked up before that path is set, so that nothing
+    that lies there is called: a cursor is planned when it is opened.
+
+    Args:
+        name: The file, one SELECT of one jsonb value.
+        path: The search_path, as a text constant.
+        values: As for :func:`block`.
+    """
+    return block("printed", path=path, question=filled(name, **values))
 
 
 def filled(name: str, /, **values: str) -> str:

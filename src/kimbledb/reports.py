@@ -73,6 +73,9 @@ class MigrationReport:
     losses: tuple[Loss, ...] = ()
     #: The rows that they updated in tables that were there, which is no loss.
     updates: tuple[Loss, ...] = ()
+    #: The role that owns history, where the role of the call could not write it: that there
+    #: is nothing to do is then the word of that role. Else None.
+    history_owner: str | None = None
 
     @property
     def newer(self) -> tuple[Step, ...]:
@@ -81,7 +84,8 @@ class MigrationReport:
 
     def __str__(self) -> str:
         if not self.applied:
-            lines = [f"nothing to do ({self.seconds:.3f} s)"]
+            says = "" if self.history_owner is None else f", says the history of the role {self.history_owner}"
+            lines = [f"nothing to do{says} ({self.seconds:.3f} s)"]
         else:
             lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
             lines += [f"  {step}" for step in self.applied]

@@ -146,7 +146,7 @@ class Session:
         Raises:
             asyncpg.PostgresError: The server refused; the transaction is rolled back. Values
                 that it quoted are taken out (:mod:`kimbledb.redaction`).
-            PreflightError: The schemas in which names would be looked up are not safe.
+            PreflightError: Strangers own or may make something where names would be looked up.
             ConnectionLostError: The server is gone; what became of the message is unknown.
         """
         answers = self.answered = []
@@ -188,7 +188,7 @@ class Session:
             # The message opened a transaction, and its end was not reached.
             await self.roll_back()
             if own_code(error) == _UNSAFE_PATH:
-                raise PreflightError([(gap, cure) for gap, cure in json.loads(error.detail or "[]")]) from error
+                raise PreflightError(gaps_of(json.loads(error.detail or "[]"))) from error
             raise
         except BaseException:
             # Cancelled or interrupted. Whether the server got to the COMMIT is unknown;
@@ -312,18 +312,16 @@ class Session:
         text = received[_COPY_HEADER + _ROW_HEADER : -_COPY_TRAILER]
         return json.loads(text) if text else None
 
-    async def ask(self, block: str, *, path: Sequence[str] = (), read_only: bool = True) -> Any:
+    async def ask(self, block: str, *, read_only: bool = True) -> Any:
         """Ask one question in a transaction of its own and return its answer.
 
         Args:
             block: The question, as a block.
-            path: Schemas in which it looks names up, if it needs any; they must be safe.
             read_only: Whether it may not write.
         """
         mode = "READ ONLY" if read_only else "READ WRITE"
-        guard = self.guarded(path) if path else ""
         settings = self.settings() + pin(_PINNED_FOR_QUESTIONS)
-        [answer] = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{guard}{block}COMMIT;\n")
+        [answer] = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{block}COMMIT;\n")
         return answer.value
 
     def settings(self, *, statement_timeout: float | None = None, for_session: bool = False) -> str:
@@ -382,13 +380,46 @@ class Session:
 
         ``pg_temp`` comes last, so that nobody's temporary object stands for another.
         """
-        names = ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
-        return f"SET {'SESSION' if for_session else 'LOCAL'} search_path = {names};\n"
+        return f"SET {'SESSION' if for_session else 'LOCAL'} search_path = {path_of(schemas)};\n"
 
-    def guarded(self, schemas: Sequence[str], *, for_session: bool = False) -> str:
-        """Return the statements that set it to schemas, after making sure that nobody has planted functions there."""
-        dangers = queries.filled("unsafe", schemas=quote_array(schemas))
-        return queries.block("guard_path", dangers=dangers) + self.path(schemas, for_session=for_session)
+    def guarded(self, schemas: Sequence[str], reached: Sequence[str] = (), *, for_session: bool = False) -> str:
+        """Return the statements that set it to schemas, after making sure that nothing of a stranger's is there."""
+        return f"DO {quote_literal(guard_of(schemas, reached))};\n" + self.path(schemas, for_session=for_session)
+
+
+def path_of(schemas: Sequence[str] = ()) -> str:
+    """Return the value of ``search_path`` for schemas; for none, the server's own."""
+    return ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
+
+
+def guard_of(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
+    """Return the body of a block that stops where what would be called in schemas is not of those whom we trust.
+
+    Args:
+        schemas: Where names are looked up.
+        reached: The schemas that migrations say they reach: their owners are trusted as well.
+    """
+    return queries.filled(
+        "guard_path",
+        trusted=trusted(reached),
+        schemas=quote_array(schemas),
+        dangers=quote_literal(strangers_in(schemas, reached)),
+    )
+
+
+def strangers_in(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
+    """Return the query that lists what strangers own or may make in schemas: object, reason, cure."""
+    return queries.filled("strangers", trusted=trusted(reached), schemas=quote_array(schemas))
+
+
+def trusted(reached: Sequence[str] = ()) -> str:
+    """Return the query that gives the roles which are trusted."""
+    return queries.filled("trusted", reached=quote_array(reached))
+
+
+def gaps_of(dangers: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return what :func:`strangers_in` lists as gaps, each with its cure."""
+    return [(f"{thing} {reason}", cure) for thing, reason, cure in dangers]
 
 
 def durable(*, for_session: bool = False) -> str:
@@ -396,7 +427,7 @@ def durable(*, for_session: bool = False) -> str:
     local = "false" if for_session else "true"
     return (
         f"SELECT pg_catalog.set_config('synchronous_commit', 'local', {local})"
-        " WHERE pg_catalog.current_setting('synchronous_commit') = 'off';\n"
+        " WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off';\n"
     )
 
 

@@ -14,7 +14,7 @@ from attrs import frozen
 from kimbledb import queries
 from kimbledb.model import DatabaseObject
 from kimbledb.names import quote_literal
-from kimbledb.session import Session
+from kimbledb.session import Session, path_of
 
 
 @frozen
@@ -79,5 +79,6 @@ async def take(session: Session, schema: str, path: Iterable[str]) -> Snapshot:
         schema: The schema.
         path: It and the schemas of extensions, whose names are left out of the picture.
     """
-    rows = await session.ask(queries.question("snapshot", schema=quote_literal(schema)), path=tuple(path))
+    seen_from = quote_literal(path_of(tuple(path)))
+    rows = await session.ask(queries.printed("snapshot", seen_from, schema=quote_literal(schema)))
     return Snapshot({(kind, name): definition for kind, name, definition in rows})

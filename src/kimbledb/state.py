@@ -47,6 +47,11 @@ class DatabaseState:
     #: Whether adopt() has looked at the schema since the last rollback. Asked only
     #: where no row of ours is there: it may have found nothing to record.
     looked: bool = False
+    #: The role that owns history, where this one could not write it: then what history
+    #: says is that role's word. None where it could, or there is no history.
+    history_owner: str | None = None
+    #: The same, where this role may create in the schema and does not trust that one.
+    stranger: str | None = None
 
     def search_path(self, schema: str, extensions: Iterable[str]) -> list[str]:
         """Return where scripts look names up: the target schema, then those of the extensions."""

@@ -33,6 +33,7 @@ from kimbledb.session import (
     Session,
     durable,
     first_line,
+    guard_of,
     milliseconds,
     own_code,
     setting,
@@ -57,19 +58,22 @@ _NAMES_SETTING = re.compile(
 _IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
 
-def begin_step(schema: str, head: int | None) -> str:
+def begin_step(schema: str, head: int | None, path: Sequence[str] = (), reached: Sequence[str] = ()) -> str:
     """Return what stands at the start of each transaction that changes a schema's history.
 
-    It takes the schema's lock, and makes sure that the log still ends where it did
-    when the plan was made.
+    It takes the schema's lock, and makes sure that nothing of a stranger's would be
+    called, and that the log still ends where it did when the plan was made.
 
     Args:
         schema: The target schema.
         head: The newest entry of the log at that time, or None not to look.
+        path: The schemas in which a script looks names up.
+        reached: The schemas that migrations say they reach.
     """
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **taking(lock_key(schema))),
+        guard=guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
         head="NULL" if head is None else str(head),
     )
@@ -86,16 +90,33 @@ def _settings_named(script: str) -> list[str]:
     return sorted({name for name in found if not name.startswith("kimbledb.")} | _IDENTITY)
 
 
-def before_script(reaches: tuple[str, ...] = ()) -> str:
-    """Return what stands right before a script whose reach is checked afterwards by :func:`check_reach`."""
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = ()) -> str:
+    """Return what stands right before a script whose reach is checked afterwards by :func:`check_reach`.
+
+    Args:
+        schema: The target schema.
+        path: The schemas in which the script looks names up.
+        reaches: What else the migration says that it reaches, as in its facts.
+    """
     # Names take twice as long to be planned, and few want them.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
-    return queries.filled("before_script", gone=queries.text_of(gone)) + "\n"
+    return (
+        Session.path()
+        + _mark_history(schema)
+        + queries.filled("before_script", gone=queries.text_of(gone))
+        + "\n"
+        + Session.path(path)
+    )
+
+
+def _mark_history(schema: str) -> str:
+    """Return the statement that keeps for check_history.sql which tables are history's."""
+    return queries.filled("mark_history", schema=quote_literal(schema)) + "\n"
 
 
 @lru_cache(maxsize=8)
 def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
-    """Return what stands after that script: the block that fails where it reached outside of a schema.
+    """Return what stands after that script: what fails where it changed history or reached outside of a schema.
 
     Args:
         schema: The target schema.
@@ -109,7 +130,7 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
         "whole": quote_array(name for name in reaches if "." not in name),
     }
     elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
-    return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values)
+    return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values) + queries.block("check_history")
 
 
 @frozen(kw_only=True)
@@ -217,10 +238,12 @@ def _not_in(script: str, names: Sequence[str]) -> list[str]:
 class Transactions:
     """Carries out work on one schema through one session."""
 
-    def __init__(self, session: Session, schema: str, path: Sequence[str]) -> None:
+    def __init__(self, session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> None:
         self.session = session
         self.schema = schema
         self.path = tuple(path)
+        #: The schemas that migrations say they reach.
+        self.reached = tuple(reached)
         #: Whether a COMMIT was sent and nobody here can know what became of it.
         self.in_doubt = False
 
@@ -292,13 +315,13 @@ class Transactions:
             + self.session.path()
             + queries.block("inventory", **listed)
             + guard.before()
-            + before_script()
+            + before_script(self.schema, self.path)
         )
         places = []
         for work in works:
             message += self._settings(work) + self.session.path(self.path)
             places.append(len(message))
-            message += work.script + self._after(work)
+            message += work.script + self._after(work) + queries.block("check_history")
         message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(self._begin(*works), message)
@@ -409,7 +432,7 @@ class Transactions:
             holds_tables: Whether the transaction may keep the locks on the log that looking at it takes.
                 Where it idles while another works, a REINDEX or VACUUM FULL of that one would wait for them.
         """
-        begin = begin_step(self.schema, head)
+        begin = begin_step(self.schema, head, self.path, self.reached)
         if not holds_tables:
             begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
         return (
@@ -424,8 +447,8 @@ class Transactions:
         """Return what stands between the start of the transaction and the script."""
         measuring = ""
         if work.guard is not None:
-            measuring = self.session.path() + work.guard.before() + self.session.path(self.path)
-        return measuring + before_script(work.migration.reaches)
+            measuring = self.session.path() + work.guard.before()
+        return measuring + before_script(self.schema, self.path, work.migration.reaches)
 
     def _after(self, work: Work) -> str:
         """Return what stands right after a script: from there on all is ours again."""

@@ -7,14 +7,14 @@ from typing import Any
 
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.errors import PlanningError
-from kimbledb.model import Check, Migration
-from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
+from kimbledb.errors import PlanningError, PreflightError
+from kimbledb.model import Check, Migration, schemas_reached
+from kimbledb.names import check_schema_name, few, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import StepState
 from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
-from kimbledb.session import Session, setting
+from kimbledb.session import Session, gaps_of, path_of, setting, strangers_in
 from kimbledb.snapshot import Snapshot
 from kimbledb.state import DatabaseState
 from kimbledb.targets import Target, target_of
@@ -24,6 +24,8 @@ _NEW_VALUE = (
     "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; ask whether it is there: "
     "SELECT EXISTS (SELECT FROM pg_enum WHERE enumtypid = '<type>'::regtype AND enumlabel = '<value>') AS passed"
 )
+#: How many of the things that it finds a check names; ``rows`` holds them all.
+_SHOWN = 5
 #: Migrations whose checks run in one transaction, which holds a lock on all that they read.
 _AT_ONCE = 200
 #: How many rows run_checks.sql counts of a query that need only run.
@@ -57,20 +59,34 @@ class Verifier:
 
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
-            state = await history.look(session, self.schema)
+            from kimbledb import security, snapshot
+
+            try:
+                state = await history.look(session, self.schema)
+            except PreflightError as error:
+                # It exists to report such things.
+                unread = Check(
+                    None,
+                    "history",
+                    passed=False,
+                    expected="a history that can be read",
+                    found=error.message,
+                    hint=error.hint,
+                )
+                return VerificationReport((unread, *await security.check(session, self.schema)))
             path = state.search_path(self.schema, (each.name for m in self.catalog for each in m.extensions))
+            reached = schemas_reached(self.catalog)
             if only is not None:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
-                return VerificationReport(tuple(await verify_migrations(session, chosen, path)))
-            from kimbledb import security, snapshot  # not for the checks of single migrations
-
+                return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
             found = await snapshot.take(session, self.schema, path)
             applied, pending = self._standing(state, found)
-            checks = await verify_migrations(session, applied, path)
+            checks = await verify_migrations(session, applied, path, reached)
             if applied:
                 checks += await self._drift(session, state, found, applied, pending)
             checks += await self._whole_database(session, path)
+            checks += await _trust(session, self.schema, path, reached)
             checks += await security.check(session, self.schema)
             return VerificationReport(tuple(checks))
 
@@ -112,8 +128,12 @@ class Verifier:
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
         rows = await session.ask(
-            queries.question("whole_database", schema=quote_literal(self.schema), extensions=quote_array(wanted)),
-            path=path,
+            queries.printed(
+                "whole_database",
+                quote_literal(path_of(path)),
+                schema=quote_literal(self.schema),
+                extensions=quote_array(wanted),
+            )
         )
         return [
             Check(
@@ -130,22 +150,85 @@ class Verifier:
         ]
 
 
-async def verify_migrations(session: Session, migrations: Iterable[Migration], path: Sequence[str]) -> list[Check]:
-    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks."""
+async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:
+    """Ask whether strangers own or may make what would be called, and what of one's own is worth knowing."""
+    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached))))
+    strangers = Check(
+        migration=None,
+        name="strangers",
+        passed=not dangers,
+        expected="nothing in the schemas that is not of roles whom this one trusts",
+        found=few([gap for gap, _ in dangers], _SHOWN, "; "),
+        rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
+        hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
+    )
+    told = [strangers]
+    for name, expected, question in (
+        (
+            "functions beside the server's",
+            "known: scripts and checks call them where their arguments fit better",
+            queries.question("overloads", schemas=quote_array(path)),
+        ),
+        (
+            "triggers on history",
+            "known: they fire where history is written",
+            queries.question("beside_history", schema=quote_literal(schema)),
+        ),
+    ):
+        if found := await session.ask(question):
+            told.append(
+                Check(
+                    migration=None,
+                    name=name,
+                    passed=True,
+                    expected=expected,
+                    found=few(found, _SHOWN, "; "),
+                    rows=tuple({"object": each} for each in found),
+                    informative=True,
+                )
+            )
+    return told
+
+
+async def verify_migrations(
+    session: Session, migrations: Iterable[Migration], path: Sequence[str], reached: Sequence[str]
+) -> list[Check]:
+    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks.
+
+    Where they could call what is a stranger's they are not run, and fail with the cause.
+    """
     migrations = list(migrations)
     checks: list[Check] = []
     for start in range(0, len(migrations), _AT_ONCE):
         some = migrations[start : start + _AT_ONCE]
-        answers = await session.send(
-            "BEGIN READ ONLY;\n"
-            + session.settings()
-            + checks_setting(some)
-            + session.guarded(path)
-            + checks_block(session, path, judging=False)
-            + "COMMIT;\n"
-        )
-        checks += results_of(answers[-1].value)
+        try:
+            answers = await session.send(
+                "BEGIN READ ONLY;\n"
+                + session.settings()
+                + checks_setting(some)
+                + session.guarded(path, reached)
+                + checks_block(session, path, judging=False)
+                + "COMMIT;\n"
+            )
+        except PreflightError as error:
+            checks += [
+                _not_run(migration, query.name, error) for migration in some for query in migration.verification_queries
+            ]
+        else:
+            checks += results_of(answers[-1].value)
     return checks
+
+
+def _not_run(migration: Migration, name: str, error: PreflightError) -> Check:
+    (gap, cure), *more = error.gaps
+    others = f" (and {len(more)} more)" if more else ""
+    return Check(
+        migration.name,
+        name,
+        passed=False,
+        found=f"not run, since it could call what is a stranger's: {gap}{others}",
+        hint=cure,
+    )
 
 
 def checks_setting(migrations: Iterable[Migration]) -> str:
@@ -168,7 +251,8 @@ def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str
         path: The schemas in which the checks look names up.
         judging: Whether a failed one is an error that stops the transaction.
     """
-    return session.path(path) + queries.block("run_checks", judging=str(judging).lower())
+    block = queries.block("run_checks", judging=str(judging).lower(), path=quote_literal(path_of(path)))
+    return session.path() + block
 
 
 def results_of(value: Sequence[dict[str, Any]]) -> list[Check]:

@@ -179,16 +179,18 @@ async def test_a_schema_that_it_may_not_make(plain: tuple[str, str, str], steps:
 
 
 async def test_history_of_another_role(plain: tuple[str, str, str], steps: Any) -> None:
-    """History that the role may not read or that policies hide from it is an error, and never reads as empty (faults 30, 37)."""
+    """History that the role may not read or that a policy hides from it is an error, and never reads as empty (faults 30, 37)."""
     dsn, role_dsn, role = plain
     catalog = steps("a").catalog
     await kimbledb.migrate(dsn, catalog=catalog)
 
-    with pytest.raises(
-        kimbledb.PreflightError, match=r"permission denied for table migration_|affected by row-level security"
-    ):
+    with pytest.raises(kimbledb.PreflightError, match=f"belongs to postgres, and {role} may not read it") as caught:
         await kimbledb.migrate(role_dsn, catalog=catalog)
-    await sql(dsn, f"GRANT SELECT ON migration_history, migration_log TO {role}")
+    [(_, cure)] = caught.value.gaps
+    assert cure.endswith(f"GRANT SELECT ON public.migration_history TO {role}")
+
+    await sql(dsn, f"GRANT SELECT ON migration_history TO {role}")
+    await sql(dsn, "CREATE POLICY half ON migration_history AS RESTRICTIVE USING (id > 1)")
     with pytest.raises(kimbledb.PreflightError, match="row-level security"):
         await kimbledb.migrate(role_dsn, catalog=catalog)
 

@@ -1,7 +1,8 @@
--- The start of each migration's transaction: under the lock, is the world still as it
--- was when the plan was made?
+-- The start of each migration's transaction: under the lock, is what is called there of
+-- those whom we trust, and the world still as it was when the plan was made?
 BEGIN
 {lock};
+{guard};
     IF (SELECT coalesce(max(id), 0) FROM {schema}.migration_log) <> {head} THEN
         RAISE EXCEPTION USING MESSAGE = 'another run was quicker', ERRCODE = 'KD002';
     END IF;

@@ -9,12 +9,11 @@ FROM (
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind <> 'r'
     UNION ALL
-    SELECT format('migration_history has no column %s', wanted.name)
-    FROM (VALUES ('migration_name')) AS wanted (name)
-    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
-                      WHERE a.attrelid = (SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                                          WHERE n.nspname = {schema} AND c.relname = 'migration_history')
-                        AND a.attname = wanted.name AND NOT a.attisdropped)
+    SELECT 'migration_history has no column migration_name'
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = {schema} AND c.relname = 'migration_history'
+      AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'migration_name' AND NOT a.attisdropped)
     UNION ALL
     SELECT format('column migration_history.%s is %s, and %s is needed', a.attname, format_type(a.atttypid, a.atttypmod), wanted.types[1])
     FROM pg_class AS c
@@ -44,11 +43,16 @@ FROM (
                             'applied_by', 'kimbledb_version', 'adopted', 'evidence')
       AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
     UNION ALL
+    -- An application may have a table of that name. Ours has these columns and no others.
     SELECT 'migration_log is there, and is not the log of kimbledb'
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = {schema} AND c.relname = 'migration_log'
-      AND (c.relkind <> 'r' OR (SELECT count(*) FROM pg_attribute AS a
-                                WHERE a.attrelid = c.oid AND a.attname IN ('id', 'event', 'migration_name', 'detail')
-                                  AND NOT a.attisdropped) < 4)
+      AND (c.relkind <> 'r' OR (
+          SELECT array_agg(format('%s %s', a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attname)
+          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      ) IS DISTINCT FROM ARRAY[
+          'application_name text', 'checksum text', 'client_address inet', 'detail jsonb', 'error_message text', 'event text',
+          'execution_time_ms integer', 'id bigint', 'kimbledb_version text', 'logged_at timestamp with time zone',
+          'logged_by text', 'migration_name text'])
 ) AS found (difference)

@@ -5,18 +5,12 @@
 DECLARE
     history constant regclass := format('%I.migration_history', {schema_literal});
     name_column constant smallint := (SELECT attnum FROM pg_attribute WHERE attrelid = history AND attname = 'migration_name');
-    differences constant jsonb := (
-{shape}
-    );
     altered text[] := '{}';
     doubled jsonb;
     one record;
 BEGIN
     IF EXISTS (SELECT FROM {schema}.migration_log) THEN
         RETURN;  -- another run was quicker
-    END IF;
-    IF differences <> '[]' THEN
-        RAISE EXCEPTION USING MESSAGE = 'migration_history cannot be taken over', DETAIL = differences::text, ERRCODE = 'KD008';
     END IF;
     LOCK TABLE {schema}.migration_history IN ACCESS EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM {schema}.migration_history WHERE migration_name IS NULL) THEN

@@ -1,13 +1,20 @@
 -- The first question of every call: what history says, and what kind of server
--- this is. It takes no lock and works on a read-only standby. Rows of history go
--- through to_jsonb, so that a table of another shape can be read, too. The head of
--- the log is read before history: what is written in between shows as a head that moved.
+-- this is. It takes no lock and works on a read-only standby. To plan a query of a
+-- table can call what hangs on it, so that what history is comes before what it says.
+-- Rows of history go through to_jsonb, so that a table of another shape can be read,
+-- too. The head of the log is read before history: what is written in between shows
+-- as a head that moved.
 DECLARE
     schema_name constant text := {schema};
+    trusted constant oid[] := (
+{trusted}
+    );
+    history record;
+    log record;
     answer jsonb;
     rows jsonb;
     head bigint;
-    differences jsonb;
+    differences jsonb := '[]';
     looked boolean;
 BEGIN
     answer := jsonb_build_object(
@@ -31,20 +38,70 @@ BEGIN
         'extension_home', CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END,
         'extensions', (SELECT coalesce(jsonb_object_agg(e.extname, jsonb_build_array(e.extversion, n.nspname)), '{}')
                        FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));
-    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-               WHERE n.nspname = schema_name AND c.relname = 'migration_history') THEN
-        -- Where the log's guard is, both tables are ours.
-        IF EXISTS (SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                   WHERE n.nspname = schema_name AND c.relname = 'migration_log' AND t.tgname = 'migration_log_is_append_only') THEN
-            EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.migration_log', schema_name) INTO head;
-            answer := answer || jsonb_build_object('head', head);
-        ELSE
+    -- What is ours has the log's guard.
+    SELECT c.oid, c.relkind, c.relowner = ANY (trusted) AS trusted, pg_has_role(c.relowner, 'USAGE') AS own,
+           EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'migration_log_is_append_only') AS guarded
+    INTO log
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = schema_name AND c.relname = 'migration_log';
+    SELECT c.oid, c.relkind, c.relowner = ANY (trusted) AS trusted, pg_get_userbyid(c.relowner) AS owner,
+           pg_has_role(c.relowner, 'USAGE') AS own, has_schema_privilege(n.oid, 'CREATE') AS may_create,
+           EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = c.oid) AS inherited
+    INTO history
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = schema_name AND c.relname = 'migration_history';
+    IF history.oid IS NOT NULL OR log.oid IS NOT NULL THEN
+        IF NOT coalesce(log.guarded AND log.trusted AND log.relkind = 'r' AND history.trusted AND history.relkind = 'r', false) THEN
             differences := (
 {shape}
             );
-            IF differences <> '[]' THEN
-                RAISE EXCEPTION USING MESSAGE = 'migration_history cannot be read', DETAIL = differences::text, ERRCODE = 'KD008';
-            END IF;
+        END IF;
+        IF NOT history.trusted AND (history.inherited OR EXISTS (
+            SELECT FROM pg_depend AS d
+            WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass, 'pg_opclass'::regclass, 'pg_collation'::regclass)
+              -- What the server itself made is not recorded there.
+              AND (d.classid, d.objid) IN (
+                  SELECT 'pg_class'::regclass, history.oid
+                  UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = history.oid
+                  UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = history.oid
+                  UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = history.oid
+                  UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = history.oid
+                  UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = history.oid)))
+        THEN
+            differences := differences || '["to read it could call what is not the server''s own"]';
+        END IF;
+        IF differences <> '[]' AND NOT history.trusted THEN
+            RAISE EXCEPTION USING MESSAGE = 'a stranger''s history cannot be read', ERRCODE = 'KD007', DETAIL = jsonb_build_array(jsonb_build_array(
+                'migration_history', format('belongs to %I, and is not read: %s', history.owner,
+                                            (SELECT string_agg(each, '; ') FROM jsonb_array_elements_text(differences) AS each)),
+                format('look at it, then drop it, or give it to %I (ALTER ... OWNER TO)', current_user)))::text;
+        ELSIF differences <> '[]' THEN
+            RAISE EXCEPTION USING MESSAGE = 'the history cannot be read', DETAIL = differences::text, ERRCODE = 'KD008';
+        END IF;
+    END IF;
+    IF history.oid IS NOT NULL THEN
+        IF NOT has_table_privilege(history.oid, 'SELECT') THEN
+            RAISE EXCEPTION USING MESSAGE = 'history is another role''s', ERRCODE = 'KD007', DETAIL = jsonb_build_array(jsonb_build_array(
+                format('migration_history belongs to %I,', history.owner), format('and %I may not read it', current_user),
+                format('GRANT %I TO %I, or only to see whether there is something to do: GRANT SELECT ON %I.migration_history TO %2$I',
+                       history.owner, current_user, schema_name)))::text;
+        END IF;
+        answer := answer || jsonb_build_object(
+            'owner', CASE WHEN NOT (history.own AND history.may_create) THEN history.owner END,
+            -- A role that could migrate has no use for a stranger's word.
+            'stranger', CASE WHEN history.may_create AND NOT history.trusted THEN history.owner END);
+        -- Who may only read history need not read the log.
+        IF log.guarded AND log.trusted AND log.relkind = 'r' AND (log.own OR (
+            has_table_privilege(log.oid, 'SELECT') AND NOT row_security_active(log.oid)))
+        THEN
+            EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.migration_log', schema_name) INTO head;
+            answer := answer || jsonb_build_object('head', head);
+        END IF;
+        -- Our policy hides nothing of it from whoever was granted to read it. Another hides rows: that is an error.
+        IF row_security_active(history.oid) AND current_user NOT IN ('anon', 'authenticated') AND (
+            SELECT bool_and(polname = 'migration_history_is_read_as_granted') FROM pg_policy WHERE polrelid = history.oid)
+        THEN
+            PERFORM set_config('row_security', 'on', true);
         END IF;
         -- The row that counts comes last where several are of one name. A table without
         -- `success` lists what is applied.

@@ -1,11 +1,14 @@
 -- The verification: each query in a part of the transaction that is read-only
 -- and taken back, so that it leaves no trace. Its results travel as messages,
--- since nothing else crosses the rollback, or a pooler, in one round trip.
+-- since nothing else crosses the rollback, or a pooler, in one round trip. The queries
+-- alone are looked up in the schemas, and nothing of this block.
 -- Server and pooler may log these, so no row travels: of a check come its passed, expected
 -- and found, of a query that need only run comes the number of its rows (20 at most).
 DECLARE
     checks constant jsonb := current_setting('kimbledb.checks')::jsonb;
     judging constant boolean := {judging};
+    path constant text := {path};
+    query text;
     one jsonb;
     passed boolean;
     rows jsonb;
@@ -21,16 +24,20 @@ BEGIN
             BEGIN
                 IF (one->>'runs')::boolean THEN
                     -- Whole rows are counted, so that every column is computed.
-                    EXECUTE format('SELECT pg_catalog.count(q) FROM (SELECT * FROM (%s' || E'\n' || ') AS of_file LIMIT 20) AS q',
-                        one->>'sql') INTO count;
+                    query := format('SELECT pg_catalog.count(q) FROM (SELECT * FROM (%s' || E'\n' || ') AS of_file LIMIT 20) AS q', one->>'sql');
+                    PERFORM set_config('search_path', path, true);
+                    EXECUTE query INTO count;
+                    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
                     result := jsonb_build_object('passed', true, 'count', count);
                 ELSE
-                    EXECUTE format('SELECT pg_catalog.bool_and(q.passed IS TRUE),'
+                    query := format('SELECT pg_catalog.bool_and(q.passed IS TRUE),'
                         ' pg_catalog.jsonb_agg(told) FILTER (WHERE q.passed IS NOT TRUE), pg_catalog.jsonb_agg(told) FROM (%s' || E'\n' || ') AS q'
                         ' CROSS JOIN LATERAL pg_catalog.to_jsonb(q) AS whole CROSS JOIN LATERAL pg_catalog.jsonb_build_object('
                         '''expected'', pg_catalog.jsonb_extract_path_text(whole, ''expected''),'
-                        ' ''found'', pg_catalog.jsonb_extract_path_text(whole, ''found'')) AS told',
-                        one->>'sql') INTO passed, failing, rows;
+                        ' ''found'', pg_catalog.jsonb_extract_path_text(whole, ''found'')) AS told', one->>'sql');
+                    PERFORM set_config('search_path', path, true);
+                    EXECUTE query INTO passed, failing, rows;
+                    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
                     result := jsonb_build_object('passed', coalesce(passed, false),
                         'rows', jsonb_path_query_array(coalesce(failing, rows, '[]'), '$[0 to 4]'));
                 END IF;
