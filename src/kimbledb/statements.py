@@ -88,7 +88,10 @@ _ALONE = re.compile(
 )
 _DROPS_SUBSCRIPTION = re.compile(r"drop\s+subscription\b", re.IGNORECASE)
 _LEAVES_SLOT = re.compile(r"\bslot_name\s*=\s*none\b", re.IGNORECASE)
-_NAME = re.compile(rf'"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
+_NAME = re.compile(rf'(?:[uU]&)?"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
+_UESCAPE = re.compile(r"\buescape\s*'(.)'", re.IGNORECASE)
+#: Bytes of a name that the server keeps.
+_LONGEST_NAME = 63
 # The rows that psql reads after COPY FROM STDIN end with this line.
 _END_OF_ROWS = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
 _CLIENT_COMMAND = re.compile(r"\\[^\s\\]{0,40}")
@@ -180,15 +183,29 @@ def with_names(statement: str) -> str:
 
 
 def names_in(statement: str) -> frozenset[str]:
-    """Return the words of a statement that can be names, as the server folds them.
+    """Return the words of a statement that can be names, as the server folds, unescapes and cuts them.
 
     Raises:
         UnreadableSQL: Something begins and never ends.
     """
-    return frozenset(
-        word[1:-1].replace('""', '"') if word[0] == '"' else re.sub("[A-Z]", lambda big: big[0].lower(), word)
-        for word in _NAME.findall(with_names(statement))
-    )
+    # Which of several UESCAPE is of which name does not matter: too many names do no harm.
+    escapes = {"\\", *_UESCAPE.findall(statement)}
+    names: set[str] = set()
+    for word in _NAME.findall(with_names(statement)):
+        if word[-1] != '"':
+            names.add(re.sub("[A-Z]", lambda big: big[0].lower(), word))
+            continue
+        name = word[word.index('"') + 1 : -1].replace('""', '"')
+        names |= {_unescaped(name, each) for each in escapes} if word[0] in "uU" else {name}
+    return frozenset(name.encode()[:_LONGEST_NAME].decode(errors="ignore") for name in names)
+
+
+def _unescaped(name: str, escape: str) -> str:
+    """Return a name of the form U&"..." without its escapes (manual, 4.1.1)."""
+    pattern = rf"{re.escape(escape)}(?:({re.escape(escape)})|([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}}))"
+    text = re.sub(pattern, lambda found: found[1] or chr(min(int(found[2] or found[3], 16), 0x10FFFF)), name)
+    # Two escapes may make one character (a surrogate pair).
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
 
 
 def runs_alone(skeleton: str) -> bool:

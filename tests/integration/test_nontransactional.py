@@ -166,6 +166,7 @@ INVALID = "SELECT array_agg(indexrelid::regclass::text) FROM pg_index WHERE NOT 
         ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "Idx ""U""" ON ONLY public."a" (n)', 'Idx "U"'),
         ("create unique index concurrently if not exists idx_u on public.a (n)", "idx_u"),
         ("CREATE UNIQUE INDEX CONCURRENTLY ON a (n)", "a_n_idx"),
+        (r'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS U&"idx\005fu" ON U&"\0061" (n)', "idx_u"),
     ],
 )
 async def test_a_failed_build_leaves_nothing(

@@ -537,6 +537,22 @@ def test_the_names_of_a_statement() -> None:
     assert names_in(text) == {"create", "index", "idx", "on", 'My "T', "Ä", "where", "a"}
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (r'DROP INDEX U&"d\0061t\+000061"', "data"),
+        ("DROP INDEX u&\"d!0061t!!a\" UESCAPE '!'", "dat!a"),
+        (r'DROP INDEX U&"\d83d\de00"', "😀"),
+        (r'DROP INDEX U&"a\d83d"', "a"),
+        (f"DROP INDEX {'n' * 70}", "n" * 63),
+        (f'DROP INDEX "{"é" * 40}"', "é" * 31),
+    ],
+)
+def test_the_names_of_a_statement_as_the_server_keeps_them(text: str, name: str) -> None:
+    """Escapes in a name are read as the server reads them, and a long one is cut where it cuts it."""
+    assert name in names_in(text)
+
+
 @pytest.mark.parametrize("text", ["CREATE INDEX CONCURRENTLY i ON t (a)", "VACUUM t", "ALTER SYSTEM SET a = 1"])
 def test_a_script_outside_of_a_transaction_may_do_more(text: str) -> None:
     """With `transactional = false` a script may hold what PostgreSQL refuses in a transaction block."""
