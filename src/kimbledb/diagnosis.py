@@ -261,7 +261,7 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
             return "install the extension on the server (for vector: the package pgvector), then run again"
         if "ICU" in str(error):
             return "this server is built without ICU: take a collation of the provider builtin or libc, or a server with ICU"
-        if where == "RememberAllDependentForRebuilding":
+        if where in ("RememberAllDependentForRebuilding", "ATExecAlterColumnType"):  # since 16, and on 15
             return "drop what depends on the column before, and make it anew after, in the same migration"
         if where == "exec_stmt_dynexecute":
             return _NO_TRANSACTIONS
