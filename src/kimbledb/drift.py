@@ -65,6 +65,9 @@ def checks(
         if item.each.kind in ("table", "view") and item.each.key not in found.objects
     }
     views = {item.each.name for item in declared.values() if item.each.kind == "view"}
+    makers: dict[str | None, list[Migration]] = {}
+    for item in declared.values():
+        makers.setdefault(table_of(item.each), []).append(item.migration)
     for item in declared.values():
         each = item.each
         if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
@@ -76,7 +79,7 @@ def checks(
             if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
                 continue
             if each.kind in ("table", "view") or (table_of(each) not in lost and not _stands_in(each, found)):
-                drifted.append(_check(item, None, _cure_of_missing(item, declared.values()), informative))
+                drifted.append(_check(item, None, _cure_of_missing(item, makers.get(each.name, ())), informative))
         elif not _is_right(item, there, kept.get(str(each))):
             drifted.append(_check(item, there, _cure_of_changed(item, there), informative))
     for each, migration in dropped:
@@ -173,11 +176,11 @@ def _check(item: _Declared, there: str | None, hint: str, informative: bool) -> 
 # and those of the extensions.
 
 
-def _cure_of_missing(item: _Declared, declared: Iterable[_Declared]) -> str:
+def _cure_of_missing(item: _Declared, of_it: Iterable[Migration]) -> str:
+    """Return the cure of an object that is missing, of a table with the migrations that make what hangs on it."""
     each, definition = item.each, item.each.definition
     table, own = (quote_identifier(part) for part in _parted(each))
     if each.kind == "table":
-        of_it = [other.migration for other in declared if table_of(other.each) == each.name]
         return _again(item.migration, *of_it)
     if definition is not None:
         if each.kind == "column":
