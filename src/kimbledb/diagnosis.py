@@ -12,7 +12,7 @@ from kimbledb import statements
 from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
-from kimbledb.session import own_code
+from kimbledb.session import own_code, raised_by_script
 
 _NO_TRANSACTIONS = (
     "each migration is one transaction, which kimbledb begins and ends: take COMMIT, ROLLBACK and procedures that commit "
@@ -235,6 +235,8 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
         rest: The script from the place of the error on, where that is known.
     """
     sqlstate = error.sqlstate or ""
+    if raised_by_script(error) and error.hint:
+        return error.hint  # its author knows best
     # The function of the server that raised it does not depend on the server's language, as its words do.
     where = error.server_source_function
     if sqlstate in ("42704", "42883") and (missing := _of_extension(error)) is not None:

@@ -182,6 +182,8 @@ _NAMES_ONLY = frozenset(
         "58",
     ]
 )
+#: Those of them that are about objects alone, also where a script raises them.
+_OF_OBJECTS = frozenset({"0A", "2B", "3D", "3F", "42"})
 _SYNTAX_ERROR = "42601"
 #: Names that the server looked for: where it did so while a statement ran, a value of a row may have been taken for one.
 _LOOKED_FOR = frozenset({"42602", "42703", "42704", "42883", "42P01", "42P02", "3F000"})
@@ -201,6 +203,17 @@ _TEMPLATE = re.compile(
 )
 _PLACEHOLDER = re.compile(r"%%|%(?:\d+\$)?-?\d*[sIL]|%")
 _WORD = re.compile(r"\w+")
+_BETWEEN_PARTS = re.compile(r"(: |; |, )")
+#: What the server says of a key, and a script says again.
+_BROKEN_KEY = re.compile(
+    r'could not create unique index "[\w.$]+"'
+    r'|(?:duplicate key value|insert or update on table "[\w.$]+") violates (?:unique|foreign key) constraint "[\w.$]+"'
+)
+#: An object as the server describes it (manual, 9.27, pg_describe_object), which scripts put into what they raise.
+_DESCRIPTION = re.compile(
+    r"(?:(?:materialized |foreign |event )?(?:view|table|trigger)|index|policy|function|statistics(?: object)?|domain|type|constraint"
+    r"|check|column|rule|default value|sequence|schema|extension|aggregate|operator|collation|role)(?: [\w.\"$()\[\]-]+){1,10}"
+)
 _OF_PLPGSQL = re.compile(r"PL/[^'\n]*\d[^'\n]*")
 WITHHELD = "the text of this RAISE is not shown, since it may quote values of rows"
 
@@ -215,8 +228,10 @@ def without_values(error: Any, sql: str) -> None:
     message = str(error.args[0]) if error.args else ""
     raised = error.sqlstate in _RAISED or getattr(error, "server_source_function", None) in _RAISES
     if raised:
-        words = _as_written(message, sql)
-        hint = None if error.hint is None else _as_written(error.hint, sql)
+        state = error.sqlstate or ""
+        of_objects = state[:2] in _OF_OBJECTS and state != _SYNTAX_ERROR
+        words = _as_written(message, sql, of_objects=of_objects)
+        hint = None if error.hint is None else _as_written(error.hint, sql, of_objects=of_objects)
         error.hint = None if hint == WITHHELD else hint
     else:
         words = _without_quotes(message, error, sql)
@@ -255,8 +270,14 @@ def _without_quotes(message: str, error: Any, sql: str) -> str:
     return message if state[:2] in _NAMES_ONLY else masked_message
 
 
-def _as_written(message: str, sql: str) -> str:
-    """Return what a RAISE said as far as it stands in the SQL that was sent: what it filled in is masked, names aside."""
+def _as_written(message: str, sql: str, *, of_objects: bool) -> str:
+    """Return what a RAISE said as far as it stands in the SQL that was sent: what it filled in is masked, names aside.
+
+    Args:
+        message: What it said.
+        sql: What was sent.
+        of_objects: Whether the SQLSTATE says that all of it is about objects.
+    """
     best: tuple[int, re.Match[str]] | None = None
     for template in _TEMPLATE.finditer(sql):
         pieces = _PLACEHOLDER.split(template[1].replace("''", "'"))
@@ -268,6 +289,8 @@ def _as_written(message: str, sql: str) -> str:
             best = letters, found
     if best is None:
         return WITHHELD
+    if of_objects:
+        return message
     found = best[1]
     known = _names_of(sql)
     text, position = "", 0
@@ -283,6 +306,16 @@ def _names_of(sql: str) -> set[str]:
 
 
 def _names_in(value: str, known: set[str]) -> str:
-    """Return a value that is made of names of the script alone, else a mask."""
-    words = _WORD.findall(value)
-    return value if (words or not value) and all(word.lower() in known for word in words) else MASK
+    """Return a value with a mask for each part that is neither made of known names nor describes an object."""
+    parts = _BETWEEN_PARTS.split(value)
+    shown = [part if place % 2 or _is_name(part, known) else MASK for place, part in enumerate(parts)]
+    return "".join(shown)
+
+
+def _is_name(part: str, known: set[str]) -> bool:
+    words = _WORD.findall(part)
+    if not words:
+        return not part
+    return all(word.lower() in known for word in words) or any(
+        form.fullmatch(part) is not None for form in (_DESCRIPTION, _BROKEN_KEY)
+    )

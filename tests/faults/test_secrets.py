@@ -188,6 +188,11 @@ LEAKS = {
         "P0001",
         "is no good",
     ),
+    "raise of an object": (
+        f"DO $$ BEGIN RAISE EXCEPTION 'no way because of %', 'policy p on table t: {CANARY}'; END $$;\n",
+        "P0001",
+        "no way because of policy p on table t: ***",
+    ),
     "raise of a value alone": (
         f"DO $$ BEGIN RAISE EXCEPTION '%', '{CANARY}' USING ERRCODE = '42P01'; END $$;\n",
         "42P01",
