@@ -167,7 +167,9 @@ async def test_deallocate_all_is_a_fault(folder: Any) -> None:
 async def test_history_is_written_by_who_began(database: str, folder: Any) -> None:
     """A script may become a role that cannot write history: the row is written by who began."""
     connection = await asyncpg.connect(database)
-    await connection.execute("CREATE ROLE owns_little; CREATE SCHEMA little AUTHORIZATION owns_little")
+    await connection.execute(
+        "CREATE ROLE owns_little; GRANT owns_little TO CURRENT_USER; CREATE SCHEMA little AUTHORIZATION owns_little"
+    )
     folder.add(
         1,
         "a",
