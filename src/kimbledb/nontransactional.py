@@ -237,7 +237,7 @@ class _Aside:
         done = await self._done_before()
         for place, statement in enumerate(self._every):
             self._place, self._outside = place, False
-            self._runner.standing = self._standing()
+            self._runner.standing = self._standing_now()
             if statement.digest in done:
                 continue
             # The lock must still be held: without it another run may be at work.
@@ -247,7 +247,7 @@ class _Aside:
             tell(self._runner.progress, Sent(migration, place + 1, len(self._every), shown))
             await self._run_one(statement)
         self._place = len(self._every)
-        self._runner.standing = self._standing()
+        self._runner.standing = self._standing_now()
 
     async def take_back(self) -> str:
         """After a failure, take back what would hold others up: what is not valid, and what is not validated.
@@ -295,15 +295,19 @@ class _Aside:
 
     def _standing(self) -> str:
         """Say how far the script is."""
-        every = counted(self._every, "statement")
-        if not self._place:
+        every, place = counted(self._every, "statement"), self._place
+        if not place:
             done = f"none of its {every} is done"
-        elif self._place == len(self._every):
-            done = f"its {every} stay done"
+        elif place == len(self._every):
+            done = f"its {every} {'stays' if place == 1 else 'stay'} done"
         else:
-            done = f"of its {every} the first {self._place} stay done"
-        words = f"{self._work.part}.sql runs outside of a transaction: {done}"
-        return words + (f"; not validated yet: {', '.join(self._added.values())}" if self._added else "")
+            done = f"of its {every} the first {'stays' if place == 1 else f'{place} stay'} done"
+        return f"{self._work.part}.sql runs outside of a transaction: {done}"
+
+    def _standing_now(self) -> str:
+        """Say the same, and what is not validated yet."""
+        open_now = f"; not validated yet: {', '.join(self._added.values())}" if self._added else ""
+        return self._standing() + open_now
 
     async def _take_up(self) -> None:
         """Clear away, or bring to an end, what an earlier try was interrupted in."""
