@@ -63,7 +63,13 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
             known=quote_literal(
                 json.dumps(
                     [
-                        {"place": place, "home": history.schema, "name": history.table, "columns": history.columns}
+                        {
+                            "place": place,
+                            "home": history.schema,
+                            "name": history.table,
+                            "columns": history.columns,
+                            "applied": history.applied,
+                        }
                         for place, (_, history) in enumerate(known)
                         if history.schema is None or schema == _USUAL
                     ]
@@ -75,7 +81,7 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
     tools: dict[str, list[tuple[str, int, int]]] = {}
     for place, home, name, rows in answer:
         tool, history = known[place]
-        if rows >= history.least:
+        if rows:
             tools.setdefault(f"{home}.{name}", []).append((tool.name, len(history.columns), rows))
     return tuple(
         # Of those whose columns are there that with the most of them is meant.

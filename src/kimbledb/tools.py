@@ -24,8 +24,8 @@ class History:
     columns: tuple[str, ...]
     #: The schema that is the tool's own, or None where it lies among the tables of the application.
     schema: str | None = None
-    #: Rows that it has at the least once something is applied.
-    least: int = 1
+    #: The condition on a row that says that something is applied.
+    applied: str = "true"
 
 
 @frozen
@@ -56,7 +56,7 @@ _PAIRS = (r"[0-9]+_.+\.(?:tx\.)?(?:up|down)\.sql",)
 TOOLS: tuple[Tool, ...] = (
     Tool(
         "goose",
-        (History("goose_db_version", ("version_id", "is_applied", "tstamp"), least=2),),
+        (History("goose_db_version", ("version_id", "is_applied"), applied="version_id::text <> '0'"),),
         marks=(r"--\s*\+goose\b",),
         both_ways=True,
     ),

@@ -261,6 +261,23 @@ async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str
     assert len((await kimbledb.migrate(hosted_database, to=1)).applied) == 1
 
 
+async def test_the_row_that_goose_begins_with_says_nothing(database: str, tmp_path: Path) -> None:
+    """Goose's history counts from its first migration on: the row 0, with which it begins, stops nobody."""
+    (tmp_path / "1_a.sql").write_text("UPDATE users SET id = id * 100")
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+    await execute(
+        database,
+        "CREATE TABLE users (id integer);"
+        "CREATE TABLE goose_db_version (id integer, version_id bigint, is_applied boolean);"
+        "INSERT INTO goose_db_version VALUES (1, 1, true)",
+    )
+
+    with pytest.raises(kimbledb.ForeignHistoryError, match="goose"):
+        await kimbledb.migrate(database, catalog=catalog)
+    await execute(database, "UPDATE goose_db_version SET version_id = 0")
+    assert len((await kimbledb.migrate(database, catalog=catalog)).applied) == 1
+
+
 async def test_every_history_of_the_table_is_known(database: str) -> None:
     """Each tool's table, as it makes it and with a row for what it applied, is known as that tool's."""
 
@@ -274,7 +291,7 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
         await execute(
             database,
             f"CREATE SCHEMA IF NOT EXISTS {quoted(home)}; CREATE TABLE {table} ({columns});"
-            + f"INSERT INTO {table} DEFAULT VALUES;" * each.least,
+            f"INSERT INTO {table} VALUES ({', '.join(['1'] * len(each.columns))});",
         )
         async with target_of(database).session(kimbledb.Options()) as session:
             state = await history.look(session, "public")

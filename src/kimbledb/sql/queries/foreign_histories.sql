@@ -11,8 +11,8 @@ DECLARE
     answer jsonb := '[]';
 BEGIN
     FOR found IN
-        SELECT known.place, n.nspname, c.relname
-        FROM jsonb_to_recordset({known}) AS known (place integer, home text, name text, columns text[])
+        SELECT known.place, n.nspname, c.relname, known.applied
+        FROM jsonb_to_recordset({known}) AS known (place integer, home text, name text, columns text[], applied text)
         JOIN pg_namespace AS n ON n.nspname = coalesce(known.home, schema_name)
         JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = known.name AND c.relkind = 'r' AND c.relowner = ANY (trusted)
         CROSS JOIN LATERAL (SELECT array_agg(a.attname::text) AS columns FROM pg_attribute AS a
@@ -21,7 +21,7 @@ BEGIN
           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
         ORDER BY n.nspname, c.relname, cardinality(known.columns) DESC, known.place
     LOOP
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %I.%I LIMIT 1000) AS few', found.nspname, found.relname) INTO counted;
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %I.%I WHERE %s LIMIT 1000) AS few', found.nspname, found.relname, found.applied) INTO counted;
         answer := answer || jsonb_build_array(jsonb_build_array(found.place, found.nspname, found.relname, counted));
     END LOOP;
     RAISE INFO USING MESSAGE = answer::text, ERRCODE = 'KD100';
