@@ -29,10 +29,7 @@ BEGIN
            WHERE pg_stat_get_xact_tuples_deleted(oid) + pg_stat_get_xact_tuples_updated(oid)
                > coalesce((before->'counts'->oid::text->>0)::bigint + (before->'counts'->oid::text->>1)::bigint, 0))
        OR EXISTS (SELECT FROM pg_class WHERE oid = ANY (written) AND relkind = 'f')
-       OR EXISTS (
-           SELECT FROM jsonb_each(before->'sequences') AS k (key, was)
-           LEFT JOIN pg_sequence AS s ON s.seqrelid = k.key::oid
-           WHERE coalesce((pg_sequence_last_value(s.seqrelid) - (was->>3)::bigint) * sign((was->>2)::bigint) < 0, true))
+       OR EXISTS (SELECT FROM unnest(written) AS oid WHERE before->'sequences' ? oid::text)
     THEN
         PERFORM set_config('kimbledb.written', written::text, true), set_config('kimbledb.changed', changed::text, true);
         -- Text, so that the server does not read it where it is not wanted.

@@ -6,9 +6,40 @@ DECLARE
     -- To ask for a size one opens the table: not where somebody has it locked, whom the script may have nothing to do with.
     locked constant oid[] := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
     schemas constant oid[] := ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY ({schemas}));
+    reading text;
+    positions jsonb;
+    sequences jsonb := '{}';
 BEGIN
     IF NOT current_setting('track_counts')::boolean AND has_parameter_privilege('track_counts', 'SET') THEN
         PERFORM set_config('track_counts', 'on', true);
+    END IF;
+    -- The server's own function keeps a lock on each sequence; what is read in a part that is rolled back keeps none.
+    SELECT string_agg(format('SELECT %s, %s, last_value, is_called FROM %I.%I', c.oid, s.seqstart, n.nspname, c.relname), ' UNION ALL ') INTO reading
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_sequence AS s ON s.seqrelid = c.oid
+    WHERE c.relnamespace = ANY (schemas) AND c.relpersistence <> 't' AND c.oid <> ALL (locked)
+      AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
+      AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END;
+    IF reading IS NOT NULL THEN
+        BEGIN
+            EXECUTE format('SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(last, called)), ''{}'')'
+                           ' FROM (%s) AS each (oid, start, last, called) WHERE called OR last <> start', reading) INTO positions;
+            RAISE EXCEPTION USING MESSAGE = 'taken back', ERRCODE = 'KD000';
+        EXCEPTION
+            WHEN SQLSTATE 'KD000' THEN NULL;
+        END;
+    END IF;
+    -- Those that gave a value; the others cannot be set back.
+    IF positions <> '{}' THEN
+        SELECT jsonb_object_agg(c.oid, jsonb_build_array(
+            c.relname, s.seqstart, s.seqincrement, p.at->0, p.at->1, d.refobjid::bigint, d.refobjsubid, c.relnamespace::bigint))
+        INTO sequences
+        FROM jsonb_each(positions) AS p (key, at)
+        JOIN pg_class AS c ON c.oid = p.key::oid
+        JOIN pg_sequence AS s ON s.seqrelid = c.oid
+        LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                                AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i');
     END IF;
     PERFORM set_config('kimbledb.before', jsonb_build_object(
         'counting', current_setting('track_counts')::boolean,
@@ -16,17 +47,7 @@ BEGIN
         'relations', (
             SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
             FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind IN ('r', 'm') AND relpersistence <> 't'),
-        -- Those that gave a value; the others cannot be set back.
-        'sequences', (
-            SELECT coalesce(jsonb_object_agg(k.oid, jsonb_build_array(k.name, s.seqstart, s.seqincrement, k.last, d.refobjid::bigint, d.refobjsubid, k.namespace)), '{}')
-            FROM (
-                SELECT oid, relname, relnamespace::bigint, CASE WHEN has_sequence_privilege(oid, 'SELECT') THEN pg_sequence_last_value(oid) END
-                FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind = 'S' AND relpersistence <> 't'
-            ) AS k (oid, name, namespace, last)
-            JOIN pg_sequence AS s ON s.seqrelid = k.oid
-            LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = k.oid
-                                    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-            WHERE k.last IS NOT NULL),
+        'sequences', sequences,
         'counts', (
             SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(deleted, updated, inserted)), '{}')
             FROM (

@@ -14,7 +14,8 @@ DECLARE
     -- Locks that last as long as the transaction: of who writes rows, and of who changes a table.
     written constant oid[] := current_setting('kimbledb.written');
     changed constant oid[] := current_setting('kimbledb.changed');
-    reached bigint;
+    due numeric;
+    reached numeric;
     giving_back jsonb := '[]';
 BEGIN
     IF NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean) THEN
@@ -107,44 +108,48 @@ BEGIN
 
     -- Sequences that give values again which they gave before.
     FOR one IN
-        SELECT k.*, c.oid IS NULL AS gone, pg_sequence_last_value(again.oid) AS last, again.oid AS now
+        SELECT k.*, c.oid IS NULL AS gone, again.name AS now, again.increment AS step
         FROM (
-            SELECT key::oid, value->>0, (value->>1)::bigint, (value->>2)::bigint, (value->>3)::bigint, (value->>4)::oid, (value->>5)::int2, (value->>6)::oid
+            SELECT key::oid, value->>0, (value->>1)::bigint, (value->>2)::bigint, (value->>3)::bigint, (value->>4)::boolean,
+                   (value->>5)::oid, (value->>6)::int2, (value->>7)::oid
             FROM jsonb_each(before->'sequences')
-        ) AS k (oid, name, start, increment, position, owner, place, namespace)
+        ) AS k (oid, name, start, increment, last, called, owner, place, namespace)
         LEFT JOIN pg_class AS c ON c.oid = k.oid
         -- One that is gone may have been made anew, for the same column or by the same name.
         LEFT JOIN LATERAL (
-            SELECT s.oid FROM pg_class AS s
-            WHERE s.relkind = 'S' AND (
-                s.oid = k.oid OR (c.oid IS NULL AND (
-                    (s.relnamespace = k.namespace AND s.relname = k.name)
-                    OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass
-                               AND d.refobjid = k.owner AND d.refobjsubid = k.place AND d.deptype IN ('a', 'i')))))
+            SELECT s.oid::regclass::text, q.seqincrement
+            FROM pg_class AS s JOIN pg_sequence AS q ON q.seqrelid = s.oid
+            WHERE s.oid = k.oid OR (c.oid IS NULL AND (
+                (s.relnamespace = k.namespace AND s.relname = k.name)
+                OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass
+                           AND d.refobjid = k.owner AND d.refobjsubid = k.place AND d.deptype IN ('a', 'i'))))
             LIMIT 1
-        ) AS again ON true
-        -- A column's own goes with it, or when the column counts no more.
-        WHERE NOT (c.oid IS NULL AND k.owner IS NOT NULL AND NOT EXISTS (
+        ) AS again (name, increment) ON true
+        WHERE k.oid = ANY (written)
+          -- A column's own goes with it, or when the column counts no more.
+          AND NOT (c.oid IS NULL AND k.owner IS NOT NULL AND NOT EXISTS (
               SELECT FROM pg_attribute AS a WHERE a.attrelid = k.owner AND a.attnum = k.place AND NOT a.attisdropped
               AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)))
     LOOP
-        reached := one.last;
-        IF reached IS NULL AND one.now IS NOT NULL THEN
-            -- Not called yet: the first value is still to come.
-            EXECUTE format('SELECT last_value FROM %s', one.now::regclass) INTO reached;
-            reached := reached - one.increment;
+        -- The next value, before and now.
+        due := one.last + CASE WHEN one.called THEN one.increment ELSE 0 END;
+        reached := one.start;
+        IF one.now IS NOT NULL THEN
+            EXECUTE format('SELECT last_value + CASE WHEN is_called THEN %s ELSE 0 END FROM %s', one.step, one.now) INTO reached;
         END IF;
-        CONTINUE WHEN (reached - one.position) * sign(one.increment) >= 0;
+        CONTINUE WHEN (reached - due) * sign(one.increment) >= 0;
         IF NOT one.gone AND has_sequence_privilege(one.oid, 'UPDATE') THEN
-            giving_back := giving_back || jsonb_build_array(jsonb_build_array(one.oid::bigint, one.position));
+            giving_back := giving_back || jsonb_build_array(jsonb_build_array(one.oid::bigint, one.last, one.called));
         END IF;
-        lost := lost || jsonb_build_array(jsonb_build_array('sequence', CASE WHEN one.namespace <> target THEN (SELECT nspname || '.' FROM pg_namespace WHERE oid = one.namespace) ELSE '' END || one.name,
-            (one.position - coalesce(reached, one.start - one.increment)) / one.increment, NULL));
+        lost := lost || jsonb_build_array(jsonb_build_array(
+            'sequence',
+            CASE WHEN one.namespace <> target THEN (SELECT nspname || '.' FROM pg_namespace WHERE oid = one.namespace) ELSE '' END || one.name,
+            trunc((due - reached) / one.increment)::bigint, NULL));
     END LOOP;
 
     IF {telling} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed}) THEN
         -- What setval() did outlives the transaction, unless the sequence has a storage of this transaction.
-        PERFORM setval((s->>0)::bigint::regclass, (s->>1)::bigint) FROM jsonb_array_elements(giving_back) AS s;
+        PERFORM setval((s->>0)::bigint::regclass, (s->>1)::bigint, (s->>2)::boolean) FROM jsonb_array_elements(giving_back) AS s;
     END IF;
     IF NOT {telling} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
         RAISE EXCEPTION USING ERRCODE = 'KD006', MESSAGE = 'data would be lost',
