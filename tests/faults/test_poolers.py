@@ -126,3 +126,49 @@ async def _through_the_simple_protocol(dsn: str, query: str) -> str:
         await connection.close()
     [answer] = said
     return answer
+
+
+LEFT = """
+SELECT pg_catalog.set_config('search_path', '', false), set_config('request.jwt.claims', '{"sub": "1"}', false);
+CREATE TEMPORARY TABLE left_here (n integer);
+SELECT pg_advisory_lock(7);
+PREPARE left_here AS SELECT 1;
+DECLARE left_here CURSOR WITH HOLD FOR SELECT 1;
+DO $$ BEGIN SET work_mem = '9MB'; LISTEN left_here; END $$;
+"""
+#: All of it that a neighbour would meet.
+MET = """SELECT concat_ws(' ', (SELECT string_agg(name, ' ') FROM pg_settings WHERE source = 'session'
+        AND name NOT IN ('application_name', 'client_encoding')), nullif(current_setting('request.jwt.claims', true), ''),
+    (SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
+    (SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory'),
+    (SELECT string_agg(name, ' ') FROM pg_prepared_statements), (SELECT string_agg(name, ' ') FROM pg_cursors),
+    (SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c))"""
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+async def test_a_neighbour_meets_nothing_of_a_script(behind: tuple[str, str], folder: Any, ends: str) -> None:
+    """Whatever a script leaves in the session is gone when a pooler lends it to the next one (faults 25)."""
+    through, direct = behind
+    folder.add(1, "a", LEFT + ("SELECT 1 / 0;" if ends == "badly" else ""))
+
+    if ends == "badly":
+        with pytest.raises(kimbledb.MigrationError, match="division by zero"):
+            await kimbledb.migrate(through, catalog=folder.catalog, options=OPTIONS)
+    else:
+        await kimbledb.migrate(through, catalog=folder.catalog, options=OPTIONS)
+
+    assert await _through_the_simple_protocol(through, MET) == ""
+    await nothing_left(direct)
+
+
+async def test_a_message_is_read_as_it_is_meant(behind: tuple[str, str], folder: Any) -> None:
+    """Settings by which a message is read hold before it, also where each transaction may go to another session (faults 25)."""
+    through, direct = behind
+    name = direct.rpartition("/")[2]
+    await sql(direct, f'ALTER DATABASE "{name}" SET standard_conforming_strings = off')
+    folder.add(1, "a", r"CREATE TABLE a AS SELECT 'C:\temp' AS path;")
+
+    await kimbledb.migrate(through, catalog=folder.catalog, options=OPTIONS)
+
+    assert await sql(direct, "SELECT path FROM a") == r"C:\temp"
+    assert await _through_the_simple_protocol(through, SHOWN) == ""
