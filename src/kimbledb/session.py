@@ -22,6 +22,7 @@ from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.errors import ConfigurationError, ConnectionLostError, PreflightError
+from kimbledb.locks import LOCK_CLASS
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.wire import counting
@@ -365,7 +366,7 @@ class Session:
     @staticmethod
     def leaving() -> str:
         """Return the block that takes back, right before COMMIT, what a script left in the session."""
-        return queries.block("leave", unlock=queries.text_of("unlock"))
+        return queries.block("leave", unlock=queries.text_of("unlock"), lock_class=str(LOCK_CLASS))
 
     def _clearing(self) -> str:
         """Return the block that takes back, after a ROLLBACK, what that leaves in the session."""

@@ -2,39 +2,50 @@
 DECLARE
     before constant jsonb := current_setting('kimbledb.session');
     statements text[];
+    lost boolean;
+    locked boolean;
+    named jsonb;
+    statement text;
     one record;
 BEGIN
-    IF NOT before->'prepared' <@ (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_prepared_statements) THEN
+    -- LISTEN shows after COMMIT only: what was listened to before is said again.
+    SELECT NOT before->'prepared' <@ coalesce(jsonb_agg(p.name), '[]'),
+           array_agg(format('DEALLOCATE %I', p.name)) FILTER (WHERE p.from_sql AND NOT before->'prepared' ? p.name)
+           || ARRAY(SELECT format('CLOSE %I', name) FROM pg_cursor() WHERE is_holdable AND NOT before->'cursors' ? name)
+           || text 'UNLISTEN *' || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel),
+           EXISTS (SELECT FROM pg_lock_status() AS l
+                   WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.classid <> {lock_class}
+                     AND NOT before->'locks' @> jsonb_build_array(jsonb_build_array(l.classid, l.objid, l.objsubid, l.mode))),
+           (SELECT jsonb_object_agg(name, current_setting(name, true)) FROM jsonb_object_keys(before->'named') AS name)
+    INTO lost, statements, locked, named
+    FROM pg_prepared_statement() AS p;
+    IF lost THEN
         RAISE EXCEPTION USING ERRCODE = 'KD010',
             MESSAGE = 'the script deallocated prepared statements of whoever uses the connection',
             HINT = 'take DEALLOCATE ALL out of it, or name the statement that it prepared';
     END IF;
-    -- What was made last may need what was made before it.
-    SELECT array_agg(format('DROP %s IF EXISTS %s', CASE o.type WHEN 'composite type' THEN 'type' ELSE o.type END, o.identity) ORDER BY d.objid DESC)
-    INTO statements
-    FROM pg_depend AS d
-    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) AS o
-    WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = pg_my_temp_schema()
-      AND NOT before->'temporary' @> jsonb_build_array(jsonb_build_array(d.classid, d.objid));
-    statements := statements || ARRAY(
-        SELECT format('CLOSE %I', name) FROM pg_cursors WHERE is_holdable AND NOT before->'cursors' ? name
-        UNION ALL
-        SELECT format('DEALLOCATE %I', name) FROM pg_prepared_statements WHERE from_sql AND NOT before->'prepared' ? name
-        UNION ALL
-        -- LISTEN shows after COMMIT only: what was listened to before is said again.
-        SELECT 'UNLISTEN *'
-        UNION ALL
-        SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel);
-    FOR one IN SELECT statement FROM unnest(statements) AS statement LOOP
-        EXECUTE one.statement;
+    IF pg_my_temp_schema() <> 0 THEN
+        -- What was made last may need what was made before it.
+        SELECT statements || array_agg(format('DROP %s IF EXISTS %s', CASE o.type WHEN 'composite type' THEN 'type' ELSE o.type END, o.identity) ORDER BY d.objid DESC)
+        INTO statements
+        FROM pg_depend AS d
+        CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) AS o
+        WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = pg_my_temp_schema()
+          AND NOT before->'temporary' @> jsonb_build_array(jsonb_build_array(d.classid, d.objid));
+    END IF;
+    FOREACH statement IN ARRAY statements LOOP
+        EXECUTE statement;
     END LOOP;
+    IF locked THEN
 {unlock}
-    FOR one IN SELECT name, nullif(current_setting(name, true), '') AS now, nullif(value, '') AS was
-               FROM jsonb_each_text(before->'named') AS named (name, value) LOOP
-        IF one.now IS DISTINCT FROM one.was THEN
-            PERFORM set_config(one.name, coalesce(one.was, ''), false);
-        END IF;
-    END LOOP;
+    END IF;
+    IF named <> before->'named' THEN
+        PERFORM set_config(name, coalesce(value, ''), false) FROM jsonb_each_text(before->'named') AS was (name, value)
+        WHERE value IS DISTINCT FROM named->>name;
+    END IF;
+    IF current_setting('kimbledb.session_changed') = '[]' THEN
+        RETURN;
+    END IF;
     -- The path last: from there on names are looked up in it.
     FOR one IN SELECT name, coalesce(before->'pins'->>name, current_setting('kimbledb.session_set')::jsonb->>name) AS was
                FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS name
