@@ -7,7 +7,7 @@ from typing import Any
 
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
-from kimbledb.errors import PlanningError, PreflightError
+from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.model import Check, Migration, schemas_reached
 from kimbledb.names import check_schema_name, few, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
@@ -63,7 +63,7 @@ class Verifier:
 
             try:
                 state = await history.look(session, self.schema)
-            except PreflightError as error:
+            except (HistoryError, PreflightError) as error:
                 # It exists to report such things.
                 unread = Check(
                     None,
