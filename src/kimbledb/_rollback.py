@@ -14,7 +14,7 @@ from attrs import frozen
 
 from kimbledb import history, preflight
 from kimbledb.catalog import Catalog
-from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, takes_back
+from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -313,6 +313,7 @@ class _RollbackCall:
                 reaches=reaches,
                 back=True,
                 telling=True,
+                sequences=True,
                 undoing=any(takes_back(work.script) for work in works),
                 suspects=suspects,
             )
@@ -398,7 +399,13 @@ class _RollbackCall:
         """Take one back; where it may lose data that was not there when it was tried, undone and once more, counting."""
         while True:
             # What may go was counted when it was tried.
-            guard = Guard(schema=self.rollback.schema, reaches=migration.reaches, back=True, suspects=self.suspects)
+            guard = Guard(
+                schema=self.rollback.schema,
+                reaches=migration.reaches,
+                back=True,
+                sequences=sets_sequences(migration.rollback_sql),
+                suspects=self.suspects,
+            )
             work = self._work_of(migration, None if self.allow_data_loss else guard)
             try:
                 async with self.runner.watching(transactions.session):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from kimbledb import evidence, foreign, history, preflight, preparation
-from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, takes_back
+from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ChangedMigrationError,
     ConflictingObjectsError,
@@ -278,6 +278,8 @@ class Application:
                 schema=self.goal.schema,
                 reaches=migration.reaches,
                 undoing=takes_back(migration.apply_sql),
+                sequences=sets_sequences(migration.apply_sql)
+                or (migration.name in self.online and sets_sequences(migration.online_sql)),
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),

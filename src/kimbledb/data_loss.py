@@ -46,6 +46,8 @@ class Guard:
     telling: bool = False
     #: Whether the script may take parts of itself back, which the server counts all the same.
     undoing: bool = False
+    #: Whether the script may set sequences back, which outlives its transaction: then it is read where they are.
+    sequences: bool = False
     #: What an earlier try could not tell, and is counted this time.
     suspects: tuple[Suspect, ...] = ()
 
@@ -56,7 +58,9 @@ class Guard:
         text += (
             setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", []) + setting("kimbledb.made", [])
         )
-        text += queries.block("measure_before", schemas=self._schemas)
+        text += queries.block(
+            "measure_before", schemas=self._schemas, sequences=_boolean(self.sequences or bool(self.suspects))
+        )
         if self.suspects:
             text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
         return text
@@ -133,6 +137,11 @@ def measured(value: dict[str, Any]) -> Measured:
 def takes_back(script: str) -> bool:
     """Whether a script may take parts of itself back: by a savepoint, or where a block catches an error."""
     return _TAKES_BACK.search(script) is not None
+
+
+def sets_sequences(script: str) -> bool:
+    """Whether a script may call setval(). What restarts or drops a sequence otherwise is undone with the transaction."""
+    return "setval" in script.lower()
 
 
 def together(several: Sequence[Measured]) -> Measured:

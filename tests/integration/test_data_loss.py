@@ -568,3 +568,18 @@ async def test_sequences_are_not_locked(database: str, folder: Any, connection: 
 
     await other.close()
     assert await connection.fetchval("SELECT count FROM seen") == 0
+
+
+async def test_a_function_sets_a_sequence_back(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """A sequence that a function of the database sets back is seen, and given back, though the script does not name setval()."""
+    await connection.execute(
+        "CREATE SEQUENCE s; SELECT setval('s', 9);"
+        "CREATE FUNCTION anew() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('public.s', 1) $$"
+    )
+    folder.add(1, "a", "SELECT anew();")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
+    assert await connection.fetchval("SELECT nextval('s')") == 10

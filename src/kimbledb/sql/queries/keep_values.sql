@@ -21,7 +21,7 @@ BEGIN
         JOIN pg_class AS c ON c.oid = s.oid
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
-        WHERE c.relkind <> 'm' OR c.relispopulated
+        WHERE c.relkind IN ('r', 'p') OR (c.relkind = 'm' AND c.relispopulated)
         ORDER BY s.oid
     LOOP
         BEGIN

@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     SELECT coalesce(array_agg(DISTINCT relation), '{}') || 'pg_largeobject_metadata'::regclass::oid,
            coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock'), '{}'),
-           array_agg(DISTINCT relation) FILTER (WHERE mode <> 'RowExclusiveLock')
+           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode <> 'RowExclusiveLock'), '{}')
     INTO written, changed, shaped
     FROM pg_locks
     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock');
@@ -30,8 +30,10 @@ BEGIN
                > coalesce((before->'counts'->oid::text->>0)::bigint + (before->'counts'->oid::text->>1)::bigint, 0))
        OR EXISTS (SELECT FROM pg_class WHERE oid = ANY (written) AND relkind = 'f')
        OR EXISTS (SELECT FROM unnest(written) AS oid WHERE before->'sequences' ? oid::text)
+       OR EXISTS (SELECT FROM unnest(shaped) AS oid WHERE before->'relations'->oid::text->>1 = 'S')
     THEN
-        PERFORM set_config('kimbledb.written', written::text, true), set_config('kimbledb.changed', changed::text, true);
+        PERFORM set_config('kimbledb.written', written::text, true), set_config('kimbledb.changed', changed::text, true),
+                set_config('kimbledb.shaped', shaped::text, true);
         -- Text, so that the server does not read it where it is not wanted.
         EXECUTE {losses};
     END IF;

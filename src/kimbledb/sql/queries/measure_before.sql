@@ -6,6 +6,7 @@ DECLARE
     -- To ask for a size one opens the table: not where somebody has it locked, whom the script may have nothing to do with.
     locked constant oid[] := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
     schemas constant oid[] := ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY ({schemas}));
+    reads boolean;
     reading text;
     positions jsonb;
     sequences jsonb := '{}';
@@ -13,14 +14,19 @@ BEGIN
     IF NOT current_setting('track_counts')::boolean AND has_parameter_privilege('track_counts', 'SET') THEN
         PERFORM set_config('track_counts', 'on', true);
     END IF;
-    -- The server's own function keeps a lock on each sequence; what is read in a part that is rolled back keeps none.
-    SELECT string_agg(format('SELECT %s, %s, last_value, is_called FROM %I.%I', c.oid, s.seqstart, n.nspname, c.relname), ' UNION ALL ') INTO reading
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_sequence AS s ON s.seqrelid = c.oid
-    WHERE c.relnamespace = ANY (schemas) AND c.relpersistence <> 't' AND c.oid <> ALL (locked)
-      AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
-      AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END;
+    -- Where each sequence is takes long to read. What moves one shows afterwards by its lock and goes with the
+    -- transaction, but for setval().
+    reads := {sequences} OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND prosrc ~* 'setval');
+    IF reads THEN
+        -- The server's own function keeps a lock on each sequence; what is read in a part that is rolled back keeps none.
+        SELECT string_agg(format('SELECT %s, %s, last_value, is_called FROM %I.%I', c.oid, s.seqstart, n.nspname, c.relname), ' UNION ALL ') INTO reading
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_sequence AS s ON s.seqrelid = c.oid
+        WHERE c.relnamespace = ANY (schemas) AND c.relpersistence <> 't' AND c.oid <> ALL (locked)
+          AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
+          AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END;
+    END IF;
     IF reading IS NOT NULL THEN
         BEGIN
             EXECUTE format('SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(last, called)), ''{}'')'
@@ -45,8 +51,9 @@ BEGIN
         'counting', current_setting('track_counts')::boolean,
         'newest', (SELECT max(oid)::bigint FROM pg_class),
         'relations', (
-            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
-            FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind IN ('r', 'm') AND relpersistence <> 't'),
+            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN relkind = 'S' THEN NULL WHEN oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
+            FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind IN ('r', 'm', 'S') AND relpersistence <> 't'),
+        'reads', reads,
         'sequences', sequences,
         'counts', (
             SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(deleted, updated, inserted)), '{}')

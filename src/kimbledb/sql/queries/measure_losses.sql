@@ -41,7 +41,7 @@ BEGIN
                    coalesce(bool_or(a.attnum > k.width), false)
             FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND age(a.xmin) <= span
         ) AS touched (columns, fresh)
-        WHERE k.oid = ANY (changed) AND k.oid <> ALL (known)
+        WHERE k.kind <> 'S' AND k.oid = ANY (changed) AND k.oid <> ALL (known)
     LOOP
         CONTINUE WHEN one.kind = 'm' AND one.empty;
         -- A new column may write all rows anew; where rows are there and none were inserted, they are the old ones.
@@ -105,6 +105,13 @@ BEGIN
     LOOP
         lost := lost || jsonb_build_array(jsonb_build_array('rows', one.shown, 0, 'unknown'));
     END LOOP;
+
+    -- Sequences that were restarted or dropped, where nobody has read where they were.
+    IF NOT (before->>'reads')::boolean THEN
+        SELECT suspects || coalesce(jsonb_agg(jsonb_build_object('oid', oid::bigint)), '[]') INTO suspects
+        FROM unnest(current_setting('kimbledb.shaped')::oid[]) AS oid
+        WHERE before->'relations'->oid::text->>1 = 'S' AND oid <> ALL (known);
+    END IF;
 
     -- Sequences that give values again which they gave before.
     FOR one IN
