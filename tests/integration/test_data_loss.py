@@ -458,6 +458,32 @@ async def test_what_a_migration_reaches_is_measured(database: str, folder: Any, 
     assert await connection.fetchval("SELECT nextval('other.s')") == 10
 
 
+async def test_a_schema_that_is_dropped_takes_its_tables(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """DROP SCHEMA of a schema that the migration reaches loses the rows of its tables."""
+    await connection.execute(
+        "CREATE SCHEMA other; CREATE TABLE other.t AS SELECT generate_series(1, 5) AS id; CREATE TABLE other.empty ()"
+    )
+    folder.add(1, "a", "DROP SCHEMA other CASCADE", facts='reaches = ["other", "other.*"]')
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["table other.t: 5 rows"]
+
+
+async def test_vacuum_full_is_no_loss(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+    """VACUUM FULL, outside of a transaction, writes a table anew and loses nothing."""
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 5) AS id")
+    folder.add(1, "a", "VACUUM FULL t;", facts='transactional = false\nirreversible = "nothing to take back"')
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert report.losses == ()
+    assert await connection.fetchval("SELECT count(*) FROM t") == 5
+
+
 @pytest.mark.parametrize(
     ("script", "losses"),
     [
