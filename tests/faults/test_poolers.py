@@ -140,7 +140,7 @@ DO $$ BEGIN SET work_mem = '9MB'; LISTEN left_here; END $$;
 MET = """SELECT concat_ws(' ', (SELECT string_agg(name, ' ') FROM pg_settings WHERE source = 'session'
         AND name NOT IN ('application_name', 'client_encoding')), nullif(current_setting('request.jwt.claims', true), ''),
     (SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
-    (SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory'),
+    (SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
     (SELECT string_agg(name, ' ') FROM pg_prepared_statements), (SELECT string_agg(name, ' ') FROM pg_cursors),
     (SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c))"""
 

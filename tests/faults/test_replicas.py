@@ -113,7 +113,7 @@ async def test_a_call_waits_for_another_no_longer_than_it_may(each_database: str
     await eventually(lambda: sql(each_database, _ASLEEP))
 
     with pytest.raises(kimbledb.DeadlineExceededError) as caught:
-        await kimbledb.migrate(each_database, catalog=folder.catalog, options=kimbledb.Options(deadline=0.5))
+        await kimbledb.migrate(each_database, catalog=folder.catalog, options=kimbledb.Options(deadline=3.0))
     progress = kimbledb.Progress()
     (folder.path / "01_a" / "apply.sql").write_text("CREATE TABLE a (n integer);\nINSERT INTO a VALUES (1);\n")
     quick = asyncio.create_task(kimbledb.migrate(each_database, catalog=folder.catalog, progress=progress))

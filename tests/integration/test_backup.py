@@ -303,7 +303,7 @@ async def test_all_or_nothing(
     admin = await asyncpg.connect(database)
     await admin.execute(f"DROP ROLE IF EXISTS {builder}")
     await admin.execute(
-        f"CREATE ROLE {builder}; CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) AS n; "
+        f"CREATE ROLE {builder}; GRANT {builder} TO CURRENT_USER; CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) AS n; "
         f"ALTER TABLE t OWNER TO {builder}"
     )
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -95,15 +95,10 @@ OPERATIONS: dict[str, Callable[[str, Any], Awaitable[Any]]] = {
     "plan": lambda dsn, catalog: kimbledb.plan(dsn, catalog=catalog, schema="s"),
     "adopt": lambda dsn, catalog: kimbledb.adopt(dsn, catalog=catalog, schema="s"),
     "rollback": lambda dsn, catalog: kimbledb.rollback(dsn, 1, catalog=catalog, schema="s"),
-    "verify": lambda dsn, catalog: kimbledb.verify(dsn, catalog=catalog, schema="s"),
     "status": lambda dsn, catalog: kimbledb.status(dsn, catalog=catalog, schema="s"),
     "reset": lambda dsn, _: kimbledb.reset(dsn, confirm=dsn.rpartition("/")[2], schema="s"),
-    "verify_many": lambda dsn, catalog: _raised(kimbledb.verify_many(dsn, catalog=catalog, schemas=["s"])),
+    "verify_many": lambda dsn, catalog: kimbledb.verify_many(dsn, catalog=catalog, schemas=["s"]),
 }
-
-
-async def _raised(call: Awaitable[Any]) -> None:
-    raise (await call).results[0].error
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -117,7 +112,9 @@ async def test_every_record_has_the_same_fields(
     await connection.close()
 
     with caplog.at_level(logging.DEBUG, logger="kimbledb"):
-        await _refused(OPERATIONS[operation](database, folder.catalog))
+        call = OPERATIONS[operation](database, folder.catalog)
+        # What verifies reports a history that cannot be read; all others refuse it.
+        await (call if operation == "verify_many" else _refused(call))
 
     place = database.rpartition("@")[2]
     records: list[Any] = [record for record in caplog.records if record.name == "kimbledb"]
