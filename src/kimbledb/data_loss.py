@@ -27,6 +27,8 @@ from kimbledb.session import Session, setting
 
 _TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
+#: setval(), or EXECUTE of a text; that of a trigger's function is none.
+_SETS = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
 #: A table or materialised view whose loss no counter shows, as the SQL knows it.
 Suspect = dict[str, Any]
 
@@ -140,8 +142,11 @@ def takes_back(script: str) -> bool:
 
 
 def sets_sequences(script: str) -> bool:
-    """Whether a script may call setval(). What restarts or drops a sequence otherwise is undone with the transaction."""
-    return "setval" in script.lower()
+    """Whether a script may call setval(), by name or in a statement that it puts together when it runs.
+
+    What restarts or drops a sequence otherwise is undone with the transaction.
+    """
+    return _SETS.search(script) is not None
 
 
 def together(several: Sequence[Measured]) -> Measured:

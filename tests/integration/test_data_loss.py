@@ -609,3 +609,17 @@ async def test_a_function_sets_a_sequence_back(database: str, folder: Any, conne
 
     assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
     assert await connection.fetchval("SELECT nextval('s')") == 10
+
+
+async def test_a_text_that_is_executed_sets_a_sequence_back(
+    database: str, folder: Any, connection: asyncpg.Connection
+) -> None:
+    """A call of setval() that a script puts together when it runs is seen, and the sequence is given back."""
+    await connection.execute("CREATE SEQUENCE s; SELECT setval('s', 9);")
+    folder.add(1, "a", "DO $$ BEGIN EXECUTE 'SELECT set' || 'val(''s'', 1)'; END $$;")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
+    assert await connection.fetchval("SELECT nextval('s')") == 10
