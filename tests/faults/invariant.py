@@ -52,8 +52,14 @@ async def whole(to: str | asyncpg.Connection, catalog: kimbledb.Catalog, schema:
     """
     home = quote_identifier(schema)
     applied, recorded, logged = [], set(), []
-    async with _connected(to) as connection:
-        if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{home}.migration_log"):
+    # One snapshot for all questions: a COMMIT may arrive between two of them.
+    async with _connected(to) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch(
+            "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1",
+            schema,
+        )
+        tables = {row["relname"] for row in rows}
+        if "migration_log" in tables:
             rows = await connection.fetch(f"SELECT migration_name FROM {home}.migration_history WHERE success IS TRUE")
             recorded = {row["migration_name"] for row in rows}
             rows = await connection.fetch(f"SELECT migration_name FROM {home}.migration_log WHERE event = 'apply'")
@@ -61,9 +67,9 @@ async def whole(to: str | asyncpg.Connection, catalog: kimbledb.Catalog, schema:
         for migration in catalog:
             if not migration.transactional:
                 continue
-            table = f"{home}.{migration.name.removesuffix('.sql')}"
-            there = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
-            rows_in_it = await connection.fetchval(f"SELECT count(*) FROM {table}") if there else 0
+            table = migration.name.removesuffix(".sql")
+            there = table in tables
+            rows_in_it = await connection.fetchval(f"SELECT count(*) FROM {home}.{table}") if there else 0
             seen = (there, rows_in_it, migration.name in recorded, logged.count(migration.name))
             assert seen in ((True, 1, True, 1), (False, 0, False, 0)), f"{migration.name} is half done: {seen}"
             if there:

@@ -121,7 +121,9 @@ async def test_a_call_waits_for_another_no_longer_than_it_may(each_database: str
     slow.cancel()
     report = await quick
 
-    assert caught.value.blockers == ("another call of this process",)
+    # It may have heard of it by the process, or, after its turn to look, by the server.
+    [blocker] = caught.value.blockers
+    assert blocker == "another call of this process" or "kimbledb, active" in blocker
     assert str(first).endswith(": another call of this process")
     assert [step.migration.name for step in report.applied] == ["a.sql"]
     with pytest.raises(asyncio.CancelledError):
