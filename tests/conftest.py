@@ -18,6 +18,7 @@ from hypothesis.internal.constants_ast import Constants
 
 import kimbledb
 from kimbledb import history, snapshot
+from kimbledb.snapshots import Snapshot
 from kimbledb.targets import target_of
 from kimbledb.testing.background import Background, Pools
 
@@ -83,7 +84,7 @@ def hosted_server(_kimbledb_background: Background) -> str:
     return dsn
 
 
-async def picture(dsn: str, schema: str = "public") -> snapshot.Snapshot:
+async def picture(dsn: str, schema: str = "public") -> Snapshot:
     """Take the canonical snapshot of a schema."""
     wanted = {each.name for migration in kimbledb.Catalog.builtin() for each in migration.extensions}
     async with target_of(dsn).session(kimbledb.Options()) as session:
@@ -92,7 +93,7 @@ async def picture(dsn: str, schema: str = "public") -> snapshot.Snapshot:
 
 
 @pytest.fixture(name="picture")
-def picture_fixture() -> Callable[..., Awaitable[snapshot.Snapshot]]:
+def picture_fixture() -> Callable[..., Awaitable[Snapshot]]:
     """The function that takes a schema's canonical snapshot, given a DSN and a schema."""
     return picture
 

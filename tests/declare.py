@@ -20,6 +20,7 @@ import asyncpg
 import kimbledb
 from kimbledb import history, snapshot
 from kimbledb.model import OBJECT_KINDS, DatabaseObject
+from kimbledb.snapshots import Difference, Snapshot
 from kimbledb.targets import target_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -31,14 +32,14 @@ _GENERATED = re.compile(r"\n*^(?:# What follows is written by .*$|\[(?:creates|c
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, snapshot.Difference]:
+async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, Difference]:
     """Migrate step by step, and return what each migration made of the schema."""
     options = kimbledb.Options()
     found = {}
     catalog = kimbledb.Catalog.builtin()
     plan = await kimbledb.plan(dsn, prefer=prefer)
 
-    async def picture() -> snapshot.Snapshot:
+    async def picture() -> Snapshot:
         async with target_of(dsn).session(options) as session:
             state = await history.look(session, "public")
             wanted = {each.name for migration in catalog for each in migration.extensions}
@@ -53,7 +54,7 @@ async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, snapshot.D
     return found
 
 
-def as_toml(difference: snapshot.Difference) -> str:
+def as_toml(difference: Difference) -> str:
     """Return a difference as the tables of a migration.toml."""
     lines: list[str] = []
     parts: Iterable[tuple[str, tuple[DatabaseObject, ...]]] = (

@@ -15,7 +15,7 @@ from attrs import frozen
 from kimbledb.evidence import hangs_on, making, table_of, type_of
 from kimbledb.model import Check, DatabaseObject, Migration
 from kimbledb.names import quote_identifier
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 #: Kinds that are never drift.
 _LEFT_OUT = frozenset({"comment"})

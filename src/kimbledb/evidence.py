@@ -15,7 +15,7 @@ from kimbledb import snapshot, statements
 from kimbledb.catalog import Catalog
 from kimbledb.model import DatabaseObject, Evidence, Finding, Migration, ObjectState
 from kimbledb.session import Session
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 from kimbledb.state import DatabaseState
 
 #: What proves that a migration was applied. Comments and privileges say nothing

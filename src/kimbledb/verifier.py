@@ -15,7 +15,7 @@ from kimbledb.plan import StepState
 from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
 from kimbledb.session import Session, gaps_of, path_of, setting, strangers_in
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 from kimbledb.state import DatabaseState
 from kimbledb.targets import Target, target_of
 

@@ -14,11 +14,12 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import backup, snapshot
+from kimbledb import backup
 from kimbledb._embedded import programs
 from kimbledb.names import quote_identifier
+from kimbledb.snapshots import Snapshot
 
-Picture = Callable[..., Awaitable[snapshot.Snapshot]]
+Picture = Callable[..., Awaitable[Snapshot]]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb.names import quote_identifier
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]

@@ -18,7 +18,7 @@ import pytest
 
 import kimbledb
 from kimbledb.evidence import type_of
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 DATA = Path(__file__).parent.parent / "data" / "before"
 MISFITS = (DATA / "misfits.txt").read_text(encoding="utf-8").splitlines()

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 Picture = Callable[..., Awaitable[Snapshot]]
 BEFORE = Path(__file__).parent.parent / "data" / "before"

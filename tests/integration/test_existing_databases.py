@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import kimbledb
 from kimbledb import StepState
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 Picture = Callable[..., Awaitable[Snapshot]]
 Send = Callable[[str, str], subprocess.CompletedProcess[str]]

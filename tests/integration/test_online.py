@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import snapshot, statements
+from kimbledb import statements
 from kimbledb.events import Statement
+from kimbledb.snapshots import Snapshot
 
 INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
 #: What the log holds of a migration.
@@ -238,7 +239,7 @@ async def test_a_verification_that_fails_afterwards(database: str, filled: Any, 
 async def test_the_built_in_roads_end_where_the_plain_ones_do(
     database: str,
     clone: Callable[[str], Awaitable[str]],
-    picture: Callable[..., Awaitable[snapshot.Snapshot]],
+    picture: Callable[..., Awaitable[Snapshot]],
 ) -> None:
     """Each built-in online road, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
     walked = []

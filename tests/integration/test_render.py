@@ -13,7 +13,7 @@ import pytest
 import kimbledb
 from kimbledb import statements
 from kimbledb.cli import main
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
 Picture = Callable[..., Awaitable[Snapshot]]

@@ -37,7 +37,7 @@ async def around(connection: asyncpg.Connection) -> list[tuple[Any, ...]]:
 
 
 async def test_everything_and_no_more(
-    migrated_on_each: str, picture: Callable[..., Awaitable[kimbledb.snapshot.Snapshot]]
+    migrated_on_each: str, picture: Callable[..., Awaitable[kimbledb.snapshots.Snapshot]]
 ) -> None:
     """The whole schema goes, extensions, the schema and all privileges around stay, and migrate() makes it again."""
     dsn = migrated_on_each
@@ -149,7 +149,7 @@ async def test_dependants_outside_stop_it_by_name(
 
 
 async def test_circles_come_apart(
-    database: str, connection: asyncpg.Connection, picture: Callable[..., Awaitable[kimbledb.snapshot.Snapshot]]
+    database: str, connection: asyncpg.Connection, picture: Callable[..., Awaitable[kimbledb.snapshots.Snapshot]]
 ) -> None:
     """Every kind of object goes, also where tables, functions, policies and partitions need each other."""
     await connection.execute(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from kimbledb import snapshot
+from kimbledb.snapshots import Snapshot
 
 _schemas = itertools.count(1)
 #: #3 is the alternative to #2, and not the one that a bare server takes.
@@ -41,7 +41,7 @@ async def applied(dsn: str, schema: str) -> set[str]:
 @settings(max_examples=settings().max_examples // 25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.sets(NUMBERS, min_size=1, max_size=3), data=st.data())
 async def test_there_and_back(
-    database: str, picture: Callable[..., Awaitable[snapshot.Snapshot]], wanted: set[int], data: Any
+    database: str, picture: Callable[..., Awaitable[Snapshot]], wanted: set[int], data: Any
 ) -> None:
     """Any set of applied migrations, with rows: a rollback that is allowed and the way on again end in an equal snapshot and equal rows; one that would lose rows touches nothing."""
     schema = f"example_{next(_schemas)}"
@@ -58,7 +58,7 @@ async def test_there_and_back(
 
 async def _there_and_back(
     database: str,
-    picture: Callable[..., Awaitable[snapshot.Snapshot]],
+    picture: Callable[..., Awaitable[Snapshot]],
     connection: asyncpg.Connection,
     schema: str,
     wanted: list[int],

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 import kimbledb
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 Picture = Callable[..., Awaitable[Snapshot]]
 

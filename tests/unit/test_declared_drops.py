@@ -8,7 +8,7 @@ from kimbledb import drift
 from kimbledb.catalog import Catalog
 from kimbledb.evidence import weigh
 from kimbledb.model import Check, DatabaseObject, Declarations, Migration
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 
 def migration(number: int, apply: str = "", **declared: list[str]) -> Migration:

@@ -5,7 +5,7 @@ import pytest
 from kimbledb.catalog import Catalog
 from kimbledb.evidence import weigh
 from kimbledb.model import DatabaseObject, Declarations, Migration, ObjectState
-from kimbledb.snapshot import Snapshot
+from kimbledb.snapshots import Snapshot
 
 FIRST = Declarations(
     creates=(

@@ -18,7 +18,7 @@ ROOT = Path(kimbledb.__file__).parent
 WITHOUT_A_SERVER = [
     {"errors", "version", "packaged"},
     {"model", "names", "options", "drawing", "queries", "redaction"},
-    {"plan", "state", "statements", "scripts", "locks"},
+    {"plan", "state", "snapshots", "statements", "scripts", "locks"},
     {"events", "reports", "facts", "tools"},
     {"folders", "shipped"},
     {"catalog"},
