@@ -58,17 +58,16 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, VerificationReport
 from kimbledb.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kimbledb import events as events
     from kimbledb import testing as testing
-    from kimbledb._adoption import Adoption, AdoptionReport
+    from kimbledb._adoption import Adoption
     from kimbledb._embedded import embedded
-    from kimbledb._reset import ResetReport
-    from kimbledb._rollback import Rollback, RollbackReport
-    from kimbledb._status import Load, Status, TableUse
+    from kimbledb._rollback import Rollback
+    from kimbledb.database_status import Load, Status, TableUse
     from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
     from kimbledb.progress import Progress
     from kimbledb.verifier import Verifier
@@ -154,14 +153,11 @@ __all__ = [
 #: What few programs need is imported when it is first asked for.
 _LATE = {
     "Adoption": "kimbledb._adoption",
-    "AdoptionReport": "kimbledb._adoption",
     "embedded": "kimbledb._embedded",
-    "ResetReport": "kimbledb._reset",
     "Rollback": "kimbledb._rollback",
-    "RollbackReport": "kimbledb._rollback",
-    "Load": "kimbledb._status",
-    "Status": "kimbledb._status",
-    "TableUse": "kimbledb._status",
+    "Load": "kimbledb.database_status",
+    "Status": "kimbledb.database_status",
+    "TableUse": "kimbledb.database_status",
     "ManyReport": "kimbledb.many",
     "ManyResult": "kimbledb.many",
     "migrate_many": "kimbledb.many",

@@ -6,52 +6,22 @@ import json
 from collections.abc import Iterable
 
 import asyncpg
-from attrs import frozen
 
 from kimbledb import evidence, foreign, history, preflight, preparation, queries
 from kimbledb.catalog import Catalog
 from kimbledb.events import Watcher
 from kimbledb.model import Evidence
-from kimbledb.names import check_schema_name, counted, quote_identifier
+from kimbledb.names import check_schema_name, quote_identifier
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
+from kimbledb.reports import AdoptionReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, own_code, setting
 from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
-
-
-@frozen(eq=False)
-class AdoptionReport:
-    """What an adoption recorded, or with ``dry_run`` would record."""
-
-    #: In the order of the plan.
-    adopted: tuple[Step, ...]
-    #: As it was before.
-    plan: Plan
-    seconds: float
-    dry_run: bool = False
-
-    def __str__(self) -> str:
-        verb = "would adopt" if self.dry_run else "adopted"
-        names = {step.name for step in self.adopted}
-        left = [step for step in self.plan.pending if step.name not in names]
-        lines = [f"{verb} {counted(self.adopted, 'migration')}"]
-        lines += [f"  {step.name}: {step.reason}" for step in self.adopted]
-        if left:
-            lines.append(f"left to migrate(): {len(left)}")
-            lines += [f"  {step.name}: {step.state}, {step.reason}" for step in left]
-            lines += [f"note: {note}; whether it holds some of these cannot be seen" for note in self.plan.notes]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [(step.name, step.migration.title, step.reason) for step in self.adopted]
-        return to_html_table(("migration", "title", "why"), rows, str(self).splitlines()[0])
 
 
 class Adoption:

@@ -13,7 +13,6 @@ import os
 from typing import Any
 
 import asyncpg
-from attrs import frozen
 
 from kimbledb import data_loss, history, queries
 from kimbledb.errors import (
@@ -26,9 +25,10 @@ from kimbledb.errors import (
 )
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
-from kimbledb.names import check_schema_name, counted, quote_identifier, quote_literal
+from kimbledb.names import check_schema_name, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.preflight import check_history, check_server
+from kimbledb.reports import ResetReport
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, own_code, setting
 from kimbledb.state import DatabaseState
@@ -38,42 +38,6 @@ from kimbledb.version import __version__
 
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
 _NEEDED = asyncpg.DependentObjectsStillExistError
-
-#: The kinds of objects whose loss can be one of data.
-_HOLD_DATA = ("table", "view", "sequence")
-
-
-@frozen(eq=False)
-class ResetReport:
-    """What a reset took out of a schema."""
-
-    database: str
-    schema: str
-    #: In the order in which they were dropped: each before all that it needs.
-    objects: tuple[DatabaseObject, ...]
-    #: What data went with them.
-    losses: tuple[Loss, ...]
-    seconds: float
-
-    def __str__(self) -> str:
-        where = one_line(f'schema "{self.schema}" of the database "{self.database}"')
-        if not self.objects:
-            return f"nothing to reset in {where} ({self.seconds:.3f} s)"
-        lines = [f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"]
-        lines += [f"  {each}" for each in self.objects]
-        if self.losses:
-            lines.append("data that went with them:")
-            lines += [f"  {loss}" for loss in self.losses]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        lost = {loss.name: str(loss.count) for loss in self.losses}
-        rows = [
-            (each.kind, each.name, lost.get(each.name, "") if each.kind in _HOLD_DATA else "") for each in self.objects
-        ]
-        return to_html_table(("kind", "dropped", "rows"), rows, str(self).splitlines()[0])
 
 
 class Reset:

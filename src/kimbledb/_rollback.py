@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from attrs import frozen
-
 from kimbledb import history, preflight
 from kimbledb.catalog import Catalog
 from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
@@ -31,6 +29,7 @@ from kimbledb.names import check_schema_name, counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
+from kimbledb.reports import RollbackReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
 from kimbledb.targets import target_of
@@ -39,53 +38,6 @@ from kimbledb.watching import tell
 
 #: States in which a migration's objects are there by its own doing.
 _THERE = frozenset({StepState.APPLIED, StepState.CHANGED})
-
-
-@frozen(eq=False)
-class RollbackReport:
-    """What a rollback did, or with ``dry_run`` would do."""
-
-    #: In the order in which they were, or would be, taken back: newest first.
-    rolled_back: tuple[AppliedStep, ...]
-    #: What data goes with them.
-    losses: tuple[Loss, ...]
-    seconds: float
-    dry_run: bool = False
-    #: The tables, views, sequences, functions and types that go with them.
-    objects: tuple[DatabaseObject, ...] = ()
-    #: The names of those that go because they need another, newest first.
-    dependents: tuple[str, ...] = ()
-    #: Constraints, indexes and statistics that no migration made and that would go with a column: a dry run
-    #: tells them, and without it they stop the rollback.
-    handmade: tuple[DatabaseObject, ...] = ()
-
-    def __str__(self) -> str:
-        verb = "would roll back" if self.dry_run else "rolled back"
-        lines = [
-            f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")
-        ]
-        for step in self.rolled_back:
-            needs = " (it needs what goes)" if step.migration.name in self.dependents else ""
-            lines.append((f"  {step.migration.name}" if self.dry_run else f"  {step}") + needs)
-        if self.objects:
-            lines.append("objects that go with them:" if self.dry_run else "objects that went with them:")
-            kinds = dict.fromkeys(each.kind for each in self.objects)
-            lines += [
-                f"  {kind}: {', '.join(one_line(e.name) for e in self.objects if e.kind == kind)}" for kind in kinds
-            ]
-        if self.handmade:
-            lines.append("made by no migration, which stops the rollback:")
-            lines += [f"  {each}" for each in self.handmade]
-        if self.losses:
-            lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
-            lines += [f"  {loss}" for loss in self.losses]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
-        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
 
 
 class Rollback:

@@ -12,15 +12,12 @@ from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, VerificationReport
 from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.watching import call
 
 if TYPE_CHECKING:
-    from kimbledb._adoption import AdoptionReport
-    from kimbledb._reset import ResetReport
-    from kimbledb._rollback import RollbackReport
-    from kimbledb._status import Status
+    from kimbledb.database_status import Status
     from kimbledb.events import Watcher
 
 

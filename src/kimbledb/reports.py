@@ -1,7 +1,4 @@
-"""What a migration and a verification return: values to be looked at, each readable when printed.
-
-What the rarer calls return stands beside them: _adoption, _reset, _rollback, _status.
-"""
+"""What each operation returns: values to be looked at, each readable when printed."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from functools import cached_property
 from attrs import frozen
 
 from kimbledb.errors import one_line
-from kimbledb.model import AppliedStep, Check, Loss
+from kimbledb.model import AppliedStep, Check, DatabaseObject, Loss
 from kimbledb.names import counted
 from kimbledb.plan import Plan, Step
 
@@ -103,3 +100,117 @@ class MigrationReport:
 
         rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.applied]
         return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class AdoptionReport:
+    """What an adoption recorded, or with ``dry_run`` would record."""
+
+    #: In the order of the plan.
+    adopted: tuple[Step, ...]
+    #: As it was before.
+    plan: Plan
+    seconds: float
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        verb = "would adopt" if self.dry_run else "adopted"
+        names = {step.name for step in self.adopted}
+        left = [step for step in self.plan.pending if step.name not in names]
+        lines = [f"{verb} {counted(self.adopted, 'migration')}"]
+        lines += [f"  {step.name}: {step.reason}" for step in self.adopted]
+        if left:
+            lines.append(f"left to migrate(): {len(left)}")
+            lines += [f"  {step.name}: {step.state}, {step.reason}" for step in left]
+            lines += [f"note: {note}; whether it holds some of these cannot be seen" for note in self.plan.notes]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [(step.name, step.migration.title, step.reason) for step in self.adopted]
+        return to_html_table(("migration", "title", "why"), rows, str(self).splitlines()[0])
+
+
+@frozen(eq=False)
+class RollbackReport:
+    """What a rollback did, or with ``dry_run`` would do."""
+
+    #: In the order in which they were, or would be, taken back: newest first.
+    rolled_back: tuple[AppliedStep, ...]
+    #: What data goes with them.
+    losses: tuple[Loss, ...]
+    seconds: float
+    dry_run: bool = False
+    #: The tables, views, sequences, functions and types that go with them.
+    objects: tuple[DatabaseObject, ...] = ()
+    #: The names of those that go because they need another, newest first.
+    dependents: tuple[str, ...] = ()
+    #: Constraints, indexes and statistics that no migration made and that would go with a column: a dry run
+    #: tells them, and without it they stop the rollback.
+    handmade: tuple[DatabaseObject, ...] = ()
+
+    def __str__(self) -> str:
+        verb = "would roll back" if self.dry_run else "rolled back"
+        lines = [
+            f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")
+        ]
+        for step in self.rolled_back:
+            needs = " (it needs what goes)" if step.migration.name in self.dependents else ""
+            lines.append((f"  {step.migration.name}" if self.dry_run else f"  {step}") + needs)
+        if self.objects:
+            lines.append("objects that go with them:" if self.dry_run else "objects that went with them:")
+            kinds = dict.fromkeys(each.kind for each in self.objects)
+            lines += [
+                f"  {kind}: {', '.join(one_line(e.name) for e in self.objects if e.kind == kind)}" for kind in kinds
+            ]
+        if self.handmade:
+            lines.append("made by no migration, which stops the rollback:")
+            lines += [f"  {each}" for each in self.handmade]
+        if self.losses:
+            lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
+            lines += [f"  {loss}" for loss in self.losses]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
+        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+
+
+#: The kinds of objects whose loss can be one of data.
+_HOLD_DATA = ("table", "view", "sequence")
+
+
+@frozen(eq=False)
+class ResetReport:
+    """What a reset took out of a schema."""
+
+    database: str
+    schema: str
+    #: In the order in which they were dropped: each before all that it needs.
+    objects: tuple[DatabaseObject, ...]
+    #: What data went with them.
+    losses: tuple[Loss, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        where = one_line(f'schema "{self.schema}" of the database "{self.database}"')
+        if not self.objects:
+            return f"nothing to reset in {where} ({self.seconds:.3f} s)"
+        lines = [f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"]
+        lines += [f"  {each}" for each in self.objects]
+        if self.losses:
+            lines.append("data that went with them:")
+            lines += [f"  {loss}" for loss in self.losses]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from kimbledb.drawing import to_html_table
+
+        lost = {loss.name: str(loss.count) for loss in self.losses}
+        rows = [
+            (each.kind, each.name, lost.get(each.name, "") if each.kind in _HOLD_DATA else "") for each in self.objects
+        ]
+        return to_html_table(("kind", "dropped", "rows"), rows, str(self).splitlines()[0])

@@ -19,7 +19,7 @@ WITHOUT_A_SERVER = [
     {"errors", "version", "packaged"},
     {"model", "names", "options", "drawing", "queries", "redaction"},
     {"plan", "state", "snapshots", "statements", "scripts", "locks"},
-    {"events", "reports", "facts", "tools"},
+    {"events", "reports", "database_status", "facts", "tools"},
     {"folders", "shipped"},
     {"catalog"},
     {"planner"},
