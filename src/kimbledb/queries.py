@@ -15,7 +15,7 @@ import re
 from functools import cache
 from typing import Final
 
-from kimbledb import packaged
+from kimbledb.sql import packaged
 
 #: In everything that our blocks raise, as the name of a constraint (manual, 43.9.1).
 SIGNATURE: Final = f"kimbledb_{os.urandom(8).hex()}"

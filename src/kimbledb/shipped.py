@@ -10,10 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from kimbledb import facts, packaged
+from kimbledb import facts
 from kimbledb.errors import CatalogError
 from kimbledb.model import Fault, Migration
 from kimbledb.scripts import checksum_of, named_queries, normalise
+from kimbledb.sql import packaged
 
 #: The folder under that of the package's SQL.
 _FOLDER: Final = "migrations"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 # By names and not by Path: at a start each millisecond counts.
-_ROOT = os.path.join(os.path.dirname(__file__), "sql")  # noqa: PTH118, PTH120 - as above
+_ROOT = os.path.dirname(__file__)  # noqa: PTH120 - as above
 
 
 def names_in(folder: str) -> list[str]:
@@ -38,4 +38,4 @@ def read(file: str) -> bytes:
 def _zipped() -> Traversable:
     from importlib import resources  # late: few run from a zip
 
-    return resources.files("kimbledb").joinpath("sql")
+    return resources.files("kimbledb.sql")

@@ -1,0 +1,1 @@
+"""The SQL that ships: the queries that the library sends, the built-in migrations, the embedded server's extension."""
