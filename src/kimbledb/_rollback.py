@@ -266,7 +266,7 @@ class _RollbackCall:
                 back=True,
                 telling=True,
                 sequences=True,
-                undoing=any(takes_back(work.script) for work in works),
+                undoing=any(takes_back(work.script.text) for work in works),
                 suspects=suspects,
             )
             try:
@@ -370,7 +370,6 @@ class _RollbackCall:
         return Work(
             migration=migration,
             part="rollback",
-            record="record_rolled_back",
             run=self.runner.run_id,
             guard=guard,
             detail=detail,

@@ -269,7 +269,6 @@ class Application:
         return Work(
             migration=migration,
             part="apply",
-            record="record_applied",
             verify=self.verify,
             last=last,
             run=self.runner.run_id,
@@ -312,7 +311,7 @@ class Application:
             return HazardError(hazards, applied=self.applied, standing=standing)
         where = (
             '`-- kimbledb: deletes = "why"` at its head'
-            if migration.location.endswith(".sql")
+            if migration.is_flat
             else 'deletes = "why" in its migration.toml'
         )
         return DataLossError(

@@ -227,7 +227,9 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
                     if close
                     else "name a migration of this folder, or what one of them provides"
                 )
-                where = f"{migration.location}/migration.toml" if migration.location else migration.name
+                where = migration.location or migration.name
+                if migration.location and not migration.is_flat:
+                    where += "/migration.toml"
                 faults.append(Fault(where, f"it requires {wanted}, which is not here", cure))
     for thing, among in sorted(providers.items()):
         for mark, chosen in (

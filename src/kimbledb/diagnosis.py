@@ -12,6 +12,7 @@ from kimbledb import statements
 from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
+from kimbledb.script import Script
 from kimbledb.session import own_code, raised_by_script
 
 _NO_TRANSACTIONS = (
@@ -172,26 +173,26 @@ def condition(sqlstate: str | None) -> str:
 
 
 def diagnose(
-    error: asyncpg.PostgresError, migration: Migration, part: str, text: str, *, offset: int | None, exact: bool
+    error: asyncpg.PostgresError, migration: Migration, script: Script, *, offset: int | None, exact: bool
 ) -> Diagnosis:
     """Place an error in a file.
 
     Args:
         error: What the server said.
-        migration: Whose file it is.
-        part: ``apply`` or ``rollback``.
-        text: The file's text as it was sent.
-        offset: Characters before the place in the text, or None where there is no place.
+        migration: The migration that the script belongs to.
+        script: The script that was sent.
+        offset: Characters before the place in the script, or None where there is no place.
         exact: True where the server named the very character, False where
             only the statement's start is known.
     """
+    text = script.text
     sqlstate = error.sqlstate or "XX000"
     ours = own_code(error)
     diagnosis = Diagnosis(
         message=_cut(str(getattr(error, "message", None) or error), _LONGEST_MESSAGE),
         sqlstate=sqlstate,
         hint=_cure(error, migration, "" if offset is None else text[offset : offset + 20]),
-        file=migration.file(part),
+        file=script.path,
         context=error.context,
         # Of our own errors it is for programs.
         detail=error.detail if ours is None else None,
@@ -200,7 +201,7 @@ def diagnose(
     )
     if offset is None or not 0 <= offset <= len(text):
         return diagnosis
-    line, column = statements.line_and_column(text, offset)
+    line, column = script.line_and_column(offset)
     hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
     source, caret = excerpt(text, offset, hidden)
     seeming = None

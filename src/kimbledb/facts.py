@@ -11,6 +11,7 @@ from typing import Any, Final
 from kimbledb.errors import MOST_LISTED, CatalogError
 from kimbledb.model import OBJECT_KINDS, DatabaseObject, Declarations, Extension, Fault
 from kimbledb.names import near
+from kimbledb.script import Script
 
 FILE: Final = "migration.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
@@ -139,10 +140,11 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
     return facts
 
 
-def of_head(text: str, path: str, faults: list[Fault]) -> dict[str, Any]:
+def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
     """Return the facts that a script's first comments state, as in ``-- kimbledb: deletes = "why"``."""
     facts: dict[str, Any] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    path = script.path
+    for number, line in enumerate(script.text.split("\n"), script.first_line):
         if line.strip() and not line.startswith("--"):
             break
         if (match := _HEAD.match(line)) is None:

@@ -19,7 +19,8 @@ from attrs import frozen
 
 from kimbledb import facts
 from kimbledb.model import Fault, Migration
-from kimbledb.scripts import checksum_of, named_queries, normalise
+from kimbledb.script import Part, Script
+from kimbledb.scripts import named_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -227,7 +228,7 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
     """
     numbered: dict[str, int] = {}
     dated: dict[str, str] = {}
-    texts: dict[str, str] = {}
+    scripts: dict[str, Script] = {}
     heads: dict[str, dict[str, Any]] = {}
     for entry in entries:
         path = f"{source}/{entry.name}"
@@ -264,12 +265,12 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
                 )
             )
             continue
-        text = _read_text(entry, path, faults)
-        texts[entry.name] = text or ""
-        heads[entry.name] = facts.of_head(text or "", path, faults)
-        if text is not None:
-            _find_problems(text, path, faults, transactional=heads[entry.name].get("transactional", True))
-    _find_ways_back(texts, source, faults)
+        read = _read_file(entry, path, faults)
+        script = scripts[entry.name] = read or Script(path, "")
+        heads[entry.name] = facts.of_head(script, faults)
+        if read is not None:
+            _find_problems(script, faults, transactional=heads[entry.name].get("transactional", True))
+    _find_ways_back(scripts, source, faults)
     if numbered and dated:
         first, other = min(numbered), min(dated)
         faults.append(
@@ -290,8 +291,8 @@ def _read_flat(entries: list[_Entry], source: str, faults: list[Fault]) -> list[
             requires=tuple(ordered[place - 2 : place - 1]) if place > 1 else (),
             irreversible="a flat folder holds no rollback, and no checks",
             **heads[name],
-            apply_sql=texts[name],
-            checksum=checksum_of(texts[name]),
+            apply_sql=scripts[name],
+            checksum=scripts[name].checksum,
             location=f"{source}/{name}",
         )
         for place, name in enumerate(ordered, 1)
@@ -384,13 +385,13 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
         if owner is not None:
             faults.append(_of_another_tool(path, owner))
             return Migration(name=name, number=number, location=path)
-    texts: dict[str, str] = {}
+    scripts: dict[str, Script] = {}
     for file in _FILES:
         entry = present.get(file)
         if entry is not None:
-            text = _read_text(entry, f"{path}/{file}", faults)
-            if text is not None:
-                texts[file] = text
+            script = _read_file(entry, f"{path}/{file}", faults)
+            if script is not None:
+                scripts[file] = script
     for other in present:
         if other not in _FILES and other.lower().endswith((".sql", ".toml")):
             import difflib  # late: only for what is misspelt
@@ -403,9 +404,11 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
                     f"is it {meant[0]}?" if meant else f"the files are {', '.join(_FILES)}",
                 )
             )
-    apply_sql = texts.get("apply.sql", "")
-    head = facts.of_head(apply_sql, f"{path}/apply.sql", faults)
-    read = facts.read(texts.get(_FACTS), path, faults, present=_FACTS in present, lazily=False)
+    apply = scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")
+    head = facts.of_head(apply, faults)
+    read = facts.read(
+        scripts[_FACTS].text if _FACTS in scripts else None, path, faults, present=_FACTS in present, lazily=False
+    )
     # Where the facts cannot be read, what they might excuse is no fault yet.
     may_lack_rollback = read is None or read.get("irreversible")
     for file in _SQL_FILES:
@@ -417,13 +420,13 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
             }[file]
             faults.append(Fault(f"{path}/{file}", "the file is missing", cure))
     transactional = read is not None and {**head, **read}.get("transactional", True)
-    if "apply.sql" in texts:
-        _find_problems(texts["apply.sql"], f"{path}/apply.sql", faults, transactional=transactional)
-    if "rollback.sql" in texts:
+    if "apply.sql" in scripts:
+        _find_problems(apply, faults, transactional=transactional)
+    if "rollback.sql" in scripts:
         # It is tried in a transaction that is rolled back, to see what would go, and run in one.
-        _find_problems(texts["rollback.sql"], f"{path}/rollback.sql", faults, transactional=True, part="rollback")
-    if _ONLINE in texts:
-        _find_problems(texts[_ONLINE], f"{path}/{_ONLINE}", faults, transactional=False)
+        _find_problems(scripts["rollback.sql"], faults, transactional=True, part="rollback")
+    if _ONLINE in scripts:
+        _find_problems(scripts[_ONLINE], faults, transactional=False)
         if not transactional:
             faults.append(
                 Fault(
@@ -432,27 +435,25 @@ def _read_folder(folder: str, path: str, home: str, number: int, name: str, faul
                     "write what is in it into apply.sql, or take that line out of migration.toml",
                 )
             )
-    if "verify.sql" in texts:
+    if "verify.sql" in scripts:
         from kimbledb import statements
 
-        problems = statements.read_named_queries(texts["verify.sql"])[1]
-        if problems:
-            faults.extend(_faults_at(f"{path}/verify.sql", texts["verify.sql"], problems))
+        faults.extend(_faults_in(scripts["verify.sql"], statements.read_named_queries(scripts["verify.sql"])[1]))
     return Migration(
         name=name,
         number=number,
-        apply_sql=apply_sql,
-        verify_sql=texts.get("verify.sql", ""),
-        rollback_sql=texts.get("rollback.sql", ""),
-        online_sql=texts.get(_ONLINE, ""),
-        checksum=checksum_of(apply_sql),
+        apply_sql=apply,
+        verify_sql=scripts.get("verify.sql", ""),
+        rollback_sql=scripts.get("rollback.sql", ""),
+        online_sql=scripts.get(_ONLINE, ""),
+        checksum=apply.checksum,
         location=path,
         read_queries=named_queries,
         **{**head, **(read or {})},
     )
 
 
-def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
+def _read_file(entry: _Entry, path: str, faults: list[Fault]) -> Script | None:
     """Read a file once: what is checked here is what is hashed and run."""
     if entry.problem is not None:
         faults.append(Fault(path, *entry.problem))
@@ -497,7 +498,7 @@ def _read_text(entry: _Entry, path: str, faults: list[Fault]) -> str | None:
             )
         )
         return None
-    return normalise(text)
+    return Script.of_file(path, text)
 
 
 def _read_bytes(where: str) -> bytes | None:
@@ -516,25 +517,23 @@ def _read_bytes(where: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _find_problems(text: str, path: str, faults: list[Fault], *, transactional: bool, part: str = "apply") -> None:
+def _find_problems(script: Script, faults: list[Fault], *, transactional: bool, part: Part = "apply") -> None:
     from kimbledb import statements  # late: what ships is not searched again
 
-    _find_mark(text, path, faults, forward=part != "rollback")
-    problems = statements.find_problems(text, transactional=transactional, part=part)
-    if problems:
-        faults.extend(_faults_at(path, text, problems))
+    _find_mark(script, faults, forward=part != "rollback")
+    faults.extend(_faults_in(script, statements.find_problems(script.text, transactional=transactional, part=part)))
 
 
 def _is_marked(entry: _Entry, path: str, faults: list[Fault]) -> bool:
     """Whether a file whose name tells nothing is of another tool, which then is a fault."""
-    text = _read_text(entry, path, [])
-    return text is not None and _find_mark(text, path, faults, forward=True)
+    script = _read_file(entry, path, [])
+    return script is not None and _find_mark(script, faults, forward=True)
 
 
-def _find_mark(text: str, path: str, faults: list[Fault], *, forward: bool) -> bool:
+def _find_mark(script: Script, faults: list[Fault], *, forward: bool) -> bool:
     from kimbledb import statements, tools  # late, as above
 
-    mark = tools.mark_in(text, forward=forward)
+    mark = tools.mark_in(script.text, forward=forward)
     if mark is None:
         return False
     message = f"`{mark.text[:80]}` is a mark of {mark.tool or 'a file that holds both ways'}"
@@ -545,14 +544,11 @@ def _find_mark(text: str, path: str, faults: list[Fault], *, forward: bool) -> b
             "keep what goes forward (in a folder's apply.sql), put what goes back into that folder's rollback.sql, "
             "and take the marks out"
         )
-    faults.extend(_faults_at(path, text, [statements.Problem(mark.offset, message, cure)]))
+    faults.extend(_faults_in(script, [statements.Problem(mark.offset, message, cure)]))
     return True
 
 
-def _faults_at(path: str, text: str, problems: Iterable[Problem]) -> Iterator[Fault]:
-    from kimbledb import statements
-
-    places = statements.Places(text)
+def _faults_in(script: Script, problems: Iterable[Problem]) -> Iterator[Fault]:
     for problem in problems:
-        line, column = places.line_and_column(problem.offset)
-        yield Fault(path, problem.message, problem.cure, line, column if problem.exact else None)
+        line, column = script.line_and_column(problem.offset)
+        yield Fault(script.path, problem.message, problem.cure, line, column if problem.exact else None)

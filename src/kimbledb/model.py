@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from kimbledb.errors import one_line, printable
+from kimbledb.script import Part, Script
 
 #: The kinds of objects that a migration can declare and a snapshot can hold.
 OBJECT_KINDS = (
@@ -129,8 +130,12 @@ def _no_declarations() -> Declarations:
     return Declarations()
 
 
-def _no_queries(_text: str) -> tuple[VerificationQuery, ...]:
+def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
     return ()
+
+
+#: A script, its text alone, or how either is read when it is first asked for.
+_Source = Script | str | Callable[[], Script | str]
 
 
 @frozen(eq=False, kw_only=True, repr=False)
@@ -175,37 +180,67 @@ class Migration:
     reaches: tuple[str, ...] = ()
     #: Older checksums of apply.sql whose result is the same.
     supersedes: tuple[str, ...] = ()
-    #: What is sent: the text with a byte-order mark taken off and line ends as LF.
-    apply_sql: str = ""
     #: SHA-256 of :attr:`apply_sql` in hexadecimal.
     checksum: str = ""
     #: The folder, or the file of a flat folder, as a path to show.
     location: str = ""
-    # What is long and wanted by few calls may be read when first asked for.
-    _verify_sql: str | Callable[[], str] = ""
-    _rollback_sql: str | Callable[[], str] = ""
-    _online_sql: str | Callable[[], str] = ""
+    _apply_sql: _Source = ""
+    _verify_sql: _Source = ""
+    _rollback_sql: _Source = ""
+    _online_sql: _Source = ""
     _declare: Callable[[], Declarations] = field(default=_no_declarations)
-    _read_queries: Callable[[str], tuple[VerificationQuery, ...]] = field(default=_no_queries)
+    _read_queries: Callable[[Script], tuple[VerificationQuery, ...]] = field(default=_no_queries)
+
+    def script(self, part: Part) -> Script:
+        """Return one of its scripts, whose text is empty where there is none.
+
+        Args:
+            part: ``apply``, ``verify``, ``rollback`` or ``online``.
+        """
+        script = self._scripts.get(part)
+        if script is None:
+            source: _Source = getattr(self, f"_{part}_sql")
+            read = source if isinstance(source, Script | str) else source()
+            script = read if isinstance(read, Script) else Script(self._path_of(part), read)
+            self._scripts[part] = script
+        return script
+
+    def _path_of(self, part: Part) -> str:
+        """Return where a script stands that came without a path."""
+        return self.location if self.is_flat else f"{self.location or self.name}/{part}.sql"
 
     @cached_property
+    def _scripts(self) -> dict[Part, Script]:
+        return {}
+
+    @property
+    def apply_sql(self) -> str:
+        """The text of apply.sql as it is sent: without a byte-order mark, and with line ends as LF."""
+        return self.script("apply").text
+
+    @property
     def verify_sql(self) -> str:
         """The text of verify.sql, in the form of :attr:`apply_sql`."""
-        return self._verify_sql if isinstance(self._verify_sql, str) else self._verify_sql()
+        return self.script("verify").text
 
-    @cached_property
+    @property
     def rollback_sql(self) -> str:
         """The text of rollback.sql, in the form of :attr:`apply_sql`."""
-        return self._rollback_sql if isinstance(self._rollback_sql, str) else self._rollback_sql()
+        return self.script("rollback").text
 
-    @cached_property
+    @property
     def online_sql(self) -> str:
         """The text of online.sql, in the form of :attr:`apply_sql`; empty where there is none.
 
         What of the change takes long on a table that holds rows, written so that nobody
         waits for it. It runs before apply.sql, statement by statement, outside of a transaction.
         """
-        return self._online_sql if isinstance(self._online_sql, str) else self._online_sql()
+        return self.script("online").text
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is a file of a flat folder, and not a folder of its own."""
+        return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -240,12 +275,11 @@ class Migration:
     @cached_property
     def verification_queries(self) -> tuple[VerificationQuery, ...]:
         """The named queries of verify.sql, in the order of the file."""
-        return self._read_queries(self.verify_sql)
+        return self._read_queries(self.script("verify"))
 
-    def file(self, part: str) -> str:
+    def file(self, part: Part) -> str:
         """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify``, ``rollback`` or ``online``."""
-        # Of a flat folder there is only one.
-        return self.location if self.location.endswith(".sql") else f"{self.location}/{part}.sql"
+        return self.script(part).path
 
     def __str__(self) -> str:
         return f"{self.number}. {one_line(self.name)}"
@@ -254,7 +288,11 @@ class Migration:
         return f"<Migration {self.number} {self.name!r}>"
 
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, object]]]:
-        return _migration_of, ({name: value for name, value in self.parts().items() if not name.endswith("_sql")},)
+        parts = self.parts()
+        for name in (name for name in parts if name.endswith("_sql")):
+            # Where the SQL stands is kept.
+            parts[name] = evolve(script, text="") if isinstance(script := parts[name], Script) else ""
+        return _migration_of, (parts,)
 
     def __copy__(self) -> Migration:
         return self

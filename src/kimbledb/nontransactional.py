@@ -207,7 +207,7 @@ class _Aside:
         #: How a statement is watched for what it deletes.
         self._guard = work.guard
         self._measured: list[Measured] = []
-        self._every = [_statement(number, each) for number, each in enumerate(statements.split(work.script))]
+        self._every = [_statement(number, each) for number, each in enumerate(statements.split(work.script.text))]
         #: How many are done.
         self._place = 0
         #: Whether the one that runs may commit parts of its work by itself.
@@ -302,7 +302,7 @@ class _Aside:
             done = f"its {every} {'stays' if place == 1 else 'stay'} done"
         else:
             done = f"of its {every} the first {'stays' if place == 1 else f'{place} stay'} done"
-        return f"{self._work.part}.sql runs outside of a transaction: {done}"
+        return f"{self._work.script.file_name} runs outside of a transaction: {done}"
 
     def _standing_now(self) -> str:
         """Say the same, and what is not validated yet."""
@@ -356,7 +356,7 @@ class _Aside:
     async def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
         work = self._work
         place = statement.start + (int(error.position) - 1 if error.position else 0)
-        found = diagnose(error, work.migration, work.part, work.script, offset=place, exact=bool(error.position))
+        found = diagnose(error, work.migration, work.script, offset=place, exact=bool(error.position))
         return await with_canceller(self._worker, error, found)
 
     async def _run_in_transaction(self, statement: _Statement) -> bool:

@@ -69,7 +69,7 @@ def new_migration(
     if root.exists():
         migrations, faults = folders.read(root, source=str(root))
         catalog = Catalog(migrations, faults=faults)
-    flat = next((migration for migration in catalog if migration.location.endswith(".sql")), None)
+    flat = next((migration for migration in catalog if migration.is_flat), None)
     if flat is not None:
         raise ConfigurationError(
             f"{root} holds migrations as files, such as {flat.name}: a folder beside them would stop them all",

@@ -13,7 +13,8 @@ from typing import Final
 from kimbledb import facts
 from kimbledb.errors import CatalogError
 from kimbledb.model import Fault, Migration
-from kimbledb.scripts import checksum_of, named_queries, normalise
+from kimbledb.script import Part, Script
+from kimbledb.scripts import named_queries
 from kimbledb.sql import packaged
 
 #: The folder under that of the package's SQL.
@@ -38,28 +39,32 @@ def read_migrations() -> list[Migration]:
 def _read(folder: str, faults: list[Fault]) -> Migration:
     number, _, name = folder.partition("_")
     location = f"{_SHOWN}/{folder}"
-    apply_sql = _text_of(folder, "apply.sql")
-    read = facts.read(_text_of(folder, facts.FILE), location, faults, present=True, lazily=True)
+    apply = _script_of(folder, "apply")
+    read = facts.read(_file_of(folder, facts.FILE).text, location, faults, present=True, lazily=True)
     return Migration(
         name=f"{name}.sql",
         number=int(number),
-        apply_sql=apply_sql,
-        verify_sql=partial(_text_of, folder, "verify.sql"),
-        rollback_sql=partial(_text_of, folder, "rollback.sql"),
-        online_sql=partial(_text_if_there, folder, "online.sql"),
-        checksum=checksum_of(apply_sql),
+        apply_sql=apply,
+        verify_sql=partial(_script_of, folder, "verify"),
+        rollback_sql=partial(_script_of, folder, "rollback"),
+        online_sql=partial(_online_of, folder),
+        checksum=apply.checksum,
         location=location,
         read_queries=named_queries,
         **(read or {}),
     )
 
 
-def _text_of(folder: str, file: str) -> str:
-    return normalise(packaged.read(f"{_FOLDER}/{folder}/{file}").decode())
+def _file_of(folder: str, file: str) -> Script:
+    return Script.of_file(f"{_SHOWN}/{folder}/{file}", packaged.read(f"{_FOLDER}/{folder}/{file}").decode())
 
 
-def _text_if_there(folder: str, file: str) -> str:
+def _script_of(folder: str, part: Part) -> Script:
+    return _file_of(folder, f"{part}.sql")
+
+
+def _online_of(folder: str) -> Script | str:
     try:
-        return _text_of(folder, file)
+        return _script_of(folder, "online")
     except FileNotFoundError:
-        return ""
+        return ""  # few migrations have one

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -25,6 +24,7 @@ from attrs import evolve, frozen
 
 from kimbledb.model import VerificationQuery
 from kimbledb.redaction import masked
+from kimbledb.script import Part, Script
 
 # PostgreSQL's scanner knows these as space, and no others: a no-break space is
 # part of a name there (src/backend/parser/scan.l).
@@ -135,22 +135,6 @@ class Problem:
     exact: bool = False
 
 
-class Places:
-    """The lines of a text: where each begins is found once, however many places are asked for."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self._text))]
-
-    def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Return the line and the column, both counted from 1, of a character."""
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
-
-
 class UnreadableSQL(ValueError):
     """The text ends inside a string, comment, quoted name, dollar-quoted body or parenthesis.
 
@@ -213,7 +197,7 @@ def runs_alone(skeleton: str) -> bool:
     return _ALONE.match(skeleton) is not None
 
 
-def find_problems(text: str, *, transactional: bool, part: str = "apply") -> list[Problem]:
+def find_problems(text: str, *, transactional: bool, part: Part = "apply") -> list[Problem]:
     """Return what a script of a migration may not hold, in the order of the text.
 
     Args:
@@ -282,12 +266,6 @@ def _capped(problems: list[Problem]) -> list[Problem]:
     ]
 
 
-def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Return the line and the column, both counted from 1, of a character of a text."""
-    before = text.rfind("\n", 0, offset)
-    return text.count("\n", 0, offset) + 1, offset - before
-
-
 def name_of(statement: str) -> str:
     """Return a short name for a statement, to be shown: its kind and its object, on one line."""
     import sqlparse  # slow to import, and wanted only when something is shown
@@ -299,12 +277,13 @@ def name_of(statement: str) -> str:
     return first_line if len(first_line) <= 72 else first_line[:69] + "..."
 
 
-def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem]]:
+def read_named_queries(script: Script) -> tuple[list[VerificationQuery], list[Problem]]:
     """Read a verify.sql: ``-- name: x`` lines, each followed by one SELECT.
 
     Returns:
         The queries in the order of the file, and what is wrong with it.
     """
+    text = script.text
     queries: list[VerificationQuery] = []
     problems: list[Problem] = []
     headers = list(_CHECK_NAME.finditer(text))
@@ -317,7 +296,6 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
         return [], [Problem(error.offset, str(error), "close it")]
     if beginning < headers[0].start():
         problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
-    places = Places(text)
     seen: set[str] = set()
     for header, following in zip(headers, [*headers[1:], None], strict=True):
         if len(problems) >= MOST_PROBLEMS:
@@ -367,7 +345,7 @@ def read_named_queries(text: str) -> tuple[list[VerificationQuery], list[Problem
         if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
             problems.append(Problem(header.end() + statement.start, f"check {name} is no SELECT", "a check only reads"))
             continue
-        line, _ = places.line_and_column(header.end() + statement.start)
+        line, _ = script.line_and_column(header.end() + statement.start)
         queries.append(VerificationQuery(name, statement.text, runs, line))
     return queries, _capped(problems)
 
@@ -393,7 +371,7 @@ def _split(text: str, position: int) -> Iterator[Statement]:
 class _Search:
     """A search of one text for problems: what it has found, and what need not be looked for again."""
 
-    def __init__(self, text: str, *, transactional: bool, part: str) -> None:
+    def __init__(self, text: str, *, transactional: bool, part: Part) -> None:
         self.problems: list[Problem] = []
         self._text = text
         self._transactional = transactional
@@ -496,7 +474,7 @@ def _described(character: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(character):04X})"
 
 
-def _runs_alone_problem(statement: Statement, part: str) -> Problem:
+def _runs_alone_problem(statement: Statement, part: Part) -> Problem:
     words = statement.skeleton
     leave_out = ", or leave CONCURRENTLY out" if re.search(r"\bconcurrently\b", words, re.IGNORECASE) else ""
     cure = (

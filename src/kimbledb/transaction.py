@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 from attrs import evolve, field, frozen
@@ -20,6 +20,7 @@ from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.runner import Again, describe_holders, stopwatch, worth_another_try
+from kimbledb.script import Part, Script
 from kimbledb.session import (
     BEGIN,
     DATA_AT_STAKE,
@@ -138,10 +139,8 @@ class Work:
     """What is to happen to one migration."""
 
     migration: Migration
-    #: ``apply``, ``rollback`` or ``online``: which file, and what the log says.
-    part: str
-    #: The block of ``sql/queries`` that writes history.
-    record: str
+    #: Which of the migration's scripts is run.
+    part: Part
     #: How it is watched for what it deletes, or None where that is known.
     guard: Guard | None = None
     #: Whether its checks are run after the script and must pass.
@@ -157,11 +156,19 @@ class Work:
     detail: Mapping[str, Any] = field(factory=dict)
 
     @property
-    def script(self) -> str:
-        """The text that is sent."""
-        scripts = {"apply": "apply_sql", "rollback": "rollback_sql", "online": "online_sql"}
-        text: str = getattr(self.migration, scripts[self.part])
-        return text
+    def script(self) -> Script:
+        """What is sent."""
+        return self.migration.script(self.part)
+
+    @property
+    def event(self) -> Literal["apply", "rollback"]:
+        """What the log calls it."""
+        return "rollback" if self.part == "rollback" else "apply"
+
+    @property
+    def record(self) -> str:
+        """The block of ``sql/queries`` that writes history."""
+        return "record_rolled_back" if self.event == "rollback" else "record_applied"
 
 
 @frozen
@@ -263,10 +270,10 @@ class Transactions:
         try:
             with self._doubting():
                 closing = self._closing(work, queries.block("check_indexes", known=quote_array(work.known)))
-                answers = await self.session.transact(self._begin(work), setting_up + work.script + closing)
+                answers = await self.session.transact(self._begin(work), setting_up + work.script.text + closing)
         except asyncpg.PostgresError as error:
             if own_code(error) == INDEX_NOT_VALID and (
-                others := _not_in(work.script, json.loads(error.detail or "[]"))
+                others := _not_in(work.script.text, json.loads(error.detail or "[]"))
             ):
                 # Another index on the same table was made, or was there already.
                 return await self.carry_out(evolve(work, known=(*work.known, *others)), head)
@@ -321,7 +328,7 @@ class Transactions:
         for work in works:
             message += self._settings(work) + self.session.path(self.path)
             places.append(len(message))
-            message += work.script + self._after(work) + queries.block("check_history")
+            message += work.script.text + self._after(work) + queries.block("check_history")
         message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(self._begin(*works), message)
@@ -363,7 +370,7 @@ class Transactions:
         before = self.session.recall() + self._before(work)
         try:
             with self._doubting():
-                answers = await self.session.send(before + work.script + self._closing(work))
+                answers = await self.session.send(before + work.script.text + self._closing(work))
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, before) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
@@ -390,7 +397,7 @@ class Transactions:
         Best effort: None where it cannot be written (the disk is full, the
         connection is lost), since the first error is the one to tell of.
         """
-        facts = self._facts(work) | {"event": work.part, "error": message, "milliseconds": round(seconds * 1000)}
+        facts = self._facts(work) | {"event": work.event, "error": message, "milliseconds": round(seconds * 1000)}
         try:
             answers = await self.session.send(
                 BEGIN
@@ -415,7 +422,7 @@ class Transactions:
         return self._begin(work, holds_tables=holds_tables) + self._setting_up(work, head, holds_tables=holds_tables)
 
     def _begin(self, *works: Work, holds_tables: bool = True) -> str:
-        remember = self.session.remember({name for work in works for name in _settings_named(work.script)})
+        remember = self.session.remember({name for work in works for name in _settings_named(work.script.text)})
         return BEGIN + (remember if holds_tables else _without_locks(remember))
 
     def _settings(self, work: Work) -> str:
@@ -531,10 +538,10 @@ class Transactions:
         if ahead is not None and error.position:
             place = int(error.position) - 1 - len(ahead)
         elif ahead is not None:
-            place = self._failed_statement(work.script, ahead)
-        if place is not None and not 0 <= place <= len(work.script):
+            place = self._failed_statement(work.script.text, ahead)
+        if place is not None and not 0 <= place <= len(work.script.text):
             place = None  # it lies in our own statements
-        diagnosis = diagnose(error, work.migration, work.part, work.script, offset=place, exact=exact)
+        diagnosis = diagnose(error, work.migration, work.script, offset=place, exact=exact)
         return ScriptError(await with_canceller(self.session, error, diagnosis))
 
     def _failed_script(self, error: asyncpg.PostgresError, ahead: Sequence[str]) -> int:

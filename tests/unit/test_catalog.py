@@ -23,7 +23,7 @@ from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleErr
 from kimbledb.model import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
 from kimbledb.names import folded
 from kimbledb.planner import Planner
-from kimbledb.scripts import checksum_of, normalise
+from kimbledb.script import Script
 
 CHECK = "-- name: nothing\nSELECT true AS passed\n"
 SUM = "0123456789abcdef" * 4
@@ -279,7 +279,7 @@ def test_a_byte_order_mark_and_crlf_change_nothing(tmp_path: Path) -> None:
 
     for key in ("apply_sql", "verify_sql", "rollback_sql", "title", "checksum", "verification_queries"):
         assert getattr(plain, key) == getattr(other, key)
-    assert plain.checksum == checksum_of(texts["apply"])
+    assert plain.checksum == Script("apply.sql", texts["apply"]).checksum
 
 
 @given(st.text("a\n\r\ufeff", max_size=12))
@@ -288,7 +288,7 @@ def test_normalising_takes_one_mark_and_carriage_returns_before_line_feeds(text:
     start = 1 if text.startswith("\ufeff") else 0
     expected = [text[at] for at in range(start, len(text)) if text[at : at + 2] != "\r\n"]
 
-    assert "".join(expected) == normalise(text)
+    assert "".join(expected) == Script.of_file("apply.sql", text).text
 
 
 def test_a_line_break_moved_into_a_comment_is_another_text(tmp_path: Path) -> None:

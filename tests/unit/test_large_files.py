@@ -12,6 +12,7 @@ import pytest
 from kimbledb import facts, statements, tools
 from kimbledb.catalog import Catalog
 from kimbledb.errors import CatalogError
+from kimbledb.script import Script
 
 
 class Work:
@@ -86,9 +87,9 @@ LINES = {
 
 def read(text: str) -> None:
     """Read a script in every way in which one is."""
-    problems = [*statements.find_problems(text, transactional=True), *statements.read_named_queries(text)[1]]
-    places = statements.Places(text)
-    assert all(places.line_and_column(problem.offset) for problem in problems)
+    script = Script("apply.sql", text)
+    problems = [*statements.find_problems(text, transactional=True), *statements.read_named_queries(script)[1]]
+    assert all(script.line_and_column(problem.offset) for problem in problems)
     tools.mark_in(text)
 
 

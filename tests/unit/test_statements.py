@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kimbledb.model import VerificationQuery
+from kimbledb.script import Script
 from kimbledb.statements import (
     UnreadableSQL,
     _ClientCommand,
     find_problems,
-    line_and_column,
     name_of,
     names_in,
     read_named_queries,
@@ -267,7 +267,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         list(split(text))
     except (UnreadableSQL, _ClientCommand) as error:
         assert 0 <= error.offset < len(text)
-    for problem in (*find_problems(text, transactional=True), *read_named_queries(text)[1]):
+    for problem in (*find_problems(text, transactional=True), *read_named_queries(Script("verify.sql", text))[1]):
         assert 0 <= problem.offset <= len(text)
         assert problem.message
         assert problem.cure
@@ -407,7 +407,7 @@ def test_a_hostile_text_is_read_in_a_moment(text: str) -> None:
     """200 kB of anything take no more time than their length: no pattern runs away."""
     with no_longer_than(20):
         find_problems(text, transactional=True)
-        read_named_queries(text)
+        read_named_queries(Script("verify.sql", text))
 
 
 # What a script may not hold.
@@ -583,7 +583,9 @@ SELECT 'open"""
 
     problems = find_problems(dump, transactional=True)
 
-    assert expected == [(line_and_column(dump, problem.offset)[0], problem.message) for problem in problems]
+    assert expected == [
+        (Script("apply.sql", dump).line_and_column(problem.offset)[0], problem.message) for problem in problems
+    ]
 
 
 @settings(max_examples=settings().max_examples // 3)
@@ -605,7 +607,7 @@ def test_a_place_is_counted_in_lines_and_characters(text: str, data: st.DataObje
     offset = data.draw(st.integers(0, len(text)))
     before = text[:offset].split("\n")
 
-    assert (len(before), len(before[-1]) + 1) == line_and_column(text, offset)
+    assert (len(before), len(before[-1]) + 1) == Script("apply.sql", text).line_and_column(offset)
 
 
 @pytest.mark.parametrize(
@@ -666,7 +668,7 @@ SELECT * FROM a
         VerificationQuery(name="second-2", sql="WITH a AS (SELECT ';')\nSELECT * FROM a", runs=True, line=7),
     ]
 
-    assert (expected, []) == read_named_queries(text)
+    assert (expected, []) == read_named_queries(Script("verify.sql", text))
 
 
 NAMES = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_-]{0,10}\Z")
@@ -688,7 +690,7 @@ def test_a_file_of_checks_is_read_as_it_was_written(checks: list[tuple[str, bool
         f"-- name: {name}{' runs' if runs else ''}\n{gap}{statement};\n" for name, runs, gap, statement in checks
     )
 
-    queries, problems = read_named_queries(text)
+    queries, problems = read_named_queries(Script("verify.sql", text))
 
     assert not problems
     assert [(name, statement, runs) for name, runs, _, statement in checks] == [
@@ -718,9 +720,9 @@ def test_a_file_of_checks_is_read_as_it_was_written(checks: list[tuple[str, bool
 )
 def test_a_file_of_checks_is_refused(text: str, line: int, message: str) -> None:
     """What is wrong with a verify.sql is told with its line and a cure."""
-    _, [problem] = read_named_queries(text)
+    _, [problem] = read_named_queries(Script("verify.sql", text))
 
-    assert (line, message) == (line_and_column(text, problem.offset)[0], problem.message)
+    assert (line, message) == (Script("verify.sql", text).line_and_column(problem.offset)[0], problem.message)
     assert problem.cure
 
 
@@ -729,7 +731,7 @@ def test_every_problem_of_a_file_of_checks_is_found_at_once() -> None:
     text = "-- name: a\nDELETE FROM t;\n-- name: b\nSELECT true AS passed;\n-- name: ?\n-- name: c\nSELECT ("
     expected = ["check a is no SELECT", "'-- name: ?' names no check", "a parenthesis begins here and never ends"]
 
-    [query], problems = read_named_queries(text)
+    [query], problems = read_named_queries(Script("verify.sql", text))
 
     assert query.name == "b"
     assert expected == [problem.message for problem in problems]
@@ -740,7 +742,7 @@ def test_every_problem_of_a_file_of_checks_is_found_at_once() -> None:
 )
 def test_a_check_may_be_any_query(word: str) -> None:
     """All forms of a query that gives rows will do."""
-    queries, problems = read_named_queries(f"-- name: a\n{word}")
+    queries, problems = read_named_queries(Script("verify.sql", f"-- name: a\n{word}"))
 
     assert ([], [word]) == (problems, [query.sql for query in queries])
 
@@ -769,7 +771,11 @@ def test_what_looks_like_another_character_is_named(text: str, place: tuple[int,
 
     problem = find_problems(script, transactional=True)[0]
 
-    assert (place, message, True) == (line_and_column(script, problem.offset), problem.message, problem.exact)
+    assert (place, message, True) == (
+        Script("apply.sql", script).line_and_column(problem.offset),
+        problem.message,
+        problem.exact,
+    )
     assert problem.cure
 
 
@@ -806,7 +812,7 @@ def test_a_typographic_quote_before_a_string_that_never_ends_is_told() -> None:
 
 def test_a_check_with_a_character_that_nobody_sees_is_told() -> None:
     """A verify.sql is looked at as well."""
-    [problem] = read_named_queries("-- name: a\nSELECT\u00a0true AS passed")[1]
+    [problem] = read_named_queries(Script("verify.sql", "-- name: a\nSELECT\u00a0true AS passed"))[1]
 
     assert problem.message == "a no-break space (U+00A0) would be part of a name"
     assert problem.offset == 17
@@ -830,7 +836,7 @@ def test_a_hidden_end_of_the_transaction_is_a_fault(script: str, line: int) -> N
     problems = find_problems(script, transactional=True)
 
     assert "would end or begin a transaction" in problems[0].message
-    assert line_and_column(script, problems[0].offset)[0] == line
+    assert Script("apply.sql", script).line_and_column(problems[0].offset)[0] == line
 
 
 @pytest.mark.parametrize(

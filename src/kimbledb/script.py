@@ -1,0 +1,53 @@
+"""A script: the SQL that is sent, and where each of its characters stands in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_right
+from functools import cached_property
+from typing import Literal
+
+from attrs import field, frozen
+
+#: A migration's scripts, by what each is for.
+Part = Literal["apply", "verify", "rollback", "online"]
+
+
+@frozen
+class Script:
+    """A text of SQL with its place in a file, which every message about the text names."""
+
+    #: The file, as a path to be shown.
+    path: str
+    #: What is sent: without a byte-order mark, and with line ends as LF. It may hold secrets.
+    text: str = field(repr=False)
+    #: The line of the file on which the text begins, counted from 1.
+    first_line: int = 1
+
+    @classmethod
+    def of_file(cls, path: str, content: str) -> Script:
+        """Make a script of a whole file: one byte-order mark is taken off, and CRLF becomes LF."""
+        text = content.removeprefix("\ufeff")
+        # A search for one character is faster than one for two, and most texts hold no CR.
+        return cls(path, text.replace("\r\n", "\n") if "\r" in text else text)
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the text in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """Return the line of the file and the column, both counted from 1, of a character of the text."""
+        line = bisect_right(self._line_starts, offset)
+        return line + self.first_line - 1, offset - self._line_starts[line - 1] + 1
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        # Found once, since a file may have many faults.
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
