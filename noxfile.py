@@ -86,7 +86,7 @@ def explore(session: nox.Session) -> None:
     """Look for what the property tests have not met yet, from new seeds, for an hour: ``-- --minutes 60``."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
-        session.run("python", "tests/explore.py", *session.posargs, env=environment)
+        session.run("python", "-m", "tools.explore", *session.posargs, env=environment)
 
 
 @nox.session
@@ -94,7 +94,7 @@ def mutants(session: nox.Session) -> None:
     """Make each change of tests/mutants/mutants.toml on a copy, and see that a test notices it."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
-        session.run("python", "-m", "tests.mutants", *session.posargs, env=environment)
+        session.run("python", "-m", "tools.mutants", *session.posargs, env=environment)
 
 
 @nox.session
@@ -102,7 +102,7 @@ def servers(session: nox.Session) -> None:
     """Run the integration tests on PostgreSQL 15, 16, 17 and 18, and print a table: ``-- 16 18`` for some of them."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
-        session.run("python", "-m", "tests.servers", *session.posargs, env=environment)
+        session.run("python", "-m", "tools.servers", *session.posargs, env=environment)
 
 
 @nox.session
@@ -118,7 +118,7 @@ def wheel(session: nox.Session) -> None:
     # Away from the sources: what is imported is what was built.
     elsewhere = built / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
-    for what in ("tests", "docs"):
+    for what in ("tests", "tools", "docs"):
         shutil.copytree(ROOT / what, elsewhere / what)
     for what in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / what, elsewhere)
@@ -145,14 +145,14 @@ def benchmarks(session: nox.Session) -> None:
 def declare(session: nox.Session) -> None:
     """Write what the built-in migrations create, change and drop into their migration.toml, from a real database."""
     session.install("-e", ".[dev]")
-    session.run("python", "tests/declare.py", *session.posargs)
+    session.run("python", "-m", "tools.declare", *session.posargs)
 
 
 @nox.session
 def order(session: nox.Session) -> None:
     """Write docs/migration-order.md and docs/run-all-migrations.sql from the catalog."""
     session.install("-e", ".[dev]")
-    session.run("python", "tests/order_page.py", *session.posargs)
+    session.run("python", "-m", "tools.order_page", *session.posargs)
     if "--check" not in session.posargs:
         session.run("kimbledb", "render", "--output", "docs/run-all-migrations.sql")
 

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from tests.faults.parts import sql
 
 import kimbledb
+from tests.faults.parts import sql
 
 #: Scripts by what is wrong with them, each with its SQLSTATE, what the hint must say, and facts of the migration.
 FAULTS: dict[str, tuple[str, str, str, str]] = {

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.conftest import Folder
 
 import kimbledb
 from kimbledb import foreign, history
 from kimbledb.targets import target_of
 from kimbledb.tools import TOOLS, History
+from tests.conftest import Folder
 
 
 async def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:

@@ -12,9 +12,9 @@ import pytest
 import kimbledb
 from kimbledb.testing.background import Background
 from tests.conftest import picture
-from tests.declare import as_toml
 from tests.faults.parts import fresh_database, sql
 from tests.faults.programs import Cluster
+from tools.declare import as_toml
 
 from .conftest import Servers, each
 from .installations import VERSIONS

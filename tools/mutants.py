@@ -1,4 +1,4 @@
-"""Make each change of mutants.toml on a copy of the project, run the tests that should notice, and say which do.
+"""Make each change of tests/mutants/mutants.toml on a copy of the project, run the tests that should notice, and say which do.
 
 A change that no test notices is a failure, and so is one whose tests fail without it.
 """
@@ -21,10 +21,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-LIST = Path(__file__).parent / "mutants.toml"
+ROOT = Path(__file__).parent.parent
+LIST = ROOT / "tests" / "mutants" / "mutants.toml"
 #: What the tests need of the project.
-_COPIED = ("src", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "noxfile.py")
+_COPIED = (
+    "src",
+    "tests",
+    "tools",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "noxfile.py",
+)
 #: Seconds after which the tests of one change are stopped.
 _PATIENCE = 300
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)

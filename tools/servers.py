@@ -1,8 +1,8 @@
-"""The integration tests on each version of PostgreSQL: ``python -m tests.servers [15 16 17 18] [arguments of pytest]``.
+"""The integration tests on each version of PostgreSQL: ``python -m tools.servers [15 16 17 18] [arguments of pytest]``.
 
 Each version gets two servers, a bare one and one with a hosted platform's roles. At
 the end stands a table. On 15, for which no package has vector, tests that want it are
-counted as skipped. ``python -m tests.servers --renew`` writes the checksums of Debian
+counted as skipped. ``python -m tools.servers --renew`` writes the checksums of Debian
 13's packages as the archive has them now.
 """
 
@@ -21,11 +21,10 @@ from xml.etree import ElementTree as ET
 from attrs import frozen
 
 from tests.faults.programs import running
+from tests.servers.conftest import SETTINGS
+from tests.servers.installations import VERSIONS, Unavailable, binaries, renew
 
-from .conftest import SETTINGS
-from .installations import VERSIONS, Unavailable, binaries, renew
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "integration"
 #: They bring a server of their own, or none, and are the same on each version.
 LEFT_OUT = ("databases", "display", "embedded", "notebook", "pages", "pictures", "plugin", "readme", "schema_page")

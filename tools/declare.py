@@ -8,6 +8,7 @@ two snapshots.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import re
@@ -22,8 +23,6 @@ from kimbledb import history, snapshot
 from kimbledb.model import OBJECT_KINDS, DatabaseObject
 from kimbledb.snapshots import Difference, Snapshot
 from kimbledb.targets import target_of
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.conftest import HOSTED_DATABASE, HOSTED_ROLES, with_database
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
@@ -113,6 +112,8 @@ async def main(*, check: bool) -> int:
 
 
 if __name__ == "__main__":
-    only_check = "--check" in sys.argv[1:]
-    out_of_step = asyncio.run(main(check=only_check))
-    sys.exit(1 if only_check and out_of_step else 0)
+    parser = argparse.ArgumentParser(prog="nox -s declare --", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where a file is out of step")
+    given = parser.parse_args()
+    out_of_step = asyncio.run(main(check=given.check))
+    sys.exit(1 if given.check and out_of_step else 0)

@@ -6,14 +6,16 @@ is in step, as a test does.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
 
 import kimbledb
 
-PAGE = Path(__file__).parent.parent / "docs" / "migration-order.md"
-DOCUMENT = Path(__file__).parent / "data" / "MIGRATION_ORDER.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "migration-order.md"
+DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
 
 HEAD = """\
 # Migration order
@@ -153,6 +155,8 @@ def main(*, check: bool) -> int:
 
 
 if __name__ == "__main__":
-    only_check = "--check" in sys.argv[1:]
-    out_of_step = main(check=only_check)
-    sys.exit(out_of_step if only_check else 0)
+    parser = argparse.ArgumentParser(prog="nox -s order --", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where the page is out of step")
+    given = parser.parse_args()
+    out_of_step = main(check=given.check)
+    sys.exit(out_of_step if given.check else 0)

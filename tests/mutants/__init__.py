@@ -1,1 +1,0 @@
-"""Changes of the code that a test must notice: ``nox -s mutants``."""

@@ -1,0 +1,1 @@
+"""The tools of this project, each run by a session of noxfile.py; ``python -m tools.NAME`` runs one without nox."""
