@@ -385,11 +385,10 @@ class _RollbackCall:
 
     def _failure(self, failure: ScriptError) -> RollbackError:
         found = failure.diagnosis
-        name = found.file or "a rollback"
         return RollbackError(
             f"the rollback failed: {found}\n{self._standing(failure.standing or 'nothing was touched')}",
             applied=self.taken_back,
-            failed=next((each for each in self.chosen or () if each.file("rollback") == name), None),
+            failed=failure.migration,
             file=found.file,
             line=found.line,
             column=found.column,

@@ -236,7 +236,8 @@ class Application:
                 checks=failing,
                 applied=self.applied,
                 failed=migration,
-                file=migration.file("verify"),
+                file=failing[0].file,
+                line=failing[0].line,
             ) from failure.__cause__
         except Lost as refused:
             self.in_flight = None

@@ -349,6 +349,8 @@ def _verification_as_json(report: VerificationReport) -> dict[str, Any]:
                 "hint": check.hint,
                 "severity": check.severity,
                 "informative": check.informative,
+                "file": check.file,
+                "line": check.line,
             }
             for check in report.checks
         ],

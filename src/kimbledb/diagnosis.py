@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 import asyncpg
 from attrs import evolve, frozen
 
 from kimbledb import statements
-from kimbledb.errors import one_line
+from kimbledb.errors import one_line, printable
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
 from kimbledb.script import Script
@@ -149,9 +150,7 @@ class Diagnosis:
                 number = f"{self.line}"
                 lines.append(f"  {number} | {self.source}")
                 if self.caret is not None:
-                    # Tabs stay tabs, so that the caret stands under its character.
-                    lead = re.sub(r"[^\t]", " ", self.source[: self.caret])
-                    lines.append(f"  {' ' * len(number)} | {lead}^")
+                    lines.append(f"  {' ' * len(number)} | {_blank(self.source[: self.caret])}^")
         elif self.file is not None:
             lines.append(f"  in {self.file}")
         if self.detail:
@@ -159,6 +158,18 @@ class Diagnosis:
         if self.context:
             lines += [f"  {_cut(line)}" for line in self.context.splitlines()[:3] if "inline_code_block" not in line]
         return "\n".join(lines)
+
+
+def _blank(text: str) -> str:
+    """Return space that is as wide as a text: an error spells out what cannot be shown, and tabs stay tabs."""
+    return "".join(each if each == "\t" else " " * _width(each) for each in printable(text))
+
+
+def _width(character: str) -> int:
+    """Return how many columns of a terminal a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def condition(sqlstate: str | None) -> str:

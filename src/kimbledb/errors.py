@@ -363,7 +363,9 @@ class VerificationError(MigrationError):
     The transaction was rolled back: nothing of it is left.
 
     Attributes:
-        checks: The checks that failed, with what was expected and found.
+        checks: The checks that failed, with what was expected and found, each with its file and line.
+        file: The file of the first of them.
+        line: The line in it on which the query of the first begins, counted from 1.
     """
 
     def __init__(
@@ -374,8 +376,9 @@ class VerificationError(MigrationError):
         applied: Sequence[AppliedStep] = (),
         failed: Migration | None = None,
         file: str | None = None,
+        line: int | None = None,
     ) -> None:
-        super().__init__(message, applied=applied, failed=failed, file=file)
+        super().__init__(message, applied=applied, failed=failed, file=file, line=line)
         self.checks = tuple(checks)
 
 

@@ -384,6 +384,9 @@ class Check:
     informative: bool = False
     #: For a check of security: ``high``, ``medium``, ``low`` or ``information``. Else None.
     severity: str | None = None
+    #: The file of its query and the line, counted from 1, on which the query begins. None for a check of the whole database.
+    file: str | None = None
+    line: int | None = None
 
     def __str__(self) -> str:
         where = f"{one_line(self.migration)}: " if self.migration else ""
@@ -392,6 +395,8 @@ class Check:
         mark = "ok" if self.passed else "FAILED"
         text = f"{where}{self.name}: {mark}"
         if not self.passed:
+            if self.file is not None:
+                text += f"\n    at:       {one_line(self.file)}:{self.line}"
             if self.expected is not None:
                 text += f"\n    expected: {one_line(self.expected)}"
             if self.found is not None:

@@ -343,7 +343,7 @@ class _Aside:
             if own_code(error) == DATA_AT_STAKE and self._guard is not None:
                 await self._refuse_loss(statement, data_loss.refusal(error, self._guard))
             elif not await self._is_detached(statement, error):
-                raise ScriptError(await self._diagnose(statement, error)) from error
+                raise ScriptError(self._work.migration, await self._diagnose(statement, error)) from error
 
     async def _refuse_loss(self, statement: _Statement, refusal: Suspected | Lost) -> None:
         """Stop at a statement that would lose data, or run it once more and count what it takes."""

@@ -195,8 +195,9 @@ class _StepFailed(Exception):
 class ScriptError(_StepFailed):
     """A script failed."""
 
-    def __init__(self, diagnosis: Diagnosis) -> None:
+    def __init__(self, migration: Migration, diagnosis: Diagnosis) -> None:
         super().__init__(diagnosis.message)
+        self.migration = migration
         self.diagnosis = diagnosis
 
 
@@ -278,7 +279,7 @@ class Transactions:
                 # Another index on the same table was made, or was there already.
                 return await self.carry_out(evolve(work, known=(*work.known, *others)), head)
             raise await self._meaning(error, work, self.session.prefix + setting_up) from error
-        return self._outcome(answers)
+        return self._outcome(answers, work)
 
     @contextmanager
     def _doubting(self) -> Iterator[None]:
@@ -374,7 +375,7 @@ class Transactions:
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, before) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
-        return evolve(self._outcome(answers), held=clock())
+        return evolve(self._outcome(answers, work), held=clock())
 
     async def release(self, work: Work, measured: Measured) -> Outcome:
         """Prove and record the work in the transaction that :meth:`hold` opened, and commit it.
@@ -389,7 +390,7 @@ class Transactions:
                 answers = await self.session.send(lost + self._proof(work) + self._record(work))
         except asyncpg.PostgresError as error:
             raise await self._meaning(error, work, None) from error
-        return self._outcome(answers)
+        return self._outcome(answers, work)
 
     async def record_failure(self, work: Work, message: str, seconds: float) -> int | None:
         """Record a failed try in a transaction of its own and return the log's head.
@@ -493,11 +494,11 @@ class Transactions:
         )
 
     @staticmethod
-    def _outcome(answers: Sequence[Answer]) -> Outcome:
+    def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
         found = {answer.code: answer.value for answer in answers}
         return Outcome(
             found["KD102"]["head"],
-            tuple(results_of(found.get("KD101", ()))),
+            tuple(results_of(found.get("KD101", ()), [work.migration])),
             found.get("KD103"),
             found["KD102"]["milliseconds"] / 1000,
             data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
@@ -527,7 +528,7 @@ class Transactions:
         if code == DATA_AT_STAKE and work.guard is not None:
             return data_loss.refusal(error, work.guard)
         if code == VERIFICATION_FAILED:
-            return ChecksFailed(results_of(json.loads(error.detail or "[]")))
+            return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
         return await self._script_error(error, work, ahead)
 
     async def _script_error(self, error: asyncpg.PostgresError, work: Work, ahead: str | None) -> ScriptError:
@@ -542,7 +543,7 @@ class Transactions:
         if place is not None and not 0 <= place <= len(work.script.text):
             place = None  # it lies in our own statements
         diagnosis = diagnose(error, work.migration, work.script, offset=place, exact=exact)
-        return ScriptError(await with_canceller(self.session, error, diagnosis))
+        return ScriptError(work.migration, await with_canceller(self.session, error, diagnosis))
 
     def _failed_script(self, error: asyncpg.PostgresError, ahead: Sequence[str]) -> int:
         """Return at which of several scripts the server stopped, given what stood before each."""

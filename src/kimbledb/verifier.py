@@ -8,7 +8,7 @@ from typing import Any
 from kimbledb import history, queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
-from kimbledb.model import Check, Migration, schemas_reached
+from kimbledb.model import Check, Migration, VerificationQuery, schemas_reached
 from kimbledb.names import check_schema_name, few, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.plan import StepState
@@ -212,22 +212,24 @@ async def verify_migrations(
             )
         except PreflightError as error:
             checks += [
-                _not_run(migration, query.name, error) for migration in some for query in migration.verification_queries
+                _not_run(migration, query, error) for migration in some for query in migration.verification_queries
             ]
         else:
-            checks += results_of(answers[-1].value)
+            checks += results_of(answers[-1].value, some)
     return checks
 
 
-def _not_run(migration: Migration, name: str, error: PreflightError) -> Check:
+def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError) -> Check:
     (gap, cure), *more = error.gaps
     others = f" (and {len(more)} more)" if more else ""
     return Check(
         migration.name,
-        name,
+        query.name,
         passed=False,
         found=f"not run, since it could call what is a stranger's: {gap}{others}",
         hint=cure,
+        file=migration.file("verify"),
+        line=query.line,
     )
 
 
@@ -255,19 +257,36 @@ def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str
     return session.path() + block
 
 
-def results_of(value: Sequence[dict[str, Any]]) -> list[Check]:
-    """Make checks of what the server answered."""
-    return [
-        Check(
-            migration=result.get("migration"),
-            name=result["name"],
-            passed=result["passed"],
-            expected=_joined(result, "expected"),
-            found=_found(result),
-            hint=_hint(result),
+def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration]) -> list[Check]:
+    """Make checks of what the server answered.
+
+    Args:
+        value: The answer.
+        migrations: Those whose checks were run.
+    """
+    if not value:
+        return []
+    places = {
+        (migration.name, query.name): (migration.file("verify"), query.line)
+        for migration in migrations
+        for query in migration.verification_queries
+    }
+    checks = []
+    for result in value:
+        file, line = places[result["migration"], result["name"]]
+        checks.append(
+            Check(
+                migration=result["migration"],
+                name=result["name"],
+                passed=result["passed"],
+                expected=_joined(result, "expected"),
+                found=_found(result),
+                hint=_hint(result),
+                file=file,
+                line=line,
+            )
         )
-        for result in value
-    ]
+    return checks
 
 
 def _hint(result: dict[str, Any]) -> str | None:
