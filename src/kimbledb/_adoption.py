@@ -7,53 +7,58 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from kimbledb import evidence, foreign, history, preflight, preparation, queries
-from kimbledb.catalog import Catalog
-from kimbledb.events import Watcher
+from kimbledb import preflight, preparation, queries
 from kimbledb.model import Evidence
-from kimbledb.names import check_schema_name, quote_identifier
-from kimbledb.options import Options
+from kimbledb.names import quote_identifier
+from kimbledb.operations import load_plan
+from kimbledb.operations.run import Request
 from kimbledb.plan import Plan, Step, StepState
-from kimbledb.planner import Planner
+from kimbledb.planner import Goal, Planner
 from kimbledb.reports import AdoptionReport
 from kimbledb.runner import Again, Runner, describe_holders, stopwatch
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, own_code, setting
 from kimbledb.state import DatabaseState
-from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
 
 
-class Adoption:
-    """Adopts the migrations of a catalog."""
+class Adoption(Request):
+    """Adopts the migrations of a catalog.
 
-    def __init__(
-        self,
-        target: object = None,
-        *,
-        catalog: Catalog | None = None,
-        schema: str | None = None,
-        options: Options | None = None,
-        progress: Watcher | None = None,
-    ) -> None:
-        self.options = options or Options()
-        self.target = target_of(target)
-        self.catalog = catalog if catalog is not None else Catalog.builtin()
-        self.schema = check_schema_name(schema or "public")
-        self.progress = progress
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
 
     async def run(self, *, prefer: Iterable[str] = (), dry_run: bool = False) -> AdoptionReport:
-        """Record what is proved. See :func:`kimbledb.adopt`."""
-        planner = Planner(self.catalog, prefer=prefer)
+        """Write history for what is there already, and run nothing.
+
+        Args:
+            prefer: Names of alternatives to take instead of the default.
+            dry_run: Whether only to say what would be recorded.
+
+        Returns:
+            What was recorded, and the plan as it was before.
+
+        Raises:
+            PlanningError: No plan can be made.
+            PreflightError: The role may not write history.
+        """
+        goal = Goal(planner=Planner(self.catalog, prefer=prefer), schema=self.schema)
         runner = Runner(self.target, self.options, self.progress)
         clock = stopwatch()
 
         async def work(session: Session) -> tuple[Plan, list[Step]]:
-            runner.doing = "looking at the schema"
-            state = await history.look(session, self.schema)
-            shown = await evidence.gather(session, self.catalog, state, self.schema)
-            plan = planner.plan(state.history or (), shown, schema=self.schema)
-            plan = await foreign.with_histories(session, plan, state, self.schema)
+            loaded = await load_plan.from_history(runner, session, goal)
+            loaded = await load_plan.with_evidence(runner, session, goal, loaded)
+            state, shown, plan = loaded.state, loaded.evidence, loaded.plan
             proved = _proved(plan, shown)
             if not dry_run and (proved or not _is_known(plan, state)):
                 runner.doing = "recording what is there"

@@ -16,6 +16,7 @@ from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.model import Evidence, Migration
 from kimbledb.names import quote_array, quote_literal
+from kimbledb.operations.run import catalog_of
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
 from kimbledb.preflight import OLDEST_SERVER, wanted_extensions
@@ -50,7 +51,7 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 
 def render(catalog: Catalog | None = None) -> str:
     """Return the file. See :func:`kimbledb.render`."""
-    chosen = catalog if catalog is not None else Catalog.builtin()
+    chosen = catalog_of(catalog)
     outside = [migration.name for migration in chosen if not migration.transactional]
     if outside:
         raise ConfigurationError(

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Sequence
 
 from kimbledb import history, preflight
-from kimbledb.catalog import Catalog
 from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ConfigurationError,
@@ -23,16 +22,16 @@ from kimbledb.errors import (
     RollbackRefusedError,
     one_line,
 )
-from kimbledb.events import Done, Failed, RolledBack, RollingBack, Watcher
-from kimbledb.model import AppliedStep, DatabaseObject, Evidence, Loss, Migration, schemas_reached
-from kimbledb.names import check_schema_name, counted
-from kimbledb.options import Options
+from kimbledb.events import Done, Failed, RolledBack, RollingBack
+from kimbledb.model import AppliedStep, DatabaseObject, Loss, Migration, schemas_reached
+from kimbledb.names import counted
+from kimbledb.operations import load_plan
+from kimbledb.operations.run import Request
 from kimbledb.plan import Plan, Step, StepState
-from kimbledb.planner import Planner
+from kimbledb.planner import Goal, Planner
 from kimbledb.reports import RollbackReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
-from kimbledb.targets import target_of
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 
@@ -40,23 +39,20 @@ from kimbledb.watching import tell
 _THERE = frozenset({StepState.APPLIED, StepState.CHANGED})
 
 
-class Rollback:
-    """Takes migrations of a catalog back."""
+class Rollback(Request):
+    """Takes migrations of a catalog back.
 
-    def __init__(
-        self,
-        target: object = None,
-        *,
-        catalog: Catalog | None = None,
-        schema: str | None = None,
-        options: Options | None = None,
-        progress: Watcher | None = None,
-    ) -> None:
-        self.options = options or Options()
-        self.target = target_of(target)
-        self.catalog = catalog if catalog is not None else Catalog.builtin()
-        self.schema = check_schema_name(schema or "public")
-        self.progress = progress
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
 
     async def run(
         self,
@@ -70,7 +66,28 @@ class Rollback:
         dry_run: bool = False,
         backup: str | os.PathLike[str] | None = None,
     ) -> RollbackReport:
-        """Take back what is named. See :func:`kimbledb.rollback`."""
+        """Take migrations back, newest first, one transaction each.
+
+        Exactly one of ``name``, ``phase`` and ``to`` says which.
+
+        Args:
+            name: A migration's name or number: take that one back.
+            phase: A phase's number: take all its migrations back.
+            to: The name or number of the last migration, in plan order, that stays; 0 takes everything back.
+            cascade: Whether the applied migrations that need one of these go, too.
+            allow_data_loss: Whether rows and values may go with them.
+            include_adopted: Whether migrations that were adopted may go.
+            dry_run: Whether only to say what would go. It takes the same locks for a moment.
+            backup: The path of a file to write a backup of the whole database to, before anything is
+                changed and only where there is something to do. None for no backup.
+
+        Returns:
+            What was taken back, and what data went with it.
+
+        Raises:
+            ConfigurationError: Not exactly one of the three was given.
+            KimbleDBError: As :func:`kimbledb.rollback` raises it; a script that failed was rolled back.
+        """
         given = [each for each in (name, phase, to) if each is not None]
         if len(given) != 1:
             raise ConfigurationError(
@@ -150,10 +167,13 @@ class _RollbackCall:
 
     async def _work(self, session: Session) -> None:
         rollback = self.rollback
-        self.runner.doing = "reading the history"
-        state = await history.look(session, rollback.schema)
+        goal = Goal(planner=Planner(rollback.catalog), schema=rollback.schema, deciding=False)
+        loaded = await load_plan.from_history(self.runner, session, goal)
+        state = loaded.state
         await preflight.check_history(session, state, rollback.schema)
-        plan = Planner(rollback.catalog).standing(state.history, Evidence(hosted=state.hosted), schema=rollback.schema)
+        if not loaded.is_final:
+            loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
+        plan = loaded.plan
         there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from kimbledb import evidence, foreign, history, queries
-from kimbledb.catalog import Catalog
+from kimbledb import queries
 from kimbledb.database_status import Load, Status, TableUse
-from kimbledb.names import check_schema_name, quote_identifier, quote_literal
-from kimbledb.options import Options
-from kimbledb.planner import Planner
+from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.operations.load_plan import load_plan
+from kimbledb.operations.run import Request
+from kimbledb.planner import Goal, Planner
 from kimbledb.runner import Runner
 from kimbledb.session import Session
-from kimbledb.targets import target_of
 
 
-async def look(target: object, *, catalog: Catalog | None, schema: str | None, options: Options | None) -> Status:
+async def look(request: Request) -> Status:
     """Ask a database how it stands. See :func:`kimbledb.status`."""
-    options = options or Options()
-    where = target_of(target)
-    name = check_schema_name(schema or "public")
-    chosen = catalog if catalog is not None else Catalog.builtin()
-    runner = Runner(where, options)
+    name = request.schema
+    goal = Goal(planner=Planner(request.catalog), schema=name, deciding=False)
+    runner = Runner(request.target, request.options)
 
     async def work(session: Session) -> Status:
+        loaded = await load_plan(runner, session, goal)
         runner.doing = "looking how the database stands"
-        state = await history.look(session, name)
-        shown = await evidence.gather(session, chosen, state, name)
-        plan = Planner(chosen).standing(state.history, shown, schema=name)
-        plan = await foreign.with_histories(session, plan, state, name)
+        state = loaded.state
         log = ()
         if state.head is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
@@ -37,7 +32,7 @@ async def look(target: object, *, catalog: Catalog | None, schema: str | None, o
             schema=name,
             server_version=state.server_version,
             hosted=state.hosted,
-            plan=plan,
+            plan=loaded.plan,
             history=state.history,
             extensions=state.extensions,
             log=log,

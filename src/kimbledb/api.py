@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kimbledb.catalog import Catalog
 from kimbledb.executor import Executor
-from kimbledb.names import check_schema_name
+from kimbledb.operations.run import Request, catalog_of, schema_of
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
@@ -108,8 +108,7 @@ async def plan(
         PlanningError: No plan can be made.
     """
     if not has_dsn(target):
-        chosen = catalog if catalog is not None else Catalog.builtin()
-        return Planner(chosen, prefer=prefer).plan(to=to, phase=phase, schema=check_schema_name(schema or "public"))
+        return Planner(catalog_of(catalog), prefer=prefer).plan(to=to, phase=phase, schema=schema_of(schema))
     with call() as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options)
         about(executor.target.label, executor.schema)
@@ -137,9 +136,9 @@ async def status(
     from kimbledb import _status
 
     with call() as about:
-        where, name = target_of(target), check_schema_name(schema or "public")
-        about(where.label, name)
-        return await _status.look(where, catalog=catalog, schema=name, options=options)
+        request = Request(target, catalog=catalog, schema=schema, options=options)
+        about(request.target.label, request.schema)
+        return await _status.look(request)
 
 
 async def verify(

@@ -9,9 +9,9 @@ doubt (another was quicker, a connection lost) the history row is the truth.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from kimbledb import evidence, foreign, history, preflight, preparation
+from kimbledb import foreign, history, preflight, preparation
 from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -30,6 +30,7 @@ from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.locks import who_is_at_work
 from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState, schemas_reached
 from kimbledb.names import counted, few
+from kimbledb.operations import load_plan
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
@@ -106,28 +107,24 @@ class Application:
         goal = self.goal
         if self.gave_way:
             await self._give_way(session)  # while they are at it there is no use in looking further
-        self.runner.doing = "reading the history"
-        state = await history.look(session, goal.schema)
+        loaded = await load_plan.from_history(self.runner, session, goal, self.evidence)
+        state, plan = loaded.state, loaded.plan
         self.history_owner = state.history_owner
         await preflight.check_history(session, state, goal.schema, writing=False)
-        shown = self.evidence or Evidence(hosted=state.hosted)
-        plan = goal.plan(state.history, shown)
         _refuse_another_application(goal.schema, plan)
         self._forget(plan)
         await self._settle(session, plan)
-        if plan.pending and state.busy:
+        if state.busy and (plan.pending or not loaded.is_final):
             # To look at everything takes long, and is in vain while another run goes on.
             await self._give_way(session)
-        if plan.pending and self.evidence is None:
-            self.runner.doing = "looking at the schema"
-            self.evidence = await evidence.gather(session, goal.catalog, state, goal.schema)
-            plan = goal.plan(state.history, self.evidence)
-            plan = await foreign.with_histories(session, plan, state, goal.schema)
-            _refuse_unrecorded(goal.schema, state, plan, self.evidence)
-            foreign.refuse(plan, self.evidence, goal.schema)
-            _refuse_conflicts(plan)
-            refused = self.runner.options.refuse_hazards
-            plan = await with_hazards(self.runner, session, plan, state, goal.schema, refused)
+        if not loaded.is_final:
+            loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
+            self.evidence = loaded.evidence
+            _refuse_unrecorded(goal.schema, state, loaded.plan, loaded.evidence)
+            foreign.refuse(loaded.plan, loaded.evidence, goal.schema)
+            _refuse_conflicts(loaded.plan)
+            plan = (await load_plan.with_hazards(self.runner, session, goal, loaded)).plan
+            self._refuse_hazards(plan)
             self.online = frozenset(step.name for step in plan.pending if step.online)
         if self.first_plan is None:
             self.first_plan = plan
@@ -152,6 +149,12 @@ class Application:
         transactions = Transactions(session, goal.schema, path, schemas_reached(goal.catalog))
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])
+
+    def _refuse_hazards(self, plan: Plan) -> None:
+        if refused := self.runner.options.refuse_hazards:
+            from kimbledb import hazards  # few calls refuse any
+
+            hazards.refuse(plan, refused)
 
     async def _give_way(self, session: Session) -> None:
         """Let another run that is at work go on."""
@@ -345,24 +348,6 @@ def _hazard(loss: Loss) -> Hazard:
         f"it was measured while it ran: {loss}",
         "make a backup first: `backup=`",
     )
-
-
-async def with_hazards(
-    runner: Runner, session: Session, plan: Plan, state: DatabaseState, schema: str, refused: Sequence[str] = ()
-) -> Plan:
-    """Return the plan with what it would do to tables that hold rows, and which roads it takes there.
-
-    Raises:
-        HazardError: One of these is refused.
-    """
-    if not plan.pending or not state.occupied:
-        return plan
-    from kimbledb import hazards  # not wanted where there is nothing to do, or nothing to hurt
-
-    online = runner.has_room_aside(session, state.process_id)
-    plan = await hazards.with_hazards(session, plan, schema, online=online)
-    hazards.refuse(plan, refused)
-    return plan
 
 
 def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:

@@ -11,12 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from kimbledb import snapshot, statements
+from kimbledb import statements
 from kimbledb.catalog import Catalog
 from kimbledb.model import DatabaseObject, Evidence, Finding, Migration, ObjectState
-from kimbledb.session import Session
 from kimbledb.snapshots import Snapshot
-from kimbledb.state import DatabaseState
 
 #: What proves that a migration was applied. Comments and privileges say nothing
 #: of that: they are often missing where the schema was made by hand.
@@ -42,14 +40,6 @@ _PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 _BEFORE_TABLE = {"index": r"on(?:\s+only)?", "statistics": "from", "table": r"partition\s+of"}
 #: What migrations leave as it is where it stands in a form of its own.
 _KEPT = frozenset({"column", "constraint"})
-
-
-async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
-    """Ask one question and return what it shows of every migration."""
-    if not state.occupied and not any(row.legacy for row in state.history or ()):
-        return Evidence(hosted=state.hosted, gathered=True)
-    path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
-    return weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
 
 
 def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:

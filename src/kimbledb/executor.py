@@ -7,62 +7,56 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kimbledb import history
-from kimbledb.catalog import Catalog
-from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
+from kimbledb.errors import AlternativesError, ConnectionLostError, OutcomeUnknownError
 from kimbledb.model import Evidence
-from kimbledb.names import check_schema_name
-from kimbledb.options import Options
+from kimbledb.operations.run import Request
 from kimbledb.plan import Plan
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.runner import Again, Runner, stopwatch
 from kimbledb.session import Session
 from kimbledb.siblings import Turn
-from kimbledb.targets import target_of
 from kimbledb.watching import anybody, tell
 
 if TYPE_CHECKING:
     from kimbledb.applying import Application
-    from kimbledb.events import Watcher
 
 
-class Executor:
-    """Brings a database to what a catalog describes."""
+class Executor(Request):
+    """Brings a database to what a catalog describes.
 
-    def __init__(
-        self,
-        target: object = None,
-        *,
-        catalog: Catalog | None = None,
-        schema: str | None = None,
-        options: Options | None = None,
-        progress: Watcher | None = None,
-    ) -> None:
-        self.options = options or Options()
-        self.target = target_of(target)
-        self.catalog = catalog if catalog is not None else Catalog.builtin()
-        self.schema = check_schema_name(schema or "public")
-        self.progress = progress
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
 
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
-        """Say what :meth:`apply` would do. It only reads."""
+        """Return the plan that :meth:`apply` would follow. It only reads.
+
+        Args:
+            to: A migration's name or number: plan that one and all it needs, no more. None for all.
+            phase: A phase's number: plan its migrations and all they need, no more. None for all.
+            prefer: Names of alternatives to take instead of the default.
+
+        Returns:
+            Each migration with its state, the reason, and its hazards.
+
+        Raises:
+            PlanningError: No plan can be made.
+        """
+        from kimbledb.operations.load_plan import load_plan  # a start with nothing to do takes a glance, and no more
+
         goal = self._goal(to, phase, prefer)
         runner = Runner(self.target, self.options)
-
-        async def work(session: Session) -> Plan:
-            runner.doing = "reading the history"
-            state = await history.look(session, self.schema)
-            plan = goal.plan(state.history, Evidence(hosted=state.hosted))
-            if not plan.pending:
-                return plan
-            from kimbledb import applying, evidence, foreign
-
-            runner.doing = "looking at the schema"
-            shown = await evidence.gather(session, self.catalog, state, self.schema)
-            plan = await foreign.with_histories(session, goal.plan(state.history, shown), state, self.schema)
-            return await applying.with_hazards(runner, session, plan, state, self.schema)
-
-        return await runner.run(work)
+        loaded = await runner.run(lambda session: load_plan(runner, session, goal))
+        return loaded.plan
 
     async def apply(
         self,
@@ -74,7 +68,24 @@ class Executor:
         backup: str | os.PathLike[str] | None = None,
         allow_data_loss: bool = False,
     ) -> MigrationReport:
-        """Apply what is pending. See :func:`kimbledb.migrate`."""
+        """Apply what is pending.
+
+        Args:
+            to: A migration's name or number: apply that one and all it needs, no more. None for all.
+            phase: A phase's number: apply its migrations and all they need, no more. None for all.
+            prefer: Names of alternatives to take instead of the default.
+            verify: Whether each migration's checks run in its transaction and must pass.
+            backup: The path of a file to write a backup of the whole database to, before anything is
+                changed and only where there is something to do. None for no backup.
+            allow_data_loss: Whether rows and values that are there may go, also where the migration
+                that takes them does not say so (``deletes`` in migration.toml).
+
+        Returns:
+            What was applied, the plan it followed, and the checks.
+
+        Raises:
+            KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
+        """
         goal = self._goal(to, phase, prefer)
         return await self._apply(goal, verify=verify, backup=backup, allow_data_loss=allow_data_loss)
 
@@ -150,5 +161,8 @@ class Executor:
             raise Again from error  # a closer look says what is in the way
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
-        plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
+        try:
+            plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
+        except AlternativesError:
+            return None  # what is there may decide
         return None if plan.pending or plan.refused else (plan, seen.history_owner)

@@ -10,19 +10,16 @@ transaction that applies; of a repair the columns that it ``expects`` tell.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from kimbledb import queries, statements
+from kimbledb import statements
 from kimbledb.errors import HazardError
 from kimbledb.model import Hazard, Migration
-from kimbledb.names import quote_literal
 from kimbledb.plan import Plan
-from kimbledb.session import Session
 
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
 # that pays no regard to case takes long to be compiled.
@@ -125,31 +122,14 @@ class Tables:
     indexes: Mapping[str, str]
 
 
-async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool) -> Plan:
-    """Return a plan whose pending steps say their hazards, and whether they take their online road. Asks one question.
+def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
+    """Return a migration's hazards under the strategy that it takes, and whether online.sql runs first. Pure.
 
     Args:
-        session: In which it is asked.
-        plan: Of this schema.
-        schema: The target schema.
-        online: Whether online roads can be taken.
+        migration: With its scripts.
+        tables: What is there.
+        online: Whether online.sql can be run.
     """
-    found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
-    tables = Tables(schema, found["tables"], found["indexes"])
-    # Long scripts are not read in the event loop.
-    pending = [step.migration for step in plan.pending]
-    told = await asyncio.to_thread(lambda: {each.name: _by_road(each, tables, online=online) for each in pending})
-    return evolve(
-        plan,
-        steps=tuple(
-            evolve(step, hazards=told[step.name][0], online=told[step.name][1]) if step.to_apply else step
-            for step in plan.steps
-        ),
-    )
-
-
-def _by_road(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
-    """Return a migration's hazards on the road that it takes, and whether that is its online road."""
     plain = hazards_of(migration, tables)
     if not plain or not online or not migration.online_sql:
         return plain, False

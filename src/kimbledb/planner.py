@@ -475,7 +475,7 @@ def _first_line(text: str | None) -> str:
 
 @frozen(kw_only=True, eq=False)
 class Goal:
-    """What a call wants of a database: the choices that its plans are made by, at each look anew."""
+    """What a call wants of a database: the choices by which each of its plans is made."""
 
     planner: Planner
     #: The target schema.
@@ -484,6 +484,9 @@ class Goal:
     to: str | int | None = None
     #: The last phase, or None for all.
     phase: int | None = None
+    #: Whether the call applies migrations: then exactly one of several alternatives must be chosen.
+    #: False for :meth:`Planner.standing`, which takes no ``to`` and no ``phase``.
+    deciding: bool = True
 
     @property
     def catalog(self) -> Catalog:
@@ -491,5 +494,15 @@ class Goal:
         return self.planner.catalog
 
     def plan(self, applied: Iterable[AppliedMigration] | None, shown: Evidence) -> Plan:
-        """Return the plan for a database of which this is known."""
+        """Return the plan for a database.
+
+        Args:
+            applied: History, or None where there is none.
+            shown: What the database shows by itself.
+
+        Raises:
+            PlanningError: No plan can be made.
+        """
+        if not self.deciding:
+            return self.planner.standing(applied, shown, schema=self.schema)
         return self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)

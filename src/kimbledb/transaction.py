@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from kimbledb import data_loss, queries
 from kimbledb.data_loss import Guard, Measured
 from kimbledb.errors import ConnectionLostError
+from kimbledb.inspection.checks import checks_block, checks_setting, results_of
 from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
@@ -39,7 +40,6 @@ from kimbledb.session import (
     own_code,
     setting,
 )
-from kimbledb.verifier import checks_block, checks_setting, results_of
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:

@@ -3,59 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from kimbledb import history, queries
-from kimbledb.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
-from kimbledb.model import Check, Migration, VerificationQuery, schemas_reached
-from kimbledb.names import check_schema_name, few, quote_array, quote_identifier, quote_literal
-from kimbledb.options import Options
+from kimbledb.inspection.checks import verify_migrations
+from kimbledb.model import Check, Migration, schemas_reached
+from kimbledb.names import few, quote_array, quote_identifier, quote_literal
+from kimbledb.operations.run import Request
 from kimbledb.plan import StepState
 from kimbledb.reports import VerificationReport
 from kimbledb.runner import Runner
-from kimbledb.session import Session, gaps_of, path_of, setting, strangers_in
+from kimbledb.session import Session, gaps_of, path_of, strangers_in
 from kimbledb.snapshots import Snapshot
 from kimbledb.state import DatabaseState
-from kimbledb.targets import Target, target_of
 
-#: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
-_NEW_VALUE = (
-    "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; ask whether it is there: "
-    "SELECT EXISTS (SELECT FROM pg_enum WHERE enumtypid = '<type>'::regtype AND enumlabel = '<value>') AS passed"
-)
 #: How many of the things that it finds a check names; ``rows`` holds them all.
 _SHOWN = 5
-#: Migrations whose checks run in one transaction, which holds a lock on all that they read.
-_AT_ONCE = 200
-#: How many rows run_checks.sql counts of a query that need only run.
-_COUNTED = 20
 
 
-class Verifier:
-    """Asks a database whether what is applied is really there. It never writes."""
+class Verifier(Request):
+    """Asks a database whether what is applied is really there. It never writes.
 
-    def __init__(
-        self,
-        target: object = None,
-        *,
-        catalog: Catalog | None = None,
-        schema: str | None = None,
-        options: Options | None = None,
-    ) -> None:
-        self.options = options or Options()
-        self.target: Target = target_of(target)
-        self.catalog = catalog if catalog is not None else Catalog.builtin()
-        self.schema = check_schema_name(schema or "public")
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
 
     async def verify(self, only: str | int | Iterable[str | int] | None = None) -> VerificationReport:
         """Run the checks of the applied migrations, and those of the whole database.
 
         Args:
-            only: A migration's name or number, or several: run theirs alone,
-                applied or not.
+            only: A migration's name or number, or several: run their checks alone, applied or not.
+                None for all.
+
+        Returns:
+            Every check with what it expected and found; ``report.ok`` is the verdict.
+
+        Raises:
+            UnknownMigrationError: ``only`` names nothing.
         """
-        runner = Runner(self.target, self.options)
+        runner = Runner(self.target, self.options, self.progress)
 
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
@@ -94,12 +88,13 @@ class Verifier:
 
     def _standing(self, state: DatabaseState, found: Snapshot) -> tuple[list[Migration], list[Migration]]:
         """Return the migrations that history says are applied, in order, and those that are still to be."""
-        from kimbledb import evidence  # late: only a verification of the whole looks at everything
-        from kimbledb.planner import Planner
+        from kimbledb import evidence  # needed only by a verification of the whole
+        from kimbledb.planner import Goal, Planner
 
         shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
+        goal = Goal(planner=Planner(self.catalog), schema=self.schema, deciding=False)
         try:
-            plan = Planner(self.catalog).standing(state.history, shown)
+            plan = goal.plan(state.history, shown)
         except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
             names = {row.name for row in state.history or () if row.success is True}
             return [each for each in self.catalog if each.name in names], []
@@ -188,125 +183,3 @@ async def _trust(session: Session, schema: str, path: Sequence[str], reached: Se
                 )
             )
     return told
-
-
-async def verify_migrations(
-    session: Session, migrations: Iterable[Migration], path: Sequence[str], reached: Sequence[str]
-) -> list[Check]:
-    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks.
-
-    Where they could call what is a stranger's they are not run, and fail with the cause.
-    """
-    migrations = list(migrations)
-    checks: list[Check] = []
-    for start in range(0, len(migrations), _AT_ONCE):
-        some = migrations[start : start + _AT_ONCE]
-        try:
-            answers = await session.send(
-                "BEGIN READ ONLY;\n"
-                + session.settings()
-                + checks_setting(some)
-                + session.guarded(path, reached)
-                + checks_block(session, path, judging=False)
-                + "COMMIT;\n"
-            )
-        except PreflightError as error:
-            checks += [
-                _not_run(migration, query, error) for migration in some for query in migration.verification_queries
-            ]
-        else:
-            checks += results_of(answers[-1].value, some)
-    return checks
-
-
-def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError) -> Check:
-    (gap, cure), *more = error.gaps
-    others = f" (and {len(more)} more)" if more else ""
-    return Check(
-        migration.name,
-        query.name,
-        passed=False,
-        found=f"not run, since it could call what is a stranger's: {gap}{others}",
-        hint=cure,
-        file=migration.file("verify"),
-        line=query.line,
-    )
-
-
-def checks_setting(migrations: Iterable[Migration]) -> str:
-    """Return the statement that hands the checks of migrations to the server."""
-    return setting(
-        "kimbledb.checks",
-        [
-            {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
-            for migration in migrations
-            for query in migration.verification_queries
-        ],
-    )
-
-
-def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str:
-    """Return the statements that run those checks.
-
-    Args:
-        session: For its settings.
-        path: The schemas in which the checks look names up.
-        judging: Whether a failed one is an error that stops the transaction.
-    """
-    block = queries.block("run_checks", judging=str(judging).lower(), path=quote_literal(path_of(path)))
-    return session.path() + block
-
-
-def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration]) -> list[Check]:
-    """Make checks of what the server answered.
-
-    Args:
-        value: The answer.
-        migrations: Those whose checks were run.
-    """
-    if not value:
-        return []
-    places = {
-        (migration.name, query.name): (migration.file("verify"), query.line)
-        for migration in migrations
-        for query in migration.verification_queries
-    }
-    checks = []
-    for result in value:
-        file, line = places[result["migration"], result["name"]]
-        checks.append(
-            Check(
-                migration=result["migration"],
-                name=result["name"],
-                passed=result["passed"],
-                expected=_joined(result, "expected"),
-                found=_found(result),
-                hint=_hint(result),
-                file=file,
-                line=line,
-            )
-        )
-    return checks
-
-
-def _hint(result: dict[str, Any]) -> str | None:
-    if "sqlstate" not in result:
-        return None
-    words = f"the query failed with SQLSTATE {result['sqlstate']}"
-    return f"{words}: {_NEW_VALUE}" if result["sqlstate"] == "55P04" else words
-
-
-def _found(result: dict[str, Any]) -> str | None:
-    if "count" in result:
-        return f"{result['count']} rows" if result["count"] < _COUNTED else f"at least {_COUNTED} rows"
-    if "sqlstate" in result:
-        from kimbledb.diagnosis import condition  # only for a query that fails
-
-        return (
-            result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's words"
-        )
-    return _joined(result, "found") or (None if result["passed"] or result["rows"] else "no rows")
-
-
-def _joined(result: dict[str, Any], key: str) -> str | None:
-    return "; ".join(row[key] for row in result.get("rows", ()) if row[key] is not None) or None

@@ -95,14 +95,15 @@ async def _times(work: Callable[[], Awaitable[object]], runs: int) -> list[float
 
 
 async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[float]:
-    from kimbledb import evidence, history  # the others are measured without
+    from kimbledb import history  # the others are measured without
+    from kimbledb.inspection import gathering
     from kimbledb.targets import target_of
 
     async with target_of(dsn).session(_PATIENCE) as session:
         state = await history.look(session, "public")
 
         async def gather() -> None:
-            shown = await evidence.gather(session, catalog, state, "public")
+            shown = await gathering.gather(session, catalog, state, "public")
             assert shown.findings
 
         return await _times(gather, runs)

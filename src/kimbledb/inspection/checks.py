@@ -1,0 +1,144 @@
+"""The checks of migrations: how they are sent, and what their answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kimbledb import queries
+from kimbledb.errors import PreflightError
+from kimbledb.model import Check, Migration, VerificationQuery
+from kimbledb.names import quote_literal
+from kimbledb.session import Session, path_of, setting
+
+#: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
+_NEW_VALUE = (
+    "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; ask whether it is there: "
+    "SELECT EXISTS (SELECT FROM pg_enum WHERE enumtypid = '<type>'::regtype AND enumlabel = '<value>') AS passed"
+)
+#: Migrations whose checks run in one transaction, which holds a lock on all that they read.
+_AT_ONCE = 200
+#: How many rows run_checks.sql counts of a query that need only run.
+_COUNTED = 20
+
+
+async def verify_migrations(
+    session: Session, migrations: Iterable[Migration], path: Sequence[str], reached: Sequence[str]
+) -> list[Check]:
+    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks.
+
+    Where they could call what is a stranger's they are not run, and fail with the cause.
+    """
+    migrations = list(migrations)
+    checks: list[Check] = []
+    for start in range(0, len(migrations), _AT_ONCE):
+        some = migrations[start : start + _AT_ONCE]
+        try:
+            answers = await session.send(
+                "BEGIN READ ONLY;\n"
+                + session.settings()
+                + checks_setting(some)
+                + session.guarded(path, reached)
+                + checks_block(session, path, judging=False)
+                + "COMMIT;\n"
+            )
+        except PreflightError as error:
+            checks += [
+                _not_run(migration, query, error) for migration in some for query in migration.verification_queries
+            ]
+        else:
+            checks += results_of(answers[-1].value, some)
+    return checks
+
+
+def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError) -> Check:
+    (gap, cure), *more = error.gaps
+    others = f" (and {len(more)} more)" if more else ""
+    return Check(
+        migration.name,
+        query.name,
+        passed=False,
+        found=f"not run, since it could call what is a stranger's: {gap}{others}",
+        hint=cure,
+        file=migration.file("verify"),
+        line=query.line,
+    )
+
+
+def checks_setting(migrations: Iterable[Migration]) -> str:
+    """Return the statement that hands the checks of migrations to the server."""
+    return setting(
+        "kimbledb.checks",
+        [
+            {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
+            for migration in migrations
+            for query in migration.verification_queries
+        ],
+    )
+
+
+def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str:
+    """Return the statements that run those checks.
+
+    Args:
+        session: For its settings.
+        path: The schemas in which the checks look names up.
+        judging: Whether a failed one is an error that stops the transaction.
+    """
+    block = queries.block("run_checks", judging=str(judging).lower(), path=quote_literal(path_of(path)))
+    return session.path() + block
+
+
+def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration]) -> list[Check]:
+    """Make checks of what the server answered.
+
+    Args:
+        value: The answer.
+        migrations: Those whose checks were run.
+    """
+    if not value:
+        return []
+    places = {
+        (migration.name, query.name): (migration.file("verify"), query.line)
+        for migration in migrations
+        for query in migration.verification_queries
+    }
+    checks = []
+    for result in value:
+        file, line = places[result["migration"], result["name"]]
+        checks.append(
+            Check(
+                migration=result["migration"],
+                name=result["name"],
+                passed=result["passed"],
+                expected=_joined(result, "expected"),
+                found=_found(result),
+                hint=_hint(result),
+                file=file,
+                line=line,
+            )
+        )
+    return checks
+
+
+def _hint(result: dict[str, Any]) -> str | None:
+    if "sqlstate" not in result:
+        return None
+    words = f"the query failed with SQLSTATE {result['sqlstate']}"
+    return f"{words}: {_NEW_VALUE}" if result["sqlstate"] == "55P04" else words
+
+
+def _found(result: dict[str, Any]) -> str | None:
+    if "count" in result:
+        return f"{result['count']} rows" if result["count"] < _COUNTED else f"at least {_COUNTED} rows"
+    if "sqlstate" in result:
+        from kimbledb.diagnosis import condition  # only for a query that fails
+
+        return (
+            result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's words"
+        )
+    return _joined(result, "found") or (None if result["passed"] or result["rows"] else "no rows")
+
+
+def _joined(result: dict[str, Any], key: str) -> str | None:
+    return "; ".join(row[key] for row in result.get("rows", ()) if row[key] is not None) or None

@@ -1,0 +1,24 @@
+"""Evidence of a database: one snapshot of the schema, compared with what a catalog declares."""
+
+from __future__ import annotations
+
+from kimbledb import evidence, snapshot
+from kimbledb.catalog import Catalog
+from kimbledb.model import Evidence
+from kimbledb.session import Session
+from kimbledb.state import DatabaseState
+
+
+async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
+    """Return what a database shows of every migration. Asks one question, or none where nothing can be there.
+
+    Args:
+        session: In which it is asked.
+        catalog: The migrations.
+        state: What the first look showed.
+        schema: The target schema.
+    """
+    if not state.occupied and not any(row.legacy for row in state.history or ()):
+        return Evidence(hosted=state.hosted, gathered=True)
+    path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
+    return evidence.weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)

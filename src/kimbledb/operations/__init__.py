@@ -1,0 +1,1 @@
+"""What changes a database or reports on it."""
