@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import asyncpg
 
 from kimbledb import preflight, preparation, queries
+from kimbledb.clock import stopwatch
 from kimbledb.model import Evidence
 from kimbledb.names import quote_identifier
 from kimbledb.operations import load_plan
@@ -15,7 +16,7 @@ from kimbledb.operations.run import Request
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import AdoptionReport
-from kimbledb.runner import Again, Runner, describe_holders, stopwatch
+from kimbledb.runner import Again, Runner, describe_holders
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, own_code, setting
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import begin_step

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 
-from kimbledb import history, queries
+from kimbledb import queries
 from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.model import Evidence, Migration
 from kimbledb.names import quote_array, quote_literal
+from kimbledb.operations import history_tables
 from kimbledb.operations.run import catalog_of
 from kimbledb.plan import Plan, StepState
 from kimbledb.planner import Planner
@@ -86,7 +87,7 @@ def render(catalog: Catalog | None = None) -> str:
         _beginning(),
         "\n-- What they need of the server, and the tables that say what is applied.\n",
         # The history tables first: they are named in full, and their functions pin their path.
-        history.creation(_SCHEMA, version=__version__, take_over=True),
+        history_tables.creation(_SCHEMA, version=__version__, take_over=True),
         queries.block(
             "render_start",
             oldest=str(OLDEST_SERVER),

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from kimbledb import data_loss, history, queries
+from kimbledb.clock import stopwatch
 from kimbledb.errors import (
     ConfirmationError,
     ConnectionLostError,
@@ -26,10 +27,11 @@ from kimbledb.errors import (
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.operations import history_tables
 from kimbledb.options import Options
 from kimbledb.preflight import check_history, check_server
 from kimbledb.reports import ResetReport
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders, stopwatch
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, own_code, setting
 from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
@@ -149,7 +151,7 @@ class Reset:
             + "".join(each["statement"] + ";\n" for each in objects)
             + after
             + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
-            + history.creation(self.schema, version=__version__, take_over=False)
+            + history_tables.creation(self.schema, version=__version__, take_over=False)
             + queries.block("record_reset", schema=quoted)
             + "COMMIT;\n"
         )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from kimbledb import history, preflight
+from kimbledb.clock import stopwatch
 from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ConfigurationError,
@@ -30,7 +31,7 @@ from kimbledb.operations.run import Request
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import RollbackReport
-from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.runner import Again, Runner
 from kimbledb.session import Session
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 
 from kimbledb import foreign, history, preflight, preparation
+from kimbledb.clock import stopwatch
 from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ChangedMigrationError,
@@ -34,7 +35,7 @@ from kimbledb.operations import load_plan
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner, describe_holders, stopwatch
+from kimbledb.runner import Again, Runner, describe_holders
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import ChecksFailed, Outcome, ScriptError, Transactions, Work

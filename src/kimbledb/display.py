@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from kimbledb.clock import stopwatch
 from kimbledb.errors import one_line, printable
 from kimbledb.events import (
     Applied,
@@ -26,7 +27,6 @@ from kimbledb.events import (
 from kimbledb.names import counted
 from kimbledb.plan import Plan, StepState
 from kimbledb.reports import VerificationReport
-from kimbledb.runner import stopwatch
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kimbledb import history
+from kimbledb.clock import stopwatch
 from kimbledb.errors import AlternativesError, ConnectionLostError, OutcomeUnknownError
 from kimbledb.model import Evidence
 from kimbledb.operations.run import Request
 from kimbledb.plan import Plan
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner, stopwatch
+from kimbledb.runner import Again, Runner
 from kimbledb.session import Session
 from kimbledb.siblings import Turn
 from kimbledb.watching import anybody, tell

@@ -1,4 +1,4 @@
-"""What a database says of itself and of its migrations, and the tables that hold it."""
+"""What a database says of itself and of its migrations."""
 
 from __future__ import annotations
 
@@ -123,26 +123,6 @@ async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[s
     """
     found = await session.ask(queries.question("made_before", schema=quote_identifier(schema)))
     return frozenset(found["made"]), frozenset(found["migrations"])
-
-
-def creation(schema: str, *, version: str, take_over: bool) -> str:
-    """Return the statements that make the tables where they are missing.
-
-    Args:
-        schema: The target schema.
-        version: Of this package, for the log.
-        take_over: Whether there may be a history that another hand made, to be
-            brought to the shape of ours. Where what is there is not to be taken over,
-            they fail with :data:`OTHER_SHAPE`.
-    """
-    quoted, literal = quote_identifier(schema), quote_literal(schema)
-    mending = ""
-    if take_over:
-        mending = queries.block(
-            "history_takeover", schema=quoted, schema_literal=literal, version=quote_literal(version)
-        )
-    guard = queries.block("guard_history", shape=queries.filled("history_shape", schema=literal))
-    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=mending, guard=guard)
 
 
 def other_shape(error: asyncpg.PostgresError) -> HistoryError:

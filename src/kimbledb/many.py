@@ -14,13 +14,13 @@ from attrs import field, frozen
 
 from kimbledb import api
 from kimbledb.catalog import Catalog
+from kimbledb.clock import stopwatch
 from kimbledb.errors import ConfigurationError, one_line, printable
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
 from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import stopwatch
 from kimbledb.session import Session
 from kimbledb.siblings import running_loop
 from kimbledb.targets import Target, target_of

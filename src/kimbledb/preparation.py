@@ -13,6 +13,7 @@ from kimbledb.errors import MigrationError, PreflightError
 from kimbledb.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.operations import history_tables
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.session import LOCK_BUSY, Session, first_line, own_code
 from kimbledb.state import DatabaseState
@@ -64,7 +65,9 @@ async def prepare(
             + session.guarded(path, reached)
             + session.path()
             + "".join(statements)
-            + history.creation(schema, version=__version__, take_over=state.head is None and state.history is not None)
+            + history_tables.creation(
+                schema, version=__version__, take_over=state.head is None and state.history is not None
+            )
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
         )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from kimbledb import queries
+from kimbledb.clock import stopwatch
 from kimbledb.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -353,9 +354,3 @@ def _describe(holder: dict[str, Any]) -> str:
 
 #: How much of a query is shown.
 _SHOWN = 120
-
-
-def stopwatch() -> Callable[[], float]:
-    """Start a monotonic clock; calling what is returned gives the seconds since."""
-    start = time.monotonic()
-    return lambda: time.monotonic() - start

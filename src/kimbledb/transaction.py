@@ -14,13 +14,14 @@ import asyncpg
 from attrs import evolve, field, frozen
 
 from kimbledb import data_loss, queries
+from kimbledb.clock import stopwatch
 from kimbledb.data_loss import Guard, Measured
 from kimbledb.errors import ConnectionLostError
 from kimbledb.inspection.checks import checks_block, checks_setting, results_of
 from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
-from kimbledb.runner import Again, describe_holders, stopwatch, worth_another_try
+from kimbledb.runner import Again, describe_holders, worth_another_try
 from kimbledb.script import Part, Script
 from kimbledb.session import (
     BEGIN,

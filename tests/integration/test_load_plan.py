@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from tests.conftest import Folder
 
 import kimbledb
 from kimbledb import StepState
+from tests.conftest import Folder
 
 
 def alternatives(folder: Folder, *, default: bool = False) -> kimbledb.Catalog:

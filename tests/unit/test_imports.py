@@ -16,7 +16,7 @@ ROOT = Path(kimbledb.__file__).parent
 #: The layers of the design, lowest first, by module or package: a module imports none of a layer above
 #: its own, neither by itself nor by way of the modules that it imports. Those up to the planner know no server.
 WITHOUT_A_SERVER = [
-    {"errors", "version", "sql", "script"},
+    {"errors", "version", "clock", "sql", "script"},
     {"model", "names", "options", "drawing", "queries", "redaction"},
     {"plan", "state", "snapshots", "statements", "scripts", "locks"},
     {"events", "reports", "database_status", "facts", "tools"},
