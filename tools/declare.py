@@ -23,7 +23,7 @@ from kimbledb import history, snapshot
 from kimbledb.model import OBJECT_KINDS, DatabaseObject
 from kimbledb.snapshots import Difference, Snapshot
 from kimbledb.targets import target_of
-from tests.conftest import HOSTED_DATABASE, HOSTED_ROLES, with_database
+from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, with_database
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
 HEADING = "# What follows is written by `nox -s declare`, from the difference of two snapshots."

@@ -20,9 +20,9 @@ from xml.etree import ElementTree as ET
 
 from attrs import frozen
 
-from tests.faults.programs import running
 from tests.servers.conftest import SETTINGS
 from tests.servers.installations import VERSIONS, Unavailable, binaries, renew
+from tests.support.programs import running
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "integration"

@@ -12,7 +12,7 @@ import asyncpg
 
 import kimbledb
 from kimbledb._embedded import programs
-from tests.faults.proxy import Proxy
+from tests.support.proxy import Proxy
 
 from .measuring import Figure, Server, compare, run, seconds
 from .planning import write_folder

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from .parts import fresh_database
-from .programs import Cluster, debian_binaries, embedded_binaries, pgbouncer, running
-from .proxy import Proxy
+from tests.support.databases import fresh_database
+from tests.support.folders import Folder, Steps
+from tests.support.programs import Cluster, debian_binaries, embedded_binaries, pgbouncer, running
+from tests.support.proxy import Proxy
 
 #: For servers of these tests: few connections, prepared transactions, a log to stream.
 SETTINGS = {"max_connections": "40", "max_prepared_transactions": "5", "wal_level": "replica", "autovacuum": "off"}
 
 
 @pytest.fixture
-def steps(folder: Any) -> Callable[..., Any]:
-    """A function that adds migrations to the folder: each makes a table of its own name with one row.
-
-    They need each other in their order, and cannot run twice. ``after`` is what a
-    script does after its table is there, by the migration's name; ``check`` what its
-    verification does beside looking at the table.
-    """
-
-    def add(*names: str, after: Mapping[str, str] = {}, check: Mapping[str, str] = {}) -> Any:
-        before = None
-        for number, name in enumerate(names, 1):
-            folder.add(
-                number,
-                name,
-                f"CREATE TABLE {name} (n integer);\nINSERT INTO {name} VALUES (1);\n{after.get(name, '')}",
-                facts=f'requires = ["{before}.sql"]' if before else "",
-                verify=f"-- name: one_row\nSELECT count(*) = 1 AS passed FROM {name}"
-                + (f"\n;\n-- name: more\n{check[name]}" if name in check else ""),
-                rollback=f"DROP TABLE {name};\n",
-            )
-            before = name
-        return folder
-
-    return add
+def steps(folder: Folder) -> Steps:
+    """A function that adds migrations to the folder, which each make a table of their own name with one row."""
+    return Steps(folder)
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,17 @@ import pytest
 
 import kimbledb
 from kimbledb.session import Session
-
-from .invariant import OPTIONS, drained, holds, nothing_left, whole
-from .parts import SLEEP, gate, names, start_child
+from tests.support.folders import Folder, Steps, names
+from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
+from tests.support.processes import start_child
+from tests.support.waiting import SLEEP, gate
 
 #: 300 runs in all, in four parts, so that they share the cores.
 PARTS, RUNS = 4, 75
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-async def test_cancelled_at_random(database: str, steps: Any, part: int) -> None:
+async def test_cancelled_at_random(database: str, steps: Steps, part: int) -> None:
     """Whenever a run is cancelled each migration is whole or absent, and the next run completes it (faults 2, 3, 6)."""
     folder = steps("a", "b", "c")
     catalog = folder.catalog
@@ -73,7 +74,7 @@ async def _cancel_at_the_gate(database: str, target: Any, catalog: kimbledb.Cata
         assert await whole(database, catalog) == ["a.sql"]
 
 
-async def test_a_connection_that_was_cancelled_is_closed(database: str, steps: Any) -> None:
+async def test_a_connection_that_was_cancelled_is_closed(database: str, steps: Steps) -> None:
     """A caller's connection is closed where the call was cancelled, since nobody knows how it stands (faults 6)."""
     folder = steps("a", "b", after={"b": SLEEP})
     connection = await asyncpg.connect(database, server_settings={"application_name": "caller"})
@@ -84,7 +85,7 @@ async def test_a_connection_that_was_cancelled_is_closed(database: str, steps: A
     await holds(database, folder.catalog)
 
 
-async def test_a_pools_connection_that_was_cancelled_is_not_lent_again(database: str, steps: Any) -> None:
+async def test_a_pools_connection_that_was_cancelled_is_not_lent_again(database: str, steps: Steps) -> None:
     """A pool gets its connection back closed where the call was cancelled, and makes another one (faults 6)."""
     folder = steps("a", "b", after={"b": SLEEP})
     async with asyncpg.create_pool(
@@ -97,7 +98,7 @@ async def test_a_pools_connection_that_was_cancelled_is_not_lent_again(database:
     await holds(database, folder.catalog)
 
 
-async def test_a_timeout_around_the_call(database: str, steps: Any) -> None:
+async def test_a_timeout_around_the_call(database: str, steps: Steps) -> None:
     """`asyncio.timeout` around a call ends it, as its own TimeoutError (faults 6)."""
     folder = steps("a", "b", after={"b": SLEEP})
     async with gate(database):
@@ -109,7 +110,7 @@ async def test_a_timeout_around_the_call(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_a_failing_group_of_tasks(database: str, steps: Any) -> None:
+async def test_a_failing_group_of_tasks(database: str, steps: Steps) -> None:
     """Another task's failure ends a call in the same TaskGroup, and is the only error of the group (faults 6)."""
     folder = steps("a", "b", after={"b": SLEEP})
 
@@ -131,7 +132,7 @@ async def test_a_failing_group_of_tasks(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_control_c(database: str, steps: Any) -> None:
+async def test_control_c(database: str, steps: Steps) -> None:
     """Ctrl-C ends a process at once with KeyboardInterrupt, and leaves nothing half done (faults 6)."""
     folder = steps("a", "b", after={"b": SLEEP})
     async with (
@@ -148,7 +149,7 @@ async def test_control_c(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_cancelled_in_a_road_of_its_own(database: str, steps: Any, folder: Any) -> None:
+async def test_cancelled_in_a_road_of_its_own(database: str, steps: Steps, folder: Folder) -> None:
     """A cancelled call ends as cancelled outside of a transaction (faults 6)."""
     steps("a")
     folder.add(2, "b", "SELECT 1;\nVACUUM a;\n" + SLEEP, facts="transactional = false", rollback="SELECT 1;")

@@ -10,16 +10,18 @@ import asyncpg
 import pytest
 
 import kimbledb
-
-from .invariant import OPTIONS, drained, holds, nothing_left, whole
-from .parts import SLEEP, eventually, gate, names, sql, start_child
-from .proxy import Proxy
+from tests.support.databases import sql
+from tests.support.folders import Steps, names
+from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
+from tests.support.processes import start_child
+from tests.support.proxy import Proxy
+from tests.support.waiting import SLEEP, eventually, gate
 
 #: The server's word that a migration's history row is written; its COMMIT is in the same message.
 RECORDED = b"CKD102"
 
 
-async def test_killed_while_a_statement_runs(each_database: str, steps: Any) -> None:
+async def test_killed_while_a_statement_runs(each_database: str, steps: Steps) -> None:
     """A process killed in mid-statement leaves nothing of that migration; the server stops the statement soon (faults 1)."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
     async with (
@@ -38,7 +40,7 @@ async def test_killed_while_a_statement_runs(each_database: str, steps: Any) -> 
 
 
 @pytest.mark.parametrize("gap", ["lock", "script", "verification", "history row"])
-async def test_killed_in_a_gap(database: str, steps: Any, gap: str) -> None:
+async def test_killed_in_a_gap(database: str, steps: Steps, gap: str) -> None:
     """A process killed after the lock, the script, the verification or the history row leaves nothing (faults 1, 2)."""
     sleeping_check = (
         "SELECT CASE WHEN to_regclass('public.gate') IS NULL THEN true ELSE pg_sleep(60) IS NULL END AS passed"
@@ -73,7 +75,7 @@ async def test_killed_in_a_gap(database: str, steps: Any, gap: str) -> None:
     assert names((await holds(database, folder.catalog)).applied) == ["b.sql"]
 
 
-async def test_killed_after_the_commit(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_killed_after_the_commit(database: str, proxy: Proxy, steps: Steps) -> None:
     """A process killed after the COMMIT and before its reply leaves that migration whole (faults 2, 3)."""
     folder = steps("a", "b")
     hold = proxy.hold(RECORDED, occurrence=1)
@@ -87,7 +89,7 @@ async def test_killed_after_the_commit(database: str, proxy: Proxy, steps: Any) 
     assert names((await holds(database, folder.catalog)).applied) == ["b.sql"]
 
 
-async def test_the_reply_to_commit_is_lost(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_the_reply_to_commit_is_lost(database: str, proxy: Proxy, steps: Steps) -> None:
     """A committed migration whose reply is lost counts as applied, and is not run again (faults 3, 9)."""
     folder = steps("a", "b", "c")
     hold = proxy.hold(RECORDED, occurrence=2)
@@ -103,7 +105,7 @@ async def test_the_reply_to_commit_is_lost(database: str, proxy: Proxy, steps: A
     await holds(database, folder.catalog)
 
 
-async def test_the_last_reply_is_lost(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_the_last_reply_is_lost(database: str, proxy: Proxy, steps: Steps) -> None:
     """Where the last migration's reply is lost the report is as whole as it would have been (faults 3, 27)."""
     folder = steps("a", "b")
     hold = proxy.hold(RECORDED, occurrence=2)
@@ -119,7 +121,7 @@ async def test_the_last_reply_is_lost(database: str, proxy: Proxy, steps: Any) -
     await holds(database, folder.catalog)
 
 
-async def test_the_message_never_arrives(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_the_message_never_arrives(database: str, proxy: Proxy, steps: Steps) -> None:
     """A migration that the server never got is run once, after the connection is made anew (faults 3, 4)."""
     folder = steps("a", "b", "c")
     hold = proxy.hold(b"INSERT INTO b", toward="server")
@@ -134,7 +136,7 @@ async def test_the_message_never_arrives(database: str, proxy: Proxy, steps: Any
     await holds(database, folder.catalog)
 
 
-async def test_cut_while_the_old_backend_goes_on(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_cut_while_the_old_backend_goes_on(database: str, proxy: Proxy, steps: Steps) -> None:
     """A run that lost its connection waits for its old backend under the lock, and names it (faults 4, 21)."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
     told: list[Any] = []
@@ -158,7 +160,7 @@ async def test_cut_while_the_old_backend_goes_on(database: str, proxy: Proxy, st
     await holds(database, folder.catalog)
 
 
-async def test_what_the_old_backend_commits_counts(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_what_the_old_backend_commits_counts(database: str, proxy: Proxy, steps: Steps) -> None:
     """A migration that the old backend commits after its client was lost counts as applied, and is run once (faults 3, 4)."""
     folder = steps("a", "b", "c", after={"b": "SELECT pg_sleep(1.5);"})
     run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
@@ -177,7 +179,7 @@ async def test_what_the_old_backend_commits_counts(database: str, proxy: Proxy, 
     await holds(database, folder.catalog)
 
 
-async def test_a_lone_connection_is_lost(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_a_lone_connection_is_lost(database: str, proxy: Proxy, steps: Steps) -> None:
     """With a connection as target a lost reply is an unknown outcome, by name, and the connection is closed (faults 3, 7)."""
     folder = steps("a", "b")
     hold = proxy.hold(RECORDED, occurrence=1)
@@ -196,7 +198,7 @@ async def test_a_lone_connection_is_lost(database: str, proxy: Proxy, steps: Any
 
 
 @pytest.mark.parametrize("target", ["dsn", "pool"])
-async def test_the_backend_is_terminated(database: str, steps: Any, target: str) -> None:
+async def test_the_backend_is_terminated(database: str, steps: Steps, target: str) -> None:
     """A run whose backend is terminated connects again and goes on (faults 4, 7)."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
@@ -212,7 +214,7 @@ async def test_the_backend_is_terminated(database: str, steps: Any, target: str)
     await holds(database, folder.catalog)
 
 
-async def test_a_lone_connections_backend_is_terminated(database: str, steps: Any) -> None:
+async def test_a_lone_connections_backend_is_terminated(database: str, steps: Steps) -> None:
     """The error of a connection that the server ended says so, and that nothing was committed is known (faults 7)."""
     folder = steps("a", after={"a": SLEEP})
     connection = await asyncpg.connect(database)
@@ -229,7 +231,7 @@ async def test_a_lone_connections_backend_is_terminated(database: str, steps: An
     await holds(database, folder.catalog)
 
 
-async def test_a_statement_that_kills_its_backend(database: str, steps: Any) -> None:
+async def test_a_statement_that_kills_its_backend(database: str, steps: Steps) -> None:
     """A migration whose connection is lost at every try stops after a few, with the first cause (faults 4, 7)."""
     folder = steps("a", "b", after={"b": "SELECT pg_terminate_backend(pg_backend_pid());"})
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-
-from .invariant import OPTIONS, nothing_left
-from .parts import Child, eventually, fresh_database, sql
-from .programs import pgbouncer
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder
+from tests.support.invariant import OPTIONS, nothing_left
+from tests.support.processes import Child
+from tests.support.programs import pgbouncer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def _neighbour(through: str) -> None:
     await connection.close()
 
 
-async def test_what_a_neighbour_deleted_does_not_count(behind: tuple[str, str], folder: Any) -> None:
+async def test_what_a_neighbour_deleted_does_not_count(behind: tuple[str, str], folder: Folder) -> None:
     """Through a transaction pooler the session's counters hold a neighbour's rows: what a script deletes is exact all the same."""
     through, direct = behind
     await sql(direct, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
@@ -55,7 +56,7 @@ async def test_what_a_neighbour_deleted_does_not_count(behind: tuple[str, str], 
     await nothing_left(direct)
 
 
-async def test_the_try_run_of_a_frozen_client_ends(database: str, folder: Any) -> None:
+async def test_the_try_run_of_a_frozen_client_ends(database: str, folder: Folder) -> None:
     """The try run of a rollback is one message: its locks end with its scripts, though the client is frozen by then."""
     await sql(database, "CREATE TABLE t (id integer)")
     folder.add(1, "a", "SELECT 1;", rollback="DROP TABLE t; SELECT pg_sleep(1);")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 import kimbledb
-
-from .parts import names, sql
-from .programs import Cluster, embedded_binaries, running
+from tests.support.databases import sql
+from tests.support.folders import Folder, Steps, names
+from tests.support.programs import Cluster, embedded_binaries, running
 
 #: Nothing reaches the disk for ten seconds unless a COMMIT waits for it.
 SETTINGS = {"max_connections": "40", "wal_writer_delay": "10s", "autovacuum": "off", "bgwriter_delay": "10s"}
@@ -53,7 +52,9 @@ async def test_the_server_loses_what_nobody_waited_for(forgetful: Cluster, datab
 @pytest.mark.parametrize(
     "where", ["nowhere", "database", "script", "script, for the session", "outside of transactions"]
 )
-async def test_applied_is_on_the_disk(forgetful: Cluster, database: str, steps: Any, folder: Any, where: str) -> None:
+async def test_applied_is_on_the_disk(
+    forgetful: Cluster, database: str, steps: Steps, folder: Folder, where: str
+) -> None:
     """All that migrate() reported is there after a crash, also where COMMIT is told elsewhere not to wait."""
     after = {
         "script": f"SET LOCAL {OFF};",
@@ -74,7 +75,7 @@ async def test_applied_is_on_the_disk(forgetful: Cluster, database: str, steps: 
     assert (await kimbledb.verify(database, catalog=folder.catalog)).ok
 
 
-async def test_taken_back_and_adopted_is_on_the_disk(forgetful: Cluster, database: str, steps: Any) -> None:
+async def test_taken_back_and_adopted_is_on_the_disk(forgetful: Cluster, database: str, steps: Steps) -> None:
     """What rollback() and adopt() reported is there after a crash, too."""
     folder = steps("a", "b")
     for path in folder.path.glob("*/migration.toml"):
@@ -95,7 +96,7 @@ async def test_taken_back_and_adopted_is_on_the_disk(forgetful: Cluster, databas
     assert await sql(database, "SELECT string_agg(migration_name, ' ') FROM migration_history") == "a.sql"
 
 
-async def test_a_failure_leaves_what_came_before_on_the_disk(forgetful: Cluster, database: str, steps: Any) -> None:
+async def test_a_failure_leaves_what_came_before_on_the_disk(forgetful: Cluster, database: str, steps: Steps) -> None:
     """What an error reports as applied is there after a crash."""
     folder = steps("a", "b", after={"b": "SELECT 1 / 0;"})
     await sql(database, f"ALTER DATABASE {database.rpartition('/')[2]} SET {OFF}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
-
-from .parts import fresh_database, names, sql
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Steps, names
 
 #: Called by whoever looks these names up where a stranger may plant them. Each call is counted.
 PLANTED = """
@@ -25,7 +23,7 @@ CREATE TABLE {home}.migration_history (migration_name text);
 
 
 @pytest.mark.parametrize("where", ["a schema before pg_catalog", '"$user"'])
-async def test_planted_names_are_not_called(server: str, steps: Any, where: str) -> None:
+async def test_planted_names_are_not_called(server: str, steps: Steps, where: str) -> None:
     """Names planted in schemas that come first by the database's own search_path are called by no call of ours (faults 50)."""
     catalog = steps("a", "b").catalog
     async with fresh_database(server) as dsn:
@@ -53,7 +51,7 @@ async def test_planted_names_are_not_called(server: str, steps: Any, where: str)
         assert await sql(dsn, f"SELECT pg_catalog.count(*) FROM {home}.migration_history") == 0
 
 
-async def test_a_function_beside_the_servers_own(database: str, steps: Any) -> None:
+async def test_a_function_beside_the_servers_own(database: str, steps: Steps) -> None:
     """A helper of one's own that is called in place of pg_catalog's is no danger, before the first call or after it, and verify() tells of it (faults 50)."""
     catalog = steps("a", "b").catalog
     await sql(
@@ -78,7 +76,7 @@ async def test_a_function_beside_the_servers_own(database: str, steps: Any) -> N
     ]
 
 
-async def test_a_schema_that_anybody_may_plant_in(database: str, steps: Any) -> None:
+async def test_a_schema_that_anybody_may_plant_in(database: str, steps: Steps) -> None:
     """A target schema in which everybody may create is refused with the statement that shuts it, and nothing is touched (faults 50)."""
     catalog = steps("a").catalog
     await sql(database, "GRANT CREATE ON SCHEMA public TO PUBLIC")
@@ -92,7 +90,7 @@ async def test_a_schema_that_anybody_may_plant_in(database: str, steps: Any) -> 
     assert names((await kimbledb.migrate(database, catalog=catalog)).applied) == ["a.sql"]
 
 
-async def test_ones_own_schema_is_ones_own(server: str, steps: Any) -> None:
+async def test_ones_own_schema_is_ones_own(server: str, steps: Steps) -> None:
     """An application's own functions with names of their own, and an overload with the very arguments, hinder nothing (faults 50)."""
     catalog = steps("a").catalog
     async with fresh_database(server) as dsn:

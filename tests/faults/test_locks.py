@@ -15,10 +15,11 @@ import pytest
 import kimbledb
 from kimbledb.events import Blocked, Waiting
 from kimbledb.locks import LOCK_CLASS, lock_key
-
-from .invariant import OPTIONS, drained, holds, nothing_left, whole
-from .parts import SLEEP, eventually, fresh_database, gate, names, sql
-from .programs import Cluster
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps, names
+from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
+from tests.support.programs import Cluster
+from tests.support.waiting import SLEEP, eventually, gate
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ async def session(dsn: str, *statements: str) -> AsyncIterator[tuple[asyncpg.Con
             await connection.close()
 
 
-async def test_readers_do_not_queue_for_long(each_database: str, steps: Any) -> None:
+async def test_readers_do_not_queue_for_long(each_database: str, steps: Steps) -> None:
     """Readers wait behind a waiting migration no longer than for its lock timeout; the error names who blocks (faults 16)."""
     folder = steps("a", "b", after={"b": "ALTER TABLE a ADD COLUMN more integer;"})
     await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
@@ -85,7 +86,7 @@ async def test_readers_do_not_queue_for_long(each_database: str, steps: Any) -> 
     await holds(each_database, folder.catalog)
 
 
-async def test_a_try_that_succeeds(database: str, steps: Any) -> None:
+async def test_a_try_that_succeeds(database: str, steps: Steps) -> None:
     """A migration that met the application's lock is tried again as a whole, and succeeds when that is gone (faults 16)."""
     folder = steps("a", "b", "c", after={"b": "ALTER TABLE a ADD COLUMN more integer;"})
     await kimbledb.migrate(database, catalog=folder.catalog, to=1)
@@ -100,7 +101,7 @@ async def test_a_try_that_succeeds(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_the_report_says_how_long_locks_were_held(database: str, steps: Any, folder: Any) -> None:
+async def test_the_report_says_how_long_locks_were_held(database: str, steps: Steps, folder: Folder) -> None:
     """Each step of the report has the time for which it can have held a lock, which the waiting is no part of (faults 16)."""
     steps("a", "b", after={"a": "SELECT pg_sleep(0.3);"})
     folder.add(3, "c", "CREATE INDEX CONCURRENTLY c ON a (n);", facts='transactional = false\nrequires = ["a.sql"]')
@@ -117,7 +118,7 @@ async def test_the_report_says_how_long_locks_were_held(database: str, steps: An
     await holds(database, folder.catalog)
 
 
-async def test_a_deadlock_with_the_application(each_database: str, steps: Any) -> None:
+async def test_a_deadlock_with_the_application(each_database: str, steps: Steps) -> None:
     """A migration that is the victim of a deadlock is tried again (faults 17)."""
     folder = steps("a", "b", "c", after={"c": f"LOCK TABLE a;\n{SLEEP.replace('60', '0.5')}LOCK TABLE b;"})
     await kimbledb.migrate(each_database, catalog=folder.catalog, to=2)
@@ -146,7 +147,7 @@ async def test_a_deadlock_with_the_application(each_database: str, steps: Any) -
     await holds(each_database, folder.catalog)
 
 
-async def test_a_serialization_failure(database: str, steps: Any) -> None:
+async def test_a_serialization_failure(database: str, steps: Steps) -> None:
     """A script that meets a row which the application has just moved to another partition is tried again (faults 17)."""
     await sql(
         database,
@@ -180,7 +181,7 @@ async def test_a_serialization_failure(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_a_lock_that_a_check_does_not_get(database: str, steps: Any) -> None:
+async def test_a_lock_that_a_check_does_not_get(database: str, steps: Steps) -> None:
     """A verification that waits in vain for a lock is no failed one: the migration is tried again (faults 17)."""
     await sql(database, "CREATE SCHEMA shop; CREATE TABLE shop.held (n integer)")
     folder = steps("a", check={"a": "SELECT count(*) = 0 AS passed FROM shop.held"})
@@ -198,7 +199,7 @@ async def test_a_lock_that_a_check_does_not_get(database: str, steps: Any) -> No
     await holds(database, folder.catalog)
 
 
-async def test_a_roles_own_limits(each_database: str, steps: Any, folder: Any) -> None:
+async def test_a_roles_own_limits(each_database: str, steps: Steps, folder: Folder) -> None:
     """Limits and defaults of the role end no migration, in a transaction or outside of one (faults 18)."""
     steps("a", after={"a": "SELECT pg_sleep(0.5);"})
     folder.add(
@@ -235,7 +236,7 @@ async def test_a_roles_own_limits(each_database: str, steps: Any, folder: Any) -
         await sql(each_database, "DROP OWNED BY limited; DROP ROLE limited")
 
 
-async def test_a_migrations_own_limit(database: str, steps: Any) -> None:
+async def test_a_migrations_own_limit(database: str, steps: Steps) -> None:
     """A statement that takes longer than its migration's limit stops the run, names its line and says what to raise (faults 18)."""
     folder = steps("a", "b", after={"b": SLEEP})
     (folder.path / "02_b" / "migration.toml").write_text('requires = ["a.sql"]\nstatement_timeout = 0.5')
@@ -250,7 +251,7 @@ async def test_a_migrations_own_limit(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_a_statement_that_an_operator_cancels(database: str, steps: Any) -> None:
+async def test_a_statement_that_an_operator_cancels(database: str, steps: Steps) -> None:
     """A cancelled statement is told from one that took too long, and is not run again by itself (faults 18)."""
     folder = steps("a", "b", after={"b": SLEEP})
     async with gate(database) as asleep:
@@ -266,7 +267,7 @@ async def test_a_statement_that_an_operator_cancels(database: str, steps: Any) -
 
 
 async def test_an_own_build_of_an_index_has_an_old_snapshot_before_it(
-    each_database: str, steps: Any, folder: Any
+    each_database: str, steps: Steps, folder: Folder
 ) -> None:
     """A build that waits for an old snapshot ends by the deadline, and the error lists who has it (faults 14, 19)."""
     steps("a")
@@ -301,7 +302,7 @@ async def test_an_own_build_of_an_index_has_an_old_snapshot_before_it(
     assert await sql(each_database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'b'::regclass") is True
 
 
-async def test_somebody_holds_the_lock(database: str, steps: Any) -> None:
+async def test_somebody_holds_the_lock(database: str, steps: Steps) -> None:
     """Who holds the lock is named with process, application, state, age and query; nobody is terminated (faults 21)."""
     folder = steps("a")
     take = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {lock_key('public')})"
@@ -323,7 +324,7 @@ async def test_somebody_holds_the_lock(database: str, steps: Any) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_clocks_differ(database: str, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clocks_differ(database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     """History has the server's time and durations a clock that nobody sets, whatever this machine's clock says (faults 22)."""
     folder = steps("a", "b")
     clock = iter(range(10**9, 0, -1000))
@@ -339,7 +340,7 @@ async def test_clocks_differ(database: str, steps: Any, monkeypatch: pytest.Monk
     await nothing_left(database)
 
 
-async def test_history_is_locked(each_database: str, steps: Any) -> None:
+async def test_history_is_locked(each_database: str, steps: Steps) -> None:
     """A start waits for history no longer than its lock timeout at a time, and its connection is of use after that (faults 16)."""
     catalog = steps("a").catalog
     await kimbledb.migrate(each_database, catalog=catalog)
@@ -358,7 +359,7 @@ async def test_history_is_locked(each_database: str, steps: Any) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_who_blocks_a_rollback(database: str, steps: Any, dry_run: bool) -> None:
+async def test_who_blocks_a_rollback(database: str, steps: Steps, dry_run: bool) -> None:
     """A rollback that cannot get a lock, also where it only tries what would go, names who has it (faults 16)."""
     folder = steps("a", "b")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -377,7 +378,7 @@ async def test_who_blocks_a_rollback(database: str, steps: Any, dry_run: bool) -
     assert f"held by pid {pid}, shop, idle in transaction" in str(caught.value)
 
 
-async def test_who_blocks_an_adoption(database: str, folder: Any) -> None:
+async def test_who_blocks_an_adoption(database: str, folder: Folder) -> None:
     """adopt() that cannot write history names who has locked it."""
     folder.table(1, "a", facts='creates = ["table a"]')
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -406,7 +407,7 @@ SLOW = "SELECT pg_sleep(0.7);\nSELECT pg_sleep(0.7);\n"
         ("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57014', HINT = 'ask'; END $$;", "ask"),
     ],
 )
-async def test_who_cancelled_a_statement(database: str, folder: Any, script: str, hint: str, outside: bool) -> None:
+async def test_who_cancelled_a_statement(database: str, folder: Folder, script: str, hint: str, outside: bool) -> None:
     """A statement whose time was up is told from one that somebody cancelled and from a script that raises that code (faults 18)."""
     if outside and "set_config" in script:
         script = f"DO $$ BEGIN PERFORM set_config('statement_timeout', '100', false); END $$;\n{SLOW}"
@@ -419,7 +420,7 @@ async def test_who_cancelled_a_statement(database: str, folder: Any, script: str
     assert (caught.value.hint or "").startswith(hint)
 
 
-async def test_a_synchronous_standby_that_is_gone(small_cluster: Cluster, steps: Any) -> None:
+async def test_a_synchronous_standby_that_is_gone(small_cluster: Cluster, steps: Steps) -> None:
     """A COMMIT that waits for a standby is told as that, by the run itself and by one that waits for its lock."""
     async with fresh_database(small_cluster.dsn) as database:
         folder = steps("a", "b")

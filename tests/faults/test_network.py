@@ -11,11 +11,10 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Applied, Planned
-
-from .invariant import holds
-from .parts import names
-from .programs import free_port
-from .proxy import Proxy
+from tests.support.folders import Steps, names
+from tests.support.invariant import holds
+from tests.support.programs import free_port
+from tests.support.proxy import Proxy
 
 #: Seconds that a call may take, and what it may take longer on a busy machine.
 DEADLINE, GRACE = 1.0, 30.0
@@ -31,7 +30,7 @@ CALLS: dict[str, Callable[..., Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_nobody_answers_a_connection(proxy: Proxy, steps: Any, call: str) -> None:
+async def test_nobody_answers_a_connection(proxy: Proxy, steps: Steps, call: str) -> None:
     """Every call ends by its deadline where the server does not answer at all (faults 5)."""
     folder = steps("a")
     proxy.swallow()
@@ -45,7 +44,7 @@ async def test_nobody_answers_a_connection(proxy: Proxy, steps: Any, call: str) 
 
 @pytest.mark.parametrize("target", ["dsn", "pool", "connection"])
 @pytest.mark.parametrize("moment", ["the first question", "a script", "the reply"])
-async def test_packets_are_swallowed(database: str, proxy: Proxy, steps: Any, target: str, moment: str) -> None:
+async def test_packets_are_swallowed(database: str, proxy: Proxy, steps: Steps, target: str, moment: str) -> None:
     """A call ends by its deadline at whatever moment packets are lost, whatever the target, closing included (faults 5)."""
     folder = steps("a", "b")
     where = {
@@ -76,7 +75,7 @@ async def test_packets_are_swallowed(database: str, proxy: Proxy, steps: Any, ta
 
 
 @pytest.mark.parametrize("target", ["dsn", "pool"])
-async def test_a_goodbye_is_swallowed(database: str, proxy: Proxy, steps: Any, target: str) -> None:
+async def test_a_goodbye_is_swallowed(database: str, proxy: Proxy, steps: Steps, target: str) -> None:
     """Where only the closing hangs the call succeeds, and soon (faults 5)."""
     folder = steps("a")
     pool = await asyncpg.create_pool(proxy.dsn, min_size=1, max_size=1)
@@ -100,7 +99,7 @@ async def test_a_goodbye_is_swallowed(database: str, proxy: Proxy, steps: Any, t
     await holds(database, folder.catalog)
 
 
-async def test_a_pools_own_limit_for_a_command_is_not_ours(database: str, steps: Any) -> None:
+async def test_a_pools_own_limit_for_a_command_is_not_ours(database: str, steps: Steps) -> None:
     """A migration may take longer than the time that a caller's pool gives a command (faults 5, 18)."""
     folder = steps("a", after={"a": "SELECT pg_sleep(1);"})
     async with asyncpg.create_pool(database, min_size=1, max_size=1, command_timeout=0.3) as pool:
@@ -110,7 +109,7 @@ async def test_a_pools_own_limit_for_a_command_is_not_ours(database: str, steps:
     await holds(database, folder.catalog)
 
 
-async def test_nobody_listens(steps: Any) -> None:
+async def test_nobody_listens(steps: Steps) -> None:
     """A wrong port is told at once by host and port, with what to look at, and not after the deadline (faults 8, 28)."""
     folder = steps("a")
     port = free_port()
@@ -125,7 +124,7 @@ async def test_nobody_listens(steps: Any) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_connections_are_reset_now_and_then(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_connections_are_reset_now_and_then(database: str, proxy: Proxy, steps: Steps) -> None:
     """A few connections that are reset as they come do not stop a run (faults 4)."""
     folder = steps("a", "b")
 
@@ -140,7 +139,7 @@ async def test_connections_are_reset_now_and_then(database: str, proxy: Proxy, s
     await holds(database, folder.catalog)
 
 
-async def test_a_slow_network(database: str, proxy: Proxy, steps: Any) -> None:
+async def test_a_slow_network(database: str, proxy: Proxy, steps: Steps) -> None:
     """A distant server costs time, and nothing else (faults 5)."""
     folder = steps("a", "b")
     proxy.delay = 0.02

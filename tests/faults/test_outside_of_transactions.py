@@ -11,17 +11,19 @@ import pytest
 import kimbledb
 from kimbledb.events import Waiting
 from kimbledb.locks import LOCK_CLASS
-
-from .invariant import OPTIONS, drained, holds, nothing_left
-from .parts import SLEEP, eventually, fresh_database, gate, names, sql, start_child
-from .programs import Cluster
-from .proxy import Proxy
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps, names
+from tests.support.invariant import OPTIONS, drained, holds, nothing_left
+from tests.support.processes import start_child
+from tests.support.programs import Cluster
+from tests.support.proxy import Proxy
+from tests.support.waiting import SLEEP, eventually, gate
 
 BUILD = "CREATE INDEX CONCURRENTLY IF NOT EXISTS b ON a (n);\n"
 
 
 @pytest.fixture
-def with_build(steps: Any, folder: Any) -> Any:
+def with_build(steps: Steps, folder: Folder) -> Folder:
     """A catalog whose second migration builds an index."""
     steps("a")
     folder.add(2, "b", BUILD, facts='transactional = false\nrequires = ["a.sql"]', rollback="DROP INDEX b;")
@@ -38,7 +40,7 @@ async def _waits_for_snapshot(dsn: str) -> Any:
     )
 
 
-async def test_killed_while_an_index_is_built(each_database: str, with_build: Any) -> None:
+async def test_killed_while_an_index_is_built(each_database: str, with_build: Folder) -> None:
     """What a killed build leaves, an invalid index, is built again; the next run waits until the server is done with the old one (faults 1, 2, 15)."""
     await kimbledb.migrate(each_database, catalog=with_build.catalog, to=1)
     old = await asyncpg.connect(each_database)
@@ -65,7 +67,7 @@ async def test_killed_while_an_index_is_built(each_database: str, with_build: An
     await holds(each_database, with_build.catalog)
 
 
-async def test_killed_after_a_statement(database: str, proxy: Proxy, steps: Any, folder: Any) -> None:
+async def test_killed_after_a_statement(database: str, proxy: Proxy, steps: Steps, folder: Folder) -> None:
     """A statement that a transaction could hold is run once, though the process is killed before its reply (faults 2, 3)."""
     steps("a", after={"a": "CREATE TABLE extra (n integer);"})
     folder.add(
@@ -93,7 +95,7 @@ async def test_killed_after_a_statement(database: str, proxy: Proxy, steps: Any,
 
 
 @pytest.mark.parametrize("lost", ["holder", "worker"])
-async def test_one_of_the_two_connections_is_lost(database: str, steps: Any, folder: Any, lost: str) -> None:
+async def test_one_of_the_two_connections_is_lost(database: str, steps: Steps, folder: Folder, lost: str) -> None:
     """Where the connection with the lock, or the one that works, is lost, the step goes on where it was (faults 4, 7)."""
     steps("a")
     folder.add(
@@ -117,7 +119,7 @@ async def test_one_of_the_two_connections_is_lost(database: str, steps: Any, fol
     await holds(database, folder.catalog)
 
 
-async def test_somebody_else_builds_that_index(database: str, with_build: Any) -> None:
+async def test_somebody_else_builds_that_index(database: str, with_build: Folder) -> None:
     """An index of that name that another session is building is waited for, and not built or dropped (faults 15)."""
     await kimbledb.migrate(database, catalog=with_build.catalog, to=1)
     old = await asyncpg.connect(database)
@@ -143,7 +145,7 @@ async def test_somebody_else_builds_that_index(database: str, with_build: Any) -
     await holds(database, with_build.catalog)
 
 
-async def test_a_prepared_transaction_is_in_the_way(small_cluster: Cluster, with_build: Any) -> None:
+async def test_a_prepared_transaction_is_in_the_way(small_cluster: Cluster, with_build: Folder) -> None:
     """A prepared transaction that nobody ends is listed by the deadline's error, with what ends it (faults 19)."""
     async with fresh_database(small_cluster.dsn) as database:
         await kimbledb.migrate(database, catalog=with_build.catalog, to=1)
@@ -160,7 +162,7 @@ async def test_a_prepared_transaction_is_in_the_way(small_cluster: Cluster, with
         assert names((await holds(database, with_build.catalog)).applied) == ["b.sql"]
 
 
-async def test_the_lock_is_lost_between_statements(database: str, steps: Any, folder: Any) -> None:
+async def test_the_lock_is_lost_between_statements(database: str, steps: Steps, folder: Folder) -> None:
     """No statement begins without the lock: a step whose holder is gone begins anew (faults 4, 12)."""
     steps("a")
     folder.add(
@@ -187,7 +189,7 @@ async def test_the_lock_is_lost_between_statements(database: str, steps: Any, fo
     await nothing_left(database)
 
 
-async def test_a_client_that_freezes(database: str, steps: Any, folder: Any) -> None:
+async def test_a_client_that_freezes(database: str, steps: Steps, folder: Folder) -> None:
     """The server by itself ends both sessions of a client that is frozen, and so its locks, when its deadline has passed."""
     steps("a")
     folder.add(2, "b", f"{SLEEP}VACUUM a;", facts='transactional = false\nrequires = ["a.sql"]', rollback="SELECT 1;")
@@ -199,7 +201,7 @@ async def test_a_client_that_freezes(database: str, steps: Any, folder: Any) -> 
     assert names((await holds(database, folder.catalog)).applied) == ["b.sql"]
 
 
-async def test_killed_while_indexes_are_built_again(each_database: str, steps: Any, folder: Any) -> None:
+async def test_killed_while_indexes_are_built_again(each_database: str, steps: Steps, folder: Folder) -> None:
     """What a killed REINDEX CONCURRENTLY of a whole schema leaves is dropped by the next run (faults 15)."""
     steps("a", after={"a": "CREATE INDEX b ON a (n);"})
     folder.add(
@@ -227,7 +229,7 @@ async def test_killed_while_indexes_are_built_again(each_database: str, steps: A
 
 
 @pytest.fixture
-async def with_partition(database: str, folder: Any) -> Any:
+async def with_partition(database: str, folder: Folder) -> Folder:
     """A catalog whose first migration, applied, makes a table with a partition, and whose second detaches that."""
     folder.add(
         1,
@@ -249,7 +251,7 @@ async def with_partition(database: str, folder: Any) -> Any:
 
 @pytest.mark.parametrize("finished", [False, True])
 async def test_a_detach_that_was_interrupted(
-    database: str, with_partition: Any, connection: asyncpg.Connection, finished: bool
+    database: str, with_partition: Folder, connection: asyncpg.Connection, finished: bool
 ) -> None:
     """A partition that an interrupted run left half detached is detached by the next, also where somebody finished it by hand."""
     reader = await asyncpg.connect(database)
@@ -272,7 +274,7 @@ async def test_a_detach_that_was_interrupted(
 
 
 async def test_a_detach_that_another_hand_began(
-    database: str, with_partition: Any, connection: asyncpg.Connection
+    database: str, with_partition: Folder, connection: asyncpg.Connection
 ) -> None:
     """A partition that another hand left half detached is detached."""
     reader = await asyncpg.connect(database)

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 import kimbledb
-
-from .invariant import OPTIONS, drained, nothing_left
-from .parts import fresh_database, names, sql
-from .programs import pgbouncer
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps, names
+from tests.support.invariant import OPTIONS, drained, nothing_left
+from tests.support.programs import pgbouncer
 
 #: What a session shows that nobody has set anything in.
 SHOWN = (
@@ -47,7 +47,7 @@ async def _target(kind: str, dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize("kind", ["dsn", "connection", "pool"])
-async def test_every_call_works(behind: tuple[str, str], steps: Any, kind: str) -> None:
+async def test_every_call_works(behind: tuple[str, str], steps: Steps, kind: str) -> None:
     """Every call works through a transaction pooler with whatever a caller hands in, and prepares nothing (faults 23, 24, 25)."""
     through, direct = behind
     catalog = steps("a", "b", "c").catalog
@@ -72,7 +72,7 @@ async def test_every_call_works(behind: tuple[str, str], steps: Any, kind: str) 
 
 
 @pytest.mark.parametrize("how", ["refused by the server", "a failed check", "cut short"])
-async def test_what_fails_leaves_no_setting(behind: tuple[str, str], folder: Any, how: str) -> None:
+async def test_what_fails_leaves_no_setting(behind: tuple[str, str], folder: Folder, how: str) -> None:
     """A step that fails leaves the pooler's session as it was, for the neighbour who gets it next (faults 25)."""
     through, direct = behind
     script = "SET LOCAL work_mem = '9MB'; " + ("SELECT 1 / 0;" if how == "refused by the server" else "SELECT 1;")
@@ -91,7 +91,7 @@ async def test_what_fails_leaves_no_setting(behind: tuple[str, str], folder: Any
     await nothing_left(direct)
 
 
-async def test_a_step_that_needs_a_session(behind: tuple[str, str], steps: Any) -> None:
+async def test_a_step_that_needs_a_session(behind: tuple[str, str], steps: Steps) -> None:
     """A step that cannot run in a transaction is refused with the cure, and takes the direct DSN where there is one (faults 23)."""
     through, direct = behind
     folder = steps("a")
@@ -146,7 +146,7 @@ MET = """SELECT concat_ws(' ', (SELECT string_agg(name, ' ') FROM pg_settings WH
 
 
 @pytest.mark.parametrize("ends", ["well", "badly"])
-async def test_a_neighbour_meets_nothing_of_a_script(behind: tuple[str, str], folder: Any, ends: str) -> None:
+async def test_a_neighbour_meets_nothing_of_a_script(behind: tuple[str, str], folder: Folder, ends: str) -> None:
     """Whatever a script leaves in the session is gone when a pooler lends it to the next one (faults 25)."""
     through, direct = behind
     folder.add(1, "a", LEFT + ("SELECT 1 / 0;" if ends == "badly" else ""))
@@ -161,7 +161,7 @@ async def test_a_neighbour_meets_nothing_of_a_script(behind: tuple[str, str], fo
     await nothing_left(direct)
 
 
-async def test_a_message_is_read_as_it_is_meant(behind: tuple[str, str], folder: Any) -> None:
+async def test_a_message_is_read_as_it_is_meant(behind: tuple[str, str], folder: Folder) -> None:
     """Settings by which a message is read hold before it, also where each transaction may go to another session (faults 25)."""
     through, direct = behind
     name = direct.rpartition("/")[2]

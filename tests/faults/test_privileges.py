@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-
-from .parts import fresh_database, names, sql
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps, names
 
 
 def _as(dsn: str, role: str, password: str) -> str:
@@ -31,7 +30,7 @@ async def plain(server: str) -> AsyncIterator[tuple[str, str, str]]:
     await sql(server, f"DROP ROLE {role}")
 
 
-async def test_all_gaps_at_once(plain: tuple[str, str, str], folder: Any) -> None:
+async def test_all_gaps_at_once(plain: tuple[str, str, str], folder: Folder) -> None:
     """What a role lacks is told before the first step, all of it, and what the error says cures it (faults 30, 31)."""
     dsn, role_dsn, role = plain
     folder.add(
@@ -56,7 +55,7 @@ async def test_all_gaps_at_once(plain: tuple[str, str, str], folder: Any) -> Non
     assert await sql(dsn, "SELECT to_regclass('migration_history') IS NULL")
 
 
-async def test_a_role_with_just_enough(plain: tuple[str, str, str], steps: Any) -> None:
+async def test_a_role_with_just_enough(plain: tuple[str, str, str], steps: Steps) -> None:
     """With the GRANT that the error names, a role that owns nothing else migrates and rolls back (faults 30)."""
     dsn, role_dsn, _ = plain
     catalog = steps("a", "b").catalog
@@ -70,7 +69,7 @@ async def test_a_role_with_just_enough(plain: tuple[str, str, str], steps: Any) 
     assert len((await kimbledb.rollback(role_dsn, to=0, catalog=catalog, allow_data_loss=True)).rolled_back) == 2
 
 
-async def test_a_platform_that_refuses_a_trusted_extension(plain: tuple[str, str, str], folder: Any) -> None:
+async def test_a_platform_that_refuses_a_trusted_extension(plain: tuple[str, str, str], folder: Folder) -> None:
     """An extension that its control file calls trusted and the platform refuses is told with its cure, and nothing is touched (faults 30)."""
     dsn, role_dsn, role = plain
     await sql(
@@ -115,7 +114,7 @@ CALLED_UNTRUSTED = """
 """
 
 
-async def test_a_platform_that_allows_an_untrusted_extension(plain: tuple[str, str, str], folder: Any) -> None:
+async def test_a_platform_that_allows_an_untrusted_extension(plain: tuple[str, str, str], folder: Folder) -> None:
     """An extension that the catalogs call untrusted and the platform lets the role create is created (faults 30)."""
     dsn, role_dsn, role = plain
     await sql(
@@ -129,7 +128,7 @@ async def test_a_platform_that_allows_an_untrusted_extension(plain: tuple[str, s
     assert await sql(dsn, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'") == 1
 
 
-async def test_trying_an_extension_leaves_nothing(plain: tuple[str, str, str], folder: Any) -> None:
+async def test_trying_an_extension_leaves_nothing(plain: tuple[str, str, str], folder: Folder) -> None:
     """Of extensions that are tried because one is doubtful none stays when the call is refused (faults 30)."""
     dsn, role_dsn, role = plain
     await sql(dsn, f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
@@ -144,7 +143,7 @@ async def test_trying_an_extension_leaves_nothing(plain: tuple[str, str, str], f
     assert await sql(dsn, "SELECT string_agg(extname, ' ') FROM pg_extension") == "plpgsql"
 
 
-async def test_a_table_of_another_role(plain: tuple[str, str, str], folder: Any) -> None:
+async def test_a_table_of_another_role(plain: tuple[str, str, str], folder: Folder) -> None:
     """A table that a migration changes and that another role owns is told with the membership that cures it (faults 30)."""
     dsn, role_dsn, role = plain
     await sql(dsn, f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
@@ -164,7 +163,7 @@ async def test_a_table_of_another_role(plain: tuple[str, str, str], folder: Any)
     assert cure == f'GRANT "postgres" TO "{role}"'
 
 
-async def test_a_schema_that_it_may_not_make(plain: tuple[str, str, str], steps: Any) -> None:
+async def test_a_schema_that_it_may_not_make(plain: tuple[str, str, str], steps: Steps) -> None:
     """A missing schema that the role may not make is told with the GRANT for the database (faults 30)."""
     dsn, role_dsn, _ = plain
     catalog = steps("a").catalog
@@ -178,7 +177,7 @@ async def test_a_schema_that_it_may_not_make(plain: tuple[str, str, str], steps:
     assert names((await kimbledb.migrate(role_dsn, catalog=catalog, schema="tenant")).applied) == ["a.sql"]
 
 
-async def test_history_of_another_role(plain: tuple[str, str, str], steps: Any) -> None:
+async def test_history_of_another_role(plain: tuple[str, str, str], steps: Steps) -> None:
     """History that the role may not read or that a policy hides from it is an error, and never reads as empty (faults 30, 37)."""
     dsn, role_dsn, role = plain
     catalog = steps("a").catalog

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 import kimbledb
-
-from .invariant import holds, nothing_left
-from .parts import eventually, fresh_database, many, sql
-from .programs import Cluster, pgbouncer
-from .proxy import Proxy
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps
+from tests.support.invariant import holds, nothing_left
+from tests.support.processes import many
+from tests.support.programs import Cluster, pgbouncer
+from tests.support.proxy import Proxy
+from tests.support.waiting import eventually
 
 #: More than the server has connections.
 PROCESSES = 64
@@ -44,7 +46,7 @@ async def _all_return_well(dsn: str, database: str, path: Any, catalog: kimbledb
     return said
 
 
-async def test_one_builds_and_nobody_hangs(empty: str, steps: Any, folder: Any) -> None:
+async def test_one_builds_and_nobody_hangs(empty: str, steps: Steps, folder: Folder) -> None:
     """Of 64 processes one builds an index CONCURRENTLY; no waiter hangs in a deadlock with it (faults 11, 13, 14)."""
     steps("a", "b")
     folder.add(
@@ -78,7 +80,7 @@ async def test_the_built_in_catalog(small_cluster: Cluster, empty: str, road: st
     await nothing_left(empty)
 
 
-async def test_many_schemas_at_once(empty: str, steps: Any) -> None:
+async def test_many_schemas_at_once(empty: str, steps: Steps) -> None:
     """Calls for schemas of one database, all of them missing with the history and an extension, do not fail each other (faults 12)."""
     folder = steps("a")
     (folder.path / "01_a" / "migration.toml").write_text('extensions = ["pg_trgm"]')
@@ -91,7 +93,7 @@ async def test_many_schemas_at_once(empty: str, steps: Any) -> None:
         await holds(empty, catalog, f"s{number}")
 
 
-async def test_calls_of_one_process_do_not_ask_in_turns(each_database: str, steps: Any) -> None:
+async def test_calls_of_one_process_do_not_ask_in_turns(each_database: str, steps: Steps) -> None:
     """Of many calls of one process one works; its end wakes the others, and each of them has connected twice at most."""
     folder = steps("a", "b", after={"b": "SELECT pg_sleep(0.5);"})
     count = 12
@@ -106,7 +108,7 @@ async def test_calls_of_one_process_do_not_ask_in_turns(each_database: str, step
 _ASLEEP = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')"
 
 
-async def test_a_call_waits_for_another_no_longer_than_it_may(each_database: str, steps: Any) -> None:
+async def test_a_call_waits_for_another_no_longer_than_it_may(each_database: str, steps: Steps) -> None:
     """A call's own deadline holds while another call of its process works, and the end of that one, by whatever cause, lets it go on."""
     folder = steps("a", after={"a": "SELECT pg_sleep(600);"})
     slow = asyncio.create_task(kimbledb.migrate(each_database, catalog=folder.catalog))

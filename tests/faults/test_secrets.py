@@ -20,8 +20,8 @@ import kimbledb
 from kimbledb.cli import main
 from kimbledb.model import Migration
 from kimbledb.targets import target_of
-
-from .parts import sql
+from tests.support.databases import Clone, sql
+from tests.support.folders import Folder, Steps
 
 CANARY = "kanarienvogel"
 #: As people write them: encoded as they must be, and not.
@@ -96,7 +96,7 @@ async def test_a_password_is_shown_nowhere(
         assert f"{place.hostname}:{place.port}/postgres" in str(caught.value)
 
 
-async def test_a_pool_with_an_unreadable_dsn_shows_no_password(folder: Any) -> None:
+async def test_a_pool_with_an_unreadable_dsn_shows_no_password(folder: Folder) -> None:
     """What asyncpg quotes of a DSN that it cannot read is in no error, nor in what led to it."""
     folder.table(1, "a")
     async with asyncpg.create_pool(f"postgresql://u:p@127.0.0.1:{CANARY}/d", min_size=0) as pool:
@@ -118,7 +118,7 @@ def test_a_stray_dsn_on_the_command_line_is_not_printed(command: str, capsys: py
     assert CANARY not in output.out + output.err
 
 
-async def test_a_failed_restore_shows_no_row(database: str, clone: Any, tmp_path: Any) -> None:
+async def test_a_failed_restore_shows_no_row(database: str, clone: Clone, tmp_path: Path) -> None:
     """What pg_restore says of the row at which it fails is not repeated."""
     connection = await asyncpg.connect(database)
     await connection.execute(
@@ -138,7 +138,7 @@ async def test_a_failed_restore_shows_no_row(database: str, clone: Any, tmp_path
     assert CANARY not in _everything(caught.value)
 
 
-async def test_what_is_returned_does_not_show_it(database: str, steps: Any) -> None:
+async def test_what_is_returned_does_not_show_it(database: str, steps: Steps) -> None:
     """Reports, plans, status, targets, options, history and log hold no password (faults 29)."""
     password = urlsplit(database).password
     assert password
@@ -230,7 +230,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("kind", LEAKS)
-async def test_values_are_nowhere(database: str, folder: Any, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+async def test_values_are_nowhere(database: str, folder: Folder, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     """A value that a failing script met or wrote is in no error, cause, traceback, pickle, log or row of history (faults 29)."""
     script, sqlstate, said = LEAKS[kind]
     folder.add(1, "a", script)
@@ -253,18 +253,25 @@ async def _recorded(database: str) -> str:
     return str(rows) + str(log)
 
 
-def _unread(folder: Any) -> kimbledb.Catalog:
+def _unread(folder: Folder) -> kimbledb.Catalog:
     """Return the catalog of a folder whose scripts may be what reading would refuse."""
     migrations = []
     for place, path in enumerate(sorted(folder.path.iterdir()), 1):
-        parts = {f"{part}_sql": (path / f"{part}.sql").read_text() for part in ("apply", "rollback")}
         migrations.append(
-            Migration(name=f"{path.name.partition('_')[2]}.sql", number=place, location=str(path), **parts)
+            Migration(
+                name=f"{path.name.partition('_')[2]}.sql",
+                number=place,
+                location=str(path),
+                apply_sql=(path / "apply.sql").read_text(),
+                rollback_sql=(path / "rollback.sql").read_text(),
+            )
         )
     return kimbledb.Catalog(migrations)
 
 
-async def test_a_failed_rollback_shows_no_value(database: str, folder: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_rollback_shows_no_value(
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
     """What holds for a script that applies holds for one that takes back."""
     folder.add(
         1,
@@ -281,7 +288,7 @@ async def test_a_failed_rollback_shows_no_value(database: str, folder: Any, capl
 
 
 async def test_a_failed_statement_outside_of_transactions_shows_no_value(
-    database: str, folder: Any, caplog: pytest.LogCaptureFixture
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What holds for a transaction holds for statements that run by themselves, and for what is told of them."""
     folder.add(
@@ -301,7 +308,7 @@ async def test_a_failed_statement_outside_of_transactions_shows_no_value(
     assert CANARY not in await _recorded(database) + _everything(caught.value) + caplog.text + "".join(told)
 
 
-async def test_rows_that_a_check_reads_stay_on_the_server(database: str, folder: Any) -> None:
+async def test_rows_that_a_check_reads_stay_on_the_server(database: str, folder: Folder) -> None:
     """A query that need only run is counted: its rows are in no message, report, repr or pickle; a check sends what it says."""
     folder.add(
         1,
@@ -363,7 +370,7 @@ async def test_no_token_is_in_the_log_of_the_server(migrated_database: str) -> N
     ],
 )
 async def test_an_error_in_a_check_quotes_no_value(
-    database: str, folder: Any, caplog: pytest.LogCaptureFixture, query: str, said: str
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture, query: str, said: str
 ) -> None:
     """Of an error in a check the condition is told, and the server's words where they name objects only."""
     folder.add(
@@ -379,7 +386,7 @@ async def test_an_error_in_a_check_quotes_no_value(
     assert CANARY not in await _recorded(database) + _everything(caught.value) + caplog.text
 
 
-async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: Any) -> None:
+async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: Folder) -> None:
     """Of who blocks a migration the query is told, its strings, numbers and comments masked."""
     folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (t text);\nALTER TABLE a ADD COLUMN IF NOT EXISTS n integer;\n")
     blocker = await asyncpg.connect(database)

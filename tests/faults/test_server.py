@@ -14,11 +14,12 @@ import pytest
 import kimbledb
 from kimbledb import preflight
 from kimbledb.locks import LOCK_CLASS, lock_key
-
-from .invariant import OPTIONS, holds, nothing_left, whole
-from .parts import eventually, fresh_database, names, sql
-from .programs import Cluster, account
-from .programs import folder as owned_folder
+from tests.support.databases import fresh_database, sql
+from tests.support.folders import Folder, Steps, names
+from tests.support.invariant import OPTIONS, holds, nothing_left, whole
+from tests.support.programs import Cluster, account
+from tests.support.programs import folder as owned_folder
+from tests.support.waiting import eventually
 
 
 async def _run(*command: str) -> int:
@@ -40,7 +41,7 @@ def standby(small_cluster: Cluster) -> Iterator[Cluster]:
             copy.stop()
 
 
-async def test_a_standby(small_cluster: Cluster, standby: Cluster, steps: Any) -> None:
+async def test_a_standby(small_cluster: Cluster, standby: Cluster, steps: Steps) -> None:
     """On a standby everything that reads works and a start-up succeeds; what would write stops before any lock (faults 26, 27)."""
     catalog = steps("a", "b").catalog
     async with fresh_database(small_cluster.dsn) as primary:
@@ -64,7 +65,7 @@ async def test_a_standby(small_cluster: Cluster, standby: Cluster, steps: Any) -
         assert await sql(there, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
-async def test_nothing_to_do_beside_a_holder(small_cluster: Cluster, steps: Any) -> None:
+async def test_nothing_to_do_beside_a_holder(small_cluster: Cluster, steps: Steps) -> None:
     """Up to date, a start takes no lock, writes nothing, and does not wait for somebody who holds the lock (faults 11)."""
     catalog = steps("a").catalog
     # A server of its own: nobody else takes numbers of transactions there.
@@ -85,7 +86,7 @@ async def test_nothing_to_do_beside_a_holder(small_cluster: Cluster, steps: Any)
         await holder.close()
 
 
-async def test_a_full_disk(small_cluster: Cluster, steps: Any) -> None:
+async def test_a_full_disk(small_cluster: Cluster, steps: Steps) -> None:
     """A full disk stops the run with the server's error, whether or not the failure can be written down, and no retry (faults 10)."""
     folder = steps(
         "a",
@@ -102,7 +103,7 @@ async def test_a_full_disk(small_cluster: Cluster, steps: Any) -> None:
             (home / "space").mkdir()
             shutil.chown(home / "space", owner["user"], owner["group"])
             await sql(small_cluster.dsn, f"CREATE TABLESPACE small LOCATION '{home / 'space'}'")
-            async with fresh_database(small_cluster.dsn, "TABLESPACE small") as dsn:
+            async with fresh_database(small_cluster.dsn, options="TABLESPACE small") as dsn:
                 with pytest.raises(kimbledb.MigrationError) as caught:
                     await kimbledb.migrate(dsn, catalog=folder.catalog, options=OPTIONS, progress=told.append)
 
@@ -120,7 +121,7 @@ async def test_a_full_disk(small_cluster: Cluster, steps: Any) -> None:
             assert await _run("umount", str(home)) == 0
 
 
-async def test_a_lock_table_that_is_too_small(small_cluster: Cluster, folder: Any) -> None:
+async def test_a_lock_table_that_is_too_small(small_cluster: Cluster, folder: Folder) -> None:
     """A transaction too large for the server's lock table stops with what to raise, and leaves nothing (faults 20)."""
     folder.add(
         1,
@@ -138,10 +139,10 @@ async def test_a_lock_table_that_is_too_small(small_cluster: Cluster, folder: An
         await nothing_left(dsn)
 
 
-async def test_another_encoding(small_cluster: Cluster, steps: Any) -> None:
+async def test_another_encoding(small_cluster: Cluster, steps: Steps) -> None:
     """A database that is not UTF-8 is refused before anything is touched (faults 34)."""
     catalog = steps("a").catalog
-    async with fresh_database(small_cluster.dsn, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'") as dsn:
+    async with fresh_database(small_cluster.dsn, options="ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'") as dsn:
         with pytest.raises(kimbledb.PreflightError, match="has the encoding LATIN1") as caught:
             await kimbledb.migrate(dsn, catalog=catalog)
 
@@ -149,7 +150,7 @@ async def test_another_encoding(small_cluster: Cluster, steps: Any) -> None:
         assert await sql(dsn, "SELECT to_regclass('migration_history') IS NULL")
 
 
-async def test_an_older_server(each_database: str, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_older_server(each_database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server older than the oldest that will do is refused with both versions (faults 33)."""
     catalog = steps("a").catalog
     monkeypatch.setattr(preflight, "OLDEST_SERVER", 990000)
@@ -161,7 +162,7 @@ async def test_an_older_server(each_database: str, steps: Any, monkeypatch: pyte
 
 
 async def test_a_newer_server(
-    each_database: str, steps: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    each_database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A newer major version than was tried is told of by a warning, and works (faults 33)."""
     catalog = steps("a").catalog

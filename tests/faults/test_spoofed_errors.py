@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
-
-from .invariant import OPTIONS, nothing_left
-from .parts import sql
+from tests.support.databases import sql
+from tests.support.folders import Folder
+from tests.support.invariant import OPTIONS, nothing_left
 
 #: Of a lost connection, of a lock that somebody holds, of a conflict, and of our own blocks.
 CODES = (
@@ -23,7 +21,7 @@ CODES = (
 @pytest.mark.parametrize("target", ["dsn", "connection"])
 @pytest.mark.parametrize("code", CODES)
 async def test_a_script_that_raises_it_is_told_with_its_line(
-    database: str, connection: asyncpg.Connection, folder: Any, code: str, target: str
+    database: str, connection: asyncpg.Connection, folder: Folder, code: str, target: str
 ) -> None:
     """An error that a script raises is its own, whatever its SQLSTATE: it is run once, and told with its line."""
     await connection.execute("CREATE SEQUENCE tries")
@@ -47,7 +45,7 @@ async def test_a_script_that_raises_it_is_told_with_its_line(
 
 
 @pytest.mark.parametrize("code", ["KD001", "KD005", "KD006"])
-async def test_so_is_one_of_a_rollback(database: str, folder: Any, code: str) -> None:
+async def test_so_is_one_of_a_rollback(database: str, folder: Folder, code: str) -> None:
     """The same holds for rollback.sql."""
     folder.add(1, "a", "SELECT 1;", rollback=f"DO $$ BEGIN RAISE SQLSTATE '{code}' USING DETAIL = 'junk'; END $$;")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -56,7 +54,7 @@ async def test_so_is_one_of_a_rollback(database: str, folder: Any, code: str) ->
         await kimbledb.rollback(database, "a.sql", catalog=folder.catalog)
 
 
-async def test_a_subscription_to_nowhere(database: str, connection: asyncpg.Connection, folder: Any) -> None:
+async def test_a_subscription_to_nowhere(database: str, connection: asyncpg.Connection, folder: Folder) -> None:
     """A connection that the server could not make for a script is the script's error, and it is run once."""
     folder.add(
         1,
@@ -73,7 +71,7 @@ async def test_a_subscription_to_nowhere(database: str, connection: asyncpg.Conn
 
 
 async def test_messages_of_a_script_are_not_believed(
-    database: str, folder: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    database: str, folder: Folder, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a script sends as a message is no answer of ours, and no fault, whatever stands in it."""
     codes = [f"KD10{number}" for number in range(10)]
@@ -94,7 +92,7 @@ async def test_messages_of_a_script_are_not_believed(
     assert "Traceback" not in capfd.readouterr().err + caplog.text
 
 
-async def test_a_real_conflict_is_tried_again(database: str, connection: asyncpg.Connection, folder: Any) -> None:
+async def test_a_real_conflict_is_tried_again(database: str, connection: asyncpg.Connection, folder: Folder) -> None:
     """A lock that somebody else holds is waited for, although a script could raise the same SQLSTATE."""
     await connection.execute("CREATE SCHEMA other; CREATE TABLE other.held (n integer); CREATE SEQUENCE tries")
     folder.add(

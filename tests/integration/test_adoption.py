@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
 from kimbledb import StepState
+from tests.support.folders import Folder
 
 
 async def _forget(connection: asyncpg.Connection) -> None:
@@ -92,7 +91,7 @@ async def test_either_alternative_is_told_by_what_it_made(migrated_on_each: str)
 
 
 async def test_what_was_adopted_is_rolled_back_only_when_asked(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """An adopted migration is taken back with include_adopted only."""
     folder.add(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -17,9 +16,8 @@ import kimbledb
 from kimbledb import backup
 from kimbledb._embedded import programs
 from kimbledb.names import quote_identifier
-from kimbledb.snapshots import Snapshot
-
-Picture = Callable[..., Awaitable[Snapshot]]
+from tests.support.databases import Picture
+from tests.support.folders import Folder
 
 
 @pytest.fixture
@@ -107,7 +105,7 @@ async def test_round_trip(migrated_database: str, empty_database: str, tmp_path:
 
 @pytest.mark.parametrize("name", ["public data", "public postgres", 'pub "lic', "pg"])
 async def test_a_schema_of_any_name_comes_back(
-    database: str, empty_database: str, connection: asyncpg.Connection, folder: Any, tmp_path: Path, name: str
+    database: str, empty_database: str, connection: asyncpg.Connection, folder: Folder, tmp_path: Path, name: str
 ) -> None:
     """A backup brings back a schema whose name begins like that of one which is there already."""
     await connection.execute(
@@ -123,7 +121,7 @@ async def test_a_schema_of_any_name_comes_back(
     await restored.close()
 
 
-async def test_only_where_there_is_something_to_do(database: str, folder: Any, tmp_path: Path) -> None:
+async def test_only_where_there_is_something_to_do(database: str, folder: Folder, tmp_path: Path) -> None:
     """migrate() and reset() write a file for the caller alone, before they change anything, and none where they change nothing."""
     folder.table(1, "a")
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
@@ -140,7 +138,7 @@ async def test_only_where_there_is_something_to_do(database: str, folder: Any, t
 
 
 async def test_nothing_is_overwritten(
-    database: str, folder: Any, tmp_path: Path, connection: asyncpg.Connection
+    database: str, folder: Folder, tmp_path: Path, connection: asyncpg.Connection
 ) -> None:
     """A file that is there stays as it is, the run stops before it touches anything, and no scrap is left."""
     folder.table(1, "a")
@@ -158,7 +156,7 @@ async def test_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize("kind", ["connection", "pool"])
-async def test_other_targets(database: str, folder: Any, tmp_path: Path, kind: str) -> None:
+async def test_other_targets(database: str, folder: Folder, tmp_path: Path, kind: str) -> None:
     """A connection and a pool tell where they lead and their password, too."""
     folder.table(1, "a")
     file = tmp_path / "file"
@@ -174,7 +172,7 @@ async def test_other_targets(database: str, folder: Any, tmp_path: Path, kind: s
 
 
 async def test_the_direct_way_leads_to_the_same_database(
-    database: str, server: str, folder: Any, tmp_path: Path
+    database: str, server: str, folder: Folder, tmp_path: Path
 ) -> None:
     """Past a pooler the backup is that of the target, and of no other database."""
     folder.table(1, "a")
@@ -188,7 +186,7 @@ async def test_the_direct_way_leads_to_the_same_database(
     assert files_in(tmp_path) == ["file"]
 
 
-async def test_what_cannot_be_read_is_an_error(database: str, folder: Any, tmp_path: Path) -> None:
+async def test_what_cannot_be_read_is_an_error(database: str, folder: Folder, tmp_path: Path) -> None:
     """Where the role may not read all, pg_dump's words are told without the password, and nothing is touched."""
     admin = await asyncpg.connect(database)
     await admin.execute(
@@ -213,7 +211,7 @@ async def test_what_cannot_be_read_is_an_error(database: str, folder: Any, tmp_p
     await admin.close()
 
 
-async def test_the_password_is_on_no_command_line(database: str, folder: Any, tmp_path: Path) -> None:
+async def test_the_password_is_on_no_command_line(database: str, folder: Folder, tmp_path: Path) -> None:
     """While pg_dump waits for a lock, no command line of the machine holds the password; cancelled, it ends, and no file is left."""
     password = urlsplit(database).password
     assert password
@@ -247,7 +245,7 @@ async def test_the_password_is_on_no_command_line(database: str, folder: Any, tm
     await watcher.close()
 
 
-async def test_the_deadline_holds(database: str, folder: Any, tmp_path: Path) -> None:
+async def test_the_deadline_holds(database: str, folder: Folder, tmp_path: Path) -> None:
     """A backup that waits for ever ends with the deadline, and says what it was doing."""
     folder.table(1, "a")
     blocker = await asyncpg.connect(database)
@@ -263,7 +261,7 @@ async def test_the_deadline_holds(database: str, folder: Any, tmp_path: Path) ->
     await blocker.close()
 
 
-async def test_restore_wants_an_empty_database(database: str, folder: Any, tmp_path: Path) -> None:
+async def test_restore_wants_an_empty_database(database: str, folder: Folder, tmp_path: Path) -> None:
     """What stands in the way is named, and so is a file that is no backup; extensions and empty schemas do not stand in the way."""
     file, other = tmp_path / "file", tmp_path / "other"
     other.write_text("no backup")

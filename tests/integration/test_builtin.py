@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,11 +13,10 @@ import pytest
 
 import kimbledb
 from kimbledb.names import quote_identifier
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Picture
 
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]
-Picture = Callable[..., Awaitable[Snapshot]]
 
 
 def _choosing(name: str) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import sys
-from typing import Any
+from pathlib import Path
 
 import pytest
+
+from tests.support.folders import Folder
 
 pytestmark = pytest.mark.wheel
 
@@ -41,7 +43,7 @@ async def test_without_a_dsn() -> None:
     assert "KIMBLEDB_DSN" in err
 
 
-async def test_a_plan_without_a_database_must_be_asked_for(folder: Any) -> None:
+async def test_a_plan_without_a_database_must_be_asked_for(folder: Folder) -> None:
     """Without a DSN `plan` stops with exit code 2; with --empty it plans for an empty database, whatever is named."""
     folder.table(1, "a")
     common = ("plan", "--catalog", str(folder.path))
@@ -60,7 +62,7 @@ async def test_a_plan_without_a_database_must_be_asked_for(folder: Any) -> None:
     assert "--empty and --dsn exclude each other" in err
 
 
-async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: Any) -> None:
+async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: Path) -> None:
     """A folder without migrations stops every command with exit code 2, and says what it holds."""
     (tmp_path / "README.md").touch()
     for command in ("plan", "migrate", "verify", "status"):
@@ -70,7 +72,7 @@ async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: A
         assert "it holds README.md, and no migration" in err
 
 
-async def test_migrate_and_again(database: str, folder: Any) -> None:
+async def test_migrate_and_again(database: str, folder: Folder) -> None:
     """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
     folder.table(1, "first_one")
     code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
@@ -84,7 +86,7 @@ async def test_migrate_and_again(database: str, folder: Any) -> None:
     assert "nothing to do" in out
 
 
-async def test_json(database: str, folder: Any) -> None:
+async def test_json(database: str, folder: Folder) -> None:
     """With --json standard output is one JSON value and nothing else."""
     folder.table(1, "a")
     common = ("--catalog", str(folder.path), "--json")
@@ -101,7 +103,7 @@ async def test_json(database: str, folder: Any) -> None:
     assert json.loads(out)["rolled_back"] == ["a.sql"]
 
 
-async def test_plan_check(database: str, folder: Any) -> None:
+async def test_plan_check(database: str, folder: Folder) -> None:
     """`plan --check` exits with 3 while something is to be applied, and with 0 after."""
     folder.table(1, "a")
     common = ("--catalog", str(folder.path))
@@ -114,7 +116,7 @@ async def test_plan_check(database: str, folder: Any) -> None:
     assert "to be refused; 1 renamed, 1 unknown" in out
 
 
-async def test_a_failure(database: str, folder: Any) -> None:
+async def test_a_failure(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")
     code, _, err = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
@@ -126,7 +128,7 @@ async def test_a_failure(database: str, folder: Any) -> None:
     assert database.split(":")[2].split("@", maxsplit=1)[0] not in err
 
 
-async def test_wrong_calls(database: str, folder: Any, tmp_path: Any) -> None:
+async def test_wrong_calls(database: str, folder: Folder, tmp_path: Path) -> None:
     """An unknown name, a folder with faults and a malformed DSN are wrong calls: exit code 2, with the cure."""
     folder.table(1, "invoices")
     common = ("--catalog", str(folder.path))
@@ -148,7 +150,7 @@ async def test_wrong_calls(database: str, folder: Any, tmp_path: Any) -> None:
     assert "4 faults" in err
 
 
-async def test_new(database: str, tmp_path: Any) -> None:
+async def test_new(database: str, tmp_path: Path) -> None:
     """`new` makes the next folder, which loads and says what is left to write."""
     directory = str(tmp_path / "migrations")
     code, out, _ = await kimbledb("new", "add-invoices", "--directory", directory)
@@ -163,7 +165,7 @@ async def test_new(database: str, tmp_path: Any) -> None:
     assert "a check of your own" in err
 
 
-async def test_pictures(folder: Any, tmp_path: Any) -> None:
+async def test_pictures(folder: Folder, tmp_path: Path) -> None:
     """`plan --svg` and `--mermaid` write the picture of an empty database's plan without any database."""
     folder.table(1, "a")
     svg, mermaid = tmp_path / "plan.svg", tmp_path / "plan.mmd"
@@ -175,7 +177,7 @@ async def test_pictures(folder: Any, tmp_path: Any) -> None:
     assert mermaid.read_text().startswith("flowchart")
 
 
-async def test_backup_reset_and_restore(database: str, folder: Any, tmp_path: Any) -> None:
+async def test_backup_reset_and_restore(database: str, folder: Folder, tmp_path: Path) -> None:
     """`reset` wants the database's name and says what it drops; `--backup` and `restore` bring it back."""
     folder.table(1, "a")
     name, file = database.rpartition("/")[2], str(tmp_path / "file")

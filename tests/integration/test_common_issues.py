@@ -8,15 +8,16 @@ import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.folders import Folder
 
 
-async def _failure(database: str, folder: Any, **options: Any) -> kimbledb.MigrationError:
+async def _failure(database: str, folder: Folder, **options: Any) -> kimbledb.MigrationError:
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog, **options)
     return caught.value
 
 
-async def test_relation_already_exists(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_relation_already_exists(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A table that is there already is answered with IF NOT EXISTS and adoption."""
     await connection.execute("CREATE TABLE a (id integer)")
     folder.add(1, "a", "CREATE TABLE a (id integer);")
@@ -29,7 +30,7 @@ async def test_relation_already_exists(database: str, folder: Any, connection: a
     assert "adopt" in error.hint
 
 
-async def test_column_does_not_exist(database: str, folder: Any) -> None:
+async def test_column_does_not_exist(database: str, folder: Folder) -> None:
     """A missing column is answered with the migration that makes it."""
     folder.add(1, "a", "CREATE TABLE a (id integer);\nCREATE INDEX ON a (project_id);")
 
@@ -40,7 +41,7 @@ async def test_column_does_not_exist(database: str, folder: Any) -> None:
     assert "requires" in error.hint
 
 
-async def test_foreign_key_fails(database: str, folder: Any) -> None:
+async def test_foreign_key_fails(database: str, folder: Folder) -> None:
     """A key to a missing table is answered with what it requires, and one that rows break with those rows."""
     folder.add(1, "a", "CREATE TABLE a (id integer REFERENCES parents (id));")
     missing = await _failure(database, folder)
@@ -58,7 +59,7 @@ async def test_foreign_key_fails(database: str, folder: Any) -> None:
     assert "rows" in broken.hint
 
 
-async def test_permission_denied(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_permission_denied(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A role that may not is told so before the first step, with the GRANT that cures it; the GRANT does cure it."""
     folder.table(1, "a")
     await connection.execute("CREATE ROLE humble LOGIN PASSWORD 'humble'; CREATE SCHEMA theirs;")
@@ -75,7 +76,7 @@ async def test_permission_denied(database: str, folder: Any, connection: asyncpg
         await connection.execute("DROP OWNED BY humble CASCADE; DROP ROLE humble;")
 
 
-async def test_vector_not_found(database: str, folder: Any) -> None:
+async def test_vector_not_found(database: str, folder: Folder) -> None:
     """A script that uses vector without declaring it is told to declare the extension; declared, it works."""
     folder.add(1, "a", "CREATE TABLE a (embedding vector(3));")
     error = await _failure(database, folder)
@@ -86,7 +87,7 @@ async def test_vector_not_found(database: str, folder: Any) -> None:
     assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 1
 
 
-async def test_extension_that_the_server_lacks(database: str, folder: Any) -> None:
+async def test_extension_that_the_server_lacks(database: str, folder: Folder) -> None:
     """Extensions that the server does not have, or has too old, are all told before the first step, with the cure."""
     folder.table(1, "a", facts="[extensions]\nno_such_extension = '1.0'\npg_trgm = '99'")
 
@@ -98,7 +99,7 @@ async def test_extension_that_the_server_lacks(database: str, folder: Any) -> No
     assert "99 is the oldest that will do" in str(caught.value)
 
 
-async def test_a_space_that_is_none_in_a_body(database: str, folder: Any) -> None:
+async def test_a_space_that_is_none_in_a_body(database: str, folder: Folder) -> None:
     """In a function's body, which only the server reads, a no-break space is named where the server stops at it."""
     folder.add(
         1,

@@ -13,6 +13,8 @@ import pytest
 from attrs import frozen
 
 import kimbledb
+from tests.support.databases import MakeTemplate
+from tests.support.folders import Folder
 
 #: What the schema holds before the script runs, and another one, whose name is that with "_other".
 BASE = """
@@ -135,7 +137,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def shared(server: str, make_template: Any) -> str:
+def shared(server: str, make_template: MakeTemplate) -> str:
     """The DSN of a database in which each test has a schema of its own."""
 
     async def fill(_dsn: str) -> None:
@@ -157,7 +159,7 @@ async def held(shared: str) -> AsyncIterator[Held]:
 
 @pytest.mark.parametrize(("script", "losses"), FORWARD, ids=lambda value: value if isinstance(value, str) else "")
 async def test_going_forward_a_loss_is_refused_with_its_count(
-    held: Held, folder: Any, script: str, losses: list[str]
+    held: Held, folder: Folder, script: str, losses: list[str]
 ) -> None:
     """A migration that would take rows or values is refused with what and how many, and nothing of it is left."""
     folder.add(1, "a", script + ";")
@@ -175,7 +177,7 @@ async def test_going_forward_a_loss_is_refused_with_its_count(
 
 
 @pytest.mark.parametrize("script", HARMLESS)
-async def test_going_forward_what_loses_nothing_goes_on(held: Held, folder: Any, script: str) -> None:
+async def test_going_forward_what_loses_nothing_goes_on(held: Held, folder: Folder, script: str) -> None:
     """A migration after which all that was there still is goes on without a word."""
     folder.add(1, "a", script + ";")
 
@@ -204,7 +206,9 @@ BACK = [
 
 
 @pytest.mark.parametrize(("script", "losses"), BACK, ids=lambda value: value if isinstance(value, str) else "")
-async def test_going_back_a_loss_is_told_and_refused(held: Held, folder: Any, script: str, losses: list[str]) -> None:
+async def test_going_back_a_loss_is_told_and_refused(
+    held: Held, folder: Folder, script: str, losses: list[str]
+) -> None:
     """A dry run tells what rows and values a rollback takes; the real one is refused, and nothing was touched by either."""
     folder.add(1, "a", "SELECT 1;", rollback=script + ";")
     await held.migrate(folder.catalog)
@@ -222,7 +226,7 @@ async def test_going_back_a_loss_is_told_and_refused(held: Held, folder: Any, sc
 
 
 @pytest.mark.parametrize("script", [script for script in HARMLESS if "UPDATE" not in script and "DELETE" not in script])
-async def test_going_back_what_loses_nothing_goes_on(held: Held, folder: Any, script: str) -> None:
+async def test_going_back_what_loses_nothing_goes_on(held: Held, folder: Folder, script: str) -> None:
     """A rollback after which all that was there still is goes on without a word."""
     folder.add(1, "a", "SELECT 1;", rollback=script + ";")
     await held.migrate(folder.catalog)
@@ -233,7 +237,9 @@ async def test_going_back_what_loses_nothing_goes_on(held: Held, folder: Any, sc
     assert len(report.rolled_back) == 1
 
 
-async def test_a_sequence_goes_on_after_a_dry_run(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_sequence_goes_on_after_a_dry_run(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """What a rollback's script does to sequences is undone with its try run: the next values are those that were due."""
     await connection.execute(
         "CREATE TABLE t (id serial PRIMARY KEY, g integer GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE unused START 5;"
@@ -254,7 +260,7 @@ async def test_a_sequence_goes_on_after_a_dry_run(database: str, folder: Any, co
     assert tuple(row) == (3, 3, 5)
 
 
-async def test_a_migration_that_says_why_deletes(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_migration_that_says_why_deletes(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """With `deletes` in migration.toml the migration goes on, and the report and the log count what went."""
     await connection.execute(
         "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id; CREATE TABLE u AS SELECT 1 AS id"
@@ -280,7 +286,7 @@ async def test_a_comment_at_the_head_says_why(database: str, tmp_path: Path, con
 
 
 async def test_what_was_applied_before_a_refusal_stays_and_is_told(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A refusal says truly what stays: the migrations before it, and it carries them."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
@@ -307,7 +313,7 @@ async def test_what_was_applied_before_a_refusal_stays_and_is_told(
     ],
 )
 async def test_refused_hazards_are_measured(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str
 ) -> None:
     """`refuse_hazards=("rows_deleted",)` holds for what no reading of the SQL shows, whatever else allows it."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
@@ -332,7 +338,7 @@ async def test_refused_hazards_are_measured(
     ],
 )
 async def test_a_count_that_may_be_too_high_says_so(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str
 ) -> None:
     """Where the server's counter holds rows of the script itself, or what it took back, the report says "at most"; a refusal counts."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
@@ -346,14 +352,14 @@ async def test_a_count_that_may_be_too_high_says_so(
     assert (loss.at_most, str(loss).startswith("deleted rows of t: at most")) == (True, True)
 
 
-async def test_the_plan_says_what_deletes(database: str, folder: Any) -> None:
+async def test_the_plan_says_what_deletes(database: str, folder: Folder) -> None:
     """The plan shows why a migration deletes."""
     folder.add(1, "a", "SELECT 1;", facts='deletes = "they were copies"')
 
     assert "it deletes on purpose: they were copies" in str(await kimbledb.plan(database, catalog=folder.catalog))
 
 
-async def test_the_report_counts_updates(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_report_counts_updates(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """An UPDATE going forward is no loss, and the report counts its rows."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 5) AS id")
     folder.add(1, "a", "UPDATE t SET id = id + 1 WHERE id < 4;")
@@ -379,7 +385,7 @@ CREATE PROCEDURE clear_t() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM public.t WHE
     ],
 )
 async def test_outside_of_a_transaction_a_loss_is_refused(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str, losses: list[str]
 ) -> None:
     """A statement of a script that is not transactional is measured by itself; one that commits by itself cannot be, and is refused."""
     await connection.execute(_BATCHES)
@@ -399,7 +405,7 @@ async def test_outside_of_a_transaction_a_loss_is_refused(
 
 
 async def test_a_road_for_tables_with_rows_is_measured(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """What online.sql deletes is refused as well, and so is what apply.sql deletes after it."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id; ANALYZE t")
@@ -419,7 +425,7 @@ async def test_a_road_for_tables_with_rows_is_measured(
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 async def test_what_the_session_deleted_before_does_not_count(
-    folder: Any, connection: asyncpg.Connection, end: str
+    folder: Folder, connection: asyncpg.Connection, end: str
 ) -> None:
     """The server's counters still hold the transaction before, through a pooler a neighbour's: only the difference counts."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
@@ -438,7 +444,9 @@ async def test_what_the_session_deleted_before_does_not_count(
     assert (await kimbledb.rollback(connection, 1, catalog=folder.catalog)).losses == ()
 
 
-async def test_what_a_migration_reaches_is_measured(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_what_a_migration_reaches_is_measured(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """In a schema that the migration says it reaches, tables and sequences count as in its own."""
     await connection.execute(
         "CREATE SCHEMA other; CREATE TABLE other.t AS SELECT generate_series(1, 5) AS id, 'x' AS v;"
@@ -459,7 +467,7 @@ async def test_what_a_migration_reaches_is_measured(database: str, folder: Any, 
 
 
 async def test_a_schema_that_is_dropped_takes_its_tables(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """DROP SCHEMA of a schema that the migration reaches loses the rows of its tables."""
     await connection.execute(
@@ -473,7 +481,7 @@ async def test_a_schema_that_is_dropped_takes_its_tables(
     assert [str(loss) for loss in caught.value.losses] == ["table other.t: 5 rows"]
 
 
-async def test_vacuum_full_is_no_loss(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_vacuum_full_is_no_loss(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """VACUUM FULL, outside of a transaction, writes a table anew and loses nothing."""
     await connection.execute("CREATE TABLE t AS SELECT generate_series(1, 5) AS id")
     folder.add(1, "a", "VACUUM FULL t;", facts='transactional = false\nirreversible = "nothing to take back"')
@@ -508,7 +516,7 @@ async def test_vacuum_full_is_no_loss(database: str, folder: Any, connection: as
     ],
 )
 async def test_roundabout_losses(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str, losses: list[str]
 ) -> None:
     """A cascade of a type, a trigger, a deferred trigger, a large object, a table that comes back as less: all are seen."""
     await connection.execute(
@@ -546,7 +554,7 @@ async def test_roundabout_losses(
     ],
 )
 async def test_what_is_not_counted_is_a_loss(
-    database: str, folder: Any, connection: asyncpg.Connection, script: str, losses: list[str]
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str, losses: list[str]
 ) -> None:
     """Where the server does not count, it is told to for the transaction; where the script keeps it from counting, that counts as a loss."""
     await connection.execute(
@@ -561,7 +569,7 @@ async def test_what_is_not_counted_is_a_loss(
     assert [str(loss) for loss in caught.value.losses] == losses
 
 
-async def test_nobody_counts_foreign_rows(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_nobody_counts_foreign_rows(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Rows that a script writes to a foreign table cannot be measured, and count as lost."""
     at = urlsplit(database)
     await connection.execute(
@@ -582,7 +590,7 @@ async def test_nobody_counts_foreign_rows(database: str, folder: Any, connection
     assert await connection.fetchval("SELECT count(*) FROM t") == 1
 
 
-async def test_sequences_are_not_locked(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_sequences_are_not_locked(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Reading where sequences are leaves no lock on them, and waits for nobody who has one."""
     await connection.execute("CREATE SEQUENCE s; SELECT nextval('s'); CREATE SEQUENCE held; SELECT nextval('held')")
     locks = "SELECT count(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation WHERE l.pid = pg_backend_pid() AND c.relname = 's'"
@@ -596,7 +604,7 @@ async def test_sequences_are_not_locked(database: str, folder: Any, connection: 
     assert await connection.fetchval("SELECT count FROM seen") == 0
 
 
-async def test_a_function_sets_a_sequence_back(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_function_sets_a_sequence_back(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A sequence that a function of the database sets back is seen, and given back, though the script does not name setval()."""
     await connection.execute(
         "CREATE SEQUENCE s; SELECT setval('s', 9);"
@@ -612,7 +620,7 @@ async def test_a_function_sets_a_sequence_back(database: str, folder: Any, conne
 
 
 async def test_a_text_that_is_executed_sets_a_sequence_back(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A call of setval() that a script puts together when it runs is seen, and the sequence is given back."""
     await connection.execute("CREATE SEQUENCE s; SELECT setval('s', 9);")

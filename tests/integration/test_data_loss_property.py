@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 import kimbledb
 from kimbledb.catalog import Catalog
 from kimbledb.model import Migration
+from tests.support.databases import Clone, MakeTemplate
 
 BASE = """
 CREATE TABLE p (id integer PRIMARY KEY, v text);
@@ -95,7 +94,7 @@ async def rows_of(dsn: str) -> dict[tuple[str, int], set[str]]:
 
 
 @pytest.fixture(scope="session")
-def base(make_template: Callable[[Callable[[str], Awaitable[None]]], str]) -> str:
+def base(make_template: MakeTemplate) -> str:
     """The name of a database with the tables of these tests."""
 
     async def fill(dsn: str) -> None:
@@ -113,9 +112,7 @@ def base(make_template: Callable[[Callable[[str], Awaitable[None]]], str]) -> st
     phases=[phase for phase in Phase if phase is not Phase.shrink],
 )
 @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), wrapped=st.booleans())
-async def test_what_was_there_is_there(
-    base: str, clone: Callable[[str], Awaitable[str]], pieces: list[str], wrapped: bool
-) -> None:
+async def test_what_was_there_is_there(base: str, clone: Clone, pieces: list[str], wrapped: bool) -> None:
     """Where migrate() goes on without leave, each row that was there before still is, with its values; where it refuses, nothing changed."""
     dsn = await clone(base)
     before = await rows_of(dsn)

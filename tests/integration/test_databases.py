@@ -16,6 +16,8 @@ import pytest
 import kimbledb
 from kimbledb.testing import Databases
 from kimbledb.testing.background import Background
+from tests.support.databases import sql
+from tests.support.folders import Folder
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +47,16 @@ async def ours(connection: asyncpg.Connection, kind: str = "") -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-async def fetchval(dsn: str, question: str) -> Any:
-    """Ask a database by a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(question)
-    finally:
-        await connection.close()
-
-
-async def test_a_fresh_database_is_migrated(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_fresh_database_is_migrated(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """Each database holds the schema and its history, and is nobody else's; at the end the template alone is left."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog) as databases:
         async with databases.fresh() as one, databases.fresh() as other:
-            await fetchval(one, "INSERT INTO people VALUES (1)")
+            await sql(one, "INSERT INTO people VALUES (1)")
 
-            assert await fetchval(one, "SELECT count(*) FROM people") == 1
-            assert await fetchval(other, "SELECT count(*) FROM people") == 0
-            assert await fetchval(other, "SELECT migration_name FROM migration_history") == "people.sql"
+            assert await sql(one, "SELECT count(*) FROM people") == 1
+            assert await sql(other, "SELECT count(*) FROM people") == 0
+            assert await sql(other, "SELECT migration_name FROM migration_history") == "people.sql"
             assert not (await kimbledb.migrate(other, catalog=folder.catalog)).applied
         template = databases.template
 
@@ -71,7 +64,7 @@ async def test_a_fresh_database_is_migrated(server: str, admin: asyncpg.Connecti
     assert template in await ours(admin, "template")
 
 
-async def test_the_template_is_found_again(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_the_template_is_found_again(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """The next run makes no template where the catalog is the same, and another one where it is not."""
     folder.table(1, "people")
 
@@ -88,14 +81,14 @@ async def test_the_template_is_found_again(server: str, admin: asyncpg.Connectio
     assert await template(folder.catalog) != first
 
 
-async def test_many_processes_make_one_template(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_many_processes_make_one_template(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """Whoever comes while the template is being made waits for it, and all clone the same one."""
     folder.table(1, "people")
     before = len(await ours(admin, "template"))
 
     async def use() -> str:
         async with Databases(server, catalog=folder.catalog, ahead=0) as databases, databases.fresh() as dsn:
-            assert await fetchval(dsn, "SELECT count(*) FROM migration_log WHERE event = 'apply'") == 1
+            assert await sql(dsn, "SELECT count(*) FROM migration_log WHERE event = 'apply'") == 1
             return databases.template
 
     assert len(set(await asyncio.gather(*(use() for _ in range(6))))) == 1
@@ -104,7 +97,7 @@ async def test_many_processes_make_one_template(server: str, admin: asyncpg.Conn
 
 
 @pytest.mark.usefixtures("admin")
-async def test_a_schema_of_ones_own(server: str, folder: Any) -> None:
+async def test_a_schema_of_ones_own(server: str, folder: Folder) -> None:
     """What is migrated can be another schema than public, after SQL of one's own."""
     folder.table(1, "people")
     prepare = "CREATE SCHEMA auth; CREATE TABLE auth.users (id integer)"
@@ -112,12 +105,12 @@ async def test_a_schema_of_ones_own(server: str, folder: Any) -> None:
         Databases(server, catalog=folder.catalog, schema="tenant", prepare=prepare) as databases,
         databases.fresh() as dsn,
     ):
-        assert await fetchval(dsn, "SELECT count(*) FROM tenant.people") == 0
-        assert await fetchval(dsn, "SELECT count(*) FROM auth.users") == 0
-        assert await fetchval(dsn, "SELECT to_regclass('public.people') IS NULL")
+        assert await sql(dsn, "SELECT count(*) FROM tenant.people") == 0
+        assert await sql(dsn, "SELECT count(*) FROM auth.users") == 0
+        assert await sql(dsn, "SELECT to_regclass('public.people') IS NULL")
 
 
-async def test_databases_are_made_ahead(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_databases_are_made_ahead(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """While one is in use the next ones are made, as many as were asked for and no more."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog, ahead=2) as databases:
@@ -132,16 +125,16 @@ async def test_databases_are_made_ahead(server: str, admin: asyncpg.Connection, 
 
 
 @pytest.mark.usefixtures("admin")
-async def test_a_run_clears_nothing_of_another(server: str, folder: Any) -> None:
+async def test_a_run_clears_nothing_of_another(server: str, folder: Folder) -> None:
     """What a run that is alive has made stays, whatever other runs find when they clear up."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog) as databases, databases.fresh() as dsn:
         async with Databases(server, catalog=folder.catalog) as others:
             await asyncio.gather(*others._background)
-        assert await fetchval(dsn, "SELECT count(*) FROM people") == 0
+        assert await sql(dsn, "SELECT count(*) FROM people") == 0
 
 
-async def test_a_cancelled_take_loses_no_database(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_cancelled_take_loses_no_database(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A database that was asked for and not waited for goes to the next one who asks, or is dropped."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog, ahead=0) as databases:
@@ -150,12 +143,12 @@ async def test_a_cancelled_take_loses_no_database(server: str, admin: asyncpg.Co
         taking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await taking
-        assert await fetchval(await databases.take(), "SELECT count(*) FROM people") == 0
+        assert await sql(await databases.take(), "SELECT count(*) FROM people") == 0
         assert databases._count == 1
     assert await ours(admin, f"test_{databases._run:08x}") == []
 
 
-async def test_a_failing_migration_leaves_nothing(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_failing_migration_leaves_nothing(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """Where the migrations fail the error is theirs, and no database is left."""
     folder.add(1, "bad", "SELECT 1 / 0;")
 
@@ -165,7 +158,7 @@ async def test_a_failing_migration_leaves_nothing(server: str, admin: asyncpg.Co
     assert await ours(admin, "making") == []
 
 
-async def test_a_role_without_the_right(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_role_without_the_right(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A role that may not create databases is told so, with the cure."""
     folder.table(1, "people")
     await admin.execute("DROP ROLE IF EXISTS kimbledb_nobody; CREATE ROLE kimbledb_nobody LOGIN PASSWORD 'x'")
@@ -210,7 +203,7 @@ PROGRAM = """
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_a_kill_while_the_template_is_made(
-    server: str, admin: asyncpg.Connection, folder: Any, gap: int, what: str
+    server: str, admin: asyncpg.Connection, folder: Folder, gap: int, what: str
 ) -> None:
     """Whenever the maker is killed, the next run has a whole template, and drops what was left."""
     folder.table(1, "people")
@@ -226,11 +219,11 @@ async def test_a_kill_while_the_template_is_made(
     assert any(name.startswith("kimbledb_template_") for name in left) == (gap >= 5), what
 
     async with Databases(server, catalog=folder.catalog) as databases, databases.fresh() as dsn:
-        assert await fetchval(dsn, "SELECT count(*) FROM people") == 0
+        assert await sql(dsn, "SELECT count(*) FROM people") == 0
     assert set(await ours(admin)) - before == {databases.template}
 
 
-async def test_a_kill_while_the_migrations_run(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_kill_while_the_migrations_run(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A maker that is killed in the middle of a migration is replaced by the next run, which need not wait for it."""
     gate = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 4711 AND granted"
     folder.add(
@@ -251,11 +244,11 @@ async def test_a_kill_while_the_migrations_run(server: str, admin: asyncpg.Conne
     await admin.execute("SELECT pg_advisory_unlock(4711, 0)")
 
     async with Databases(server, catalog=folder.catalog) as databases, databases.fresh() as dsn:
-        assert await fetchval(dsn, "SELECT count(*) FROM people") == 0
+        assert await sql(dsn, "SELECT count(*) FROM people") == 0
     assert await ours(admin, "making") == []
 
 
-async def test_stale_templates_go(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_stale_templates_go(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A template that nobody used for two weeks is dropped by the next run, unless that is the one who wants it."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog) as databases:
@@ -275,7 +268,7 @@ async def test_stale_templates_go(server: str, admin: asyncpg.Connection, folder
 @pytest.mark.parametrize(
     "name", ["kimbledb_test_20261129_shop", "kimbledb_making_0000cafe_shop", "kimbledb_template_0123456789abcdef"]
 )
-async def test_a_name_is_no_proof(server: str, admin: asyncpg.Connection, folder: Any, name: str) -> None:
+async def test_a_name_is_no_proof(server: str, admin: asyncpg.Connection, folder: Folder, name: str) -> None:
     """A database that somebody else made stays, though its name and its comment are like those of a leftover."""
     folder.table(1, "people")
     await admin.execute(f"CREATE DATABASE {name}")
@@ -287,7 +280,7 @@ async def test_a_name_is_no_proof(server: str, admin: asyncpg.Connection, folder
     assert name in await ours(admin)
 
 
-async def test_a_copy_is_its_makers(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_copy_is_its_makers(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A copy of a test database, or a test database under a new name, which somebody made to keep it, stays."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog) as databases:
@@ -301,7 +294,7 @@ async def test_a_copy_is_its_makers(server: str, admin: asyncpg.Connection, fold
     assert {"kimbledb_test_20261129_copy", "kimbledb_kept"} <= set(await ours(admin))
 
 
-async def test_somebody_elses_template(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_somebody_elses_template(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A database that has the template's name and is not ours is neither cloned nor dropped, and the error names it."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog) as databases:
@@ -317,7 +310,7 @@ async def test_somebody_elses_template(server: str, admin: asyncpg.Connection, f
     assert template in await ours(admin)
 
 
-async def test_only_what_was_taken_is_given_back(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_only_what_was_taken_is_given_back(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """A DSN of another database that is given back is refused, and the database stays."""
     folder.table(1, "people")
     await admin.execute("CREATE DATABASE kimbledb_shop")
@@ -329,11 +322,11 @@ async def test_only_what_was_taken_is_given_back(server: str, admin: asyncpg.Con
     assert "kimbledb_shop" in await ours(admin)
 
 
-async def test_a_template_that_vanishes_is_made_again(server: str, admin: asyncpg.Connection, folder: Any) -> None:
+async def test_a_template_that_vanishes_is_made_again(server: str, admin: asyncpg.Connection, folder: Folder) -> None:
     """Where somebody drops the template during a run, the next clone makes it again."""
     folder.table(1, "people")
     async with Databases(server, catalog=folder.catalog, ahead=0) as databases:
         await admin.execute(f'ALTER DATABASE "{databases.template}" WITH IS_TEMPLATE false')
         await admin.execute(f'DROP DATABASE "{databases.template}"')
         async with databases.fresh() as dsn:
-            assert await fetchval(dsn, "SELECT count(*) FROM people") == 0
+            assert await sql(dsn, "SELECT count(*) FROM people") == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ import pytest
 
 import kimbledb
 from kimbledb.evidence import type_of
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Clone, MakeTemplate, Picture
 
 DATA = Path(__file__).parent.parent / "data" / "before"
 MISFITS = (DATA / "misfits.txt").read_text(encoding="utf-8").splitlines()
-Picture = Callable[..., Awaitable[Snapshot]]
 Rows = dict[str, list[tuple[str | None, ...]]]
 
 #: Columns that the repairs look after, with what they may have been.
@@ -199,7 +197,7 @@ async def test_a_second_run_of_the_repairs_changes_nothing(
 
 
 @pytest.fixture(scope="module")
-def before_the_repairs(make_template: Callable[[Callable[[str], Awaitable[None]]], str]) -> str:
+def before_the_repairs(make_template: MakeTemplate) -> str:
     """The name of a database from before that has all but the repairs and what follows them."""
 
     async def fill_it(dsn: str) -> None:
@@ -215,7 +213,7 @@ def before_the_repairs(make_template: Callable[[Callable[[str], Awaitable[None]]
 
 @pytest.mark.parametrize("misfit", MISFITS, ids=lambda text: re.sub(r"\W+", "_", text)[:60])
 async def test_what_does_not_fit_stops_the_repair_by_name(
-    before_the_repairs: str, clone: Callable[[str], Awaitable[str]], picture: Picture, misfit: str
+    before_the_repairs: str, clone: Clone, picture: Picture, misfit: str
 ) -> None:
     """A policy that compares with a uuid, and the like, stops the repair by its name before any change."""
     dsn = await clone(before_the_repairs)

@@ -6,7 +6,6 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
-from typing import Any
 
 import asyncpg
 import pytest
@@ -15,6 +14,7 @@ from rich.console import Console
 import kimbledb
 from kimbledb.display import Display
 from kimbledb.events import Blocked, Done, Event, OneOfMany, Planned, Stopped, Waiting
+from tests.support.folders import Folder
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def eager(display: Display) -> Callable[[Event], None]:
     return show
 
 
-async def test_a_terminal(database: str, folder: Any, console: Console) -> None:
+async def test_a_terminal(database: str, folder: Folder, console: Console) -> None:
     """Each migration leaves a line with its time and checks, and the bar is gone at the end."""
     folder.table(1, "people")
     folder.table(2, "things")
@@ -55,7 +55,7 @@ async def test_a_terminal(database: str, folder: Any, console: Console) -> None:
     assert console._live_stack == []
 
 
-async def test_a_failure_ends_the_picture(database: str, folder: Any, console: Console) -> None:
+async def test_a_failure_ends_the_picture(database: str, folder: Folder, console: Console) -> None:
     """The migration that failed leaves a line that says so, and the terminal is given back."""
     folder.table(1, "people")
     folder.add(2, "bad", "SELECT 1 / 0;")
@@ -67,7 +67,7 @@ async def test_a_failure_ends_the_picture(database: str, folder: Any, console: C
     assert console._live_stack == []
 
 
-async def test_the_blocker_has_its_name(database: str, folder: Any, console: Console) -> None:
+async def test_the_blocker_has_its_name(database: str, folder: Folder, console: Console) -> None:
     """While a run waits, the terminal says for whom."""
     folder.table(1, "people")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -98,7 +98,7 @@ async def test_the_blocker_has_its_name(database: str, folder: Any, console: Con
     assert "✓ 2. more.sql" in shown(console)
 
 
-async def test_plain_lines_where_there_is_no_terminal(database: str, folder: Any) -> None:
+async def test_plain_lines_where_there_is_no_terminal(database: str, folder: Folder) -> None:
     """A file gets lines without colours or signs that move the cursor."""
     folder.table(1, "people")
     file = io.StringIO()

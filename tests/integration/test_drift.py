@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Picture
+from tests.support.folders import Folder
 
-Picture = Callable[..., Awaitable[Snapshot]]
 BEFORE = Path(__file__).parent.parent / "data" / "before"
 
 #: What a hand did, the migration whose object it is, the object, and how its cure begins.
@@ -192,7 +190,7 @@ async def test_only_what_is_applied_is_expected(database: str) -> None:
 
 
 async def test_a_migration_folds_over_the_one_before(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """What a later migration changes or drops is expected in its later form, and what it dropped is to stay away."""
     folder.add(
@@ -250,7 +248,7 @@ async def test_the_cure_of_a_columns_grant_is_for_that_column_alone(
     await connection.close()
 
 
-async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, folder: Any, picture: Picture) -> None:
+async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, folder: Folder, picture: Picture) -> None:
     """A privilege that its role may grant to others is cured with that option, and the others without."""
     folder.add(
         1,
@@ -272,7 +270,7 @@ async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, fol
 
 
 async def test_what_a_pending_migration_brings_is_no_drift(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A form that somebody gave an object before the migration that gives it was applied is no drift, nor is what it drops."""
     folder.add(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import kimbledb
-from tests.faults.parts import sql
+from tests.support.databases import sql
+from tests.support.folders import Folder
 
 #: Scripts by what is wrong with them, each with its SQLSTATE, what the hint must say, and facts of the migration.
 FAULTS: dict[str, tuple[str, str, str, str]] = {
@@ -91,7 +92,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_hint_is_true(database: str, folder: Any, fault: str) -> None:
+async def test_the_hint_is_true(database: str, folder: Folder, fault: str) -> None:
     """Each error is answered with what helps against it, and with no other extension or built-in migration."""
     script, sqlstate, said, facts = FAULTS[fault]
     if fault in ("no ICU", "no collation") and await sql(
@@ -110,12 +111,12 @@ async def test_the_hint_is_true(database: str, folder: Any, fault: str) -> None:
         assert "vector" not in str(caught.value.hint).replace("vector_cosine_ops", "")
 
 
-def _folder(folder: Any, script: str, facts: str) -> Any:
+def _folder(folder: Folder, script: str, facts: str) -> Any:
     folder.add(1, "a", script, facts=facts)
     return folder
 
 
-async def test_a_new_value_of_an_enum(database: str, folder: Any) -> None:
+async def test_a_new_value_of_an_enum(database: str, folder: Folder) -> None:
     """A value that was added in the same transaction cannot be used: its use wants a migration of its own."""
     folder.add(1, "a", "CREATE TYPE e AS ENUM ('a');\nCREATE TABLE t (e e);")
     folder.add(2, "b", "ALTER TYPE e ADD VALUE 'b';\nINSERT INTO t VALUES ('b');")
@@ -127,7 +128,7 @@ async def test_a_new_value_of_an_enum(database: str, folder: Any) -> None:
     assert "in a migration of its own" in str(caught.value.hint)
 
 
-async def test_a_long_error_is_cut(database: str, folder: Any) -> None:
+async def test_a_long_error_is_cut(database: str, folder: Folder) -> None:
     """An error of any length is shown short: words, details and the line."""
     columns = ", ".join(f"c{number} int" for number in range(300))
     views = "".join(f"CREATE VIEW v{number} AS SELECT * FROM t;\n" for number in range(60))

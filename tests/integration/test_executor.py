@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
 from kimbledb.events import Applied, Applying, Failed, Waiting
 from kimbledb.locks import LOCK_CLASS, lock_key
+from tests.support.databases import Meanwhile, Psql
+from tests.support.folders import Folder
 
 #: What another run writes that applied a.sql.
 OTHERS_SUCCESS = (
@@ -24,7 +23,7 @@ ADVISORY_LOCKS = (
 )
 
 
-async def test_applies_in_order_and_records(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_applies_in_order_and_records(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Each migration is applied once, after what it requires, and has its row with the facts that the document names."""
     folder.table(2, "b", facts='requires = ["a.sql"]')
     folder.table(1, "a")
@@ -41,7 +40,7 @@ async def test_applies_in_order_and_records(database: str, folder: Any, connecti
     assert [row["checksum"] for row in rows] == [migration.checksum for migration in folder.catalog]
 
 
-async def test_second_run_does_nothing(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_second_run_does_nothing(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A second call applies nothing and writes nothing into history or log."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -59,7 +58,7 @@ async def test_second_run_does_nothing(database: str, folder: Any, connection: a
 
 
 async def test_a_failure_leaves_nothing_and_names_the_place(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A misspelt column stops the run, rolls its migration back, and is shown with file, line, column and caret."""
     folder.table(1, "a")
@@ -85,7 +84,7 @@ async def test_a_failure_leaves_nothing_and_names_the_place(
     assert "42703" in row["error_message"]
 
 
-async def test_a_position_has_its_caret(database: str, folder: Any) -> None:
+async def test_a_position_has_its_caret(database: str, folder: Folder) -> None:
     """Where the server names a character, the caret stands under it."""
     folder.add(1, "a", "CREATE TABLE a (id integer);\nSELECT nme FROM a;\n")
 
@@ -98,7 +97,7 @@ async def test_a_position_has_its_caret(database: str, folder: Any) -> None:
     assert lines[shown].index("nme") == lines[shown + 1].index("^")
 
 
-async def test_a_run_time_error_finds_its_statement(database: str, folder: Any) -> None:
+async def test_a_run_time_error_finds_its_statement(database: str, folder: Folder) -> None:
     """An error that arises while a statement runs is shown with that statement's line, though the server names none."""
     folder.add(
         1,
@@ -113,7 +112,7 @@ async def test_a_run_time_error_finds_its_statement(database: str, folder: Any) 
     assert caught.value.statement == "INSERT INTO a\nVALUES (-1)"
 
 
-async def test_a_retry_after_a_failure_goes_on(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_retry_after_a_failure_goes_on(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """After the file is mended the next run applies it, and its row says success."""
     path = folder.add(1, "a", "SELECT 1 / 0;")
     with pytest.raises(kimbledb.MigrationError):
@@ -131,7 +130,7 @@ async def test_a_retry_after_a_failure_goes_on(database: str, folder: Any, conne
     assert events == ["failure", "apply"]
 
 
-async def test_a_failed_verification_rolls_back(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_failed_verification_rolls_back(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A migration whose check does not pass leaves nothing, and the error shows what was expected and found."""
     folder.add(
         1,
@@ -148,7 +147,7 @@ async def test_a_failed_verification_rolls_back(database: str, folder: Any, conn
     assert await connection.fetchval("SELECT to_regclass('a')") is None
 
 
-async def test_verification_leaves_no_trace(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_verification_leaves_no_trace(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A check cannot write: it fails, and the migration with it."""
     folder.add(
         1,
@@ -168,7 +167,7 @@ async def test_verification_leaves_no_trace(database: str, folder: Any, connecti
 
 
 async def test_the_place_is_that_of_the_error_which_is_told(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """The statement at which a script failed is told without running it again, where it might fail otherwise."""
     await connection.execute("CREATE SEQUENCE runs")
@@ -185,7 +184,7 @@ async def test_the_place_is_that_of_the_error_which_is_told(
     assert await connection.fetchval("SELECT last_value FROM runs") == 1
 
 
-async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> None:
+async def test_a_deferred_constraint_is_proved(database: str, folder: Folder) -> None:
     """A deferred constraint is checked before the verification and not only at COMMIT."""
     folder.add(
         1,
@@ -229,7 +228,7 @@ async def test_a_deferred_constraint_is_proved(database: str, folder: Any) -> No
     ],
 )
 async def test_a_script_stays_in_its_schema(
-    database: str, folder: Any, connection: asyncpg.Connection, reach: str
+    database: str, folder: Folder, connection: asyncpg.Connection, reach: str
 ) -> None:
     """A script that drops, alters or makes something in another schema is rolled back."""
     await connection.execute(
@@ -249,7 +248,9 @@ async def test_a_script_stays_in_its_schema(
     assert await connection.fetchval("SELECT to_regclass('public.another')") is None
 
 
-async def test_an_invalid_index_is_not_called_done(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_an_invalid_index_is_not_called_done(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """A script whose CREATE INDEX IF NOT EXISTS passes over an invalid index fails with the cure; one that is about another index goes through."""
     await connection.execute("CREATE TABLE a (n integer); INSERT INTO a VALUES (1), (1)")
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -280,7 +281,7 @@ async def test_a_script_that_ends_its_transaction(database: str, connection: asy
     assert await connection.fetchval("SELECT count(*) FROM migration_history WHERE success") == 0
 
 
-async def test_its_own_schema_is_its_own(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_its_own_schema_is_its_own(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A script may make, alter and drop in its schema, and point a foreign key to another one."""
     await connection.execute("CREATE TABLE public.parents (id integer PRIMARY KEY)")
     folder.add(
@@ -295,7 +296,7 @@ async def test_its_own_schema_is_its_own(database: str, folder: Any, connection:
     assert len(report.applied) == 1
 
 
-async def test_many_schemas_in_one_database(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_many_schemas_in_one_database(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Each target schema has its own objects and its own history; extensions are shared and in none of them."""
     folder.table(1, "a", facts='extensions = ["pg_trgm"]')
 
@@ -314,7 +315,7 @@ async def test_many_schemas_in_one_database(database: str, folder: Any, connecti
     assert home == "public"
 
 
-async def test_a_connection_comes_back_as_it_was(folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_connection_comes_back_as_it_was(folder: Folder, connection: asyncpg.Connection) -> None:
     """The caller's connection keeps its settings and its listeners, and holds no lock."""
     folder.table(1, "a")
     await connection.execute("SET search_path = pg_catalog; SET statement_timeout = '7s'; SET jit = on")
@@ -331,7 +332,7 @@ async def test_a_connection_comes_back_as_it_was(folder: Any, connection: asyncp
     )
 
 
-async def test_a_connection_in_a_transaction_is_refused(folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_connection_in_a_transaction_is_refused(folder: Folder, connection: asyncpg.Connection) -> None:
     """A connection inside of a transaction of the caller's is refused before anything is sent."""
     folder.table(1, "a")
     async with connection.transaction():
@@ -339,7 +340,7 @@ async def test_a_connection_in_a_transaction_is_refused(folder: Any, connection:
             await kimbledb.migrate(connection, catalog=folder.catalog)
 
 
-async def test_a_pool_is_a_target(database: str, folder: Any) -> None:
+async def test_a_pool_is_a_target(database: str, folder: Folder) -> None:
     """A pool with asyncpg's defaults will do."""
     folder.table(1, "a")
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
@@ -348,7 +349,7 @@ async def test_a_pool_is_a_target(database: str, folder: Any) -> None:
         assert (await kimbledb.migrate(pool, catalog=folder.catalog)).applied == ()
 
 
-async def test_an_edited_file_stops_before_any_work(database: str, folder: Any) -> None:
+async def test_an_edited_file_stops_before_any_work(database: str, folder: Folder) -> None:
     """A file edited after it was applied stops the next run with both checksums; CRLF is no edit."""
     path = folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -368,7 +369,7 @@ async def test_an_edited_file_stops_before_any_work(database: str, folder: Any) 
     assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 1
 
 
-async def test_to_and_phase_limit_the_run(database: str, folder: Any) -> None:
+async def test_to_and_phase_limit_the_run(database: str, folder: Folder) -> None:
     """`to` applies that migration and all it needs; `phase` its migrations and all they need; no more."""
     folder.table(1, "a", facts="phase = 1")
     folder.table(2, "b", facts='phase = 2\nrequires = ["a.sql"]')
@@ -382,7 +383,9 @@ async def test_to_and_phase_limit_the_run(database: str, folder: Any) -> None:
     assert [step.migration.name for step in phase_two.applied] == ["c.sql"]
 
 
-async def test_objects_without_history_stop_the_run(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_objects_without_history_stop_the_run(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """A schema that holds a table of the catalog and no history stops the run; other tables are no hindrance."""
     folder.add(
         1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", facts='creates = ["table a"]', rollback="DROP TABLE a;"
@@ -399,7 +402,7 @@ async def test_objects_without_history_stop_the_run(database: str, folder: Any, 
 
 
 async def test_a_declared_change_of_a_type_is_applied(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A column in the type that an earlier migration gave it is no conflict for the one that changes it."""
     folder.add(
@@ -426,7 +429,7 @@ async def test_a_declared_change_of_a_type_is_applied(
         await kimbledb.migrate(database, catalog=folder.catalog)
 
 
-async def test_a_temporary_table_stands_for_no_other(folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_temporary_table_stands_for_no_other(folder: Folder, connection: asyncpg.Connection) -> None:
     """On a caller's connection with a temporary table of the same name, a script means that of the target schema."""
     folder.table(1, "a")
     await kimbledb.migrate(connection, catalog=folder.catalog)
@@ -440,7 +443,7 @@ async def test_a_temporary_table_stands_for_no_other(folder: Any, connection: as
 
 
 async def test_a_late_failure_overwrites_no_success(
-    database: str, folder: Any, connection: asyncpg.Connection, meanwhile: Callable[[str], None]
+    database: str, folder: Folder, connection: asyncpg.Connection, meanwhile: Meanwhile
 ) -> None:
     """Where somebody else applied a migration before the failure of a try is recorded, history keeps the success."""
     folder.add(1, "a", "SELECT 1 / 0;")
@@ -455,7 +458,7 @@ async def test_a_late_failure_overwrites_no_success(
     assert await connection.fetchval("SELECT success FROM migration_history")
 
 
-async def test_another_run_may_be_quicker(database: str, folder: Any, meanwhile: Callable[[str], None]) -> None:
+async def test_another_run_may_be_quicker(database: str, folder: Folder, meanwhile: Meanwhile) -> None:
     """What another run applied between the plan and the lock is seen under the lock, and not applied again."""
     folder.add(1, "a", "CREATE TABLE a (id integer);")
     quicker: list[object] = []
@@ -471,9 +474,7 @@ async def test_another_run_may_be_quicker(database: str, folder: Any, meanwhile:
     assert report.applied == ()
 
 
-async def test_nothing_is_applied_without_the_lock(
-    database: str, folder: Any, meanwhile: Callable[[str], None]
-) -> None:
+async def test_nothing_is_applied_without_the_lock(database: str, folder: Folder, meanwhile: Meanwhile) -> None:
     """A run that finds the schema's lock taken when it is about to apply waits until it is free."""
     folder.table(1, "a")
     told: list[str] = []
@@ -491,7 +492,7 @@ async def test_nothing_is_applied_without_the_lock(
     assert told == ["Applying", "Waiting", "Applying", "Applied"]
 
 
-async def test_the_log_is_append_only(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_log_is_append_only(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Nobody changes or deletes an entry of the log, its owner included."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -505,7 +506,7 @@ async def test_the_log_is_append_only(database: str, folder: Any, connection: as
             await connection.execute(statement)
 
 
-async def test_progress_tells_and_cannot_break(database: str, folder: Any) -> None:
+async def test_progress_tells_and_cannot_break(database: str, folder: Folder) -> None:
     """Each step is told in order, and a callable that fails breaks nothing."""
     folder.table(1, "a")
     told: list[str] = []
@@ -529,7 +530,7 @@ async def test_progress_tells_and_cannot_break(database: str, folder: Any) -> No
         ("(true), (true)", True),
     ],
 )
-async def test_a_check_passes_where_every_row_says_so(database: str, folder: Any, rows: str, passes: bool) -> None:
+async def test_a_check_passes_where_every_row_says_so(database: str, folder: Folder, rows: str, passes: bool) -> None:
     """A row whose `passed` is false or null fails the check, whatever the others say."""
     folder.add(
         1,
@@ -563,7 +564,7 @@ COMMIT;
 """
 
 
-async def test_after_a_crash_nothing_counts_twice(database: str, folder: Any, psql: Any) -> None:
+async def test_after_a_crash_nothing_counts_twice(database: str, folder: Folder, psql: Psql) -> None:
     """What the server had committed, and lost when it crashed, is applied again and is in the report once."""
     folder.table(1, "a")
     folder.table(2, "b")
@@ -580,7 +581,7 @@ async def test_after_a_crash_nothing_counts_twice(database: str, folder: Any, ps
 
 
 async def test_a_check_of_a_value_that_was_just_added(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A check that uses a value which its own migration adds fails with the cure, and the check of the cure passes."""
     await connection.execute("CREATE TYPE e AS ENUM ('a')")

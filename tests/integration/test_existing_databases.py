@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +14,7 @@ from hypothesis import strategies as st
 
 import kimbledb
 from kimbledb import StepState
-from kimbledb.snapshots import Snapshot
-
-Picture = Callable[..., Awaitable[Snapshot]]
-Send = Callable[[str, str], subprocess.CompletedProcess[str]]
+from tests.support.databases import Clone, Picture, Psql
 
 #: As the document's master file makes it.
 MASTER_HISTORY = """
@@ -264,7 +259,7 @@ async def test_a_history_under_a_view_is_refused_whole(database: str, connection
     assert len(columns) == 1
 
 
-async def by_hand(psql: Send, dsn: str, count: int) -> list[str]:
+async def by_hand(psql: Psql, dsn: str, count: int) -> list[str]:
     """Apply the first migrations of a bare database by psql, and return their names."""
     names = (await names_in_order(dsn))[:count]
     catalog = kimbledb.Catalog.builtin()
@@ -279,7 +274,7 @@ async def by_hand(psql: Send, dsn: str, count: int) -> list[str]:
 @pytest.mark.parametrize("history", [False, True], ids=["no history", "with history"])
 @pytest.mark.parametrize("count", [0, 1, 17, 34])
 async def test_a_database_made_by_hand_is_completed(
-    psql: Send, database: str, migrated_database: str, picture: Picture, count: int, history: bool
+    psql: Psql, database: str, migrated_database: str, picture: Picture, count: int, history: bool
 ) -> None:
     """After 0, 1, 17 or all migrations by psql, with a history or without, the rest comes, and the schema is that of a fresh one."""
     names = await by_hand(psql, database, count)
@@ -347,9 +342,6 @@ def damage_of(each: kimbledb.DatabaseObject) -> str:
         f"DO $$ BEGIN {statement}; EXCEPTION WHEN undefined_table OR undefined_column OR undefined_object"
         " OR undefined_function THEN NULL; END $$;"
     )
-
-
-Clone = Callable[[str], Awaitable[str]]
 
 
 async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str, picture: Picture) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.folders import Folder
 
 FORCED = "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY;\nALTER TABLE {0} FORCE ROW LEVEL SECURITY;\nCREATE POLICY own ON {0} USING (n > 1);\n"
 
@@ -27,7 +27,7 @@ async def owner(database: str, connection: asyncpg.Connection) -> AsyncIterator[
 
 
 @pytest.fixture
-async def forced(owner: str, folder: Any) -> Any:
+async def forced(owner: str, folder: Folder) -> Folder:
     """A catalog of two migrations, applied, that make tables with such policies and rows that these hide."""
     for number, name in enumerate("ab", 1):
         folder.add(
@@ -41,7 +41,7 @@ async def forced(owner: str, folder: Any) -> Any:
     return folder
 
 
-async def test_a_rollback(owner: str, forced: Any, connection: asyncpg.Connection) -> None:
+async def test_a_rollback(owner: str, forced: Folder, connection: asyncpg.Connection) -> None:
     """A rollback counts the rows that the owner cannot see, and goes with leave."""
     with pytest.raises(kimbledb.DataLossError) as caught:
         await kimbledb.rollback(owner, "b.sql", catalog=forced.catalog)
@@ -70,7 +70,7 @@ async def test_a_reset(owner: str, connection: asyncpg.Connection) -> None:
     assert await connection.fetchval("SELECT to_regclass('a') IS NULL AND to_regclass('b') IS NULL")
 
 
-async def test_a_column(owner: str, forced: Any, connection: asyncpg.Connection) -> None:
+async def test_a_column(owner: str, forced: Folder, connection: asyncpg.Connection) -> None:
     """Values of a column that would go are counted, and policies still hold for the owner afterwards."""
     forced.add(3, "c", "ALTER TABLE a DROP COLUMN v;", rollback="SELECT 1;")
     with pytest.raises(kimbledb.DataLossError) as caught:
@@ -82,7 +82,7 @@ async def test_a_column(owner: str, forced: Any, connection: asyncpg.Connection)
     assert await connection.fetchval("SELECT relforcerowsecurity FROM pg_class WHERE relname = 'a'") is True
 
 
-async def test_a_script_that_would_not_see_all_rows(owner: str, forced: Any) -> None:
+async def test_a_script_that_would_not_see_all_rows(owner: str, forced: Folder) -> None:
     """A script whose statement such policies would hide rows from fails, with a cure for an owner."""
     forced.add(3, "c", "UPDATE a SET v = 'y';")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.folders import Folder
 
 
-async def test_the_plan_knows_the_sizes(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_plan_knows_the_sizes(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A plan names what it would lock and rewrite with the table's size; what the same plan creates is no hazard; refused by name, nothing is touched."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -41,7 +41,7 @@ async def test_the_plan_knows_the_sizes(database: str, folder: Any, connection: 
     assert report.plan.pending[0].hazards == step.hazards
 
 
-async def test_an_old_estimate_of_no_rows(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_an_old_estimate_of_no_rows(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A table that was analyzed while it was empty, and is filled since, is a hazard; one that was emptied is none."""
     folder.table(1, "a")
     folder.table(2, "b")
@@ -56,7 +56,9 @@ async def test_an_old_estimate_of_no_rows(database: str, folder: Any, connection
     assert [(each.table, each.rows) for step in plan.pending for each in step.hazards] == [("a", None)]
 
 
-async def test_rows_deleted_is_refused_by_each_name(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_rows_deleted_is_refused_by_each_name(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """A DROP TABLE of an empty table and a full one is refused by its second name, before anything is touched."""
     folder.table(1, "a")
     folder.table(2, "b")
@@ -78,7 +80,7 @@ async def test_a_fresh_schema_has_none(database: str) -> None:
     assert [step.name for step in plan.steps if step.hazards] == []
 
 
-async def test_a_plan_waits_for_nobody(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_plan_waits_for_nobody(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A table that somebody has locked holds up no plan, and is told by its last estimate."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -94,7 +96,7 @@ async def test_a_plan_waits_for_nobody(database: str, folder: Any, connection: a
     assert [(each.name, each.rows) for each in step.hazards] == [("access_exclusive_lock", 5000)]
 
 
-async def test_a_million_rows_with_people_at_work(database: str, folder: Any) -> None:
+async def test_a_million_rows_with_people_at_work(database: str, folder: Folder) -> None:
     """While a migration queues behind a long transaction, a reader and a writer wait for the lock timeout and not for the transaction."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)

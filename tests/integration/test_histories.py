@@ -11,7 +11,8 @@ import kimbledb
 from kimbledb import foreign, history
 from kimbledb.targets import target_of
 from kimbledb.tools import TOOLS, History
-from tests.conftest import Folder
+from tests.support.databases import sql
+from tests.support.folders import Folder
 
 
 async def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -19,15 +20,6 @@ async def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
     connection = await asyncpg.connect(dsn)
     try:
         return [tuple(row) for row in await connection.fetch(query)]
-    finally:
-        await connection.close()
-
-
-async def execute(dsn: str, sql: str) -> None:
-    """Run statements by hand."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(sql)
     finally:
         await connection.close()
 
@@ -58,7 +50,7 @@ async def test_a_renamed_file_does_not_run_again(database: str, tmp_path: Path) 
     assert await rows_of(database, "SELECT id FROM t") == [(1,)]
 
     assert caught.value.hint is not None
-    await execute(
+    await sql(
         database,
         caught.value.hint.partition("UPDATE ")[1] + caught.value.hint.partition("UPDATE ")[2].partition(";")[0],
     )
@@ -86,7 +78,7 @@ async def test_a_failed_row_of_a_file_that_is_gone_stands_in_no_way(database: st
     (folder.path / "02_c" / "apply.sql").write_text("SELECT 1;", encoding="utf-8")
     await kimbledb.migrate(database, catalog=folder.catalog)
 
-    await execute(database, "ALTER TABLE a DROP COLUMN id")
+    await sql(database, "ALTER TABLE a DROP COLUMN id")
     report = await kimbledb.verify(database, catalog=folder.catalog)
     assert [(check.name, check.informative) for check in report.checks if check.name.startswith("column")] == [
         ("column a.id", False)
@@ -122,7 +114,7 @@ async def test_both_alternatives_can_be_seen_and_one_rolled_back(database: str, 
     """Where history holds both, status() and verify() show it, and the rollback that is the cure goes."""
     catalog = alternatives(folder)
     await kimbledb.migrate(database, catalog=catalog, prefer=["a.sql"])
-    await execute(
+    await sql(
         database,
         "CREATE TABLE b (id integer PRIMARY KEY); INSERT INTO migration_history (migration_name, checksum, "
         "kimbledb_version) SELECT 'b.sql', '" + catalog["b.sql"].checksum + "', kimbledb_version "
@@ -176,7 +168,7 @@ GOOSE = """
 
 async def test_a_foreign_history_is_named_before_anything_runs(database: str, tmp_path: Path) -> None:
     """What another tool may have applied, and nothing can show, is refused with the tool, its table and the cure."""
-    await execute(database, "CREATE TABLE users (id integer); INSERT INTO users VALUES (1);" + GOOSE)
+    await sql(database, "CREATE TABLE users (id integer); INSERT INTO users VALUES (1);" + GOOSE)
     catalog = write(
         tmp_path / "flat", n001_times="UPDATE users SET id = id * 100;", n002_more="INSERT INTO users VALUES (2);"
     )
@@ -198,7 +190,7 @@ async def test_a_foreign_history_is_named_before_anything_runs(database: str, tm
     report = await kimbledb.adopt(database, catalog=catalog)
     assert "history of goose" in str(report)
     assert caught.value.hint is not None
-    await execute(database, "INSERT INTO " + caught.value.hint.partition("INSERT INTO ")[2])
+    await sql(database, "INSERT INTO " + caught.value.hint.partition("INSERT INTO ")[2])
     await kimbledb.migrate(database, catalog=catalog)
     assert await rows_of(database, "SELECT id FROM users ORDER BY id") == [(1,), (2,)]
 
@@ -206,7 +198,7 @@ async def test_a_foreign_history_is_named_before_anything_runs(database: str, tm
 async def test_a_foreign_history_that_says_nothing_stands_in_no_way(database: str, tmp_path: Path) -> None:
     """A table of that name with other columns, one without rows, and one that only begins to count are no history."""
     catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
-    await execute(
+    await sql(
         database,
         "CREATE TABLE migrations (bird text, flock integer); INSERT INTO migrations VALUES ('stork', 3);"
         "CREATE TABLE alembic_version (version_num text); CREATE TABLE schema_migrations (version text, note text);"
@@ -218,7 +210,7 @@ async def test_a_foreign_history_that_says_nothing_stands_in_no_way(database: st
 
 async def test_what_declares_its_objects_is_looked_for(database: str, folder: Folder) -> None:
     """Beside a foreign history a migration goes ahead whose objects are declared, and are not there."""
-    await execute(database, GOOSE)
+    await sql(database, GOOSE)
     folder.table(1, "a", facts='creates = ["table a"]')
 
     report = await kimbledb.migrate(database, catalog=folder.catalog)
@@ -231,7 +223,7 @@ async def test_a_foreign_history_beside_our_own_is_no_question(database: str, tm
     """Where kimbledb has applied something its own history counts, and nothing is asked."""
     catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
     await kimbledb.migrate(database, catalog=catalog)
-    await execute(database, GOOSE)
+    await sql(database, GOOSE)
     catalog = write(tmp_path / "flat", n002_b="CREATE TABLE b (id integer);")
 
     report = await kimbledb.migrate(database, catalog=catalog)
@@ -241,7 +233,7 @@ async def test_a_foreign_history_beside_our_own_is_no_question(database: str, tm
 
 async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str, tmp_path: Path) -> None:
     """A hosted platform migrates its own schemas; its tool's history of the project's tables counts."""
-    await execute(
+    await sql(
         hosted_database,
         "CREATE TABLE other (id integer); CREATE SCHEMA storage; CREATE SCHEMA realtime; CREATE SCHEMA supabase_migrations;"
         "CREATE TABLE auth.schema_migrations AS SELECT '1' AS version;"
@@ -252,7 +244,7 @@ async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str
     catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")
     assert (await kimbledb.plan(hosted_database, catalog=catalog)).notes == ()
 
-    await execute(hosted_database, "INSERT INTO supabase_migrations.schema_migrations VALUES ('1')")
+    await sql(hosted_database, "INSERT INTO supabase_migrations.schema_migrations VALUES ('1')")
 
     [note] = (await kimbledb.plan(hosted_database, catalog=catalog)).notes
     assert note == "the history of Supabase is there: supabase_migrations.schema_migrations, 1 row"
@@ -265,7 +257,7 @@ async def test_the_row_that_goose_begins_with_says_nothing(database: str, tmp_pa
     """Goose's history counts from its first migration on: the row 0, with which it begins, stops nobody."""
     (tmp_path / "1_a.sql").write_text("UPDATE users SET id = id * 100")
     catalog = kimbledb.Catalog.from_directory(tmp_path)
-    await execute(
+    await sql(
         database,
         "CREATE TABLE users (id integer);"
         "CREATE TABLE goose_db_version (id integer, version_id bigint, is_applied boolean);"
@@ -274,7 +266,7 @@ async def test_the_row_that_goose_begins_with_says_nothing(database: str, tmp_pa
 
     with pytest.raises(kimbledb.ForeignHistoryError, match="goose"):
         await kimbledb.migrate(database, catalog=catalog)
-    await execute(database, "UPDATE goose_db_version SET version_id = 0")
+    await sql(database, "UPDATE goose_db_version SET version_id = 0")
     assert len((await kimbledb.migrate(database, catalog=catalog)).applied) == 1
 
 
@@ -288,7 +280,7 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
         home = each.schema or "public"
         table = f"{quoted(home)}.{quoted(each.table)}"
         columns = ", ".join(f"{quoted(name)} text" for name in each.columns)
-        await execute(
+        await sql(
             database,
             f"CREATE SCHEMA IF NOT EXISTS {quoted(home)}; CREATE TABLE {table} ({columns});"
             f"INSERT INTO {table} VALUES ({', '.join(['1'] * len(each.columns))});",
@@ -296,10 +288,10 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
         async with target_of(database).session(kimbledb.Options()) as session:
             state = await history.look(session, "public")
             there = await foreign.histories(session, state, "public")
-        await execute(database, f"DROP TABLE {table}")
+        await sql(database, f"DROP TABLE {table}")
         return [tool for one in there for tool in one.tool.split(" or ")]
 
-    await execute(database, "CREATE TABLE application (id integer)")
+    await sql(database, "CREATE TABLE application (id integer)")
     for tool in TOOLS:
         for each in tool.histories:
             assert tool.name in await found(each), each.table

@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.databases import sql
+from tests.support.folders import Folder
 
 
 async def values(dsn: str, query: str) -> list[Any]:
@@ -16,15 +18,6 @@ async def values(dsn: str, query: str) -> list[Any]:
     connection = await asyncpg.connect(dsn)
     try:
         return [row[0] for row in await connection.fetch(query)]
-    finally:
-        await connection.close()
-
-
-async def run(dsn: str, statements: str) -> None:
-    """Run statements on a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statements)
     finally:
         await connection.close()
 
@@ -38,11 +31,11 @@ async def run(dsn: str, statements: str) -> None:
     ],
 )
 async def test_a_table_of_the_applications(
-    database: str, connection: asyncpg.Connection, folder: Any, table: str
+    database: str, connection: asyncpg.Connection, folder: Folder, table: str
 ) -> None:
     """An application's own migration_log is looked at before it is touched: nothing of it is altered, and the error names it with a cure."""
     folder.table(1, "a")
-    await run(database, f"CREATE {table}; GRANT SELECT ON migration_log TO PUBLIC")
+    await sql(database, f"CREATE {table}; GRANT SELECT ON migration_log TO PUBLIC")
     state = "SELECT format('%s %s %s %s', relacl, relrowsecurity, relhastriggers, relkind) FROM pg_class WHERE relname = 'migration_log'"
     before = await connection.fetchval(state)
     calls = (
@@ -81,7 +74,7 @@ TOUCHING = [
 
 
 @pytest.mark.parametrize("statement", TOUCHING)
-async def test_a_script_that_writes_history(database: str, folder: Any, statement: str) -> None:
+async def test_a_script_that_writes_history(database: str, folder: Folder, statement: str) -> None:
     """A script that writes, empties, alters, renames or drops a table of history is rolled back, and history says what it said."""
     folder.table(1, "a")
     folder.add(2, "b", f"CREATE TABLE b (n integer);\n{statement};\n")
@@ -97,7 +90,7 @@ async def test_a_script_that_writes_history(database: str, folder: Any, statemen
     assert await values(database, "SELECT to_regclass('b') IS NULL") == [True]
 
 
-async def test_a_rollback_that_writes_history(database: str, folder: Any) -> None:
+async def test_a_rollback_that_writes_history(database: str, folder: Folder) -> None:
     """A rollback.sql that writes history is refused by the dry run already."""
     folder.add(1, "a", "CREATE TABLE a (n integer)", rollback="DROP TABLE a;\nTRUNCATE migration_history;\n")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -111,7 +104,7 @@ async def test_a_rollback_that_writes_history(database: str, folder: Any) -> Non
     assert await values(database, "SELECT migration_name FROM migration_history") == ["a.sql"]
 
 
-async def test_outside_of_a_transaction(database: str, folder: Any) -> None:
+async def test_outside_of_a_transaction(database: str, folder: Folder) -> None:
     """So is a step that cannot run in a transaction, in the statement that writes it."""
     folder.table(1, "a")
     folder.add(2, "b", "CREATE TABLE b (n integer);\nDELETE FROM migration_history;\n", facts="transactional = false")
@@ -124,7 +117,7 @@ async def test_outside_of_a_transaction(database: str, folder: Any) -> None:
     assert await values(database, "SELECT migration_name FROM migration_history WHERE success") == ["a.sql"]
 
 
-async def test_what_a_script_may_do(database: str, folder: Any) -> None:
+async def test_what_a_script_may_do(database: str, folder: Folder) -> None:
     """A script may read history, lock it, analyze the whole database and grant on every table of the schema."""
     folder.add(
         1,
@@ -137,7 +130,7 @@ async def test_what_a_script_may_do(database: str, folder: Any) -> None:
     assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 2
 
 
-def folder_of(path: Path, folder: Any, **scripts: str) -> kimbledb.Catalog:
+def folder_of(path: Path, folder: Folder, **scripts: str) -> kimbledb.Catalog:
     """A catalog of migrations, each with its script, in a folder of its own."""
     own = type(folder)(path)
     for number, (name, script) in enumerate(scripts.items(), 1):
@@ -146,7 +139,7 @@ def folder_of(path: Path, folder: Any, **scripts: str) -> kimbledb.Catalog:
     return made
 
 
-async def test_two_applications(database: str, tmp_path: Path, folder: Any) -> None:
+async def test_two_applications(database: str, tmp_path: Path, folder: Folder) -> None:
     """A second application in one schema is refused with the cure, though both begin with a migration of one name: nothing is skipped."""
     first = folder_of(
         tmp_path / "first", folder, init="CREATE TABLE users (id integer)", more="CREATE TABLE more (id integer)"
@@ -167,7 +160,7 @@ async def test_two_applications(database: str, tmp_path: Path, folder: Any) -> N
     assert len((await kimbledb.rollback(database, to=0, catalog=first, allow_data_loss=True)).rolled_back) == 2
 
 
-async def test_an_edit_where_nothing_else_is_shared(database: str, tmp_path: Path, folder: Any) -> None:
+async def test_an_edit_where_nothing_else_is_shared(database: str, tmp_path: Path, folder: Folder) -> None:
     """Where history holds one name alone, with another checksum, it may be another application's: `supersedes` is no cure."""
     await kimbledb.migrate(
         database, catalog=folder_of(tmp_path / "first", folder, init="CREATE TABLE users (id integer)")
@@ -183,7 +176,7 @@ async def test_an_edit_where_nothing_else_is_shared(database: str, tmp_path: Pat
     assert "supersedes" not in str(caught.value)
 
 
-async def test_two_builds_of_one_application(database: str, tmp_path: Path, folder: Any) -> None:
+async def test_two_builds_of_one_application(database: str, tmp_path: Path, folder: Folder) -> None:
     """An older build on a newer database starts, and so does a branch that has another migration: both share what came before."""
     init = "CREATE TABLE users (id integer)"
     await kimbledb.migrate(

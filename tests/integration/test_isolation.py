@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 from kimbledb.testing import IsolationReport, check_isolation
+from tests.support.folders import Folder
 
 #: Notes of people, and lines of notes, as they should be; each hole is a change to it.
 TABLES = """
@@ -79,7 +78,7 @@ async def keeps_people_apart(dsn: str) -> IsolationReport:
     ],
     ids=["none", "all is open", "read", "insert", "give", "insert under a parent", "no row level security", "table", "function"],
 )  # fmt: skip
-async def test_a_hole_is_found(database: str, folder: Any, hole: str, found: list[str]) -> None:
+async def test_a_hole_is_found(database: str, folder: Folder, hole: str, found: list[str]) -> None:
     """Each way to another's row is found and named, and nothing else."""
     folder.add(1, "notes", TABLES + hole, rollback="DROP TABLE lines, notes; DROP FUNCTION me()")
 
@@ -92,7 +91,7 @@ async def test_a_hole_is_found(database: str, folder: Any, hole: str, found: lis
     assert ("NOT REFUSED" in str(report)) == bool(found)
 
 
-async def test_a_row_that_cannot_be_made_up(database: str, folder: Any) -> None:
+async def test_a_row_that_cannot_be_made_up(database: str, folder: Folder) -> None:
     """A table in which no row can be made is said, and is no success; values for it may be given."""
     folder.add(
         1,

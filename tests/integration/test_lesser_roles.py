@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-
-
-async def run(dsn: str, statements: str) -> None:
-    """Run statements on a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statements)
-    finally:
-        await connection.close()
-
-
-def as_role(dsn: str, role: str) -> str:
-    """The DSN for another role, whose password is its name."""
-    return f"postgresql://{role}:{role}@{dsn.rpartition('@')[2]}"
+from tests.support.databases import as_role, sql
+from tests.support.folders import Folder
 
 
 @pytest.fixture(params=["the database's owner", "another role"])
@@ -31,16 +18,16 @@ async def split(request: pytest.FixtureRequest, server: str, database: str) -> A
     """The DSN of a role that migrates into the schema app, which it owns, that of a role that may read history, and the owner's name."""
     owner, reader = (f"{name}_{secrets.token_hex(4)}" for name in ("owner", "reader"))
     for role in (owner, reader):
-        await run(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+        await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     if request.param == "the database's owner":
-        await run(database, f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO {owner}")
-    await run(database, f"CREATE SCHEMA app AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA app TO {reader}")
+        await sql(database, f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO {owner}")
+    await sql(database, f"CREATE SCHEMA app AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA app TO {reader}")
     yield as_role(database, owner), as_role(database, reader), owner
-    await run(
+    await sql(
         database,
         f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO postgres; DROP OWNED BY {owner}, {reader} CASCADE",
     )
-    await run(server, f"DROP ROLE {owner}, {reader}")
+    await sql(server, f"DROP ROLE {owner}, {reader}")
 
 
 def role_of(dsn: str) -> str:
@@ -49,7 +36,7 @@ def role_of(dsn: str) -> str:
 
 
 @pytest.fixture
-def catalog(folder: Any) -> kimbledb.Catalog:
+def catalog(folder: Folder) -> kimbledb.Catalog:
     """Two migrations."""
     folder.table(1, "a")
     folder.table(2, "b")
@@ -61,7 +48,7 @@ async def test_nothing_to_do(split: tuple[str, str, str], catalog: kimbledb.Cata
     """With SELECT on history alone a role sees that there is nothing to do, and whose word that is."""
     owner_dsn, reader_dsn, owner = split
     await kimbledb.migrate(owner_dsn, catalog=catalog, schema="app")
-    await run(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
+    await sql(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
 
     report = await kimbledb.migrate(reader_dsn, catalog=catalog, schema="app")
 
@@ -78,7 +65,7 @@ async def test_a_monitor(split: tuple[str, str, str], catalog: kimbledb.Catalog)
     """plan() and status() work with SELECT on history alone; of the log they show nothing."""
     owner_dsn, reader_dsn, _ = split
     await kimbledb.migrate(owner_dsn, catalog=catalog, schema="app", to="a.sql")
-    await run(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
+    await sql(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
 
     assert [step.name for step in (await kimbledb.plan(reader_dsn, catalog=catalog, schema="app")).pending] == ["b.sql"]
     status = await kimbledb.status(reader_dsn, catalog=catalog, schema="app")
@@ -90,7 +77,7 @@ async def test_something_to_do(split: tuple[str, str, str], database: str, catal
     """Where something is to be done such a role gets the membership that cures it, and with that it migrates."""
     owner_dsn, reader_dsn, owner = split
     await kimbledb.migrate(owner_dsn, catalog=catalog, schema="app", to="a.sql")
-    await run(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
+    await sql(owner_dsn, f"GRANT SELECT ON app.migration_history TO {role_of(reader_dsn)}")
 
     with pytest.raises(kimbledb.PreflightError) as caught:
         await kimbledb.migrate(reader_dsn, catalog=catalog, schema="app")
@@ -99,7 +86,7 @@ async def test_something_to_do(split: tuple[str, str, str], database: str, catal
     with pytest.raises(kimbledb.PreflightError, match=f"belong to {owner}"):
         await kimbledb.rollback(reader_dsn, "a.sql", catalog=catalog, schema="app")
 
-    await run(database, f"GRANT {owner} TO {role_of(reader_dsn)}")
+    await sql(database, f"GRANT {owner} TO {role_of(reader_dsn)}")
     report = await kimbledb.migrate(reader_dsn, catalog=catalog, schema="app")
     assert [step.migration.name for step in report.applied] == ["b.sql"]
 

@@ -10,15 +10,8 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Applied, Done, OneOfMany, Stopped
-
-
-async def fetchval(dsn: str, question: str) -> Any:
-    """Ask a database by a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(question)
-    finally:
-        await connection.close()
+from tests.support.databases import sql
+from tests.support.folders import Folder
 
 
 def counts(report: kimbledb.ManyReport[kimbledb.MigrationReport]) -> list[int]:
@@ -26,7 +19,7 @@ def counts(report: kimbledb.ManyReport[kimbledb.MigrationReport]) -> list[int]:
     return [len(result.report.applied) for result in report.results if result.report]
 
 
-async def test_two_hundred_schemas(database: str, folder: Any) -> None:
+async def test_two_hundred_schemas(database: str, folder: Folder) -> None:
     """Two hundred schemas are migrated, looked at and (some) verified by no more connections than were allowed, in order."""
     folder.table(1, "people")
     schemas = [f"tenant_{number:03}" for number in range(200)]
@@ -61,17 +54,17 @@ async def test_two_hundred_schemas(database: str, folder: Any) -> None:
     assert {len(result.report.pending) for result in plans.results if result.report} == {1}
     assert counts(report) == [1] * 200
     assert counts(again) == [0] * 200
-    assert await fetchval(database, "SELECT count(*) FROM pg_class WHERE relname = 'people'") == 200
+    assert await sql(database, "SELECT count(*) FROM pg_class WHERE relname = 'people'") == 200
     # One that is just closed may be seen beside the one that takes its place.
     assert 1 < most <= 2 * 5
     assert "200 schemas" in str(report)
 
 
-async def test_a_poisoned_one_fails_alone(database: str, folder: Any) -> None:
+async def test_a_poisoned_one_fails_alone(database: str, folder: Folder) -> None:
     """One that cannot be migrated has its error, all others are done; when it is mended the next call does the rest."""
     folder.table(1, "people")
-    await fetchval(database, "CREATE SCHEMA b")
-    await fetchval(database, "CREATE TYPE b.people AS ENUM ()")
+    await sql(database, "CREATE SCHEMA b")
+    await sql(database, "CREATE TYPE b.people AS ENUM ()")
     schemas = ["a", "b", "c", "no\0name"]
 
     report = await kimbledb.migrate_many(database, schemas=schemas, catalog=folder.catalog)
@@ -85,18 +78,18 @@ async def test_a_poisoned_one_fails_alone(database: str, folder: Any) -> None:
     assert "b: " in str(report)
     assert "FAILED" in report._repr_html_()
 
-    await fetchval(database, "DROP TYPE b.people")
+    await sql(database, "DROP TYPE b.people")
     report = await kimbledb.migrate_many(database, schemas=schemas[:3], catalog=folder.catalog)
     assert report.ok, report
     assert counts(report) == [0, 1, 0]
 
 
-async def test_a_verification_that_fails(database: str, folder: Any) -> None:
+async def test_a_verification_that_fails(database: str, folder: Folder) -> None:
     """The verdict of a verification counts, not only that it was made."""
     folder.table(1, "people")
     given: dict[str, Any] = {"schemas": ["a", "b"], "catalog": folder.catalog}
     await kimbledb.migrate_many(database, **given)
-    await fetchval(database, "DROP TABLE a.people")
+    await sql(database, "DROP TABLE a.people")
 
     report = await kimbledb.verify_many(database, **given)
 
@@ -104,7 +97,7 @@ async def test_a_verification_that_fails(database: str, folder: Any) -> None:
     assert not report.ok
 
 
-async def test_many_databases(database: str, hosted_database: str, folder: Any) -> None:
+async def test_many_databases(database: str, hosted_database: str, folder: Folder) -> None:
     """Several servers go in one call; one that cannot be reached or read is one result, without its password."""
     folder.table(1, "people")
     targets = [database, hosted_database, "postgresql://a:hushhush@127.0.0.1:1/none", "postgresql:hushhush"]
@@ -118,7 +111,7 @@ async def test_many_databases(database: str, hosted_database: str, folder: Any) 
     assert "hushhush" not in str(report) + repr(report) + report._repr_html_()
 
 
-async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Any) -> None:
+async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Folder) -> None:
     """A single connection, or a small pool, serves many schemas."""
     folder.table(1, "people")
     connection = await asyncpg.connect(database)
@@ -130,7 +123,7 @@ async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Any)
     assert report.ok, report
 
 
-async def test_steps_outside_of_transactions(database: str, folder: Any) -> None:
+async def test_steps_outside_of_transactions(database: str, folder: Folder) -> None:
     """Steps that need a second connection wait for the spare one, and none for each other."""
     folder.table(1, "people")
     folder.add(
@@ -150,7 +143,7 @@ async def test_steps_outside_of_transactions(database: str, folder: Any) -> None
     assert report.ok, report
 
 
-async def test_progress_of_the_whole(database: str, folder: Any) -> None:
+async def test_progress_of_the_whole(database: str, folder: Folder) -> None:
     """Each event says which database and schema it is of, and how many are at their end; the last one holds the report."""
     folder.table(1, "people")
     events: list[kimbledb.events.Event] = []

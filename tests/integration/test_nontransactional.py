@@ -12,6 +12,7 @@ import pytest
 import kimbledb
 from kimbledb.events import Blocked, Building, Statement
 from kimbledb.names import quote_identifier
+from tests.support.folders import Folder
 
 INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\n"
 CHECK = (
@@ -27,7 +28,7 @@ ADVISORY_LOCKS = (
 
 
 @pytest.fixture
-async def with_rows(database: str, folder: Any) -> Any:
+async def with_rows(database: str, folder: Folder) -> Folder:
     """A catalog whose first migration, applied, makes a table with rows, and whose second builds an index on it."""
     folder.add(
         1,
@@ -52,7 +53,7 @@ async def _valid(connection: asyncpg.Connection) -> object:
     return await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('idx_a_n')")
 
 
-async def test_builds_proves_and_records(database: str, with_rows: Any, connection: asyncpg.Connection) -> None:
+async def test_builds_proves_and_records(database: str, with_rows: Folder, connection: asyncpg.Connection) -> None:
     """The index is built, proved valid and recorded, with an intent in the log; a second run has nothing to do."""
     report = await kimbledb.migrate(database, catalog=with_rows.catalog)
 
@@ -66,7 +67,9 @@ async def test_builds_proves_and_records(database: str, with_rows: Any, connecti
     assert (await kimbledb.migrate(database, catalog=with_rows.catalog)).applied == ()
 
 
-async def test_an_invalid_index_is_built_again(database: str, with_rows: Any, connection: asyncpg.Connection) -> None:
+async def test_an_invalid_index_is_built_again(
+    database: str, with_rows: Folder, connection: asyncpg.Connection
+) -> None:
     """What an interrupted build left, an invalid index that IF NOT EXISTS would pass over, is dropped and built again."""
     with pytest.raises(asyncpg.UniqueViolationError):
         await connection.execute("CREATE UNIQUE INDEX CONCURRENTLY idx_a_n ON a (n)")
@@ -78,7 +81,7 @@ async def test_an_invalid_index_is_built_again(database: str, with_rows: Any, co
 
 
 async def test_resumes_at_the_statement_that_failed(
-    database: str, with_rows: Any, connection: asyncpg.Connection
+    database: str, with_rows: Folder, connection: asyncpg.Connection
 ) -> None:
     """Statements that are done are not run again; the one that failed is, and its line is named."""
     (with_rows.path / "02_b" / "apply.sql").write_text(
@@ -96,7 +99,7 @@ async def test_resumes_at_the_statement_that_failed(
     assert await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_u'::regclass") is True
 
 
-async def test_many_at_once(database: str, with_rows: Any, connection: asyncpg.Connection) -> None:
+async def test_many_at_once(database: str, with_rows: Folder, connection: asyncpg.Connection) -> None:
     """Of many that start at once one builds, all return well, and nobody hangs in a deadlock."""
     reports = await asyncio.gather(
         *(
@@ -110,21 +113,21 @@ async def test_many_at_once(database: str, with_rows: Any, connection: asyncpg.C
     assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
-async def test_a_lone_connection_cannot(with_rows: Any, connection: asyncpg.Connection) -> None:
+async def test_a_lone_connection_cannot(with_rows: Folder, connection: asyncpg.Connection) -> None:
     """A connection as target is refused with what to pass instead; with a direct DSN it will do."""
     with pytest.raises(kimbledb.ConfigurationError, match="direct_dsn"):
         await kimbledb.migrate(connection, catalog=with_rows.catalog)
     assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
-async def test_a_pool_with_a_direct_dsn(database: str, with_rows: Any) -> None:
+async def test_a_pool_with_a_direct_dsn(database: str, with_rows: Folder) -> None:
     """A pool as target builds through the direct DSN."""
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
         report = await kimbledb.migrate(pool, catalog=with_rows.catalog, options=kimbledb.Options(direct_dsn=database))
     assert len(report.applied) == 1
 
 
-async def test_tells_how_far_it_is(database: str, with_rows: Any, connection: asyncpg.Connection) -> None:
+async def test_tells_how_far_it_is(database: str, with_rows: Folder, connection: asyncpg.Connection) -> None:
     """Each statement is told when it is sent; while an index is built its phase is, and who holds it up."""
     told: list[Any] = []
     seen = asyncio.Event()
@@ -170,7 +173,7 @@ INVALID = "SELECT array_agg(indexrelid::regclass::text) FROM pg_index WHERE NOT 
     ],
 )
 async def test_a_failed_build_leaves_nothing(
-    database: str, with_rows: Any, connection: asyncpg.Connection, statement: str, name: str
+    database: str, with_rows: Folder, connection: asyncpg.Connection, statement: str, name: str
 ) -> None:
     """Whatever the spelling, an index that could not be built is dropped, and no second run calls it done."""
     (with_rows.path / "02_b" / "apply.sql").write_text(f"{statement};\n")
@@ -206,7 +209,7 @@ async def test_a_failed_build_leaves_nothing(
     ],
 )
 async def test_an_invalid_index_is_never_passed_over(
-    database: str, with_rows: Any, connection: asyncpg.Connection, statement: str
+    database: str, with_rows: Folder, connection: asyncpg.Connection, statement: str
 ) -> None:
     """An invalid index that another hand left, which the statement by itself would pass over or stop at, is valid in the end."""
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -221,7 +224,7 @@ async def test_an_invalid_index_is_never_passed_over(
 
 
 async def test_an_invalid_index_of_another_table_is_left_alone(
-    database: str, with_rows: Any, connection: asyncpg.Connection
+    database: str, with_rows: Folder, connection: asyncpg.Connection
 ) -> None:
     """What another hand left invalid elsewhere is neither dropped nor held against the migration."""
     await connection.execute(
@@ -237,7 +240,7 @@ async def test_an_invalid_index_of_another_table_is_left_alone(
 
 
 async def test_an_index_on_partitions_may_wait_for_them(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """An index made ON ONLY a partitioned table is invalid until each partition's is attached, which is no fault."""
     folder.add(
@@ -267,7 +270,7 @@ async def test_an_index_on_partitions_may_wait_for_them(
     ],
 )
 async def test_the_lock_holds_up_no_statement(
-    database: str, with_rows: Any, connection: asyncpg.Connection, statement: str
+    database: str, with_rows: Folder, connection: asyncpg.Connection, statement: str
 ) -> None:
     """Statements that want every table or index of the database, history's included, do not wait for our own lock."""
     await connection.execute("CREATE INDEX idx_a_n ON a (n); CLUSTER a USING idx_a_n")
@@ -282,7 +285,7 @@ async def test_the_lock_holds_up_no_statement(
     assert [step.migration.name for step in report.applied] == ["b.sql"]
 
 
-async def test_what_the_text_does_not_show(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_what_the_text_does_not_show(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A REINDEX of a partitioned table, and a procedure that commits, run by themselves."""
     folder.add(
         1,
@@ -301,7 +304,7 @@ async def test_what_the_text_does_not_show(database: str, folder: Any, connectio
 
 
 async def test_what_a_failing_procedure_committed_is_said(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Where a statement that failed can have committed a part of its work, the error says that this part stays."""
     folder.add(
@@ -324,7 +327,7 @@ async def test_what_a_failing_procedure_committed_is_said(
 
 
 async def test_a_constraint_that_does_not_hold_is_taken_back(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Where VALIDATE fails, keys and checks that the step added go again, so that the application can write as before; mended rows let the next run through."""
     folder.add(

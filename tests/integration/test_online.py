@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 import kimbledb
 from kimbledb import statements
 from kimbledb.events import Statement
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Clone, Picture
+from tests.support.folders import Folder
 
 INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
 #: What the log holds of a migration.
@@ -32,7 +33,7 @@ ROWS = {
 
 
 @pytest.fixture
-async def filled(database: str, folder: Any) -> Any:
+async def filled(database: str, folder: Folder) -> Folder:
     """A catalog whose first migration, applied, makes a table with a row, and whose second has an online road."""
     folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (n integer);", rollback="DROP TABLE a;")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -63,7 +64,7 @@ async def an_open_transaction(dsn: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def test_rows_are_not_held_up(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+async def test_rows_are_not_held_up(database: str, filled: Folder, connection: asyncpg.Connection) -> None:
     """While the index is built, and waits for a transaction of the application, others read and write."""
     plan = await kimbledb.plan(database, catalog=filled.catalog)
     [step] = plan.pending
@@ -88,7 +89,7 @@ async def test_rows_are_not_held_up(database: str, filled: Any, connection: asyn
     )
 
 
-async def test_an_empty_table_needs_no_road(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+async def test_an_empty_table_needs_no_road(database: str, filled: Folder, connection: asyncpg.Connection) -> None:
     """Where the tables hold no rows, or are not there, a migration is the one transaction that it always was."""
     await connection.execute("TRUNCATE a")
 
@@ -101,7 +102,7 @@ async def test_an_empty_table_needs_no_road(database: str, filled: Any, connecti
 
 @pytest.mark.parametrize("target", ["connection", "pool"])
 async def test_without_a_session_of_ones_own(
-    database: str, filled: Any, connection: asyncpg.Connection, target: str
+    database: str, filled: Folder, connection: asyncpg.Connection, target: str
 ) -> None:
     """By a connection or a pool the plain road is taken, which the plan says, and which can be refused; direct_dsn opens the other."""
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
@@ -121,7 +122,7 @@ async def test_without_a_session_of_ones_own(
     assert "statement done" in await connection.fetchval(LOGGED)
 
 
-async def test_it_goes_on_where_it_was(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+async def test_it_goes_on_where_it_was(database: str, filled: Folder, connection: asyncpg.Connection) -> None:
     """A run that is cancelled while online.sql runs leaves what is done, which the next one does not do again."""
     run: asyncio.Task[Any] | None = None
 
@@ -146,7 +147,7 @@ async def test_it_goes_on_where_it_was(database: str, filled: Any, connection: a
 
 @pytest.mark.parametrize(("file", "line"), [("online.sql", 3), ("apply.sql", 3)])
 async def test_what_fails_says_where(
-    database: str, filled: Any, connection: asyncpg.Connection, file: str, line: int
+    database: str, filled: Folder, connection: asyncpg.Connection, file: str, line: int
 ) -> None:
     """A failure of either script names its file and line, is recorded, and once it is mended the next run goes on."""
     script = filled.path / "02_b" / file
@@ -166,7 +167,7 @@ async def test_what_fails_says_where(
 
 
 async def test_a_key_that_does_not_hold_is_taken_back(
-    database: str, filled: Any, connection: asyncpg.Connection
+    database: str, filled: Folder, connection: asyncpg.Connection
 ) -> None:
     """Rows that violate a key stop its validation; the key goes again, the application writes as before, and the error says what stays."""
     await connection.execute("CREATE TABLE parent (n integer PRIMARY KEY)")
@@ -218,7 +219,9 @@ async def test_a_built_in_key_that_does_not_hold(database: str, connection: asyn
     assert await connection.fetchval("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
 
 
-async def test_a_verification_that_fails_afterwards(database: str, filled: Any, connection: asyncpg.Connection) -> None:
+async def test_a_verification_that_fails_afterwards(
+    database: str, filled: Folder, connection: asyncpg.Connection
+) -> None:
     """Where the verification fails after online.sql, what is not validated is taken back, and the error does not call the rest rolled back."""
     (filled.path / "02_b" / "online.sql").write_text(
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\nALTER TABLE a ADD CONSTRAINT small CHECK (n < 9) NOT VALID;\n"
@@ -238,8 +241,8 @@ async def test_a_verification_that_fails_afterwards(database: str, filled: Any, 
 
 async def test_the_built_in_roads_end_where_the_plain_ones_do(
     database: str,
-    clone: Callable[[str], Awaitable[str]],
-    picture: Callable[..., Awaitable[Snapshot]],
+    clone: Clone,
+    picture: Picture,
 ) -> None:
     """Each built-in online road, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
     walked = []

@@ -11,11 +11,12 @@ import pytest
 
 import kimbledb
 from kimbledb import StepState
+from tests.support.folders import Folder
 
 TAKEN, OTHER = "create_user_tokens_table.sql", "supabase-migration-user_tokens.sql"
 
 
-async def test_an_older_build_starts_on_a_newer_database_and_says_so(database: str, folder: Any) -> None:
+async def test_an_older_build_starts_on_a_newer_database_and_says_so(database: str, folder: Folder) -> None:
     """A build that does not know a migration in history starts, shows it, verifies, and takes nothing back."""
     folder.table(1, "one")
     folder.add(
@@ -47,7 +48,7 @@ async def test_an_older_build_starts_on_a_newer_database_and_says_so(database: s
 
 
 async def test_names_that_another_hand_recorded_hinder_nothing(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A row without a version of ours and of no name of ours keeps nobody from migrating or rolling back."""
     folder.table(1, "one")
@@ -61,7 +62,7 @@ async def test_names_that_another_hand_recorded_hinder_nothing(
     assert await connection.fetchval("SELECT migration_name FROM migration_history") == "00_extensions"
 
 
-async def test_line_ends_are_no_edit_and_a_moved_line_break_is(database: str, folder: Any) -> None:
+async def test_line_ends_are_no_edit_and_a_moved_line_break_is(database: str, folder: Folder) -> None:
     """A checkout with CRLF or a byte-order mark is the same text; a line break moved into a comment is another."""
     script = folder.add(1, "a", "-- a comment\nCREATE TABLE a (id integer);\n") / "apply.sql"
     await kimbledb.migrate(database, catalog=folder.catalog)

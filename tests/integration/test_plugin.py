@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 from kimbledb.testing.background import Background
+from tests.support.folders import Folder
 
 pytest_plugins = ["pytester"]
 
@@ -34,7 +34,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, folder: Any, server: str, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, folder: Folder, server: str, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with a catalog of its own, whose tests run on the server of these tests."""
     folder.table(1, "people")
     pytester.makeconftest(CONFTEST.format(folder=str(folder.path)))

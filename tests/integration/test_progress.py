@@ -13,9 +13,10 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Applied, Applying, Done, Planned, Stopped, Waiting
+from tests.support.folders import Folder
 
 
-async def test_events_are_read_while_it_runs(database: str, folder: Any) -> None:
+async def test_events_are_read_while_it_runs(database: str, folder: Folder) -> None:
     """The iteration gives every event of a run, in order, and ends with it; several may read."""
     folder.table(1, "people")
     folder.table(2, "things")
@@ -30,7 +31,7 @@ async def test_events_are_read_while_it_runs(database: str, folder: Any) -> None
     assert [event.report async for event in progress if isinstance(event, Done)] == [report]
 
 
-async def test_the_iteration_ends_with_a_failure(database: str, folder: Any) -> None:
+async def test_the_iteration_ends_with_a_failure(database: str, folder: Folder) -> None:
     """A run that fails, or cannot begin, ends the iteration; its error is raised where it is awaited."""
     folder.add(1, "bad", "SELECT 1 / 0;")
     for target, kinds in ((database, [Planned, Applying, kimbledb.events.Failed, Stopped]), ("nonsense", [Stopped])):
@@ -42,7 +43,7 @@ async def test_the_iteration_ends_with_a_failure(database: str, folder: Any) -> 
             await run
 
 
-async def test_a_progress_serves_the_next_run(database: str, folder: Any) -> None:
+async def test_a_progress_serves_the_next_run(database: str, folder: Folder) -> None:
     """Given to another run it begins anew, and whoever waits gets each event when it happens."""
     folder.table(1, "people")
     progress = kimbledb.Progress()
@@ -55,7 +56,7 @@ async def test_a_progress_serves_the_next_run(database: str, folder: Any) -> Non
     assert [event.migration.name for event in events if isinstance(event, Applied)] == ["things.sql"]
 
 
-async def test_who_waits_hears_for_whom(database: str, folder: Any) -> None:
+async def test_who_waits_hears_for_whom(database: str, folder: Folder) -> None:
     """A run that waits for another one's lock says whose it is, while it waits."""
     folder.table(1, "people")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -81,7 +82,7 @@ async def test_who_waits_hears_for_whom(database: str, folder: Any) -> None:
 
 
 async def test_a_watcher_that_raises_breaks_nothing(
-    database: str, folder: Any, caplog: pytest.LogCaptureFixture
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the callable raises is logged, and the run goes on."""
     folder.table(1, "people")
@@ -93,7 +94,9 @@ async def test_a_watcher_that_raises_breaks_nothing(
     assert "the progress callable failed on Planned" in caplog.text
 
 
-async def test_the_log_has_fields_and_no_secret(database: str, folder: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_has_fields_and_no_secret(
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each record says its database, schema, migration and seconds in fields of its own; no password is in it."""
     connection = await asyncpg.connect(database)
     await connection.execute(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.folders import Folder
 
 #: An event trigger that makes a table in another schema for each table that is made.
 AUDIT = """
@@ -33,7 +33,7 @@ async def audited(database: str, connection: asyncpg.Connection) -> str:
     return database
 
 
-async def test_an_event_trigger_reaches_out(audited: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_an_event_trigger_reaches_out(audited: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """What an event trigger makes in another schema stops the script, with the fact that lets it through; with that the plan says it."""
     path = folder.add(1, "a", "CREATE TABLE a (n integer);", rollback="DROP TABLE a; DROP TABLE audit.a;")
     with pytest.raises(kimbledb.MigrationError) as caught:
@@ -54,7 +54,7 @@ async def test_an_event_trigger_reaches_out(audited: str, folder: Any, connectio
 
 
 @pytest.mark.parametrize("fact", ["audit", "audit.*"])
-async def test_a_whole_schema(audited: str, folder: Any, connection: asyncpg.Connection, fact: str) -> None:
+async def test_a_whole_schema(audited: str, folder: Folder, connection: asyncpg.Connection, fact: str) -> None:
     """A schema that is named whole may be used, made and dropped."""
     folder.add(
         1,
@@ -88,7 +88,7 @@ async def test_a_whole_schema(audited: str, folder: Any, connection: asyncpg.Con
     ],
 )
 async def test_named_objects(
-    database: str, folder: Any, connection: asyncpg.Connection, reach: str, reached: str | None
+    database: str, folder: Folder, connection: asyncpg.Connection, reach: str, reached: str | None
 ) -> None:
     """An object that is named may be changed with all that is its own; what is beside it, and its schema, may not."""
     await connection.execute(
@@ -108,7 +108,7 @@ async def test_named_objects(
         assert reached in str(caught.value)
 
 
-async def test_the_only_other_schema_is_dropped(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_only_other_schema_is_dropped(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A script that drops the only schema beside the target is rolled back."""
     await connection.execute("CREATE SCHEMA other")
     folder.add(1, "a", "DROP SCHEMA other;")
@@ -117,7 +117,7 @@ async def test_the_only_other_schema_is_dropped(database: str, folder: Any, conn
         await kimbledb.migrate(database, catalog=folder.catalog)
 
 
-async def test_an_extension_made_in_a_script(database: str, folder: Any) -> None:
+async def test_an_extension_made_in_a_script(database: str, folder: Folder) -> None:
     """An extension that a script makes is named as that, and not by all that it brings; the cure is the one for extensions."""
     folder.add(1, "a", "CREATE TABLE a (n integer); CREATE EXTENSION pg_trgm SCHEMA public;")
 
@@ -130,7 +130,7 @@ async def test_an_extension_made_in_a_script(database: str, folder: Any) -> None
     assert caught.value.hint == "extensions are declared under `extensions` in migration.toml, which makes them"
 
 
-async def test_much_is_cut_short(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_much_is_cut_short(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Of many things that a script reached the first five are named, and how many more there are."""
     await connection.execute("CREATE SCHEMA other")
     folder.add(1, "a", "\n".join(f"CREATE VIEW other.v{number} AS SELECT 1 AS one;" for number in range(40)))
@@ -153,7 +153,7 @@ async def test_a_single_file(audited: str, tmp_path: Path) -> None:
     assert len(report.applied) == 1
 
 
-async def test_outside_of_a_transaction(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_outside_of_a_transaction(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Statements of a migration that is no transaction stay in the schema, too, or reach what is named."""
     await connection.execute("CREATE SCHEMA other; CREATE TABLE other.t (n integer)")
     path = folder.add(

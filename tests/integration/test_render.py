@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -13,11 +10,10 @@ import pytest
 import kimbledb
 from kimbledb import statements
 from kimbledb.cli import main
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Picture, Psql
+from tests.support.folders import Folder
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
-Picture = Callable[..., Awaitable[Snapshot]]
-Send = Callable[[str, str], subprocess.CompletedProcess[str]]
 
 
 def test_the_file_in_the_docs_is_in_step() -> None:
@@ -32,7 +28,7 @@ def test_the_file_holds_no_command_of_a_client() -> None:
     assert {problem.message.split(" ")[0] for problem in problems} <= {"BEGIN", "COMMIT"}
 
 
-async def same_schema_by_two_roads(psql: Send, empty: str, migrated: str, picture: Picture) -> list[str]:
+async def same_schema_by_two_roads(psql: Psql, empty: str, migrated: str, picture: Picture) -> list[str]:
     """Fill a database by the file, twice, compare it with a migrated one, and return the names in its history."""
     text = FILE.read_text(encoding="utf-8")
     first = psql(empty, text)
@@ -54,7 +50,7 @@ async def same_schema_by_two_roads(psql: Send, empty: str, migrated: str, pictur
 
 
 async def test_the_file_and_migrate_are_two_roads_to_one_schema(
-    psql: Send, database: str, migrated_database: str, picture: Picture
+    psql: Psql, database: str, migrated_database: str, picture: Picture
 ) -> None:
     """A database filled by the file, once or twice, equals one filled by migrate(), which then finds nothing to do."""
     names = await same_schema_by_two_roads(psql, database, migrated_database, picture)
@@ -63,7 +59,7 @@ async def test_the_file_and_migrate_are_two_roads_to_one_schema(
 
 
 async def test_so_are_they_on_a_hosted_database(
-    psql: Send, hosted_database: str, hosted_migrated_database: str, picture: Picture
+    psql: Psql, hosted_database: str, hosted_migrated_database: str, picture: Picture
 ) -> None:
     """The same holds on a hosted database, where the file takes the other alternative."""
     names = await same_schema_by_two_roads(psql, hosted_database, hosted_migrated_database, picture)
@@ -71,7 +67,7 @@ async def test_so_are_they_on_a_hosted_database(
     assert "supabase-migration-user_tokens.sql" in names
 
 
-async def test_the_file_goes_on_where_migrate_was(psql: Send, database: str) -> None:
+async def test_the_file_goes_on_where_migrate_was(psql: Psql, database: str) -> None:
     """On a database that migrate() filled in part, the file applies the rest, and keeps the alternative chosen there."""
     await kimbledb.migrate(database, to=12, prefer=["supabase-migration-user_tokens.sql"])
     await kimbledb.migrate(database, to=3, prefer=["supabase-migration-user_tokens.sql"])
@@ -86,7 +82,7 @@ async def test_the_file_goes_on_where_migrate_was(psql: Send, database: str) -> 
 
 
 async def test_a_failing_migration_names_itself_and_leaves_nothing(
-    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
+    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Where one migration fails, the error begins with its name, and of those before it nothing is kept."""
     folder.table(1, "one")
@@ -99,7 +95,7 @@ async def test_a_failing_migration_names_itself_and_leaves_nothing(
     assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
 
 
-async def test_an_edited_migration_stops_the_file(psql: Send, database: str, folder: Any) -> None:
+async def test_an_edited_migration_stops_the_file(psql: Psql, database: str, folder: Folder) -> None:
     """What was applied as another text is told with both checksums, and nothing is run."""
     folder.table(1, "one")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -115,7 +111,7 @@ async def test_an_edited_migration_stops_the_file(psql: Send, database: str, fol
     assert folder.catalog[1].checksum in run.stderr
 
 
-async def test_a_renamed_migration_stops_the_file(psql: Send, database: str, folder: Any) -> None:
+async def test_a_renamed_migration_stops_the_file(psql: Psql, database: str, folder: Folder) -> None:
     """What history holds under another name is told with both names before anything runs, and the cure works."""
     made = folder.table(1, "one")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -131,7 +127,7 @@ async def test_a_renamed_migration_stops_the_file(psql: Send, database: str, fol
 
 
 async def test_the_texts_own_quotes_are_kept(
-    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
+    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A script that holds dollar quotes of the file, braces and quotes arrives as it is."""
     text = "CREATE TABLE IF NOT EXISTS said AS SELECT $script$ {name} it's $migration$ $kimbledb$ $script$ AS words;"
@@ -144,7 +140,7 @@ async def test_the_texts_own_quotes_are_kept(
 
 
 async def test_the_file_waits_for_nobody(
-    psql: Send, database: str, folder: Any, connection: asyncpg.Connection
+    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """While kimbledb holds its lock, the file stops at once and says why."""
     from kimbledb.locks import LOCK_CLASS, lock_key
@@ -155,7 +151,7 @@ async def test_the_file_waits_for_nobody(
     assert "kimbledb is at work on this database" in psql(database, kimbledb.render(folder.catalog)).stderr
 
 
-def test_what_one_transaction_cannot_hold_is_refused(folder: Any) -> None:
+def test_what_one_transaction_cannot_hold_is_refused(folder: Folder) -> None:
     """A catalog with a migration outside of transactions cannot be rendered, and the error names it."""
     folder.add(1, "slow", "CREATE INDEX CONCURRENTLY i ON t (id);", facts="transactional = false")
 
@@ -163,7 +159,7 @@ def test_what_one_transaction_cannot_hold_is_refused(folder: Any) -> None:
         kimbledb.render(folder.catalog)
 
 
-def test_the_command_writes_the_file(folder: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_file(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`kimbledb render` prints the file, or writes it where `-o` says."""
     folder.table(1, "one")
     assert main(["render", "--catalog", str(folder.path)]) == 0
@@ -183,7 +179,7 @@ ENUMS = {
 }
 
 
-def add_enums(folder: Any, **other: str) -> kimbledb.Catalog:
+def add_enums(folder: Folder, **other: str) -> kimbledb.Catalog:
     """Fill a folder with migrations that add values to a type, and use them afterwards."""
     before = None
     for number, (name, script) in enumerate((ENUMS | other).items(), 1):
@@ -193,7 +189,7 @@ def add_enums(folder: Any, **other: str) -> kimbledb.Catalog:
     return catalog
 
 
-async def test_values_added_to_a_type_can_be_used(psql: Send, database: str, folder: Any) -> None:
+async def test_values_added_to_a_type_can_be_used(psql: Psql, database: str, folder: Folder) -> None:
     """A file in which migrations add values to a type that later ones use runs whole, twice, and leaves nothing to do."""
     catalog = add_enums(folder)
     text = kimbledb.render(catalog)
@@ -205,7 +201,7 @@ async def test_values_added_to_a_type_can_be_used(psql: Send, database: str, fol
     await connection.close()
 
 
-async def test_an_editor_sends_it_in_one_message(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_an_editor_sends_it_in_one_message(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """The same file runs where an editor sends it in one message, also where the type is there already."""
     catalog = add_enums(folder)
     await kimbledb.migrate(database, catalog=catalog, to="a.sql")
@@ -215,7 +211,7 @@ async def test_an_editor_sends_it_in_one_message(database: str, folder: Any, con
     assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
 
 
-async def test_a_later_transaction_waits_for_the_one_before(folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_later_transaction_waits_for_the_one_before(folder: Folder, connection: asyncpg.Connection) -> None:
     """Where an error ends a transaction of the file, a client that goes on does none of those after it."""
     text = kimbledb.render(add_enums(folder, b="ALTER TYPE e ADD VALUE 'b'; SELECT 1 / 0;"))
 
@@ -230,14 +226,14 @@ async def test_a_later_transaction_waits_for_the_one_before(folder: Any, connect
     assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
 
 
-async def test_a_failure_says_what_is_kept(psql: Send, database: str, folder: Any) -> None:
+async def test_a_failure_says_what_is_kept(psql: Psql, database: str, folder: Folder) -> None:
     """A migration that fails after a COMMIT of the file says that what stands before it is kept, and up to where."""
     run = psql(database, kimbledb.render(add_enums(folder, c="SELECT 1 / 0;")))
 
     assert "c.sql failed, and what stands before it is kept, up to b.sql: division by zero" in run.stderr
 
 
-async def test_a_file_that_would_be_read_otherwise_is_refused(connection: asyncpg.Connection, folder: Any) -> None:
+async def test_a_file_that_would_be_read_otherwise_is_refused(connection: asyncpg.Connection, folder: Folder) -> None:
     """Where the session reads backslashes otherwise the file stops before it does anything, with the cure."""
     folder.table(1, "a")
     await connection.execute("SET standard_conforming_strings = off")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.databases import Picture
+from tests.support.folders import Folder
 
 
 def name_of(dsn: str) -> str:
@@ -36,9 +38,7 @@ async def around(connection: asyncpg.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await connection.fetch(AROUND)]
 
 
-async def test_everything_and_no_more(
-    migrated_on_each: str, picture: Callable[..., Awaitable[kimbledb.snapshots.Snapshot]]
-) -> None:
+async def test_everything_and_no_more(migrated_on_each: str, picture: Picture) -> None:
     """The whole schema goes, extensions, the schema and all privileges around stay, and migrate() makes it again."""
     dsn = migrated_on_each
     connection = await asyncpg.connect(dsn)
@@ -55,7 +55,7 @@ async def test_everything_and_no_more(
     await connection.close()
 
 
-async def test_the_name_confirms(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_name_confirms(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Another name than the database's is refused, and the error says which is expected."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -67,7 +67,7 @@ async def test_the_name_confirms(database: str, folder: Any, connection: asyncpg
     assert await connection.fetchval("SELECT to_regclass('a')") is not None
 
 
-async def test_rows_refuse(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_rows_refuse(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Rows at stake are refused with exact counts for each table; allowed, they go, and the report says so."""
     folder.table(1, "a")
     folder.table(2, "b")
@@ -83,7 +83,7 @@ async def test_rows_refuse(database: str, folder: Any, connection: asyncpg.Conne
     assert [loss.count for loss in report.losses] == [7, 1]
 
 
-async def test_the_log_goes_on(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_the_log_goes_on(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """History is empty afterwards; the log keeps what was before and tells of the reset, with the names."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -97,7 +97,7 @@ async def test_the_log_goes_on(database: str, folder: Any, connection: asyncpg.C
     assert (await kimbledb.status(database, catalog=folder.catalog)).history == ()
 
 
-async def test_once_more_does_nothing(database: str, folder: Any) -> None:
+async def test_once_more_does_nothing(database: str, folder: Folder) -> None:
     """A second reset, and one of a schema that was never there, have nothing to do."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -148,9 +148,7 @@ async def test_dependants_outside_stop_it_by_name(
     assert await connection.fetchval("SELECT to_regclass('public.a') IS NOT NULL AND to_regtype('mood') IS NOT NULL")
 
 
-async def test_circles_come_apart(
-    database: str, connection: asyncpg.Connection, picture: Callable[..., Awaitable[kimbledb.snapshots.Snapshot]]
-) -> None:
+async def test_circles_come_apart(database: str, connection: asyncpg.Connection, picture: Picture) -> None:
     """Every kind of object goes, also where tables, functions, policies and partitions need each other."""
     await connection.execute(
         """
@@ -207,7 +205,7 @@ async def test_circles_come_apart(
     assert {each.kind for each in report.objects} >= {"table", "view", "function", "type", "constraint", "policy"}
 
 
-async def test_neighbours_stay(database: str, folder: Any) -> None:
+async def test_neighbours_stay(database: str, folder: Folder) -> None:
     """A tenant's schema is reset by itself: the same objects in another schema stay."""
     folder.table(1, "a")
     for schema in ("one", 'Two "2"'):
@@ -220,7 +218,7 @@ async def test_neighbours_stay(database: str, folder: Any) -> None:
     assert (await kimbledb.plan(database, catalog=folder.catalog, schema='Two "2"')).pending
 
 
-async def test_what_goes_while_it_is_counted(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_what_goes_while_it_is_counted(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A table that somebody drops while its rows are counted is no failure: the schema is looked at anew."""
     for number, name in enumerate(("a", "b"), 1):
         folder.table(number, name)
@@ -241,7 +239,7 @@ async def test_what_goes_while_it_is_counted(database: str, folder: Any, connect
     await observer.close()
 
 
-async def test_among_replicas(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_among_replicas(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Resets and migrations at once come one after the other: what is recorded is there, what is not is not."""
     for number, name in enumerate(("a", "b", "c", "d"), 1):
         folder.table(number, name)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
 from kimbledb.events import RolledBack, RollingBack
+from tests.support.databases import Meanwhile, Psql
+from tests.support.folders import Folder
 
 
 @pytest.fixture
-async def chain(database: str, folder: Any) -> kimbledb.Catalog:
+async def chain(database: str, folder: Folder) -> kimbledb.Catalog:
     """Three migrations, of which the second needs the first and the third stands alone, applied."""
     folder.table(1, "a", facts="phase = 1")
     folder.table(2, "b", facts='phase = 2\nrequires = ["a.sql"]')
@@ -55,7 +55,7 @@ async def test_dependents_refuse(database: str, chain: kimbledb.Catalog) -> None
     assert _names(report) == ["b.sql", "a.sql"]
 
 
-async def test_dependents_of_dependents_go_too(database: str, folder: Any) -> None:
+async def test_dependents_of_dependents_go_too(database: str, folder: Folder) -> None:
     """What needs the migration by way of another is named, and goes with it."""
     folder.table(1, "a")
     folder.table(2, "b", facts='requires = ["a.sql"]')
@@ -70,7 +70,7 @@ async def test_dependents_of_dependents_go_too(database: str, folder: Any) -> No
     assert _names(report) == ["c.sql", "b.sql", "a.sql"]
 
 
-async def test_a_deferred_constraint_stops_the_try_run(database: str, folder: Any) -> None:
+async def test_a_deferred_constraint_stops_the_try_run(database: str, folder: Folder) -> None:
     """What only a COMMIT would refuse is found before anything is touched, in a dry run, too."""
     folder.add(
         1,
@@ -108,7 +108,7 @@ async def test_rows_refuse(database: str, chain: kimbledb.Catalog, connection: a
     assert [loss.count for loss in report.losses] == [7]
 
 
-async def test_values_of_a_column_refuse(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_values_of_a_column_refuse(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A column that goes from a table that stays is data, too: its values that are not null are counted."""
     folder.table(1, "a")
     folder.add(
@@ -173,7 +173,7 @@ async def test_dry_run_touches_nothing(database: str, chain: kimbledb.Catalog, c
     assert await connection.fetchval("SELECT count(*) FROM a") == 1
 
 
-async def test_all_that_would_go_is_shown(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_all_that_would_go_is_shown(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """Before anything is touched: tables with rows and without, views, functions, types, and the migrations that go with it; refused, the same is told."""
     folder.add(
         1,
@@ -255,7 +255,7 @@ async def test_a_newer_history_is_not_rolled_back(
         await kimbledb.rollback(database, "b.sql", catalog=chain)
 
 
-async def test_irreversible_says_why(database: str, folder: Any) -> None:
+async def test_irreversible_says_why(database: str, folder: Folder) -> None:
     """A migration without a way back says why."""
     (folder.add(1, "a", "SELECT 1;", facts='irreversible = "the old prices are gone"') / "rollback.sql").unlink()
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -277,7 +277,7 @@ async def test_the_log_keeps_what_was_lost(
 
 
 async def test_the_log_keeps_a_rollback_that_failed(
-    database: str, folder: Any, connection: asyncpg.Connection, meanwhile: Callable[[str], None]
+    database: str, folder: Folder, connection: asyncpg.Connection, meanwhile: Meanwhile
 ) -> None:
     """A rollback that passes its try run and fails when it is done leaves an entry with the error, and history as it was."""
     await connection.execute("CREATE TABLE trap (sprung boolean)")
@@ -309,7 +309,7 @@ async def test_the_log_keeps_a_rollback_that_failed(
 
 @pytest.mark.usefixtures("chain")
 async def test_an_edited_migration_can_be_taken_back(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """A file that was edited after it was applied keeps nobody from rolling its migration back."""
     (folder.path / "03_c" / "apply.sql").write_text("CREATE TABLE IF NOT EXISTS c (id bigint);\n", encoding="utf-8")
@@ -321,7 +321,7 @@ async def test_an_edited_migration_can_be_taken_back(
 
 
 async def test_a_refusal_half_way_says_what_was_taken_back(
-    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection, psql: Any
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection, psql: Psql
 ) -> None:
     """Where rows arrive after the first migration was taken back, the error tells of both, and what was touched."""
 
@@ -341,7 +341,7 @@ async def test_a_refusal_half_way_says_what_was_taken_back(
 NOTHING_BUT_COMMENTS = "-- nothing to take back\n/* the tables stay */\n"
 
 
-async def test_scripts_of_comments_alone(database: str, folder: Any) -> None:
+async def test_scripts_of_comments_alone(database: str, folder: Folder) -> None:
     """Scripts that hold nothing but comments are applied and taken back."""
     folder.add(1, "a", "CREATE TABLE a (n integer);", rollback="DROP TABLE a;")
     folder.add(2, "b", NOTHING_BUT_COMMENTS, rollback=NOTHING_BUT_COMMENTS)
@@ -352,7 +352,9 @@ async def test_scripts_of_comments_alone(database: str, folder: Any) -> None:
     assert len((await kimbledb.rollback(database, to=0, catalog=folder.catalog)).rolled_back) == 3
 
 
-async def test_a_failure_beside_scripts_of_comments(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_a_failure_beside_scripts_of_comments(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
     """A rollback that fails after one of comments alone is told with its line."""
     folder.add(1, "a", "CREATE TABLE a (n integer PRIMARY KEY);", rollback="-- first\nDROP TABLE a;")
     folder.add(2, "b", "SELECT 1;", rollback=NOTHING_BUT_COMMENTS)
@@ -365,7 +367,7 @@ async def test_a_failure_beside_scripts_of_comments(database: str, folder: Any, 
     assert (caught.value.line, caught.value.sqlstate) == (2, "2BP01")
 
 
-async def test_types_by_whatever_name(database: str, folder: Any, connection: asyncpg.Connection) -> None:
+async def test_types_by_whatever_name(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A function stays that has arguments of types of the target schema, of an extension or of another schema."""
     await connection.execute(
         "CREATE SCHEMA other; CREATE TYPE other.pair AS (a integer, b integer); CREATE TYPE public.kind AS ENUM ('a'); "
@@ -391,7 +393,7 @@ CREATE STATISTICS by_hand_statistics ON id, note FROM a;
 
 
 async def test_what_was_made_by_hand_on_a_column_stops_it(
-    database: str, folder: Any, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Keys, checks, indexes and statistics that DROP COLUMN would take along are told by a dry run and stop the rollback, unless a migration made them."""
     folder.table(1, "a")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Picture
 
 _schemas = itertools.count(1)
 #: #3 is the alternative to #2, and not the one that a bare server takes.
@@ -40,9 +39,7 @@ async def applied(dsn: str, schema: str) -> set[str]:
 
 @settings(max_examples=settings().max_examples // 25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.sets(NUMBERS, min_size=1, max_size=3), data=st.data())
-async def test_there_and_back(
-    database: str, picture: Callable[..., Awaitable[Snapshot]], wanted: set[int], data: Any
-) -> None:
+async def test_there_and_back(database: str, picture: Picture, wanted: set[int], data: Any) -> None:
     """Any set of applied migrations, with rows: a rollback that is allowed and the way on again end in an equal snapshot and equal rows; one that would lose rows touches nothing."""
     schema = f"example_{next(_schemas)}"
     for number in sorted(wanted):
@@ -58,7 +55,7 @@ async def test_there_and_back(
 
 async def _there_and_back(
     database: str,
-    picture: Callable[..., Awaitable[Snapshot]],
+    picture: Picture,
     connection: asyncpg.Connection,
     schema: str,
     wanted: list[int],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
 from kimbledb import queries
 from kimbledb.names import quote_identifier, quote_literal
+from tests.support.folders import Folder
 
 NAMES = (
     "t{head}{shape}{schema}{lock}{objects}",
@@ -25,7 +24,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_call_in_a_schema_of_any_name(database: str, folder: Any, name: str) -> None:
+async def test_every_call_in_a_schema_of_any_name(database: str, folder: Folder, name: str) -> None:
     """Every call works in a schema whose name holds braces, dollar signs, quotes, percent signs or spaces."""
     folder.table(1, "a")
     folder.add(2, "b", "CREATE TABLE IF NOT EXISTS b (n integer PRIMARY KEY, v text);", rollback="DROP TABLE b;")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 
 import kimbledb
-from kimbledb.snapshots import Snapshot
+from tests.support.databases import Picture
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
@@ -35,7 +34,7 @@ def test_every_bullet_is_answered() -> None:
     assert missing == []
 
 
-async def test_every_object_is_there(database: str, picture: Callable[..., Awaitable[Snapshot]]) -> None:
+async def test_every_object_is_there(database: str, picture: Picture) -> None:
     """Each object that the page names is in a migrated database, with either alternative of the tokens' table."""
     await kimbledb.migrate(database, verify=False)
     other = database + "_other"

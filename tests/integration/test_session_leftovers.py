@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.folders import Folder
 
 #: All that a session holds beyond its transactions, in a text of which two can be compared.
 HELD = """
@@ -61,7 +60,7 @@ LEFT: dict[str, str] = {
 @pytest.mark.parametrize("what", LEFT)
 @pytest.mark.parametrize("fails", [False, True], ids=["that succeeds", "that fails"])
 async def test_a_script_leaves_nothing_on_a_callers_connection(
-    connection: asyncpg.Connection, folder: Any, what: str, fails: bool
+    connection: asyncpg.Connection, folder: Folder, what: str, fails: bool
 ) -> None:
     """After a script that succeeds or fails the caller's connection holds what it held before, and nothing else."""
     await connection.execute(OF_CALLER)
@@ -78,7 +77,7 @@ async def test_a_script_leaves_nothing_on_a_callers_connection(
 
 
 @pytest.mark.parametrize("what", LEFT)
-async def test_nor_where_nothing_was_before(connection: asyncpg.Connection, folder: Any, what: str) -> None:
+async def test_nor_where_nothing_was_before(connection: asyncpg.Connection, folder: Folder, what: str) -> None:
     """The same on a connection on which nobody has set anything."""
     before = await connection.fetchval(HELD)
     folder.add(1, "a", f"{LEFT[what]};\n")
@@ -88,7 +87,7 @@ async def test_nor_where_nothing_was_before(connection: asyncpg.Connection, fold
     assert before == await connection.fetchval(HELD)
 
 
-async def test_a_rollback_leaves_nothing_either(connection: asyncpg.Connection, folder: Any) -> None:
+async def test_a_rollback_leaves_nothing_either(connection: asyncpg.Connection, folder: Folder) -> None:
     """What a rollback.sql leaves in the session is taken back, in the try run and in the run itself."""
     folder.add(
         1, "a", "SELECT 1;", rollback=";\n".join(LEFT.values()).replace("CREATE TABLE public.of_dump (n integer);", "")
@@ -102,7 +101,7 @@ async def test_a_rollback_leaves_nothing_either(connection: asyncpg.Connection, 
     assert before == await connection.fetchval(HELD)
 
 
-async def test_one_migration_does_not_set_for_the_next(database: str, folder: Any) -> None:
+async def test_one_migration_does_not_set_for_the_next(database: str, folder: Folder) -> None:
     """What a migration sets is over when the next one of the same call begins."""
     folder.add(
         1, "a", "SELECT set_config('search_path', '', false), set_config('default_tablespace', 'pg_default', false);"
@@ -129,7 +128,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_what_cannot_be_taken_back_is_refused(connection: asyncpg.Connection, folder: Any, what: str) -> None:
+async def test_what_cannot_be_taken_back_is_refused(connection: asyncpg.Connection, folder: Folder, what: str) -> None:
     """A script that leaves what cannot be taken back is refused with the cure, and nothing of it remains."""
     script, words = REFUSED[what]
     await connection.execute("PREPARE mine AS SELECT 1; SET work_mem = '7MB'")
@@ -143,7 +142,9 @@ async def test_what_cannot_be_taken_back_is_refused(connection: asyncpg.Connecti
     assert await connection.fetchval("SHOW work_mem") == "7MB"
 
 
-async def test_a_callers_statements_work_on_after_deallocate_all(connection: asyncpg.Connection, folder: Any) -> None:
+async def test_a_callers_statements_work_on_after_deallocate_all(
+    connection: asyncpg.Connection, folder: Folder
+) -> None:
     """A connection whose statements were deallocated under it prepares them again."""
     assert await connection.fetchval("SELECT 1") == 1
     folder.add(1, "a", "DO $$ BEGIN DEALLOCATE ALL; END $$")
@@ -154,7 +155,7 @@ async def test_a_callers_statements_work_on_after_deallocate_all(connection: asy
     assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_deallocate_all_is_a_fault(folder: Any) -> None:
+async def test_deallocate_all_is_a_fault(folder: Folder) -> None:
     """A file that says DEALLOCATE ALL is refused when it is loaded."""
     folder.add(1, "a", "SELECT 1;\nDEALLOCATE ALL;\n")
 
@@ -164,7 +165,7 @@ async def test_deallocate_all_is_a_fault(folder: Any) -> None:
     assert [fault.line for fault in caught.value.faults] == [2]
 
 
-async def test_history_is_written_by_who_began(database: str, folder: Any) -> None:
+async def test_history_is_written_by_who_began(database: str, folder: Folder) -> None:
     """A script may become a role that cannot write history: the row is written by who began."""
     connection = await asyncpg.connect(database)
     await connection.execute(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.snapshots import Snapshot
-
-Picture = Callable[..., Awaitable[Snapshot]]
+from tests.support.databases import Picture
+from tests.support.folders import Folder
 
 #: A script that each of the settings below would change in its meaning, or in how it is shown.
 SCRIPT = r"""
@@ -73,7 +71,7 @@ async def set_for_database(dsn: str, **settings: str) -> None:
 
 
 @pytest.fixture
-def catalog(folder: Any) -> kimbledb.Catalog:
+def catalog(folder: Folder) -> kimbledb.Catalog:
     """A folder of one migration that reads, prints and compares values of many types."""
     folder.add(1, "a", SCRIPT, verify=VERIFY, rollback="DROP FUNCTION f; DROP VIEW v; DROP TABLE t;")
     catalog: kimbledb.Catalog = folder.catalog
@@ -147,7 +145,7 @@ async def test_wherever_it_is_set(database: str, catalog: kimbledb.Catalog, how:
         await admin.close()
 
 
-async def test_a_script_beyond_the_encoding_of_the_connection(database: str, folder: Any) -> None:
+async def test_a_script_beyond_the_encoding_of_the_connection(database: str, folder: Folder) -> None:
     """A script is sent as it is by a connection whose own encoding does not have its characters."""
     folder.add(
         1,
@@ -164,7 +162,7 @@ async def test_a_script_beyond_the_encoding_of_the_connection(database: str, fol
     await connection.close()
 
 
-async def test_a_fault_is_placed_where_the_settings_went_ahead(database: str, folder: Any) -> None:
+async def test_a_fault_is_placed_where_the_settings_went_ahead(database: str, folder: Folder) -> None:
     """The line and column of a fault are right where the message could not be sent in one."""
     await set_for_database(database, standard_conforming_strings="off")
     folder.add(1, "a", "SELECT '\\';\nSELECT nothing FROM nowhere;\n")
@@ -178,7 +176,7 @@ async def test_a_fault_is_placed_where_the_settings_went_ahead(database: str, fo
 @pytest.mark.parametrize(
     "name", ["default_tablespace", "check_function_bodies", "default_toast_compression", "TimeZone"]
 )
-async def test_what_the_owner_means_is_left_alone(database: str, folder: Any, name: str) -> None:
+async def test_what_the_owner_means_is_left_alone(database: str, folder: Folder, name: str) -> None:
     """Where things are put, and what timestamps without a zone mean, is the owner's to say."""
     values = {
         "default_tablespace": "pg_default",

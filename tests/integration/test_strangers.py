@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
-import asyncpg
 import pytest
 from attrs import frozen
 
 import kimbledb
+from tests.support.databases import as_role, sql
+from tests.support.folders import Folder
 
 #: Whoever calls it knows: there is no other way to see it in a transaction that only reads.
 CAUGHT = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$"
@@ -116,32 +115,9 @@ class Stranger:
 
     async def plant(self, statements: str) -> None:
         """Do as mallory, who may create in the schema for as long as it takes."""
-        await run(self.dsn, f"GRANT CREATE ON SCHEMA public TO {self.role}")
-        await run(self.hers, statements)
-        await run(self.dsn, f"REVOKE CREATE ON SCHEMA public FROM {self.role}")
-
-
-async def run(dsn: str, statements: str) -> None:
-    """Run statements on a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statements)
-    finally:
-        await connection.close()
-
-
-async def ask(dsn: str, query: str) -> Any:
-    """Ask for one value."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
-def as_role(dsn: str, role: str) -> str:
-    """The DSN for another role, whose password is its name."""
-    return re.sub(r"//[^@]*@", f"//{role}:{role}@", dsn)
+        await sql(self.dsn, f"GRANT CREATE ON SCHEMA public TO {self.role}")
+        await sql(self.hers, statements)
+        await sql(self.dsn, f"REVOKE CREATE ON SCHEMA public FROM {self.role}")
 
 
 @pytest.fixture
@@ -149,30 +125,30 @@ async def roles(server: str, database: str) -> AsyncIterator[list[str]]:
     """Three plain roles of the server with a name of their own, gone after the test."""
     made = [f"{name}_{secrets.token_hex(4)}" for name in ("mallory", "owner", "app")]
     for role in made:
-        await run(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+        await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     yield made
-    await run(database, f"DROP EVENT TRIGGER IF EXISTS {made[0]}")
-    await run(
+    await sql(database, f"DROP EVENT TRIGGER IF EXISTS {made[0]}")
+    await sql(
         database,
         f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO postgres; DROP OWNED BY {', '.join(made)} CASCADE",
     )
-    await run(server, f"DROP ROLE {', '.join(made)}")
+    await sql(server, f"DROP ROLE {', '.join(made)}")
 
 
 @pytest.fixture
 async def mallory(database: str, roles: list[str]) -> Stranger:
     """A stranger with a schema of her own."""
     role = roles[0]
-    await run(
+    await sql(
         database,
         f"CREATE SCHEMA m AUTHORIZATION {role}; GRANT USAGE ON SCHEMA m TO PUBLIC; CREATE TABLE ours (name text)",
     )
-    await run(as_role(database, role), HERS)
+    await sql(as_role(database, role), HERS)
     return Stranger(database, as_role(database, role), role)
 
 
 @pytest.fixture
-def catalog(folder: Any) -> kimbledb.Catalog:
+def catalog(folder: Folder) -> kimbledb.Catalog:
     """Two migrations, of which each makes a table and has a row written and looked for."""
     for number, name in enumerate(("things", "parts"), 1):
         folder.add(
@@ -209,7 +185,7 @@ async def test_what_a_stranger_planted(mallory: Stranger, catalog: kimbledb.Cata
     else:
         assert isinstance(caught.value, kimbledb.HistoryError)
         assert name in caught.value.message
-    assert await ask(
+    assert await sql(
         mallory.dsn,
         "SELECT to_regclass('parts') IS NULL AND count(*) = 0 FROM pg_class WHERE relname = 'migration_history' AND relowner = 10",
     )
@@ -221,10 +197,10 @@ async def test_what_hangs_on_ours(mallory: Stranger, catalog: kimbledb.Catalog, 
     statement, name = HANGING[kind]
     if kind == "a cast":
         made, _, rest = statement.partition("; ")
-        await run(mallory.dsn, made)
-        await run(mallory.hers, f"CREATE FUNCTION m.as_text(ours_too) RETURNS text {CAUGHT}")
+        await sql(mallory.dsn, made)
+        await sql(mallory.hers, f"CREATE FUNCTION m.as_text(ours_too) RETURNS text {CAUGHT}")
         statement = rest
-    await run(mallory.dsn, statement.format(role=mallory.role))
+    await sql(mallory.dsn, statement.format(role=mallory.role))
 
     with pytest.raises(kimbledb.PreflightError) as caught:
         await kimbledb.migrate(mallory.dsn, catalog=catalog)
@@ -246,18 +222,18 @@ async def test_the_owner_of_the_schema(mallory: Stranger, catalog: kimbledb.Cata
 
 async def test_whoever_may_create(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """A schema in which any role that is not trusted may create stops migrate(), with the REVOKE."""
-    await run(mallory.dsn, f"GRANT CREATE ON SCHEMA public TO {mallory.role}")
+    await sql(mallory.dsn, f"GRANT CREATE ON SCHEMA public TO {mallory.role}")
 
     with pytest.raises(kimbledb.PreflightError, match=f"{mallory.role} may create in the schema public") as caught:
         await kimbledb.migrate(mallory.dsn, catalog=catalog)
 
-    await run(mallory.dsn, caught.value.gaps[0][1])
+    await sql(mallory.dsn, caught.value.gaps[0][1])
     assert len((await kimbledb.migrate(mallory.dsn, catalog=catalog)).applied) == 2
 
 
 async def test_an_extension_of_a_strangers(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """An extension that a stranger made stops migrate(): she may put functions into it. There is no ALTER EXTENSION ... OWNER TO."""
-    await run(mallory.dsn, f"GRANT CREATE ON DATABASE {mallory.dsn.rpartition('/')[2]} TO {mallory.role}")
+    await sql(mallory.dsn, f"GRANT CREATE ON DATABASE {mallory.dsn.rpartition('/')[2]} TO {mallory.role}")
     await mallory.plant("CREATE EXTENSION pg_trgm")
 
     with pytest.raises(kimbledb.PreflightError) as caught:
@@ -266,22 +242,22 @@ async def test_an_extension_of_a_strangers(mallory: Stranger, catalog: kimbledb.
     assert [gap for gap, _ in caught.value.gaps] == [
         f"the extension pg_trgm belongs to {mallory.role}, who may put functions into it"
     ]
-    await run(mallory.dsn, f"REASSIGN OWNED BY {mallory.role} TO postgres")
+    await sql(mallory.dsn, f"REASSIGN OWNED BY {mallory.role} TO postgres")
     assert len((await kimbledb.migrate(mallory.dsn, catalog=catalog)).applied) == 2
 
 
 async def test_a_function_in_an_extension(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """A stranger's function that is a member of an extension of ours is hers all the same."""
-    await run(mallory.dsn, "CREATE EXTENSION pg_trgm")
+    await sql(mallory.dsn, "CREATE EXTENSION pg_trgm")
     await mallory.plant(f"CREATE FUNCTION length(varchar) RETURNS integer {CAUGHT}")
-    await run(mallory.dsn, "ALTER EXTENSION pg_trgm ADD FUNCTION length(varchar)")
+    await sql(mallory.dsn, "ALTER EXTENSION pg_trgm ADD FUNCTION length(varchar)")
 
     with pytest.raises(kimbledb.PreflightError, match=r"function public.length\(character varying\) belongs to"):
         await kimbledb.migrate(mallory.dsn, catalog=catalog)
-    await run(mallory.dsn, "DROP EXTENSION pg_trgm")
+    await sql(mallory.dsn, "DROP EXTENSION pg_trgm")
 
 
-async def test_where_an_extension_lives(mallory: Stranger, folder: Any) -> None:
+async def test_where_an_extension_lives(mallory: Stranger, folder: Folder) -> None:
     """What a stranger planted in the schema of an extension, which is looked through as well, stops a run in another schema."""
     folder.add(1, "a", "CREATE TABLE a (n integer)", facts='extensions = ["pg_trgm"]')
     await mallory.plant(f"CREATE FUNCTION length(varchar) RETURNS integer {CAUGHT}")
@@ -292,10 +268,10 @@ async def test_where_an_extension_lives(mallory: Stranger, folder: Any) -> None:
 
 async def test_a_table_that_points_to_ours(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """A stranger's table that refers to one of ours stops migrate() where it has triggers, which a delete of ours would fire, and only there."""
-    await run(mallory.dsn, f"ALTER TABLE ours ADD PRIMARY KEY (name); GRANT REFERENCES ON ours TO {mallory.role}")
-    await run(mallory.hers, "CREATE TABLE m.mine (name text REFERENCES public.ours ON DELETE CASCADE)")
+    await sql(mallory.dsn, f"ALTER TABLE ours ADD PRIMARY KEY (name); GRANT REFERENCES ON ours TO {mallory.role}")
+    await sql(mallory.hers, "CREATE TABLE m.mine (name text REFERENCES public.ours ON DELETE CASCADE)")
     assert len((await kimbledb.migrate(mallory.dsn, catalog=catalog, to="things.sql")).applied) == 1
-    await run(
+    await sql(
         mallory.hers,
         "CREATE CONSTRAINT TRIGGER t AFTER DELETE ON m.mine DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION m.trap()",
     )
@@ -318,7 +294,7 @@ async def test_thousands_are_not_listed(mallory: Stranger, catalog: kimbledb.Cat
     assert len(caught.value.gaps) == 26
 
 
-async def test_planted_after_the_first_look(mallory: Stranger, folder: Any) -> None:
+async def test_planted_after_the_first_look(mallory: Stranger, folder: Folder) -> None:
     """What becomes a stranger's while a run goes on is seen in the transaction that would call it; what came before it stays."""
     folder.add(1, "a", f"CREATE FUNCTION f() RETURNS integer {CAUGHT};\nALTER FUNCTION f() OWNER TO {mallory.role};\n")
     folder.table(2, "b")
@@ -329,13 +305,13 @@ async def test_planted_after_the_first_look(mallory: Stranger, folder: Any) -> N
         await kimbledb.migrate(mallory.dsn, catalog=folder.catalog)
 
     assert [step.migration.name for step in caught.value.applied] == ["a.sql"]
-    assert await ask(mallory.dsn, "SELECT to_regclass('b') IS NULL")
+    assert await sql(mallory.dsn, "SELECT to_regclass('b') IS NULL")
 
 
 async def test_what_changes_what_is_recorded(database: str, catalog: kimbledb.Catalog) -> None:
     """A rule on history stops every call, whoever made it; a trigger of a trusted role's is told by verify()."""
     await kimbledb.migrate(database, catalog=catalog, to="things.sql")
-    await run(
+    await sql(
         database,
         "CREATE TRIGGER t BEFORE INSERT ON migration_log FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     )
@@ -344,7 +320,7 @@ async def test_what_changes_what_is_recorded(database: str, catalog: kimbledb.Ca
     ]
     assert told.informative
     assert "the trigger t on public.migration_log" in (told.found or "")
-    await run(database, "CREATE RULE r AS ON DELETE TO migration_history DO INSTEAD NOTHING")
+    await sql(database, "CREATE RULE r AS ON DELETE TO migration_history DO INSTEAD NOTHING")
 
     for call in (
         kimbledb.migrate(database, catalog=catalog),
@@ -360,9 +336,9 @@ async def test_on_a_platform(hosted_server: str, hosted_database: str, catalog: 
     """On a platform its extensions, grants and functions stop nothing; that the role is a member of anon makes none of anon's its own."""
     role, platform = (f"{name}_{secrets.token_hex(4)}" for name in ("deployer", "platform"))
     name = hosted_database.rpartition("/")[2]
-    await run(hosted_server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}' CREATEROLE BYPASSRLS; CREATE ROLE {platform}")
-    await run(hosted_server, f"GRANT anon, authenticated, service_role TO {role}")
-    await run(
+    await sql(hosted_server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}' CREATEROLE BYPASSRLS; CREATE ROLE {platform}")
+    await sql(hosted_server, f"GRANT anon, authenticated, service_role TO {role}")
+    await sql(
         hosted_database,
         f"""ALTER DATABASE {name} OWNER TO {role}; CREATE EXTENSION pg_trgm SCHEMA extensions;
         GRANT ALL ON SCHEMA public TO service_role; GRANT USAGE ON SCHEMA auth TO PUBLIC;
@@ -372,20 +348,20 @@ async def test_on_a_platform(hosted_server: str, hosted_database: str, catalog: 
     dsn = as_role(hosted_database, role)
 
     assert len((await kimbledb.migrate(dsn, catalog=catalog, to="things.sql")).applied) == 1
-    await run(dsn, "CREATE TRIGGER hook AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION auth.hook()")
+    await sql(dsn, "CREATE TRIGGER hook AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION auth.hook()")
     assert (await kimbledb.verify(dsn, catalog=catalog, only="things.sql")).ok
-    await run(hosted_database, "GRANT CREATE ON SCHEMA public TO anon")
+    await sql(hosted_database, "GRANT CREATE ON SCHEMA public TO anon")
     with pytest.raises(kimbledb.PreflightError, match="anon may create in the schema public") as caught:
         await kimbledb.migrate(dsn, catalog=catalog)
     assert len(caught.value.gaps) == 1
 
-    await run(hosted_database, f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role}, {platform} CASCADE")
-    await run(hosted_server, f"DROP ROLE {role}, {platform}")
+    await sql(hosted_database, f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role}, {platform} CASCADE")
+    await sql(hosted_server, f"DROP ROLE {role}, {platform}")
 
 
-async def test_the_owner_of_what_is_reached(mallory: Stranger, folder: Any) -> None:
+async def test_the_owner_of_what_is_reached(mallory: Stranger, folder: Folder) -> None:
     """Whoever owns a schema that a migration says it reaches is trusted."""
-    await run(mallory.dsn, HANGING["a trigger"][0])
+    await sql(mallory.dsn, HANGING["a trigger"][0])
     folder.add(1, "a", "CREATE TABLE a (n integer)", facts='reaches = ["m.mine"]')
 
     assert len((await kimbledb.migrate(mallory.dsn, catalog=folder.catalog)).applied) == 1
@@ -394,10 +370,10 @@ async def test_the_owner_of_what_is_reached(mallory: Stranger, folder: Any) -> N
 async def test_what_a_group_owns_is_ones_own(database: str, roles: list[str], catalog: kimbledb.Catalog) -> None:
     """What belongs to the role that migrates, to one of which it is a member, to the database's owner or to a superuser stops nothing."""
     member, owner, group = roles
-    await run(database, f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO {owner}; GRANT {group} TO {member}")
-    await run(database, f"GRANT CREATE ON SCHEMA public TO {member}, {group}, {owner}")
+    await sql(database, f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO {owner}; GRANT {group} TO {member}")
+    await sql(database, f"GRANT CREATE ON SCHEMA public TO {member}, {group}, {owner}")
     for role, name in ((member, "a"), (owner, "b"), (group, "c"), (None, "d")):
-        await run(
+        await sql(
             database if role is None else as_role(database, role),
             f"CREATE FUNCTION {name}() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
         )
@@ -408,14 +384,14 @@ async def test_what_a_group_owns_is_ones_own(database: str, roles: list[str], ca
 async def test_who_made_a_role_is_no_member(database: str, roles: list[str], catalog: kimbledb.Catalog) -> None:
     """To administer a role, as whoever made it does, is not to trust it."""
     owner, mallory = roles[1], roles[0]
-    await run(database, f"DROP ROLE {mallory}; ALTER ROLE {owner} CREATEROLE")
-    await run(as_role(database, owner), f"CREATE ROLE {mallory} LOGIN PASSWORD '{mallory}'")
-    await run(
+    await sql(database, f"DROP ROLE {mallory}; ALTER ROLE {owner} CREATEROLE")
+    await sql(as_role(database, owner), f"CREATE ROLE {mallory} LOGIN PASSWORD '{mallory}'")
+    await sql(
         database,
         f"ALTER DATABASE {database.rpartition('/')[2]} OWNER TO {owner}; GRANT CREATE ON SCHEMA public TO {mallory}",
     )
-    await run(as_role(database, mallory), f"CREATE FUNCTION a() RETURNS integer {CAUGHT}")
-    await run(database, f"REVOKE CREATE ON SCHEMA public FROM {mallory}")
+    await sql(as_role(database, mallory), f"CREATE FUNCTION a() RETURNS integer {CAUGHT}")
+    await sql(database, f"REVOKE CREATE ON SCHEMA public FROM {mallory}")
 
     with pytest.raises(kimbledb.PreflightError, match=r"function public.a\(\) belongs to"):
         await kimbledb.migrate(as_role(database, owner), catalog=catalog)
@@ -468,7 +444,7 @@ async def test_verify_reports_strangers(mallory: Stranger, catalog: kimbledb.Cat
     """verify() tells of what strangers own and may make as failed checks with their cures, and does not run the catalog's own."""
     await kimbledb.migrate(mallory.dsn, catalog=catalog)
     await mallory.plant(f"CREATE FUNCTION count(integer) RETURNS bigint {CAUGHT}")
-    await run(mallory.dsn, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+    await sql(mallory.dsn, "GRANT CREATE ON SCHEMA public TO PUBLIC")
 
     report = await kimbledb.verify(mallory.dsn, catalog=catalog)
 
@@ -501,7 +477,7 @@ async def test_no_other_call_either(mallory: Stranger, catalog: kimbledb.Catalog
     """Nothing of a stranger's is called by a rollback, not even a dry one, by a reset or an adoption."""
     await kimbledb.migrate(mallory.dsn, catalog=catalog)
     if call == "adopt":
-        await run(mallory.dsn, "DELETE FROM migration_history")
+        await sql(mallory.dsn, "DELETE FROM migration_history")
     await mallory.plant(PLANTED["an operator"][0])
 
     calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -517,7 +493,7 @@ async def test_no_other_call_either(mallory: Stranger, catalog: kimbledb.Catalog
 async def test_current_by_a_strangers_word(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """A role that could migrate does not believe the history of a stranger that there is nothing to do."""
     await kimbledb.migrate(mallory.dsn, catalog=catalog)
-    await run(mallory.dsn, f"ALTER TABLE migration_history OWNER TO {mallory.role}")
+    await sql(mallory.dsn, f"ALTER TABLE migration_history OWNER TO {mallory.role}")
 
     with pytest.raises(kimbledb.PreflightError, match=f"table public.migration_history belongs to {mallory.role}"):
         await kimbledb.migrate(mallory.dsn, catalog=catalog)

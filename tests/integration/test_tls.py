@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -15,6 +14,7 @@ import pytest
 import kimbledb
 from kimbledb.targets import target_of
 from kimbledb.testing.background import Background
+from tests.support.folders import Folder
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by the program openssl")
 
@@ -174,7 +174,9 @@ async def test_a_server_that_wants_tls(tls_server: str) -> None:
     assert "sslmode=require" in str(caught.value.hint)
 
 
-async def test_a_backup_goes_by_the_same_tls(tls_server: str, certificates: Path, tmp_path: Path, folder: Any) -> None:
+async def test_a_backup_goes_by_the_same_tls(
+    tls_server: str, certificates: Path, tmp_path: Path, folder: Folder
+) -> None:
     """pg_dump is given what the DSN says of TLS."""
     folder.table(1, "a")
     dsn = _with(tls_server, "localhost", f"sslmode=verify-full&sslrootcert={certificates}/ca.crt&connect_timeout=20")

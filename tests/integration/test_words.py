@@ -15,6 +15,8 @@ import pytest
 import kimbledb
 from kimbledb.cli import main
 from kimbledb.display import Display
+from tests.support.databases import Clone
+from tests.support.folders import Folder
 
 #: A name that would colour, turn and clear a terminal, and add a line of its own.
 HOSTILE = "x\x1b[2J\x9b31m\x07\u202e\nall checks passed.sql"
@@ -26,7 +28,7 @@ def _is_harmless(text: str) -> bool:
 
 
 @pytest.fixture
-async def hostile(database: str, folder: Any) -> Any:
+async def hostile(database: str, folder: Folder) -> kimbledb.Catalog:
     """A database with a migration, a history row and a table whose names are hostile, and its catalog."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -57,7 +59,7 @@ CALLS: dict[str, Callable[[str, Any], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_a_hostile_name_is_spelt_out(database: str, hostile: Any, call: str) -> None:
+async def test_a_hostile_name_is_spelt_out(database: str, hostile: kimbledb.Catalog, call: str) -> None:
     """Names of history rows and of objects are printed with their control characters spelt out, by reports and errors."""
     try:
         said = str(await CALLS[call](database, hostile))
@@ -69,7 +71,9 @@ async def test_a_hostile_name_is_spelt_out(database: str, hostile: Any, call: st
 
 
 @pytest.mark.parametrize("rich", [True, False])
-async def test_a_hostile_name_is_spelt_out_in_a_terminal(database: str, hostile: Any, *, rich: bool) -> None:
+async def test_a_hostile_name_is_spelt_out_in_a_terminal(
+    database: str, hostile: kimbledb.Catalog, *, rich: bool
+) -> None:
     """The tables of the command line show it so, too."""
     stream = io.StringIO()
     console = None
@@ -103,7 +107,7 @@ OPERATIONS: dict[str, Callable[[str, Any], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_every_record_has_the_same_fields(
-    database: str, folder: Any, caplog: pytest.LogCaptureFixture, operation: str
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture, operation: str
 ) -> None:
     """Whatever is called, each log record says on which database and schema, by the same fields."""
     folder.table(1, "a")
@@ -142,7 +146,7 @@ def test_a_shell_is_told_of_options(arguments: list[str], capsys: pytest.Capture
     assert "=" not in said
 
 
-async def test_a_plan_is_summed_up_once(database: str, folder: Any) -> None:
+async def test_a_plan_is_summed_up_once(database: str, folder: Folder) -> None:
     """Without a terminal the plan's last line is not said again by the progress; other summaries are."""
     folder.table(1, "a")
     stream = io.StringIO()
@@ -155,7 +159,7 @@ async def test_a_plan_is_summed_up_once(database: str, folder: Any) -> None:
 
 
 async def test_a_way_past_a_pooler_on_the_command_line(
-    database: str, clone: Any, folder: Any, capsys: pytest.CaptureFixture[str]
+    database: str, clone: Clone, folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--direct-dsn is what messages name it for: steps that want a session of their own go by it."""
     folder.add(

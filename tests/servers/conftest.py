@@ -8,9 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from kimbledb.testing.background import Background
-from tests.conftest import HOSTED_DATABASE, HOSTED_ROLES
-from tests.faults.parts import fresh_database, sql
-from tests.faults.programs import Cluster, missing, running
+from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, fresh_database, sql
+from tests.support.programs import Cluster, missing, running
 
 from .installations import Missing, Unavailable, binaries
 

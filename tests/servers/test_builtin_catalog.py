@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import kimbledb
-from tests.conftest import picture
-from tests.faults.parts import sql
+from tests.support.databases import picture, sql
 
 from .conftest import each
 

@@ -11,9 +11,8 @@ import pytest
 
 import kimbledb
 from kimbledb.testing.background import Background
-from tests.conftest import picture
-from tests.faults.parts import fresh_database, sql
-from tests.faults.programs import Cluster
+from tests.support.databases import fresh_database, picture, sql
+from tests.support.programs import Cluster
 from tools.declare import as_toml
 
 from .conftest import Servers, each

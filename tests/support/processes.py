@@ -1,0 +1,73 @@
+"""Processes of their own that migrate a database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+_HERE = Path(__file__).parent
+
+
+class Child:
+    """A process of its own that runs one migrate()."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._process.kill()
+
+    def freeze(self) -> None:
+        """Stop it with SIGSTOP: its connections stay, and say nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    async def end(self) -> dict[str, Any]:
+        """Wait until it ends, and return what it said, or nothing."""
+        out, err = await asyncio.wait_for(self._process.communicate(), 60)
+        self.stderr = err.decode()
+        said: dict[str, Any] = json.loads(out) if out.strip() else {}
+        return said
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.communicate()
+
+
+async def start_child(dsn: str, path: Path, options: Mapping[str, Any] = {}) -> Child:
+    """Start a process that migrates a DSN with a folder of migrations."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(_HERE / "run_one.py"), str(path), json.dumps(options)),
+        env={**os.environ, "KIMBLEDB_DSN": dsn},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Child(process)
+
+
+async def many(dsn: str, path: Path | str, count: int, options: Mapping[str, Any] = {}) -> list[dict[str, Any]]:
+    """Run migrate() in many processes that start at the same moment, and return what each says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(_HERE / "run_many.py"), str(path), str(count), json.dumps(options)),
+        env={**os.environ, "KIMBLEDB_DSN": dsn},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert err.decode() == ""
+    said: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+    return said

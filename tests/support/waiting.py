@@ -1,0 +1,46 @@
+"""How a test waits for a moment: until something holds, and at a gate where a script sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+
+T = TypeVar("T")
+
+#: Of a script: it sleeps there for as long as the test has the gate shut.
+SLEEP = "DO $gate$ BEGIN IF to_regclass('public.gate') IS NOT NULL THEN PERFORM pg_sleep(60); END IF; END $gate$;\n"
+
+
+async def eventually(found: Callable[[], Awaitable[T | None]], *, seconds: float = 30.0) -> T:
+    """Wait until something that is awaited gives what is true, and return that."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (value := await found()):
+        assert asyncio.get_running_loop().time() < deadline, "it did not come to that"
+        await asyncio.sleep(0.02)
+    return value
+
+
+@asynccontextmanager
+async def gate(dsn: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Shut the gate at which scripts sleep, and open it at the end.
+
+    Gives a function that waits until a script sleeps and returns the process of its server.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("CREATE TABLE gate ()")
+
+        async def asleep() -> int | None:
+            pid: int | None = await connection.fetchval(
+                "SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            )
+            return pid
+
+        yield lambda: eventually(asleep)
+        await connection.execute("DROP TABLE gate")
+    finally:
+        await connection.close()
