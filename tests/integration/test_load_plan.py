@@ -7,7 +7,7 @@ import pytest
 
 import kimbledb
 from kimbledb import StepState
-from tests.conftest import Folder
+from tests.support.folders import Folder
 
 
 def alternatives(folder: Folder, *, default: bool = False) -> kimbledb.Catalog:
