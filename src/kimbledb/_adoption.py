@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-import asyncpg
-
 from kimbledb import preflight, preparation, queries
 from kimbledb.clock import stopwatch
 from kimbledb.model import Evidence
@@ -17,7 +15,8 @@ from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import AdoptionReport
 from kimbledb.runner import Again, Runner, describe_holders
-from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, own_code, setting
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
@@ -94,7 +93,7 @@ class Adoption(Request):
         )
         try:
             await session.send(message)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             if own_code(error) == LOCK_BUSY:
                 raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
             if own_code(error) == HISTORY_MOVED:

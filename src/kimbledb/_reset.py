@@ -12,8 +12,6 @@ import json
 import os
 from typing import Any
 
-import asyncpg
-
 from kimbledb import data_loss, history, queries
 from kimbledb.clock import stopwatch
 from kimbledb.errors import (
@@ -32,14 +30,15 @@ from kimbledb.options import Options
 from kimbledb.preflight import check_history, check_server
 from kimbledb.reports import ResetReport
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
-from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, own_code, setting
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
 from kimbledb.state import DatabaseState
 from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
 
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
-_NEEDED = asyncpg.DependentObjectsStillExistError
+_NEEDED = "2BP01"
 
 
 class Reset:
@@ -159,13 +158,13 @@ class Reset:
         try:
             async with self.runner.watching(session):
                 await session.send(message)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             self.in_flight = None
             raise self._meaning(error) from error
         self.in_flight = None
         self.dropped = dropped
 
-    def _meaning(self, error: asyncpg.PostgresError) -> Exception:
+    def _meaning(self, error: ServerError) -> Exception:
         if own_code(error) == LOCK_BUSY:
             return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
         if own_code(error) == HISTORY_MOVED:
@@ -176,9 +175,9 @@ class Reset:
             # What came since it was counted; what was filled since is looked at anew.
             found = data_loss.measured(json.loads(error.detail or "{}"))
             return Again() if found.suspects else DataLossError(found.losses)
-        if isinstance(error, WORTH_ANOTHER_TRY):
+        if error.sqlstate in WORTH_ANOTHER_TRY:
             return Again(contended=first_line(error))
-        if isinstance(error, _NEEDED):
+        if error.sqlstate == _NEEDED:
             return ResetRefusedError(
                 f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
             )

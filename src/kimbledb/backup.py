@@ -12,7 +12,6 @@ can see; a command line is seen by everybody.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import re
 import shutil
@@ -301,45 +300,36 @@ async def _reach(session: Session, state: DatabaseState, target: Target, options
 
 
 async def _server(session: Session, state: DatabaseState, target: Target, options: Options) -> _Server:
-    connection = session.connection
-    told: list[Any] = []
-    # What asyncpg tells of a connection, it tells with its queries.
-    with connection.query_logger(told.append):
+    async with session.connection.observed() as endpoints:
         process_id = await session.ask(queries.question("process_id"))
-        await asyncio.sleep(0)
-    if connection.get_server_pid() != process_id:
+    if session.connection.server_pid != process_id:
         raise BackupError(
             "a pooler is between, and what pg_dump sets for its session would reach others",
             hint="name the server itself: Options(direct_dsn=...) (--direct-dsn)",
         )
-    if not told:
-        raise BackupError("asyncpg does not tell where the connection leads", hint="pass a DSN")
-    address, parameters = told[0].conn_addr, told[0].conn_params
-    host, port = (address[0], address[1]) if isinstance(address, tuple) else _socket(address)
-    password = parameters.password
-    if callable(password):
-        password = password()
-        if inspect.isawaitable(password):
-            password = await password
+    if not endpoints:
+        raise BackupError("the driver does not tell where the connection leads", hint="pass a DSN")
+    there = endpoints[0]
+    host, port = there.address if isinstance(there.address, tuple) else _socket(there.address)
     environment = {name: value for name, value in os.environ.items() if name not in _OURS}
     environment |= {
         "PGHOST": str(host),
         "PGPORT": str(port),
-        "PGUSER": parameters.user,
+        "PGUSER": there.user,
         "PGAPPNAME": options.application_name,
         "LC_MESSAGES": "C",
     }
-    if parameters.sslmode is not None:
-        environment["PGSSLMODE"] = parameters.sslmode.name.replace("_", "-")
+    if there.sslmode is not None:
+        environment["PGSSLMODE"] = there.sslmode
     if target.address is not None:
         tls = target.address.tls
         environment |= {variable: tls[name] for name, variable in _TLS.items() if name in tls}
         if "options" in target.address.settings:
             environment["PGOPTIONS"] = target.address.settings["options"]
-    if password is not None:
-        environment["PGPASSWORD"] = password
-    database = parameters.database or state.database
-    return _Server(f"{host}:{port}/{database}", database, state.version_number // 10000, environment, password)
+    if there.password is not None:
+        environment["PGPASSWORD"] = there.password
+    database = there.database or state.database
+    return _Server(f"{host}:{port}/{database}", database, state.version_number // 10000, environment, there.password)
 
 
 def _socket(address: str) -> tuple[str, str]:

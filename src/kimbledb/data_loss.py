@@ -16,19 +16,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.model import Loss
 from kimbledb.names import quote_array, quote_literal
 from kimbledb.runner import Again
+from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, setting
 
 _TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
 #: setval(), or EXECUTE of a text; that of a trigger's function is none.
 _SETS = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
+#: The SQLSTATE of a table that is not there.
+_NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, as the SQL knows it.
 Suspect = dict[str, Any]
 
@@ -157,7 +159,7 @@ def together(several: Sequence[Measured]) -> Measured:
     )
 
 
-def refusal(error: asyncpg.PostgresError, guard: Guard) -> Suspected | Lost:
+def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
     """Return what it means that the block after a script stopped it."""
     found = measured(json.loads(error.detail or "{}"))
     if found.suspects:
@@ -188,8 +190,10 @@ async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) 
     block = setting("kimbledb.stakes", stakes) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
         return _losses(await session.ask(block, read_only=False))
-    except asyncpg.UndefinedTableError as error:
-        raise Again from error
+    except ServerError as error:
+        if error.sqlstate == _NO_SUCH_TABLE:
+            raise Again from error
+        raise
 
 
 def as_measured(losses: Sequence[Loss]) -> list[list[Any]]:

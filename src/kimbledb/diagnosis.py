@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
 
-import asyncpg
 from attrs import evolve, frozen
 
 from kimbledb import statements
@@ -14,7 +12,8 @@ from kimbledb.errors import one_line, printable
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
 from kimbledb.script import Script
-from kimbledb.session import own_code, raised_by_script
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.drivers.asyncpg import condition
 
 _NO_TRANSACTIONS = (
     "each migration is one transaction, which kimbledb begins and ends: take COMMIT, ROLLBACK and procedures that commit "
@@ -96,16 +95,6 @@ _OUR_CONDITIONS = {
     "KD006": "rows or values would be lost",
 }
 
-#: Where asyncpg's names of classes are not the manual's conditions.
-_CONDITIONS = {
-    "PostgresSyntaxError": "syntax error",
-    "RaiseError": "raise exception",
-    "AssertError": "assert failure",
-    "InternalServerError": "internal error",
-    "PLPGSQLError": "plpgsql error",
-}
-
-
 #: Of names and syntax: what looks like a space may have been taken for a name.
 _NAMES = frozenset({"42601", "42703", "42P01", "42883", "42704"})
 
@@ -172,20 +161,7 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def condition(sqlstate: str | None) -> str:
-    """Return what a SQLSTATE means, in words."""
-    classes: Any = type(asyncpg.PostgresError)
-    name = classes.get_message_class_for_sqlstate(sqlstate).__name__
-    if name == "UnknownPostgresError":
-        return "an error of a kind of its own"
-    if name in _CONDITIONS:
-        return _CONDITIONS[name]
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error").replace("SQL", "Sql")).lower()
-
-
-def diagnose(
-    error: asyncpg.PostgresError, migration: Migration, script: Script, *, offset: int | None, exact: bool
-) -> Diagnosis:
+def diagnose(error: ServerError, migration: Migration, script: Script, *, offset: int | None, exact: bool) -> Diagnosis:
     """Place an error in a file.
 
     Args:
@@ -197,10 +173,10 @@ def diagnose(
             only the statement's start is known.
     """
     text = script.text
-    sqlstate = error.sqlstate or "XX000"
+    sqlstate = error.sqlstate
     ours = own_code(error)
     diagnosis = Diagnosis(
-        message=_cut(str(getattr(error, "message", None) or error), _LONGEST_MESSAGE),
+        message=_cut(error.message, _LONGEST_MESSAGE),
         sqlstate=sqlstate,
         hint=_cure(error, migration, "" if offset is None else text[offset : offset + 20]),
         file=script.path,
@@ -231,14 +207,14 @@ def diagnose(
     )
 
 
-def _subject(error: asyncpg.PostgresError) -> str | None:
+def _subject(error: ServerError) -> str | None:
     """Return what an error is about, by the names that the server gives beside its words."""
     names = (("constraint", error.constraint_name), ("column", error.column_name), ("table", error.table_name))
     told = [f"{kind} {one_line(name)}" for kind, name in names if name]
     return " of ".join(told) or None
 
 
-def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str | None:
+def _cure(error: ServerError, migration: Migration, rest: str) -> str | None:
     """Return what helps.
 
     Args:
@@ -246,11 +222,11 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
         migration: Whose script it is.
         rest: The script from the place of the error on, where that is known.
     """
-    sqlstate = error.sqlstate or ""
-    if raised_by_script(error) and error.hint:
+    sqlstate = error.sqlstate
+    if error.raised_by_script and error.hint:
         return error.hint  # its author knows best
     # The function of the server that raised it does not depend on the server's language, as its words do.
-    where = error.server_source_function
+    where = error.source_function
     if sqlstate in ("42704", "42883") and (missing := _of_extension(error)) is not None:
         name, extension = missing
         if extension not in {each.name for each in migration.extensions}:
@@ -265,7 +241,7 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
         if where == "get_collation_oid":
             return "this server has no such collation (SELECT collname FROM pg_collation); those of ICU want a server built with ICU"
         if where == "ResolveOpClass" and error.hint is not None:
-            found = _FIRST_NAME.search(str(error.message))
+            found = _FIRST_NAME.search(error.message)
             own = (
                 f'; for plain values extensions = ["btree_{found[1]}"]' if found and found[1] in ("gin", "gist") else ""
             )
@@ -297,9 +273,9 @@ def _cure(error: asyncpg.PostgresError, migration: Migration, rest: str) -> str 
     return error.hint or _CURES.get(sqlstate)
 
 
-def _of_extension(error: asyncpg.PostgresError) -> tuple[str, str] | None:
+def _of_extension(error: ServerError) -> tuple[str, str] | None:
     """Return what is missing, and the extension that it is known to come with."""
-    found = _FIRST_NAME.search(str(error.message or error))
+    found = _FIRST_NAME.search(error.message)
     if found is None or (error.sqlstate == "42704" and error.hint is not None):  # a default is missing, and not this
         return None
     name = (found[1] or found[2]).lower()

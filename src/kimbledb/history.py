@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from attrs import frozen
 
 from kimbledb import queries
 from kimbledb.errors import HistoryError, one_line
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.session import Session, own_code, trusted
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.session import Session, trusted
 
 if TYPE_CHECKING:
     from kimbledb.state import DatabaseState
@@ -48,7 +48,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         answer: dict[str, Any] = await session.ask(
             queries.block("look", schema=literal, shape=shape, at_work=at_work(schema), trusted=trusted())
         )
-    except asyncpg.PostgresError as error:
+    except ServerError as error:
         if own_code(error) == OTHER_SHAPE:
             raise other_shape(error) from error
         raise
@@ -125,7 +125,7 @@ async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[s
     return frozenset(found["made"]), frozenset(found["migrations"])
 
 
-def other_shape(error: asyncpg.PostgresError) -> HistoryError:
+def other_shape(error: ServerError) -> HistoryError:
     """Return what an error with :data:`OTHER_SHAPE` means."""
     differences = json.loads(error.detail or "[]")
     lines = "".join(f"\n  {one_line(difference)}" for difference in differences)

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Generic, TypeVar
 
-import asyncpg
-import asyncpg.pool
 from attrs import field, frozen
 
 from kimbledb import api
@@ -21,6 +19,7 @@ from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.session import Session
 from kimbledb.siblings import running_loop
 from kimbledb.targets import Target, target_of
@@ -326,10 +325,7 @@ class _Bounded(Target):
 
 
 def _several(targets: object) -> list[object]:
-    one = targets is None or isinstance(
-        targets, str | Target | asyncpg.Connection | asyncpg.pool.Pool | asyncpg.pool.PoolConnectionProxy
-    )
-    if one:
+    if targets is None or isinstance(targets, str | Target) or driver.is_connection(targets) or driver.is_pool(targets):
         return [targets]
     if not isinstance(targets, Iterable):
         raise ConfigurationError(f"a {type(targets).__name__} is no target", hint="pass a DSN or several")

@@ -29,7 +29,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 from attrs import evolve, frozen
 
 from kimbledb import data_loss, queries, statements
@@ -42,6 +41,7 @@ from kimbledb.model import Loss, Migration
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.redaction import masked
 from kimbledb.runner import Again, Runner, describe_holders, worth_another_try
+from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import (
     DATA_AT_STAKE,
     LOCK_BUSY,
@@ -50,7 +50,6 @@ from kimbledb.session import (
     Session,
     first_line,
     milliseconds,
-    own_code,
     setting,
 )
 from kimbledb.statements import Statement
@@ -84,8 +83,10 @@ _THERE_ALREADY = "42P07"
 _BUILDS = 2
 #: Characters of a statement that are shown while it runs.
 _SHOWN = 60
-#: The server will not run the statement in a transaction, or not end one inside of it.
-_WANTS_NO_TRANSACTION = (asyncpg.ActiveSQLTransactionError, asyncpg.InvalidTransactionTerminationError)
+#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
+_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
+#: The SQLSTATE of a partition that an interrupted DETACH has left half detached, and of one that is no partition any more.
+_NOT_IN_STATE, _NO_SUCH_TABLE = "55000", "42P01"
 
 
 async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int) -> Outcome:
@@ -274,7 +275,7 @@ class _Aside:
             for partition in left["partitions"]:
                 if partition["pending"]:
                     stays.append(f"the partition {partition['child']}, which is half detached")
-        except (asyncpg.PostgresError, ConnectionLostError) as error:
+        except (ServerError, ConnectionLostError) as error:
             stays.append(f"what it began, which could not be looked at ({first_line(error)})")
         lines = [standing]
         if self._outside:
@@ -288,7 +289,7 @@ class _Aside:
     async def _try(self, message: str, shown: str, taken: list[str], stays: list[str]) -> None:
         try:
             await self._worker.send(message)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             stays.append(f"{shown} ({first_line(error)})")
         else:
             taken.append(shown)
@@ -337,7 +338,7 @@ class _Aside:
             async with self._runner.watching(self._worker, self._work.migration):
                 if statement.alone or not await self._run_in_transaction(statement):
                     await self._run_outside(statement)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             if worth_another_try(error):
                 raise Again(contended=first_line(error)) from error
             if own_code(error) == DATA_AT_STAKE and self._guard is not None:
@@ -353,9 +354,9 @@ class _Aside:
         self._guard = evolve(self._guard, suspects=refusal.suspects)
         await self._run_one(statement)
 
-    async def _diagnose(self, statement: _Statement, error: asyncpg.PostgresError) -> Diagnosis:
+    async def _diagnose(self, statement: _Statement, error: ServerError) -> Diagnosis:
         work = self._work
-        place = statement.start + (int(error.position) - 1 if error.position else 0)
+        place = statement.start + (error.position - 1 if error.position else 0)
         found = diagnose(error, work.migration, work.script, offset=place, exact=bool(error.position))
         return await with_canceller(self._worker, error, found)
 
@@ -382,8 +383,10 @@ class _Aside:
                     self._heed(answers)
                     return True
                 passed_over = await self._send(statement)
-            except _WANTS_NO_TRANSACTION:
-                return False
+            except ServerError as error:
+                if error.sqlstate in _WANTS_NO_TRANSACTION:
+                    return False
+                raise
             if not passed_over:
                 self._heed(await worker.send(reach + note))
                 return True
@@ -449,7 +452,9 @@ class _Aside:
         heard: list[tuple[str, str]] = []
         try:
             await self._worker.send(statement.text, heard=heard)
-        except asyncpg.DuplicateTableError as error:
+        except ServerError as error:
+            if error.sqlstate != _THERE_ALREADY:
+                raise
             passed_over = await self._passed_over(statement, [(_THERE_ALREADY, str(error))])
             if not passed_over:
                 raise
@@ -472,10 +477,10 @@ class _Aside:
         given = [index for index in named if index["schema"] in statement.words]
         return given or [index for schema in self._holder.path for index in named if index["schema"] == schema][:1]
 
-    async def _is_detached(self, statement: _Statement, error: asyncpg.PostgresError) -> bool:
+    async def _is_detached(self, statement: _Statement, error: ServerError) -> bool:
         """Whether a DETACH failed because an earlier one was interrupted, which is then brought to its end."""
-        pending = isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError)
-        if statement.kind != "detach" or not (pending or isinstance(error, asyncpg.UndefinedTableError)):
+        pending = error.sqlstate == _NOT_IN_STATE
+        if statement.kind != "detach" or not (pending or error.sqlstate == _NO_SUCH_TABLE):
             return False
         left = await self._left_behind()
         for partition in left["partitions"]:
@@ -587,7 +592,7 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
         lock_key=str(lock_key(holder.schema)),
     )
     found = await worker.ask(block)
-    if worker.connection.get_server_pid() != found["process_id"]:
+    if worker.connection.server_pid != found["process_id"]:
         raise _no_room(migration)
     if not found["sees_lock"]:
         raise ConfigurationError(
@@ -608,7 +613,7 @@ async def _take_session_lock(schema: str, worker: Session) -> None:
         await worker.send(
             "BEGIN ISOLATION LEVEL READ COMMITTED;\n" + worker.settings() + take_session_lock(schema) + "COMMIT;\n"
         )
-    except asyncpg.PostgresError as error:
+    except ServerError as error:
         if own_code(error) == LOCK_BUSY:
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
         raise

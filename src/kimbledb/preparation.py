@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import asyncpg
 from attrs import evolve
 
 from kimbledb import history, preflight, queries
@@ -15,7 +14,8 @@ from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.operations import history_tables
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
-from kimbledb.session import LOCK_BUSY, Session, first_line, own_code
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.session import LOCK_BUSY, Session, first_line
 from kimbledb.state import DatabaseState
 from kimbledb.version import __version__
 
@@ -71,12 +71,12 @@ async def prepare(
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
         )
-    except asyncpg.PostgresError as error:
+    except ServerError as error:
         if own_code(error) == history.OTHER_SHAPE:
             raise history.other_shape(error) from error
         if own_code(error) == LOCK_BUSY:
             raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-        if error.sqlstate in _MADE_BY_ANOTHER or isinstance(error, WORTH_ANOTHER_TRY):
+        if error.sqlstate in _MADE_BY_ANOTHER or error.sqlstate in WORTH_ANOTHER_TRY:
             raise Again(contended=first_line(error)) from error
         # What the control file promised, the platform may refuse.
         if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
@@ -84,7 +84,7 @@ async def prepare(
         raise MigrationError(
             f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
             sqlstate=error.sqlstate,
-            hint=getattr(error, "hint", None),
+            hint=error.hint,
         ) from error
     if answer.value["head"] != (state.head or 0):
         raise Again  # another run was quicker, and what is pending has changed

@@ -7,10 +7,9 @@ import os
 import ssl
 from pathlib import Path
 
-import asyncpg
-
 from kimbledb.dsn import HINT, Address
 from kimbledb.errors import ConfigurationError, ConnectionLostError
+from kimbledb.server.drivers import MisuseError, ServerError, WrongServerError
 from kimbledb.session import NotJustNow, first_line
 
 #: Files of TLS: their parameter, the environment's variable for it, and what they are.
@@ -35,6 +34,11 @@ _OF_FILES = (
     "ASN1",
     "WRONG_TAG",
 )
+# SQLSTATEs (manual, appendix A).
+_TOO_MANY_CONNECTIONS, _CANNOT_CONNECT_NOW, _PROTOCOL_VIOLATION = "53300", "57P03", "08P01"
+_NO_SUCH_DATABASE, _NOT_AUTHORIZED = "3D000", ("28000", "28P01")
+#: An invalid value, a parameter that cannot be changed now, and one that is not there.
+_OF_SETTINGS = ("22023", "55P02", "42704")
 # OpenSSL's codes for a certificate (x509_vfy.h).
 _EXPIRED, _NOT_YET_VALID, _REVOKED, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 23, 62, 64
 
@@ -43,22 +47,23 @@ def meaning(error: Exception, label: str, address: Address | None) -> Configurat
     """Return what an error means.
 
     Args:
-        error: What asyncpg raised.
+        error: What the driver raised.
         label: What the target is called.
         address: Where it leads, or None for a pool of the caller's.
     """
-    if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError) or (
+    sqlstate = error.sqlstate if isinstance(error, ServerError) else None
+    if sqlstate in (_TOO_MANY_CONNECTIONS, _CANNOT_CONNECT_NOW) or (
         # So says PgBouncer where all that it may serve are there.
-        isinstance(error, asyncpg.ProtocolViolationError) and "no more connections allowed" in str(error)
+        sqlstate == _PROTOCOL_VIOLATION and "no more connections allowed" in str(error)
     ):
         return NotJustNow(f"{label} takes no connection now: {first_line(error)}")
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
+    if sqlstate == _NO_SUCH_DATABASE:
         return ConfigurationError(
             f"{label}: {first_line(error)}", hint="make it (CREATE DATABASE), or name another one in the DSN"
         )
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+    if sqlstate in _NOT_AUTHORIZED:
         return ConfigurationError(f"{label}: {first_line(error)}", hint=_authorization_hint(error))
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+    if isinstance(error, WrongServerError):
         return ConnectionLostError(
             f"{label}: no host there is what target_session_attrs asks for",
             hint="name the other hosts, too, or take target_session_attrs out; only a primary takes migrations",
@@ -66,21 +71,19 @@ def meaning(error: Exception, label: str, address: Address | None) -> Configurat
     if isinstance(error, ssl.SSLError):
         return _of_tls(error, label, address)
     missing = None if address is None else _missing_file(address)
-    if missing is not None and isinstance(error, OSError | asyncpg.InterfaceError):
+    if missing is not None and isinstance(error, OSError | MisuseError):
         what, path = missing
         hint = _ROOT_HINT if what == "root certificate" else f"put it there, or name another {what}"
         return ConfigurationError(f"{label}: the {what} {path} is not there, or cannot be read", hint=hint)
-    if isinstance(error, asyncpg.InterfaceError | ValueError):
+    if isinstance(error, MisuseError | ValueError):
         return _of_the_client(error, label, address)
     if isinstance(error, OSError):
         return _unreached(error, label)
-    if isinstance(error, asyncpg.InvalidParameterValueError | asyncpg.CantChangeRuntimeParamError) or (
-        getattr(error, "sqlstate", None) == "42704"
-    ):
+    if sqlstate in _OF_SETTINGS:
         return ConfigurationError(
             f"{label} refused the settings of the DSN: {first_line(error)}", hint="take the setting out of the DSN"
         )
-    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error):
+    if sqlstate == _PROTOCOL_VIOLATION and "startup parameter" in str(error):
         return ConfigurationError(
             f"{label}: {first_line(error)}",
             hint="a pooler is between, which takes no settings: take them, and options, out of the DSN",
@@ -146,9 +149,9 @@ def _missing_file(address: Address) -> tuple[str, str] | None:
 
 def _of_the_client(error: Exception, label: str, address: Address | None) -> ConfigurationError:
     if address is not None:
-        # asyncpg's own word on what it was given, which is no text of the DSN.
+        # The driver's own word on what it was given, which is no text of the DSN.
         return ConfigurationError(f"{label}: asyncpg cannot use the DSN: {first_line(error)}", hint="mend the DSN")
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, MisuseError):
         return ConfigurationError(
             f"{label}: {first_line(error)}",
             hint="pass a pool that is open: `async with asyncpg.create_pool(...)`",

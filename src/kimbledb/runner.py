@@ -16,8 +16,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
-
 from kimbledb import queries
 from kimbledb.clock import stopwatch
 from kimbledb.errors import (
@@ -31,7 +29,8 @@ from kimbledb.errors import (
 )
 from kimbledb.model import Migration
 from kimbledb.options import Options
-from kimbledb.session import NotJustNow, Session, first_line, raised_by_script
+from kimbledb.server.drivers import ServerError
+from kimbledb.session import NotJustNow, Session, first_line
 from kimbledb.siblings import Turn, running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import tell
@@ -43,15 +42,15 @@ T = TypeVar("T")
 
 #: Others hold a lock, or won a conflict: the transaction is worth another try.
 WORTH_ANOTHER_TRY = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
+    "55P03",  # lock not available
+    "40P01",  # deadlock detected
+    "40001",  # serialization failure
 )
 
 
-def worth_another_try(error: BaseException) -> bool:
+def worth_another_try(error: ServerError) -> bool:
     """Whether others were in the way: not where a script raises that SQLSTATE itself, which it would do again."""
-    return isinstance(error, WORTH_ANOTHER_TRY) and not raised_by_script(error)
+    return error.sqlstate in WORTH_ANOTHER_TRY and not error.raised_by_script
 
 
 #: Seconds between two looks at a lock that another run holds: short, since the
@@ -125,7 +124,7 @@ class Runner:
         """
         if self.direct is None or self.direct is not self.target:
             return self.direct is not None
-        return bool(session.connection.get_server_pid() == process_id)
+        return session.connection.server_pid == process_id
 
     def achieved(self) -> None:
         """Note that something was committed: bounded tries are counted anew."""
@@ -186,7 +185,7 @@ class Runner:
         while True:
             pause = _LOOK_EVERY
             # Best effort: a look that fails is no fault of what is being watched.
-            with suppress(KimbleDBError, asyncpg.PostgresError):
+            with suppress(KimbleDBError, ServerError):
                 if session.process_id is not None and await self._look(session.process_id, clock(), migration):
                     pause = _LOOK_WHILE_BUILDING
             await asyncio.sleep(pause)
@@ -231,7 +230,7 @@ class Runner:
                     losses.count(loss)
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)
-            except asyncpg.PostgresError as error:
+            except ServerError as error:
                 if not worth_another_try(error):
                     raise self._failure(error) from error
                 contended += 1
@@ -262,9 +261,9 @@ class Runner:
                 "Options(lock_timeout=..., attempts=...) is more patient",
             ) from (cause.__cause__ if isinstance(cause, Again) else cause)
 
-    def _failure(self, error: asyncpg.PostgresError) -> KimbleDBError:
+    def _failure(self, error: ServerError) -> KimbleDBError:
         """Return what an error means that is of no migration's script."""
-        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        if error.sqlstate == "42501":
             return PreflightError(
                 [
                     (
@@ -276,7 +275,7 @@ class Runner:
         return MigrationError(
             f"{self.doing} failed: {first_line(error)} (SQLSTATE {error.sqlstate})",
             sqlstate=error.sqlstate,
-            hint=getattr(error, "hint", None),
+            hint=error.hint,
         )
 
 
@@ -320,8 +319,8 @@ def _forget_answers(error: BaseException) -> None:
     """Take out of what led to an error what our own blocks answered by one: it was for us, and nobody is to print it."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, asyncpg.PostgresError):
-            vars(seen).update(detail=None, query=None)
+        if isinstance(seen, ServerError):
+            seen.detail = None
         seen = seen.__cause__ or seen.__context__
 
 

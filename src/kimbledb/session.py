@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-import asyncpg
 from attrs import frozen
 
 from kimbledb import queries
@@ -25,7 +23,7 @@ from kimbledb.errors import ConfigurationError, ConnectionLostError, PreflightEr
 from kimbledb.locks import LOCK_CLASS
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
-from kimbledb.wire import counting
+from kimbledb.server.drivers import Connection, DriverError, MisuseError, Notice, ServerError, own_code
 
 #: SQLSTATEs of our own blocks. A script can raise them, too: :func:`own_code` tells whose one is.
 LOCK_BUSY = "KD001"
@@ -95,8 +93,8 @@ _COPY_HEADER = 19
 #: Bytes of a row before the first value, and those that end the whole.
 _ROW_HEADER, _COPY_TRAILER = 6, 2
 
-#: What asyncpg raises when the server is gone, where it is no PostgresError.
-_NETWORK_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+#: What is raised when the server is gone, where it is no ServerError.
+_NETWORK_ERRORS = (DriverError, OSError)
 #: Classes of the errors with which a server ends a session (manual, appendix A), and of those that
 #: may come from a pooler, or from a server that is broken.
 ENDS_SESSION = ("25P", "57P")
@@ -118,7 +116,7 @@ class Answer:
 class Session:
     """A connection in kimbledb's hands."""
 
-    def __init__(self, connection: Any, options: Options) -> None:
+    def __init__(self, connection: Connection, options: Options) -> None:
         self.connection = connection
         self.options = options
         #: The server's process that runs our transaction, known from its start on.
@@ -132,8 +130,10 @@ class Session:
         self.prefix = ""
         #: What the session held when the transaction began, and what a rollback does not take back.
         self._before: Mapping[str, Any] | None = None
-        #: Whether a script that failed took prepared statements along that asyncpg keeps.
+        #: Whether a script that failed took prepared statements along that the driver keeps.
         self._deallocated = False
+        #: Takes what the server says beside the answers.
+        self._heard: list[tuple[str, str]] | None = None
         #: Whether the server has begun to run what :meth:`transact` sent.
         self._began = False
 
@@ -145,44 +145,22 @@ class Session:
             heard: Takes what else the server says meanwhile: of each notice its SQLSTATE and its text.
 
         Raises:
-            asyncpg.PostgresError: The server refused; the transaction is rolled back. Values
-                that it quoted are taken out (:mod:`kimbledb.redaction`).
+            ServerError: The server refused; the transaction is rolled back.
             PreflightError: Strangers own or may make something where names would be looked up.
             ConnectionLostError: The server is gone; what became of the message is unknown.
         """
         answers = self.answered = []
-
-        def listen(_connection: object, notice: Any) -> None:
-            if own_code(notice) is None:
-                # A script can raise whatever it likes.
-                if heard is not None:
-                    heard.append((notice.sqlstate, notice.message))
-            elif notice.sqlstate in _ANSWERS:
-                answers.append(Answer(notice.sqlstate, json.loads(notice.message)))
-            elif notice.sqlstate == _PROCESS_ID:
-                self.process_id = int(notice.message)
-            elif notice.sqlstate == _BEFORE:
-                self._began, self._before = True, json.loads(notice.message)
-            elif notice.sqlstate == _DEALLOCATED:
-                self._deallocated = True
-
-        connection = self.connection
-        try:
-            connection.add_log_listener(listen)
-        except asyncpg.InterfaceError as error:
-            raise ConnectionLostError(f"the connection is closed: {error}") from error
+        self._heard = heard
         try:
             # The limit that a caller's connection has for a command is not for
             # migrations; the deadline of the call is.
-            with counting(connection) as completions:
-                try:
-                    await connection.execute(message, timeout=self.options.deadline)
-                finally:
-                    self.completed, self.commits = completions.count, completions.commits
+            try:
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._hear)
+            finally:
+                self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
             raise self._lost(error) from error
-        except asyncpg.PostgresError as error:
-            _take_values_out(error, message)
+        except ServerError as error:
             # A script can raise any SQLSTATE: whether the connection is lost, it says itself.
             if self.is_closed:
                 raise self._lost(error) from error
@@ -196,10 +174,21 @@ class Session:
             # nothing of this connection is to be relied on any more.
             self.terminate()
             raise
-        finally:
-            if not self.is_closed:
-                connection.remove_log_listener(listen)
         return answers
+
+    def _hear(self, notice: Notice) -> None:
+        if own_code(notice) is None:
+            # A script can raise whatever it likes.
+            if self._heard is not None:
+                self._heard.append((notice.sqlstate, notice.message))
+        elif notice.sqlstate in _ANSWERS:
+            self.answered.append(Answer(notice.sqlstate, json.loads(notice.message)))
+        elif notice.sqlstate == _PROCESS_ID:
+            self.process_id = int(notice.message)
+        elif notice.sqlstate == _BEFORE:
+            self._began, self._before = True, json.loads(notice.message)
+        elif notice.sqlstate == _DEALLOCATED:
+            self._deallocated = True
 
     async def transact(self, begin: str, rest: str) -> list[Answer]:
         """Send a transaction with somebody's script in it, to be read as it is written.
@@ -213,7 +202,7 @@ class Session:
             rest: What follows, up to the COMMIT.
 
         Raises:
-            asyncpg.PostgresError: As :meth:`send`; :attr:`prefix` helps to place it.
+            ServerError: As :meth:`send`; :attr:`prefix` helps to place it.
             PreflightError: As :meth:`send`.
             ConnectionLostError: As :meth:`send`.
         """
@@ -222,8 +211,8 @@ class Session:
         try:
             return await self.send(self.prefix + rest)
         except UnicodeEncodeError:
-            pass  # asyncpg writes in the encoding that the connection has
-        except asyncpg.PostgresError as error:
+            pass  # the driver writes in the encoding that the connection has
+        except ServerError as error:
             if self.is_closed or (self._began and own_code(error) != _READ_OTHERWISE):
                 raise
             # None of it was run: it could not be read, or was read otherwise.
@@ -233,40 +222,39 @@ class Session:
 
     def _lost(self, error: Exception) -> Exception:
         """Return what an error of the connection means, and end it where it is of no more use."""
-        if isinstance(error, asyncpg.InterfaceError) and not self.is_closed:
+        if isinstance(error, MisuseError) and not self.is_closed:
             return ConfigurationError(
                 f"the connection cannot be used now: {first_line(error)}",
                 hint="let nobody else use it during the call, or pass a DSN or a pool",
             )
         self.terminate()
-        last = error.__cause__
-        if isinstance(last, asyncpg.PostgresError) and not str(last.sqlstate).startswith(_ENDS_CONNECTION):
+        last = error.last_word if isinstance(error, ServerError) else None
+        if last is not None and not last.sqlstate.startswith(_ENDS_CONNECTION):
             return last  # exit_on_error: the server ended the session after an error like any other
         return ConnectionLostError(f"the connection to the server was lost: {first_line(error)}")
 
     @property
     def is_closed(self) -> bool:
         """Whether the connection is of no more use."""
-        try:
-            return bool(self.connection.is_closed())
-        except asyncpg.InterfaceError:
-            return True  # a pool takes the connections that end
+        return self.connection.is_closed
 
     def terminate(self) -> None:
         """End the connection without a goodbye; what it was doing may or may not be done."""
-        terminate(self.connection)
+        self.connection.terminate()
 
     async def roll_back(self) -> None:
         """End the open transaction, if there is one; where that cannot be, end the connection."""
-        if self.is_closed or not self.connection.is_in_transaction():
+        if self.is_closed or not self.connection.is_in_transaction:
             return
         try:
             # In one message: behind a pooler the server's session is somebody else's right after the ROLLBACK.
-            await self.connection.execute("ROLLBACK;\n" + self._clearing(), timeout=self.options.deadline)
+            await self.connection.execute(
+                "ROLLBACK;\n" + self._clearing(), limit=self.options.deadline, listen=self._hear
+            )
             if self._deallocated:
                 self._deallocated = False
                 await self.connection.reload_schema_state()
-        except (asyncpg.PostgresError, *_NETWORK_ERRORS):
+        except (ServerError, *_NETWORK_ERRORS):
             # The first error is the one to tell of; the connection is of no more use.
             self.terminate()
         except BaseException:
@@ -285,25 +273,19 @@ class Session:
 
         Raises:
             TimeoutError: It took longer than the lock timeout. The connection is ended: where
-                its time is up in mid-answer asyncpg waits for the rest of it for ever.
+                its time is up in mid-answer the driver waits for the rest of it for ever.
             ConnectionLostError: The server is gone.
         """
-        received = bytearray()
-
-        async def receive(data: bytes) -> None:
-            received.extend(data)
-
-        connection = self.connection
         try:
-            await connection.copy_from_query(query, output=receive, format="binary", timeout=self.options.lock_timeout)
+            received = await self.connection.copy_out(query, limit=self.options.lock_timeout)
         except TimeoutError:  # the network's is one, too, and an OSError
             self.terminate()
             raise
-        except (asyncpg.PostgresError, *_NETWORK_ERRORS) as error:
-            if isinstance(error, asyncpg.PostgresError) and not self.is_closed:
+        except (ServerError, *_NETWORK_ERRORS) as error:
+            if isinstance(error, ServerError) and not self.is_closed:
                 return None  # a closer look meets it again, and says what it means
             lost = self._lost(error)
-            if isinstance(lost, asyncpg.PostgresError):  # exit_on_error: that look takes another connection
+            if isinstance(lost, ServerError):  # exit_on_error: that look takes another connection
                 lost = ConnectionLostError(f"the server ended the session: {first_line(lost)}")
             raise lost from error
         except BaseException:
@@ -430,35 +412,6 @@ def durable(*, for_session: bool = False) -> str:
         f"SELECT pg_catalog.set_config('synchronous_commit', 'local', {local})"
         " WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off';\n"
     )
-
-
-def _take_values_out(error: BaseException | None, message: str) -> None:
-    """Take out of an error of the server what can quote values of rows or of the script; answers of our blocks hold none."""
-    while isinstance(error, asyncpg.PostgresError):
-        if own_code(error) is None:
-            from kimbledb.redaction import without_values  # only where something fails
-
-            without_values(error, message)
-        error = error.__cause__
-
-
-def terminate(connection: Any) -> None:
-    """End a connection without a goodbye."""
-    # A pool takes the connections that end, and what it has lent refuses to be spoken to.
-    with suppress(asyncpg.InterfaceError):
-        connection.terminate()
-
-
-def own_code(error: object) -> str | None:
-    """Return the SQLSTATE of an error or a notice that one of our own blocks raised, or None for any other."""
-    if getattr(error, "constraint_name", None) != queries.SIGNATURE:
-        return None
-    return getattr(error, "sqlstate", None)
-
-
-def raised_by_script(error: BaseException) -> bool:
-    """Whether PL/pgSQL's RAISE made an error, and not the server: then its SQLSTATE says what somebody wrote."""
-    return getattr(error, "server_source_function", None) == "exec_stmt_raise"
 
 
 def pin(settings: Mapping[str, str], *, for_session: bool = False) -> str:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
 
-import asyncpg
-import asyncpg.pool
 from attrs import field, frozen
 
 from kimbledb import dsn
 from kimbledb.dsn import Address
 from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.options import APPLICATION_NAME, Options
-from kimbledb.session import Session, terminate
+from kimbledb.server.drivers import Connection, DriverError, MisuseError, ServerError
+from kimbledb.server.drivers import asyncpg as driver
+from kimbledb.session import Session
 
 #: Environment variables that hold a DSN, in the order in which they are asked.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
 
-#: What asyncpg raises where it gets no connection.
-_REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError)
+#: What the driver raises where it gets no connection.
+_REFUSALS = (ServerError, DriverError, OSError, ValueError)
+#: What it raises where the goodbye is not heard.
+_UNHEARD = (ServerError, MisuseError, OSError)
 #: Seconds for the goodbye to a server, which may not be heard where the network swallows packets.
 _GOODBYE = 0.5
 
@@ -37,8 +38,8 @@ class Target:
     #: Shown in messages: host, port and database, never a password.
     label: str
     dsn: str | None = field(default=None, repr=False)
-    connection: Any = field(default=None, repr=False)
-    pool: Any = field(default=None, repr=False)
+    connection: driver.GivenConnection | None = field(default=None, repr=False)
+    pool: driver.GivenPool | None = field(default=None, repr=False)
     #: What the DSN says.
     address: Address | None = field(default=None, repr=False)
 
@@ -57,18 +58,19 @@ class Target:
             ConfigurationError: It will not take this one, or what was given cannot be used.
         """
         if self.connection is not None:
-            _refuse_open_transaction(self.connection)
+            given = driver.AsyncpgConnection(self.connection)
+            _refuse_open_transaction(given)
             try:
-                yield Session(self.connection, options)
+                yield Session(given, options)
             except Exception:
                 # What was sent is rolled back by then, and the connection is the caller's.
                 raise
             except BaseException:
                 # Cancelled or interrupted in the middle of something: nobody may rely on it any more.
-                terminate(self.connection)
+                given.terminate()
                 raise
         elif self.pool is not None:
-            async with self._pooled() as connection:
+            async with self._pooled(self.pool) as connection:
                 yield Session(connection, options)
         else:
             connection = await self._connect(options)
@@ -80,49 +82,37 @@ class Target:
                 raise
             except BaseException:
                 # Who is cancelled does not wait for a goodbye.
-                terminate(connection)
+                connection.terminate()
                 raise
             await _close(connection)
 
     @asynccontextmanager
-    async def _pooled(self) -> AsyncIterator[Any]:
-        acquired = await self._or_refused(self.pool.acquire())
+    async def _pooled(self, pool: driver.GivenPool) -> AsyncIterator[Connection]:
+        acquired = await self._or_refused(driver.acquire(pool))
         try:
             yield acquired
         except Exception:
             # Whatever went wrong goes on; the pool gets back what it lent.
-            await self._release(acquired)
+            await _release(pool, acquired)
             raise
         except BaseException:
             # Cancelled or interrupted: it is not to be lent again.
-            terminate(acquired)
-            await self.pool.release(acquired)  # at once, since it is closed
+            acquired.terminate()
+            await driver.release(pool, acquired)  # at once, since it is closed
             raise
-        await self._release(acquired)
+        await _release(pool, acquired)
 
-    async def _release(self, acquired: Any) -> None:
-        try:
-            await self.pool.release(acquired, timeout=_GOODBYE)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            # The pool has closed it, and makes another one when one is wanted.
-            terminate(acquired)
-
-    async def _connect(self, options: Options) -> Any:
+    async def _connect(self, options: Options) -> Connection:
         address = self.address
         assert address is not None
         name = options.application_name
         if name == APPLICATION_NAME and address.application_name is not None:
             name = address.application_name
         return await self._or_refused(
-            asyncpg.connect(
-                **address.arguments(),
-                # Nothing is prepared, so that any pooler can be between.
-                statement_cache_size=0,
-                server_settings={**address.settings, "application_name": name},
-            )
+            driver.connect(address.arguments(), {**address.settings, "application_name": name})
         )
 
-    async def _or_refused(self, connecting: Awaitable[Any]) -> Any:
+    async def _or_refused(self, connecting: Awaitable[driver.AsyncpgConnection]) -> driver.AsyncpgConnection:
         """Return the connection, or raise what it means that there is none."""
         try:
             return await connecting
@@ -161,9 +151,9 @@ def target_of(given: object, name: str = "the DSN") -> Target:
         return given
     if isinstance(given, str):
         return _from_dsn(given, name)
-    if isinstance(given, asyncpg.pool.Pool):
+    if driver.is_pool(given):
         return Target("the pool's database", pool=given)
-    if isinstance(given, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+    if driver.is_connection(given):
         return Target("the connection's database", connection=given)
     raise ConfigurationError(
         f"a {type(given).__name__} is no target", hint="pass a DSN, an asyncpg.Connection or an asyncpg.Pool"
@@ -175,10 +165,10 @@ def _from_dsn(given: str, name: str) -> Target:
     return Target(address.label, dsn=given.strip(), address=address)
 
 
-def _refuse_open_transaction(connection: Any) -> None:
-    if connection.is_closed():
+def _refuse_open_transaction(connection: Connection) -> None:
+    if connection.is_closed:
         raise ConnectionLostError("the connection is closed", hint="pass an open one, a DSN or a pool")
-    if connection.is_in_transaction():
+    if connection.is_in_transaction:
         raise ConfigurationError(
             "the connection is in a transaction of its own",
             hint="each migration is a transaction by itself: call outside of yours, or pass a DSN",
@@ -186,13 +176,21 @@ def _refuse_open_transaction(connection: Any) -> None:
 
 
 def _cause(error: Exception) -> Exception | None:
-    """Return the error to be shown as the cause: none where asyncpg quotes what it could not read, passwords included."""
-    unreadable = isinstance(error, ValueError | asyncpg.InterfaceError) and not isinstance(error, OSError)
+    """Return the error to be shown as the cause: none where the driver quotes what it could not read, passwords included."""
+    unreadable = isinstance(error, ValueError | MisuseError) and not isinstance(error, OSError)
     return None if unreadable else error
 
 
-async def _close(connection: Any) -> None:
+async def _release(pool: driver.GivenPool, acquired: driver.AsyncpgConnection) -> None:
     try:
-        await connection.close(timeout=_GOODBYE)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        terminate(connection)
+        await driver.release(pool, acquired, limit=_GOODBYE)
+    except _UNHEARD:
+        # The pool has closed it, and makes another one when one is wanted.
+        acquired.terminate()
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        await connection.close(limit=_GOODBYE)
+    except _UNHEARD:
+        connection.terminate()

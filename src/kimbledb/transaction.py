@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import asyncpg
 from attrs import evolve, field, frozen
 
 from kimbledb import data_loss, queries
@@ -23,6 +22,7 @@ from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.runner import Again, describe_holders, worth_another_try
 from kimbledb.script import Part, Script
+from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import (
     BEGIN,
     DATA_AT_STAKE,
@@ -38,7 +38,6 @@ from kimbledb.session import (
     first_line,
     guard_of,
     milliseconds,
-    own_code,
     setting,
 )
 from kimbledb.version import __version__
@@ -56,6 +55,8 @@ _NAMES_SETTING = re.compile(
     r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
     re.IGNORECASE,
 )
+#: The SQLSTATE of a statement that somebody, or its own limit, has cancelled.
+_QUERY_CANCELLED = "57014"
 #: By these row level security tells people apart.
 _IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
@@ -210,7 +211,7 @@ class ChecksFailed(_StepFailed):
         self.checks = tuple(checks)
 
 
-async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnosis: Diagnosis) -> Diagnosis:
+async def with_canceller(session: Session, error: ServerError, diagnosis: Diagnosis) -> Diagnosis:
     """Return a diagnosis that says of a cancelled statement whether its time was up or somebody cancelled it.
 
     Args:
@@ -218,7 +219,7 @@ async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnos
         error: What the server said.
         diagnosis: What was made of it.
     """
-    if not isinstance(error, asyncpg.QueryCanceledError):
+    if error.sqlstate != _QUERY_CANCELLED:
         return diagnosis
     block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
     try:
@@ -226,7 +227,7 @@ async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnos
             f"BEGIN READ ONLY;\n{session.settings()}SET LOCAL statement_timeout = 50;\n{block['false']}"
             f"SET LOCAL statement_timeout = 0;\n{block['true']}ROLLBACK;\n"
         )
-    except (asyncpg.PostgresError, ConnectionLostError):
+    except (ServerError, ConnectionLostError):
         return diagnosis
     if len(answers) != 2:
         return diagnosis
@@ -235,7 +236,7 @@ async def with_canceller(session: Session, error: asyncpg.PostgresError, diagnos
         return evolve(diagnosis, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
     if diagnosis.message != timed_out:
         # A script can raise that code, too.
-        return evolve(diagnosis, hint=getattr(error, "hint", None))
+        return evolve(diagnosis, hint=error.hint)
     return diagnosis
 
 
@@ -273,7 +274,7 @@ class Transactions:
             with self._doubting():
                 closing = self._closing(work, queries.block("check_indexes", known=quote_array(work.known)))
                 answers = await self.session.transact(self._begin(work), setting_up + work.script.text + closing)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             if own_code(error) == INDEX_NOT_VALID and (
                 others := _not_in(work.script.text, json.loads(error.detail or "[]"))
             ):
@@ -289,13 +290,13 @@ class Transactions:
         try:
             yield
         except ConnectionLostError as loss:
-            last = loss.__cause__ and loss.__cause__.__cause__
-            ended = isinstance(last, asyncpg.PostgresError) and str(last.sqlstate).startswith(ENDS_SESSION)
+            last = loss.__cause__.last_word if isinstance(loss.__cause__, ServerError) else None
+            ended = last is not None and last.sqlstate.startswith(ENDS_SESSION)
             # The server's last word came before the history row.
             if ended and not any(answer.code == "KD102" for answer in self.session.answered):
                 self.in_doubt = False
             raise
-        except asyncpg.PostgresError:
+        except ServerError:
             self.in_doubt = False
             raise
         self.in_doubt = False
@@ -334,7 +335,7 @@ class Transactions:
         message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(self._begin(*works), message)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             ahead = [self.session.prefix + message[:place] for place in places]
             at = self._failed_script(error, ahead)
             raise await self._meaning(error, works[at], ahead[at]) from error
@@ -356,7 +357,7 @@ class Transactions:
         )
         try:
             await self.session.send(opening)
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             raise await self._meaning(error, work, opening) from error
 
     async def finish(self, work: Work) -> Outcome:
@@ -373,7 +374,7 @@ class Transactions:
         try:
             with self._doubting():
                 answers = await self.session.send(before + work.script.text + self._closing(work))
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             raise await self._meaning(error, work, before) from error
         # The tables were locked for as long as this took, and not since the lock of ours was taken.
         return evolve(self._outcome(answers, work), held=clock())
@@ -389,7 +390,7 @@ class Transactions:
             with self._doubting():
                 lost = setting("kimbledb.lost", data_loss.as_measured(measured.losses))
                 answers = await self.session.send(lost + self._proof(work) + self._record(work))
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             raise await self._meaning(error, work, None) from error
         return self._outcome(answers, work)
 
@@ -408,7 +409,7 @@ class Transactions:
                 + queries.block("record_failed", schema=quote_identifier(self.schema))
                 + "COMMIT;\n"
             )
-        except (asyncpg.PostgresError, ConnectionLostError):
+        except (ServerError, ConnectionLostError):
             return None
         return int(answers[-1].value["head"])
 
@@ -505,7 +506,7 @@ class Transactions:
             data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
         )
 
-    async def _meaning(self, error: asyncpg.PostgresError, work: Work, ahead: str | None) -> Exception:
+    async def _meaning(self, error: ServerError, work: Work, ahead: str | None) -> Exception:
         """Return what an error of the server means for the call.
 
         Args:
@@ -532,13 +533,13 @@ class Transactions:
             return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
         return await self._script_error(error, work, ahead)
 
-    async def _script_error(self, error: asyncpg.PostgresError, work: Work, ahead: str | None) -> ScriptError:
+    async def _script_error(self, error: ServerError, work: Work, ahead: str | None) -> ScriptError:
         from kimbledb.diagnosis import diagnose  # only where a script fails
 
         exact = bool(error.position)
         place: int | None = None
         if ahead is not None and error.position:
-            place = int(error.position) - 1 - len(ahead)
+            place = error.position - 1 - len(ahead)
         elif ahead is not None:
             place = self._failed_statement(work.script.text, ahead)
         if place is not None and not 0 <= place <= len(work.script.text):
@@ -546,12 +547,12 @@ class Transactions:
         diagnosis = diagnose(error, work.migration, work.script, offset=place, exact=exact)
         return ScriptError(work.migration, await with_canceller(self.session, error, diagnosis))
 
-    def _failed_script(self, error: asyncpg.PostgresError, ahead: Sequence[str]) -> int:
+    def _failed_script(self, error: ServerError, ahead: Sequence[str]) -> int:
         """Return at which of several scripts the server stopped, given what stood before each."""
         from kimbledb import statements  # only where a script fails
 
         if error.position:
-            place, starts = int(error.position) - 1, [len(text) for text in ahead]
+            place, starts = error.position - 1, [len(text) for text in ahead]
         else:
             place, starts = self.session.completed, [sum(1 for _ in statements.split(text)) for text in ahead]
         return max(bisect.bisect_right(starts, place) - 1, 0)

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 from kimbledb.session import Session
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
@@ -183,14 +184,17 @@ def test_a_loop_that_is_interrupted_from_outside() -> None:
         def execute(self, _message: str, **_: object) -> Generator[None]:
             yield
 
+        def remove_log_listener(self, _listener: object) -> None:
+            pass
+
         def is_closed(self) -> bool:
             return self.closed
 
         def terminate(self) -> None:
             self.closed = True
 
-    connection = Silent()
-    sending = Session(connection, kimbledb.Options()).send("SELECT 1")
+    connection: Any = Silent()
+    sending = Session(AsyncpgConnection(connection), kimbledb.Options()).send("SELECT 1")
     sending.send(None)
 
     sending.close()

@@ -195,7 +195,9 @@ async def test_the_application_is_called_as_the_dsn_says(database: str, query: s
     seen = "SELECT current_setting('application_name') = '{}' AS passed"
     for options, expected in ((kimbledb.Options(), name), (kimbledb.Options(application_name="own"), "own")):
         async with target_of(f"{database}?{query}").session(options) as session:
-            assert await session.connection.fetchval(seen.format(expected))
+            [[passed]] = await session.connection.fetch(seen.format(expected))
+
+        assert passed
 
 
 async def test_a_setting_that_the_server_does_not_take(database: str) -> None:

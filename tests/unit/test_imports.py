@@ -26,7 +26,7 @@ WITHOUT_A_SERVER = [
 ]
 LAYERS = [
     *WITHOUT_A_SERVER,
-    {"session", "wire", "diagnosis", "dsn", "siblings", "watching", "progress"},
+    {"server", "session", "diagnosis", "dsn", "siblings", "watching", "progress"},
     {"_embedded"},
     {"history", "foreign", "preflight", "security", "snapshot", "refusals", "targets"},
     {"runner", "inspection"},
@@ -200,3 +200,15 @@ def test_an_import_of_the_package_brings_no_more_than_a_start_needs(module: str)
 
     before, after = run.stdout.split()
     assert after == before, f"import {module} in the function that needs it"
+
+
+def test_one_module_imports_the_driver() -> None:
+    """Only the driver's module imports asyncpg, at run time or for type checkers: the rest knows a protocol."""
+    found = {
+        name
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if "asyncpg" in imported_packages(node)
+    }
+
+    assert found == {"kimbledb.server.drivers.asyncpg"}

@@ -5,10 +5,10 @@ import pickle
 import pytest
 
 import kimbledb
-from kimbledb.diagnosis import condition
 from kimbledb.errors import KimbleDBError, one_line, printable
 from kimbledb.model import Migration
 from kimbledb.redaction import excerpt, masked, spans
+from kimbledb.server.drivers.asyncpg import condition
 
 from .test_errors import SAMPLES
 

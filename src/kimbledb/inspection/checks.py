@@ -9,6 +9,7 @@ from kimbledb import queries
 from kimbledb.errors import PreflightError
 from kimbledb.model import Check, Migration, VerificationQuery
 from kimbledb.names import quote_literal
+from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.session import Session, path_of, setting
 
 #: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
@@ -132,8 +133,6 @@ def _found(result: dict[str, Any]) -> str | None:
     if "count" in result:
         return f"{result['count']} rows" if result["count"] < _COUNTED else f"at least {_COUNTED} rows"
     if "sqlstate" in result:
-        from kimbledb.diagnosis import condition  # only for a query that fails
-
         return (
             result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's words"
         )

@@ -30,8 +30,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
-import asyncpg
-
 from kimbledb import queries
 from kimbledb.api import migrate
 from kimbledb.catalog import Catalog
@@ -39,6 +37,7 @@ from kimbledb.dsn import with_database
 from kimbledb.errors import ConfigurationError, KimbleDBError, LockUnavailableError, PreflightError
 from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
 from kimbledb.options import Options
+from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
 from kimbledb.targets import target_of
 from kimbledb.version import __version__
@@ -53,6 +52,9 @@ _MAKING_CLASS: Final = 0x6B646234
 _MARK: Final = 0x6B646235
 #: Days after which a template that nobody uses is dropped.
 _KEPT: Final = 14
+#: SQLSTATEs (manual, appendix A).
+_NO_SUCH_DATABASE: Final = "3D000"
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 #: Seconds between two looks whether another run has made the template.
 _LOOK_EVERY: Final = 0.1
 
@@ -198,7 +200,9 @@ class Databases:
             name = f"kimbledb_test_{self._run:08x}_{self._count}"
             try:
                 await self._create(name, self.template)
-            except asyncpg.InvalidCatalogNameError:
+            except ServerError as error:
+                if error.sqlstate != _NO_SUCH_DATABASE:
+                    raise
                 # Somebody dropped the template since it was found.
                 await self._find_template()
                 await self._create(name, self.template)
@@ -213,7 +217,7 @@ class Databases:
 
     async def _drop(self, name: str) -> None:
         # What cannot be dropped now the next run finds.
-        with suppress(KimbleDBError, asyncpg.PostgresError):
+        with suppress(KimbleDBError, ServerError):
             async with self._dropping:
                 if self._dropper is None:
                     self._dropper = await self._connect()
@@ -245,7 +249,9 @@ class Databases:
         try:
             # template1, where administrators put what their databases need.
             await self._create(making, "template1")
-        except asyncpg.InsufficientPrivilegeError as error:
+        except ServerError as error:
+            if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+                raise
             raise PreflightError(
                 [(f"no database can be made on {self._target.label}: {first_line(error)}", "ALTER ROLE ... CREATEDB")]
             ) from error
@@ -287,7 +293,7 @@ class Databases:
         return state
 
     async def _drop_leftovers(self) -> None:
-        with suppress(KimbleDBError, asyncpg.PostgresError):
+        with suppress(KimbleDBError, ServerError):
             async with self._making:
                 if not await self._try_lock(_MAKING_CLASS, 0):
                     return  # somebody makes a template or clears up
@@ -349,10 +355,13 @@ class Databases:
 
 async def _drop(session: Session, name: str) -> None:
     quoted = quote_identifier(name)
-    with suppress(asyncpg.InvalidCatalogNameError):
+    try:
         if not name.startswith("kimbledb_test_"):
             await session.send(f"ALTER DATABASE {quoted} WITH IS_TEMPLATE false")
         await session.send(f"DROP DATABASE {quoted} WITH (FORCE)")
+    except ServerError as error:
+        if error.sqlstate != _NO_SUCH_DATABASE:
+            raise
 
 
 def _note(template: str, today: str) -> str:

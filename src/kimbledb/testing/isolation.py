@@ -24,7 +24,6 @@ from contextlib import asynccontextmanager
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import asyncpg
 from attrs import frozen
 
 from kimbledb import history, queries
@@ -33,6 +32,7 @@ from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError, PreflightError
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.options import Options
+from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
 from kimbledb.targets import target_of
 
@@ -42,7 +42,8 @@ OWNERS = ("user_id", "owner_id")
 #: Rows that a person gets in a table: two, since a row may have to name two others that differ.
 _ROWS = 2
 _WORDS = re.compile(r"'((?:[^']|'')*)'")
-_REFUSED = asyncpg.InsufficientPrivilegeError
+#: The SQLSTATE of an insufficient privilege (manual, appendix A).
+_REFUSED = "42501"
 #: Classes of errors of constraints and data, which come after the policies (manual, appendix A).
 _AFTERWARDS = ("22", "23")
 
@@ -156,7 +157,7 @@ class _Trial:
         self, session: Session, schema: str, owners: tuple[str, ...], values: Mapping[str, Mapping[str, object]]
     ) -> None:
         self.session = session
-        self.connection: Any = session.connection
+        self.connection = session.connection
         self.schema = schema
         self.owners = owners
         self.values = values
@@ -177,9 +178,7 @@ class _Trial:
         found = await self.session.ask(queries.question("test_tables", schema=quote_literal(self.schema)))
         self.tables: dict[str, dict[str, Any]] = {table["name"]: table for table in found}
         self.owned = self._owned()
-        transaction = self.connection.transaction()
-        await transaction.start()
-        try:
+        async with self.connection.transaction(kept=False):
             path = state.search_path(self.schema, state.extensions)
             await self.connection.execute(Session.path(path))
             people, nobody = await self._roles()
@@ -192,8 +191,6 @@ class _Trial:
                     await self._try_table(people, table)
             may = await self._ask("test_granted", schema=quote_literal(self.schema), role=quote_literal(nobody))
             self.breaches += [Breach(thing, right, f"{nobody} may") for thing, right in may]
-        finally:
-            await transaction.rollback()
         return IsolationReport(
             self.seen, _once(self.breaches), _once(self.loose), self.untried, self.tries, (people, nobody)
         )
@@ -292,13 +289,13 @@ class _Trial:
             for turn in range(_ROWS):
                 try:
                     row = self._made_up(table, person, turn=turn)
-                    async with self.connection.transaction():
-                        answer = await self.connection.fetchval(
+                    async with self.connection.transaction(kept=True):
+                        [[answer]] = await self.connection.fetch(
                             f"{self._insert(table, row)} RETURNING to_jsonb({quote_identifier(table)}.*)",
                             json.dumps(row),
                         )
                     made.append(json.loads(answer))
-                except (asyncpg.PostgresError, LookupError) as error:
+                except (ServerError, LookupError) as error:
                     if not made and table in self.owned:
                         self.untried[table] = f"no row can be made up: {first_line(error)}; give `values` for it"
                     break  # one is enough where a person can have no second one
@@ -458,20 +455,20 @@ class _Trial:
         name = self._name(breach.thing)
         try:
             async with self._as(role, actor):
-                tag = await self.connection.execute(statement, json.dumps(values))
-                if touching is None or tag.endswith(" 0"):
-                    return not tag.endswith(" 0")
+                changed = await self.connection.change(statement, json.dumps(values))
+                if touching is None or not changed:
+                    return changed > 0
                 await self.connection.execute("RESET ROLE")
                 # A row that was written to stands elsewhere; one that nobody touched is where it was.
                 where = (
                     f"SELECT count(*) FROM {name} AS r WHERE to_jsonb(r) = $1::jsonb AND ctid = ANY ($2::text[]::tid[])"
                 )
-                untouched = await self.connection.fetchval(where, json.dumps(touching), self.places[breach.thing])
+                [[untouched]] = await self.connection.fetch(where, json.dumps(touching), self.places[breach.thing])
                 return bool(untouched == 0)
-        except _REFUSED:
-            return False
-        except asyncpg.PostgresError as error:
-            if str(error.sqlstate)[:2] not in _AFTERWARDS:
+        except ServerError as error:
+            if error.sqlstate == _REFUSED:
+                return False
+            if error.sqlstate[:2] not in _AFTERWARDS:
                 self.untried[breach.thing] = f"{breach.act}: {first_line(error)}"
                 return False
             # A constraint is asked after the policies; a trigger that raises such an error refuses.
@@ -481,17 +478,13 @@ class _Trial:
     async def _as(self, role: str, person: str) -> AsyncIterator[None]:
         """Be a person for a moment, and take back what was done."""
         self.tries += 1
-        moment = self.connection.transaction()
-        await moment.start()
-        try:
+        async with self.connection.transaction(kept=False):
             await self.connection.execute(
                 f"SET LOCAL ROLE {quote_identifier(role)};"
                 f'SET LOCAL "request.jwt.claims" = {quote_literal(json.dumps({"sub": person, "role": role}))};'
                 f"SET LOCAL kimbledb.user_id = {quote_literal(person)}"
             )
             yield
-        finally:
-            await moment.rollback()
 
     async def _roles(self) -> tuple[str, str]:
         """Return the roles of people and of strangers; those that the server lacks are made for this transaction."""
@@ -521,7 +514,9 @@ class _Trial:
                 roles.append(role)
             async with self._as(roles[0], self.people[0]):
                 pass
-        except _REFUSED as error:
+        except ServerError as error:
+            if error.sqlstate != _REFUSED:
+                raise
             raise PreflightError(
                 [
                     (
@@ -533,7 +528,8 @@ class _Trial:
         return roles[0], roles[1]
 
     async def _ask(self, name: str, **values: str) -> Any:
-        return json.loads(await self.connection.fetchval(queries.filled(name, **values)))
+        [[answer]] = await self.connection.fetch(queries.filled(name, **values))
+        return json.loads(answer)
 
 
 def _value(column: dict[str, Any], checks: Sequence[str], number: int) -> object:
