@@ -58,7 +58,9 @@ from kimbledb.model import (
 from kimbledb.options import Options
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Planner
-from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, VerificationReport
+from kimbledb.presentation import Report
+from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.tables import Table
 from kimbledb.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -67,8 +69,17 @@ if TYPE_CHECKING:
     from kimbledb._adoption import Adoption
     from kimbledb._embedded import embedded
     from kimbledb._rollback import Rollback
-    from kimbledb.database_status import Load, Status, TableUse
-    from kimbledb.many import ManyReport, ManyResult, migrate_many, plan_many, verify_many
+    from kimbledb.many import migrate_many, plan_many, verify_many
+    from kimbledb.operator_reports import (
+        AdoptionReport,
+        Load,
+        ManyReport,
+        ManyResult,
+        ResetReport,
+        RollbackReport,
+        Status,
+        TableUse,
+    )
     from kimbledb.progress import Progress
     from kimbledb.verifier import Verifier
 
@@ -120,6 +131,7 @@ __all__ = [
     "PreflightError",
     "Progress",
     "RenamedMigrationError",
+    "Report",
     "ResetRefusedError",
     "ResetReport",
     "Rollback",
@@ -129,6 +141,7 @@ __all__ = [
     "Status",
     "Step",
     "StepState",
+    "Table",
     "TableUse",
     "UnknownMigrationError",
     "UnrecordedObjectsError",
@@ -155,14 +168,17 @@ _LATE = {
     "Adoption": "kimbledb._adoption",
     "embedded": "kimbledb._embedded",
     "Rollback": "kimbledb._rollback",
-    "Load": "kimbledb.database_status",
-    "Status": "kimbledb.database_status",
-    "TableUse": "kimbledb.database_status",
-    "ManyReport": "kimbledb.many",
-    "ManyResult": "kimbledb.many",
     "migrate_many": "kimbledb.many",
     "plan_many": "kimbledb.many",
     "verify_many": "kimbledb.many",
+    "AdoptionReport": "kimbledb.operator_reports",
+    "Load": "kimbledb.operator_reports",
+    "ManyReport": "kimbledb.operator_reports",
+    "ManyResult": "kimbledb.operator_reports",
+    "ResetReport": "kimbledb.operator_reports",
+    "RollbackReport": "kimbledb.operator_reports",
+    "Status": "kimbledb.operator_reports",
+    "TableUse": "kimbledb.operator_reports",
     "Progress": "kimbledb.progress",
     "Verifier": "kimbledb.verifier",
 }

@@ -11,9 +11,9 @@ from kimbledb.model import Evidence
 from kimbledb.names import quote_identifier
 from kimbledb.operations import load_plan
 from kimbledb.operations.run import Request
+from kimbledb.operator_reports import AdoptionReport
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
-from kimbledb.reports import AdoptionReport
 from kimbledb.runner import Again, Runner, describe_holders
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting

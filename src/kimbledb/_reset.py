@@ -26,9 +26,9 @@ from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import check_schema_name, quote_identifier, quote_literal
 from kimbledb.operations import history_tables
+from kimbledb.operator_reports import ResetReport
 from kimbledb.options import Options
 from kimbledb.preflight import check_history, check_server
-from kimbledb.reports import ResetReport
 from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting

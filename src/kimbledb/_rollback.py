@@ -28,9 +28,9 @@ from kimbledb.model import AppliedStep, DatabaseObject, Loss, Migration, schemas
 from kimbledb.names import counted
 from kimbledb.operations import load_plan
 from kimbledb.operations.run import Request
+from kimbledb.operator_reports import RollbackReport
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
-from kimbledb.reports import RollbackReport
 from kimbledb.runner import Again, Runner
 from kimbledb.session import Session
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kimbledb import queries
-from kimbledb.database_status import Load, Status, TableUse
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.operations.load_plan import load_plan
 from kimbledb.operations.run import Request
+from kimbledb.operator_reports import Load, Status, TableUse
 from kimbledb.planner import Goal, Planner
 from kimbledb.runner import Runner
 from kimbledb.session import Session

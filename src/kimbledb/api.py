@@ -12,13 +12,13 @@ from kimbledb.operations.run import Request, catalog_of, schema_of
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import AdoptionReport, MigrationReport, ResetReport, RollbackReport, VerificationReport
+from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.watching import call
 
 if TYPE_CHECKING:
-    from kimbledb.database_status import Status
     from kimbledb.events import Watcher
+    from kimbledb.operator_reports import AdoptionReport, ResetReport, RollbackReport, Status
 
 
 async def migrate(

@@ -18,6 +18,7 @@ from kimbledb import shipped
 from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model import Fault, Migration
 from kimbledb.names import folded, near
+from kimbledb.tables import Table
 
 
 class Catalog:
@@ -149,11 +150,11 @@ class Catalog:
         )
 
     def _repr_html_(self) -> str:
-        from kimbledb.drawing import Graph, Node, to_html_table, to_svg
+        from kimbledb.drawing import Graph, Node, to_html, to_svg
 
-        rows = [
+        rows = tuple(
             (str(each.number), str(each.phase or ""), each.name, each.title, ", ".join(each.requires)) for each in self
-        ]
+        )
         nodes = tuple(
             Node(
                 each.name,
@@ -170,8 +171,8 @@ class Catalog:
             for name in each.requires
             for needed in ((self[name],) if name in self else self.providers(name))
         )
-        table = to_html_table(("#", "phase", "migration", "title", "needs"), rows, repr(self).strip("<>"))
-        return table + to_svg(Graph(nodes, edges))
+        table = Table(repr(self).strip("<>"), rows, ("#", "phase", "migration", "title", "needs"))
+        return to_html([table]) + to_svg(Graph(nodes, edges))
 
 
 _builtin: Catalog | None = None

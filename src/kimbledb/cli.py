@@ -18,19 +18,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve
+from attrs import evolve
 
 from kimbledb import api
 from kimbledb._embedded import embedded
 from kimbledb.catalog import Catalog
 from kimbledb.display import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
-from kimbledb.model import Loss
 from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
-from kimbledb.reports import VerificationReport
+from kimbledb.presentation import Json, Report, error_as_dict
 from kimbledb.scaffold import new_migration
 from kimbledb.targets import DSN_VARIABLES, target_of
 from kimbledb.version import __version__
@@ -74,7 +73,7 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 
 def _explain(given: argparse.Namespace, error: KimbleDBError, code: int) -> int:
     if getattr(given, "json", False):
-        _print_json({"error": type(error).__name__, "message": error.message, "hint": error.hint})
+        _print_json(error_as_dict(error))
     print(f"kimbledb: {error}", file=sys.stderr)
     return code
 
@@ -92,10 +91,7 @@ async def _plan(given: argparse.Namespace, display: Display) -> int:
     for file, picture in ((given.svg, plan.to_svg), (given.mermaid, plan.to_mermaid)):
         if file is not None:
             Path(file).write_text(picture(), encoding="utf-8")
-    if given.json:
-        _print_json(_plan_as_json(plan))
-    else:
-        display.plan(plan)
+    _show(given, display, plan)
     if given.check and plan.refused:
         return _REFUSED
     return _PENDING if given.check and plan.pending else _DONE
@@ -116,7 +112,7 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
     async with _target(given) as target:
         limits = {"to": given.to, "phase": given.phase, "prefer": given.prefer}
         if not given.json:
-            display.plan(await api.plan(target, **_common(given), **limits))
+            display.show(await api.plan(target, **_common(given), **limits))
         report = await api.migrate(
             target,
             **_common(given),
@@ -128,56 +124,28 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
         )
         verification = None if given.no_verify else await api.verify(target, **_common(given))
         if given.json:
-            _print_json(
-                {
-                    "applied": [{"migration": step.migration.name, "seconds": step.seconds} for step in report.applied],
-                    "seconds": report.seconds,
-                    "lsn": report.lsn,
-                    "losses": _losses_as_json(report.losses),
-                    "updates": _losses_as_json(report.updates),
-                    "verification": None if verification is None else _verification_as_json(verification),
-                }
-            )
+            checked = None if verification is None else verification.as_dict()
+            _print_json({**report.as_dict(), "verification": checked})
         else:
-            display.line(str(report).splitlines()[0])
-            for loss in report.losses:
-                display.line(f"  went: {loss}")
+            display.show(report)
             if report.applied:
-                display.plan(await api.plan(target, **_common(given), **limits))
+                display.show(await api.plan(target, **_common(given), **limits))
             if verification is not None:
-                display.verification(verification)
+                display.show(verification, detail=True)
     return _DONE if verification is None or verification.ok else _REFUSED
 
 
 async def _status(given: argparse.Namespace, display: Display) -> int:
     async with _target(given) as target:
         status = await api.status(target, **_common(given))
-    if given.json:
-        _print_json(
-            {
-                "database": status.database,
-                "schema": status.schema,
-                "server_version": status.server_version,
-                "hosted": status.hosted,
-                "extensions": {name: version for name, (version, _) in status.extensions.items()},
-                "log": [dict(entry) for entry in status.log],
-                "tables": [asdict(table) for table in status.tables],
-                "load": None if status.load is None else asdict(status.load),
-                **_plan_as_json(status.plan),
-            }
-        )
-    else:
-        display.line(str(status))
+    _show(given, display, status)
     return _DONE
 
 
 async def _verify(given: argparse.Namespace, display: Display) -> int:
     async with _target(given) as target:
         report = await api.verify(target, **_common(given), only=given.only or None)
-    if given.json:
-        _print_json(_verification_as_json(report))
-    else:
-        display.verification(report)
+    _show(given, display, report, detail=True)
     return _DONE if report.ok else _REFUSED
 
 
@@ -202,19 +170,7 @@ async def _rollback(given: argparse.Namespace, display: Display) -> int:
             progress=None if given.json else display,
             **_common(given),
         )
-    if given.json:
-        _print_json(
-            {
-                "rolled_back": [step.migration.name for step in report.rolled_back],
-                "dependents": list(report.dependents),
-                "objects": [str(each) for each in report.objects],
-                "losses": _losses_as_json(report.losses),
-                "dry_run": report.dry_run,
-                "seconds": report.seconds,
-            }
-        )
-    else:
-        display.line(str(report))
+    _show(given, display, report)
     return _DONE
 
 
@@ -225,16 +181,7 @@ async def _reset(given: argparse.Namespace, display: Display) -> int:
         report = await api.reset(
             target, confirm=given.confirm, allow_data_loss=given.allow_data_loss, backup=given.backup, **common
         )
-    if given.json:
-        _print_json(
-            {
-                "dropped": [str(each) for each in report.objects],
-                "losses": _losses_as_json(report.losses),
-                "seconds": report.seconds,
-            }
-        )
-    else:
-        display.line(str(report))
+    _show(given, display, report)
     return _DONE
 
 
@@ -251,10 +198,7 @@ async def _restore(given: argparse.Namespace, display: Display) -> int:
 async def _adopt(given: argparse.Namespace, display: Display) -> int:
     async with _target(given) as target:
         report = await api.adopt(target, **_common(given), prefer=given.prefer, dry_run=given.dry_run)
-    if given.json:
-        _print_json({"adopted": [step.name for step in report.adopted], "dry_run": report.dry_run})
-    else:
-        display.line(str(report))
+    _show(given, display, report)
     return _DONE
 
 
@@ -305,56 +249,18 @@ async def _target(given: argparse.Namespace) -> AsyncIterator[str | None]:
             yield dsn
 
 
-# What is printed for programs.
+# What is shown, and what is printed for programs.
 
 
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
+def _show(given: argparse.Namespace, display: Display, report: Report, *, detail: bool = False) -> None:
+    if given.json:
+        _print_json(report.as_dict())
+    else:
+        display.show(report, detail=detail)
 
 
-def _losses_as_json(losses: Sequence[Loss]) -> list[dict[str, Any]]:
-    return [asdict(loss) for loss in losses]
-
-
-def _plan_as_json(plan: Plan) -> dict[str, Any]:
-    return {
-        "steps": [
-            {
-                "migration": step.name,
-                "number": step.migration.number,
-                "phase": step.migration.phase,
-                "state": step.state,
-                "reason": step.reason,
-                "to_apply": step.to_apply,
-                "hazards": [asdict(hazard) for hazard in step.hazards],
-                "online": step.online,
-            }
-            for step in plan.steps
-        ],
-        "pending": [step.name for step in plan.pending],
-        "notes": list(plan.notes),
-    }
-
-
-def _verification_as_json(report: VerificationReport) -> dict[str, Any]:
-    return {
-        "ok": report.ok,
-        "checks": [
-            {
-                "migration": check.migration,
-                "name": check.name,
-                "passed": check.passed,
-                "expected": check.expected,
-                "found": check.found,
-                "hint": check.hint,
-                "severity": check.severity,
-                "informative": check.informative,
-                "file": check.file,
-                "line": check.line,
-            }
-            for check in report.checks
-        ],
-    }
+def _print_json(value: dict[str, Json]) -> None:
+    print(json.dumps(value, indent=2))
 
 
 # The arguments.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from kimbledb.clock import stopwatch
 from kimbledb.errors import one_line, printable
@@ -25,26 +25,12 @@ from kimbledb.events import (
     Waiting,
 )
 from kimbledb.names import counted
-from kimbledb.plan import Plan, StepState
-from kimbledb.reports import VerificationReport
+from kimbledb.plan import Plan
+from kimbledb.presentation import Report
+from kimbledb.tables import Table, as_text, in_order, is_numeric
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-
-#: A mark and a colour for each state; the mark alone tells them apart, too.
-_STYLES = {
-    StepState.APPLIED: ("✓", "green"),
-    StepState.PENDING: ("•", "cyan"),
-    StepState.REPLACED: ("-", "dim"),
-    StepState.ADOPTABLE: ("+", "blue"),
-    StepState.PARTIAL: ("½", "yellow"),
-    StepState.CONFLICTING: ("!", "red"),
-    StepState.CHANGED: ("≠", "red"),
-    StepState.FAILED: ("✗", "red"),
-    StepState.RENAMED: ("→", "red"),
-    StepState.UNDECIDED: ("~", "yellow"),
-    StepState.UNKNOWN: ("?", "magenta"),
-}
 
 
 class Display:
@@ -72,56 +58,15 @@ class Display:
         """Write a line, or several, with nothing in them that steers a terminal."""
         print(printable(text), file=self.stream, flush=True)
 
-    def plan(self, plan: Plan) -> None:
-        """Show a plan as a table."""
-        self._summary = plan.summary
+    def show(self, report: Report, *, detail: bool = False) -> None:
+        """Show a report, with what :attr:`Table.detail` marks where ``detail`` is true."""
+        if isinstance(report, Plan):
+            self._summary = report.summary
         if self._console is None:
-            self.line(str(plan))
+            self.line(as_text(report.as_tables(), detail=detail))
             return
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("#", justify="right")
-        table.add_column("phase", justify="right")
-        table.add_column("migration", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        table.add_column("why", overflow="fold")
-        for step in plan.steps:
-            mark, style = _STYLES[step.state]
-            table.add_row(
-                str(step.migration.number or ""),
-                str(step.migration.phase or ""),
-                Text(one_line(step.name)),
-                Text(f"{mark} {step.state}", style=style),
-                Text(
-                    "\n".join(map(one_line, [step.reason, *step.notes])),
-                    style="" if step.selected else "dim",
-                ),
-            )
-        self._console.print(table)
-        for note in plan.notes:
-            self._console.print(Text(f"note: {note}", style="yellow"))
-        self._console.print(Text(plan.summary, style="bold"))
-
-    def verification(self, report: VerificationReport) -> None:
-        """Show what was verified: a line for each migration, every failure whole."""
-        by_migration: dict[str, list[bool]] = {}
-        for check in report.checks:
-            by_migration.setdefault(check.migration or "the database", []).append(check.passed or check.informative)
-        width = max((len(name) for name in by_migration), default=0)
-        for name, results in by_migration.items():
-            verdict = "ok" if all(results) else "FAILED"
-            self.line(f"  {one_line(name):<{width}}  {sum(results):>2} of {len(results):>2} checks  {verdict}")
-        for check in report.checks:
-            if check.migration is None and check.passed and check.severity is None:
-                self.line(one_line(f"    {check.name}: {check.found}"))
-            elif check.passed and check.rows and check.severity is not None:
-                names = ", ".join(str(row["object"]) for row in check.rows[:3]) + (
-                    ", ..." if len(check.rows) > 3 else ""
-                )
-                self.line(one_line(f"    to know: {check.name}: {names}"))
-        self.line(str(report))
+        for table in in_order(report.as_tables(), detail=detail):
+            _print_table(self._console, table)
 
     def __call__(self, event: Event) -> None:
         """Show an event of a running call: in a terminal with a bar for the whole, else as a line."""
@@ -218,6 +163,35 @@ class _Live:
             bar.add_row(ProgressBar(self._total, self._done, width=40), counts, f"{self._clock():.0f} s")
             lines.append(bar)
         return Group(*lines)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from kimbledb.drawing import sign_of
+
+    columns = table.columns()
+    caption = Text(one_line(table.caption), style="bold")
+    if table.caption and not table.below:
+        console.print(caption)
+    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(table.headers))
+    for place, (header, cells) in enumerate(columns, 1):
+        justify: Literal["left", "right"] = "right" if is_numeric(cells) else "left"
+        grid.add_column(header, justify=justify, no_wrap=place < len(columns), overflow="fold")
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        texts = []
+        for (header, _), cell in zip(columns, row, strict=True):
+            text = "\n".join(one_line(line) for line in ((cell,) if isinstance(cell, str) else cell))
+            sign, colour = sign_of(text) if header in {"state", "result"} else ("", "")
+            texts.append(Text(f"{sign} {text}".strip(), style=colour))
+        grid.add_row(*texts)
+    if columns:
+        console.print(grid)
+    for note in table.notes:
+        console.print(Text(f"note: {one_line(note)}", style="yellow"))
+    if table.caption and table.below:
+        console.print(caption)
 
 
 def _line_for(event: Event) -> str | None:

@@ -1,7 +1,6 @@
 """Pictures of plain values: a graph as SVG or Mermaid, rows as an HTML table.
 
-Nothing else of kimbledb is needed here, and no program, font, script or network
-to look at what comes out. The pictures take their text colour from the page
+Neither a program nor a font, script or network is needed to look at what comes out. The pictures take their text colour from the page
 around them and their background from the reader's preference where there is
 none, so that they are readable in light and in dark. A state is told by a
 colour that colour-blind readers can tell from the others (after Okabe and Ito),
@@ -25,6 +24,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import frozen
+
+from kimbledb.tables import Table, is_numeric
 
 
 @frozen
@@ -60,6 +61,8 @@ class _Look:
     sign: str
     #: Told from the others with any one kind of cone missing, on white and on near-black.
     colour: str
+    #: What comes close to the colour in a terminal of few colours, as rich names it.
+    terminal: str
     #: SVG around the origin, within 8 each way, drawn in strokes of the colour.
     mark: str
 
@@ -72,28 +75,34 @@ _TRIANGLE: Final = '<path d="M0-6.5 7 5.5h-14z" fill="{0}"/>'
 _HALF: Final = '<path d="M0-6a6 6 0 0 1 0 12z" fill="{0}"/>'
 
 
-def _look(sign: str, colour: str, outline: str, inside: str = "") -> _Look:
+def _look(sign: str, colour: str, terminal: str, outline: str, inside: str = "") -> _Look:
     """Make a look: an outline, and lines inside, which are white where the outline is filled."""
     pen = ' stroke="#fff"' if outline not in {_RING, _RING + _HALF} else ""
     lines = f'<path{pen} d="{inside}"/>' if inside else ""
-    return _Look(sign, colour, outline.replace("{0}", colour) + lines)
+    return _Look(sign, colour, terminal, outline.replace("{0}", colour) + lines)
 
 
 _LOOKS: Final = {
-    "applied": _look("✓", "#009E73", _DISC, "M-2.8.2-.8 2.4 2.9-2.2"),
-    "pending": _look("•", "#0F7DC2", _RING, "M-1.1 0a1.1 1.1 0 1 0 2.2 0a1.1 1.1 0 1 0-2.2 0z"),
-    "replaced": _look("-", "#8A8A8A", _RING, "M-2.6 0h5.2"),
-    "adoptable": _look("+", "#56B4E9", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
-    "partial": _look("½", "#E69F00", _RING + _HALF),
-    "conflicting": _look("!", "#D55E00", _TRIANGLE, "M0-2.2v3.4M0 3.6v.1"),
-    "changed": _look("≠", "#CC79A7", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
-    "failed": _look("✗", "#C22F1F", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
-    "renamed": _look("→", "#9048F0", _DIAMOND, "M-3 0h6M.6-2.4 3 0 .6 2.4"),
-    "undecided": _look("~", "#606018", _RING, "M-2.8.8q1.4-2.6 2.8-.8t2.8-.8"),
-    "unknown": _look("?", "#707070", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
+    "applied": _look("✓", "#009E73", "green", _DISC, "M-2.8.2-.8 2.4 2.9-2.2"),
+    "pending": _look("•", "#0F7DC2", "cyan", _RING, "M-1.1 0a1.1 1.1 0 1 0 2.2 0a1.1 1.1 0 1 0-2.2 0z"),
+    "replaced": _look("-", "#8A8A8A", "dim", _RING, "M-2.6 0h5.2"),
+    "adoptable": _look("+", "#56B4E9", "blue", _RING, "M-2.8 0h5.6M0-2.8v5.6"),
+    "partial": _look("½", "#E69F00", "yellow", _RING + _HALF),
+    "conflicting": _look("!", "#D55E00", "red", _TRIANGLE, "M0-2.2v3.4M0 3.6v.1"),
+    "changed": _look("≠", "#CC79A7", "red", _DIAMOND, "M-2.6-1.3h5.2M-2.6 1.3h5.2M1.4-3-1.4 3"),
+    "failed": _look("✗", "#C22F1F", "red", _SQUARE, "M-2.5-2.5 2.5 2.5M-2.5 2.5 2.5-2.5"),
+    "renamed": _look("→", "#9048F0", "red", _DIAMOND, "M-3 0h6M.6-2.4 3 0 .6 2.4"),
+    "undecided": _look("~", "#606018", "yellow", _RING, "M-2.8.8q1.4-2.6 2.8-.8t2.8-.8"),
+    "unknown": _look("?", "#707070", "magenta", _SQUARE, "M-2-1.6a2 2 0 1 1 2.9 1.8q-.9.5-.9 1.3M0 3.5v.1"),
 }
 _LOOKS["passed"] = _LOOKS["applied"]  # the result of a check; the other one is "failed"
-_PLAIN: Final = _look("", "#8A8A8A", '<circle r="3" fill="{0}"/>')
+_PLAIN: Final = _look("", "#8A8A8A", "", '<circle r="3" fill="{0}"/>')
+
+
+def sign_of(state: str) -> tuple[str, str]:
+    """Return the sign of a state and its colour, as a terminal shows them."""
+    look = _look_of(state)
+    return look.sign, look.terminal
 
 
 def _look_of(state: str) -> _Look:
@@ -438,35 +447,44 @@ _TABLE_STYLE: Final = """
 .kimbledb-table td{border-bottom:1px solid rgba(139,147,156,.3)}
 .kimbledb-table .kimbledb-number{text-align:right;font-variant-numeric:tabular-nums}
 .kimbledb-table .kimbledb-long{white-space:pre-wrap;min-width:24em;overflow-wrap:anywhere}
+.kimbledb-table p{margin:.2em .6em}
 .kimbledb-table svg{display:inline-block;vertical-align:-3px;margin:0 .4em 0 0}
 """
 _LONG: Final = 48
 
 
-def to_html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Write rows as an HTML table, for a notebook or a page.
+def to_html(tables: Iterable[Table]) -> str:
+    """Write tables as HTML, for a notebook or a page.
 
-    Args:
-        headers: The columns' names. What stands under ``state`` or ``result`` gets the mark of its state.
-        rows: The cells of each row, as many as there are headers.
-        caption: What the table shows, in a line.
+    What stands under ``state`` or ``result`` gets the mark of its state.
+
+    Raises:
+        ValueError: A row of a table has more or fewer cells than there are headers.
     """
-    table = [tuple(row) for row in rows]
-    columns = zip(headers, *table, strict=True)
-    numbers = {place for place, (_, *cells) in enumerate(columns) if cells and re.fullmatch("[0-9.]*", "".join(cells))}
+    parts = [part for table in tables for part in _table_parts(table)]
+    return "\n".join([f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style>', *parts, "</div>\n"])
+
+
+def _table_parts(table: Table) -> list[str]:
+    columns = table.columns(page=True)
+    numbers = [is_numeric(cells) for _, cells in columns]
     head = "".join(
-        f'<th scope="col" class="kimbledb-{"number" if place in numbers else "short"}">{_escape(header)}</th>'
-        for place, header in enumerate(headers)
+        f'<th scope="col" class="kimbledb-{"number" if number else "short"}">{_escape(header)}</th>'
+        for (header, _), number in zip(columns, numbers, strict=True)
     )
-    lines = [f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style><table><caption>{_escape(caption)}</caption>']
-    lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
-    for row in table:
+    lines = [f"<table><caption>{_escape(table.caption)}</caption>"]
+    if table.headers and table.rows:
+        lines.append(f"<thead><tr>{head}</tr></thead>")
+    lines.append("<tbody>")
+    for place in range(len(table.rows)):
         cells = []
-        for place, (header, cell) in enumerate(zip(headers, row, strict=True)):
+        for (header, column), number in zip(columns, numbers, strict=True):
+            cell = column[place]
+            text = cell if isinstance(cell, str) else "\n".join(cell)
             mark = ""
-            if header in {"state", "result"} and cell:
-                mark = f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(cell)}</svg>'
-            kind = "number" if place in numbers else "long" if "\n" in cell or len(cell) > _LONG else "short"
-            cells.append(f'<td class="kimbledb-{kind}">{mark}{_escape(cell)}</td>')
+            if header in {"state", "result"} and text:
+                mark = f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(text)}</svg>'
+            kind = "number" if number else "long" if "\n" in text or len(text) > _LONG else "short"
+            cells.append(f'<td class="kimbledb-{kind}">{mark}{_escape(text)}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    return "\n".join((*lines, "</tbody></table></div>\n"))
+    return [*lines, "</tbody></table>", *(f"<p>note: {_escape(note)}</p>" for note in table.notes)]

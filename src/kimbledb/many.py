@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic
 
 from attrs import field, frozen
 
 from kimbledb import api
 from kimbledb.catalog import Catalog
 from kimbledb.clock import stopwatch
-from kimbledb.errors import ConfigurationError, one_line, printable
+from kimbledb.errors import ConfigurationError
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
-from kimbledb.names import counted
+from kimbledb.operator_reports import Each, ManyReport, ManyResult
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.reports import MigrationReport, VerificationReport
@@ -25,72 +24,8 @@ from kimbledb.siblings import running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import call, tell
 
-#: What a call for one schema returns.
-Report = TypeVar("Report", bound=MigrationReport | VerificationReport | Plan)
-
 #: What is done with one schema: it gets the target, the schema, the catalog and who watches.
-_Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Report]]
-
-
-@frozen(eq=False)
-class ManyResult(Generic[Report]):
-    """What became of one schema."""
-
-    #: The database: host, port and name, never a password.
-    target: str
-    schema: str
-    #: What the call for this one alone would have returned, or None where it failed.
-    report: Report | None = None
-    #: What it would have raised, or None.
-    error: Exception | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it did not fail, and a verification found nothing wrong."""
-        return self.error is None and getattr(self.report, "ok", True) is True
-
-    def __str__(self) -> str:
-        if self.error is not None:
-            return (
-                f"{one_line(f'{self.target} {self.schema}')}: {type(self.error).__name__}: {printable(str(self.error))}"
-            )
-        shown = self.report.summary if isinstance(self.report, Plan) else str(self.report)
-        return f"{one_line(f'{self.target} {self.schema}')}: {shown if not self.ok else shown.splitlines()[0]}"
-
-
-@frozen(eq=False)
-class ManyReport(Generic[Report]):
-    """What became of many schemas."""
-
-    #: One for each target and schema, in the order in which they were given.
-    results: tuple[ManyResult[Report], ...]
-    #: Seconds for all of them.
-    seconds: float
-
-    @cached_property
-    def failures(self) -> tuple[ManyResult[Report], ...]:
-        """The results that are not good."""
-        return tuple(result for result in self.results if not result.ok)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every one is good."""
-        return not self.failures
-
-    def __str__(self) -> str:
-        head = f"{counted(self.results, 'schema')} in {self.seconds:.3f} s: "
-        if self.ok:
-            return head + "every one is well"
-        return head + f"{len(self.failures)} FAILED\n" + "\n".join(f"  {result}" for result in self.failures)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [
-            (result.target, result.schema, "ok" if result.ok else "FAILED", str(result).partition(": ")[2])
-            for result in self.results
-        ]
-        return to_html_table(("database", "schema", "result", "what"), rows, str(self).splitlines()[0])
+_Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]
 
 
 async def migrate_many(
@@ -226,13 +161,13 @@ async def plan_many(
 
 
 async def _many(
-    work: _Work[Report],
+    work: _Work[Each],
     targets: object,
     schemas: Iterable[str | None],
     catalog: Catalog | None,
     concurrency: int,
     progress: Watcher | None,
-) -> ManyReport[Report]:
+) -> ManyReport[Each]:
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency!r}; it wants a number above 0")
     running_loop()
@@ -256,12 +191,12 @@ async def _many(
     return report
 
 
-class _Run(Generic[Report]):
+class _Run(Generic[Each]):
     """One call for many: what is to be done, and what has become of it."""
 
     def __init__(
         self,
-        work: _Work[Report],
+        work: _Work[Each],
         catalog: Catalog,
         jobs: Sequence[tuple[object, str | None]],
         progress: Watcher | None,
@@ -272,7 +207,7 @@ class _Run(Generic[Report]):
         self.jobs = jobs
         self.progress = progress
         self.spare = spare
-        self.results: list[ManyResult[Report] | None] = [None] * len(jobs)
+        self.results: list[ManyResult[Each] | None] = [None] * len(jobs)
         self.done = 0
         #: A connection of the caller's does one thing at a time.
         self.busy: dict[int, asyncio.Lock] = {}
@@ -296,7 +231,7 @@ class _Run(Generic[Report]):
                     target.label, target.dsn, target.connection, target.pool, target.address, spare=self.spare
                 )
                 report = await self.work(bounded, schema, self.catalog, watcher)
-            result: ManyResult[Report] = ManyResult(label, shown, report)
+            result: ManyResult[Each] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's alone
             result = ManyResult(label, shown, error=error)

@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from kimbledb.errors import one_line
 from kimbledb.model import AppliedMigration, Hazard, Migration
+from kimbledb.presentation import Json, Report, plain
+from kimbledb.tables import Table
 
 if TYPE_CHECKING:
     from kimbledb.drawing import Graph
@@ -88,7 +90,9 @@ class Step:
     @property
     def notes(self) -> list[str]:
         """What there is to know of the way in which it would be applied, in words."""
-        first = ["first online.sql, outside of a transaction: tables hold rows"] if self.online else []
+        first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
+        if self.online:
+            first.append("first online.sql, outside of a transaction: tables hold rows")
         if self.migration.reaches:
             first.append(f"it reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
@@ -100,7 +104,7 @@ class Step:
 
 
 @frozen(eq=False)
-class Plan:
+class Plan(Report):
     """Every migration of a catalog in the order of execution, each with its state and the reason.
 
     ``print(plan)`` shows it as a table; a notebook shows it by itself.
@@ -138,22 +142,6 @@ class Plan:
         """Return how many steps are in a state."""
         return sum(step.state is state for step in self.steps)
 
-    def __str__(self) -> str:
-        width = max((len(one_line(step.name)) for step in self.steps), default=9)
-        digits = max([4, *(len(str(step.migration.number)) for step in self.steps)])
-        lines = [f"{'#':>{digits}}  {'migration':<{width}}  {'state':<11}  why"]
-        phase: int | None = None
-        for step in self.steps:
-            if step.migration.phase is not None and step.migration.phase != phase:
-                phase = step.migration.phase
-                lines.append(f"phase {phase}")
-            number = step.migration.number or ""
-            lines.append(f"{number:>{digits}}  {one_line(step.name):<{width}}  {step.state:<11}  {step.reason}")
-            lines += [f"{'':>{digits}}  {'':<{width}}  {note}" for note in step.notes]
-        lines += [f"note: {note}" for note in self.notes]
-        lines.append(self.summary)
-        return "\n".join(lines)
-
     @property
     def summary(self) -> str:
         """One line: how many steps are in which state, and how many would be applied."""
@@ -181,21 +169,39 @@ class Plan:
 
         return to_svg(self._graph())
 
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table, to_svg
-
-        rows = [
+    def as_tables(self) -> tuple[Table, ...]:
+        """Return the steps, each with its state, the reason and what there is to know."""
+        rows = tuple(
             (
                 str(step.migration.number or ""),
+                str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                "; ".join([step.reason, *step.notes]),
+                (step.reason, *step.notes),
                 step.migration.title,
             )
             for step in self.steps
-        ]
-        caption = "; ".join([self.summary, *self.notes])
-        return to_html_table(("#", "migration", "state", "why", "title"), rows, caption) + to_svg(self._graph())
+        )
+        headers = ("#", "phase", "migration", "state", "why", "title")
+        return (Table(self.summary, rows, headers, self.notes, below=True, page_only=("title",)),)
+
+    def as_dict(self) -> dict[str, Json]:
+        """Return the plan as values.
+
+        ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
+        ``needs``, ``selected``, ``to_apply``, ``online``, ``notes`` and ``hazards``, each with the attributes of a
+        :class:`Hazard`. ``pending``, ``refused``: names. ``schema``, ``notes``: as the attributes.
+        """
+        return {
+            "schema": self.schema,
+            "steps": [_step_as_dict(step) for step in self.steps],
+            "pending": [step.name for step in self.pending],
+            "refused": [step.name for step in self.refused],
+            "notes": plain(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + self.to_svg()
 
     def _graph(self) -> Graph:
         from kimbledb.drawing import Graph, Node
@@ -213,3 +219,20 @@ class Plan:
         known = {step.name for step in self.steps}
         edges = tuple((need, step.name) for step in self.steps for need in step.needs if need in known)
         return Graph(nodes, edges)
+
+
+def _step_as_dict(step: Step) -> dict[str, Json]:
+    return {
+        "migration": step.name,
+        "number": step.migration.number,
+        "phase": step.migration.phase,
+        "title": step.migration.title,
+        "state": str(step.state),
+        "reason": step.reason,
+        "needs": plain(step.needs),
+        "selected": step.selected,
+        "to_apply": step.to_apply,
+        "hazards": plain(step.hazards),
+        "online": step.online,
+        "notes": plain(step.notes),
+    }

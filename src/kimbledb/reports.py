@@ -1,24 +1,24 @@
-"""What each operation returns: values to be looked at, each readable when printed."""
+"""What migrate() and verify() return. The reports that a start needs nothing of are in operator_reports."""
 
 from __future__ import annotations
-
-from functools import cached_property
 
 from attrs import frozen
 
 from kimbledb.errors import one_line
-from kimbledb.model import AppliedStep, Check, DatabaseObject, Loss
-from kimbledb.names import counted
+from kimbledb.model import AppliedStep, Check, Loss
+from kimbledb.names import counted, few
 from kimbledb.plan import Plan, Step
+from kimbledb.presentation import Json, Report, plain
+from kimbledb.tables import Table, listed, rows_of
 
 
 @frozen(eq=False)
-class VerificationReport:
+class VerificationReport(Report):
     """The results of a verification."""
 
     checks: tuple[Check, ...]
 
-    @cached_property
+    @property
     def failures(self) -> tuple[Check, ...]:
         """The checks that did not pass; informative ones never count."""
         return tuple(check for check in self.checks if not check.passed and not check.informative)
@@ -28,31 +28,54 @@ class VerificationReport:
         """Whether every check passed."""
         return not self.failures
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """How many checks were made, and how many failed."""
         migrations = {check.migration for check in self.checks if check.migration is not None}
-        head = f"{counted(self.checks, 'check')} of {counted(migrations, 'migration')} and the database: "
-        if self.ok:
-            return head + "all passed"
-        return head + f"{len(self.failures)} FAILED\n" + "\n".join(f"  {check}" for check in self.failures)
+        verdict = "all passed" if self.ok else f"{len(self.failures)} FAILED"
+        return f"{counted(self.checks, 'check')} of {counted(migrations, 'migration')} and the database: {verdict}"
 
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [
-            (
-                check.migration or "the database",
-                check.name,
-                "passed" if check.passed else "FAILED",
-                check.expected or "",
-                check.found or "",
-            )
+    def as_tables(self) -> tuple[Table, ...]:
+        """Return the failures; in detail also the counts of each migration, and what informs."""
+        by_migration: dict[str, list[bool]] = {}
+        for check in self.checks:
+            by_migration.setdefault(check.migration or "the database", []).append(check.passed or check.informative)
+        counts = tuple(
+            (name, f"{sum(passed)} of {len(passed)}", "passed" if all(passed) else "FAILED")
+            for name, passed in by_migration.items()
+        )
+        known = tuple(
+            (check.migration or "", check.name, _found(check), "" if check.passed else check.hint or "")
             for check in self.checks
-        ]
-        return to_html_table(("migration", "check", "result", "expected", "found"), rows, str(self).splitlines()[0])
+            if _informs(check)
+        )
+        return (
+            Table(self.summary, rows_of(self.failures)),
+            *([Table("checks", counts, ("migration", "passed", "result"), detail=True)] if counts else []),
+            *([Table("to know", known, ("migration", "check", "found", "hint"), detail=True)] if known else []),
+        )
+
+    def as_dict(self) -> dict[str, Json]:
+        """Return ``ok`` and ``checks``, each with the attributes of a :class:`Check`."""
+        return {"ok": self.ok, "checks": [plain(check) for check in self.checks]}
+
+
+def _informs(check: Check) -> bool:
+    """Whether a check that is no failure says something: of the database, or of what is not as declared."""
+    if not check.passed:
+        return check.informative
+    return check.migration is None and (check.severity is None or bool(check.rows))
+
+
+def _found(check: Check) -> str:
+    """Return what a check found: of one of security that passed, the objects alone."""
+    if check.passed and check.severity is not None:
+        return few([str(row["object"]) for row in check.rows])
+    return check.found or ""
 
 
 @frozen(eq=False)
-class MigrationReport:
+class MigrationReport(Report):
     """What a call of migrate() did."""
 
     #: In order; empty where there was nothing to do.
@@ -79,138 +102,66 @@ class MigrationReport:
         """What another version of kimbledb applied and this catalog does not hold."""
         return tuple(step for step in self.plan.steps if step.is_newer)
 
-    def __str__(self) -> str:
-        if not self.applied:
-            says = "" if self.history_owner is None else f", says the history of the role {self.history_owner}"
-            lines = [f"nothing to do{says} ({self.seconds:.3f} s)"]
-        else:
-            lines = [f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"]
-            lines += [f"  {step}" for step in self.applied]
-        lines += [f"  {one_line(step.name)}: {step.reason}" for step in self.newer]
-        if self.losses:
-            lines += ["data that went with them:", *(f"  {loss}" for loss in self.losses)]
-        lines += [f"  {update}" for update in self.updates]
-        if self.verification.checks:
-            passed = sum(check.passed for check in self.verification.checks)
-            lines.append(f"{passed} of {len(self.verification.checks)} checks passed")
-        return "\n".join(lines)
+    @property
+    def summary(self) -> str:
+        """How many migrations were applied, in how many seconds."""
+        if self.applied:
+            return f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"
+        says = "" if self.history_owner is None else f", says the history of the role {self.history_owner}"
+        return f"nothing to do{says} ({self.seconds:.3f} s)"
 
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
+    def as_tables(self) -> tuple[Table, ...]:
+        """Return the applied migrations, then what is not in the catalog, what data went, and the checks."""
+        checks = self.verification.checks
+        passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
+        return (
+            steps_table(self.summary, self.applied),
+            *listed(
+                "applied by another version of kimbledb, and not in this catalog",
+                (f"{one_line(step.name)}: {step.reason}" for step in self.newer),
+            ),
+            *listed("data that went with them", self.losses),
+            *listed("rows that they updated", self.updates),
+            *([Table(passed)] if checks else []),
+        )
 
-        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.applied]
-        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
+    def as_dict(self) -> dict[str, Json]:
+        """Return the report as values.
 
-
-@frozen(eq=False)
-class AdoptionReport:
-    """What an adoption recorded, or with ``dry_run`` would record."""
-
-    #: In the order of the plan.
-    adopted: tuple[Step, ...]
-    #: As it was before.
-    plan: Plan
-    seconds: float
-    dry_run: bool = False
-
-    def __str__(self) -> str:
-        verb = "would adopt" if self.dry_run else "adopted"
-        names = {step.name for step in self.adopted}
-        left = [step for step in self.plan.pending if step.name not in names]
-        lines = [f"{verb} {counted(self.adopted, 'migration')}"]
-        lines += [f"  {step.name}: {step.reason}" for step in self.adopted]
-        if left:
-            lines.append(f"left to migrate(): {len(left)}")
-            lines += [f"  {step.name}: {step.state}, {step.reason}" for step in left]
-            lines += [f"note: {note}; whether it holds some of these cannot be seen" for note in self.plan.notes]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [(step.name, step.migration.title, step.reason) for step in self.adopted]
-        return to_html_table(("migration", "title", "why"), rows, str(self).splitlines()[0])
+        ``applied``: for each migration ``migration``, ``seconds``, ``held``. ``seconds``, ``lsn``, ``history_owner``:
+        as the attributes. ``losses``, ``updates``: each with the attributes of a :class:`Loss`. ``newer``: names.
+        ``verification``: as of :class:`VerificationReport`.
+        """
+        return {
+            "applied": [
+                {"migration": step.migration.name, "seconds": step.seconds, "held": step.held} for step in self.applied
+            ],
+            "seconds": self.seconds,
+            "lsn": self.lsn,
+            "losses": plain(self.losses),
+            "updates": plain(self.updates),
+            "newer": [step.name for step in self.newer],
+            "history_owner": self.history_owner,
+            "verification": self.verification.as_dict(),
+        }
 
 
-@frozen(eq=False)
-class RollbackReport:
-    """What a rollback did, or with ``dry_run`` would do."""
+def steps_table(caption: str, steps: tuple[AppliedStep, ...], why: tuple[str, ...] = ()) -> Table:
+    """Return a table of migrations that were applied or taken back, with their times where they have any.
 
-    #: In the order in which they were, or would be, taken back: newest first.
-    rolled_back: tuple[AppliedStep, ...]
-    #: What data goes with them.
-    losses: tuple[Loss, ...]
-    seconds: float
-    dry_run: bool = False
-    #: The tables, views, sequences, functions and types that go with them.
-    objects: tuple[DatabaseObject, ...] = ()
-    #: The names of those that go because they need another, newest first.
-    dependents: tuple[str, ...] = ()
-    #: Constraints, indexes and statistics that no migration made and that would go with a column: a dry run
-    #: tells them, and without it they stop the rollback.
-    handmade: tuple[DatabaseObject, ...] = ()
-
-    def __str__(self) -> str:
-        verb = "would roll back" if self.dry_run else "rolled back"
-        lines = [
-            f"{verb} {counted(self.rolled_back, 'migration')}" + ("" if self.dry_run else f" in {self.seconds:.3f} s")
-        ]
-        for step in self.rolled_back:
-            needs = " (it needs what goes)" if step.migration.name in self.dependents else ""
-            lines.append((f"  {step.migration.name}" if self.dry_run else f"  {step}") + needs)
-        if self.objects:
-            lines.append("objects that go with them:" if self.dry_run else "objects that went with them:")
-            kinds = dict.fromkeys(each.kind for each in self.objects)
-            lines += [
-                f"  {kind}: {', '.join(one_line(e.name) for e in self.objects if e.kind == kind)}" for kind in kinds
-            ]
-        if self.handmade:
-            lines.append("made by no migration, which stops the rollback:")
-            lines += [f"  {each}" for each in self.handmade]
-        if self.losses:
-            lines.append("data that goes with them:" if self.dry_run else "data that went with them:")
-            lines += [f"  {loss}" for loss in self.losses]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        rows = [(step.migration.name, step.migration.title, f"{step.seconds:.3f}") for step in self.rolled_back]
-        return to_html_table(("migration", "title", "seconds"), rows, str(self).splitlines()[0])
-
-
-#: The kinds of objects whose loss can be one of data.
-_HOLD_DATA = ("table", "view", "sequence")
-
-
-@frozen(eq=False)
-class ResetReport:
-    """What a reset took out of a schema."""
-
-    database: str
-    schema: str
-    #: In the order in which they were dropped: each before all that it needs.
-    objects: tuple[DatabaseObject, ...]
-    #: What data went with them.
-    losses: tuple[Loss, ...]
-    seconds: float
-
-    def __str__(self) -> str:
-        where = one_line(f'schema "{self.schema}" of the database "{self.database}"')
-        if not self.objects:
-            return f"nothing to reset in {where} ({self.seconds:.3f} s)"
-        lines = [f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"]
-        lines += [f"  {each}" for each in self.objects]
-        if self.losses:
-            lines.append("data that went with them:")
-            lines += [f"  {loss}" for loss in self.losses]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
-
-        lost = {loss.name: str(loss.count) for loss in self.losses}
-        rows = [
-            (each.kind, each.name, lost.get(each.name, "") if each.kind in _HOLD_DATA else "") for each in self.objects
-        ]
-        return to_html_table(("kind", "dropped", "rows"), rows, str(self).splitlines()[0])
+    Args:
+        caption: The caption.
+        steps: The migrations.
+        why: For each what is to be said of it, or nothing at all.
+    """
+    rows = tuple(
+        (
+            step.migration.name,
+            f"{step.seconds:.3f}" if step.seconds else "",
+            "" if step.held is None else f"{step.held:.3f}",
+            reason,
+            step.migration.title,
+        )
+        for step, reason in zip(steps, why or ("",) * len(steps), strict=True)
+    )
+    return Table(caption, rows, ("migration", "seconds", "locks held at most", "why", "title"), page_only=("title",))

@@ -115,7 +115,7 @@ async def test_the_report_says_how_long_locks_were_held(database: str, steps: St
     assert 0.3 <= slow.held <= slow.seconds
     assert quick.held < 0.3
     assert outside.held is None
-    assert f"a.sql ({slow.seconds:.3f} s, locks held for {slow.held:.3f} s at most)" in str(report)
+    assert ["a.sql", f"{slow.seconds:.3f}", f"{slow.held:.3f}"] in [line.split() for line in str(report).splitlines()]
     await holds(database, folder.catalog)
 
 

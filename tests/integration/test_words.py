@@ -82,8 +82,8 @@ async def test_a_hostile_name_is_spelt_out_in_a_terminal(
 
         console = Console(file=stream, width=400, highlight=False)
     display = Display(stream, console=console)
-    display.plan(await kimbledb.plan(database, catalog=hostile))
-    display.verification(await kimbledb.verify(database, catalog=hostile))
+    display.show(await kimbledb.plan(database, catalog=hostile))
+    display.show(await kimbledb.verify(database, catalog=hostile), detail=True)
 
     assert SPELT in stream.getvalue()
     assert _is_harmless(stream.getvalue())
@@ -152,7 +152,7 @@ async def test_a_plan_is_summed_up_once(database: str, folder: Folder) -> None:
     stream = io.StringIO()
     display = Display(stream)
     plan = await kimbledb.plan(database, catalog=folder.catalog)
-    display.plan(plan)
+    display.show(plan)
     await kimbledb.migrate(database, catalog=folder.catalog, progress=display)
 
     assert stream.getvalue().count(plan.summary) == 1

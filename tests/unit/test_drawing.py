@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from kimbledb import drawing
 from kimbledb.catalog import Catalog
-from kimbledb.drawing import Graph, Node, to_html_table, to_mermaid, to_svg
+from kimbledb.drawing import Graph, Node, to_html, to_mermaid, to_svg
 from kimbledb.plan import StepState
 from kimbledb.planner import Planner
+from kimbledb.tables import Table
 
 SVG = "{http://www.w3.org/2000/svg}"
 STATES = [str(state) for state in StepState]
@@ -390,7 +391,7 @@ def test_phases_edges_and_states() -> None:
 @given(st.lists(st.tuples(names, names, names)), names)
 def test_cells_are_found_as_they_were(rows: list[tuple[str, str, str]], caption: str) -> None:
     """Whatever cells hold, the table is well-formed and each cell is in it as it was."""
-    table = parsed(to_html_table(("a", "state", "why"), rows, caption))
+    table = parsed(to_html([Table(caption, tuple(rows), ("a", "state", "why"))]))
     cells = [tuple("".join(cell.itertext()) for cell in row) for row in table.findall("table/tbody/tr")]
 
     assert table.findtext("table/caption") == caption
@@ -400,7 +401,7 @@ def test_cells_are_found_as_they_were(rows: list[tuple[str, str, str]], caption:
 @given(st.lists(st.tuples(anything, anything)), anything)
 def test_no_character_breaks_a_table(rows: list[tuple[str, str]], caption: str) -> None:
     """What a page cannot hold is shown as U+FFFD."""
-    table = to_html_table(("state", "why"), rows, caption)
+    table = to_html([Table(caption, tuple(rows), ("state", "why"))])
 
     assert len(rows) == len(parsed(table).findall("table/tbody/tr"))
     assert table.encode()
@@ -409,7 +410,7 @@ def test_no_character_breaks_a_table(rows: list[tuple[str, str]], caption: str) 
 def test_states_and_results_carry_their_marks() -> None:
     """A cell under `state` or `result` has the mark of its word; no other cell has one."""
     table = parsed(
-        to_html_table(("state", "result", "why"), [("applied", "FAILED", "pending"), ("", "passed", "")], "")
+        to_html([Table("", (("applied", "FAILED", "pending"), ("", "passed", "")), ("state", "result", "why"))])
     )
     marks = [[cell.find("svg") is not None for cell in row] for row in table.findall("table/tbody/tr")]
     colours = [mark.get("stroke") for mark in table.findall(".//svg/g")]
@@ -420,7 +421,7 @@ def test_states_and_results_carry_their_marks() -> None:
 
 def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
     """Columns of numbers are aligned by their ends; only a long cell is broken into lines."""
-    table = parsed(to_html_table(("#", "name", "why"), [("9", "a.sql", "x " * 40), ("10", "b.sql", "short")], ""))
+    table = parsed(to_html([Table("", (("9", "a.sql", "x " * 40), ("10", "b.sql", "short")), ("#", "name", "why"))]))
     classes = [[cell.get("class") for cell in row] for row in table.findall("table//tr")]
 
     assert classes == [
@@ -432,7 +433,7 @@ def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
 
 def test_nothing_leaks_from_a_table_and_nothing_is_fetched() -> None:
     """There is no id and no script in it, and each rule of its style holds inside of it only."""
-    table = to_html_table(("state",), [("applied",)], "one")
+    table = to_html([Table("one", (("applied",),), ("state",))])
     rules = re.findall(r"([^{}]+)\{[^{}]+\}", drawing._TABLE_STYLE)
 
     assert not re.search(r"\sid=|<script|url\(|@import|https?:|href", table)
@@ -442,4 +443,4 @@ def test_nothing_leaks_from_a_table_and_nothing_is_fetched() -> None:
 def test_a_row_too_short_is_refused() -> None:
     """A row with more or fewer cells than headers is an error of the caller, and not a crooked table."""
     with pytest.raises(ValueError, match="shorter"):
-        to_html_table(("a", "b"), [("1",)], "")
+        to_html([Table("", (("1",),), ("a", "b"))])

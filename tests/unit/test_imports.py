@@ -17,9 +17,9 @@ ROOT = Path(kimbledb.__file__).parent
 #: its own, neither by itself nor by way of the modules that it imports. Those up to the planner know no server.
 WITHOUT_A_SERVER = [
     {"errors", "version", "clock", "sql", "script"},
-    {"model", "names", "options", "drawing", "queries", "redaction"},
+    {"model", "names", "options", "tables", "drawing", "presentation", "queries", "redaction"},
     {"plan", "state", "snapshots", "statements", "scripts", "locks"},
-    {"events", "reports", "database_status", "facts", "tools"},
+    {"events", "reports", "operator_reports", "facts", "tools"},
     {"folders", "shipped"},
     {"catalog"},
     {"planner", "evidence", "hazards"},

@@ -32,8 +32,10 @@ from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError, PreflightError
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.options import Options
+from kimbledb.presentation import Json, Report, plain
 from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
+from kimbledb.tables import Table, listed, rows_of
 from kimbledb.targets import target_of
 
 #: Columns that say whose a row is.
@@ -65,7 +67,7 @@ class Breach:
 
 
 @frozen(eq=False)
-class IsolationReport:
+class IsolationReport(Report):
     """What :func:`check_isolation` found."""
 
     #: The tables whose rows belong to somebody, each with how many of their own rows a person could read.
@@ -86,25 +88,37 @@ class IsolationReport:
         """Whether every table was tried, and nobody got at what is another's."""
         return not self.breaches and not self.untried
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """How often what was tried, and how much of it was not refused."""
         seen = sum(count > 0 for count in self.tables.values())
         people, nobody = self.roles
-        lines = [
+        return (
             f"{self.tries} tries as {people} on {counted(self.tables, 'table')} that belong to people"
             f" ({seen} show them their own), and as {nobody}: "
             + ("each was refused" if self.ok else f"{len(self.breaches)} NOT REFUSED, {len(self.untried)} not tried")
-        ]
-        lines += [f"  {breach}" for breach in self.breaches]
-        lines += [f"  not counted: {each}" for each in self.loose]
-        lines += [f"  {table}: not tried: {reason}" for table, reason in self.untried.items()]
-        return "\n".join(lines)
+        )
 
-    def _repr_html_(self) -> str:
-        from kimbledb.drawing import to_html_table
+    def as_tables(self) -> tuple[Table, ...]:
+        """Return the breaches and what could not be tried, then what is not counted."""
+        untried = (f"{table}: not tried: {reason}" for table, reason in self.untried.items())
+        return (Table(self.summary, rows_of([*self.breaches, *untried])), *listed("not counted", self.loose))
 
-        rows = [(breach.thing, breach.act, breach.detail) for breach in self.breaches]
-        rows += [(table, "not tried", reason) for table, reason in self.untried.items()]
-        return to_html_table(("what", "act", "found"), rows, str(self).splitlines()[0])
+    def as_dict(self) -> dict[str, Json]:
+        """Return the report as values.
+
+        ``ok``, ``tables``, ``untried``, ``tries``, ``roles``: as the attributes. ``breaches``, ``loose``: each with the
+        attributes of a :class:`Breach`.
+        """
+        return {
+            "ok": self.ok,
+            "tables": plain(self.tables),
+            "breaches": plain(self.breaches),
+            "loose": plain(self.loose),
+            "untried": plain(self.untried),
+            "tries": self.tries,
+            "roles": plain(self.roles),
+        }
 
 
 async def check_isolation(

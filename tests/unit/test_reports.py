@@ -1,0 +1,243 @@
+"""What each result shows: one set of tables and one of values, from which text, HTML and JSON are made."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import attrs
+import pytest
+
+import kimbledb
+from kimbledb import testing
+from kimbledb.presentation import Report
+from kimbledb.tables import Table, as_text
+
+
+def migration(name: str, number: int) -> kimbledb.Migration:
+    """A migration with a title of its own."""
+    return kimbledb.Migration(name=name, number=number, phase=number + 70, title=f"title of {name}", deletes="old rows")
+
+
+A, B, C = (migration(f"{name}.sql", number) for number, name in enumerate("abc", 11))
+LOSS = kimbledb.Loss("table", "lost_table", 4711)
+UPDATE = kimbledb.Loss("updated rows", "updated_table", 815)
+HAZARD = kimbledb.Hazard("index_build", "hazard_table", 5000, 8192, "it waits", "build it before")
+NEWER = kimbledb.AppliedMigration("newer.sql", version="99.0")
+PLAN = kimbledb.Plan(
+    (
+        kimbledb.Step(A, kimbledb.StepState.APPLIED, "history says so"),
+        kimbledb.Step(B, kimbledb.StepState.PENDING, "not there", needs=("a.sql",), hazards=(HAZARD,), online=True),
+        kimbledb.Step(C, kimbledb.StepState.PENDING, "not there yet", selected=False),
+        kimbledb.Step(
+            kimbledb.Migration(name="newer.sql", number=0),
+            kimbledb.StepState.UNKNOWN,
+            "recorded by kimbledb 99.0",
+            recorded=NEWER,
+        ),
+    ),
+    schema="tenant",
+    notes=("the history of goose is there",),
+)
+VERIFICATION = kimbledb.VerificationReport(
+    (
+        kimbledb.Check("a.sql", "a good check", passed=True),
+        kimbledb.Check("b.sql", "a bad check", passed=False, expected="ten rows", found="nine rows", hint="add one"),
+        kimbledb.Check(
+            None,
+            "a security check",
+            passed=False,
+            expected="closed",
+            found="table x: open",
+            rows=({"object": "table x", "reason": "open", "cure": "close it"},),
+            hint="close it",
+            severity="high",
+        ),
+        kimbledb.Check("c.sql", "a newer shape", passed=False, found="another", hint="look at it", informative=True),
+        kimbledb.Check(None, "the server", passed=True, found="PostgreSQL 18.1"),
+        kimbledb.Check(
+            None,
+            "known tables",
+            passed=True,
+            found="table y: read by its owner",
+            rows=({"object": "table y", "reason": "read by its owner", "cure": "none"},),
+            severity="information",
+            informative=True,
+        ),
+    )
+)
+MIGRATED = kimbledb.MigrationReport(
+    (kimbledb.AppliedStep(B, 1.25, 0.75),), PLAN, 2.5, VERIFICATION, "0/16B3748", (LOSS,), (UPDATE,)
+)
+ERROR = kimbledb.ConfigurationError("no such host", hint="name another")
+#: One of each class, with a value of its own in every field.
+SAMPLES: dict[type, Any] = {
+    type(each): each
+    for each in (
+        PLAN,
+        VERIFICATION,
+        MIGRATED,
+        kimbledb.AdoptionReport((PLAN.steps[0],), PLAN, 3.5),
+        kimbledb.RollbackReport(
+            (kimbledb.AppliedStep(A, 1.5), kimbledb.AppliedStep(B, 2.5)),
+            (LOSS,),
+            4.5,
+            objects=(kimbledb.DatabaseObject("table", "gone"),),
+            dependents=("b.sql",),
+            handmade=(kimbledb.DatabaseObject("index", "by_hand"),),
+        ),
+        kimbledb.ResetReport("base", "tenant", (kimbledb.DatabaseObject("view", "gone"),), (LOSS,), 5.5),
+        kimbledb.Status(
+            "base",
+            "tenant",
+            "18.1",
+            hosted=True,
+            plan=PLAN,
+            history=(NEWER,),
+            extensions={"vector": ("0.8.1", "extensions")},
+            log=(
+                {"logged_at": "2026-01-02", "event": "failed", "migration_name": "a.sql", "error_message": "it broke"},
+            ),
+            tables=(kimbledb.TableUse("largest", 77, 8192, 3, 4, ("unused_index",)),),
+            load=kimbledb.Load(5, 2, 1, 100, 6.5, 99.5),
+        ),
+        kimbledb.ManyResult("host/one", "tenant", MIGRATED),
+        kimbledb.ManyReport[Any](
+            (
+                kimbledb.ManyResult("host/one", "first", MIGRATED),
+                kimbledb.ManyResult("host/two", "second", VERIFICATION),
+                kimbledb.ManyResult("host/three", "third", error=ERROR),
+            ),
+            7.5,
+        ),
+        testing.IsolationReport(
+            {"notes": 2},
+            (testing.Breach("notes", "read", "one row"),),
+            (testing.Breach("lines", "insert", "a loose row"),),
+            {"odd": "no row can be made"},
+            42,
+            ("people", "nobody"),
+        ),
+    )
+}
+#: Keys of values that are there for programs: no reader of a text or a page wants them.
+FOR_PROGRAMS = {"hazards", "history", "lsn", "needs", "rows", "tables", "title", "verification"}
+#: The same, for one class: what its caller named, and what each result shows by itself.
+FOR_PROGRAMS_OF: dict[type, set[str]] = {kimbledb.Plan: {"schema"}, kimbledb.ManyReport: {"report"}}
+
+
+def returned() -> set[type]:
+    """The classes of values that the public functions return."""
+    found = set()
+    for module in (kimbledb, testing):
+        for name in module.__all__:
+            function = getattr(module, name)
+            if inspect.isfunction(function):
+                hint = inspect.signature(function, eval_str=False).return_annotation
+                names = re.findall(r"\w+", hint) if isinstance(hint, str) else []
+                found |= {value for each in names if attrs.has(value := getattr(module, each, object))}
+    return found
+
+
+def leaves(value: object, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The texts in a value, each with the keys that lead to it; checks that passed are only counted."""
+    if isinstance(value, Mapping):
+        if value.get("passed") is True:
+            return
+        for key, each in value.items():
+            yield from leaves(each, *path, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from leaves(each, *path)
+    elif isinstance(value, str) and value:
+        yield path, value
+
+
+def words(text: str) -> str:
+    """A text with one space between its words, and without colons: a list may put one where a value has none."""
+    return " ".join(text.replace(":", " ").split())
+
+
+def test_every_result_is_a_report() -> None:
+    """What a public function returns gives its tables and its values, and there is a sample of it here."""
+    found = returned()
+
+    assert {kimbledb.Plan, kimbledb.ManyReport, kimbledb.Status, testing.IsolationReport} <= found
+    assert not [each for each in found if not issubclass(each, Report)]
+    assert found | {kimbledb.ManyResult} == set(SAMPLES)
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_values_are_json(kind: type) -> None:
+    """The values of a report are JSON as they stand, and come back from it as they were."""
+    values = SAMPLES[kind].as_dict()
+
+    assert json.loads(json.dumps(values)) == values
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_what_programs_get_people_see(kind: type) -> None:
+    """Each text among a report's values stands in its text and in its HTML, but for what is for programs alone."""
+    report = SAMPLES[kind]
+    text = words(as_text(report.as_tables(), detail=True))
+    page = words(html.unescape(re.sub("<style>.*?</style>|<[^>]*>", " ", report._repr_html_(), flags=re.DOTALL)))
+    hidden = FOR_PROGRAMS | FOR_PROGRAMS_OF.get(kind, set())
+    wanted = {value for path, value in leaves(report.as_dict()) if not hidden & set(path)}
+
+    assert wanted
+    assert not {value for value in wanted if words(value) not in text}
+    assert not {value for value in wanted if words(value) not in page}
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_the_summary_comes_with_the_first_table(kind: type) -> None:
+    """The summary is one line of what is printed."""
+    report = SAMPLES[kind]
+
+    assert report.as_tables()[0].caption == report.summary
+    assert report.summary in str(report).splitlines()
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_a_page_is_well_formed(kind: type) -> None:
+    """HTML has no open element and no name that is not escaped."""
+    ET.fromstring(f"<div>{SAMPLES[kind]._repr_html_()}</div>")  # noqa: S314 - we wrote it
+
+
+# Tables as text.
+
+
+def test_columns_are_aligned_and_empty_ones_left_out() -> None:
+    """Numbers end in one place, other cells begin in one, and a column without anything in it is not shown."""
+    table = Table("two", (("9", "a", "", "x"), ("10", "bb", "", ("y", "z"))), ("#", "name", "held", "why"), ("odd",))
+
+    assert as_text([table]).splitlines() == [
+        "two",
+        "   #  name  why",
+        "   9  a     x",
+        "  10  bb    y",
+        "            z",
+        "note: odd",
+    ]
+
+
+def test_detail_stands_before_the_verdict() -> None:
+    """print() leaves detail out; where it is wanted it comes first."""
+    tables = [Table("verdict"), Table("more", (("a",),), detail=True)]
+
+    assert as_text(tables) == "verdict"
+    assert as_text(tables, detail=True) == "more\n  a\nverdict"
+
+
+def test_no_cell_adds_a_line() -> None:
+    """Line breaks and what steers a terminal are spelt out in captions, cells and notes."""
+    evil = "a\n\x1b[2Jb"
+    text = as_text([Table(evil, ((evil, (evil, evil)),), notes=(evil,))])
+
+    assert len(text.splitlines()) == 4
+    assert "\x1b" not in text
