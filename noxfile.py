@@ -150,11 +150,9 @@ def declare(session: nox.Session) -> None:
 
 @nox.session
 def order(session: nox.Session) -> None:
-    """Write docs/migration-order.md and docs/run-all-migrations.sql from the catalog."""
+    """Write docs/migration-order.md, docs/run-all-migrations.sql and the picture of the plan from the catalog."""
     session.install("-e", ".[dev]")
-    session.run("python", "-m", "tools.order_page", *session.posargs)
-    if "--check" not in session.posargs:
-        session.run("kimbledb", "render", "--output", "docs/run-all-migrations.sql")
+    session.run("python", "-m", "tools.order", *session.posargs)
 
 
 @nox.session

@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 
-import kimbledb
-
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
@@ -90,10 +88,3 @@ async def test_an_application_in_two_workers(database: str) -> None:
 def _get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310
         return json.load(answer)
-
-
-def test_the_picture_is_in_step() -> None:
-    """The picture of the plan on the pages is what the catalog gives today."""
-    picture = (ROOT / "docs" / "images" / "plan.svg").read_text(encoding="utf-8")
-
-    assert picture == kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg()

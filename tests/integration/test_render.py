@@ -16,11 +16,6 @@ from tests.support.folders import Folder
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
 
 
-def test_the_file_in_the_docs_is_in_step() -> None:
-    """docs/run-all-migrations.sql is what render() gives."""
-    assert FILE.read_text(encoding="utf-8") == kimbledb.render(), "run `kimbledb render -o docs/run-all-migrations.sql`"
-
-
 def test_the_file_holds_no_command_of_a_client() -> None:
     """An SQL editor can run all of it: no line is for psql alone."""
     problems = statements.find_problems(kimbledb.render(), transactional=True)

@@ -29,7 +29,7 @@ VERSIONS = (15, 16, 17, 18)
 
 _HERE = Path(__file__).parent
 #: The checksums of Debian 13's packages, as ``sha256sum`` writes them.
-_CHECKSUMS = _HERE / "debian-13.sha256"
+CHECKSUMS = _HERE / "debian-13.sha256"
 _SUITE = "trixie"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: What the tests run of Debian 13's programs.
@@ -99,7 +99,7 @@ def _packages() -> Path:
         raise Unavailable("PostgreSQL 17 is fetched from Debian 13's packages, and this is no Debian")
     if platform.machine() != "x86_64":
         raise Unavailable(f"the checksums of Debian 13's packages are those of amd64, and this is {platform.machine()}")
-    wanted = {name: digest for digest, name in (line.split() for line in _CHECKSUMS.read_text().splitlines())}
+    wanted = {name: digest for digest, name in (line.split() for line in CHECKSUMS.read_text().splitlines())}
 
     def unpack(root: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="kimbledb-debian-") as work:
@@ -113,7 +113,7 @@ def _packages() -> Path:
             wrapper = _WRAPPER.format(libraries=final / _LIBRARIES, program=final / _POSTGRESQL_17 / "real" / name)
             (postgresql / "bin" / name).write_text(wrapper)
 
-    content = [_CHECKSUMS.read_bytes(), _WRAPPER.encode()]
+    content = [CHECKSUMS.read_bytes(), _WRAPPER.encode()]
     final = _place(17, content)
     return _unpacked(17, content, unpack) / _POSTGRESQL_17 / "bin"
 
@@ -160,12 +160,12 @@ def renew() -> str:
     Raises:
         Unavailable: They cannot be downloaded here.
     """
-    known = [line.split()[1].partition("_")[0] for line in _CHECKSUMS.read_text().splitlines()]
+    known = [line.split()[1].partition("_")[0] for line in CHECKSUMS.read_text().splitlines()]
     with tempfile.TemporaryDirectory(prefix="kimbledb-debian-") as work:
         # Under a name without a version nothing is compared.
         packages = _download(Path(work), dict.fromkeys(known, ""))
         text = "".join(f"{hashlib.sha256(package.read_bytes()).hexdigest()}  {package.name}\n" for package in packages)
-    _CHECKSUMS.write_text(text)
+    CHECKSUMS.write_text(text)
     return text
 
 

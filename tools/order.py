@@ -1,7 +1,7 @@
-"""Write docs/migration-order.md, the document's page, from the catalog.
+"""Write what the docs hold of the catalog: the document's page, one SQL file of all migrations, and a picture of the plan.
 
-Run by ``nox -s order``; ``nox -s order -- --check`` only says whether the page
-is in step, as a test does.
+Run by ``nox -s order``; ``nox -s order -- --check`` only says whether the files
+are in step, as tests do.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import kimbledb
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "migration-order.md"
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
 
 HEAD = """\
@@ -144,19 +144,30 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
+#: The files, from the root, and the function that makes the text of each.
+FILES: dict[str, Callable[[], str]] = {
+    "docs/migration-order.md": page,
+    "docs/run-all-migrations.sql": kimbledb.render,
+    "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
+}
+
+
 def main(*, check: bool) -> int:
-    """Write the page, or with ``check`` only compare it; return whether it was out of step."""
-    text = page()
-    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text
-    if stale and not check:
-        PAGE.write_text(text, encoding="utf-8")
-    print(f"{PAGE.name}: {'in step' if not stale else 'out of step' if check else 'written'}")
-    return int(stale)
+    """Write the files, or with ``check`` only compare them; return the number that were out of step."""
+    stale = 0
+    for name, write in FILES.items():
+        file, text = ROOT / name, write()
+        in_step = file.exists() and file.read_text(encoding="utf-8") == text
+        if not in_step and not check:
+            file.write_text(text, encoding="utf-8")
+        print(f"{name}: {'in step' if in_step else 'out of step' if check else 'written'}")
+        stale += not in_step
+    return stale
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="nox -s order --", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where the page is out of step")
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where a file is out of step")
     given = parser.parse_args()
     out_of_step = main(check=given.check)
-    sys.exit(out_of_step if given.check else 0)
+    sys.exit(1 if given.check and out_of_step else 0)
