@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 
 from attrs import evolve, frozen
 
@@ -85,6 +86,8 @@ _MEMBERS = {
 _FIRST_NAME = re.compile(r'"(?:[^".]+\.)*([^".(]+)(?:\([\d,]+\))?"|([\w$]+)\(')
 #: A statement of transaction control, where the server met a syntax error.
 _TRANSACTION_WORD = re.compile(r"(?:commit|rollback|begin|abort|start\s+transaction|end)\b", re.IGNORECASE)
+#: The line of a DO block's body on which PL/pgSQL stopped, in whatever language of the server.
+_LINE_OF_BLOCK = re.compile(r"inline_code_block\D*(\d+)")
 #: Characters of a message, and of a line below it, that are shown.
 _LONGEST_MESSAGE, _LONGEST_LINE = 1000, 300
 #: What history calls errors of our own blocks.
@@ -188,6 +191,8 @@ def diagnose(error: ServerError, migration: Migration, script: Script, *, offset
     )
     if offset is None or not 0 <= offset <= len(text):
         return diagnosis
+    if not exact and ours is None:
+        offset = _place_in_block(error, text, offset)
     line, column = script.line_and_column(offset)
     hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
     source, caret = excerpt(text, offset, hidden)
@@ -205,6 +210,15 @@ def diagnose(error: ServerError, migration: Migration, script: Script, *, offset
         source=source,
         caret=caret if exact else None,
     )
+
+
+def _place_in_block(error: ServerError, text: str, offset: int) -> int:
+    """Return the place in a DO block at which an error arose, given where the statement begins, or that beginning."""
+    # The outermost call comes last.
+    numbers = _LINE_OF_BLOCK.findall(error.context or "")
+    with suppress(ValueError):  # what keeps statements from being told apart
+        return (numbers and statements.line_of_block(text, offset, int(numbers[-1]))) or offset
+    return offset
 
 
 def _subject(error: ServerError) -> str | None:

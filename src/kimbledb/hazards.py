@@ -20,6 +20,7 @@ from kimbledb import statements
 from kimbledb.errors import HazardError
 from kimbledb.model import Hazard, Migration
 from kimbledb.plan import Plan
+from kimbledb.script import Script
 
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
 # that pays no regard to case takes long to be compiled.
@@ -156,20 +157,25 @@ def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) ->
         online: Whether online.sql runs first.
     """
     found: dict[tuple[str, str], Hazard] = {}
-    told = [*_of_repair(migration, tables)]
+    apply = migration.script("apply")
+    #: With the script and the place of the statement; a repair is told by its columns.
+    told: list[tuple[Script, int | None, _Told]] = [(apply, None, each) for each in _of_repair(migration, tables)]
     try:
-        if online:
-            texts = [statements.with_names(statement.text) for statement in statements.split(migration.online_sql)]
-            told += [each for text in texts for each in _of_statement(text, tables)]
-            tables = _after(texts, tables)
-        for statement in statements.split(migration.apply_sql):
-            told += _of_statement(statements.with_names(statement.text), tables)
+        for script in (migration.script("online"), apply) if online else (apply,):
+            texts: list[str] = []
+            for statement in statements.split(script.text):
+                texts.append(statements.with_names(statement.text))
+                told += [(script, statement.start, each) for each in _of_statement(texts[-1], tables)]
+            if script is not apply:
+                tables = _after(texts, tables)
     except ValueError:
         pass  # what cannot be told apart is refused elsewhere
-    for name, table, reason in told:
+    for script, offset, (name, table, reason) in told:
         facts = tables.tables.get(table)
-        if facts is not None and facts["filled"] and facts["rows"] != 0:
-            found.setdefault((name, table), Hazard(name, table, facts["rows"], facts["bytes"], reason, _CURES[name]))
+        if facts is not None and facts["filled"] and facts["rows"] != 0 and (name, table) not in found:
+            line = None if offset is None else script.line_and_column(offset)[0]
+            rows, size = facts["rows"], facts["bytes"]
+            found[name, table] = Hazard(name, table, rows, size, reason, _CURES[name], script.path, line)
     return tuple(found.values())
 
 

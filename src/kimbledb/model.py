@@ -449,10 +449,14 @@ class Hazard:
     bytes: int
     reason: str
     cure: str
+    #: The script that would do it, and the line, counted from 1, of its statement. None where no one statement is known.
+    file: str | None = None
+    line: int | None = None
 
     def __str__(self) -> str:
+        place = "" if self.file is None else f" at {self.file}" + ("" if self.line is None else f":{self.line}")
         rows = "rows not counted" if self.rows is None else f"about {self.rows:,} row{'' if self.rows == 1 else 's'}"
-        return one_line(f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}): {self.reason}; {self.cure}")
+        return one_line(f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}){place}: {self.reason}; {self.cure}")
 
 
 def _size(count: int) -> str:

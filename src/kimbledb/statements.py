@@ -192,6 +192,30 @@ def _unescaped(name: str, escape: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
 
 
+def line_of_block(text: str, offset: int, number: int) -> int | None:
+    """Return where a line of a DO block begins, as PL/pgSQL counts the lines of the block's body.
+
+    Args:
+        text: The script.
+        offset: Where the statement begins.
+        number: The line; line 1 is the rest of the line on which the body begins.
+
+    Returns:
+        The place of the line's first character that is no space, or None where the statement is no DO block,
+        or has no such line.
+    """
+    if re.match(r"do\b", text[offset : offset + 3], re.IGNORECASE) is None:
+        return None
+    bodies = [span for span in _end_of_statement(text, offset)[1] if text[span[0]] in "$'"]
+    # The name of the language may be a string, too.
+    begin, end = max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
+    for _ in range(number - 1):
+        begin = text.find("\n", begin, end) + 1
+        if not begin:
+            return None
+    return _skip_space(text, begin) if begin < end else None
+
+
 def runs_alone(skeleton: str) -> bool:
     """Whether a statement, of which this is the skeleton, is known to run in no transaction block."""
     return _ALONE.match(skeleton) is not None

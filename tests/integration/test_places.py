@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import kimbledb
 from kimbledb import Catalog, Migration
 from kimbledb.script import Script
+from tests.support.folders import Folder
 
 
 async def test_a_script_that_begins_further_down(database: str) -> None:
@@ -49,7 +49,7 @@ async def test_the_caret_stands_under_its_character(database: str, before: str) 
     assert line.index("nme") + wide - narrow == caret.index("^"), str(caught.value)
 
 
-async def test_a_check_that_fails(database: str, folder: Any) -> None:
+async def test_a_check_that_fails(database: str, folder: Folder) -> None:
     """A failing check is shown with the line of verify.sql on which its query begins."""
     verify = "-- name: first\nSELECT true AS passed;\n\n-- name: second\n-- why\nSELECT false AS passed;\n"
     path = folder.add(1, "a", "SELECT 1;", verify=verify)
@@ -62,7 +62,7 @@ async def test_a_check_that_fails(database: str, folder: Any) -> None:
     assert f"  a.sql: second: FAILED\n    at:       {path}/verify.sql:6\n" in str(caught.value)
 
 
-async def test_a_check_that_fails_later(database: str, folder: Any) -> None:
+async def test_a_check_that_fails_later(database: str, folder: Folder) -> None:
     """verify() names the line of a check that passed when its migration was applied."""
     verify = "-- name: first\nSELECT true AS passed;\n-- name: second\nSELECT count(*) = 0 AS passed FROM a"
     path = folder.add(1, "a", "CREATE TABLE a AS SELECT 1 AS i WHERE false;", verify=verify)
@@ -103,3 +103,27 @@ async def test_a_rollback_that_fails_names_its_migration(database: str) -> None:
 
     assert caught.value.failed is catalog["a.sql"]
     assert (caught.value.line, caught.value.column) == (2, 8)
+
+
+BLOCKS = {
+    "a body that begins on its line": ("DO $$ BEGIN\n  PERFORM 1;\n  PERFORM 1 / 0;\nEND $$", 3),
+    "a body that begins below": ("DO LANGUAGE 'plpgsql'\n-- it's here\n$a$\nBEGIN\n\n  PERFORM 1 / 0;\nEND $a$", 6),
+    "a body in quotes": ("DO '\nDECLARE t text := ''a'';\nBEGIN\n  PERFORM 1 / 0;\nEND'", 4),
+    "one line": ("DO $$ BEGIN PERFORM 1 / 0; END $$", 1),
+    "a function that it calls": ("DO $$ BEGIN\n\n  PERFORM f();\nEND $$", 3),
+}
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+@pytest.mark.parametrize(("block", "line"), BLOCKS.values(), ids=BLOCKS)
+async def test_an_error_in_a_block(database: str, block: str, line: int, transactional: bool) -> None:
+    """An error in a DO block has the line of the block on which it arose."""
+    function = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\n\n\n\nBEGIN\nPERFORM 1 / 0; END $$;\n"
+    migration = Migration(name="a.sql", number=1, apply_sql=f"{function}\n{block};", transactional=transactional)
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=Catalog([migration]))
+
+    place = function.count("\n") + 1 + line
+    assert (caught.value.line, caught.value.column, caught.value.sqlstate) == (place, None, "22012")
+    assert str(caught.value.statement).startswith("DO")

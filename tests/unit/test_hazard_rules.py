@@ -6,6 +6,7 @@ import kimbledb
 from kimbledb.hazards import Tables, hazards_of, refuse
 from kimbledb.model import Declarations, Migration
 from kimbledb.plan import Plan, Step, StepState
+from kimbledb.script import Script
 
 ORDERS = {
     "rows": 1_000_000,
@@ -117,6 +118,26 @@ def test_hazards_of_a_script(sql: str, expected: list[str]) -> None:
     migration = Migration(name="a.sql", number=1, apply_sql=sql)
 
     assert sorted(each.name for each in hazards_of(migration, TABLES)) == sorted(expected)
+
+
+def test_a_hazard_has_its_place() -> None:
+    """Each hazard is told with the script and the line of its statement, of a part of a file, too."""
+    migration = Migration(
+        name="a.sql",
+        number=1,
+        location="db/01_a",
+        online_sql="SELECT 1;\nALTER TABLE orders ADD c text;",
+        apply_sql=Script("db/a.sql", "-- one\n\nCREATE INDEX ON\n  orders (note);\nDELETE FROM orders;", first_line=10),
+    )
+
+    found = hazards_of(migration, TABLES, online=True)
+
+    assert [(each.name, each.file, each.line) for each in found] == [
+        (LOCK, "db/01_a/online.sql", 2),
+        (INDEX, "db/a.sql", 12),
+        (ROWS, "db/a.sql", 14),
+    ]
+    assert ") at db/a.sql:12: CREATE INDEX ON orders" in str(found[1])
 
 
 def test_a_repair() -> None:
