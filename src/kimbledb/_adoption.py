@@ -6,15 +6,14 @@ import json
 from collections.abc import Iterable
 
 from kimbledb import preflight, preparation, queries
-from kimbledb.clock import stopwatch
 from kimbledb.model import Evidence
 from kimbledb.names import quote_identifier
 from kimbledb.operations import load_plan
-from kimbledb.operations.run import Request
+from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import AdoptionReport
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
-from kimbledb.runner import Again, Runner, describe_holders
+from kimbledb.runner import Again, describe_holders
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
 from kimbledb.state import DatabaseState
@@ -52,53 +51,63 @@ class Adoption(Request):
             PreflightError: The role may not write history.
         """
         goal = Goal(planner=Planner(self.catalog, prefer=prefer), schema=self.schema)
-        runner = Runner(self.target, self.options, self.progress)
-        clock = stopwatch()
+        run = Run(self)
+        sent: tuple[Plan, list[Step]] | None = None
 
         async def work(session: Session) -> tuple[Plan, list[Step]]:
-            loaded = await load_plan.from_history(runner, session, goal)
-            loaded = await load_plan.with_evidence(runner, session, goal, loaded)
-            state, shown, plan = loaded.state, loaded.evidence, loaded.plan
-            proved = _proved(plan, shown)
-            if not dry_run and (proved or not _is_known(plan, state)):
-                runner.doing = "recording what is there"
-                await preflight.check_history(session, state, self.schema)
-                async with runner.watching(session):
-                    await self._record(session, state, shown, proved)
+            nonlocal sent
+            loaded = await load_plan.from_history(run.runner, session, goal)
+            if await run.settle(session, loaded.state) and sent is not None:
+                return sent
+            loaded = await load_plan.with_evidence(run.runner, session, goal, loaded)
+            plan, proved = loaded.plan, _proved(loaded.plan, loaded.evidence)
+            if not dry_run and (proved or not _is_known(plan, loaded.state)):
+                run.runner.doing = "recording what is there"
+                await preflight.check_history(session, loaded.state, self.schema)
+                sent = plan, proved
+                async with run.runner.watching(session):
+                    await self._record(run, session, loaded, proved)
             return plan, proved
 
-        plan, proved = await runner.run(work)
-        return AdoptionReport(tuple(proved), plan, clock(), dry_run)
+        plan, proved = await run.until_done(work)
+        return run.done(AdoptionReport(tuple(proved), plan, run.clock(), dry_run))
 
-    async def _record(self, session: Session, state: DatabaseState, shown: Evidence, proved: list[Step]) -> None:
-        state = await preparation.prepare(session, state, self.schema, ())
+    async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
+        state = await preparation.prepare(session, loaded.state, self.schema, ())
         assert state.head is not None  # the preparation made the log
         rows = [
             {
                 "name": step.name,
                 "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
-                "evidence": {"present": list(shown.findings[step.name].present)},
+                "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
             }
             for step in proved
         ]
+        adopted = {
+            "version": __version__,
+            "run": run.runner.run_id,
+            "rows": rows,
+            "kept": dict(loaded.evidence.kept),
+        }
         # The lock, and whether history is still as it was, as for a migration.
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
-            + setting("kimbledb.adopted", {"version": __version__, "rows": rows, "kept": dict(shown.kept)})
+            + setting("kimbledb.adopted", adopted)
             + begin_step(self.schema, state.head)
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"
         )
-        try:
-            await session.send(message)
-        except ServerError as error:
-            if own_code(error) == LOCK_BUSY:
-                raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-            if own_code(error) == HISTORY_MOVED:
-                raise Again from error
-            raise
+        with run.sending(Sent("adopt")):
+            try:
+                await session.send(message)
+            except ServerError as error:
+                if own_code(error) == LOCK_BUSY:
+                    raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
+                if own_code(error) == HISTORY_MOVED:
+                    raise Again from error
+                raise
 
 
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:

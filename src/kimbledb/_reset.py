@@ -13,27 +13,23 @@ import os
 from typing import Any
 
 from kimbledb import data_loss, history, queries
-from kimbledb.clock import stopwatch
 from kimbledb.errors import (
     ConfirmationError,
-    ConnectionLostError,
     DataLossError,
-    OutcomeUnknownError,
     ResetRefusedError,
     one_line,
 )
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
-from kimbledb.names import check_schema_name, quote_identifier, quote_literal
+from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.operations import history_tables
+from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import ResetReport
-from kimbledb.options import Options
 from kimbledb.preflight import check_history, check_server
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, Runner, describe_holders
+from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
 from kimbledb.state import DatabaseState
-from kimbledb.targets import target_of
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
 
@@ -45,49 +41,35 @@ class Reset:
     """One call of :func:`kimbledb.reset`: what it has achieved so far, across connections."""
 
     def __init__(
-        self,
-        target: object,
-        *,
-        confirm: str,
-        schema: str | None,
-        allow_data_loss: bool,
-        backup: str | os.PathLike[str] | None,
-        options: Options | None,
+        self, request: Request, *, confirm: str, allow_data_loss: bool, backup: str | os.PathLike[str] | None
     ) -> None:
-        self.options = options or Options()
-        self.target = target_of(target)
-        self.schema = check_schema_name(schema or "public")
+        self.schema = request.schema
         self.confirm = confirm
         self.allow_data_loss = allow_data_loss
-        self.backup = backup
-        self.runner = Runner(self.target, self.options)
+        self._run = Run(request, backup=backup)
+        self.runner = self._run.runner
         self.losses: tuple[Loss, ...] = ()
+        #: What was sent to be dropped, and what was dropped.
+        self.sent: tuple[DatabaseObject, ...] = ()
         self.dropped: tuple[DatabaseObject, ...] = ()
-        #: What was sent to be dropped, and not answered.
-        self.in_flight: tuple[DatabaseObject, ...] | None = None
-        self.backed_up = False
 
     async def run(self) -> ResetReport:
         """Do it."""
-        clock = stopwatch()
-        try:
-            database = await self.runner.run(self._work)
-        except ConnectionLostError as error:
-            if self.in_flight is not None:
-                raise OutcomeUnknownError("the reset", can_ask=self.runner.target.can_reconnect) from error
-            raise
-        return ResetReport(database, self.schema, self.dropped, self.losses, clock())
+        database = await self._run.until_done(self._work)
+        return self._run.done(ResetReport(database, self.schema, self.dropped, self.losses, self._run.clock()))
 
     async def _work(self, session: Session) -> str:
         self.runner.doing = "looking at the schema"
         state = await history.look(session, self.schema)
         if self.confirm != state.database:
             raise ConfirmationError(self.confirm, state.database)
+        if await self._run.settle(session, state):
+            # What is there now came after it.
+            self.dropped = self.sent
+            return state.database
         objects_of = queries.filled("schema_objects", schema=quote_literal(self.schema))
         found: dict[str, Any] = await session.ask(queries.question("reset_look", objects=objects_of))
         if not found["objects"] and not state.history:
-            # All of it went in one transaction, so that what was sent is done.
-            self.dropped = self.in_flight or ()
             return state.database
         check_server(state)
         await check_history(session, state, self.schema)
@@ -102,12 +84,7 @@ class Reset:
             )
         objects = _in_order(found["objects"])
         await self._weigh(session, found["stakes"])
-        if self.backup is not None and not self.backed_up:
-            from kimbledb import backup
-
-            self.runner.doing = "making the backup"
-            await backup.write(self.backup, session, state, self.target, self.options)
-            self.backed_up = True
+        await self._run.back_up(session, state)
         await self._drop(session, state, found, objects)
         return state.database
 
@@ -125,7 +102,11 @@ class Reset:
     ) -> None:
         self.runner.doing = f'resetting the schema "{self.schema}"'
         dropped = tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
-        detail = {"objects": [str(each) for each in dropped], "losses": [str(loss) for loss in self.losses]}
+        detail = {
+            "run": self.runner.run_id,
+            "objects": [str(each) for each in dropped],
+            "losses": [str(loss) for loss in self.losses],
+        }
         quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
         before = after = ""
         if not self.allow_data_loss:
@@ -154,14 +135,13 @@ class Reset:
             + queries.block("record_reset", schema=quoted)
             + "COMMIT;\n"
         )
-        self.in_flight = dropped
-        try:
-            async with self.runner.watching(session):
-                await session.send(message)
-        except ServerError as error:
-            self.in_flight = None
-            raise self._meaning(error) from error
-        self.in_flight = None
+        self.sent = dropped
+        with self._run.sending(Sent("reset")):
+            try:
+                async with self.runner.watching(session):
+                    await session.send(message)
+            except ServerError as error:
+                raise self._meaning(error) from error
         self.dropped = dropped
 
     def _meaning(self, error: ServerError) -> Exception:

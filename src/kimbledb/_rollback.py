@@ -11,28 +11,25 @@ import os
 from collections.abc import Iterable, Sequence
 
 from kimbledb import history, preflight
-from kimbledb.clock import stopwatch
 from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ConfigurationError,
-    ConnectionLostError,
     DataLossError,
     DependentsError,
-    OutcomeUnknownError,
     RollbackError,
     RollbackRefusedError,
     one_line,
 )
-from kimbledb.events import Done, Failed, RolledBack, RollingBack
+from kimbledb.events import Failed, RolledBack, RollingBack
 from kimbledb.model import AppliedStep, DatabaseObject, Loss, Migration, schemas_reached
 from kimbledb.names import counted
 from kimbledb.operations import load_plan
-from kimbledb.operations.run import Request
+from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import RollbackReport
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
-from kimbledb.runner import Again, Runner
 from kimbledb.session import Session
+from kimbledb.state import DatabaseState
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 
@@ -127,10 +124,8 @@ class _RollbackCall:
         self.name, self.phase, self.to = name, phase, to
         self.cascade, self.allow_data_loss = cascade, allow_data_loss
         self.include_adopted, self.dry_run = include_adopted, dry_run
-        #: Where a backup is still to be written, before the first change.
-        self.backup = backup
-        self.runner = Runner(rollback.target, rollback.options, rollback.progress)
-        self.taken_back: list[AppliedStep] = []
+        self._run = Run(rollback, backup=backup)
+        self.runner = self._run.runner
         self.losses: tuple[Loss, ...] = ()
         #: What has to be counted in the transactions that may take it.
         self.suspects: tuple[Suspect, ...] = ()
@@ -141,30 +136,25 @@ class _RollbackCall:
         self.handmade: tuple[DatabaseObject, ...] = ()
         #: What this call takes back, once decided; a later try takes the rest of it.
         self.chosen: list[Migration] | None = None
-        self.in_flight: Migration | None = None
-        self.clock = stopwatch()
+
+    @property
+    def taken_back(self) -> list[AppliedStep]:
+        """The migrations that it took back, or with ``dry_run`` would take back."""
+        return self._run.achieved
 
     async def run(self) -> RollbackReport:
-        try:
-            await self.runner.run(self._work)
-        except ConnectionLostError as error:
-            if self.in_flight is not None:
-                raise OutcomeUnknownError(
-                    self.in_flight.name, applied=self.taken_back, can_ask=self.runner.target.can_reconnect, back=True
-                ) from error
-            raise
-        seconds = self.clock()
-        report = RollbackReport(
-            tuple(self.taken_back),
-            self.losses,
-            seconds,
-            self.dry_run,
-            self.objects,
-            self.dependents,
-            self.handmade,
+        await self._run.until_done(self._work)
+        return self._run.done(
+            RollbackReport(
+                tuple(self.taken_back),
+                self.losses,
+                self._run.clock(),
+                self.dry_run,
+                self.objects,
+                self.dependents,
+                self.handmade,
+            )
         )
-        tell(self.rollback.progress, Done(seconds, report))
-        return report
 
     async def _work(self, session: Session) -> None:
         rollback = self.rollback
@@ -178,10 +168,9 @@ class _RollbackCall:
         there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
-        # What the server lost when it crashed is there again.
-        self.taken_back = [step for step in self.taken_back if step.migration.name not in there]
-        await self._settle(session, there)
-        remaining = [migration for migration in self.chosen if migration.name in there]
+        await self._settle(session, state, there)
+        done = {step.migration.name for step in self.taken_back}
+        remaining = [each for each in self.chosen if each.name in there and each.name not in done]
         if not remaining or state.head is None:
             return
         preflight.check_server(state)
@@ -191,7 +180,7 @@ class _RollbackCall:
         transactions = Transactions(session, rollback.schema, path, schemas_reached(rollback.catalog))
         await self._weigh(transactions, remaining, state.head)
         if self.dry_run:
-            self.taken_back = [AppliedStep(migration, 0.0) for migration in remaining]
+            self.taken_back[:] = [AppliedStep(migration, 0.0) for migration in remaining]
             return
         if self.handmade:
             raise RollbackRefusedError(
@@ -206,12 +195,7 @@ class _RollbackCall:
                 applied=self.taken_back,
                 standing=self._standing("nothing was touched"),
             )
-        if self.backup is not None:
-            from kimbledb import backup  # few calls want one
-
-            self.runner.doing = "making the backup"
-            await backup.write(self.backup, session, state, rollback.target, rollback.options)
-            self.backup = None
+        await self._run.back_up(session, state)
         await self._take_back(transactions, remaining, state.head)
 
     def _choose(self, plan: Plan, there: dict[str, Step]) -> list[Migration]:
@@ -264,15 +248,17 @@ class _RollbackCall:
             if step.migration.irreversible is not None:
                 raise RollbackRefusedError(f"{step.name} cannot be rolled back: {step.migration.irreversible}")
 
-    async def _settle(self, session: Session, there: dict[str, Step]) -> None:
-        """Count what was in flight when a connection was lost, if history shows that this run took it back."""
-        migration = self.in_flight
-        if migration is None or migration.name in there:
-            return
-        if await history.was_written(session, self.rollback.schema, self.runner.run_id, "rollback", migration.name):
-            self.taken_back.append(AppliedStep(migration, self._step_clock()))
-            self.runner.achieved()
-        self.in_flight = None
+    async def _settle(self, session: Session, state: DatabaseState, there: dict[str, Step]) -> None:
+        """Count what was in flight when a connection was lost, and no more what the server lost when it crashed.
+
+        What this run took back and another one has applied since stays.
+        """
+        sent = self._run.in_flight
+        shown = sent is not None and sent.migration is not None and sent.migration.name not in there
+        await self._run.settle(session, state, shown=shown)
+        for step in [step for step in self.taken_back if step.migration.name in there]:
+            if not await self._run.did(session, state, Sent("rollback", step.migration)):
+                self.taken_back.remove(step)
 
     async def _weigh(self, transactions: Transactions, migrations: Sequence[Migration], head: int) -> None:
         """Run the scripts in a transaction that is rolled back, and keep what data and which objects they would take."""
@@ -332,20 +318,15 @@ class _RollbackCall:
         for migration in migrations:
             tell(progress, RollingBack(migration, len(self.taken_back) + 1, total))
             self.runner.doing = f"rolling back {migration.name}"
-            unsettled = self.in_flight
-            if unsettled is None:
-                self._step_clock = stopwatch()
-            self.in_flight = migration
             try:
-                outcome = await self._carry_out(transactions, migration, head)
+                with self._run.sending(Sent("rollback", migration), lambda: transactions.in_doubt):
+                    outcome = await self._carry_out(transactions, migration, head)
             except ScriptError as failure:
-                self.in_flight = None
                 tell(progress, Failed(migration, failure.diagnosis.for_history))
                 work = self._work_of(migration, None)
-                await transactions.record_failure(work, failure.diagnosis.for_history, self._step_clock())
+                await transactions.record_failure(work, failure.diagnosis.for_history, self._run.step_clock())
                 raise self._failure(failure) from failure.__cause__
             except Lost as refused:
-                self.in_flight = None
                 error = DataLossError(
                     refused.losses,
                     applied=self.taken_back,
@@ -354,17 +335,8 @@ class _RollbackCall:
                 )
                 tell(progress, Failed(migration, error.message))
                 raise error from refused.__cause__
-            except Again:
-                self.in_flight = unsettled
-                raise
-            except ConnectionLostError:
-                if not transactions.in_doubt:
-                    self.in_flight = unsettled
-                raise
-            self.in_flight = None
-            self.runner.achieved()
             head = outcome.head
-            seconds = self._step_clock()
+            seconds = self._run.step_clock()
             self.taken_back.append(AppliedStep(migration, seconds, outcome.held))
             tell(progress, RolledBack(migration, seconds))
 

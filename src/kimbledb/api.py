@@ -305,11 +305,9 @@ async def reset(
     from kimbledb._reset import Reset
 
     with call() as about:
-        helper = Reset(
-            target, confirm=confirm, schema=schema, allow_data_loss=allow_data_loss, backup=backup, options=options
-        )
-        about(helper.target.label, helper.schema)
-        return await helper.run()
+        request = Request(target, schema=schema, options=options)
+        about(request.target.label, request.schema)
+        return await Reset(request, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup).run()
 
 
 async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:

@@ -8,16 +8,11 @@ doubt (another was quicker, a connection lost) the history row is the truth.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-
 from kimbledb import foreign, history, preflight, preparation
-from kimbledb.clock import stopwatch
 from kimbledb.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
 from kimbledb.errors import (
     ChangedMigrationError,
     ConflictingObjectsError,
-    ConnectionLostError,
     DataLossError,
     HazardError,
     HistoryError,
@@ -32,10 +27,11 @@ from kimbledb.locks import who_is_at_work
 from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState, schemas_reached
 from kimbledb.names import counted, few
 from kimbledb.operations import load_plan
+from kimbledb.operations.run import Run, Sent
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner, describe_holders
+from kimbledb.runner import Again, describe_holders
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import ChecksFailed, Outcome, ScriptError, Transactions, Work
@@ -48,25 +44,14 @@ _ROWS_DELETED = "rows_deleted"
 class Application:
     """One call of apply(): what it has achieved so far, across connections."""
 
-    def __init__(
-        self,
-        goal: Goal,
-        runner: Runner,
-        *,
-        verify: bool,
-        allow_data_loss: bool,
-        backup: str | os.PathLike[str] | None,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool) -> None:
         self.goal = goal
-        self.runner = runner
-        self.progress = runner.progress
+        self.run = run
+        self.runner = run.runner
+        self.progress = run.request.progress
         self.verify = verify
         self.allow_data_loss = allow_data_loss
-        #: Where a backup is still to be written, before the first change.
-        self.backup = backup
         self.first_plan: Plan | None = None
-        self.applied: list[AppliedStep] = []
         self.checks: list[Check] = []
         #: By the migration's name: what went with it, and what has to be counted when it is run again.
         self.measured: dict[str, Measured] = {}
@@ -79,13 +64,13 @@ class Application:
         self.online: frozenset[str] = frozenset()
         #: Whether another run was at work when this one came.
         self.gave_way = False
-        #: Sent, and not answered: what became of it stands in history. It stays here until
-        #: history shows it, or a try under the same lock shows that it is not there.
-        self.in_flight: Migration | None = None
         #: As in the report.
         self.history_owner: str | None = None
-        #: Seconds since the call began.
-        self.clock = clock
+
+    @property
+    def applied(self) -> list[AppliedStep]:
+        """The migrations that it applied."""
+        return self.run.achieved
 
     @property
     def report(self) -> MigrationReport:
@@ -95,7 +80,7 @@ class Application:
         return MigrationReport(
             tuple(self.applied),
             self.first_plan,
-            self.clock(),
+            self.run.clock(),
             VerificationReport(tuple(self.checks)),
             self.lsn,
             losses=tuple(loss for each in measured for loss in each.losses),
@@ -113,8 +98,7 @@ class Application:
         self.history_owner = state.history_owner
         await preflight.check_history(session, state, goal.schema, writing=False)
         _refuse_another_application(goal.schema, plan)
-        self._forget(plan)
-        await self._settle(session, plan)
+        await self._settle(session, state, plan)
         if state.busy and (plan.pending or not loaded.is_final):
             # To look at everything takes long, and is in vain while another run goes on.
             await self._give_way(session)
@@ -135,8 +119,11 @@ class Application:
             if self.applied and self.lsn is None:
                 self.lsn = await history.log_position(session)
             return
-        if self.backup is not None:
-            await self._back_up(session, state, plan)
+        if self.run.wants_backup:
+            # What would stop the run stops it before there is a file.
+            migrations = [step.migration for step in plan.pending]
+            await preflight.check(session, state, goal.schema, migrations, schemas_reached(goal.catalog))
+            await self.run.back_up(session, state)
         self.runner.doing = "preparing the database"
         async with self.runner.watching(session):
             state = await preparation.prepare(
@@ -164,42 +151,16 @@ class Application:
             self.gave_way = True
             raise Again(blockers=describe_holders(at_work))
 
-    async def _back_up(self, session: Session, state: DatabaseState, plan: Plan) -> None:
-        from kimbledb import backup  # few calls want one
-
-        # What would stop the run stops it before there is a file.
-        await preflight.check(
-            session,
-            state,
-            self.goal.schema,
-            [step.migration for step in plan.pending],
-            schemas_reached(self.goal.catalog),
-        )
-        self.runner.doing = "making the backup"
-        assert self.backup is not None
-        await backup.write(self.backup, session, state, self.runner.target, self.runner.options)
-        self.backup = None
-
-    def _forget(self, plan: Plan) -> None:
-        """Count no more what the server lost when it crashed: history is the truth."""
+    async def _settle(self, session: Session, state: DatabaseState, plan: Plan) -> None:
+        """Count what was in flight when a connection was lost, and no more what the server lost when it crashed."""
         there = {step.name for step in plan.steps if step.state is StepState.APPLIED}
-        self.applied = [step for step in self.applied if step.migration.name in there]
+        sent = self.run.in_flight
+        shown = sent is not None and sent.migration is not None and sent.migration.name in there
+        await self.run.settle(session, state, shown=shown)
+        if shown:
+            self.lsn = None
+        self.applied[:] = [step for step in self.applied if step.migration.name in there]
         self.checks = [check for check in self.checks if check.migration in there]
-
-    async def _settle(self, session: Session, plan: Plan) -> None:
-        """Count what was in flight when a connection was lost, if history shows that this run applied it.
-
-        Where it is not applied, the server may still be at work on it, under the lock.
-        """
-        migration = self.in_flight
-        if migration is None or plan.step(migration.name).state is not StepState.APPLIED:
-            return
-        schema, run = self.goal.schema, self.runner.run_id
-        if await history.was_written(session, schema, run, "apply", migration.name):
-            self.applied.append(AppliedStep(migration, self._step_clock()))
-            self.runner.achieved()
-        self.in_flight = None
-        self.lsn = None
 
     async def _apply(self, transactions: Transactions, step: Step, head: int, *, last: bool) -> int:
         migration = step.migration
@@ -207,12 +168,9 @@ class Application:
         tell(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
         self.runner.doing = f"applying {migration.name}"
         self.runner.standing = None
-        unsettled = self.in_flight
-        if unsettled is None:
-            self._step_clock = stopwatch()
-        self.in_flight = migration
         try:
-            outcome = await self._carry_out(transactions, migration, head, last=last)
+            with self.run.sending(Sent("apply", migration), lambda: transactions.in_doubt):
+                outcome = await self._carry_out(transactions, migration, head, last=last)
         except ScriptError as failure:
             await self._give_up(transactions, migration, failure.diagnosis.for_history)
             found = failure.diagnosis
@@ -244,24 +202,13 @@ class Application:
                 line=failing[0].line,
             ) from failure.__cause__
         except Lost as refused:
-            self.in_flight = None
             error = self._refusal(migration, refused)
             tell(self.progress, Failed(migration, error.message))
             raise error from refused.__cause__
         except PreflightError as error:
             # Strangers came in after the first look; the script was not sent.
-            self.in_flight = None
             raise PreflightError(error.gaps, applied=self.applied) from error
-        except Again:
-            self.in_flight = unsettled
-            raise
-        except ConnectionLostError:
-            if not transactions.in_doubt:
-                self.in_flight = unsettled
-            raise
-        self.in_flight = None
-        self.runner.achieved()
-        seconds = self._step_clock()
+        seconds = self.run.step_clock()
         self.applied.append(AppliedStep(migration, seconds, outcome.held))
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
@@ -328,9 +275,8 @@ class Application:
         )
 
     async def _give_up(self, transactions: Transactions, migration: Migration, message: str) -> None:
-        self.in_flight = None
         tell(self.progress, Failed(migration, message))
-        await transactions.record_failure(self._work_of(migration), message, self._step_clock())
+        await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
 
     def _standing(self, outside: str | None) -> str:
         """Say what stays, given what a step did outside of transactions."""

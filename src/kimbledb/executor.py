@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kimbledb import history
-from kimbledb.clock import stopwatch
-from kimbledb.errors import AlternativesError, ConnectionLostError, OutcomeUnknownError
+from kimbledb.errors import AlternativesError
 from kimbledb.model import Evidence
-from kimbledb.operations.run import Request
+from kimbledb.operations.run import Request, Run
 from kimbledb.plan import Plan
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
@@ -88,7 +87,40 @@ class Executor(Request):
             KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
         """
         goal = self._goal(to, phase, prefer)
-        return await self._apply(goal, verify=verify, backup=backup, allow_data_loss=allow_data_loss)
+        turn = Turn(self.target.label, self.schema)
+        run = Run(self, backup=backup, turn=turn)
+        application: Application | None = None
+        # A caller's own connection is not to be ended because somebody has locked history.
+        may_glance = self.target.can_reconnect
+
+        async def work(session: Session) -> MigrationReport:
+            nonlocal application, may_glance
+            if may_glance:
+                may_glance = False
+                run.runner.doing = "reading the history"
+                glance = await self._glance(session, goal)
+                if glance is not None:
+                    plan, owner = glance
+                    if anybody(self.progress):
+                        from kimbledb.events import Planned
+
+                        tell(self.progress, Planned(plan))
+                    return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
+            if application is None:
+                if turn.before is not None and not run.runner.has_waited:
+                    may_glance = self.target.can_reconnect
+                    raise Again(blockers=("another call of this process",))
+                turn.take()
+                from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
+
+                application = Application(goal, run, verify=verify, allow_data_loss=allow_data_loss)
+            await application.work(session)
+            return application.report
+
+        try:
+            return run.done(await run.until_done(work))
+        finally:
+            turn.end()
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
         """Return what is wanted; faults of the call itself stop here, before a connection is made."""
@@ -98,58 +130,6 @@ class Executor(Request):
         if phase is not None:
             self.catalog.check_phase(phase)
         return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
-
-    async def _apply(
-        self, goal: Goal, *, verify: bool, backup: str | os.PathLike[str] | None, allow_data_loss: bool
-    ) -> MigrationReport:
-        clock = stopwatch()
-        turn = Turn(self.target.label, self.schema)
-        runner = Runner(self.target, self.options, self.progress, turn)
-        application: Application | None = None
-        # A caller's own connection is not to be ended because somebody has locked history.
-        may_glance = self.target.can_reconnect
-
-        async def work(session: Session) -> MigrationReport:
-            nonlocal application, may_glance
-            if may_glance:
-                may_glance = False
-                runner.doing = "reading the history"
-                glance = await self._glance(session, goal)
-                if glance is not None:
-                    plan, owner = glance
-                    if anybody(self.progress):
-                        from kimbledb.events import Planned
-
-                        tell(self.progress, Planned(plan))
-                    return MigrationReport((), plan, clock(), VerificationReport(()), history_owner=owner)
-            if application is None:
-                if turn.before is not None and not runner.has_waited:
-                    may_glance = self.target.can_reconnect
-                    raise Again(blockers=("another call of this process",))
-                turn.take()
-                from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
-
-                application = Application(
-                    goal, runner, verify=verify, allow_data_loss=allow_data_loss, backup=backup, clock=clock
-                )
-            await application.work(session)
-            return application.report
-
-        try:
-            report = await runner.run(work)
-        except ConnectionLostError as error:
-            if application is not None and application.in_flight is not None:
-                raise OutcomeUnknownError(
-                    application.in_flight.name, applied=application.applied, can_ask=self.target.can_reconnect
-                ) from error
-            raise
-        finally:
-            turn.end()
-        if anybody(self.progress):
-            from kimbledb.events import Done
-
-            tell(self.progress, Done(report.seconds, report))
-        return report
 
     async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
         """Return the plan if a glance at history shows that there is nothing to do: most starts end here.

@@ -103,13 +103,21 @@ async def glance(session: Session, schema: str) -> Glance | None:
     return Glance(answer["hosted"], _history(json.loads(text)), answer["owner"])
 
 
-async def was_written(session: Session, schema: str, run: str, event: str, name: str) -> bool:
-    """Ask whether a run wrote an event of a migration to the log: not a rival that did the same."""
+async def was_written(session: Session, schema: str, run: str, event: str, name: str | None) -> bool:
+    """Ask whether a run wrote an event to the log: not a rival that did the same.
+
+    Args:
+        session: Where to ask.
+        schema: The target schema.
+        run: The name of the run.
+        event: The name of the event.
+        name: The name of the migration, or None for an event of any migration or of none.
+    """
     block = queries.question(
         "written_by",
         schema=quote_identifier(schema),
         event=quote_literal(event),
-        name=quote_literal(name),
+        name="NULL" if name is None else quote_literal(name),
         run=quote_literal(run),
     )
     return bool(await session.ask(block))

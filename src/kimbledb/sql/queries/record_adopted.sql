@@ -19,12 +19,13 @@ BEGIN
             kimbledb_version = excluded.kimbledb_version, adopted = true, evidence = excluded.evidence
         WHERE h.success IS NOT TRUE OR (h.kimbledb_version IS NULL AND NOT h.adopted);
         INSERT INTO {schema}.migration_log (event, migration_name, checksum, kimbledb_version, detail)
-        VALUES ('adopt', one->>'name', one->>'checksum', adopted->>'version', one->'evidence');
+        VALUES ('adopt', one->>'name', one->>'checksum', adopted->>'version',
+                one->'evidence' || jsonb_build_object('run', adopted->>'run'));
     END LOOP;
     -- That it looked is worth an entry where it found nothing, too: migrate() goes on from
     -- there. What stays in a form of its own is no drift later.
     IF adopted->'rows' = '[]' OR adopted->'kept' <> '{}' THEN
         INSERT INTO {schema}.migration_log (event, kimbledb_version, detail)
-        VALUES ('adopt', adopted->>'version', jsonb_build_object('kept', adopted->'kept'));
+        VALUES ('adopt', adopted->>'version', jsonb_build_object('kept', adopted->'kept', 'run', adopted->>'run'));
     END IF;
 END
