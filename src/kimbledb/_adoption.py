@@ -131,5 +131,4 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
 
 def _is_known(plan: Plan, state: DatabaseState) -> bool:
     """Whether migrate() needs no word of adopt() to go on: it has one, or a row of history."""
-    applied = (StepState.APPLIED, StepState.CHANGED)
-    return state.head is not None and (state.looked or any(step.state in applied for step in plan.steps))
+    return state.head is not None and (state.looked or any(step.is_applied for step in plan.steps))

@@ -33,8 +33,8 @@ from kimbledb.state import DatabaseState
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 
-#: States in which a migration's objects are there by its own doing.
-_THERE = frozenset({StepState.APPLIED, StepState.CHANGED})
+#: States in which a part of what another hand recorded is there.
+_IN_PART = (StepState.PARTIAL, StepState.CONFLICTING)
 
 
 class Rollback(Request):
@@ -165,7 +165,9 @@ class _RollbackCall:
         if not loaded.is_final:
             loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
         plan = loaded.plan
-        there = {step.name: step for step in plan.steps if step.state in _THERE or _is_legacy(step)}
+        there = {
+            step.name: step for step in plan.steps if step.is_applied or (step.is_recorded and step.state in _IN_PART)
+        }
         if self.chosen is None:
             self.chosen = self._choose(plan, there)
         await self._settle(session, state, there)
@@ -237,7 +239,7 @@ class _RollbackCall:
                 + (f"; if that was renamed to {', '.join(renamed)}, give it its old name" if renamed else ""),
             )
         adopted = [
-            step.name for step in going if (step.recorded is not None and step.recorded.adopted) or _is_legacy(step)
+            step.name for step in going if step.recorded is not None and (step.recorded.adopted or step.recorded.legacy)
         ]
         if adopted and not self.include_adopted:
             raise RollbackRefusedError(
@@ -389,13 +391,6 @@ class _RollbackCall:
             sqlstate=found.sqlstate,
             hint=found.hint,
         )
-
-
-def _is_legacy(step: Step) -> bool:
-    """Whether another hand recorded it as applied, and adopt() has not looked at it."""
-    row = step.recorded
-    taken = step.state not in (StepState.UNKNOWN, StepState.REPLACED, StepState.RENAMED)
-    return taken and row is not None and row.legacy and row.success is True
 
 
 def _dependents(wanted: Iterable[str], there: dict[str, Step]) -> set[str]:

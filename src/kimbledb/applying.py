@@ -153,7 +153,7 @@ class Application:
 
     async def _settle(self, session: Session, state: DatabaseState, plan: Plan) -> None:
         """Count what was in flight when a connection was lost, and no more what the server lost when it crashed."""
-        there = {step.name for step in plan.steps if step.state is StepState.APPLIED}
+        there = {step.name for step in plan.steps if step.is_applied}
         sent = self.run.in_flight
         shown = sent is not None and sent.migration is not None and sent.migration.name in there
         await self.run.settle(session, state, shown=shown)
@@ -299,9 +299,7 @@ def _hazard(loss: Loss) -> Hazard:
 
 def _refuse_unrecorded(schema: str, state: DatabaseState, plan: Plan, shown: Evidence) -> None:
     """Stop where the schema holds what these migrations make, and no history says so."""
-    if state.looked or any(
-        step.recorded and step.recorded.success is True for step in plan.steps if step.state is not StepState.UNKNOWN
-    ):
+    if state.looked or any(step.is_recorded for step in plan.steps):
         return
     objects = [each for finding in shown.findings.values() for each in (*finding.present, *finding.conflicts)]
     if any(finding.state is not ObjectState.MISSING for finding in shown.findings.values()) and objects:
@@ -321,9 +319,7 @@ def _refuse_another_application(schema: str, plan: Plan) -> None:
     Another build of the same application shares what came before both. Names alone say
     nothing: two applications may both begin with an ``init.sql``.
     """
-    applied = [
-        step for step in plan.steps if step.recorded and step.recorded.success is True and not step.recorded.legacy
-    ]
+    applied = [step for step in plan.steps if step.recorded and step.recorded.is_applied and not step.recorded.legacy]
     others = [step.name for step in applied if step.state is StepState.UNKNOWN]
     if others and all(step.state in (StepState.UNKNOWN, StepState.CHANGED) for step in applied):
         raise HistoryError(
@@ -348,8 +344,6 @@ def _refuse_changed(plan: Plan) -> None:
                 for step in changed
             ],
             alone=all(
-                step.state is StepState.CHANGED
-                for step in plan.steps
-                if step.recorded and step.recorded.success is True
+                step.state is StepState.CHANGED for step in plan.steps if step.recorded and step.recorded.is_applied
             ),
         )

@@ -52,7 +52,7 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
     Nothing is asked where the schema is empty, where kimbledb has applied something to
     it, or where adopt() has looked at it.
     """
-    if not state.occupied or state.looked or any(row.success is True for row in state.history or ()):
+    if not state.occupied or state.looked or any(row.is_applied for row in state.history or ()):
         return ()
     known = [(tool, history) for tool in TOOLS for history in tool.histories]
     answer = await session.ask(

@@ -328,6 +328,11 @@ class AppliedMigration:
     #: Whether another hand wrote it: kimbledb looks at the schema before it believes it.
     legacy: bool = False
 
+    @property
+    def is_applied(self) -> bool:
+        """Whether the row says that the migration is applied: not where it failed, or where an old table does not say."""
+        return self.success is True
+
 
 class ObjectState(enum.StrEnum):
     """What the system catalogs say of the objects that one migration declares."""

@@ -82,10 +82,27 @@ class Step:
         return self.selected and self.state in TO_APPLY
 
     @property
+    def is_applied(self) -> bool:
+        """Whether it is applied, as edited as the file may be since: history says so, and the schema shows nothing else."""
+        return self.state in (StepState.APPLIED, StepState.CHANGED)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether history holds it as applied, under whatever name, and none of its alternatives stands in its place.
+
+        Where another hand wrote history, the schema may show that it is not applied.
+        """
+        return self._row_is_applied and self.state not in (StepState.UNKNOWN, StepState.REPLACED)
+
+    @property
     def is_newer(self) -> bool:
         """Whether a kimbledb that knows more applied it: what failed was never there."""
-        row = self.recorded
-        return self.state is StepState.UNKNOWN and row is not None and row.version is not None and row.success is True
+        by_kimbledb = self.recorded is not None and self.recorded.version is not None
+        return self._row_is_applied and by_kimbledb and self.state is StepState.UNKNOWN
+
+    @property
+    def _row_is_applied(self) -> bool:
+        return self.recorded is not None and self.recorded.is_applied
 
     @property
     def notes(self) -> list[str]:

@@ -295,9 +295,9 @@ class Planner:
         before = moved.row_of(migration)
         if choice is not None:
             state, reason = StepState.REPLACED, f"{choice[0]} is used in its place: {choice[1]}"
-        elif row is not None and row.success is True and row.legacy:
+        elif row is not None and row.is_applied and row.legacy:
             state, reason = _legacy_state(migration, row, evidence)
-        elif row is not None and row.success is True:
+        elif row is not None and row.is_applied:
             state, reason = _applied_state(migration, row)
         elif undecided:
             state, reason = StepState.UNDECIDED, f"it or {' or '.join(undecided)}: which of them is not chosen"
@@ -322,7 +322,7 @@ class _Moved:
     """What history holds and the catalog does not: a file that was renamed is found there by its text."""
 
     def __init__(self, strangers: Iterable[AppliedMigration]) -> None:
-        applied = [row for row in strangers if row.success is True]
+        applied = [row for row in strangers if row.is_applied]
         self._by_checksum = {row.checksum: row for row in applied if row.checksum}
         self._by_name = {folded(row.name): row for row in applied}
 
@@ -361,12 +361,12 @@ def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choi
 
 def _is_applied(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
     row = history.get(migration.name)
-    return row is not None and row.success is True and not row.legacy
+    return row is not None and row.is_applied and not row.legacy
 
 
 def _is_recorded(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
     """Whether history says that it is applied, whoever wrote it."""
-    return migration.name in history and history[migration.name].success is True
+    return migration.name in history and history[migration.name].is_applied
 
 
 def _shows_most(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:

@@ -96,12 +96,13 @@ class Verifier(Request):
         try:
             plan = goal.plan(state.history, shown)
         except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
-            names = {row.name for row in state.history or () if row.success is True}
+            names = {row.name for row in state.history or () if row.is_applied}
             return [each for each in self.catalog if each.name in names], []
-        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
-        recorded = [step.migration for step in steps if step.recorded is not None and step.recorded.success is True]
-        names = {migration.name for migration in recorded}
-        return recorded, [step.migration for step in steps if step.name not in names]
+        known = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        return (
+            [step.migration for step in known if step.is_recorded],
+            [step.migration for step in known if not step.is_recorded],
+        )
 
     async def _drift(
         self,
@@ -117,7 +118,7 @@ class Verifier(Request):
         if state.head is not None:
             kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
         # What a newer version applied may have changed what this one declares.
-        newer = any(row.version and row.success is True and row.name not in self.catalog for row in state.history or ())
+        newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
         return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:

@@ -80,6 +80,21 @@ async def test_a_rollback_takes_the_alternative_that_is_there(
     assert await connection.fetchval("SELECT to_regclass('b') IS NULL")
 
 
+async def test_a_rollback_passes_over_what_is_not_there(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """What another hand recorded and plan() shows as pending, since nothing of it is there, has nothing to be taken back."""
+    folder.table(1, "a")
+    folder.add(2, "b", "CREATE TABLE b ();", facts='creates = ["table b"]', rollback="DROP TABLE b;")
+    await kimbledb.migrate(database, catalog=folder.catalog, to="a.sql")
+    await connection.execute("INSERT INTO migration_history (migration_name) VALUES ('b.sql')")
+    assert states(await kimbledb.plan(database, catalog=folder.catalog))["b.sql"] is StepState.PENDING
+
+    report = await kimbledb.rollback(database, to=0, catalog=folder.catalog, include_adopted=True)
+
+    assert [step.migration.name for step in report.rolled_back] == ["a.sql"]
+
+
 async def test_status_shows_what_a_run_would_hold_up(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
