@@ -205,8 +205,9 @@ def test_every_check_is_broken_by_something() -> None:
 async def test_broken(sound: str, name: str, sql: str, culprit: str) -> None:
     """What is wrong fails its check with the object, the reason and the statement that cures it, which does; what informs tells of it."""
     connection = await asyncpg.connect(sound)
-    await connection.execute("DROP ROLE IF EXISTS clerks")
-    await connection.execute(sql)
+    # Roles belong to the whole server, on which other tests run.
+    clerks = f"clerks_of_{sound.rpartition('/')[2]}"
+    await connection.execute(sql.replace("clerks", clerks))
 
     check = (await results(sound))[name]
 
@@ -222,7 +223,7 @@ async def test_broken(sound: str, name: str, sql: str, culprit: str) -> None:
             await connection.execute(str(each["cure"]))
         assert not (await results(sound))[name].rows
     if "clerks" in sql:
-        await connection.execute("DROP OWNED BY clerks; DROP ROLE clerks")
+        await connection.execute(f"DROP OWNED BY {clerks}; DROP ROLE {clerks}")
     await connection.close()
 
 

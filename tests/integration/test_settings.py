@@ -71,9 +71,20 @@ async def set_for_database(dsn: str, **settings: str) -> None:
 
 
 @pytest.fixture
-def catalog(folder: Folder) -> kimbledb.Catalog:
+async def catalog(folder: Folder, database: str) -> kimbledb.Catalog:
     """A folder of one migration that reads, prints and compares values of many types."""
-    folder.add(1, "a", SCRIPT, verify=VERIFY, rollback="DROP FUNCTION f; DROP VIEW v; DROP TABLE t;")
+    connection = await asyncpg.connect(database)
+    has_xml = await connection.fetchval(
+        "SELECT bool_or(setting LIKE '%--with-libxml%') FROM pg_config() WHERE name = 'CONFIGURE'"
+    )
+    await connection.close()
+    # A server built without libxml has no such values.
+    script, verify = (
+        (SCRIPT, VERIFY)
+        if has_xml
+        else (SCRIPT.replace("document xml DEFAULT 'a<b/>',", ""), VERIFY.replace("AND document IS NOT NULL", ""))
+    )
+    folder.add(1, "a", script, verify=verify, rollback="DROP FUNCTION f; DROP VIEW v; DROP TABLE t;")
     catalog: kimbledb.Catalog = folder.catalog
     return catalog
 
