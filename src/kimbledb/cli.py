@@ -128,8 +128,6 @@ async def _migrate(given: argparse.Namespace, display: Display) -> int:
             _print_json({**report.as_dict(), "verification": checked})
         else:
             display.show(report)
-            if report.applied:
-                display.show(await api.plan(target, **_common(given), **limits))
             if verification is not None:
                 display.show(verification, detail=True)
     return _DONE if verification is None or verification.ok else _REFUSED

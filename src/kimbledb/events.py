@@ -22,6 +22,7 @@ from kimbledb.errors import one_line
 from kimbledb.model import Migration
 from kimbledb.names import counted
 from kimbledb.plan import Plan
+from kimbledb.presentation import Report
 
 
 @frozen
@@ -189,7 +190,7 @@ class Done(Event):
 
     seconds: float
     #: What the call returns, where the event is told with it.
-    report: object = None
+    report: Report | None = None
 
     def __str__(self) -> str:
         return f"done in {self.seconds:.3f} s"

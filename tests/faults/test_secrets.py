@@ -149,7 +149,7 @@ async def test_what_is_returned_does_not_show_it(database: str, steps: Steps) ->
     helper = kimbledb.Executor(database, catalog=catalog, options=options)
 
     shown = "".join(
-        f"{each} {each!r} {getattr(each, '_repr_html_', str)()} {getattr(each, '__dict__', '')}"
+        f"{each} {each!r} {getattr(each, '_repr_html_', str)()} {getattr(each, 'as_dict', str)()} {getattr(each, '__dict__', '')}"
         for each in (report, status, report.plan, options, helper, helper.target, target_of(database))
     )
     rows = await sql(database, "SELECT jsonb_agg(to_jsonb(h))::text FROM migration_history AS h")

@@ -108,7 +108,7 @@ async def test_many_databases(database: str, hosted_database: str, folder: Folde
     assert report.results[2].target == "127.0.0.1:1/none"
     assert isinstance(report.results[2].error, kimbledb.ConnectionLostError)
     assert isinstance(report.results[3].error, kimbledb.ConfigurationError)
-    assert "hushhush" not in str(report) + repr(report) + report._repr_html_()
+    assert "hushhush" not in str(report) + repr(report) + report._repr_html_() + str(report.as_dict())
 
 
 async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Folder) -> None:
