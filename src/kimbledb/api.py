@@ -42,21 +42,21 @@ async def migrate(
     processes may call it at once.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an
-            ``asyncpg.Pool``. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
-        catalog: The migrations; the built-in ones where None.
-        schema: The target schema, ``public`` where None. It is made if missing.
-        to: A migration's name or number: apply that one and all it needs, no more.
-        phase: A phase's number: apply its migrations and all they need, no more.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``. It is made if missing.
+        to: A migration's name or number: apply that one and all it needs, no more. None for all.
+        phase: A phase's number: apply its migrations and all they need, no more. None for all.
         prefer: Names of alternatives to take instead of the default.
         verify: Whether each migration's checks run in its transaction and must pass.
-        backup: A file to write a backup of the whole database to, before anything
-            is changed and only where there is something to do. :func:`restore` brings
-            it back. What is there already is never overwritten.
-        allow_data_loss: Whether rows and values that are there may go, also where the
-            migration that takes them does not say so (``deletes`` in migration.toml).
-        progress: Called with each :class:`~kimbledb.events.Event`.
-        options: Deadline, timeouts and the like.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        allow_data_loss: Whether rows and values that are there may go, also where the migration that
+            takes them does not say so (``deletes`` in migration.toml).
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
         What was applied, the plan it followed, and the checks.
@@ -95,13 +95,15 @@ async def plan(
     """Say what :func:`migrate` would do, and why. It only reads, on a standby too.
 
     Args:
-        target: As for :func:`migrate`; with no DSN anywhere, the plan for an empty database.
-        catalog: As for :func:`migrate`.
-        schema: As for :func:`migrate`.
-        to: As for :func:`migrate`.
-        phase: As for :func:`migrate`.
-        prefer: As for :func:`migrate`.
-        options: As for :func:`migrate`.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. With no DSN
+            anywhere, the plan is that for an empty database.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        to: A migration's name or number: plan that one and all it needs, no more. None for all.
+        phase: A phase's number: plan its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.
@@ -125,10 +127,11 @@ async def status(
     """Say how a database stands: server, extensions, history, plan, tables, load and the latest events.
 
     Args:
-        target: As for :func:`migrate`.
-        catalog: As for :func:`migrate`.
-        schema: As for :func:`migrate`.
-        options: As for :func:`migrate`.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.
@@ -152,11 +155,12 @@ async def verify(
     """Ask whether what is applied is really there. It never writes.
 
     Args:
-        target: As for :func:`migrate`.
-        catalog: As for :func:`migrate`.
-        schema: As for :func:`migrate`.
-        only: A migration's name or number, or several: their checks alone.
-        options: As for :func:`migrate`.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
         Every check with what it expected and found; ``report.ok`` is the verdict.
@@ -194,19 +198,22 @@ async def rollback(
     Exactly one of ``name``, ``phase`` and ``to`` says which.
 
     Args:
-        target: As for :func:`migrate`.
-        name: A migration's name or number.
-        phase: A phase's number: all its migrations.
-        to: The last migration, in plan order, that stays; 0 takes everything back.
-        catalog: As for :func:`migrate`.
-        schema: As for :func:`migrate`. It is never dropped.
-        cascade: Whether those that need it go, too.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        name: A migration's name or number: take that one back.
+        phase: A phase's number: take all its migrations back.
+        to: The name or number of the last migration, in plan order, that stays; 0 takes everything back.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``. It is never dropped.
+        cascade: Whether the applied migrations that need one of these go, too.
         allow_data_loss: Whether rows and values may go with them.
-        include_adopted: Whether those that were adopted may go.
-        dry_run: Only say what would go. It takes the same locks for a moment.
-        backup: As for :func:`migrate`.
-        progress: As for :func:`migrate`.
-        options: As for :func:`migrate`.
+        include_adopted: Whether migrations that were adopted may go.
+        dry_run: Whether only to say what would go. It takes the same locks for a moment.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
         What was taken back, and what data went with it.
@@ -251,12 +258,13 @@ async def adopt(
     is left to :func:`migrate`, which completes what is there in part.
 
     Args:
-        target: As for :func:`migrate`.
-        catalog: As for :func:`migrate`.
-        schema: As for :func:`migrate`.
-        prefer: As for :func:`migrate`.
-        dry_run: Only say what would be recorded.
-        options: As for :func:`migrate`.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        prefer: Names of alternatives to take instead of the default.
+        dry_run: Whether only to say what would be recorded.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.
@@ -286,12 +294,15 @@ async def reset(
     ``migration_log`` goes on, with an entry for the reset.
 
     Args:
-        target: As for :func:`migrate`.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
         confirm: The name of the database, which must be that of the target.
-        schema: As for :func:`migrate`.
+        schema: The name of the target schema; None for ``public``.
         allow_data_loss: Whether rows may go.
-        backup: As for :func:`migrate`.
-        options: As for :func:`migrate`.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
         What was dropped, in that order, and how many rows went with it.
@@ -317,9 +328,11 @@ async def restore(path: str | os.PathLike[str], target: object = None, *, option
     Extensions and empty schemas that the database came with are no hindrance.
 
     Args:
-        path: The file that ``backup=`` wrote.
-        target: As for :func:`migrate`: an empty database.
-        options: As for :func:`migrate`.
+        path: The path of the file that ``backup`` wrote.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+            The database must be empty.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
         BackupError: The database is not empty, the file cannot be read, or
@@ -342,7 +355,7 @@ def render(catalog: Catalog | None = None) -> str:
     decided by history, else by whether the database is hosted.
 
     Args:
-        catalog: As for :func:`migrate`.
+        catalog: The migrations; None for the built-in ones.
 
     Raises:
         ConfigurationError: A migration cannot run in a transaction.

@@ -30,7 +30,7 @@ class Executor(Request):
             None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like; None for the defaults.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
 
     Raises:

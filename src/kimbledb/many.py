@@ -49,20 +49,22 @@ async def migrate_many(
     that are done one question each.
 
     Args:
-        targets: A target as for :func:`kimbledb.migrate`, or several.
-        schemas: The schemas, in each of the targets; None is ``public``.
-        catalog: As for :func:`kimbledb.migrate`.
-        to: As for :func:`kimbledb.migrate`.
-        phase: As for :func:`kimbledb.migrate`.
-        prefer: As for :func:`kimbledb.migrate`.
-        verify: As for :func:`kimbledb.migrate`.
-        allow_data_loss: As for :func:`kimbledb.migrate`.
-        concurrency: How many connections are open at once, over all targets. One of
-            them is kept for looking who blocks the others, and for steps outside
-            of transactions, which need a second one; the least is 2.
-        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens,
-            and with :class:`~kimbledb.events.Done` at the end.
-        options: As for :func:`kimbledb.migrate`, for each schema by itself.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
+            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas, in each of the targets; None is ``public``.
+        catalog: The migrations; None for the built-in ones.
+        to: A migration's name or number: apply that one and all it needs, no more. None for all.
+        phase: A phase's number: apply its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        verify: Whether each migration's checks run in its transaction and must pass.
+        allow_data_loss: Whether rows and values that are there may go, also where the migration that
+            takes them does not say so (``deletes`` in migration.toml).
+        concurrency: How many connections are open at once, over all targets. One of them is kept for
+            looking who blocks the others, and for steps outside of transactions, which need a
+            second one; the least is 2.
+        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
+            :class:`~kimbledb.events.Done` at the end; None for nobody.
+        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
 
     Returns:
         One result for each target and schema; ``report.ok`` is the verdict.
@@ -102,13 +104,17 @@ async def verify_many(
     """Ask of many schemas, or many databases, whether what is applied is really there. It never writes.
 
     Args:
-        targets: As for :func:`migrate_many`.
-        schemas: As for :func:`migrate_many`.
-        catalog: As for :func:`kimbledb.migrate`.
-        only: As for :func:`kimbledb.verify`.
-        concurrency: As for :func:`migrate_many`.
-        progress: As for :func:`migrate_many`.
-        options: As for :func:`migrate_many`.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
+            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas, in each of the targets; None is ``public``.
+        catalog: The migrations; None for the built-in ones.
+        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
+        concurrency: How many connections are open at once, over all targets. One of them is kept for
+            looking who blocks the others, and for steps outside of transactions, which need a
+            second one; the least is 2.
+        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
+            :class:`~kimbledb.events.Done` at the end; None for nobody.
+        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
 
     Raises:
         ConfigurationError: ``concurrency`` is no number above 0.
@@ -139,15 +145,19 @@ async def plan_many(
     """Say what :func:`migrate_many` would do, and why. It only reads.
 
     Args:
-        targets: As for :func:`migrate_many`.
-        schemas: As for :func:`migrate_many`.
-        catalog: As for :func:`kimbledb.migrate`.
-        to: As for :func:`kimbledb.migrate`.
-        phase: As for :func:`kimbledb.migrate`.
-        prefer: As for :func:`kimbledb.migrate`.
-        concurrency: As for :func:`migrate_many`.
-        progress: As for :func:`migrate_many`.
-        options: As for :func:`migrate_many`.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
+            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas, in each of the targets; None is ``public``.
+        catalog: The migrations; None for the built-in ones.
+        to: A migration's name or number: plan that one and all it needs, no more. None for all.
+        phase: A phase's number: plan its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        concurrency: How many connections are open at once, over all targets. One of them is kept for
+            looking who blocks the others, and for steps outside of transactions, which need a
+            second one; the least is 2.
+        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
+            :class:`~kimbledb.events.Done` at the end; None for nobody.
+        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
 
     Raises:
         ConfigurationError: ``concurrency`` is no number above 0.

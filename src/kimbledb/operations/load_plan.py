@@ -56,15 +56,15 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     shows how each migration stands, and is not final.
 
     Args:
-        runner: As for :func:`load_plan`.
-        session: As for :func:`load_plan`.
-        goal: As for :func:`load_plan`.
+        runner: Of the call, to say what it is doing.
+        session: In which the questions are asked.
+        goal: What the call wants.
         known: What an earlier look at the schema showed.
 
     Raises:
         PlanningError: No plan can be made.
-        HistoryError: As for :func:`load_plan`.
-        PreflightError: As for :func:`load_plan`.
+        HistoryError: ``migration_history`` is there in a shape that cannot be read.
+        PreflightError: The role may not read it.
     """
     runner.doing = "reading the history"
     state = await history.look(session, goal.schema)
@@ -84,9 +84,9 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     """Look at the schema, and at other tools' histories where there is none of ours, and plan by both.
 
     Args:
-        runner: As for :func:`load_plan`.
-        session: As for :func:`load_plan`.
-        goal: As for :func:`load_plan`.
+        runner: Of the call, to say what it is doing.
+        session: In which the questions are asked.
+        goal: What the call wants.
         loaded: What history shows.
 
     Raises:
@@ -103,9 +103,9 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     """Ask what the pending steps would do to tables that hold rows, and which take their online script.
 
     Args:
-        runner: As for :func:`load_plan`, and to know whether a second session can be had.
-        session: As for :func:`load_plan`.
-        goal: As for :func:`load_plan`.
+        runner: Of the call, to know whether a second session can be had.
+        session: In which the questions are asked.
+        goal: What the call wants.
         loaded: With evidence.
     """
     if not loaded.plan.pending or not loaded.state.occupied:
