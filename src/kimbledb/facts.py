@@ -21,8 +21,12 @@ _REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
 # stands before is a document of its own; what follows is long and rarely asked for.
 _DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
 
-# A key at the start of a line, or the first part of one, or of a table's.
-_KEY = re.compile(r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]""", re.MULTILINE)
+# A key at the start of a line, or the first part of one, or of a table's; or what may hold what only looks like one.
+_KEY = re.compile(
+    r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]"""
+    r"""|#[^\n]*|"{3}(?:[^"\\]|\\.|"(?!""))*+"{3}|'{3}(?:[^']|'(?!''))*+'{3}|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*'""",
+    re.MULTILINE | re.DOTALL,
+)
 # tomllib takes the square of a key's parts.
 _DEEPEST: Final = 50
 _DEEP_KEY = re.compile(
@@ -207,7 +211,8 @@ class _Keys:
         for match in _KEY.finditer(self._text):
             line += self._text.count("\n", position, match.start())
             position = match.start()
-            lines.setdefault(next(part for part in match.groups() if part is not None), line)
+            if match.lastindex is not None:
+                lines.setdefault(match[match.lastindex], line)
         return lines
 
 

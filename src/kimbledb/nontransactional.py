@@ -356,7 +356,8 @@ class _Aside:
 
     async def _diagnose(self, statement: _Statement, error: ServerError) -> Diagnosis:
         work = self._work
-        place = statement.start + (error.position - 1 if error.position else 0)
+        # A statement that breaks off is told at what stands after it.
+        place = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
         found = diagnose(error, work.migration, work.script, offset=place, exact=bool(error.position))
         return await with_canceller(self._worker, error, found)
 

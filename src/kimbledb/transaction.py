@@ -50,6 +50,8 @@ _KEPT = (
     "it ended its transaction by itself: what it did before that is committed, and not recorded. Look at the schema, "
     "take that back by hand (a prepared transaction by ROLLBACK PREPARED), and take the COMMIT out of the script"
 )
+#: Ends a comment on a script's last line, and its last statement.
+_END_OF_SCRIPT = "\n;\n"
 #: A setting with a dot in its name, where a script sets one.
 _NAMES_SETTING = re.compile(
     r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
@@ -462,10 +464,10 @@ class Transactions:
 
     def _after(self, work: Work) -> str:
         """Return what stands right after a script: from there on all is ours again."""
-        # A line break ends a comment on the script's last line. What the script has
-        # put off, triggers among it, belongs to it.
+        # What the script has put off, triggers among it, belongs to it.
         return (
-            "\n;\nSET CONSTRAINTS ALL IMMEDIATE;\n"
+            _END_OF_SCRIPT
+            + "SET CONSTRAINTS ALL IMMEDIATE;\n"
             + queries.block("after_script", ended=queries.text_of("transaction_ended"))
             + self._settings(work)
         )
@@ -540,6 +542,10 @@ class Transactions:
         place: int | None = None
         if ahead is not None and error.position:
             place = error.position - 1 - len(ahead)
+            if 0 <= place - len(work.script.text) < len(_END_OF_SCRIPT):
+                place = len(
+                    work.script.text.rstrip()
+                )  # the last statement breaks off, and the server met our semicolon
         elif ahead is not None:
             place = self._failed_statement(work.script.text, ahead)
         if place is not None and not 0 <= place <= len(work.script.text):

@@ -127,3 +127,19 @@ async def test_an_error_in_a_block(database: str, block: str, line: int, transac
     place = function.count("\n") + 1 + line
     assert (caught.value.line, caught.value.column, caught.value.sqlstate) == (place, None, "22012")
     assert str(caught.value.statement).startswith("DO")
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+@pytest.mark.parametrize("end", ["", "\n\n", ";", ";\n", "\n;\n\nSELECT 2;\n"], ids=ascii)
+async def test_a_statement_that_breaks_off(database: str, end: str, transactional: bool) -> None:
+    """A statement that ends too early has the line and the column of its end."""
+    migration = Migration(
+        name="a.sql", number=1, apply_sql=f"SELECT 1;\n\nSELECT 1 +{end}", transactional=transactional
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=Catalog([migration]))
+
+    # In a transaction the server is sent the script as a whole, and stops at the script's own semicolon.
+    place = (4, 1) if transactional and end.startswith("\n;") else (3, 11)
+    assert (caught.value.line, caught.value.column, caught.value.sqlstate) == (*place, "42601")

@@ -107,3 +107,25 @@ def test_what_a_flat_file_requires_is_told_of_that_file(tmp_path: Path) -> None:
         Catalog([second])
 
     assert raised.value.faults[0].path == f"{tmp_path}/2_b.sql"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'notes = """\nphase = 1\n"""',
+        "notes = '''\nphase = 1\n'''",
+        'notes = """\n\\"""\nphase = 1\n"quoted\\""""',
+        '# """\nnotes = "#"\ntitle = \'"""\'',
+    ],
+    ids=ascii,
+)
+def test_a_fact_has_its_line(tmp_path: Path, before: str) -> None:
+    """What stands in a text of several lines, and looks like a key, is none."""
+    checks = {"verify": "-- name: a\nTABLE t", "rollback": "SELECT 2;"}
+    put(tmp_path / "1_a", apply="SELECT 1;", migration=f"{before}\nphase = 0\n", **checks)
+
+    with pytest.raises(CatalogError) as raised:
+        Catalog.from_directory(tmp_path)
+
+    [fault] = raised.value.faults
+    assert (fault.path, fault.line) == (f"{tmp_path}/1_a/migration.toml", before.count("\n") + 2)
