@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from kimbledb import preflight, preparation, queries
@@ -13,9 +12,8 @@ from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import AdoptionReport
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
-from kimbledb.runner import Again, describe_holders
-from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.session import HISTORY_MOVED, LOCK_BUSY, Session, setting
+from kimbledb.server.retry import decided
+from kimbledb.session import Session, setting
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
@@ -99,15 +97,8 @@ class Adoption(Request):
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"
         )
-        with run.sending(Sent("adopt")):
-            try:
-                await session.send(message)
-            except ServerError as error:
-                if own_code(error) == LOCK_BUSY:
-                    raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-                if own_code(error) == HISTORY_MOVED:
-                    raise Again from error
-                raise
+        with run.sending(Sent("adopt")), decided():
+            await session.send(message)
 
 
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:

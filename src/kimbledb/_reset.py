@@ -26,9 +26,9 @@ from kimbledb.operations import history_tables
 from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import ResetReport
 from kimbledb.preflight import check_history, check_server
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
 from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.session import DATA_AT_STAKE, HISTORY_MOVED, LOCK_BUSY, Session, first_line, setting
+from kimbledb.server.retry import Retry, meaning
+from kimbledb.session import DATA_AT_STAKE, Session, first_line, setting
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
@@ -141,27 +141,25 @@ class Reset:
                 async with self.runner.watching(session):
                     await session.send(message)
             except ServerError as error:
-                raise self._meaning(error) from error
+                if (meant := _meaning(error)) is None:
+                    raise
+                raise meant from error
         self.dropped = dropped
 
-    def _meaning(self, error: ServerError) -> Exception:
-        if own_code(error) == LOCK_BUSY:
-            return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
-        if own_code(error) == HISTORY_MOVED:
-            return Again()
-        if own_code(error) == history.OTHER_SHAPE:
-            return history.other_shape(error)
-        if own_code(error) == DATA_AT_STAKE:
-            # What came since it was counted; what was filled since is looked at anew.
-            found = data_loss.measured(json.loads(error.detail or "{}"))
-            return Again() if found.suspects else DataLossError(found.losses)
-        if error.sqlstate in WORTH_ANOTHER_TRY:
-            return Again(contended=first_line(error))
-        if error.sqlstate == _NEEDED:
-            return ResetRefusedError(
-                f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
-            )
-        return error
+
+def _meaning(error: ServerError) -> Exception | None:
+    """Return what an error of the server means, or None where only the SQLSTATE is known."""
+    if (meant := meaning(error)) is not None:
+        return meant
+    if own_code(error) == DATA_AT_STAKE:
+        # What came since it was counted; what was filled since is looked at anew.
+        found = data_loss.measured(json.loads(error.detail or "{}"))
+        return Retry() if found.suspects else DataLossError(found.losses)
+    if error.sqlstate == _NEEDED:
+        return ResetRefusedError(
+            f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
+        )
+    return None
 
 
 def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from kimbledb.operations.run import Run, Sent
 from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, describe_holders
+from kimbledb.server.retry import Retry, describe_holders
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
 from kimbledb.transaction import ChecksFailed, Outcome, ScriptError, Transactions, Work
@@ -149,7 +149,7 @@ class Application:
         self.runner.doing = "waiting for another run"
         if at_work := await session.ask(who_is_at_work(self.goal.schema)):
             self.gave_way = True
-            raise Again(blockers=describe_holders(at_work))
+            raise Retry(blockers=describe_holders(at_work))
 
     async def _settle(self, session: Session, state: DatabaseState, plan: Plan) -> None:
         """Count what was in flight when a connection was lost, and no more what the server lost when it crashed."""
@@ -252,7 +252,7 @@ class Application:
             except Suspected as found:
                 self.suspects[migration.name] = found.suspects
                 if online or not migration.transactional:
-                    raise Again from found  # its statements have moved the log on
+                    raise Retry from found  # its statements have moved the log on
 
     def _refusal(self, migration: Migration, refused: Lost) -> DataLossError | HazardError:
         losses = refused.losses

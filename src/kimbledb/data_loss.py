@@ -21,8 +21,8 @@ from attrs import frozen
 from kimbledb import queries
 from kimbledb.model import Loss
 from kimbledb.names import quote_array, quote_literal
-from kimbledb.runner import Again
 from kimbledb.server.drivers import ServerError
+from kimbledb.server.retry import Retry
 from kimbledb.session import Session, setting
 
 _TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
@@ -185,14 +185,14 @@ async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) 
         What holds anything.
 
     Raises:
-        Again: One of them has gone since it was seen: another run was quicker.
+        Retry: One of them has gone since it was seen: another run was quicker.
     """
     block = setting("kimbledb.stakes", stakes) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
         return _losses(await session.ask(block, read_only=False))
     except ServerError as error:
         if error.sqlstate == _NO_SUCH_TABLE:
-            raise Again from error
+            raise Retry from error
         raise
 
 

@@ -13,7 +13,8 @@ from kimbledb.operations.run import Request, Run
 from kimbledb.plan import Plan
 from kimbledb.planner import Goal, Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.runner import Again, Runner
+from kimbledb.runner import Runner
+from kimbledb.server.retry import Retry
 from kimbledb.session import Session
 from kimbledb.siblings import Turn
 from kimbledb.watching import anybody, tell
@@ -109,7 +110,7 @@ class Executor(Request):
             if application is None:
                 if turn.before is not None and not run.runner.has_waited:
                     may_glance = self.target.can_reconnect
-                    raise Again(blockers=("another call of this process",))
+                    raise Retry(blockers=("another call of this process",))
                 turn.take()
                 from kimbledb.applying import Application  # a start with nothing to do needs nothing of it
 
@@ -139,7 +140,7 @@ class Executor(Request):
         try:
             seen = await history.glance(session, self.schema)
         except TimeoutError as error:
-            raise Again from error  # a closer look says what is in the way
+            raise Retry from error  # a closer look says what is in the way
         if seen is None or any(row.legacy for row in seen.history):
             return None  # what another hand wrote is not believed at a glance
         try:

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from kimbledb import queries
-from kimbledb.errors import HistoryError, one_line
+from kimbledb.errors import HistoryError
 from kimbledb.model import AppliedMigration
 from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.retry import decided
 from kimbledb.session import Session, trusted
 
 if TYPE_CHECKING:
     from kimbledb.state import DatabaseState
-
-#: The SQLSTATE of a history that another hand made and that cannot be read or taken over.
-OTHER_SHAPE = "KD008"
 
 
 @frozen
@@ -44,14 +41,10 @@ async def look(session: Session, schema: str) -> DatabaseState:
 
     literal = quote_literal(schema)
     shape = queries.filled("history_shape", schema=literal)
-    try:
+    with decided():
         answer: dict[str, Any] = await session.ask(
             queries.block("look", schema=literal, shape=shape, at_work=at_work(schema), trusted=trusted())
         )
-    except ServerError as error:
-        if own_code(error) == OTHER_SHAPE:
-            raise other_shape(error) from error
-        raise
     rows = answer.get("history")
     return DatabaseState(
         server_version=answer["version"],
@@ -131,22 +124,6 @@ async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[s
     """
     found = await session.ask(queries.question("made_before", schema=quote_identifier(schema)))
     return frozenset(found["made"]), frozenset(found["migrations"])
-
-
-def other_shape(error: ServerError) -> HistoryError:
-    """Return what an error with :data:`OTHER_SHAPE` means."""
-    differences = json.loads(error.detail or "[]")
-    lines = "".join(f"\n  {one_line(difference)}" for difference in differences)
-    if all("migration_log" in difference for difference in differences):
-        hint = (
-            "rename it (ALTER TABLE migration_log RENAME TO ...), or give this catalog a schema of its own (schema=...)"
-        )
-    else:
-        hint = (
-            "rename it (ALTER TABLE migration_history RENAME TO migration_history_before), then let adopt() "
-            "find out what is applied; or give it the shape of the columns above"
-        )
-    return HistoryError(f"{error.message}:{lines}\nnothing was changed", hint=hint)
 
 
 def _history(rows: list[list[Any]]) -> tuple[AppliedMigration, ...]:

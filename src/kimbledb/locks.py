@@ -26,7 +26,7 @@ def taking(key: int) -> dict[str, str]:
 
 
 def take_lock(key: int) -> str:
-    """Return the block that takes a lock for the transaction, or fails with LOCK_BUSY and its holders."""
+    """Return the block that takes a lock for the transaction, or fails and names its holders."""
     return queries.block("take_lock", **taking(key))
 
 

@@ -23,7 +23,6 @@ begins before that is over.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,11 +39,11 @@ from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Loss, Migration
 from kimbledb.names import counted, quote_identifier, quote_literal
 from kimbledb.redaction import masked
-from kimbledb.runner import Again, Runner, describe_holders, worth_another_try
+from kimbledb.runner import Runner
 from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.retry import Retry, decided, meaning
 from kimbledb.session import (
     DATA_AT_STAKE,
-    LOCK_BUSY,
     MEASURED,
     Answer,
     Session,
@@ -101,7 +100,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, head: int)
     Raises:
         ConfigurationError: No session of its own can be had: the target is a
             connection or a pool, or a transaction pooler is between.
-        Again: As for a transaction; statements that are done stay done.
+        Retry: As for a transaction; statements that are done stay done.
         ScriptError: A statement failed. It says what stays and what was taken back.
         ChecksFailed: The verification failed. It says the same.
         ConnectionLostError: One of the two connections was lost.
@@ -128,7 +127,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
         head: The head of the log that the plan rests on.
 
     Raises:
-        Again: As for a transaction; statements of online.sql that are done stay done.
+        Retry: As for a transaction; statements of online.sql that are done stay done.
         ScriptError: A statement of either script failed. It says what of online.sql stays and what was taken back.
         ChecksFailed: The verification failed. It says the same.
         ConnectionLostError: One of the two connections was lost.
@@ -339,8 +338,8 @@ class _Aside:
                 if statement.alone or not await self._run_in_transaction(statement):
                     await self._run_outside(statement)
         except ServerError as error:
-            if worth_another_try(error):
-                raise Again(contended=first_line(error)) from error
+            if (meant := meaning(error)) is not None:
+                raise meant from error
             if own_code(error) == DATA_AT_STAKE and self._guard is not None:
                 await self._refuse_loss(statement, data_loss.refusal(error, self._guard))
             elif not await self._is_detached(statement, error):
@@ -571,12 +570,12 @@ def _dropping(index: dict[str, Any]) -> str:
     return f"DROP INDEX CONCURRENTLY IF EXISTS {_qualified(index)}"
 
 
-def _being_built(index: dict[str, Any]) -> Again:
-    return Again(blockers=(f"a build of the index {index['name']}",))
+def _being_built(index: dict[str, Any]) -> Retry:
+    return Retry(blockers=(f"a build of the index {index['name']}",))
 
 
-def _never_valid(index: dict[str, Any]) -> Again:
-    return Again(contended=f"the index {index['name']} is not valid after its build")
+def _never_valid(index: dict[str, Any]) -> Retry:
+    return Retry(contended=f"the index {index['name']} is not valid after its build")
 
 
 def _shown(key: dict[str, Any]) -> str:
@@ -610,11 +609,7 @@ def _no_room(migration: Migration) -> ConfigurationError:
 
 
 async def _take_session_lock(schema: str, worker: Session) -> None:
-    try:
+    with decided():
         await worker.send(
             "BEGIN ISOLATION LEVEL READ COMMITTED;\n" + worker.settings() + take_session_lock(schema) + "COMMIT;\n"
         )
-    except ServerError as error:
-        if own_code(error) == LOCK_BUSY:
-            raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-        raise

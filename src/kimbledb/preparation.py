@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from attrs import evolve
 
-from kimbledb import history, preflight, queries
-from kimbledb.errors import MigrationError, PreflightError
+from kimbledb import preflight, queries
+from kimbledb.errors import PreflightError
 from kimbledb.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.model import Migration
 from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.operations import history_tables
-from kimbledb.runner import WORTH_ANOTHER_TRY, Again, describe_holders
-from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.session import LOCK_BUSY, Session, first_line
+from kimbledb.server.drivers import ServerError
+from kimbledb.server.retry import Retry, meaning
+from kimbledb.session import Session
 from kimbledb.state import DatabaseState
 from kimbledb.version import __version__
-
-#: IF NOT EXISTS fails with one of these where somebody else, who does not take our
-#: lock, makes the same schema or extension at the same moment.
-_MADE_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
 
 
 async def prepare(
@@ -41,9 +36,9 @@ async def prepare(
 
     Raises:
         PreflightError: Something stands in the way; nothing was touched.
-        Again: Another run is preparing the database, or has gone on from there.
+        Retry: Another run is preparing the database, or has gone on from there.
         HistoryError: Another hand made a history that cannot be taken over; nothing was touched.
-        MigrationError: The server refused.
+        ServerError: The server refused.
     """
     path = await preflight.check(session, state, schema, migrations, reached)
     missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
@@ -72,22 +67,14 @@ async def prepare(
             + "COMMIT;\n"
         )
     except ServerError as error:
-        if own_code(error) == history.OTHER_SHAPE:
-            raise history.other_shape(error) from error
-        if own_code(error) == LOCK_BUSY:
-            raise Again(blockers=describe_holders(json.loads(error.detail or "[]"))) from error
-        if error.sqlstate in _MADE_BY_ANOTHER or error.sqlstate in WORTH_ANOTHER_TRY:
-            raise Again(contended=first_line(error)) from error
+        if (meant := meaning(error, making=True)) is not None:
+            raise meant from error
         # What the control file promised, the platform may refuse.
         if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
             raise PreflightError(gaps) from error
-        raise MigrationError(
-            f"preparing the database failed: {error} (SQLSTATE {error.sqlstate})",
-            sqlstate=error.sqlstate,
-            hint=error.hint,
-        ) from error
+        raise
     if answer.value["head"] != (state.head or 0):
-        raise Again  # another run was quicker, and what is pending has changed
+        raise Retry  # another run was quicker, and what is pending has changed
     return evolve(
         state,
         head=answer.value["head"],

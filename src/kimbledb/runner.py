@@ -1,6 +1,6 @@
 """Trying until it is done: the deadline, the waiting, and the reconnecting of every call.
 
-A piece of work is a function of a session. It raises :class:`Again` when the
+A piece of work is a function of a session. It raises :class:`~kimbledb.server.retry.Retry` when the
 world was not as it needs it; then the connection is given back, some time
 passes, and the work begins anew by looking at the database. Nothing is
 remembered across sessions but what the database itself would say.
@@ -12,9 +12,9 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kimbledb import queries
 from kimbledb.clock import stopwatch
@@ -23,14 +23,12 @@ from kimbledb.errors import (
     DeadlineExceededError,
     KimbleDBError,
     LockUnavailableError,
-    MigrationError,
-    PreflightError,
-    one_line,
 )
 from kimbledb.model import Migration
 from kimbledb.options import Options
 from kimbledb.server.drivers import ServerError
-from kimbledb.session import NotJustNow, Session, first_line
+from kimbledb.server.retry import Retry, describe_holders, failure, meaning
+from kimbledb.session import NotJustNow, Session
 from kimbledb.siblings import Turn, running_loop
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import tell
@@ -39,19 +37,6 @@ if TYPE_CHECKING:
     from kimbledb.events import Watcher
 
 T = TypeVar("T")
-
-#: Others hold a lock, or won a conflict: the transaction is worth another try.
-WORTH_ANOTHER_TRY = (
-    "55P03",  # lock not available
-    "40P01",  # deadlock detected
-    "40001",  # serialization failure
-)
-
-
-def worth_another_try(error: ServerError) -> bool:
-    """Whether others were in the way: not where a script raises that SQLSTATE itself, which it would do again."""
-    return error.sqlstate in WORTH_ANOTHER_TRY and not error.raised_by_script
-
 
 #: Seconds between two looks at a lock that another run holds: short, since the
 #: holder may be a quick one, and longer with each look, since those who wait may be many,
@@ -68,21 +53,6 @@ _ABSENCE = 30.0
 _LOOK_EVERY = 5.0
 #: And while an index is built.
 _LOOK_WHILE_BUILDING = 1.0
-
-
-class Again(Exception):
-    """The work cannot go on now, and is worth beginning anew.
-
-    Attributes:
-        blockers: Who is in the way, as far as the server tells.
-        contended: The lock timeout or a deadlock ended a try: the number of
-            such tries is bounded. Otherwise only the deadline is a bound.
-    """
-
-    def __init__(self, *, blockers: Sequence[str] = (), contended: str | None = None) -> None:
-        super().__init__()
-        self.blockers = tuple(blockers)
-        self.contended = contended
 
 
 class Runner:
@@ -218,11 +188,15 @@ class Runner:
                 async with self.target.session(self.options) as session:
                     losses.connected()
                     return await work(session)
-            except Again as again:
-                self._blockers = again.blockers or self._blockers
-                if again.contended is not None:
+            except (Retry, ServerError) as error:
+                meant = error if isinstance(error, Retry) else meaning(error) or failure(error, self.doing)
+                cause = error.__cause__ if isinstance(error, Retry) else error
+                if not isinstance(meant, Retry):
+                    raise meant from cause
+                self._blockers = meant.blockers or self._blockers
+                if meant.contended is not None:
                     contended += 1
-                    self._refuse_more(contended, again.contended, again)
+                    self._refuse_more(contended, meant.contended, cause)
                 elif self.turn is not None:
                     turn = self.turn.before
             except ConnectionLostError as loss:
@@ -230,11 +204,6 @@ class Runner:
                     losses.count(loss)
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)
-            except ServerError as error:
-                if not worth_another_try(error):
-                    raise self._failure(error) from error
-                contended += 1
-                self._refuse_more(contended, first_line(error), error)
             waited += 1
             await self._wait(waited, self._blockers if why is None else why, turn)
 
@@ -250,7 +219,7 @@ class Runner:
         else:
             await asyncio.wait([turn], timeout=seconds)
 
-    def _refuse_more(self, tries: int, reason: str, cause: BaseException) -> None:
+    def _refuse_more(self, tries: int, reason: str, cause: BaseException | None) -> None:
         """Give up where the bounded tries are used up."""
         if tries >= self.options.attempts:
             raise LockUnavailableError(
@@ -259,24 +228,7 @@ class Runner:
                 standing=self.standing,
                 hint="look who holds the lock (SELECT * FROM pg_stat_activity), and run again when it is quieter; "
                 "Options(lock_timeout=..., attempts=...) is more patient",
-            ) from (cause.__cause__ if isinstance(cause, Again) else cause)
-
-    def _failure(self, error: ServerError) -> KimbleDBError:
-        """Return what an error means that is of no migration's script."""
-        if error.sqlstate == "42501":
-            return PreflightError(
-                [
-                    (
-                        f"{self.doing}: {first_line(error)}",
-                        "connect as the owner of the schema and its history, or as a member of that role",
-                    )
-                ]
-            )
-        return MigrationError(
-            f"{self.doing} failed: {first_line(error)} (SQLSTATE {error.sqlstate})",
-            sqlstate=error.sqlstate,
-            hint=error.hint,
-        )
+            ) from cause
 
 
 class _Losses:
@@ -322,34 +274,3 @@ def _forget_answers(error: BaseException) -> None:
         if isinstance(seen, ServerError):
             seen.detail = None
         seen = seen.__cause__ or seen.__context__
-
-
-def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:
-    """Return for each who holds a lock one line: process id, application, state, age and query."""
-    return [_describe(holder) for holder in holders]
-
-
-def _describe(holder: dict[str, Any]) -> str:
-    if "prepared" in holder:
-        return (
-            f"the prepared transaction {holder['prepared']!r} of {one_line(holder['owner'])}, {holder['seconds']} s old "
-            f"(COMMIT PREPARED or ROLLBACK PREPARED ends it)"
-        )
-    if holder.get("standbys") is not None:
-        return (
-            f"a COMMIT (pid {holder['pid']}, {one_line(holder.get('application') or 'no application name')}) that waits for a synchronous"
-            f" standby, which does not answer: synchronous_standby_names = {holder['standbys']!r}"
-            " (start that standby, or take its name out of the setting)"
-        )
-    from kimbledb.redaction import masked  # only where somebody is in the way
-
-    query = one_line(" ".join(masked(holder.get("query") or "", numbers=True).split()))
-    return (
-        f"pid {holder.get('pid')}, {one_line(holder.get('application') or 'no application name')}, "
-        f"{holder.get('state') or 'state not visible'}, transaction open for {holder.get('seconds') or '?'} s"
-        + (f": {query[:_SHOWN]}{'...' if len(query) > _SHOWN else ''}" if query else "")
-    )
-
-
-#: How much of a query is shown.
-_SHOWN = 120

@@ -26,8 +26,6 @@ from kimbledb.options import Options
 from kimbledb.server.drivers import Connection, DriverError, MisuseError, Notice, ServerError, own_code
 
 #: SQLSTATEs of our own blocks. A script can raise them, too: :func:`own_code` tells whose one is.
-LOCK_BUSY = "KD001"
-HISTORY_MOVED = "KD002"
 TRANSACTION_ENDED = "KD003"
 REACHED_OUTSIDE = "KD004"
 VERIFICATION_FAILED = "KD005"

@@ -20,22 +20,19 @@ from kimbledb.inspection.checks import checks_block, checks_setting, results_of
 from kimbledb.locks import lock_key, take_lock, taking
 from kimbledb.model import Check, Migration
 from kimbledb.names import quote_array, quote_identifier, quote_literal
-from kimbledb.runner import Again, describe_holders, worth_another_try
 from kimbledb.script import Part, Script
 from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.retry import meaning
 from kimbledb.session import (
     BEGIN,
     DATA_AT_STAKE,
     ENDS_SESSION,
-    HISTORY_MOVED,
     INDEX_NOT_VALID,
-    LOCK_BUSY,
     MEASURED,
     VERIFICATION_FAILED,
     Answer,
     Session,
     durable,
-    first_line,
     guard_of,
     milliseconds,
     setting,
@@ -263,7 +260,7 @@ class Transactions:
         """Run one migration's transaction, given the head of the log that the plan rests on.
 
         Raises:
-            Again: Another run holds the lock or was quicker, or the application
+            Retry: Another run holds the lock or was quicker, or the application
                 held a lock for too long. Nothing is left.
             ScriptError: The script failed. Nothing is left.
             ChecksFailed: Its verification failed. Nothing is left.
@@ -316,7 +313,7 @@ class Transactions:
             by itself, under ``parts`` what hangs on columns of tables that stay.
 
         Raises:
-            Again: As :meth:`carry_out`.
+            Retry: As :meth:`carry_out`.
             ScriptError: One of the scripts failed.
         """
         literal = quote_literal(self.schema)
@@ -366,7 +363,7 @@ class Transactions:
         """Run the work in the transaction that :meth:`hold` opened, and commit it.
 
         Raises:
-            Again: As :meth:`carry_out`.
+            Retry: As :meth:`carry_out`.
             ScriptError: As :meth:`carry_out`.
             ChecksFailed: As :meth:`carry_out`.
             ConnectionLostError: As :meth:`carry_out`.
@@ -521,14 +518,9 @@ class Transactions:
             failure = await self._script_error(error, work, ahead)
             failure.standing = _KEPT
             return failure
+        if (meant := meaning(error)) is not None:
+            return meant
         code = own_code(error)
-        if code == LOCK_BUSY:
-            return Again(blockers=describe_holders(json.loads(error.detail or "[]")))
-        if code == HISTORY_MOVED:
-            # That run goes on, most likely: to begin anew at once would only be in its way.
-            return Again()
-        if worth_another_try(error):
-            return Again(contended=first_line(error))
         if code == DATA_AT_STAKE and work.guard is not None:
             return data_loss.refusal(error, work.guard)
         if code == VERIFICATION_FAILED:

@@ -107,3 +107,42 @@ async def test_a_real_conflict_is_tried_again(database: str, connection: asyncpg
 
     await holder.rollback()
     assert await sql(database, "SELECT last_value FROM tries") == 2
+
+
+#: What refuses DDL with a SQLSTATE of its own choice, from outside of the schema.
+REFUSING = """
+    CREATE SCHEMA guard;
+    CREATE SEQUENCE guard.tries;
+    CREATE FUNCTION guard.refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM nextval('guard.tries'); RAISE SQLSTATE '{code}' USING MESSAGE = 'said by the trigger'; END $$;
+    CREATE EVENT TRIGGER refuse ON {event} EXECUTE FUNCTION guard.refuse();
+"""
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03", "23505", "P0001"])
+async def test_a_trigger_that_refuses_the_history_tables_is_told_at_once(
+    database: str, connection: asyncpg.Connection, folder: Folder, code: str
+) -> None:
+    """An event trigger that raises the SQLSTATE of a conflict refuses the history tables once, and is no rival."""
+    folder.table(1, "a")
+    await connection.execute(REFUSING.format(code=code, event="ddl_command_end"))
+
+    with pytest.raises(kimbledb.MigrationError, match="preparing the database failed") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert (code, 1) == (caught.value.sqlstate, await connection.fetchval("SELECT last_value FROM guard.tries"))
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03", "P0001"])
+async def test_a_trigger_that_refuses_a_reset_is_told_at_once(
+    database: str, connection: asyncpg.Connection, code: str
+) -> None:
+    """An event trigger that refuses a reset ends it with an error, after one try, whatever SQLSTATE it raises."""
+    await connection.execute("CREATE TABLE t (n integer)")
+    await connection.execute(REFUSING.format(code=code, event="sql_drop"))
+
+    with pytest.raises(kimbledb.MigrationError, match="resetting the schema") as caught:
+        await kimbledb.reset(database, confirm=database.rpartition("/")[2], options=OPTIONS)
+
+    assert (code, 1) == (caught.value.sqlstate, await connection.fetchval("SELECT last_value FROM guard.tries"))
+    assert await connection.fetchval("SELECT to_regclass('t')") == "t"

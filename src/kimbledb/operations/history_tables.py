@@ -14,7 +14,7 @@ def creation(schema: str, *, version: str, take_over: bool) -> str:
         version: Of this package, for the log.
         take_over: Whether there may be a history that another hand made, to be
             brought to the shape of ours. Where what is there is not to be taken over,
-            they fail with :data:`kimbledb.history.OTHER_SHAPE`.
+            they fail, and :func:`kimbledb.server.retry.meaning` makes a HistoryError of it.
     """
     quoted, literal = quote_identifier(schema), quote_literal(schema)
     mending = ""

@@ -17,7 +17,8 @@ from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.model import AppliedStep, Migration
 from kimbledb.names import check_schema_name
 from kimbledb.options import Options
-from kimbledb.runner import Again, Runner
+from kimbledb.runner import Runner
+from kimbledb.server.retry import Retry
 from kimbledb.session import Session
 from kimbledb.targets import Target, target_of
 from kimbledb.watching import anybody, tell
@@ -152,7 +153,7 @@ class Run:
         self.in_flight = sent
         try:
             yield
-        except Again:
+        except Retry:
             self.in_flight = unsettled
             raise
         except ConnectionLostError:
