@@ -224,6 +224,7 @@ async def rollback(
             need it, data would be lost, it is not applied, it was adopted.
         BackupError: The backup cannot be made; nothing was touched.
         RollbackError: A script failed; what it did was rolled back.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     from kimbledb._rollback import Rollback
 
@@ -269,6 +270,7 @@ async def adopt(
     Raises:
         ConfigurationError: The target cannot be used.
         PlanningError: No plan can be made.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     from kimbledb._adoption import Adoption
 
@@ -312,6 +314,7 @@ async def reset(
         ResetRefusedError: Something outside of the schema needs what is in it.
         DataLossError: There are rows, and ``allow_data_loss`` is not set.
         BackupError: The backup cannot be made.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     from kimbledb._reset import Reset
 

@@ -529,7 +529,7 @@ class OutcomeUnknownError(KimbleDBError):
     The next run finds the truth in ``migration_history``.
 
     Attributes:
-        migration: The migration whose outcome is unknown.
+        migration: The name of the migration whose outcome is unknown, ``the adoption`` or ``the reset``.
         applied: What this run had applied, or taken back, before it, each with its seconds.
     """
 
