@@ -8,7 +8,7 @@ set. What order they run in is left to :mod:`kimbledb.planner`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,35 +194,40 @@ def _spans(numbers: Sequence[int]) -> str:
 
 
 def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
-    faults: list[Fault] = []
+    providers: dict[str, list[Migration]] = {}
+    for migration in migrations:
+        for thing in dict.fromkeys(migration.provides):
+            providers.setdefault(thing, []).append(migration)
+    faults = list(_shared_names_and_numbers(migrations))
+    faults += _unmet_requirements(migrations, providers, room=MOST_LISTED - len(faults))
+    faults += _second_defaults(providers)
+    return faults
+
+
+def _shared_names_and_numbers(migrations: Sequence[Migration]) -> Iterator[Fault]:
     by_name: dict[str, Migration] = {}
     by_number: dict[int, Migration] = {}
     for migration in migrations:
         where = migration.location or migration.name
         twin = by_name.setdefault(folded(migration.name), migration)
         if twin is not migration:
-            faults.append(
-                Fault(where, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
-            )
+            yield Fault(where, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
         same = by_number.setdefault(migration.number, migration)
         if same is not migration:
-            faults.append(
-                Fault(
-                    where,
-                    f"its number {migration.number} is that of {same.location or same.name}",
-                    "take a free number",
-                )
-            )
+            message = f"its number {migration.number} is that of {same.location or same.name}"
+            yield Fault(where, message, "take a free number")
+
+
+def _unmet_requirements(
+    migrations: Sequence[Migration], providers: Mapping[str, Sequence[Migration]], *, room: int
+) -> Iterator[Fault]:
+    """Yield what is required and not here; near names are looked for as long as there is room in what is shown."""
     names = {migration.name for migration in migrations}
-    providers: dict[str, list[Migration]] = {}
-    for migration in migrations:
-        for thing in dict.fromkeys(migration.provides):
-            providers.setdefault(thing, []).append(migration)
     for migration in migrations:
         for wanted in migration.requires:
             if wanted not in names and wanted not in providers:
                 # Each look is at all names: beyond what is shown it would only take time.
-                close = near(wanted, (*sorted(names), *sorted(providers))) if len(faults) < MOST_LISTED else ()
+                close = near(wanted, (*sorted(names), *sorted(providers))) if room > 0 else ()
                 cure = (
                     f"is it {' or '.join(close)}?"
                     if close
@@ -231,7 +236,11 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
                 where = migration.location or migration.name
                 if migration.location and not migration.is_flat:
                     where += "/migration.toml"
-                faults.append(Fault(where, f"it requires {wanted}, which is not here", cure))
+                yield Fault(where, f"it requires {wanted}, which is not here", cure)
+                room -= 1
+
+
+def _second_defaults(providers: Mapping[str, Sequence[Migration]]) -> Iterator[Fault]:
     for thing, among in sorted(providers.items()):
         for mark, chosen in (
             ("default = true", [migration for migration in among if migration.default]),
@@ -239,14 +248,8 @@ def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
         ):
             if len(chosen) > 1:
                 shown = " and ".join(migration.name for migration in chosen)
-                faults.append(
-                    Fault(
-                        chosen[-1].location or chosen[-1].name,
-                        f"{shown} both say `{mark}` for {thing}",
-                        "one default for each",
-                    )
-                )
-    return faults
+                where = chosen[-1].location or chosen[-1].name
+                yield Fault(where, f"{shown} both say `{mark}` for {thing}", "one default for each")
 
 
 def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:

@@ -8,7 +8,7 @@ application's own. Comments are left out: they change nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -58,30 +58,10 @@ def checks(
     declared, dropped = _folded(applied, pending)
     # Somebody may have been ahead.
     going = [each for migration in pending for each in migration.drops]
-    drifted: list[Check] = []
-    lost = {
-        item.each.name
-        for item in declared.values()
-        if item.each.kind in ("table", "view") and item.each.key not in found.objects
-    }
-    views = {item.each.name for item in declared.values() if item.each.kind == "view"}
-    makers: dict[str | None, list[Migration]] = {}
-    for item in declared.values():
-        makers.setdefault(table_of(item.each), []).append(item.migration)
-    for item in declared.values():
-        each = item.each
-        if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
-            continue
-        if each.kind == "column" and table_of(each) in views:
-            continue  # a view is whole or another
-        there = found.objects.get(each.key)
-        if there is None:
-            if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
-                continue
-            if each.kind in ("table", "view") or (table_of(each) not in lost and not _stands_in(each, found)):
-                drifted.append(_check(item, None, _cure_of_missing(item, makers.get(each.name, ())), informative))
-        elif not _is_right(item, there, kept.get(str(each))):
-            drifted.append(_check(item, there, _cure_of_changed(item, there), informative))
+    drifted = [
+        _check(item, there, cure, informative)
+        for item, there, cure in _drifted(declared, going, found, kept=kept, hosted=hosted)
+    ]
     for each, migration in dropped:
         if each.kind not in _LEFT_OUT and each.kind != "privilege" and each.key in found.objects:
             drifted.append(
@@ -104,6 +84,40 @@ def checks(
             found=f"{len(declared)} objects, as declared",
         )
     ]
+
+
+def _drifted(
+    declared: Mapping[tuple[str, str], _Declared],
+    going: Sequence[DatabaseObject],
+    found: Snapshot,
+    *,
+    kept: Mapping[str, str],
+    hosted: bool,
+) -> Iterator[tuple[_Declared, str | None, str]]:
+    """Yield each declared object that is missing or another, with what is there, if anything is, and the cure."""
+    lost = {
+        item.each.name
+        for item in declared.values()
+        if item.each.kind in ("table", "view") and item.each.key not in found.objects
+    }
+    views = {item.each.name for item in declared.values() if item.each.kind == "view"}
+    makers: dict[str | None, list[Migration]] = {}
+    for item in declared.values():
+        makers.setdefault(table_of(item.each), []).append(item.migration)
+    for item in declared.values():
+        each = item.each
+        if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
+            continue
+        if each.kind == "column" and table_of(each) in views:
+            continue  # a view is whole or another
+        there = found.objects.get(each.key)
+        if there is None:
+            if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
+                continue
+            if each.kind in ("table", "view") or (table_of(each) not in lost and not _stands_in(each, found)):
+                yield item, None, _cure_of_missing(item, makers.get(each.name, ()))
+        elif not _is_right(item, there, kept.get(str(each))):
+            yield item, there, _cure_of_changed(item, there)
 
 
 def _folded(
@@ -209,16 +223,11 @@ def _cure_of_changed(item: _Declared, there: str) -> str:
     elif each.kind == "constraint":
         return f"ALTER TABLE {table} DROP CONSTRAINT {own}, ADD CONSTRAINT {own} {wanted}"
     elif each.kind == "index":
-        name = quote_identifier(each.name)
-        if there == f"{wanted} INVALID":
-            return f"REINDEX INDEX CONCURRENTLY {name}"
-        return f"DROP INDEX {name}; {_index(each.name, wanted)}"
+        return _index_again(each.name, wanted, there)
     elif each.kind == "policy":
         return f"DROP POLICY {own} ON {table}; {_policy(table, own, wanted)}"
     elif each.kind == "trigger":
-        if re.sub(r" (disabled|replica|always)$", "", there) == wanted:
-            return f"ALTER TABLE {table} ENABLE TRIGGER {own}"
-        return f"DROP TRIGGER {own} ON {table}; {_trigger(own, wanted)}"
+        return _trigger_again(table, own, wanted, there)
     elif each.kind == "privilege":
         kind, name, role = _privilege(each)
         return f"REVOKE ALL{_of_column(each)} ON {kind} {name} FROM {role}; {_grant(each, wanted)}"
@@ -244,6 +253,12 @@ def _index(name: str, definition: str) -> str:
     return f"CREATE {unique}INDEX {quote_identifier(name)} ON {definition.removeprefix('UNIQUE ')}"
 
 
+def _index_again(name: str, wanted: str, there: str) -> str:
+    if there == f"{wanted} INVALID":
+        return f"REINDEX INDEX CONCURRENTLY {quote_identifier(name)}"
+    return f"DROP INDEX {quote_identifier(name)}; {_index(name, wanted)}"
+
+
 def _policy(table: str, own: str, definition: str) -> str:
     restrictive = "AS RESTRICTIVE " if definition.startswith("restrictive ") else ""
     return f"CREATE POLICY {own} ON {table} {restrictive}{definition.removeprefix('restrictive ')}"
@@ -252,6 +267,12 @@ def _policy(table: str, own: str, definition: str) -> str:
 def _trigger(own: str, definition: str) -> str:
     constraint = "CONSTRAINT " if definition.startswith("CONSTRAINT ") else ""
     return f"CREATE {constraint}TRIGGER {own} {definition.removeprefix('CONSTRAINT ')}"
+
+
+def _trigger_again(table: str, own: str, wanted: str, there: str) -> str:
+    if re.sub(r" (disabled|replica|always)$", "", there) == wanted:
+        return f"ALTER TABLE {table} ENABLE TRIGGER {own}"
+    return f"DROP TRIGGER {own} ON {table}; {_trigger(own, wanted)}"
 
 
 def _privilege(each: DatabaseObject) -> tuple[str, str, str]:

@@ -154,17 +154,9 @@ class Planner:
                     for other in chosen.alternatives:
                         if not _is_applied(self.catalog[other], history):
                             replaced.setdefault(other, (chosen.name, str(reason)))
-        for thing, providers in contested.items() if deciding else ():
-            names = [each.name for each in providers]
-            free = [each for each in providers if each.name not in replaced]
-            if not free:
-                raise _nothing_left(thing, names, replaced)
-            if len(free) > 1:
-                raise AlternativesError(
-                    f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
-                    names,
-                    hint=f"choose one: prefer=({free[0].name!r},), or --prefer {free[0].name}",
-                )
+        if deciding:
+            for thing, providers in contested.items():
+                _check_one_is_left(thing, providers, replaced)
         return replaced
 
     def _check_history(self, providers: Sequence[Migration], history: Mapping[str, AppliedMigration]) -> None:
@@ -348,6 +340,19 @@ class _Reason(enum.StrEnum):
     EVIDENCE = "its objects are there"
     HOSTED_DEFAULT = "it is the default on a hosted database"
     DEFAULT = "it is the default"
+
+
+def _check_one_is_left(thing: str, providers: Sequence[Migration], replaced: Mapping[str, _Choice]) -> None:
+    names = [each.name for each in providers]
+    free = [each for each in providers if each.name not in replaced]
+    if not free:
+        raise _nothing_left(thing, names, replaced)
+    if len(free) > 1:
+        raise AlternativesError(
+            f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
+            names,
+            hint=f"choose one: prefer=({free[0].name!r},), or --prefer {free[0].name}",
+        )
 
 
 def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choice]) -> AlternativesError:

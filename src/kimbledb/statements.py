@@ -338,40 +338,43 @@ def read_named_queries(script: Script) -> tuple[list[VerificationQuery], list[Pr
         if name in seen:
             problems.append(Problem(header.start(), f"the name {name} stands twice", "give each check its own name"))
         seen.add(name)
-        body_end = following.start() if following is not None else len(text)
-        body = text[header.end() : body_end]
-        try:
-            statements = list(split(body))
-        except UnreadableSQL as error:
-            problems.append(Problem(header.end() + error.offset, str(error), "close it"))
-            continue
-        except _ClientCommand as error:
-            problems.append(
-                Problem(
-                    header.end() + error.offset,
-                    f"{error.command} is a command of psql, which the server does not know",
-                    "ask the system catalogs instead",
-                )
-            )
-            continue
-        if not body.isascii():
-            problems += [
-                evolve(problem, offset=header.end() + problem.offset)
-                for statement in statements
-                for problem in _misleading(body, statement)
-            ]
-        if len(statements) != 1:
-            problems.append(
-                Problem(header.start(), f"check {name} holds {len(statements)} statements", "one SELECT for each name")
-            )
-            continue
-        [statement] = statements
-        if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
-            problems.append(Problem(header.end() + statement.start, f"check {name} is no SELECT", "a check only reads"))
-            continue
-        line, _ = script.line_and_column(header.end() + statement.start)
-        queries.append(VerificationQuery(name, statement.text, runs, line))
+        statement = _statement_of_check(name, text, header, following, problems)
+        if statement is not None:
+            line, _ = script.line_and_column(header.end() + statement.start)
+            queries.append(VerificationQuery(name, statement.text, runs, line))
     return queries, _capped(problems)
+
+
+def _statement_of_check(
+    name: str, text: str, header: re.Match[str], following: re.Match[str] | None, problems: list[Problem]
+) -> Statement | None:
+    """Return the one SELECT between the header of a check and the one that follows, or None where it is not that."""
+    beginning = header.end()
+    body = text[beginning : following.start() if following is not None else len(text)]
+    try:
+        statements = list(split(body))
+    except UnreadableSQL as error:
+        problems.append(Problem(beginning + error.offset, str(error), "close it"))
+        return None
+    except _ClientCommand as error:
+        problems.append(error.problem("ask the system catalogs instead", after=beginning))
+        return None
+    if not body.isascii():
+        problems += [
+            evolve(problem, offset=beginning + problem.offset)
+            for statement in statements
+            for problem in _misleading(body, statement)
+        ]
+    if len(statements) != 1:
+        problems.append(
+            Problem(header.start(), f"check {name} holds {len(statements)} statements", "one SELECT for each name")
+        )
+        return None
+    [statement] = statements
+    if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
+        problems.append(Problem(beginning + statement.start, f"check {name} is no SELECT", "a check only reads"))
+        return None
+    return statement
 
 
 class _ClientCommand(ValueError):
@@ -379,6 +382,11 @@ class _ClientCommand(ValueError):
         super().__init__(command)
         self.offset = offset
         self.command = command
+
+    def problem(self, cure: str, *, after: int = 0) -> Problem:
+        """Return what is wrong with it, ``after`` so many characters of the file."""
+        message = f"{self.command} is a command of psql, which the server does not know"
+        return Problem(after + self.offset, message, cure)
 
 
 def _split(text: str, position: int) -> Iterator[Statement]:
@@ -428,22 +436,24 @@ class _Search:
                         return rows.end()
                     self._rows_may_end = False
         except UnreadableSQL as error:
-            if self._may_mislead:
-                for match in _MISLEADING_OR_HIDDEN.finditer(text, last, error.offset):
-                    if match[1] is not None:
-                        self.problems.append(_misleading_at(match.start(1), match[1]))
+            self._look_before_the_unreadable(last, error.offset)
             self.problems.append(Problem(error.offset, str(error), self._closing(error.offset)))
         except _ClientCommand as error:
             self.problems.append(
-                Problem(
-                    error.offset,
-                    f"{error.command} is a command of psql, which the server does not know",
-                    "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)",
+                error.problem(
+                    "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)"
                 )
             )
             line_end = text.find("\n", error.offset)
             return None if line_end < 0 else line_end
         return None
+
+    def _look_before_the_unreadable(self, start: int, end: int) -> None:
+        """Look for misleading characters in a statement that cannot be read, up to what begins and never ends."""
+        if self._may_mislead:
+            for match in _MISLEADING_OR_HIDDEN.finditer(self._text, start, end):
+                if match[1] is not None:
+                    self.problems.append(_misleading_at(match.start(1), match[1]))
 
     def _runs_alone(self, statement: Statement) -> bool:
         if _DROPS_SUBSCRIPTION.match(statement.skeleton):
@@ -588,30 +598,38 @@ def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]
         elif token == "(":
             parentheses.append(begin)
         elif token == ")":
-            if parentheses:
-                parentheses.pop()
+            del parentheses[-1:]
         elif token == "\\":
             command = _CLIENT_COMMAND.match(text, begin)
             assert command is not None  # it begins with this backslash
             raise _ClientCommand(begin, command[0])
         elif token[0].isalpha():
-            word = token.lower()
             # In parentheses and in a body they are names: FROM begin atomic.
+            word = token.lower()
             opens = word == "begin" and not (parentheses or blocks) and _words_at(text, position, 1) == ["atomic"]
-            if opens or (blocks and word == "case"):
-                blocks.append(begin)
-            elif blocks and word == "end":
-                blocks.pop()
+            _enter_or_leave(blocks, word, begin, opens=opens)
         elif token[0] == "$" and _is_in_name(text, begin - 1, clear):
             position = begin + 1  # a dollar sign inside a name
         else:
             position = _end_of_hidden(text, token, begin, clear)
             hidden.append((begin, position))
+    _check_closed(parentheses, blocks)
+    return len(text), hidden
+
+
+def _enter_or_leave(blocks: list[int], word: str, begin: int, *, opens: bool) -> None:
+    """Follow a word of a routine: BEGIN ATOMIC opens the body, CASE a block in it, and END closes the innermost."""
+    if opens or (word == "case" and blocks):
+        blocks.append(begin)
+    elif word == "end" and blocks:
+        blocks.pop()
+
+
+def _check_closed(parentheses: list[int], blocks: list[int]) -> None:
     if parentheses:
         raise UnreadableSQL(parentheses[-1], "a parenthesis")
     if blocks:
         raise UnreadableSQL(blocks[0], "a BEGIN ATOMIC body")
-    return len(text), hidden
 
 
 def _end_of_hidden(text: str, token: str, begin: int, clear: int) -> int:

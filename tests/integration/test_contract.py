@@ -165,13 +165,12 @@ def _literal(text: str) -> str:
 async def test_calls(service: asyncpg.Connection, table: str) -> None:
     """The application's insert, select, filter, order, update and upsert work with all their columns, and with every value seen."""
     application = Application(service)
+    rows = [row for row in ROWS if row["table"] == table]
+    seen = {row["column"]: row["values_seen"].split() for row in rows}
     uses: dict[str, list[str]] = defaultdict(list)
-    seen = {}
-    for row in ROWS:
-        if row["table"] == table:
-            seen[row["column"]] = row["values_seen"].split()
-            for use in row["used_by_the_application_for"].split():
-                uses[use].append(row["column"])
+    for row in rows:
+        for use in row["used_by_the_application_for"].split():
+            uses[use].append(row["column"])
     await application.insert(table)
     kinds = await _columns(service, table)
     key = "user_id" if table == "user_tokens" else "id"
@@ -188,12 +187,10 @@ async def test_calls(service: asyncpg.Connection, table: str) -> None:
         for value in values:
             written = f"'{{{value}}}'" if kinds[column].endswith("[]") else _literal(value)
             await service.execute(f'UPDATE "{table}" SET "{column}" = {written}')
-    if uses["upsert"]:
-        conflict = [column for column in uses["conflict"] if column != key] or [key]
-        for target in {key, *conflict}:
-            held = application.seen[table][target]
-            if held is None:
-                continue
+    conflict = [column for column in uses["conflict"] if column != key] or [key]
+    for target in {key, *conflict} if uses["upsert"] else ():
+        held = application.seen[table][target]
+        if held is not None:
             columns = [column for column in uses["upsert"] if column not in (target, *ALIASES.get(table, ()))]
             assigned = ", ".join(f'"{column}" = excluded."{column}"' for column in columns)
             values = ", ".join(f'"{column}"' for column in columns)
