@@ -176,9 +176,7 @@ class _RollbackCall:
         if not remaining or state.head is None:
             return
         preflight.check_server(state)
-        path = state.search_path(
-            rollback.schema, (each.name for migration in rollback.catalog for each in migration.extensions)
-        )
+        path = state.search_path(rollback.schema, rollback.catalog.extensions)
         transactions = Transactions(session, rollback.schema, path, schemas_reached(rollback.catalog))
         await self._weigh(transactions, remaining, state.head)
         if self.dry_run:

@@ -131,9 +131,7 @@ class Application:
             )
         assert state.head is not None  # the preparation made the log
         head = state.head
-        path = state.search_path(
-            goal.schema, (each.name for migration in goal.catalog for each in migration.extensions)
-        )
+        path = state.search_path(goal.schema, goal.catalog.extensions)
         transactions = Transactions(session, goal.schema, path, schemas_reached(goal.catalog))
         for step in plan.pending:
             head = await self._apply(transactions, step, head, last=step is plan.pending[-1])

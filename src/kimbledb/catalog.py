@@ -127,6 +127,11 @@ class Catalog:
         """The things that migrations provide, in number order of their first provider."""
         return tuple(self._providers)
 
+    @property
+    def extensions(self) -> list[str]:
+        """The names of the extensions that its migrations need, sorted."""
+        return sorted({each.name for migration in self for each in migration.extensions})
+
     def check_phase(self, phase: int) -> None:
         """Raise UnknownMigrationError where no migration is of this phase."""
         if phase not in self.phases:

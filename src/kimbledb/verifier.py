@@ -68,7 +68,7 @@ class Verifier(Request):
                     hint=error.hint,
                 )
                 return VerificationReport((unread, *await security.check(session, self.schema)))
-            path = state.search_path(self.schema, (each.name for m in self.catalog for each in m.extensions))
+            path = state.search_path(self.schema, self.catalog.extensions)
             reached = schemas_reached(self.catalog)
             if only is not None:
                 keys = [only] if isinstance(only, str | int) else list(only)
@@ -122,13 +122,12 @@ class Verifier(Request):
         return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
-        wanted = sorted({each.name for migration in self.catalog for each in migration.extensions})
         rows = await session.ask(
             queries.printed(
                 "whole_database",
                 quote_literal(path_of(path)),
                 schema=quote_literal(self.schema),
-                extensions=quote_array(wanted),
+                extensions=quote_array(self.catalog.extensions),
             )
         )
         return [

@@ -20,5 +20,5 @@ async def gather(session: Session, catalog: Catalog, state: DatabaseState, schem
     """
     if not state.occupied and not any(row.legacy for row in state.history or ()):
         return Evidence(hosted=state.hosted, gathered=True)
-    path = state.search_path(schema, (each.name for migration in catalog for each in migration.extensions))
+    path = state.search_path(schema, catalog.extensions)
     return evidence.weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)

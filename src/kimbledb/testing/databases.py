@@ -270,8 +270,7 @@ class Databases:
             raise
 
     async def _key(self) -> str:
-        wanted = {each.name for migration in self.catalog for each in migration.extensions}
-        facts = await self._ask("test_template_facts", extensions=quote_array(sorted(wanted)))
+        facts = await self._ask("test_template_facts", extensions=quote_array(self.catalog.extensions))
         content = [
             [
                 *(each.name, each.number, each.order, each.checksum, each.requires, each.provides, each.transactional),
