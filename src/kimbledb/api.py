@@ -13,7 +13,7 @@ from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
 from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.targets import DSN_VARIABLES, target_of
+from kimbledb.targets import DSN_VARIABLES, TargetLike, target_of
 from kimbledb.watching import call
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def migrate(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     schema: str | None = None,
@@ -83,7 +83,7 @@ async def migrate(
 
 
 async def plan(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     schema: str | None = None,
@@ -118,7 +118,7 @@ async def plan(
 
 
 async def status(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     schema: str | None = None,
@@ -145,7 +145,7 @@ async def status(
 
 
 async def verify(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     schema: str | None = None,
@@ -178,7 +178,7 @@ async def verify(
 
 
 async def rollback(
-    target: object = None,
+    target: TargetLike = None,
     name: str | int | None = None,
     *,
     phase: int | None = None,
@@ -244,7 +244,7 @@ async def rollback(
 
 
 async def adopt(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     schema: str | None = None,
@@ -281,7 +281,7 @@ async def adopt(
 
 
 async def reset(
-    target: object = None,
+    target: TargetLike = None,
     *,
     confirm: str,
     schema: str | None = None,
@@ -324,7 +324,7 @@ async def reset(
         return await Reset(request, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup).run()
 
 
-async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:
+async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
     """Bring a backup back into an empty database: all of it, or nothing.
 
     Owners and privileges come back as they were, so that the roles must be there.
@@ -369,6 +369,6 @@ def render(catalog: Catalog | None = None) -> str:
     return _render.render(catalog)
 
 
-def has_dsn(target: object) -> bool:
+def has_dsn(target: TargetLike) -> bool:
     """Whether a call has a target, of its own or by the environment."""
     return target is not None or any(os.environ.get(variable) for variable in DSN_VARIABLES)

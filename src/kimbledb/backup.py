@@ -32,7 +32,7 @@ from kimbledb.runner import Runner
 from kimbledb.session import Session
 from kimbledb.siblings import running_loop
 from kimbledb.state import DatabaseState
-from kimbledb.targets import DSN_VARIABLES, Target, target_of
+from kimbledb.targets import DSN_VARIABLES, Target, TargetLike, target_of
 
 #: Where Debian and Ubuntu keep the programs of each version.
 _DEBIAN = "/usr/lib/postgresql/*/bin"
@@ -148,7 +148,7 @@ async def write(
                 unfinished.unlink()
 
 
-async def restore(path: str | os.PathLike[str], target: object = None, *, options: Options | None = None) -> None:
+async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
     """Bring a backup back into an empty database. See :func:`kimbledb.restore`."""
     running_loop()
     options = options or Options()

@@ -90,7 +90,7 @@ class Catalog:
             faults.append(folders.nothing_in(root, source=str(root)))
         return cls(migrations, source=str(root), faults=faults)
 
-    def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, object]]]]:
+    def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:
         return _catalog_of, (self.source, [migration.parts() for migration in self._migrations])
 
     def __iter__(self) -> Iterator[Migration]:

@@ -132,7 +132,7 @@ class UnknownMigrationError(PlanningError, KeyError):
         near: The names that come close to it, best first.
     """
 
-    def __init__(self, name: object, near: Sequence[str] = (), *, what: str = "migration") -> None:
+    def __init__(self, name: str | int, near: Sequence[str] = (), *, what: str = "migration") -> None:
         message = f"no {what} named {name}" if isinstance(name, str) else f"no {what} {name}"
         if near:
             message += f"; did you mean {' or '.join(near)}?"

@@ -21,7 +21,7 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.session import Session
 from kimbledb.siblings import running_loop
-from kimbledb.targets import Target, target_of
+from kimbledb.targets import Target, TargetLike, target_of
 from kimbledb.watching import call, tell
 
 #: What is done with one schema: it gets the target, the schema, the catalog and who watches.
@@ -29,7 +29,7 @@ _Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]
 
 
 async def migrate_many(
-    targets: object = None,
+    targets: TargetLike | Iterable[TargetLike] = None,
     *,
     schemas: Iterable[str | None] = (None,),
     catalog: Catalog | None = None,
@@ -92,7 +92,7 @@ async def migrate_many(
 
 
 async def verify_many(
-    targets: object = None,
+    targets: TargetLike | Iterable[TargetLike] = None,
     *,
     schemas: Iterable[str | None] = (None,),
     catalog: Catalog | None = None,
@@ -131,7 +131,7 @@ async def verify_many(
 
 
 async def plan_many(
-    targets: object = None,
+    targets: TargetLike | Iterable[TargetLike] = None,
     *,
     schemas: Iterable[str | None] = (None,),
     catalog: Catalog | None = None,
@@ -172,7 +172,7 @@ async def plan_many(
 
 async def _many(
     work: _Work[Each],
-    targets: object,
+    targets: TargetLike | Iterable[TargetLike],
     schemas: Iterable[str | None],
     catalog: Catalog | None,
     concurrency: int,
@@ -208,7 +208,7 @@ class _Run(Generic[Each]):
         self,
         work: _Work[Each],
         catalog: Catalog,
-        jobs: Sequence[tuple[object, str | None]],
+        jobs: Sequence[tuple[TargetLike, str | None]],
         progress: Watcher | None,
         spare: asyncio.Semaphore,
     ) -> None:
@@ -269,9 +269,12 @@ class _Bounded(Target):
                 self._open.pop()
 
 
-def _several(targets: object) -> list[object]:
+def _several(targets: TargetLike | Iterable[TargetLike]) -> list[TargetLike]:
     if targets is None or isinstance(targets, str | Target) or driver.is_connection(targets) or driver.is_pool(targets):
         return [targets]
     if not isinstance(targets, Iterable):
-        raise ConfigurationError(f"a {type(targets).__name__} is no target", hint="pass a DSN or several")
+        raise ConfigurationError(
+            f"expected a DSN, an asyncpg.Connection, an asyncpg.Pool or several of these, got {type(targets).__name__}",
+            hint="pass a DSN such as postgresql://user@host/database, or a list of targets",
+        )
     return list(targets)

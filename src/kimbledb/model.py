@@ -287,7 +287,7 @@ class Migration:
     def __repr__(self) -> str:
         return f"<Migration {self.number} {self.name!r}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, object]]]:
+    def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
         parts = self.parts()
         for name in (name for name in parts if name.endswith("_sql")):
             # Where the SQL stands is kept.
@@ -300,7 +300,7 @@ class Migration:
     def __deepcopy__(self, _memo: object) -> Migration:
         return self
 
-    def parts(self) -> dict[str, object]:
+    def parts(self) -> dict[str, Any]:
         """Return all that it is made of, as its constructor takes it."""
         return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
 
@@ -383,7 +383,7 @@ class Check:
     found: str | None = None
     #: For a check of the whole database what it is about: of a check of security the objects,
     #: each with the reason and the cure. Never a row of a table.
-    rows: tuple[Mapping[str, object], ...] = field(default=(), repr=False)
+    rows: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     hint: str | None = None
     #: True where it informs and does not judge.
     informative: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -229,7 +229,7 @@ class Status(Report):
     #: Installed extensions by name: version and schema.
     extensions: Mapping[str, tuple[str, str]] = field(factory=dict)
     #: The newest entries of migration_log, newest first, each as a mapping.
-    log: tuple[Mapping[str, object], ...] = ()
+    log: tuple[Mapping[str, Any], ...] = ()
     #: The schema's tables, those with most rows first.
     tables: tuple[TableUse, ...] = ()
     load: Load | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from attrs import field, frozen
 
@@ -127,7 +128,12 @@ class Target:
         return meaning(error, self.label, self.address)
 
 
-def target_of(given: object, name: str = "the DSN") -> Target:
+#: What callers name a database by: a DSN, a connection or a pool of asyncpg's, a :class:`Target`,
+#: or None for the environment's DSN.
+TargetLike: TypeAlias = str | driver.GivenConnection | driver.GivenPool | Target | None
+
+
+def target_of(given: TargetLike, name: str = "the DSN") -> Target:
     """Make a target of what a caller gave.
 
     Args:
@@ -156,7 +162,8 @@ def target_of(given: object, name: str = "the DSN") -> Target:
     if driver.is_connection(given):
         return Target("the connection's database", connection=given)
     raise ConfigurationError(
-        f"a {type(given).__name__} is no target", hint="pass a DSN, an asyncpg.Connection or an asyncpg.Pool"
+        f"expected a DSN, an asyncpg.Connection or an asyncpg.Pool, got {type(given).__name__}",
+        hint="pass a DSN such as postgresql://user@host/database",
     )
 
 

@@ -414,7 +414,7 @@ async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: F
         ("mysql://localhost/app", "does not begin with postgresql://"),
         ("postgresql://localhost:port/app", "port or host that cannot be read"),
         ("", "does not begin with postgresql://"),
-        (7, "an int is no target|a int is no target"),
+        (7, "expected a DSN, an asyncpg.Connection or an asyncpg.Pool, got int"),
     ],
 )
 async def test_a_wrong_dsn_is_read_strictly(dsn: Any, said: str) -> None:

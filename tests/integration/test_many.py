@@ -167,5 +167,5 @@ async def test_a_wrong_call(database: str) -> None:
     """What is wrong with the whole call is raised at once."""
     with pytest.raises(kimbledb.ConfigurationError, match="concurrency"):
         await kimbledb.migrate_many(database, concurrency=0)
-    with pytest.raises(kimbledb.ConfigurationError, match="no target"):
-        await kimbledb.migrate_many(5)
+    with pytest.raises(kimbledb.ConfigurationError, match=r"expected a DSN, .* or several of these, got int"):
+        await kimbledb.migrate_many(5)  # type: ignore[arg-type]

@@ -96,7 +96,8 @@ class Databases:
     ) -> None:
         if not isinstance(server, str):
             raise ConfigurationError(
-                f"a {type(server).__name__} is no server for test databases", hint="pass the DSN of a server"
+                f"expected the DSN of a server, got {type(server).__name__}",
+                hint="pass a DSN such as postgresql://user@host/database",
             )
         self._target = target_of(server, "the server's DSN")
         self._server = server

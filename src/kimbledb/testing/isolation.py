@@ -36,7 +36,7 @@ from kimbledb.presentation import Json, Report, plain
 from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
 from kimbledb.tables import Table, listed, rows_of
-from kimbledb.targets import target_of
+from kimbledb.targets import TargetLike, target_of
 
 #: Columns that say whose a row is.
 OWNERS = ("user_id", "owner_id")
@@ -122,11 +122,11 @@ class IsolationReport(Report):
 
 
 async def check_isolation(
-    target: object = None,
+    target: TargetLike = None,
     *,
     catalog: Catalog | None = None,
     owners: Collection[str] = OWNERS,
-    values: Mapping[str, Mapping[str, object]] | None = None,
+    values: Mapping[str, Mapping[str, Any]] | None = None,
     options: Options | None = None,
 ) -> IsolationReport:
     """Prove that people cannot touch each other's rows, on a fresh schema of its own.
@@ -168,7 +168,7 @@ class _Trial:
     """One check: the schema, its people and their rows."""
 
     def __init__(
-        self, session: Session, schema: str, owners: tuple[str, ...], values: Mapping[str, Mapping[str, object]]
+        self, session: Session, schema: str, owners: tuple[str, ...], values: Mapping[str, Mapping[str, Any]]
     ) -> None:
         self.session = session
         self.connection = session.connection
