@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.events import Event
 from kimbledb.server.drivers import ServerError
 from tests.support.databases import sql
 from tests.support.folders import Steps, names
@@ -140,7 +141,7 @@ async def test_the_message_never_arrives(database: str, proxy: Proxy, steps: Ste
 async def test_cut_while_the_old_backend_goes_on(database: str, proxy: Proxy, steps: Steps) -> None:
     """A run that lost its connection waits for its old backend under the lock, and names it (faults 4, 21)."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
-    told: list[Any] = []
+    told: list[Event] = []
     async with gate(database) as asleep:
         run = asyncio.create_task(
             kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS, progress=told.append)

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import Blocked, Waiting
+from kimbledb.events import Blocked, Event, Waiting
 from kimbledb.locks import LOCK_CLASS, lock_key
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
@@ -41,7 +41,7 @@ async def test_readers_do_not_queue_for_long(each_database: str, steps: Steps) -
     """Readers wait behind a waiting migration no longer than for its lock timeout; the error names who blocks (faults 16)."""
     folder = steps("a", "b", after={"b": "ALTER TABLE a ADD COLUMN more integer;"})
     await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
-    told: list[Any] = []
+    told: list[Event] = []
 
     async with (
         session(each_database, "BEGIN", "SELECT * FROM a") as (_, pid),
@@ -123,7 +123,7 @@ async def test_a_deadlock_with_the_application(each_database: str, steps: Steps)
     """A migration that is the victim of a deadlock is tried again (faults 17)."""
     folder = steps("a", "b", "c", after={"c": f"LOCK TABLE a;\n{SLEEP.replace('60', '0.5')}LOCK TABLE b;"})
     await kimbledb.migrate(each_database, catalog=folder.catalog, to=2)
-    told: list[Any] = []
+    told: list[Event] = []
     async with (
         gate(each_database),
         session(each_database, "SET deadlock_timeout = '1min'", "BEGIN", "LOCK TABLE b") as (application, _),
@@ -157,7 +157,7 @@ async def test_a_serialization_failure(database: str, steps: Steps) -> None:
         "INSERT INTO shop.p VALUES (1, 1)",
     )
     folder = steps("a", after={"a": "UPDATE shop.p SET n = n + 1;"})
-    told: list[Any] = []
+    told: list[Event] = []
     async with session(database, "BEGIN", "UPDATE shop.p SET k = 2") as (application, pid):
         run = asyncio.create_task(
             kimbledb.migrate(
@@ -280,7 +280,7 @@ async def test_an_own_build_of_an_index_has_an_old_snapshot_before_it(
         rollback="DROP INDEX b;",
     )
     await kimbledb.migrate(each_database, catalog=folder.catalog, to=1)
-    told: list[Any] = []
+    told: list[Event] = []
     async with session(each_database, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM pg_class") as (
         _,
         pid,
@@ -307,7 +307,7 @@ async def test_somebody_holds_the_lock(database: str, steps: Steps) -> None:
     """Who holds the lock is named with process, application, state, age and query; nobody is terminated (faults 21)."""
     folder = steps("a")
     take = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {lock_key('public')})"
-    told: list[Any] = []
+    told: list[Event] = []
     async with session(database, "BEGIN", take) as (application, pid):
         with pytest.raises(kimbledb.DeadlineExceededError) as caught:
             await kimbledb.migrate(
@@ -325,7 +325,9 @@ async def test_somebody_holds_the_lock(database: str, steps: Steps) -> None:
     await holds(database, folder.catalog)
 
 
-async def test_clocks_differ(database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_times_come_from_the_server_where_clocks_differ(
+    database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """History has the server's time and durations a clock that nobody sets, whatever this machine's clock says (faults 22)."""
     folder = steps("a", "b")
     clock = iter(range(10**9, 0, -1000))

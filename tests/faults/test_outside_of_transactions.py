@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import Waiting
+from kimbledb.events import Event, Waiting
 from kimbledb.locks import LOCK_CLASS
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
@@ -45,7 +45,7 @@ async def test_killed_while_an_index_is_built(each_database: str, with_build: Fo
     await kimbledb.migrate(each_database, catalog=with_build.catalog, to=1)
     old = await asyncpg.connect(each_database)
     await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
-    told: list[Any] = []
+    told: list[Event] = []
     async with await start_child(each_database, with_build.path, {"client_check_interval": 2}) as child:
         worker = await eventually(lambda: _waits_for_snapshot(each_database))
         child.kill()
@@ -127,7 +127,7 @@ async def test_somebody_else_builds_that_index(database: str, with_build: Folder
     other = await asyncpg.connect(database)
     building = asyncio.create_task(other.execute("CREATE INDEX CONCURRENTLY b ON a (n)"))
     await eventually(lambda: _waits_for_snapshot(database))
-    told: list[Any] = []
+    told: list[Event] = []
     run = asyncio.create_task(
         kimbledb.migrate(database, catalog=with_build.catalog, options=OPTIONS, progress=told.append)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,9 @@ async def empty(small_cluster: Cluster) -> AsyncIterator[str]:
         yield dsn
 
 
-async def _all_return_well(dsn: str, database: str, path: Any, catalog: kimbledb.Catalog) -> list[dict[str, Any]]:
+async def _all_return_well(
+    dsn: str, database: str, path: Path | str, catalog: kimbledb.Catalog
+) -> list[dict[str, Any]]:
     """Run them through a DSN, and make sure that each migration was applied by one of them, and that all succeed."""
     wanted = len((await kimbledb.plan(database, catalog=catalog)).pending)
 

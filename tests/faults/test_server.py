@@ -13,6 +13,7 @@ import pytest
 
 import kimbledb
 from kimbledb import preflight
+from kimbledb.events import Event
 from kimbledb.locks import LOCK_CLASS, lock_key
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
@@ -41,7 +42,7 @@ def standby(small_cluster: Cluster) -> Iterator[Cluster]:
             copy.stop()
 
 
-async def test_a_standby(small_cluster: Cluster, standby: Cluster, steps: Steps) -> None:
+async def test_a_standby_is_read_and_never_written(small_cluster: Cluster, standby: Cluster, steps: Steps) -> None:
     """On a standby everything that reads works and a start-up succeeds; what would write stops before any lock (faults 26, 27)."""
     catalog = steps("a", "b").catalog
     async with fresh_database(small_cluster.dsn) as primary:
@@ -93,7 +94,7 @@ async def test_a_full_disk(small_cluster: Cluster, steps: Steps) -> None:
         "b",
         after={"b": "CREATE TABLE filled AS SELECT repeat('x', 900) || n AS t FROM generate_series(1, 40000) AS n;"},
     )
-    told: list[Any] = []
+    told: list[Event] = []
     with owned_folder() as home:
         owner = account()
         mounting = f"size=20m,mode=700,uid={owner.get('user', 0)}"

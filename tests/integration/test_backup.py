@@ -68,7 +68,9 @@ async def contents(dsn: str) -> dict[str, tuple[int, str | None]]:
     return found
 
 
-async def test_round_trip(migrated_database: str, empty_database: str, tmp_path: Path, picture: Picture) -> None:
+async def test_rows_come_back_from_a_backup_as_they_were(
+    migrated_database: str, empty_database: str, tmp_path: Path, picture: Picture
+) -> None:
     """10,000 rows with vectors, backed up by a rollback and brought back elsewhere: an equal snapshot and equal rows."""
     connection = await asyncpg.connect(migrated_database)
     await connection.execute(
@@ -156,7 +158,7 @@ async def test_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize("kind", ["connection", "pool"])
-async def test_other_targets(database: str, folder: Folder, tmp_path: Path, kind: str) -> None:
+async def test_a_connection_and_a_pool_are_backed_up(database: str, folder: Folder, tmp_path: Path, kind: str) -> None:
     """A connection and a pool tell where they lead and their password, too."""
     folder.table(1, "a")
     file = tmp_path / "file"

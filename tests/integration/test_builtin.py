@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -24,7 +24,7 @@ def _choosing(name: str) -> tuple[str, ...]:
     return (name,) if CATALOG[name].alternatives else ()
 
 
-def _privileges_there(objects: Any, roles: set[str]) -> dict[tuple[str, str], str | None]:
+def _privileges_there(objects: Iterable[kimbledb.DatabaseObject], roles: set[str]) -> dict[tuple[str, str], str | None]:
     """Leave out what is declared of roles that the server does not have."""
     return {
         each.key: each.definition
@@ -107,7 +107,9 @@ async def test_tenants_do_not_touch_each_other(database: str, picture: Picture) 
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_cycle(hosted_migrated_database: str, picture: Picture, name: str) -> None:
+async def test_each_migration_goes_through_its_cycle(
+    hosted_migrated_database: str, picture: Picture, name: str
+) -> None:
     """Apply, verify, apply again, roll back, compare with before, apply; and it does what it declares."""
     migration, dsn = CATALOG[name], hosted_migrated_database
     prefer = _choosing(name)

@@ -86,7 +86,7 @@ async def test_migrate_and_again(database: str, folder: Folder) -> None:
     assert "nothing to do" in out
 
 
-async def test_json(database: str, folder: Folder) -> None:
+async def test_json_is_all_of_standard_output(database: str, folder: Folder) -> None:
     """With --json standard output is one JSON value and nothing else."""
     folder.table(1, "a")
     common = ("--catalog", str(folder.path), "--json")
@@ -103,7 +103,7 @@ async def test_json(database: str, folder: Folder) -> None:
     assert json.loads(out)["rolled_back"] == ["a.sql"]
 
 
-async def test_plan_check(database: str, folder: Folder) -> None:
+async def test_plan_check_exits_with_3_while_something_is_pending(database: str, folder: Folder) -> None:
     """`plan --check` exits with 3 while something is to be applied, and with 0 after."""
     folder.table(1, "a")
     common = ("--catalog", str(folder.path))
@@ -116,7 +116,7 @@ async def test_plan_check(database: str, folder: Folder) -> None:
     assert "to be refused; 1 renamed, 1 unknown" in out
 
 
-async def test_a_failure(database: str, folder: Folder) -> None:
+async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")
     code, _, err = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
@@ -128,7 +128,7 @@ async def test_a_failure(database: str, folder: Folder) -> None:
     assert database.split(":")[2].split("@", maxsplit=1)[0] not in err
 
 
-async def test_wrong_calls(database: str, folder: Folder, tmp_path: Path) -> None:
+async def test_wrong_calls_exit_with_2_and_the_cure(database: str, folder: Folder, tmp_path: Path) -> None:
     """An unknown name, a folder with faults and a malformed DSN are wrong calls: exit code 2, with the cure."""
     folder.table(1, "invoices")
     common = ("--catalog", str(folder.path))
@@ -150,7 +150,7 @@ async def test_wrong_calls(database: str, folder: Folder, tmp_path: Path) -> Non
     assert "4 faults" in err
 
 
-async def test_new(database: str, tmp_path: Path) -> None:
+async def test_new_makes_a_folder_that_loads(database: str, tmp_path: Path) -> None:
     """`new` makes the next folder, which loads and says what is left to write."""
     directory = str(tmp_path / "migrations")
     code, out, _ = await kimbledb("new", "add-invoices", "--directory", directory)
@@ -165,7 +165,7 @@ async def test_new(database: str, tmp_path: Path) -> None:
     assert "a check of your own" in err
 
 
-async def test_pictures(folder: Folder, tmp_path: Path) -> None:
+async def test_pictures_of_a_plan_need_no_database(folder: Folder, tmp_path: Path) -> None:
     """`plan --svg` and `--mermaid` write the picture of an empty database's plan without any database."""
     folder.table(1, "a")
     svg, mermaid = tmp_path / "plan.svg", tmp_path / "plan.mmd"

@@ -162,7 +162,7 @@ def _literal(text: str) -> str:
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_calls(service: asyncpg.Connection, table: str) -> None:
+async def test_calls_of_the_application_work_on_each_table(service: asyncpg.Connection, table: str) -> None:
     """The application's insert, select, filter, order, update and upsert work with all their columns, and with every value seen."""
     application = Application(service)
     rows = [row for row in ROWS if row["table"] == table]

@@ -41,7 +41,7 @@ def eager(display: Display) -> Callable[[Event], None]:
     return show
 
 
-async def test_a_terminal(database: str, folder: Folder, console: Console) -> None:
+async def test_a_terminal_keeps_a_line_for_each_migration(database: str, folder: Folder, console: Console) -> None:
     """Each migration leaves a line with its time and checks, and the bar is gone at the end."""
     folder.table(1, "people")
     folder.table(2, "things")

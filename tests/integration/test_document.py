@@ -52,7 +52,7 @@ def test_the_copy_is_whole() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_facts(entry: Entry) -> None:
+def test_facts_are_those_of_the_document(entry: Entry) -> None:
     """Name, number, phase, order and purpose of a migration are those of the document."""
     migration = CATALOG[entry.number]
     order = re.match(r"\d+", entry.line("Execution Order") or "")
@@ -69,7 +69,7 @@ def test_facts(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_dependencies(entry: Entry) -> None:
+def test_dependencies_of_the_document_are_required(entry: Entry) -> None:
     """What the document's dependency line names is required, directly."""
     line = entry.line("Dependencies") or ""
     requires = set(CATALOG[entry.number].requires)

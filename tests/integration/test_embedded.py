@@ -243,7 +243,7 @@ class TestUuidStandIn:
         assert random.node != other.node
         assert all(value.node >> 40 & 1 for value in (first, random, other))
 
-    async def test_names_itself(self, connection: asyncpg.Connection) -> None:
+    async def test_the_stand_in_names_itself(self, connection: asyncpg.Connection) -> None:
         """The extension's comment says that it is kimbledb's, and its functions are those of version 1.1."""
         comment = await connection.fetchval(
             "SELECT obj_description(oid, 'pg_extension') FROM pg_extension"
@@ -266,7 +266,7 @@ class TestUuidStandIn:
 class TestTemporary:
     """A server whose data nobody wants to keep."""
 
-    async def test_leaves_nothing(self, temporary: Path) -> None:
+    async def test_neither_process_nor_folder_is_left(self, temporary: Path) -> None:
         """At the end neither process nor folder is there, though a client was still connected."""
         before = children(os.getpid())
         async with embedded() as dsn:
@@ -510,7 +510,7 @@ class TestKept:
             await embedded(theirs).__aenter__()
         assert [(entry.name, entry.read_text()) for entry in theirs.iterdir()] == [(file, "theirs\n")]
 
-    async def test_another_version(self, tmp_path: Path) -> None:
+    async def test_data_of_another_version_are_refused(self, tmp_path: Path) -> None:
         """Data of another major version are refused with both versions."""
         async with embedded(tmp_path / "kept"):
             pass
@@ -522,7 +522,7 @@ class TestKept:
     @pytest.mark.parametrize(
         ("file", "message"), [("PG_VERSION", "PostgreSQL 15 that kimbledb did not make"), ("thesis.txt", "not empty")]
     )
-    async def test_not_ours(self, tmp_path: Path, file: str, message: str) -> None:
+    async def test_a_folder_of_somebody_elses_files_is_refused(self, tmp_path: Path, file: str, message: str) -> None:
         """A folder with somebody's files is refused and left as it was."""
         (tmp_path / file).write_text("15\n")
 
@@ -607,7 +607,7 @@ class TestPrograms:
         assert {folder.parent.parent for folder in folders} == {cache}
         assert (folders[0] / "pg_restore").exists()
 
-    def test_interrupted(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_programs_unpacked_in_part_are_unpacked_again(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Programs that were unpacked in part are not taken for whole, and what is left of them goes."""
         place = carrier._place
         counted = iter(range(500))

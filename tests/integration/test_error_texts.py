@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
@@ -111,7 +110,7 @@ async def test_the_hint_is_true(database: str, folder: Folder, fault: str) -> No
         assert "vector" not in str(caught.value.hint).replace("vector_cosine_ops", "")
 
 
-def _folder(folder: Folder, script: str, facts: str) -> Any:
+def _folder(folder: Folder, script: str, facts: str) -> Folder:
     folder.add(1, "a", script, facts=facts)
     return folder
 

@@ -41,7 +41,9 @@ async def forced(owner: str, folder: Folder) -> Folder:
     return folder
 
 
-async def test_a_rollback(owner: str, forced: Folder, connection: asyncpg.Connection) -> None:
+async def test_a_rollback_counts_rows_that_its_owner_cannot_see(
+    owner: str, forced: Folder, connection: asyncpg.Connection
+) -> None:
     """A rollback counts the rows that the owner cannot see, and goes with leave."""
     with pytest.raises(kimbledb.DataLossError) as caught:
         await kimbledb.rollback(owner, "b.sql", catalog=forced.catalog)
@@ -54,7 +56,7 @@ async def test_a_rollback(owner: str, forced: Folder, connection: asyncpg.Connec
 
 
 @pytest.mark.usefixtures("forced")
-async def test_a_reset(owner: str, connection: asyncpg.Connection) -> None:
+async def test_a_reset_counts_rows_that_its_owner_cannot_see(owner: str, connection: asyncpg.Connection) -> None:
     """A reset counts such rows, too, and goes with leave."""
     name = owner.rpartition("/")[2]
     with pytest.raises(kimbledb.DataLossError) as caught:
@@ -70,7 +72,7 @@ async def test_a_reset(owner: str, connection: asyncpg.Connection) -> None:
     assert await connection.fetchval("SELECT to_regclass('a') IS NULL AND to_regclass('b') IS NULL")
 
 
-async def test_a_column(owner: str, forced: Folder, connection: asyncpg.Connection) -> None:
+async def test_values_of_a_column_are_counted(owner: str, forced: Folder, connection: asyncpg.Connection) -> None:
     """Values of a column that would go are counted, and policies still hold for the owner afterwards."""
     forced.add(3, "c", "ALTER TABLE a DROP COLUMN v;", rollback="SELECT 1;")
     with pytest.raises(kimbledb.DataLossError) as caught:

@@ -61,7 +61,7 @@ async def test_nothing_to_do(split: tuple[str, str, str], catalog: kimbledb.Cata
     assert (await kimbledb.migrate(owner_dsn, catalog=catalog, schema="app")).history_owner is None
 
 
-async def test_a_monitor(split: tuple[str, str, str], catalog: kimbledb.Catalog) -> None:
+async def test_a_monitor_needs_select_on_history_alone(split: tuple[str, str, str], catalog: kimbledb.Catalog) -> None:
     """plan() and status() work with SELECT on history alone; of the log they show nothing."""
     owner_dsn, reader_dsn, _ = split
     await kimbledb.migrate(owner_dsn, catalog=catalog, schema="app", to="a.sql")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import Blocked, Building, Statement
+from kimbledb.events import Blocked, Building, Event, Statement
 from kimbledb.names import quote_identifier
 from tests.support.folders import Folder
 
@@ -129,10 +128,10 @@ async def test_a_pool_with_a_direct_dsn(database: str, with_rows: Folder) -> Non
 
 async def test_tells_how_far_it_is(database: str, with_rows: Folder, connection: asyncpg.Connection) -> None:
     """Each statement is told when it is sent; while an index is built its phase is, and who holds it up."""
-    told: list[Any] = []
+    told: list[Event] = []
     seen = asyncio.Event()
 
-    def listen(event: Any) -> None:
+    def listen(event: Event) -> None:
         told.append(event)
         if isinstance(event, Building):
             seen.set()

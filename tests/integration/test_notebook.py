@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
 import kimbledb
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "quickstart.ipynb"
+
+
+class Output(TypedDict, total=False):
+    """What a cell of code showed: a value in several forms, or what was printed."""
+
+    data: dict[str, str]
+    text: str
 
 
 def read() -> Any:
@@ -20,7 +27,7 @@ def read() -> Any:
 
 
 @pytest.fixture(scope="module")
-def executed() -> dict[str, list[Any]]:
+def executed() -> dict[str, list[Output]]:
     """What each cell of code showed, by its first line."""
     import nbclient  # late, as above
 
@@ -29,7 +36,7 @@ def executed() -> dict[str, list[Any]]:
     return {cell.source.splitlines()[0]: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
 
 
-def html(outputs: list[Any]) -> str:
+def html(outputs: list[Output]) -> str:
     """The HTML of a cell's last output."""
     return str(outputs[-1]["data"]["text/html"])
 
@@ -43,7 +50,7 @@ def test_it_is_kept_without_outputs() -> None:
 @pytest.mark.parametrize(
     "cell", ["kimbledb.Catalog.builtin()", "await kimbledb.plan(dsn)", "await kimbledb.status(dsn)"]
 )
-def test_pictures_hold_every_migration(executed: dict[str, list[Any]], cell: str) -> None:
+def test_pictures_hold_every_migration(executed: dict[str, list[Output]], cell: str) -> None:
     """Catalog, plan and status show a table and a picture, and every migration's name is in both."""
     shown = html(executed[cell])
     table, _, picture = shown.rpartition('<svg xmlns="http://www.w3.org/2000/svg"')
@@ -53,7 +60,7 @@ def test_pictures_hold_every_migration(executed: dict[str, list[Any]], cell: str
         assert migration.name in picture, migration.name
 
 
-def test_reports_show_themselves(executed: dict[str, list[Any]]) -> None:
+def test_reports_show_themselves(executed: dict[str, list[Output]]) -> None:
     """The reports of a run, of a verification and of a rollback are tables; the events were told one by one."""
     run = executed["import asyncio"]
     assert sum(output.get("text", "").count("applied ") for output in run) == 34

@@ -12,7 +12,7 @@ import pytest
 
 import kimbledb
 from kimbledb import statements
-from kimbledb.events import Statement
+from kimbledb.events import Event, Statement
 from tests.support.databases import Clone, Picture
 from tests.support.folders import Folder
 
@@ -126,7 +126,7 @@ async def test_it_goes_on_where_it_was(database: str, filled: Folder, connection
     """A run that is cancelled while online.sql runs leaves what is done, which the next one does not do again."""
     run: asyncio.Task[Any] | None = None
 
-    def stop(event: Any) -> None:
+    def stop(event: Event) -> None:
         if isinstance(event, Statement) and event.place == 2:
             assert run is not None
             run.cancel()

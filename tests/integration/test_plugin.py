@@ -102,7 +102,7 @@ FIXTURES = """
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
-async def test_the_fixtures(project: pytest.Pytester, server: str, mode: str) -> None:
+async def test_each_test_gets_a_fresh_and_migrated_database(project: pytest.Pytester, server: str, mode: str) -> None:
     """Each test finds what it asked for fresh and migrated, whatever the one before did, in both modes of pytest-asyncio."""
     ini(project, mode)
     project.makepyfile(FIXTURES)

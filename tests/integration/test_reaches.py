@@ -87,7 +87,7 @@ async def test_a_whole_schema(audited: str, folder: Folder, connection: asyncpg.
         ("ALTER SCHEMA other RENAME TO another", "schema another was made or altered"),
     ],
 )
-async def test_named_objects(
+async def test_only_the_named_objects_may_be_changed(
     database: str, folder: Folder, connection: asyncpg.Connection, reach: str, reached: str | None
 ) -> None:
     """An object that is named may be changed with all that is its own; what is beside it, and its schema, may not."""

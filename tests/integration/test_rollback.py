@@ -29,7 +29,9 @@ def _names(report: kimbledb.RollbackReport) -> list[str]:
     return [step.migration.name for step in report.rolled_back]
 
 
-async def test_one(database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection) -> None:
+async def test_one_migration_is_taken_back_by_its_name(
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
+) -> None:
     """A migration that nobody needs is taken back by name: its objects and its row go, the log keeps both events."""
     report = await kimbledb.rollback(database, "b.sql", catalog=chain)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import asyncpg
 from hypothesis import HealthCheck, given, settings
@@ -39,7 +38,7 @@ async def applied(dsn: str, schema: str) -> set[str]:
 
 @settings(max_examples=settings().max_examples // 25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.sets(NUMBERS, min_size=1, max_size=3), data=st.data())
-async def test_there_and_back(database: str, picture: Picture, wanted: set[int], data: Any) -> None:
+async def test_there_and_back(database: str, picture: Picture, wanted: set[int], data: st.DataObject) -> None:
     """Any set of applied migrations, with rows: a rollback that is allowed and the way on again end in an equal snapshot and equal rows; one that would lose rows touches nothing."""
     schema = f"example_{next(_schemas)}"
     for number in sorted(wanted):
@@ -59,7 +58,7 @@ async def _there_and_back(
     connection: asyncpg.Connection,
     schema: str,
     wanted: list[int],
-    data: Any,
+    data: st.DataObject,
 ) -> None:
     await connection.execute(
         f'SET search_path = "{schema}", public; '

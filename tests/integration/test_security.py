@@ -202,7 +202,9 @@ def test_every_check_is_broken_by_something() -> None:
 
 
 @pytest.mark.parametrize(("name", "sql", "culprit"), BROKEN)
-async def test_broken(sound: str, name: str, sql: str, culprit: str) -> None:
+async def test_what_is_wrong_fails_its_check_and_the_cure_mends_it(
+    sound: str, name: str, sql: str, culprit: str
+) -> None:
     """What is wrong fails its check with the object, the reason and the statement that cures it, which does; what informs tells of it."""
     connection = await asyncpg.connect(sound)
     # Roles belong to the whole server, on which other tests run.

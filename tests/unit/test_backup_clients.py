@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -42,7 +41,7 @@ async def test_every_client_is_too_old() -> None:
         (["my"], ["vector"], ["1; 2615 1 SCHEMA - my app bob", "3; 1259 4 TABLE my t bob"]),
     ],
 )
-def test_what_is_there_is_not_made_again(schemas: list[str], extensions: list[str], left: list[Any]) -> None:
+def test_what_is_there_is_not_made_again(schemas: list[str], extensions: list[str], left: list[str]) -> None:
     """Schemas and extensions' comments that a database came with are left out of what is brought back."""
     contents = "1; 2615 1 SCHEMA - my app bob\n2; 0 0 COMMENT - EXTENSION vector \n3; 1259 4 TABLE my t bob\n"
 

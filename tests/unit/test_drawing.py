@@ -253,7 +253,7 @@ def test_nothing_leaks_and_nothing_is_fetched() -> None:
     assert "prefers-color-scheme:dark" in picture
 
 
-def test_no_nodes() -> None:
+def test_a_picture_of_nothing_says_so() -> None:
     """A picture of nothing says so."""
     assert "no migrations" in "".join(parsed(to_svg(Graph((), ()))).itertext())
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import ctypes
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,14 +38,14 @@ class _Option(ctypes.Structure):
 
 
 @pytest.fixture(scope="session")
-def libpq() -> Any:
+def libpq() -> ctypes.CDLL:
     """PostgreSQL's own client library."""
     library = ctypes.CDLL(str(programs().parent / "lib" / "libpq.so.5"))
     library.PQconninfoParse.restype = ctypes.POINTER(_Option)
     return library
 
 
-def _by_libpq(libpq: Any, text: str) -> dict[str, str]:
+def _by_libpq(libpq: ctypes.CDLL, text: str) -> dict[str, str]:
     options = libpq.PQconninfoParse(text.encode(), None)
     assert options, "libpq cannot read it"
     found, place = {}, 0
@@ -82,7 +81,7 @@ def _by_libpq(libpq: Any, text: str) -> dict[str, str]:
         "postgresql://h/db?application_name=x&application_name=y",
     ],
 )
-def test_a_dsn_is_read_as_libpq_reads_it(libpq: Any, text: str) -> None:
+def test_a_dsn_is_read_as_libpq_reads_it(libpq: ctypes.CDLL, text: str) -> None:
     """Hosts, ports, user, password, database and parameters are those that PostgreSQL's own client reads."""
     wanted = _by_libpq(libpq, text)
     found = address(text)

@@ -140,7 +140,7 @@ def test_a_hazard_has_its_place() -> None:
     assert ") at db/a.sql:12: CREATE INDEX ON orders" in str(found[1])
 
 
-def test_a_repair() -> None:
+def test_a_repair_rewrites_tables_of_other_types() -> None:
     """A repair would rewrite the tables whose columns have another type than it expects."""
     expects = Declarations(expects={"orders.id": "text", "orders.price": "numeric(10,2)", "gone.id": "text"})
     migration = Migration(name="a.sql", number=1, declare=lambda: expects)

@@ -153,7 +153,7 @@ def test_case_does_not_tell_names_apart(name: str) -> None:
         ("K", "\u212a"),
     ],
 )
-def test_twins(one: str, other: str) -> None:
+def test_names_taken_for_one_are_folded_into_one(one: str, other: str) -> None:
     """Names that a file system or a reader takes for one are folded into one."""
     assert folded(one) == folded(other)
 
@@ -200,6 +200,6 @@ def test_a_slip_of_the_keyboard_is_understood(words: list[str], data: st.DataObj
         ("", ["a.sql"], []),
     ],
 )
-def test_near_names(name: str, known: list[str], expected: list[str]) -> None:
+def test_near_names_are_offered_best_first(name: str, known: list[str], expected: list[str]) -> None:
     """The names that come close are offered best first, and a name that resembles none gets none."""
     assert expected == near(name, known)
