@@ -25,7 +25,7 @@ from kimbledb._embedded import embedded
 from kimbledb.catalog import Catalog
 from kimbledb.display import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
-from kimbledb.names import check_schema_name
+from kimbledb.operations.run import schema_of
 from kimbledb.options import Options
 from kimbledb.plan import Plan
 from kimbledb.planner import Planner
@@ -105,7 +105,7 @@ def _plan_for_nothing(
         raise ConfigurationError(f"--empty and --{'dsn' if given.dsn is not None else 'embedded'} exclude each other")
     common = _common(given)
     planner = Planner(common["catalog"], prefer=prefer)
-    return planner.plan(to=to, phase=phase, schema=check_schema_name(common["schema"] or "public"))
+    return planner.plan(to=to, phase=phase, schema=schema_of(common["schema"]))
 
 
 async def _migrate(given: argparse.Namespace, display: Display) -> int:

@@ -35,7 +35,8 @@ from kimbledb.api import migrate
 from kimbledb.catalog import Catalog
 from kimbledb.dsn import with_database
 from kimbledb.errors import ConfigurationError, KimbleDBError, LockUnavailableError, PreflightError
-from kimbledb.names import check_schema_name, quote_array, quote_identifier, quote_literal
+from kimbledb.names import quote_array, quote_identifier, quote_literal
+from kimbledb.operations.run import catalog_of, schema_of
 from kimbledb.options import Options
 from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
@@ -101,8 +102,8 @@ class Databases:
             )
         self._target = target_of(server, "the server's DSN")
         self._server = server
-        self.catalog = catalog if catalog is not None else Catalog.builtin()
-        self.schema = check_schema_name(schema or "public")
+        self.catalog = catalog_of(catalog)
+        self.schema = schema_of(schema)
         #: How many databases are kept ready; may be changed at any time.
         self.ahead = ahead
         #: The name of the template, once it is there.
