@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from attrs import asdict, has
 
-from kimbledb.errors import KimbleDBError, printable
+from kimbledb.errors import printable
 from kimbledb.tables import Table, as_text
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ def plain(value: object) -> Json:
 
 
 def error_as_dict(error: Exception) -> dict[str, Json]:
-    """Return an error as its class, its message and its hint."""
-    if isinstance(error, KimbleDBError):
-        return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-    return {"error": type(error).__name__, "message": printable(str(error)), "hint": None}
+    """Return an error as its class, its message and its hint, which those of the library have as attributes."""
+    message = getattr(error, "message", None) or str(error)
+    return {"error": type(error).__name__, "message": printable(str(message)), "hint": getattr(error, "hint", None)}
