@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
-
-from attrs import frozen
+from typing import Any, NamedTuple, Protocol
 
 from kimbledb import queries
 
 
-@frozen
-class Notice:
+class Notice(NamedTuple):
     """A message that the server sends beside its answer."""
 
     sqlstate: str
@@ -99,8 +96,7 @@ class WrongServerError(DriverError):
     """No server of those that the DSN names is of the kind that it asks for."""
 
 
-@frozen
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a connection leads."""
 
     #: Host and port, or the path of a socket.
