@@ -13,12 +13,7 @@ import os
 from typing import Any
 
 from kimbledb import data_loss, history, queries
-from kimbledb.errors import (
-    ConfirmationError,
-    DataLossError,
-    ResetRefusedError,
-    one_line,
-)
+from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
 from kimbledb.locks import BOOTSTRAP_KEY, lock_key, take_lock
 from kimbledb.model import DatabaseObject, Loss
 from kimbledb.names import quote_identifier, quote_literal
@@ -30,6 +25,7 @@ from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.session import DATA_AT_STAKE, Session, first_line, setting
 from kimbledb.state import DatabaseState
+from kimbledb.text import one_line
 from kimbledb.transaction import begin_step
 from kimbledb.version import __version__
 

@@ -12,17 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from kimbledb import history, preflight
 from kimbledb.data_loss import Guard, Lost, Suspect, Suspected, sets_sequences, takes_back
-from kimbledb.errors import (
-    ConfigurationError,
-    DataLossError,
-    DependentsError,
-    RollbackError,
-    RollbackRefusedError,
-    one_line,
-)
+from kimbledb.errors import ConfigurationError, DataLossError, DependentsError, RollbackError, RollbackRefusedError
 from kimbledb.events import Failed, RolledBack, RollingBack
 from kimbledb.model import AppliedStep, DatabaseObject, Loss, Migration, schemas_reached
-from kimbledb.names import counted
 from kimbledb.operations import load_plan
 from kimbledb.operations.run import Request, Run, Sent
 from kimbledb.operator_reports import RollbackReport
@@ -30,6 +22,7 @@ from kimbledb.plan import Plan, Step, StepState
 from kimbledb.planner import Goal, Planner
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
+from kimbledb.text import counted, one_line
 from kimbledb.transaction import Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 

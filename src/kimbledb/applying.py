@@ -25,7 +25,6 @@ from kimbledb.errors import (
 from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.locks import who_is_at_work
 from kimbledb.model import AppliedStep, Check, Evidence, Hazard, Loss, Migration, ObjectState, schemas_reached
-from kimbledb.names import counted, few
 from kimbledb.operations import load_plan
 from kimbledb.operations.run import Run, Sent
 from kimbledb.plan import Plan, Step, StepState
@@ -34,6 +33,7 @@ from kimbledb.reports import MigrationReport, VerificationReport
 from kimbledb.server.retry import Retry, describe_holders
 from kimbledb.session import Session
 from kimbledb.state import DatabaseState
+from kimbledb.text import counted, few
 from kimbledb.transaction import ChecksFailed, Outcome, ScriptError, Transactions, Work
 from kimbledb.watching import tell
 

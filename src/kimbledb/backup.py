@@ -26,13 +26,13 @@ from attrs import field, frozen
 from kimbledb import history, queries
 from kimbledb._embedded import programs
 from kimbledb.errors import BackupError, EmbeddedServerError
-from kimbledb.names import counted
 from kimbledb.options import Options
 from kimbledb.runner import Runner
 from kimbledb.session import Session
 from kimbledb.siblings import running_loop
 from kimbledb.state import DatabaseState
 from kimbledb.targets import DSN_VARIABLES, Target, TargetLike, target_of
+from kimbledb.text import counted
 
 #: Where Debian and Ubuntu keep the programs of each version.
 _DEBIAN = "/usr/lib/postgresql/*/bin"

@@ -9,12 +9,12 @@ from contextlib import suppress
 from attrs import evolve, frozen
 
 from kimbledb import statements
-from kimbledb.errors import one_line, printable
 from kimbledb.model import Migration
 from kimbledb.redaction import cover, excerpt, spans
 from kimbledb.script import Script
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.server.drivers.asyncpg import condition
+from kimbledb.text import one_line, printable
 
 _NO_TRANSACTIONS = (
     "each migration is one transaction, which kimbledb begins and ends: take COMMIT, ROLLBACK and procedures that commit "

@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from kimbledb.clock import stopwatch
-from kimbledb.errors import one_line, printable
 from kimbledb.events import (
     Applied,
     Applying,
@@ -24,10 +23,10 @@ from kimbledb.events import (
     Verifying,
     Waiting,
 )
-from kimbledb.names import counted
 from kimbledb.plan import Plan
 from kimbledb.presentation import Report
 from kimbledb.tables import Table, as_text, in_order, is_numeric
+from kimbledb.text import counted, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

@@ -41,6 +41,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kimbledb.text import one_line, printable
+
 if TYPE_CHECKING:
     from kimbledb.model import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
 
@@ -56,21 +58,6 @@ def _listed(items: Iterable[object]) -> str:
     if len(every) > MOST_LISTED:
         lines.append(f"  and {len(every) - MOST_LISTED} more")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Return a text that a terminal only shows: what would steer it, or hide or turn other text, is spelt out.
-
-    That is control characters, bidirectional marks and characters without width. Line breaks and tabs stay.
-    """
-    return text if text.isprintable() else "".join(each if each in "\n\t" else one_line(each) for each in text)
-
-
-def one_line(name: str) -> str:
-    """Return a name from a database or a file in the same way; its line breaks and tabs are spelt out, too."""
-    if name.isprintable():
-        return name
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in name)
 
 
 class KimbleDBError(Exception):

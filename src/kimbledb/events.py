@@ -18,11 +18,10 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from kimbledb.errors import one_line
 from kimbledb.model import Migration
-from kimbledb.names import counted
 from kimbledb.plan import Plan
 from kimbledb.presentation import Report
+from kimbledb.text import counted, one_line
 
 
 @frozen

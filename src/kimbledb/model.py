@@ -13,8 +13,8 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
-from kimbledb.errors import one_line, printable
 from kimbledb.script import Part, Script
+from kimbledb.text import one_line, printable
 
 #: The kinds of objects that a migration can declare and a snapshot can hold.
 OBJECT_KINDS = (

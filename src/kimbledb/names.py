@@ -1,4 +1,4 @@
-"""Names: what may be one, how one is quoted, and which come close to a misspelt one.
+"""Names: how one is quoted, and which come close to a misspelt one.
 
 Everything that a caller names (schemas, migrations) passes through here before
 it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
@@ -8,41 +8,7 @@ it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence, Sized
-
-from kimbledb.errors import ConfigurationError
-
-#: The most bytes that PostgreSQL keeps of an identifier (NAMEDATALEN - 1); it
-#: cuts off the rest silently, so that two long names could be one.
-MAX_IDENTIFIER_BYTES = 63
-
-#: Schemas that belong to the server. A target schema is never one of them.
-_RESERVED_SCHEMAS = frozenset({"information_schema"})
-
-
-def check_schema_name(schema: str) -> str:
-    """Return the name of a target schema, or say why it cannot be one.
-
-    Raises:
-        ConfigurationError: It is no text, empty, longer than 63 bytes, holds a NUL or a
-            lone surrogate, or belongs to the server (``pg_...``).
-    """
-    problem = None
-    if not isinstance(schema, str):
-        problem = "it is no text"
-    elif not schema:
-        problem = "it is empty"
-    elif "\0" in schema:
-        problem = "it holds a NUL character"
-    elif not _is_encodable(schema):
-        problem = "it is not valid Unicode"
-    elif len(schema.encode()) > MAX_IDENTIFIER_BYTES:
-        problem = f"it is {len(schema.encode())} bytes long, and PostgreSQL keeps {MAX_IDENTIFIER_BYTES}"
-    elif schema.startswith("pg_") or schema in _RESERVED_SCHEMAS:
-        problem = "that name belongs to the server"
-    if problem:
-        raise ConfigurationError(f"{schema!r} cannot be the target schema: {problem}")
-    return schema
+from collections.abc import Iterable
 
 
 def quote_identifier(name: str) -> str:
@@ -61,17 +27,6 @@ def quote_literal(value: str) -> str:
 def quote_array(values: Iterable[str]) -> str:
     """Quote texts as a constant of type ``text[]``."""
     return "ARRAY[" + ", ".join(map(quote_literal, values)) + "]::text[]"
-
-
-def counted(things: Sized, noun: str) -> str:
-    """Return how many there are with the noun in its number: ``1 migration``, ``2 migrations``."""
-    return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
-
-
-def few(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
-    """Return the first of some names and how many more there are."""
-    shown = between.join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "nothing"
 
 
 def folded(name: str) -> str:
@@ -100,11 +55,3 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     import difflib  # late: only for what is misspelt
 
     return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

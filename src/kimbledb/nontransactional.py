@@ -37,7 +37,7 @@ from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.events import Statement as Sent
 from kimbledb.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.model import Loss, Migration
-from kimbledb.names import counted, quote_identifier, quote_literal
+from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.redaction import masked
 from kimbledb.runner import Runner
 from kimbledb.server.drivers import ServerError, own_code
@@ -52,6 +52,7 @@ from kimbledb.session import (
     setting,
 )
 from kimbledb.statements import Statement
+from kimbledb.text import counted
 from kimbledb.transaction import (
     ChecksFailed,
     Outcome,

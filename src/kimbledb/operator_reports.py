@@ -11,13 +11,12 @@ from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
-from kimbledb.errors import one_line, printable
 from kimbledb.model import AppliedMigration, AppliedStep, DatabaseObject, Loss
-from kimbledb.names import counted
 from kimbledb.plan import Plan, Step
 from kimbledb.presentation import Json, Report, error_as_dict, plain
 from kimbledb.reports import MigrationReport, VerificationReport, steps_table
 from kimbledb.tables import Table, lines_of, listed, rows_of
+from kimbledb.text import counted, one_line, printable
 
 #: What a call for one schema returns.
 Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)

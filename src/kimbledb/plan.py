@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from kimbledb.errors import one_line
 from kimbledb.model import AppliedMigration, Hazard, Migration
 from kimbledb.presentation import Json, Report, plain
 from kimbledb.tables import Table
+from kimbledb.text import one_line
 
 if TYPE_CHECKING:
     from kimbledb.drawing import Graph

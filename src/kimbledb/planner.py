@@ -15,8 +15,9 @@ from attrs import frozen
 from kimbledb.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
-from kimbledb.names import few, folded, near
+from kimbledb.names import folded, near
 from kimbledb.plan import TO_APPLY, Plan, Step, StepState
+from kimbledb.text import few
 
 
 class Planner:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from attrs import asdict, has
 
-from kimbledb.errors import printable
 from kimbledb.tables import Table, as_text
+from kimbledb.text import printable
 
 if TYPE_CHECKING:
     from attrs import AttrsInstance

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from kimbledb.errors import one_line
 from kimbledb.model import AppliedStep, Check, Loss
-from kimbledb.names import counted, few
 from kimbledb.plan import Plan, Step
 from kimbledb.presentation import Json, Report, plain
 from kimbledb.tables import Table, listed, rows_of
+from kimbledb.text import counted, few, one_line
 
 
 @frozen(eq=False)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from kimbledb.errors import one_line
+from kimbledb.text import one_line
 
 #: What stands in one place of a table: a line, or several.
 Cell: TypeAlias = "str | tuple[str, ...]"

@@ -8,7 +8,7 @@ from kimbledb import history, queries
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.inspection.checks import verify_migrations
 from kimbledb.model import Check, Migration, schemas_reached
-from kimbledb.names import few, quote_array, quote_identifier, quote_literal
+from kimbledb.names import quote_array, quote_identifier, quote_literal
 from kimbledb.operations.run import Request
 from kimbledb.plan import StepState
 from kimbledb.reports import VerificationReport
@@ -16,6 +16,7 @@ from kimbledb.runner import Runner
 from kimbledb.session import Session, gaps_of, path_of, strangers_in
 from kimbledb.snapshots import Snapshot
 from kimbledb.state import DatabaseState
+from kimbledb.text import few
 
 #: How many of the things that it finds a check names; ``rows`` holds them all.
 _SHOWN = 5

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -233,13 +231,3 @@ def test_few_unrecorded_objects_are_all_shown() -> None:
     """Only where there are more than five of them is the rest counted."""
     assert "table a, table b" in UnrecordedObjectsError("s", ["table a", "table b"]).message
     assert " more" not in UnrecordedObjectsError("s", ["table a"] * 5).message
-
-
-def test_the_errors_need_no_other_module() -> None:
-    """The tree of errors stands below everything: its file imports nothing of the package."""
-    program = (
-        f"import runpy, sys; runpy.run_path({errors.__file__!r}); print([m for m in sys.modules if 'kimbledb' in m])"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-
-    assert run.stdout.strip() == "[]"

@@ -5,10 +5,11 @@ import pickle
 import pytest
 
 import kimbledb
-from kimbledb.errors import KimbleDBError, one_line, printable
+from kimbledb.errors import KimbleDBError
 from kimbledb.model import Migration
 from kimbledb.redaction import excerpt, masked, spans
 from kimbledb.server.drivers.asyncpg import condition
+from kimbledb.text import one_line, printable
 
 from .test_errors import SAMPLES
 

@@ -15,9 +15,9 @@ from kimbledb.catalog import Catalog
 from kimbledb.clock import stopwatch
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.model import AppliedStep, Migration
-from kimbledb.names import check_schema_name
 from kimbledb.options import Options
 from kimbledb.runner import Runner
+from kimbledb.schemas import check_schema_name
 from kimbledb.server.retry import Retry
 from kimbledb.session import Session
 from kimbledb.targets import Target, target_of

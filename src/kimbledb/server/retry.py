@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kimbledb.errors import HistoryError, KimbleDBError, MigrationError, PreflightError, one_line
+from kimbledb.errors import HistoryError, KimbleDBError, MigrationError, PreflightError
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.session import first_line
+from kimbledb.text import one_line
 
 #: SQLSTATEs of our own blocks, which mean the same for every call.
 _LOCK_BUSY = "KD001"

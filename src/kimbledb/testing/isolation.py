@@ -30,13 +30,14 @@ from kimbledb import history, queries
 from kimbledb.api import migrate
 from kimbledb.catalog import Catalog
 from kimbledb.errors import ConfigurationError, PreflightError
-from kimbledb.names import counted, quote_identifier, quote_literal
+from kimbledb.names import quote_identifier, quote_literal
 from kimbledb.options import Options
 from kimbledb.presentation import Json, Report, plain
 from kimbledb.server.drivers import ServerError
 from kimbledb.session import Session, first_line
 from kimbledb.tables import Table, listed, rows_of
 from kimbledb.targets import TargetLike, target_of
+from kimbledb.text import counted
 
 #: Columns that say whose a row is.
 OWNERS = ("user_id", "owner_id")
