@@ -19,10 +19,10 @@ from pathlib import Path
 import asyncpg
 
 import kimbledb
-from kimbledb import history, snapshot
-from kimbledb.model import OBJECT_KINDS, DatabaseObject
-from kimbledb.snapshots import Difference, Snapshot
-from kimbledb.targets import target_of
+from kimbledb.inspection import history, snapshot
+from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject
+from kimbledb.model.snapshot import Difference, Snapshot
+from kimbledb.server.targets import target_of
 from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, with_database
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"

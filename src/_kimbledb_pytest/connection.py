@@ -107,7 +107,7 @@ class _Kept:
         """Hold the connection; a loop that ends closes its asynchronous generators, and so this one."""
         import asyncpg
 
-        from kimbledb.dsn import read
+        from kimbledb.server.dsn import read
 
         address = read(self.dsn, "the DSN of the test database")
         self.connection = await asyncpg.connect(

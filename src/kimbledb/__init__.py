@@ -7,8 +7,7 @@ and does nothing where nothing is missing.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kimbledb.api import adopt, migrate, plan, render, reset, restore, rollback, status, verify
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import (
     AlternativesError,
     BackupError,
@@ -40,8 +39,7 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
     VerificationError,
 )
-from kimbledb.executor import Executor
-from kimbledb.model import (
+from kimbledb.model.migration import (
     AppliedMigration,
     AppliedStep,
     Check,
@@ -55,22 +53,22 @@ from kimbledb.model import (
     Migration,
     ObjectState,
 )
-from kimbledb.options import Options
-from kimbledb.plan import Plan, Step, StepState
-from kimbledb.planner import Planner
-from kimbledb.presentation import Report
-from kimbledb.reports import MigrationReport, VerificationReport
-from kimbledb.tables import Table
+from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.presentation import Report
+from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.model.tables import Table
+from kimbledb.operations.api import adopt, migrate, plan, render, reset, restore, rollback, status, verify
+from kimbledb.operations.executor import Executor
+from kimbledb.planning.planner import Planner
+from kimbledb.server.options import Options
 from kimbledb.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kimbledb import events as events
     from kimbledb import testing as testing
-    from kimbledb._adoption import Adoption
     from kimbledb._embedded import embedded
-    from kimbledb._rollback import Rollback
     from kimbledb.many import migrate_many, plan_many, verify_many
-    from kimbledb.operator_reports import (
+    from kimbledb.model.operator_reports import (
         AdoptionReport,
         Load,
         ManyReport,
@@ -80,8 +78,10 @@ if TYPE_CHECKING:
         Status,
         TableUse,
     )
+    from kimbledb.operations.adopt import Adoption
+    from kimbledb.operations.rollback import Rollback
+    from kimbledb.operations.verify import Verifier
     from kimbledb.progress import Progress
-    from kimbledb.verifier import Verifier
 
 __all__ = [
     "Adoption",
@@ -165,22 +165,22 @@ __all__ = [
 
 #: What few programs need is imported when it is first asked for.
 _LATE = {
-    "Adoption": "kimbledb._adoption",
+    "Adoption": "kimbledb.operations.adopt",
     "embedded": "kimbledb._embedded",
-    "Rollback": "kimbledb._rollback",
+    "Rollback": "kimbledb.operations.rollback",
     "migrate_many": "kimbledb.many",
     "plan_many": "kimbledb.many",
     "verify_many": "kimbledb.many",
-    "AdoptionReport": "kimbledb.operator_reports",
-    "Load": "kimbledb.operator_reports",
-    "ManyReport": "kimbledb.operator_reports",
-    "ManyResult": "kimbledb.operator_reports",
-    "ResetReport": "kimbledb.operator_reports",
-    "RollbackReport": "kimbledb.operator_reports",
-    "Status": "kimbledb.operator_reports",
-    "TableUse": "kimbledb.operator_reports",
+    "AdoptionReport": "kimbledb.model.operator_reports",
+    "Load": "kimbledb.model.operator_reports",
+    "ManyReport": "kimbledb.model.operator_reports",
+    "ManyResult": "kimbledb.model.operator_reports",
+    "ResetReport": "kimbledb.model.operator_reports",
+    "RollbackReport": "kimbledb.model.operator_reports",
+    "Status": "kimbledb.model.operator_reports",
+    "TableUse": "kimbledb.model.operator_reports",
     "Progress": "kimbledb.progress",
-    "Verifier": "kimbledb.verifier",
+    "Verifier": "kimbledb.operations.verify",
 }
 
 

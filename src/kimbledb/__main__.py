@@ -2,6 +2,6 @@
 
 import sys
 
-from kimbledb.cli import main
+from kimbledb.cli.main import main
 
 sys.exit(main())

@@ -41,10 +41,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kimbledb.text import one_line, printable
+from kimbledb.model.text import one_line, printable
 
 if TYPE_CHECKING:
-    from kimbledb.model import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
+    from kimbledb.model.migration import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
 
 
 #: How many of the same are listed in a message; the attributes hold all of them.

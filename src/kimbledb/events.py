@@ -18,10 +18,10 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from kimbledb.model import Migration
-from kimbledb.plan import Plan
-from kimbledb.presentation import Report
-from kimbledb.text import counted, one_line
+from kimbledb.model.migration import Migration
+from kimbledb.model.plan import Plan
+from kimbledb.model.presentation import Report
+from kimbledb.model.text import counted, one_line
 
 
 @frozen

@@ -9,20 +9,20 @@ from typing import Generic
 
 from attrs import field, frozen
 
-from kimbledb import api
-from kimbledb.catalog import Catalog
-from kimbledb.clock import stopwatch
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
-from kimbledb.operator_reports import Each, ManyReport, ManyResult
-from kimbledb.options import Options
-from kimbledb.plan import Plan
-from kimbledb.reports import MigrationReport, VerificationReport
+from kimbledb.model.clock import stopwatch
+from kimbledb.model.operator_reports import Each, ManyReport, ManyResult
+from kimbledb.model.plan import Plan
+from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.operations import api
 from kimbledb.server.drivers import asyncpg as driver
-from kimbledb.session import Session
-from kimbledb.siblings import running_loop
-from kimbledb.targets import Target, TargetLike, target_of
-from kimbledb.watching import call, tell
+from kimbledb.server.in_process_lock import running_loop
+from kimbledb.server.notifications import call, tell
+from kimbledb.server.options import Options
+from kimbledb.server.session import Session
+from kimbledb.server.targets import Target, TargetLike, target_of
 
 #: What is done with one schema: it gets the target, the schema, the catalog and who watches.
 _Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]

@@ -95,9 +95,11 @@ async def _times(work: Callable[[], Awaitable[object]], runs: int) -> list[float
 
 
 async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[float]:
-    from kimbledb import history  # the others are measured without
-    from kimbledb.inspection import gathering
-    from kimbledb.targets import target_of
+    from kimbledb.inspection import (
+        gathering,
+        history,  # the others are measured without
+    )
+    from kimbledb.server.targets import target_of
 
     async with target_of(dsn).session(_PATIENCE) as session:
         state = await history.look(session, "public")

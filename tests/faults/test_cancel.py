@@ -15,7 +15,7 @@ import pytest
 
 import kimbledb
 from kimbledb.server.drivers.asyncpg import AsyncpgConnection
-from kimbledb.session import Session
+from kimbledb.server.session import Session
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
 from tests.support.processes import start_child

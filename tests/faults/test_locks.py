@@ -14,7 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Blocked, Event, Waiting
-from kimbledb.locks import LOCK_CLASS, lock_key
+from kimbledb.server.locks import LOCK_CLASS, lock_key
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole

@@ -10,7 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Event, Waiting
-from kimbledb.locks import LOCK_CLASS
+from kimbledb.server.locks import LOCK_CLASS
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left

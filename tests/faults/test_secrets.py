@@ -17,9 +17,9 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.cli import main
-from kimbledb.model import Migration
-from kimbledb.targets import target_of
+from kimbledb.cli.main import main
+from kimbledb.model.migration import Migration
+from kimbledb.server.targets import target_of
 from tests.support.databases import Clone, sql
 from tests.support.folders import Folder, Steps
 

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import preflight
 from kimbledb.events import Event
-from kimbledb.locks import LOCK_CLASS, lock_key
+from kimbledb.inspection import preflight
+from kimbledb.server.locks import LOCK_CLASS, lock_key
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, holds, nothing_left, whole

@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import backup
 from kimbledb._embedded import programs
-from kimbledb.names import quote_identifier
+from kimbledb.execution import backup
+from kimbledb.model.names import quote_identifier
 from tests.support.databases import Picture
 from tests.support.folders import Folder
 

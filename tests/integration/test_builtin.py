@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.names import quote_identifier
+from kimbledb.model.names import quote_identifier
 from tests.support.databases import Picture
 
 CATALOG = kimbledb.Catalog.builtin()

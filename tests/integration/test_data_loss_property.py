@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from kimbledb.catalog import Catalog
-from kimbledb.model import Migration
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.model.migration import Migration
 from tests.support.databases import Clone, MakeTemplate
 
 BASE = """

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.evidence import type_of
+from kimbledb.planning.evidence import type_of
 from tests.support.databases import Clone, MakeTemplate, Picture
 
 DATA = Path(__file__).parent.parent / "data" / "before"
@@ -305,7 +305,7 @@ def damages(number: int) -> list[str]:
 async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, number: int, picture: Picture) -> None:
     """Parts that the repair looks after, each taken away or made twice, is there once after it, as in a fresh database."""
     migration = kimbledb.Catalog.builtin()[number]
-    from kimbledb import queries
+    from kimbledb.server import queries
 
     fresh = dict((await picture(migrated_database)).objects)
     connection = await asyncpg.connect(migrated_database)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import kimbledb
-from kimbledb.display import Display
+from kimbledb.cli.terminal import Display
 from kimbledb.events import Blocked, Done, Event, OneOfMany, Planned, Stopped, Waiting
 from tests.support.folders import Folder
 

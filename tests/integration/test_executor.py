@@ -7,7 +7,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Applied, Applying, Failed, Waiting
-from kimbledb.locks import LOCK_CLASS, lock_key
+from kimbledb.server.locks import LOCK_CLASS, lock_key
 from tests.support.databases import Meanwhile, Psql
 from tests.support.folders import Folder
 

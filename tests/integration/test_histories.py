@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import foreign, history
-from kimbledb.targets import target_of
-from kimbledb.tools import TOOLS, History
+from kimbledb.catalog.other_tools import TOOLS, History
+from kimbledb.inspection import foreign_histories, history
+from kimbledb.server.targets import target_of
 from tests.support.databases import sql
 from tests.support.folders import Folder
 
@@ -287,7 +287,7 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
         )
         async with target_of(database).session(kimbledb.Options()) as session:
             state = await history.look(session, "public")
-            there = await foreign.histories(session, state, "public")
+            there = await foreign_histories.histories(session, state, "public")
         await sql(database, f"DROP TABLE {table}")
         return [tool for one in there for tool in one.tool.split(" or ")]
 

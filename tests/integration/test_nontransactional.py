@@ -10,7 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Blocked, Building, Event, Statement
-from kimbledb.names import quote_identifier
+from kimbledb.model.names import quote_identifier
 from tests.support.folders import Folder
 
 INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_a_n ON a (n);\n"

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import statements
+from kimbledb.catalog import statements
 from kimbledb.events import Event, Statement
 from tests.support.databases import Clone, Picture
 from tests.support.folders import Folder

@@ -9,7 +9,7 @@ import pytest
 
 import kimbledb
 from kimbledb import Catalog, Migration
-from kimbledb.script import Script
+from kimbledb.model.script import Script
 from tests.support.folders import Folder
 
 

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.cli import main
-from kimbledb.display import Display
+from kimbledb.cli.main import main
+from kimbledb.cli.terminal import Display
 from tests.support.databases import Clone
 from tests.support.folders import Folder
 

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import statements
-from kimbledb.cli import main
+from kimbledb.catalog import statements
+from kimbledb.cli.main import main
 from tests.support.databases import Picture, Psql
 from tests.support.folders import Folder
 
@@ -138,7 +138,7 @@ async def test_the_file_waits_for_nobody(
     psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """While kimbledb holds its lock, the file stops at once and says why."""
-    from kimbledb.locks import LOCK_CLASS, lock_key
+    from kimbledb.server.locks import LOCK_CLASS, lock_key
 
     folder.table(1, "one")
     await connection.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {lock_key('public')})")

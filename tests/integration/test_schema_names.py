@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import queries
-from kimbledb.names import quote_identifier, quote_literal
+from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.server import queries
 from tests.support.folders import Folder
 
 NAMES = (

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb import security
-from kimbledb.targets import target_of
+from kimbledb.inspection import security
+from kimbledb.server.targets import target_of
 
 #: A small schema in which all is as it should be.
 SOUND = """

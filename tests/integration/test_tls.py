@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.targets import target_of
+from kimbledb.server.targets import target_of
 from kimbledb.testing.background import Background
 from tests.support.folders import Folder
 

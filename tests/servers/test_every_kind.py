@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kimbledb
+from kimbledb.model.migration import OBJECT_KINDS
 from kimbledb.testing.background import Background
 from tests.support.databases import fresh_database, picture, sql
 from tests.support.programs import Cluster
@@ -98,7 +99,7 @@ async def test_it_holds_every_kind(catalog: kimbledb.Catalog) -> None:
     """No kind of object that a catalog can declare is missing."""
     declared = {each.kind for migration in catalog for each in migration.creates}
 
-    assert declared == set(kimbledb.model.OBJECT_KINDS)
+    assert declared == set(OBJECT_KINDS)
 
 
 async def test_it_is_applied_and_goes_back_whole(fresh: str, catalog: kimbledb.Catalog) -> None:

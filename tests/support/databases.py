@@ -13,10 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 import kimbledb
-from kimbledb import history, snapshot
 from kimbledb._embedded import programs
-from kimbledb.snapshots import Snapshot
-from kimbledb.targets import target_of
+from kimbledb.inspection import history, snapshot
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.server.targets import target_of
 
 _numbers = itertools.count(1)
 

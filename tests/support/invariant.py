@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 import kimbledb
-from kimbledb.names import quote_identifier
+from kimbledb.model.names import quote_identifier
 
 #: Patient enough for anything, and quick to see a client that is gone.
 OPTIONS = kimbledb.Options(deadline=60, lock_timeout=1.0, client_check_interval=0.2)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import kimbledb
-from kimbledb import backup
-from kimbledb.backup import Client, in_order_of_fit
+from kimbledb.execution import backup
+from kimbledb.execution.backup import Client, in_order_of_fit
 
 
 def test_the_fitting_client() -> None:

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from kimbledb import facts as facts_module
-from kimbledb import folders
-from kimbledb.catalog import Catalog
+from kimbledb.catalog import facts as facts_module
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.formats import folders
 from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleError, UnknownMigrationError
-from kimbledb.model import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
-from kimbledb.names import folded
-from kimbledb.planner import Planner
-from kimbledb.script import Script
+from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
+from kimbledb.model.names import folded
+from kimbledb.model.script import Script
+from kimbledb.planning.planner import Planner
 
 CHECK = "-- name: nothing\nSELECT true AS passed\n"
 SUM = "0123456789abcdef" * 4

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kimbledb import drift
-from kimbledb.catalog import Catalog
-from kimbledb.evidence import weigh
-from kimbledb.model import Check, DatabaseObject, Declarations, Migration
-from kimbledb.snapshots import Snapshot
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.model.migration import Check, DatabaseObject, Declarations, Migration
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning import drift
+from kimbledb.planning.evidence import weigh
 
 
 def migration(number: int, apply: str = "", **declared: list[str]) -> Migration:

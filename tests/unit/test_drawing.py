@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimbledb import drawing
-from kimbledb.catalog import Catalog
-from kimbledb.drawing import Graph, Node, to_html, to_mermaid, to_svg
-from kimbledb.plan import StepState
-from kimbledb.planner import Planner
-from kimbledb.tables import Table
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.model import pictures
+from kimbledb.model.pictures import Graph, Node, to_html, to_mermaid, to_svg
+from kimbledb.model.plan import StepState
+from kimbledb.model.tables import Table
+from kimbledb.planning.planner import Planner
 
 SVG = "{http://www.w3.org/2000/svg}"
 STATES = [str(state) for state in StepState]
@@ -114,7 +114,7 @@ def test_the_same_graph_gives_the_same_picture(drawn: Graph) -> None:
 @given(graphs(circles=False))
 def test_each_node_stands_below_what_it_needs(drawn: Graph) -> None:
     """Without circles every edge leads down, in whatever order the nodes are given."""
-    order = {each.name: row for row, each in enumerate(drawing._structure(drawn).nodes)}
+    order = {each.name: row for row, each in enumerate(pictures._structure(drawn).nodes)}
 
     assert all(order[need] < order[name] for need, name in drawn.edges)
 
@@ -123,8 +123,8 @@ def test_each_node_stands_below_what_it_needs(drawn: Graph) -> None:
 def test_lines_never_share_a_lane(drawn: Graph, few_lanes: int) -> None:
     """From a node to the last that needs it its lane is its own, but for the end, where the next may begin."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "_FEW_LANES", few_lanes)
-        structure = drawing._structure(drawn)
+        patch.setattr(pictures, "_FEW_LANES", few_lanes)
+        structure = pictures._structure(drawn)
     ends = {row: structure.needed_by[row][-1] for row in structure.lanes}
 
     for (above, lane), (below, other) in itertools.combinations(structure.lanes.items(), 2):
@@ -157,7 +157,7 @@ def test_long_names_of_other_scripts_fit_too(name: str) -> None:
     label = row.find(f"{SVG}text[@class='kimbledb-label']")
 
     assert label is not None
-    assert 0 < float(label.get("textLength", "0")) <= 64 * drawing._COLUMN
+    assert 0 < float(label.get("textLength", "0")) <= 64 * pictures._COLUMN
     assert ("…" in (label.text or "")) == (name[0] in "日x")
 
 
@@ -168,7 +168,7 @@ def test_labels_end_before_the_states_begin(drawn: Graph) -> None:
 
     for row in rows(picture):
         label, state = row.findall(f"{SVG}text")
-        width = float(label.get("textLength") or len(label.text or "") * drawing._COLUMN)
+        width = float(label.get("textLength") or len(label.text or "") * pictures._COLUMN)
         assert float(label.get("x", "")) + width < float(state.get("x", ""))
         assert float(state.get("x", "")) < float(parsed(picture).get("width", ""))
 
@@ -193,7 +193,7 @@ def test_a_chain_is_straight() -> None:
     """A long chain takes one lane."""
     links = [chr(200 + place) + chr(201 + place) for place in range(100)]
 
-    assert set(drawing._structure(graph(*links)).lanes.values()) == {0}
+    assert set(pictures._structure(graph(*links)).lanes.values()) == {0}
 
 
 def test_a_circle_is_drawn_and_told() -> None:
@@ -245,7 +245,7 @@ def test_it_is_told_to_those_who_do_not_see_it() -> None:
 def test_nothing_leaks_and_nothing_is_fetched() -> None:
     """There is no id, no script and no address in it, and each rule of its style holds inside of it only."""
     picture = to_svg(graph("ab", group=1))
-    rules = re.findall(r"([^{}]+)\{[^{}]+\}", re.sub(r"@media[^{]*\{(.*)\}", r"\1", drawing._STYLE))
+    rules = re.findall(r"([^{}]+)\{[^{}]+\}", re.sub(r"@media[^{]*\{(.*)\}", r"\1", pictures._STYLE))
 
     assert not re.search(r"\sid=|<script|<use|url\(|@import|@font-face|href", picture)
     assert re.findall("https?:[^\"' ]+", picture) == ["http://www.w3.org/2000/svg"]
@@ -299,12 +299,12 @@ def seen(colour: str, vision: str) -> tuple[float, float, float]:
 @pytest.mark.parametrize("state", STATES)
 def test_each_state_has_a_look(state: str) -> None:
     """No state of a plan is drawn as if it were none."""
-    assert state in drawing._LOOKS
+    assert state in pictures._LOOKS
 
 
 def test_marks_differ_without_their_colours() -> None:
     """Each state has a mark and a sign of its own, so that a black and white print tells them apart."""
-    looks = [drawing._LOOKS[state] for state in STATES]
+    looks = [pictures._LOOKS[state] for state in STATES]
 
     assert len({re.sub("#[0-9A-F]{6}", "", look.mark) for look in looks}) == len(STATES)
     assert len({look.sign for look in looks}) == len(STATES)
@@ -313,7 +313,7 @@ def test_marks_differ_without_their_colours() -> None:
 @pytest.mark.parametrize("vision", VISION)
 def test_colours_differ_for_colour_blind_readers(vision: str) -> None:
     """With any one kind of cone missing, no two states look the same (a difference of 2.3 is just noticed)."""
-    colours = {state: seen(drawing._LOOKS[state].colour, vision) for state in STATES}
+    colours = {state: seen(pictures._LOOKS[state].colour, vision) for state in STATES}
 
     for (one, colour), (other, second) in itertools.combinations(colours.items(), 2):
         difference = sum((a - b) ** 2 for a, b in zip(colour, second, strict=True)) ** 0.5
@@ -352,7 +352,7 @@ def test_labels_can_be_read_back(name: str) -> None:
     match = re.search(r'n0\["(.*)"\]', to_mermaid(Graph((node(name, state="", label=name),), ())))
 
     assert match
-    assert html.unescape(re.sub(r"#(\d+);", r"&#\1;", match[1])) == drawing._printable(name).strip()
+    assert html.unescape(re.sub(r"#(\d+);", r"&#\1;", match[1])) == pictures._printable(name).strip()
 
 
 def test_a_number_does_not_begin_a_list() -> None:
@@ -416,7 +416,7 @@ def test_states_and_results_carry_their_marks() -> None:
     colours = [mark.get("stroke") for mark in table.findall(".//svg/g")]
 
     assert marks == [[True, True, False], [False, True, False]]
-    assert colours == [drawing._LOOKS[state].colour for state in ("applied", "failed", "passed")]
+    assert colours == [pictures._LOOKS[state].colour for state in ("applied", "failed", "passed")]
 
 
 def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
@@ -434,7 +434,7 @@ def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
 def test_nothing_leaks_from_a_table_and_nothing_is_fetched() -> None:
     """There is no id and no script in it, and each rule of its style holds inside of it only."""
     table = to_html([Table("one", (("applied",),), ("state",))])
-    rules = re.findall(r"([^{}]+)\{[^{}]+\}", drawing._TABLE_STYLE)
+    rules = re.findall(r"([^{}]+)\{[^{}]+\}", pictures._TABLE_STYLE)
 
     assert not re.search(r"\sid=|<script|url\(|@import|https?:|href", table)
     assert all(part.strip().startswith(".kimbledb-table") for rule in rules for part in rule.split(","))

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from kimbledb import queries
+from kimbledb.server import queries
 from kimbledb.server.drivers import DriverError, MisuseError, ServerError, WrongServerError, own_code
 from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kimbledb import dsn
 from kimbledb._embedded import programs
-from kimbledb.dsn import Address, read
 from kimbledb.errors import ConfigurationError
+from kimbledb.server import dsn
+from kimbledb.server.dsn import Address, read
 
 CANARY = "kanarienvogel"
 

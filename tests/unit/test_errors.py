@@ -30,7 +30,7 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
     VerificationError,
 )
-from kimbledb.model import AppliedStep, Check, Fault, Loss, Migration
+from kimbledb.model.migration import AppliedStep, Check, Fault, Loss, Migration
 
 MIGRATION = Migration(name="a.sql", number=1)
 STEP = AppliedStep(MIGRATION, 0.5)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from kimbledb.catalog import Catalog
-from kimbledb.evidence import weigh
-from kimbledb.model import DatabaseObject, Declarations, Migration, ObjectState
-from kimbledb.snapshots import Snapshot
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.model.migration import DatabaseObject, Declarations, Migration, ObjectState
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.evidence import weigh
 
 FIRST = Declarations(
     creates=(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError
-from kimbledb.planner import Planner
+from kimbledb.planning.planner import Planner
 
 
 def put(root: Path, *names: str, text: str = "SELECT 1;\n") -> Path:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 import kimbledb
-from kimbledb.hazards import Tables, hazards_of, refuse
-from kimbledb.model import Declarations, Migration
-from kimbledb.plan import Plan, Step, StepState
-from kimbledb.script import Script
+from kimbledb.model.migration import HAZARDS, Declarations, Migration
+from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.script import Script
+from kimbledb.planning.hazards import Tables, hazards_of, refuse
 
 ORDERS = {
     "rows": 1_000_000,
@@ -23,7 +23,7 @@ ORDERS = {
 EMPTY = {**ORDERS, "rows": 0, "filled": False, "bytes": 8192}
 TABLES = Tables("shop", {"orders": ORDERS, "empty": EMPTY, "My Orders": ORDERS}, {"orders_note": "orders"})
 
-LOCK, REWRITE, INDEX, VALIDATION, ROWS = kimbledb.model.HAZARDS
+LOCK, REWRITE, INDEX, VALIDATION, ROWS = HAZARDS
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from kimbledb import facts, statements, tools
-from kimbledb.catalog import Catalog
+from kimbledb.catalog import facts, other_tools, statements
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError
-from kimbledb.script import Script
+from kimbledb.model.script import Script
 
 
 class Work:
@@ -60,9 +60,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         for name, value in list(vars(module).items()):
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, counting.counted(value))
-    pattern, owners = tools._marks()
-    monkeypatch.setattr(tools, "_INSTRUCTION", counting.counted(tools._INSTRUCTION))
-    monkeypatch.setattr(tools, "_marks", lambda: (counting.counted(pattern), owners))
+    pattern, owners = other_tools._marks()
+    monkeypatch.setattr(other_tools, "_INSTRUCTION", counting.counted(other_tools._INSTRUCTION))
+    monkeypatch.setattr(other_tools, "_marks", lambda: (counting.counted(pattern), owners))
     return counting
 
 
@@ -90,7 +90,7 @@ def read(text: str) -> None:
     script = Script("apply.sql", text)
     problems = [*statements.find_problems(text, transactional=True), *statements.read_named_queries(script)[1]]
     assert all(script.line_and_column(problem.offset) for problem in problems)
-    tools.mark_in(text)
+    other_tools.mark_in(text)
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zlib
 
-from kimbledb.locks import BOOTSTRAP_KEY, LOCK_CLASS, at_work, lock_key
+from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, at_work, lock_key
 
 #: A name whose checksum is the one that would give the key under which a database is prepared.
 AWKWARD = "tbna0emy"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimbledb.errors import ConfigurationError
-from kimbledb.names import folded, near, quote_array, quote_identifier, quote_literal
-from kimbledb.schemas import MAX_IDENTIFIER_BYTES, check_schema_name
+from kimbledb.model.names import folded, near, quote_array, quote_identifier, quote_literal
+from kimbledb.server.schemas import MAX_IDENTIFIER_BYTES, check_schema_name
 
 #: What PostgreSQL can store: anything but NUL and lone surrogates.
 STORABLE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

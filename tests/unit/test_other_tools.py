@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kimbledb import tools
-from kimbledb.catalog import Catalog
+from kimbledb.catalog import other_tools
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError
-from kimbledb.model import Fault
+from kimbledb.model.migration import Fault
 
 UP = "CREATE TABLE t (id integer);\n"
 DOWN = "DROP TABLE t;\n"
@@ -195,10 +195,12 @@ def test_the_folder_inside_is_offered(tmp_path: Path) -> None:
 
 def test_the_table_of_tools_is_sound() -> None:
     """Each pattern can be read, each tool is known by something, and a history is told from every other."""
-    known = [(history.schema, history.table, history.columns) for tool in tools.TOOLS for history in tool.histories]
+    known = [
+        (history.schema, history.table, history.columns) for tool in other_tools.TOOLS for history in tool.histories
+    ]
 
-    assert all(tool.histories or tool.marks or tool.files for tool in tools.TOOLS)
-    assert all(mark.startswith("--") for tool in tools.TOOLS for mark in tool.marks)
-    assert all(re.compile(pattern) for tool in tools.TOOLS for pattern in (*tool.marks, *tool.files))
+    assert all(tool.histories or tool.marks or tool.files for tool in other_tools.TOOLS)
+    assert all(mark.startswith("--") for tool in other_tools.TOOLS for mark in tool.marks)
+    assert all(re.compile(pattern) for tool in other_tools.TOOLS for pattern in (*tool.marks, *tool.files))
     # dbmate and Rails keep the same table.
     assert len(known) - 1 == len(set(known))

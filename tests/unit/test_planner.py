@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, PlanningError, UnknownMigrationError
-from kimbledb.model import AppliedMigration, Evidence, Finding, Migration, ObjectState
-from kimbledb.plan import Plan, StepState
-from kimbledb.planner import Planner
+from kimbledb.model.migration import AppliedMigration, Evidence, Finding, Migration, ObjectState
+from kimbledb.model.plan import Plan, StepState
+from kimbledb.planning.planner import Planner
 
 APPLIED, MISSING, PARTIAL, CONFLICTING = ObjectState
 

@@ -6,10 +6,10 @@ import pytest
 
 import kimbledb
 from kimbledb.errors import KimbleDBError
-from kimbledb.model import Migration
-from kimbledb.redaction import excerpt, masked, spans
+from kimbledb.model.migration import Migration
+from kimbledb.model.redaction import excerpt, masked, spans
+from kimbledb.model.text import one_line, printable
 from kimbledb.server.drivers.asyncpg import condition
-from kimbledb.text import one_line, printable
 
 from .test_errors import SAMPLES
 

@@ -15,8 +15,8 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
-from kimbledb.presentation import Report
-from kimbledb.tables import Table, as_text
+from kimbledb.model.presentation import Report
+from kimbledb.model.tables import Table, as_text
 
 
 def migration(name: str, number: int) -> kimbledb.Migration:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import kimbledb
-from kimbledb import queries
+from kimbledb.server import queries
 from kimbledb.server.drivers import ServerError
 from kimbledb.server.retry import Retry, decided, failure, meaning
 

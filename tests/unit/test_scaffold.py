@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.scaffold import new_migration
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
-from kimbledb.scaffold import new_migration
 
 
 def contents(root: Path) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kimbledb import Catalog, CatalogError, Migration
-from kimbledb.model import VerificationQuery
-from kimbledb.script import Script
-from kimbledb.statements import read_named_queries
+from kimbledb.catalog.statements import read_named_queries
+from kimbledb.model.migration import VerificationQuery
+from kimbledb.model.script import Script
 
 
 def put(folder: Path, **texts: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
-from kimbledb.targets import Target, TargetLike
+from kimbledb.server.targets import Target, TargetLike
 
 PUBLIC: dict[str, Any] = {
     **{name: getattr(kimbledb, name) for name in kimbledb.__all__},
@@ -91,7 +91,7 @@ def test_a_target_is_typed(function: str) -> None:
 
 def test_a_target_is_one_of_five() -> None:
     """The alias for targets names the classes that a target can be of, at run time too."""
-    hints = get_type_hints(kimbledb.targets.target_of)
+    hints = get_type_hints(kimbledb.server.targets.target_of)
 
     assert hints["given"] == TargetLike
     assert set(TargetLike.__args__) == {

@@ -9,9 +9,7 @@ import sqlparse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kimbledb.model import VerificationQuery
-from kimbledb.script import Script
-from kimbledb.statements import (
+from kimbledb.catalog.statements import (
     UnreadableSQL,
     _ClientCommand,
     find_problems,
@@ -20,6 +18,8 @@ from kimbledb.statements import (
     read_named_queries,
     split,
 )
+from kimbledb.model.migration import VerificationQuery
+from kimbledb.model.script import Script
 
 
 def texts(sql: str) -> list[str]:

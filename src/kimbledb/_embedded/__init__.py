@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kimbledb.errors import EmbeddedServerError
-from kimbledb.siblings import running_loop
+from kimbledb.server.in_process_lock import running_loop
 
 __all__ = ["embedded", "programs"]
 

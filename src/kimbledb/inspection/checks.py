@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kimbledb import queries
 from kimbledb.errors import PreflightError
-from kimbledb.model import Check, Migration, VerificationQuery
-from kimbledb.names import quote_literal
+from kimbledb.model.migration import Check, Migration, VerificationQuery
+from kimbledb.model.names import quote_literal
+from kimbledb.server import queries
 from kimbledb.server.drivers.asyncpg import condition
-from kimbledb.session import Session, path_of, setting
+from kimbledb.server.session import Session, path_of, setting
 
 #: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
 _NEW_VALUE = (

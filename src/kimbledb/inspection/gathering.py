@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kimbledb import evidence, snapshot
-from kimbledb.catalog import Catalog
-from kimbledb.model import Evidence
-from kimbledb.session import Session
-from kimbledb.state import DatabaseState
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.inspection import snapshot
+from kimbledb.model.migration import Evidence
+from kimbledb.model.state import DatabaseState
+from kimbledb.planning import evidence
+from kimbledb.server.session import Session
 
 
 async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:

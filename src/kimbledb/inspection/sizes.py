@@ -6,10 +6,11 @@ import asyncio
 
 from attrs import evolve
 
-from kimbledb import hazards, queries
-from kimbledb.names import quote_literal
-from kimbledb.plan import Plan
-from kimbledb.session import Session
+from kimbledb.model.names import quote_literal
+from kimbledb.model.plan import Plan
+from kimbledb.planning import hazards
+from kimbledb.server import queries
+from kimbledb.server.session import Session
 
 
 async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool) -> Plan:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from kimbledb.errors import HistoryError, KimbleDBError, MigrationError, PreflightError
+from kimbledb.model.text import one_line
 from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.session import first_line
-from kimbledb.text import one_line
+from kimbledb.server.session import first_line
 
 #: SQLSTATEs of our own blocks, which mean the same for every call.
 _LOCK_BUSY = "KD001"
@@ -133,7 +133,7 @@ def _describe(holder: dict[str, Any]) -> str:
             f" standby, which does not answer: synchronous_standby_names = {holder['standbys']!r}"
             " (start that standby, or take its name out of the setting)"
         )
-    from kimbledb.redaction import masked  # only where somebody is in the way
+    from kimbledb.model.redaction import masked  # only where somebody is in the way
 
     query = one_line(" ".join(masked(holder.get("query") or "", numbers=True).split()))
     return (

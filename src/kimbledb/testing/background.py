@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 from kimbledb._embedded import embedded
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.testing.databases import Databases
 
 Result = TypeVar("Result")

@@ -30,17 +30,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
-from kimbledb import queries
-from kimbledb.api import migrate
-from kimbledb.catalog import Catalog
-from kimbledb.dsn import with_database
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError, LockUnavailableError, PreflightError
-from kimbledb.names import quote_array, quote_identifier, quote_literal
-from kimbledb.operations.run import catalog_of, schema_of
-from kimbledb.options import Options
+from kimbledb.execution.run import catalog_of, schema_of
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.operations.api import migrate
+from kimbledb.server import queries
 from kimbledb.server.drivers import ServerError
-from kimbledb.session import Session, first_line
-from kimbledb.targets import target_of
+from kimbledb.server.dsn import with_database
+from kimbledb.server.options import Options
+from kimbledb.server.session import Session, first_line
+from kimbledb.server.targets import target_of
 from kimbledb.version import __version__
 
 #: Changes when a template comes out otherwise for the same key.

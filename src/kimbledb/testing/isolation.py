@@ -26,18 +26,19 @@ from typing import Any
 
 from attrs import frozen
 
-from kimbledb import history, queries
-from kimbledb.api import migrate
-from kimbledb.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, PreflightError
-from kimbledb.names import quote_identifier, quote_literal
-from kimbledb.options import Options
-from kimbledb.presentation import Json, Report, plain
+from kimbledb.inspection import history
+from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.presentation import Json, Report, plain
+from kimbledb.model.tables import Table, listed, rows_of
+from kimbledb.model.text import counted
+from kimbledb.operations.api import migrate
+from kimbledb.server import queries
 from kimbledb.server.drivers import ServerError
-from kimbledb.session import Session, first_line
-from kimbledb.tables import Table, listed, rows_of
-from kimbledb.targets import TargetLike, target_of
-from kimbledb.text import counted
+from kimbledb.server.options import Options
+from kimbledb.server.session import Session, first_line
+from kimbledb.server.targets import TargetLike, target_of
 
 #: Columns that say whose a row is.
 OWNERS = ("user_id", "owner_id")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
-from kimbledb import queries
+from kimbledb.server import queries
 
 
 class Notice(NamedTuple):
@@ -25,7 +25,7 @@ class Notice(NamedTuple):
 class ServerError(Exception):
     """An error that the server reported; its ``__cause__`` is the driver's error.
 
-    Values of rows and of the script are taken out of both (:mod:`kimbledb.redaction`).
+    Values of rows and of the script are taken out of both (:mod:`kimbledb.model.redaction`).
 
     Attributes:
         sqlstate: Five characters; ``XX000`` where the driver gives none.

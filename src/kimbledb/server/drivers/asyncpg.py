@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import asyncpg
 import asyncpg.pool
 
-from kimbledb import queries
+from kimbledb.server import queries
 from kimbledb.server.drivers import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
     before = error.__cause__
     last_word = _server_error(before, sql) if isinstance(before, asyncpg.PostgresError) else None
     if sql is not None and error.constraint_name != queries.SIGNATURE:  # answers of our blocks hold no value
-        from kimbledb.redaction import without_values  # only where something fails
+        from kimbledb.model.redaction import without_values  # only where something fails
 
         without_values(error, sql)
     made = ServerError(

@@ -1,0 +1,267 @@
+"""The set of migrations that everything else works with: :class:`Catalog`.
+
+What folders hold is read by :mod:`kimbledb.catalog.formats.folders`, what ships with the package
+by :mod:`kimbledb.catalog.formats.shipped`; here is what must hold among the migrations of one
+set. What order they run in is left to :mod:`kimbledb.planning.planner`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from kimbledb.catalog.formats import shipped
+from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
+from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.names import folded, near
+from kimbledb.model.tables import Table
+
+
+class Catalog:
+    """A set of migrations, each once, in the order of their numbers.
+
+    ``catalog["api-cost-tracking.sql"]`` gives one (as does its number), iteration
+    gives all in number order, ``len()`` their count.
+    """
+
+    def __init__(self, migrations: Iterable[Migration], *, source: str = "", faults: Iterable[Fault] = ()) -> None:
+        """Make a catalog of migrations that were read or made elsewhere.
+
+        Args:
+            migrations: In any order; names and numbers must be unique.
+            source: Where they come from, for messages.
+            faults: What was found wrong while they were read, to be reported with the rest.
+
+        Raises:
+            CatalogError: Two share a name or a number, or a `requires` names nothing.
+        """
+        ordered = sorted(migrations, key=lambda migration: (migration.number, migration.name))
+        found = [*faults, *_faults_among(ordered)]
+        if found:
+            raise CatalogError(sorted(found, key=lambda fault: (fault.path, fault.line or 0)))
+        self.source = source
+        self._migrations = tuple(_with_alternatives(ordered))
+        self._by_name = {migration.name: migration for migration in self._migrations}
+        self._by_number = {migration.number: migration for migration in self._migrations}
+        providers: dict[str, list[Migration]] = {}
+        for migration in self._migrations:
+            for provided in dict.fromkeys(migration.provides):
+                providers.setdefault(provided, []).append(migration)
+        self._providers = {name: tuple(found) for name, found in providers.items()}
+
+    @classmethod
+    def builtin(cls) -> Catalog:
+        """Return the 35 migrations of the KimbleAI v4 schema, which ship with the package."""
+        global _builtin
+        if _builtin is None:
+            _builtin = cls(shipped.read_migrations(), source="built-in")
+        return _builtin
+
+    @classmethod
+    def from_directory(cls, path: str | os.PathLike[str]) -> Catalog:
+        """Read a folder of migrations.
+
+        Args:
+            path: The folder that holds the migrations' folders, or a flat folder
+                of files named by number (``007_ADD_INVOICES.sql``) or by date
+                (``add-invoices-2025-10-27.sql``), each of which needs the one before
+                it and has neither a rollback nor checks. Symbolic links that lead out
+                of it are refused, so that what was read is what lies there.
+
+        Raises:
+            CatalogError: With every fault of every file, each with its cure; or the folder
+                holds no migrations, or those of another tool.
+            ConfigurationError: The path is no folder.
+        """
+        from kimbledb.catalog.formats import folders  # who has no migrations of their own needs nothing of it
+
+        root = Path(path)
+        if not root.is_dir():
+            raise ConfigurationError(
+                f"{root} is {'not a folder' if root.exists() else 'not there'}",
+                hint="give the folder that holds one folder for each migration, such as 01_base-tables",
+            )
+        migrations, faults = folders.read(root, source=str(root))
+        if not migrations and not faults:
+            faults.append(folders.nothing_in(root, source=str(root)))
+        return cls(migrations, source=str(root), faults=faults)
+
+    def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:
+        return _catalog_of, (self.source, [migration.parts() for migration in self._migrations])
+
+    def __iter__(self) -> Iterator[Migration]:
+        return iter(self._migrations)
+
+    def __len__(self) -> int:
+        return len(self._migrations)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_name or key in self._by_number
+
+    def __getitem__(self, key: str | int) -> Migration:
+        """Return a migration by its name or its number.
+
+        Raises:
+            UnknownMigrationError: There is none; the near names are in it. It
+                is a ``KeyError`` too, as for any mapping.
+        """
+        found = self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
+        if found is None:
+            raise UnknownMigrationError(key, near(key, self._by_name) if isinstance(key, str) else ())
+        return found
+
+    def get(self, key: str | int) -> Migration | None:
+        """Return a migration by its name or its number, or None."""
+        return self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
+
+    def providers(self, name: str) -> tuple[Migration, ...]:
+        """Return the migrations that provide a thing: alternatives where there are several."""
+        return self._providers.get(name, ())
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """The things that migrations provide, in number order of their first provider."""
+        return tuple(self._providers)
+
+    @property
+    def extensions(self) -> list[str]:
+        """The names of the extensions that its migrations need, sorted."""
+        return sorted({each.name for migration in self for each in migration.extensions})
+
+    def check_phase(self, phase: int) -> None:
+        """Raise UnknownMigrationError where no migration is of this phase."""
+        if phase not in self.phases:
+            error = UnknownMigrationError(phase, what="phase")
+            error.hint = f"there are {_spans(self.phases)}"
+            raise error
+
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """The phases, ascending."""
+        return tuple(sorted({migration.phase for migration in self if migration.phase is not None}))
+
+    def __repr__(self) -> str:
+        return f"<Catalog of {len(self)} migrations from {self.source or 'memory'}>"
+
+    def __str__(self) -> str:
+        width = max((len(migration.name) for migration in self), default=0)
+        digits = max([4, *(len(str(migration.number)) for migration in self)])
+        return "\n".join(
+            f"{migration.number:>{digits}}  {migration.name:<{width}}  {migration.title}".rstrip() for migration in self
+        )
+
+    def _repr_html_(self) -> str:
+        from kimbledb.model.pictures import Graph, Node, to_html, to_svg
+
+        rows = tuple(
+            (str(each.number), str(each.phase or ""), each.name, each.title, ", ".join(each.requires)) for each in self
+        )
+        nodes = tuple(
+            Node(
+                each.name,
+                f"{each.number}. {each.name}",
+                each.phase,
+                "",
+                f"{each.title or each.name}\n{each.purpose}".strip(),
+            )
+            for each in self
+        )
+        edges = tuple(
+            (needed.name, each.name)
+            for each in self
+            for name in each.requires
+            for needed in ((self[name],) if name in self else self.providers(name))
+        )
+        table = Table(repr(self).strip("<>"), rows, ("#", "phase", "migration", "title", "needs"))
+        return to_html([table]) + to_svg(Graph(nodes, edges))
+
+
+_builtin: Catalog | None = None
+
+
+def _catalog_of(source: str, parts: list[dict[str, Any]]) -> Catalog:
+    return Catalog([Migration(**each) for each in parts], source=source)
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "no phases"
+    if numbers == tuple(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
+
+
+# What must hold among the migrations of one catalog.
+
+
+def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
+    providers: dict[str, list[Migration]] = {}
+    for migration in migrations:
+        for thing in dict.fromkeys(migration.provides):
+            providers.setdefault(thing, []).append(migration)
+    faults = list(_shared_names_and_numbers(migrations))
+    faults += _unmet_requirements(migrations, providers, room=MOST_LISTED - len(faults))
+    faults += _second_defaults(providers)
+    return faults
+
+
+def _shared_names_and_numbers(migrations: Sequence[Migration]) -> Iterator[Fault]:
+    by_name: dict[str, Migration] = {}
+    by_number: dict[int, Migration] = {}
+    for migration in migrations:
+        where = migration.location or migration.name
+        twin = by_name.setdefault(folded(migration.name), migration)
+        if twin is not migration:
+            yield Fault(where, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
+        same = by_number.setdefault(migration.number, migration)
+        if same is not migration:
+            message = f"its number {migration.number} is that of {same.location or same.name}"
+            yield Fault(where, message, "take a free number")
+
+
+def _unmet_requirements(
+    migrations: Sequence[Migration], providers: Mapping[str, Sequence[Migration]], *, room: int
+) -> Iterator[Fault]:
+    """Yield what is required and not here; near names are looked for as long as there is room in what is shown."""
+    names = {migration.name for migration in migrations}
+    for migration in migrations:
+        for wanted in migration.requires:
+            if wanted not in names and wanted not in providers:
+                # Each look is at all names: beyond what is shown it would only take time.
+                close = near(wanted, (*sorted(names), *sorted(providers))) if room > 0 else ()
+                cure = (
+                    f"is it {' or '.join(close)}?"
+                    if close
+                    else "name a migration of this folder, or what one of them provides"
+                )
+                where = migration.location or migration.name
+                if migration.location and not migration.is_flat:
+                    where += "/migration.toml"
+                yield Fault(where, f"it requires {wanted}, which is not here", cure)
+                room -= 1
+
+
+def _second_defaults(providers: Mapping[str, Sequence[Migration]]) -> Iterator[Fault]:
+    for thing, among in sorted(providers.items()):
+        for mark, chosen in (
+            ("default = true", [migration for migration in among if migration.default]),
+            ('default_when = "hosted"', [migration for migration in among if migration.default_when == "hosted"]),
+        ):
+            if len(chosen) > 1:
+                shown = " and ".join(migration.name for migration in chosen)
+                where = chosen[-1].location or chosen[-1].name
+                yield Fault(where, f"{shown} both say `{mark}` for {thing}", "one default for each")
+
+
+def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:
+    by_thing: dict[str, list[str]] = {}
+    for migration in migrations:
+        for thing in dict.fromkeys(migration.provides):
+            by_thing.setdefault(thing, []).append(migration.name)
+    for migration in migrations:
+        others = sorted({name for thing in migration.provides for name in by_thing[thing]} - {migration.name})
+        yield evolve(migration, alternatives=tuple(others)) if others else migration

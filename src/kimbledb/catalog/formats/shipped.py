@@ -1,0 +1,70 @@
+"""The migrations that ship with the package.
+
+They were checked before they were shipped (the tests read them as anybody's
+folder), so that a start reads no more of them than it needs: the facts and
+what is applied. Their checks and rollbacks are read when first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from kimbledb.catalog import facts
+from kimbledb.catalog.scripts import named_queries
+from kimbledb.errors import CatalogError
+from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.script import Part, Script
+from kimbledb.sql import packaged
+
+#: The folder under that of the package's SQL.
+_FOLDER: Final = "migrations"
+#: The folder as it is shown, whatever the place of installation.
+_SHOWN: Final = "kimbledb/sql/migrations"
+
+
+def read_migrations() -> list[Migration]:
+    """Return the 35 migrations of the KimbleAI v4 schema.
+
+    Raises:
+        CatalogError: A migration.toml cannot be read: the installation is damaged.
+    """
+    faults: list[Fault] = []
+    migrations = [_read(name, faults) for name in packaged.names_in(_FOLDER) if name[0].isdigit()]
+    if faults:
+        raise CatalogError(faults)
+    return migrations
+
+
+def _read(folder: str, faults: list[Fault]) -> Migration:
+    number, _, name = folder.partition("_")
+    location = f"{_SHOWN}/{folder}"
+    apply = _script_of(folder, "apply")
+    read = facts.read(_file_of(folder, facts.FILE).text, location, faults, present=True, lazily=True)
+    return Migration(
+        name=f"{name}.sql",
+        number=int(number),
+        apply_sql=apply,
+        verify_sql=partial(_script_of, folder, "verify"),
+        rollback_sql=partial(_script_of, folder, "rollback"),
+        online_sql=partial(_online_of, folder),
+        checksum=apply.checksum,
+        location=location,
+        read_queries=named_queries,
+        **(read or {}),
+    )
+
+
+def _file_of(folder: str, file: str) -> Script:
+    return Script.of_file(f"{_SHOWN}/{folder}/{file}", packaged.read(f"{_FOLDER}/{folder}/{file}").decode())
+
+
+def _script_of(folder: str, part: Part) -> Script:
+    return _file_of(folder, f"{part}.sql")
+
+
+def _online_of(folder: str) -> Script | str:
+    try:
+        return _script_of(folder, "online")
+    except FileNotFoundError:
+        return ""  # few migrations have one

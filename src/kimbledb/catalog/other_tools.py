@@ -1,0 +1,356 @@
+"""Other migration tools: how each is recognised, by its files, by marks in them, and by its history in a database.
+
+One table for all who meet such files or such a history: the reader of folders refuses
+what it would read wrongly, and a run stops beside a history that says "applied".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from attrs import frozen
+
+from kimbledb.catalog import statements
+
+
+@frozen
+class History:
+    """A table in which a tool keeps what it has applied."""
+
+    table: str
+    #: Columns that it has, beside others; a single one is all that it has.
+    columns: tuple[str, ...]
+    #: The schema that is the tool's own, or None where it lies among the tables of the application.
+    schema: str | None = None
+    #: The condition on a row that says that something is applied.
+    applied: str = "true"
+
+
+@frozen
+class Tool:
+    """A migration tool."""
+
+    name: str
+    histories: tuple[History, ...] = ()
+    #: Regular expressions of comments that only this tool gives a meaning to, from `--` on.
+    marks: tuple[str, ...] = ()
+    #: Whether these tell a way forward and a way back in one file apart.
+    both_ways: bool = False
+    #: Regular expressions of files' and folders' names, or a path, by which its folder is known.
+    files: tuple[str, ...] = ()
+    #: Names of files of which a folder for one migration consists.
+    parts: tuple[str, ...] = ()
+    #: What to do with such a folder.
+    cure: str = (
+        "give each migration a folder of its own, such as 01_base-tables, with what goes forward in apply.sql "
+        "and what goes back in rollback.sql"
+    )
+
+
+# What several tools name alike.
+_VERSIONS = (r"(?:[VUB][0-9][0-9._]*|R)__.+\.(?:sql|conf|java|rs)",)
+_PAIRS = (r"[0-9]+_.+\.(?:tx\.)?(?:up|down)\.sql",)
+
+TOOLS: tuple[Tool, ...] = (
+    Tool(
+        "goose",
+        (History("goose_db_version", ("version_id", "is_applied"), applied="version_id::text <> '0'"),),
+        marks=(r"--\s*\+goose\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "dbmate",
+        (History("schema_migrations", ("version",)),),
+        marks=(r"--\s*migrate:\s*(?:up|down)\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "sql-migrate",
+        (History("gorp_migrations", ("id", "applied_at")),),
+        marks=(r"--\s*\+migrate\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "tern",
+        (History("schema_version", ("version",)),),
+        marks=(r"---*\s*create above\s*/\s*drop below\b", r"----\s*tern:"),
+        both_ways=True,
+        files=(r"tern\.conf",),
+    ),
+    Tool("rambler", (History("migrations", ("migration",)),), marks=(r"--\s*rambler\s+(?:up|down)\b",), both_ways=True),
+    Tool(
+        "MyBatis Migrations",
+        (History("changelog", ("id", "applied_at", "description")),),
+        marks=(r"--\s*//\s*@UNDO\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "node-pg-migrate",
+        (History("pgmigrations", ("id", "name", "run_on")),),
+        marks=(r"--\s*(?:up|down)\s+migration\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "Play evolutions",
+        (History("play_evolutions", ("id", "hash", "apply_script")),),
+        marks=(r"---*\s*!(?:ups|downs)\b",),
+        both_ways=True,
+    ),
+    Tool(
+        "Liquibase",
+        (History("databasechangelog", ("id", "author", "filename", "orderexecuted")),),
+        marks=(r"--\s*liquibase\s+formatted\s+sql\b", r"--\s*changeset\s+\S+:\S+"),
+        both_ways=True,
+        files=(r"(?:.*[-._])?changelog(?:[-._].*)?\.(?:xml|ya?ml|json)", r"liquibase\.properties"),
+    ),
+    Tool(
+        "Sqitch",
+        (History("changes", ("change_id", "change", "project"), schema="sqitch"),),
+        marks=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
+        files=(r"sqitch\.(?:plan|conf)", "deploy"),
+    ),
+    Tool(
+        "Drizzle",
+        (
+            History("__drizzle_migrations", ("hash", "created_at"), schema="drizzle"),
+            History("__drizzle_migrations", ("hash", "created_at")),
+        ),
+        marks=(r"-->\s*statement-breakpoint\b",),
+        files=("meta/_journal.json",),
+    ),
+    Tool(
+        "graphile-migrate",
+        (History("migrations", ("hash", "previous_hash", "filename"), schema="graphile_migrate"),),
+        marks=(r"--!\s*(?:previous|hash|message|include|allowinvalidhash)\b",),
+        files=(r"committed",),
+    ),
+    Tool(
+        "Atlas",
+        (
+            History("atlas_schema_revisions", ("version", "applied", "total"), schema="atlas_schema_revisions"),
+            History("atlas_schema_revisions", ("version", "applied", "total")),
+        ),
+        marks=(r"--\s*atlas:",),
+        files=(r"atlas\.(?:sum|hcl)",),
+        cure="take that file out of the folder, where the others are plain SQL that kimbledb is to run from now on",
+    ),
+    Tool(
+        "postgres-migrations",
+        (History("migrations", ("id", "name", "hash", "executed_at")),),
+        marks=(r"--\s*postgres-migrations\b",),
+    ),
+    Tool("Migratus", (History("schema_migrations", ("id", "applied", "description")),), marks=(r"--;;",)),
+    Tool(
+        "Flyway",
+        (
+            History("flyway_schema_history", ("installed_rank", "script", "success")),
+            History("schema_version", ("installed_rank", "script", "success")),
+        ),
+        files=(*_VERSIONS, r"flyway\.(?:conf|toml)"),
+        cure="name files that go forward by number, such as 1_base-tables.sql for V1__base-tables.sql; those of U and "
+        "R have no place beside them: a rollback.sql wants a folder for each migration",
+    ),
+    Tool(
+        "Evolve",
+        (History("changelog", ("id", "type", "version", "checksum", "success")),),
+        files=_VERSIONS,
+    ),
+    Tool(
+        "refinery",
+        (History("refinery_schema_history", ("version", "name", "applied_on", "checksum")),),
+        files=_VERSIONS,
+    ),
+    Tool("golang-migrate", (History("schema_migrations", ("version", "dirty")),), files=_PAIRS),
+    Tool(
+        "sqlx",
+        (History("_sqlx_migrations", ("version", "description", "installed_on", "success")),),
+        files=_PAIRS,
+    ),
+    Tool(
+        "Prisma",
+        (History("_prisma_migrations", ("migration_name", "checksum", "finished_at")),),
+        files=(r"migration_lock\.toml", r"schema\.prisma"),
+        parts=("migration.sql",),
+    ),
+    Tool(
+        "Diesel",
+        (History("__diesel_schema_migrations", ("version", "run_on")),),
+        files=(r"diesel\.toml",),
+        parts=("up.sql", "down.sql"),
+    ),
+    Tool(
+        "pgroll",
+        (History("migrations", ("schema", "name", "migration", "parent"), schema="pgroll"),),
+    ),
+    Tool("Supabase", (History("schema_migrations", ("version", "statements"), schema="supabase_migrations"),)),
+    Tool("Alembic", (History("alembic_version", ("version_num",)),), files=(r"alembic\.ini", r"script\.py\.mako")),
+    Tool("Django", (History("django_migrations", ("app", "name", "applied")),)),
+    Tool(
+        "yoyo",
+        (History("_yoyo_migration", ("migration_hash", "migration_id", "applied_at_utc")),),
+        files=(r".+\.rollback\.sql", r"yoyo\.ini"),
+    ),
+    Tool("pogo-migrate", (History("_pogo_migration", ("migration_id", "applied")),)),
+    Tool("Rails", (History("schema_migrations", ("version",)),), files=(r"[0-9]{14}_.+\.rb", r"structure\.sql")),
+    Tool("Ecto", (History("schema_migrations", ("version", "inserted_at")),), files=(r"[0-9]{14}_.+\.exs",)),
+    Tool("Knex", (History("knex_migrations", ("name", "batch", "migration_time")),)),
+    Tool("TypeORM", (History("migrations", ("id", "timestamp", "name")),)),
+    Tool("Sequelize", (History("SequelizeMeta", ("name",)),)),
+    Tool("MikroORM", (History("mikro_orm_migrations", ("name", "executed_at")),)),
+    Tool("Kysely", (History("kysely_migration", ("name", "timestamp")),)),
+    Tool("db-migrate", (History("migrations", ("id", "name", "run_on")),)),
+    Tool(
+        "Postgrator", (History("schemaversion", ("version", "name", "md5")),), files=(r"[0-9]+\.(?:un)?do\..*\.?sql",)
+    ),
+    Tool("Laravel", (History("migrations", ("migration", "batch")),)),
+    Tool("Doctrine", (History("doctrine_migration_versions", ("version", "executed_at")),)),
+    Tool("Phinx", (History("phinxlog", ("version", "migration_name", "start_time")),)),
+    Tool("Entity Framework", (History("__EFMigrationsHistory", ("MigrationId", "ProductVersion")),)),
+    Tool("DbUp", (History("schemaversions", ("scriptname", "applied")),)),
+    Tool("FluentMigrator", (History("VersionInfo", ("Version", "AppliedOn")),)),
+    Tool("SeaORM", (History("seaql_migrations", ("version", "applied_at")),)),
+    Tool("Aerich", (History("aerich", ("version", "app", "content")),)),
+    Tool("Piccolo", (History("migration", ("name", "app_name", "ran_on")),)),
+    Tool("peewee-migrate", (History("migratehistory", ("name", "migrated_at")),)),
+    Tool("pgmigrate", (History("schema_version", ("version", "description", "installed_by", "installed_on")),)),
+)
+
+#: What a file's name ends with where migrations are programs or descriptions, and whose these are.
+_PROGRAMS = {
+    ".go": "goose",
+    ".rb": "Rails",
+    ".exs": "Ecto",
+    ".php": "Laravel, Doctrine or Phinx",
+    ".py": "Alembic, Django or yoyo",
+    ".js": "Knex, Sequelize or node-pg-migrate",
+    ".ts": "TypeORM, Knex or node-pg-migrate",
+    ".cs": "Entity Framework",
+    ".java": "Flyway",
+    ".rs": "refinery or SeaORM",
+    ".xml": "Liquibase",
+    ".yaml": "Liquibase or pgroll",
+    ".yml": "Liquibase or pgroll",
+    ".json": "pgroll or Liquibase",
+}
+
+#: The head of a way back, of whatever tool: a comment of nothing else, with SQL under it.
+_BACK = (
+    r"[^\w\n]*(?:(?:migration|migrate|section|script|begin|start)[^\w\n]*)?"
+    r"(?:downs?|undo|roll[ -]?back|revert|reverse|backwards?)[^\w\n]*(?:migration|section|script|part|sql)?[^\w\n]*$"
+)
+
+#: SQL in comments right under it, told to a reader: it does not run.
+_INSTRUCTION = re.compile(
+    r"(?:\n[ \t]*(?:--[^\n]*)?){0,20}?\n[ \t]*--[ \t>*]*(?:drop|alter|delete|truncate|update|create|insert|revoke|grant)\s",
+    re.IGNORECASE,
+)
+
+
+@frozen
+class Mark:
+    """A comment in a file that another tool gives a meaning to."""
+
+    #: Characters before it.
+    offset: int
+    #: As it stands there.
+    text: str
+    #: The tool's name, or None where several write such a thing.
+    tool: str | None
+    both_ways: bool
+
+
+def mark_in(text: str, *, forward: bool = True) -> Mark | None:
+    """Return the first mark of another tool in a script, or None.
+
+    What stands in a string or in a function's body is none.
+
+    Args:
+        text: The script.
+        forward: Whether it is one that goes forward, in which nothing may go back.
+    """
+    pattern, tools = _marks()
+    found = {match.start(): match for match in pattern.finditer(text) if _begins_line(text, match.start())}
+    if not found:
+        return None
+    goes_back = forward
+    for offset in statements.in_comments(text, list(found)):
+        match = found[offset]
+        assert match.lastindex is not None  # every way to match is a group
+        tool = tools[match.lastindex - 1]
+        if tool is None:
+            # Where there is no SQL under one, there is none under the next.
+            goes_back = goes_back and statements.holds_sql(text, match.end())
+            if not goes_back or _INSTRUCTION.match(text, match.end()):
+                continue
+        line_end = text.find("\n", offset)
+        shown = text[offset : len(text) if line_end < 0 else line_end].strip()
+        return Mark(offset, shown, None if tool is None else tool.name, tool is None or tool.both_ways)
+    return None
+
+
+def _begins_line(text: str, offset: int) -> bool:
+    """Whether nothing stands before it on its line, but a statement's end or the sign that Play begins it with."""
+    before = text[text.rfind("\n", 0, offset) + 1 : offset].strip()
+    return before in ("", "#") or before.endswith(";")
+
+
+@cache
+def _marks() -> tuple[re.Pattern[str], Sequence[Tool | None]]:
+    """Return the pattern of all marks, of which each tool's is a group, and these tools."""
+    tools = [tool for tool in TOOLS if tool.marks]
+    groups = [f"({'|'.join(mark.removeprefix('--') for mark in tool.marks)})" for tool in tools]
+    marks = "|".join([*groups, f"({_BACK})"]).replace(r"\s", r"[ \t]")
+    # Letters of either case, but after what begins a comment: re looks for that fast.
+    return re.compile(rf"--(?i:{marks})|/\*(?i:({_BACK}))", re.MULTILINE), (*tools, None, None)
+
+
+@frozen
+class Owner:
+    """Whose a folder is."""
+
+    #: The tool's name, or those of several that name their files alike.
+    name: str
+    #: The file or folder that tells.
+    file: str
+    cure: str
+
+
+def owner_of(names: Iterable[str]) -> Owner | None:
+    """Return whose a folder of such files and folders is, or None."""
+    names = list(names)
+    known = _any_file().fullmatch
+    for name in names:
+        if known(name) is None:
+            continue
+        owners = [tool for tool, pattern in _file_patterns() if pattern.fullmatch(name)]
+        # A folder of Sqitch's may have been copied without its plan.
+        if name == "deploy" and "revert" not in names:
+            continue
+        if owners:
+            *others, last = [tool.name for tool in owners]
+            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure)
+    return None
+
+
+@cache
+def _any_file() -> re.Pattern[str]:
+    """Return the pattern of all names: most files have none of them."""
+    return re.compile("|".join(f"(?:{each})" for tool in TOOLS for each in tool.files))
+
+
+@cache
+def _file_patterns() -> list[tuple[Tool, re.Pattern[str]]]:
+    return [(tool, re.compile("|".join(f"(?:{each})" for each in tool.files))) for tool in TOOLS if tool.files]
+
+
+def owner_of_parts(names: Iterable[str]) -> Owner | None:
+    """Return whose a migration's own folder is, or None."""
+    present = set(names)
+    return next((Owner(tool.name, part, tool.cure) for tool in TOOLS for part in tool.parts if part in present), None)
+
+
+def owner_of_program(name: str) -> str | None:
+    """Return whose migration a file may be that is no SQL, or None."""
+    return next((tools for ending, tools in _PROGRAMS.items() if name.endswith(ending)), None)

@@ -1,0 +1,118 @@
+"""The folder of a new migration, with its four files to be filled in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.formats import folders
+from kimbledb.errors import ConfigurationError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+#: A number from here on is a moment, such as 20240101120000.
+_FIRST_MOMENT = 10**13
+
+_FACTS = """\
+title = {title}
+purpose = ""
+requires = [{requires}]
+# All keys, with their reasons: docs/format.md
+"""
+_APPLY = """\
+-- Forward. No schema name, no BEGIN or COMMIT; it must be able to run again
+-- without effect: CREATE TABLE IF NOT EXISTS, ADD COLUMN IF NOT EXISTS,
+-- CREATE OR REPLACE FUNCTION.
+"""
+_VERIFY = """\
+-- name: it_is_there
+-- One SELECT for each name, giving a boolean `passed` and, if of use, `expected` and `found`.
+SELECT false AS passed, 'a check of your own' AS expected, 'the template' AS found;
+"""
+_ROLLBACK = """\
+-- Back to exactly the state before, without CASCADE: DROP TABLE IF EXISTS ...
+"""
+
+
+def new_migration(
+    directory: str | os.PathLike[str], name: str, *, title: str = "", requires: tuple[str, ...] = ()
+) -> Path:
+    """Make the folder of a new migration, with the next free number.
+
+    Args:
+        directory: The folder that holds the migrations; made if missing.
+        name: The migration's name, with or without ``.sql``: letters, digits, ``.``, ``_`` and ``-``.
+        title: Its title; made of the name where empty.
+        requires: The names of those that it needs.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: The name cannot be one, or is taken, or the folder cannot be made.
+        CatalogError: The migrations that are there have faults.
+        UnknownMigrationError: One that it needs is not there.
+    """
+    stem = name.removesuffix(".sql")
+    if not _NAME.fullmatch(stem):
+        raise ConfigurationError(
+            f"{name!r} cannot be a migration's name", hint="use letters, digits, '.', '_' and '-', such as add-invoices"
+        )
+    root = Path(directory)
+    # Nothing is made before all is looked at.
+    catalog = Catalog([])
+    if root.exists():
+        migrations, faults = folders.read(root, source=str(root))
+        catalog = Catalog(migrations, faults=faults)
+    flat = next((migration for migration in catalog if migration.is_flat), None)
+    if flat is not None:
+        raise ConfigurationError(
+            f"{root} holds migrations as files, such as {flat.name}: a folder beside them would stop them all",
+            hint=f"write the next one as a file, such as {_next_number(catalog):0{len(flat.name.partition('_')[0])}}_"
+            f"{stem}.sql"
+            if flat.name.partition("_")[0].isdigit()
+            else f"write the next one as a file, such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql",
+        )
+    if f"{stem}.sql" in catalog:
+        raise ConfigurationError(f"{stem}.sql is there already: {catalog[f'{stem}.sql'].location}")
+    for needed in requires:
+        if not catalog.providers(needed):
+            catalog[needed]
+    shown = ", ".join(f'"{needed}"' for needed in requires)
+    # A TOML basic string has JSON's escapes.
+    facts = _FACTS.format(title=json.dumps(title or re.sub("[-_]", " ", stem), ensure_ascii=False), requires=shown)
+    folder = root / f"{_next_number(catalog):02}_{stem}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise _cannot_be_made(folder, error) from error
+    try:
+        for file, text in (
+            ("migration.toml", facts),
+            ("apply.sql", _APPLY),
+            ("verify.sql", _VERIFY),
+            ("rollback.sql", _ROLLBACK),
+        ):
+            (folder / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # half a migration would stop the others
+        raise _cannot_be_made(folder, error) from error
+    return folder
+
+
+def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{folder} cannot be made: {error.strerror or error}", hint="let the user who runs this write there"
+    )
+
+
+def _next_number(catalog: Catalog) -> int:
+    """Return the number after the last one: of moments, the present one."""
+    last = max((migration.number for migration in catalog), default=0)
+    now = int(f"{datetime.now(UTC):%Y%m%d%H%M%S}")
+    return max(now, last + 1) if last >= _FIRST_MOMENT else last + 1

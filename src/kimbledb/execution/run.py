@@ -1,0 +1,235 @@
+"""What the operations share: the request of a call, and the run of a call that writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from attrs import field, frozen
+
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
+from kimbledb.inspection import history
+from kimbledb.model.clock import stopwatch
+from kimbledb.model.migration import AppliedStep, Migration
+from kimbledb.server.notifications import anybody, tell
+from kimbledb.server.options import Options
+from kimbledb.server.retry import Retry
+from kimbledb.server.runner import Runner
+from kimbledb.server.schemas import check_schema_name
+from kimbledb.server.session import Session
+from kimbledb.server.targets import Target, target_of
+
+if TYPE_CHECKING:
+    from kimbledb.events import Watcher
+    from kimbledb.model.operator_reports import AdoptionReport, ResetReport, RollbackReport
+    from kimbledb.model.reports import MigrationReport
+    from kimbledb.model.state import DatabaseState
+    from kimbledb.server.in_process_lock import Turn
+
+T = TypeVar("T")
+Report = TypeVar("Report", "AdoptionReport", "MigrationReport", "ResetReport", "RollbackReport")
+
+
+def schema_of(given: str | None) -> str:
+    """Return the name of the target schema that a caller gave, ``public`` for None.
+
+    Raises:
+        ConfigurationError: It cannot be the name of a target schema.
+    """
+    return check_schema_name(given or "public")
+
+
+def catalog_of(given: Catalog | None) -> Catalog:
+    """Return the catalog that a caller gave, the built-in one for None."""
+    return given if given is not None else Catalog.builtin()
+
+
+def _options_of(given: Options | None) -> Options:
+    return given or Options()
+
+
+@frozen(eq=False, repr=False)
+class Request:
+    """What a caller asks of a database, with every default filled in.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
+
+    target: Target = field(default=None, converter=target_of)
+    _catalog: Catalog | None = field(default=None, kw_only=True)
+    schema: str = field(default=None, converter=schema_of, kw_only=True)
+    options: Options = field(default=None, converter=_options_of, kw_only=True)
+    progress: Watcher | None = field(default=None, kw_only=True)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The migrations. The built-in ones are read when they are first asked for."""
+        return catalog_of(self._catalog)
+
+
+@frozen
+class Sent:
+    """A transaction of a run: what it does, by the name of its entry in the log."""
+
+    event: Literal["apply", "rollback", "adopt", "reset"]
+    #: The migration that it is about, or None where it is about the whole schema.
+    migration: Migration | None = None
+
+    def __str__(self) -> str:
+        if self.migration is not None:
+            return self.migration.name
+        return "the adoption" if self.event == "adopt" else f"the {self.event}"
+
+
+class Run:
+    """One call that writes, across all its connections."""
+
+    def __init__(
+        self, request: Request, *, backup: str | os.PathLike[str] | None = None, turn: Turn | None = None
+    ) -> None:
+        """Start the clock of a call.
+
+        Args:
+            request: What the caller asks.
+            backup: The path of a file to write a backup to, before the first change; None for no backup.
+            turn: Of the call among those of this process that are about the same schema.
+        """
+        self.request = request
+        self.runner = Runner(request.target, request.options, request.progress, turn)
+        #: Seconds since the call began.
+        self.clock = stopwatch()
+        #: The migrations that this run applied or took back, each with its seconds.
+        self.achieved: list[AppliedStep] = []
+        #: Sent, and not answered: what became of it stands in history. It stays here until
+        #: history shows it, or a try under the same lock shows that it is not there.
+        self.in_flight: Sent | None = None
+        #: Seconds since that was first sent.
+        self.step_clock = self.clock
+        self._backup = backup
+
+    async def until_done(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Do the work, again where it asks for it.
+
+        Raises:
+            OutcomeUnknownError: The reply to a COMMIT was lost, and no connection is to be had to ask history.
+            KimbleDBError: As :meth:`Runner.run` raises it.
+        """
+        try:
+            return await self.runner.run(work)
+        except ConnectionLostError as error:
+            if self.in_flight is None:
+                raise
+            raise OutcomeUnknownError(
+                str(self.in_flight),
+                applied=self.achieved,
+                can_ask=self.request.target.can_reconnect,
+                back=self.in_flight.event == "rollback",
+            ) from error
+
+    @contextmanager
+    def sending(self, sent: Sent, in_doubt: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Hold the outcome of a transaction for unknown while it is sent and not answered.
+
+        Args:
+            sent: What is sent.
+            in_doubt: Where the connection is lost: whether the server may have come to the COMMIT.
+        """
+        unsettled = self.in_flight
+        if unsettled is None:
+            self.step_clock = stopwatch()
+        self.in_flight = sent
+        try:
+            yield
+        except Retry:
+            self.in_flight = unsettled
+            raise
+        except ConnectionLostError:
+            if not in_doubt():
+                self.in_flight = unsettled
+            raise
+        except Exception:
+            # The server refused it, whatever the error, and under the lock: nothing is open any more.
+            self.in_flight = None
+            raise
+        self.in_flight = None
+        self.runner.achieved()
+
+    async def settle(self, session: Session, state: DatabaseState, *, shown: bool = False) -> Sent | None:
+        """Return what was in flight when a connection was lost, if the log shows that this run did it.
+
+        Where it does not, the server may still be at work on it, under the lock.
+
+        Args:
+            session: Where to ask.
+            state: What the first look in this session showed.
+            shown: Whether history shows that it is done: if not by this run, then by another.
+        """
+        sent = self.in_flight
+        if sent is None:
+            return None
+        if not await self.did(session, state, sent):
+            if shown:
+                self.in_flight = None
+            return None
+        self.in_flight = None
+        self.runner.achieved()
+        if sent.migration is not None:
+            self.achieved.append(AppliedStep(sent.migration, self.step_clock()))
+        return sent
+
+    async def did(self, session: Session, state: DatabaseState, sent: Sent) -> bool:
+        """Ask the log whether this run committed a transaction: not a rival that did the same.
+
+        Args:
+            session: Where to ask.
+            state: What the first look in this session showed.
+            sent: The transaction.
+        """
+        name = None if sent.migration is None else sent.migration.name
+        return state.head is not None and await history.was_written(
+            session, self.request.schema, self.runner.run_id, sent.event, name
+        )
+
+    @property
+    def wants_backup(self) -> bool:
+        """Whether a backup is still to be written, before the first change."""
+        return self._backup is not None
+
+    async def back_up(self, session: Session, state: DatabaseState) -> None:
+        """Write the backup that was asked for, if it is not written yet.
+
+        Args:
+            session: The one that is to write afterwards.
+            state: What the first look in it showed.
+
+        Raises:
+            BackupError: It cannot be made.
+        """
+        if self._backup is None:
+            return
+        from kimbledb.execution import backup  # few calls want one
+
+        self.runner.doing = "making the backup"
+        await backup.write(self._backup, session, state, self.request.target, self.request.options)
+        self._backup = None
+
+    def done(self, report: Report) -> Report:
+        """Tell that the call is at its end, and return its report."""
+        if anybody(self.request.progress):
+            from kimbledb.events import Done  # most starts tell nobody anything
+
+            tell(self.request.progress, Done(report.seconds, report))
+        return report

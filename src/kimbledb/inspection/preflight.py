@@ -1,0 +1,243 @@
+"""What a database must have before the first step, asked for all at once."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+
+from kimbledb.errors import PreflightError
+from kimbledb.model.migration import Extension, Migration
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.state import DatabaseState
+from kimbledb.server import queries
+from kimbledb.server.notifications import log
+from kimbledb.server.session import Session, gaps_of, strangers_in
+
+#: The oldest server that is supported, as ``server_version_num``.
+OLDEST_SERVER = 150000
+#: The SQLSTATE of a privilege that is missing.
+_MAY_NOT = "42501"
+#: How many tables of one owner a gap names.
+_SHOWN = 5
+#: The tables that every run writes.
+HISTORY = ("migration_history", "migration_log")
+#: The newest major version that was tried.
+NEWEST_KNOWN = 18
+
+
+async def check(
+    session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration], reached: Sequence[str] = ()
+) -> list[str]:
+    """Ask for everything that stands in the way of these migrations.
+
+    Args:
+        session: Where to ask.
+        state: What was found.
+        schema: The target schema.
+        migrations: Those that are to be applied.
+        reached: The schemas that migrations of their catalog say they reach.
+
+    Returns:
+        The schemas in which something of theirs will be looked up or made.
+
+    Raises:
+        PreflightError: With all that is missing at once.
+    """
+    wanted = wanted_extensions(migrations)
+    path = state.search_path(schema, (each.name for each in wanted))
+    if any(each.name not in state.extensions for each in wanted) and state.extension_home not in path:
+        path.append(state.extension_home)
+    facts = await session.ask(
+        queries.question(
+            "preflight",
+            schema=quote_literal(schema),
+            # Where there is nothing, nothing is another's.
+            tables=quote_array([*HISTORY, *(_tables(migrations) if state.occupied else ())]),
+            dangers=strangers_in(path, reached),
+            # To say what the server offers it reads a file for each extension that there is.
+            extensions=quote_array(each.name for each in wanted if each.name not in state.extensions),
+        )
+    )
+    gaps = _server_gaps(state)
+    role, database = quote_identifier(state.role), quote_identifier(state.database)
+    if not state.schema_exists and not facts["may_create_schema"]:
+        gaps.append(
+            (
+                f'the schema "{schema}" is missing, and {state.role} may not create one',
+                f"GRANT CREATE ON DATABASE {database} TO {role}",
+            )
+        )
+    if state.schema_exists and not facts["may_create_in_schema"]:
+        gaps.append(
+            (
+                f'{state.role} may not create in the schema "{schema}"',
+                f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
+            )
+        )
+    by_owner: dict[str, list[str]] = {}
+    for table, owner in facts["of_others"].items():
+        by_owner.setdefault(owner, []).append(table)
+    if state.history_owner is None or state.stranger is not None:
+        # To be a member of a stranger's role is no cure.
+        by_owner.pop(state.stranger or "", None)
+        gaps += gaps_of(facts["dangers"])
+    gaps += [_of_another(tables, owner, state) for owner, tables in by_owner.items()]
+    doubtful = []
+    for extension in wanted:
+        available = facts["extensions"].get(extension.name)
+        found = list(_gaps_of(extension, state, available))
+        gaps += found
+        if not found and available and not _is_sure(state, *available[1:], may_create=facts["may_create_schema"]):
+            doubtful.append(extension.name)
+    # A script of an extension's is run where strangers have planted nothing.
+    if doubtful and not facts["dangers"] and not (state.standby or state.read_only):
+        gaps += await refused_extensions(session, state, doubtful)
+    if gaps:
+        raise PreflightError(gaps)
+    return path
+
+
+async def check_history(session: Session, state: DatabaseState, schema: str, *, writing: bool = True) -> None:
+    """Make sure that history is of somebody whom this role trusts, and this role's to write.
+
+    Args:
+        session: Where to ask.
+        state: What was found.
+        schema: The target schema.
+        writing: Whether it is to be written. A role that may only read it takes its owner's word.
+
+    Raises:
+        PreflightError: With all that strangers own, or the membership that is missing.
+    """
+    if state.stranger is not None:
+        raise PreflightError(gaps_of(await session.ask(queries.answering(strangers_in([schema])))))
+    if writing and state.history_owner is not None:
+        raise PreflightError([_of_another(HISTORY, state.history_owner, state)])
+
+
+def check_server(state: DatabaseState) -> None:
+    """Make sure that the server and the database can be written to.
+
+    Raises:
+        PreflightError: With all that stands in the way.
+    """
+    if gaps := _server_gaps(state):
+        raise PreflightError(gaps)
+
+
+def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
+    """Return what of the server and the database will not do, each with its cure. Warns of a newer server."""
+    gaps = []
+    if state.version_number < OLDEST_SERVER:
+        gaps.append(
+            (
+                f"the server is PostgreSQL {state.server_version}, and {OLDEST_SERVER // 10000} is the oldest that will do",
+                "upgrade the server",
+            )
+        )
+    if state.version_number // 10000 > NEWEST_KNOWN:
+        log(
+            logging.WARNING,
+            "the server is PostgreSQL %s, and this kimbledb was tried on %s to %s",
+            state.server_version,
+            OLDEST_SERVER // 10000,
+            NEWEST_KNOWN,
+        )
+    if state.encoding != "UTF8":
+        gaps.append(
+            (
+                f"the database {state.database} has the encoding {state.encoding}",
+                "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            )
+        )
+    if state.standby:
+        gaps.append(("the server is a standby, which only reads", "connect to the primary"))
+    elif state.read_only:
+        gaps.append(
+            (
+                f"the database {state.database} is set to be only read (default_transaction_read_only)",
+                "where a platform did that because the disk is full, free some room; else RESET it for the database or role",
+            )
+        )
+    return gaps
+
+
+def _of_another(tables: Sequence[str], owner: str, state: DatabaseState) -> tuple[str, str]:
+    shown = ", ".join(f'"{table}"' for table in tables[:_SHOWN])
+    shown += f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
+    belongs, them = ("belongs", "it") if len(tables) == 1 else ("belong", "them")
+    return (
+        f"{shown} {belongs} to {owner}, and {state.role} may not change {them}",
+        f"GRANT {quote_identifier(owner)} TO {quote_identifier(state.role)}",
+    )
+
+
+def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:
+    """Return each extension once, with the highest of the lowest versions asked for."""
+    wanted: dict[str, Extension] = {}
+    for migration in migrations:
+        for extension in migration.extensions:
+            known = wanted.get(extension.name)
+            if known is None or _version(extension.version) > _version(known.version):
+                wanted[extension.name] = extension
+    return list(wanted.values())
+
+
+async def refused_extensions(session: Session, state: DatabaseState, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Try to create extensions in a transaction that is rolled back, and return those that the server refuses, each with its cure."""
+    block = queries.block("try_extensions", extensions=quote_array(names), home=quote_literal(state.extension_home))
+    [answer] = await session.send(
+        f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{session.settings()}{block}ROLLBACK;\n"
+    )
+    return [
+        (
+            f"{state.role} may not create the extension {name}: {message}"
+            if code == _MAY_NOT
+            else f"the extension {name} cannot be created: {message} (SQLSTATE {code})",
+            f"let an administrator run: CREATE EXTENSION {quote_identifier(name)}",
+        )
+        for name, code, message in answer.value
+    ]
+
+
+def _is_sure(state: DatabaseState, needs_superuser: bool, trusted: bool, *, may_create: bool) -> bool:
+    """Whether by the extension's control file the role may create it."""
+    return state.superuser or (may_create and (trusted or not needs_superuser))
+
+
+def _gaps_of(extension: Extension, state: DatabaseState, available: list[object] | None) -> Iterable[tuple[str, str]]:
+    quoted = quote_identifier(extension.name)
+    installed = state.extensions.get(extension.name)
+    if installed is not None:
+        if _version(installed[0]) < _version(extension.version):
+            yield (
+                f"the extension {extension.name} is {installed[0]}, and {extension.version} is the oldest that will do",
+                f"ALTER EXTENSION {quoted} UPDATE, by its owner; the server may need a newer package first",
+            )
+        return
+    if available is None:
+        yield (
+            f"the server has no extension {extension.name}",
+            "install it on the server"
+            + (" (the package pgvector)" if extension.name == "vector" else " (PostgreSQL's contrib package)")
+            + ", or enable it in the platform's settings",
+        )
+        return
+    version = available[0]
+    if _version(str(version)) < _version(extension.version):
+        yield (
+            f"the server offers {extension.name} {version}, and {extension.version} is the oldest that will do",
+            "install a newer package on the server",
+        )
+
+
+def _tables(migrations: Iterable[Migration]) -> list[str]:
+    """Return the tables that migrations declare to make or change, by themselves or by what hangs on them."""
+    objects = [each for migration in migrations for each in migration.creates + migration.changes + migration.drops]
+    hangs = ("table", "column", "constraint", "trigger", "policy", "rule", "view")
+    return sorted({each.name.partition(".")[0] for each in objects if each.kind in hangs})
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text or ""))

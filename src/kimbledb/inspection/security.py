@@ -1,0 +1,109 @@
+"""Security: what the server's catalogs show of who can do what, and of what only looks safe.
+
+The checks of the catalog are about the objects of the target schema, and count.
+Those of the server are about what is around it (its default privileges, its
+extensions), which migrations do not make: they inform. People come by the roles
+``anon`` and ``authenticated``, and whoever connects is PUBLIC; where a server
+has none of these two roles, what concerns them informs, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from kimbledb.model.migration import Check
+from kimbledb.model.names import quote_literal
+from kimbledb.server import queries
+from kimbledb.server.session import Session
+
+#: How many objects a check names in ``found``; ``rows`` holds them all.
+_SHOWN = 5
+
+
+@frozen
+class SecurityCheck:
+    """One question of security."""
+
+    name: str
+    #: ``high``: people can reach what is not theirs; ``medium``: a guard is missing;
+    #: ``low``: it costs; ``information``: it is worth knowing.
+    severity: str
+    expected: str
+    #: Whether it is about people who come by an API's roles.
+    of_people: bool = True
+
+
+CHECKS = (
+    SecurityCheck("tables without row level security", "high", "row level security wherever people have a privilege"),
+    SecurityCheck("policies that are off", "high", "row level security on wherever there is a policy", of_people=False),
+    SecurityCheck("tables without a policy", "information", "known: only owner and service read them", of_people=False),
+    SecurityCheck("policies that are always true", "high", "a condition that tells rows apart"),
+    SecurityCheck("write policies without a check", "medium", "a WITH CHECK wherever people may write"),
+    SecurityCheck("policies that trust what people can edit", "high", "no user_metadata in a policy", of_people=False),
+    SecurityCheck("identity computed for each row", "low", "(SELECT ...) around who asks", of_people=False),
+    SecurityCheck("views with their owner's rights", "high", "security_invoker on every view that people read"),
+    SecurityCheck("copies without row level security", "high", "no materialized view or foreign table for people"),
+    SecurityCheck("functions without a search_path", "medium", "SET search_path on every function", of_people=False),
+    SecurityCheck("functions with their owner's rights", "high", "no SECURITY DEFINER that people may call"),
+    SecurityCheck("functions that PUBLIC may call", "medium", "EXECUTE for those alone who need it"),
+    SecurityCheck("privileges past row level security", "high", "no TRUNCATE, REFERENCES, TRIGGER for people"),
+    SecurityCheck("grants that nobody looks at", "medium", "grants on columns and sequences only where they are used"),
+    SecurityCheck("history is open", "high", "history for its owner alone", of_people=False),
+    SecurityCheck("invalid indexes", "medium", "every index valid", of_people=False),
+    SecurityCheck("constraints not validated", "medium", "every constraint validated", of_people=False),
+    SecurityCheck("disabled triggers", "medium", "every trigger fires", of_people=False),
+    SecurityCheck("foreign keys without an index", "low", "an index for every foreign key", of_people=False),
+    SecurityCheck("default privileges", "information", "nothing for people by default"),
+    SecurityCheck("CREATE on the schema", "information", "nobody else creates in the schema"),
+    SecurityCheck("extensions in public", "information", "a schema of their own", of_people=False),
+    SecurityCheck("outdated extensions", "information", "the server's newest versions", of_people=False),
+)
+
+
+async def check(session: Session, schema: str) -> list[Check]:
+    """Ask all the questions of security about a schema, in one read-only transaction, on a standby too."""
+    literal = quote_literal(schema)
+    answers = await session.send(
+        "BEGIN READ ONLY;\n"
+        + session.settings()
+        # Whoever looks with an empty path sees every name with its schema.
+        + "SET LOCAL search_path = '';\n"
+        + "".join(
+            queries.question(each, schema=literal)
+            for each in ("security_tables", "security_routines", "security_server")
+        )
+        + "COMMIT;\n"
+    )
+    tables, routines, server = (answer.value for answer in answers)
+    return weigh([*tables, *routines, *server["findings"]], has_api_roles=server["has_api_roles"])
+
+
+def weigh(findings: Sequence[Sequence[str]], *, has_api_roles: bool) -> list[Check]:
+    """Make a check of each question and its findings: name, object, reason, cure. Pure."""
+    return [
+        _check(each, [finding[1:] for finding in findings if finding[0] == each.name], has_api_roles=has_api_roles)
+        for each in CHECKS
+    ]
+
+
+def _check(question: SecurityCheck, findings: Sequence[Sequence[str]], *, has_api_roles: bool) -> Check:
+    informs = question.severity == "information"
+    applies = has_api_roles or not question.of_people
+    found = "; ".join(f"{thing}: {reason}" for thing, reason, _ in findings[:_SHOWN])
+    if len(findings) > _SHOWN:
+        found += f"; and {len(findings) - _SHOWN} more"
+    if not applies:
+        found = "not applicable: no roles anon and authenticated" + (f" ({found})" if found else "")
+    return Check(
+        migration=None,
+        name=question.name,
+        passed=informs or not applies or not findings,
+        expected=question.expected,
+        found=found or "none",
+        rows=tuple({"object": thing, "reason": reason, "cure": cure} for thing, reason, cure in findings),
+        hint="; ".join(cure for _, _, cure in findings[:_SHOWN]) or None,
+        informative=informs or not applies,
+        severity=question.severity,
+    )

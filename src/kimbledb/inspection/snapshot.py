@@ -1,0 +1,26 @@
+"""Taking a snapshot of a schema.
+
+``sql/queries/snapshot.sql`` says what differs between versions of PostgreSQL, and evens it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kimbledb.model.names import quote_literal
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.server import queries
+from kimbledb.server.session import Session, path_of
+
+
+async def take(session: Session, schema: str, path: Iterable[str]) -> Snapshot:
+    """Take a snapshot of a schema.
+
+    Args:
+        session: Where to ask.
+        schema: The schema.
+        path: It and the schemas of extensions, whose names are left out of the snapshot.
+    """
+    seen_from = quote_literal(path_of(tuple(path)))
+    rows = await session.ask(queries.printed("snapshot", seen_from, schema=quote_literal(schema)))
+    return Snapshot({(kind, name): definition for kind, name, definition in rows})

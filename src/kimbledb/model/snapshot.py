@@ -1,0 +1,67 @@
+"""A snapshot of a schema as a value, and the difference of two.
+
+Two schemas with the same snapshot behave the same, whatever their names and
+whatever version of PostgreSQL they lie on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import frozen
+
+from kimbledb.model.migration import DatabaseObject
+
+
+@frozen
+class Difference:
+    """What changed between two snapshots."""
+
+    #: There now and not before, in the form that it has now.
+    created: tuple[DatabaseObject, ...]
+    #: There before and now, in the form that it has now.
+    changed: tuple[DatabaseObject, ...]
+    #: There before and not now, in the form that it had.
+    dropped: tuple[DatabaseObject, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.changed or self.dropped)
+
+    def __str__(self) -> str:
+        lines = [f"+ {each}: {each.definition}" for each in self.created]
+        lines += [f"~ {each}: {each.definition}" for each in self.changed]
+        lines += [f"- {each}: {each.definition}" for each in self.dropped]
+        return "\n".join(lines) or "no difference"
+
+
+@frozen
+class Snapshot:
+    """Every object of a schema by kind and name, with its definition."""
+
+    objects: Mapping[tuple[str, str], str]
+
+    def __iter__(self) -> Iterator[DatabaseObject]:
+        for (kind, name), definition in self.objects.items():
+            yield DatabaseObject(kind, name, definition)
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def since(self, before: Snapshot) -> Difference:
+        """Return what was done between ``before`` and this one, in order of kind and name."""
+        return Difference(
+            created=_objects(self.objects, self.objects.keys() - before.objects.keys()),
+            changed=_objects(
+                self.objects,
+                (
+                    key
+                    for key in self.objects.keys() & before.objects.keys()
+                    if self.objects[key] != before.objects[key]
+                ),
+            ),
+            dropped=_objects(before.objects, before.objects.keys() - self.objects.keys()),
+        )
+
+
+def _objects(source: Mapping[tuple[str, str], str], keys: Iterable[tuple[str, str]]) -> tuple[DatabaseObject, ...]:
+    return tuple(DatabaseObject(kind, name, source[kind, name]) for kind, name in sorted(keys))

@@ -1,0 +1,108 @@
+"""Tables of what is to be shown, and as text.
+
+A page's HTML is made from the same in :mod:`kimbledb.model.pictures`, a terminal's grid in :mod:`kimbledb.cli.terminal`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import TypeAlias
+
+from attrs import frozen
+
+from kimbledb.model.text import one_line
+
+#: What stands in one place of a table: a line, or several.
+Cell: TypeAlias = "str | tuple[str, ...]"
+
+
+@frozen(eq=False)
+class Table:
+    """A caption, with or without rows under it."""
+
+    #: What the table shows, in one line.
+    caption: str
+    #: The cells of each row.
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    #: The name of each column, or nothing for a list.
+    headers: tuple[str, ...] = ()
+    #: What else there is to know, a line each.
+    notes: tuple[str, ...] = ()
+    #: Whether ``print()`` leaves the table out: pages and the command line show it.
+    detail: bool = False
+    #: Whether a text has the caption under the rows, where the reader of a long table ends.
+    below: bool = False
+    #: The columns that need the room of a page.
+    page_only: tuple[str, ...] = ()
+
+    def columns(self, *, page: bool = False) -> list[tuple[str, Sequence[Cell]]]:
+        """Return each column in which anything stands: its name and its cells.
+
+        Raises:
+            ValueError: A row has more or fewer cells than the others, or than there are headers.
+        """
+        if not self.rows:
+            return []
+        headers = self.headers or ("",) * len(self.rows[0])
+        return [
+            (header, cells)
+            for header, *cells in zip(headers, *self.rows, strict=True)
+            if any(cells) and (page or header not in self.page_only)
+        ]
+
+
+def rows_of(items: Iterable[object]) -> tuple[tuple[Cell], ...]:
+    """Return the rows of a list: the text of one item each."""
+    return tuple((lines_of(str(item)),) for item in items)
+
+
+def listed(caption: str, items: Iterable[object]) -> tuple[Table, ...]:
+    """Return a table with one item a row, or none where there is no item."""
+    rows = rows_of(items)
+    return (Table(caption, rows),) if rows else ()
+
+
+def lines_of(text: str) -> Cell:
+    """Return a text of several lines as a cell."""
+    return tuple(text.split("\n"))
+
+
+def is_numeric(cells: Iterable[Cell]) -> bool:
+    """Whether a column holds numbers alone, which are aligned on the right."""
+    return all(isinstance(cell, str) and re.fullmatch("[0-9.]*", cell) for cell in cells)
+
+
+def in_order(tables: Iterable[Table], *, detail: bool) -> list[Table]:
+    """Return the tables that a text or a terminal shows: those of detail first, so that the reader ends at the verdict."""
+    return sorted((table for table in tables if detail or not table.detail), key=lambda table: not table.detail)
+
+
+def as_text(tables: Iterable[Table], *, detail: bool = False) -> str:
+    """Return tables as text. No character in it steers a terminal, and no cell adds a line."""
+    return "\n".join(line for table in in_order(tables, detail=detail) for line in _lines_of(table))
+
+
+def _lines_of(table: Table) -> list[str]:
+    caption = [one_line(table.caption)] if table.caption else []
+    rows = _aligned(table.columns(), "" if table.below else "  ")
+    notes = [f"note: {one_line(note)}" for note in table.notes]
+    return [*rows, *notes, *caption] if table.below else [*caption, *rows, *notes]
+
+
+def _aligned(columns: Sequence[tuple[str, Sequence[Cell]]], indent: str) -> list[str]:
+    laid: list[list[list[str]]] = []
+    for header, cells in columns:
+        texts = [[one_line(line) for line in ([cell] if isinstance(cell, str) else cell)] for cell in cells]
+        if len(columns) > 1 and any(name for name, _ in columns):
+            texts.insert(0, [header])
+        width = max(len(line) for lines in texts for line in lines)
+        side = ">" if is_numeric(cells) else "<"
+        laid.append([[f"{line:{side}{width}}" for line in lines] for lines in texts])
+    blanks = [" " * len(texts[0][0]) for texts in laid]
+    return [
+        f"{indent}{'  '.join(each or blank for each, blank in zip(line, blanks, strict=True))}".rstrip()
+        for row in zip(*laid, strict=True)
+        for line in zip_longest(*row)
+    ]

@@ -1,0 +1,126 @@
+"""Writing history for what evidence shows to be there already. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kimbledb.execution import bootstrap, load_plan
+from kimbledb.execution.run import Request, Run, Sent
+from kimbledb.execution.transaction import begin_step
+from kimbledb.inspection import preflight
+from kimbledb.model.migration import Evidence
+from kimbledb.model.names import quote_identifier
+from kimbledb.model.operator_reports import AdoptionReport
+from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.state import DatabaseState
+from kimbledb.planning.planner import Goal, Planner
+from kimbledb.server import queries
+from kimbledb.server.retry import decided
+from kimbledb.server.session import Session, setting
+from kimbledb.version import __version__
+
+
+class Adoption(Request):
+    """Adopts the migrations of a catalog.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
+
+    async def run(self, *, prefer: Iterable[str] = (), dry_run: bool = False) -> AdoptionReport:
+        """Write history for what is there already, and run nothing.
+
+        Args:
+            prefer: Names of alternatives to take instead of the default.
+            dry_run: Whether only to say what would be recorded.
+
+        Returns:
+            What was recorded, and the plan as it was before.
+
+        Raises:
+            PlanningError: No plan can be made.
+            PreflightError: The role may not write history.
+        """
+        goal = Goal(planner=Planner(self.catalog, prefer=prefer), schema=self.schema)
+        run = Run(self)
+        sent: tuple[Plan, list[Step]] | None = None
+
+        async def work(session: Session) -> tuple[Plan, list[Step]]:
+            nonlocal sent
+            loaded = await load_plan.from_history(run.runner, session, goal)
+            if await run.settle(session, loaded.state) and sent is not None:
+                return sent
+            loaded = await load_plan.with_evidence(run.runner, session, goal, loaded)
+            plan, proved = loaded.plan, _proved(loaded.plan, loaded.evidence)
+            if not dry_run and (proved or not _is_known(plan, loaded.state)):
+                run.runner.doing = "recording what is there"
+                await preflight.check_history(session, loaded.state, self.schema)
+                sent = plan, proved
+                async with run.runner.watching(session):
+                    await self._record(run, session, loaded, proved)
+            return plan, proved
+
+        plan, proved = await run.until_done(work)
+        return run.done(AdoptionReport(tuple(proved), plan, run.clock(), dry_run))
+
+    async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
+        state = await bootstrap.prepare(session, loaded.state, self.schema, ())
+        assert state.head is not None  # the preparation made the log
+        rows = [
+            {
+                "name": step.name,
+                "recorded": step.recorded and step.recorded.name,
+                "checksum": step.migration.checksum,
+                "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
+            }
+            for step in proved
+        ]
+        adopted = {
+            "version": __version__,
+            "run": run.runner.run_id,
+            "rows": rows,
+            "kept": dict(loaded.evidence.kept),
+        }
+        # The lock, and whether history is still as it was, as for a migration.
+        message = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            + session.settings()
+            + setting("kimbledb.adopted", adopted)
+            + begin_step(self.schema, state.head)
+            + queries.block("record_adopted", schema=quote_identifier(self.schema))
+            + "COMMIT;\n"
+        )
+        with run.sending(Sent("adopt")), decided():
+            await session.send(message)
+
+
+def _proved(plan: Plan, shown: Evidence) -> list[Step]:
+    """Return the steps whose objects are all there, and all that they need is applied or proved, too.
+
+    What stands on something that is missing is left to migrate(), which runs it again without effect.
+    """
+    there: set[str] = set()
+    proved = []
+    for step in plan.steps:
+        if step.state is StepState.APPLIED and not (
+            step.name in shown.findings and step.recorded and step.recorded.legacy
+        ):
+            there.add(step.name)
+        # What another hand recorded is proved as well as what nobody did.
+        elif step.state in (StepState.ADOPTABLE, StepState.APPLIED) and all(need in there for need in step.needs):
+            there.add(step.name)
+            proved.append(step)
+    return proved
+
+
+def _is_known(plan: Plan, state: DatabaseState) -> bool:
+    """Whether migrate() needs no word of adopt() to go on: it has one, or a row of history."""
+    return state.head is not None and (state.looked or any(step.is_applied for step in plan.steps))

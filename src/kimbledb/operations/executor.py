@@ -1,0 +1,150 @@
+"""Executing a plan: is there anything to do at all, and if so, doing it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kimbledb.errors import AlternativesError
+from kimbledb.execution.run import Request, Run
+from kimbledb.inspection import history
+from kimbledb.model.migration import Evidence
+from kimbledb.model.plan import Plan
+from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.planning.planner import Goal, Planner
+from kimbledb.server.in_process_lock import Turn
+from kimbledb.server.notifications import anybody, tell
+from kimbledb.server.retry import Retry
+from kimbledb.server.runner import Runner
+from kimbledb.server.session import Session
+
+if TYPE_CHECKING:
+    from kimbledb.execution.applying import Application
+
+
+class Executor(Request):
+    """Brings a database to what a catalog describes.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
+
+    async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
+        """Return the plan that :meth:`apply` would follow. It only reads.
+
+        Args:
+            to: A migration's name or number: plan that one and all it needs, no more. None for all.
+            phase: A phase's number: plan its migrations and all they need, no more. None for all.
+            prefer: Names of alternatives to take instead of the default.
+
+        Returns:
+            Each migration with its state, the reason, and its hazards.
+
+        Raises:
+            PlanningError: No plan can be made.
+        """
+        from kimbledb.execution.load_plan import load_plan  # a start with nothing to do takes a glance, and no more
+
+        goal = self._goal(to, phase, prefer)
+        runner = Runner(self.target, self.options)
+        loaded = await runner.run(lambda session: load_plan(runner, session, goal))
+        return loaded.plan
+
+    async def apply(
+        self,
+        *,
+        to: str | int | None = None,
+        phase: int | None = None,
+        prefer: Iterable[str] = (),
+        verify: bool = True,
+        backup: str | os.PathLike[str] | None = None,
+        allow_data_loss: bool = False,
+    ) -> MigrationReport:
+        """Apply what is pending.
+
+        Args:
+            to: A migration's name or number: apply that one and all it needs, no more. None for all.
+            phase: A phase's number: apply its migrations and all they need, no more. None for all.
+            prefer: Names of alternatives to take instead of the default.
+            verify: Whether each migration's checks run in its transaction and must pass.
+            backup: The path of a file to write a backup of the whole database to, before anything is
+                changed and only where there is something to do. None for no backup.
+            allow_data_loss: Whether rows and values that are there may go, also where the migration
+                that takes them does not say so (``deletes`` in migration.toml).
+
+        Returns:
+            What was applied, the plan it followed, and the checks.
+
+        Raises:
+            KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
+        """
+        goal = self._goal(to, phase, prefer)
+        turn = Turn(self.target.label, self.schema)
+        run = Run(self, backup=backup, turn=turn)
+        application: Application | None = None
+        # A caller's own connection is not to be ended because somebody has locked history.
+        may_glance = self.target.can_reconnect
+
+        async def work(session: Session) -> MigrationReport:
+            nonlocal application, may_glance
+            if may_glance:
+                may_glance = False
+                run.runner.doing = "reading the history"
+                glance = await self._glance(session, goal)
+                if glance is not None:
+                    plan, owner = glance
+                    if anybody(self.progress):
+                        from kimbledb.events import Planned
+
+                        tell(self.progress, Planned(plan))
+                    return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
+            if application is None:
+                if turn.before is not None and not run.runner.has_waited:
+                    may_glance = self.target.can_reconnect
+                    raise Retry(blockers=("another call of this process",))
+                turn.take()
+                from kimbledb.execution.applying import Application  # a start with nothing to do needs nothing of it
+
+                application = Application(goal, run, verify=verify, allow_data_loss=allow_data_loss)
+            await application.work(session)
+            return application.report
+
+        try:
+            return run.done(await run.until_done(work))
+        finally:
+            turn.end()
+
+    def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
+        """Return what is wanted; faults of the call itself stop here, before a connection is made."""
+        planner = Planner(self.catalog, prefer=prefer)
+        if to is not None:
+            self.catalog[to]
+        if phase is not None:
+            self.catalog.check_phase(phase)
+        return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
+
+    async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
+        """Return the plan if a glance at history shows that there is nothing to do: most starts end here.
+
+        With it comes who owns history, as in :attr:`MigrationReport.history_owner`.
+        """
+        try:
+            seen = await history.glance(session, self.schema)
+        except TimeoutError as error:
+            raise Retry from error  # a closer look says what is in the way
+        if seen is None or any(row.legacy for row in seen.history):
+            return None  # what another hand wrote is not believed at a glance
+        try:
+            plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
+        except AlternativesError:
+            return None  # what is there may decide
+        return None if plan.pending or plan.refused else (plan, seen.history_owner)

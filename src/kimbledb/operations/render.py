@@ -1,0 +1,161 @@
+"""One SQL file of all migrations, for an SQL editor: the document's run-all-migrations.sql.
+
+It is one transaction in plain SQL, or several where a value is added to a type, for the schema ``public``. It writes the same
+history as :func:`kimbledb.migrate`, under the same locks, so that either can go
+on where the other was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.errors import AlternativesError, ConfigurationError
+from kimbledb.execution import history_tables
+from kimbledb.execution.run import catalog_of
+from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
+from kimbledb.model.migration import Evidence, Migration
+from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.plan import Plan, StepState
+from kimbledb.planning.planner import Planner
+from kimbledb.server import queries
+from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
+from kimbledb.server.session import PINNED, guard_of, settings_values
+from kimbledb.version import __version__
+
+_SCHEMA = "public"
+
+_HEAD = """\
+-- {count} migrations of {source} in order, {transactions}. Made by `kimbledb render`: do not edit it.
+--
+-- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
+-- migration fails the error begins with its name, and {kept}. Run again it
+-- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
+"""
+#: A value that is added to an enumeration can be used only after the COMMIT. That the words stand
+#: somewhere in a script is enough: another COMMIT is no harm.
+_ADDS_VALUE = re.compile(r"\badd\s+value\b", re.IGNORECASE)
+#: What holds in each transaction. The encoding is that of whoever sends the file.
+_SETTINGS = {
+    **{name: value for name, value in PINNED.items() if name != "client_encoding"},
+    "lock_timeout": "30s",
+    "statement_timeout": "0",
+}
+
+_TAIL = """
+COMMIT;
+
+SELECT migration_name, applied_at, success, execution_time_ms FROM public.migration_history ORDER BY id;
+"""
+
+
+def render(catalog: Catalog | None = None) -> str:
+    """Return the file. See :func:`kimbledb.render`."""
+    chosen = catalog_of(catalog)
+    outside = [migration.name for migration in chosen if not migration.transactional]
+    if outside:
+        raise ConfigurationError(
+            f"one transaction cannot hold {', '.join(outside)}: transactional = false",
+            hint="apply them by migrate()",
+        )
+    planner = Planner(chosen)
+    try:
+        plans = {hosted: planner.plan((), Evidence(hosted=hosted)) for hosted in (False, True)}
+    except AlternativesError as error:
+        raise AlternativesError(
+            error.message,
+            error.alternatives,
+            hint="a file for any database has no other choice than the default: write `default = true` "
+            f"in the migration.toml of one, such as {error.alternatives[0]}",
+        ) from error
+    needs = {
+        step.name: tuple(dict.fromkeys((*step.needs, *plans[True].step(step.name).needs)))
+        for step in plans[False].steps
+    }
+    ordered = [chosen[name] for name in planner.ordered(needs)]
+    #: After these a transaction ends. The last one is ended anyway.
+    breaks = [migration for migration in ordered[:-1] if _ADDS_VALUE.search(migration.apply_sql)]
+    extensions = quote_array(each.name for each in wanted_extensions(chosen))
+    parts = [
+        _HEAD.format(
+            count=len(chosen),
+            source="kimbledb" if chosen.source == "built-in" else "a folder",
+            transactions=f"as {len(breaks) + 1} transactions" if breaks else "as one transaction",
+            kept="nothing of its transaction is kept" if breaks else "nothing of the file is kept",
+        ),
+        _beginning(),
+        "\n-- What they need of the server, and the tables that say what is applied.\n",
+        # The history tables first: they are named in full, and their functions pin their path.
+        history_tables.creation(_SCHEMA, version=__version__, take_over=True),
+        queries.block(
+            "render_start",
+            oldest=str(OLDEST_SERVER),
+            oldest_major=str(OLDEST_SERVER // 10000),
+            extensions=extensions,
+            migrations=quote_literal(
+                json.dumps([{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in chosen])
+            )
+            + "::jsonb",
+        ),
+        queries.block("render_path", extensions=extensions),
+    ]
+    phase = None
+    kept = "nothing of this file was kept"
+    for migration in ordered:
+        if migration.phase != phase:
+            phase = migration.phase
+            parts.append(f"\n-- Phase {phase}\n" if phase is not None else "\n")
+        parts.append(f"\n-- {migration}\n" + _block(migration, plans, kept))
+        if migration in breaks:
+            kept = f"what stands before it is kept, up to {migration.name}"
+            parts += [
+                "\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n",
+                _beginning(),
+                queries.block(
+                    "render_part",
+                    condition=_condition(migration, plans),
+                    names=quote_array((migration.name, *migration.alternatives)),
+                ),
+                queries.block("render_path", extensions=extensions),
+            ]
+    return queries.unsigned("".join(parts)) + _TAIL
+
+
+def _beginning() -> str:
+    """Return the start of a transaction: its settings, its locks, and a look at whose is what it would call."""
+    return (
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
+        + queries.block("render_settings", values=settings_values(_SETTINGS))
+        + "\n-- One at a time, and not while kimbledb is at work.\n"
+        + queries.block(
+            "render_lock",
+            lock_class=str(LOCK_CLASS),
+            bootstrap_key=str(BOOTSTRAP_KEY),
+            lock_key=str(lock_key(_SCHEMA)),
+        )
+        + "\n-- Nothing of a stranger's is called.\n"
+        + f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n"
+    )
+
+
+def _condition(migration: Migration, plans: dict[bool, Plan]) -> str:
+    """Return on which platforms a migration is taken, in SQL."""
+    taken = {hosted: plan.step(migration.name).state is not StepState.REPLACED for hosted, plan in plans.items()}
+    condition = {(True, True): "true", (True, False): "NOT hosted", (False, True): "hosted", (False, False): "false"}
+    return condition[taken[False], taken[True]]
+
+
+def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
+    body = queries.filled(
+        "render_migration",
+        name=quote_literal(migration.name),
+        alternatives=quote_array(migration.alternatives),
+        condition=_condition(migration, plans),
+        failed=quote_literal(f"{migration.name} failed, and {kept}: "),
+        checksum=migration.checksum,
+        checksums=quote_array((migration.checksum, *migration.supersedes)),
+        version=quote_literal(__version__),
+        script=queries.quoted(migration.apply_sql.rstrip("\n"), "script"),
+    )
+    return f"DO {queries.quoted(body, 'migration')};\n"

@@ -1,0 +1,178 @@
+"""Taking everything out of a schema, one object after the other, and nothing else.
+
+What there is, what needs what and who outside needs any of it comes from the
+server's own record of dependencies. Nothing is dropped with CASCADE: where that
+record were not whole, the server would refuse, and nothing would be touched.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import json
+import os
+from typing import Any
+
+from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
+from kimbledb.execution import history_tables
+from kimbledb.execution.run import Request, Run, Sent
+from kimbledb.execution.transaction import begin_step
+from kimbledb.inspection import data_loss, history
+from kimbledb.inspection.preflight import check_history, check_server
+from kimbledb.model.migration import DatabaseObject, Loss
+from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.operator_reports import ResetReport
+from kimbledb.model.state import DatabaseState
+from kimbledb.model.text import one_line
+from kimbledb.server import queries
+from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.locks import BOOTSTRAP_KEY, lock_key, take_lock
+from kimbledb.server.retry import Retry, meaning
+from kimbledb.server.session import DATA_AT_STAKE, Session, first_line, setting
+from kimbledb.version import __version__
+
+#: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
+_NEEDED = "2BP01"
+
+
+class Reset:
+    """One call of :func:`kimbledb.reset`: what it has achieved so far, across connections."""
+
+    def __init__(
+        self, request: Request, *, confirm: str, allow_data_loss: bool, backup: str | os.PathLike[str] | None
+    ) -> None:
+        self.schema = request.schema
+        self.confirm = confirm
+        self.allow_data_loss = allow_data_loss
+        self._run = Run(request, backup=backup)
+        self.runner = self._run.runner
+        self.losses: tuple[Loss, ...] = ()
+        #: What was sent to be dropped, and what was dropped.
+        self.sent: tuple[DatabaseObject, ...] = ()
+        self.dropped: tuple[DatabaseObject, ...] = ()
+
+    async def run(self) -> ResetReport:
+        """Do it."""
+        database = await self._run.until_done(self._work)
+        return self._run.done(ResetReport(database, self.schema, self.dropped, self.losses, self._run.clock()))
+
+    async def _work(self, session: Session) -> str:
+        self.runner.doing = "looking at the schema"
+        state = await history.look(session, self.schema)
+        if self.confirm != state.database:
+            raise ConfirmationError(self.confirm, state.database)
+        if await self._run.settle(session, state):
+            # What is there now came after it.
+            self.dropped = self.sent
+            return state.database
+        objects_of = queries.filled("schema_objects", schema=quote_literal(self.schema))
+        found: dict[str, Any] = await session.ask(queries.question("reset_look", objects=objects_of))
+        if not found["objects"] and not state.history:
+            return state.database
+        check_server(state)
+        await check_history(session, state, self.schema)
+        if found["outsiders"]:
+            raise ResetRefusedError(
+                f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
+                + "\n".join(
+                    f"  {one_line(outsider)} needs {one_line(needed)}" for outsider, needed in found["outsiders"]
+                ),
+                hint="drop or change those first",
+                dependents=[outsider for outsider, _ in found["outsiders"]],
+            )
+        objects = _in_order(found["objects"])
+        await self._weigh(session, found["stakes"])
+        await self._run.back_up(session, state)
+        await self._drop(session, state, found, objects)
+        return state.database
+
+    async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
+        """Count what is at stake, and refuse to lose any of it unasked."""
+        self.runner.doing = "counting what would go"
+        # To count the rows of a table can call what hangs on it.
+        await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
+        self.losses = await data_loss.count(session, self.schema, stakes)
+        if self.losses and not self.allow_data_loss:
+            raise DataLossError(self.losses)
+
+    async def _drop(
+        self, session: Session, state: DatabaseState, found: dict[str, Any], objects: list[dict[str, Any]]
+    ) -> None:
+        self.runner.doing = f'resetting the schema "{self.schema}"'
+        dropped = tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
+        detail = {
+            "run": self.runner.run_id,
+            "objects": [str(each) for each in dropped],
+            "losses": [str(loss) for loss in self.losses],
+        }
+        quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
+        before = after = ""
+        if not self.allow_data_loss:
+            counted_now = data_loss.dropping([oid for kind, _, oid in found["stakes"] if kind != "S"])
+            guard = data_loss.Guard(schema=self.schema, suspects=counted_now)
+            before, after = guard.before(), guard.after()
+        message = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            + session.settings()
+            + setting("kimbledb.step", {"version": __version__, "detail": detail})
+            # Its tables are made anew below.
+            + take_lock(BOOTSTRAP_KEY)
+            + (take_lock(lock_key(self.schema)) if state.head is None else begin_step(self.schema, state.head))
+            + session.guarded([self.schema])
+            + session.path()
+            + queries.block(
+                "guard_objects",
+                objects=queries.filled("schema_objects", schema=literal),
+                expected=quote_literal(found["fingerprint"]),
+            )
+            + before
+            + "".join(each["statement"] + ";\n" for each in objects)
+            + after
+            + f"DROP TABLE IF EXISTS {quoted}.migration_history;\n"
+            + history_tables.creation(self.schema, version=__version__, take_over=False)
+            + queries.block("record_reset", schema=quoted)
+            + "COMMIT;\n"
+        )
+        self.sent = dropped
+        with self._run.sending(Sent("reset")):
+            try:
+                async with self.runner.watching(session):
+                    await session.send(message)
+            except ServerError as error:
+                if (meant := _meaning(error)) is None:
+                    raise
+                raise meant from error
+        self.dropped = dropped
+
+
+def _meaning(error: ServerError) -> Exception | None:
+    """Return what an error of the server means, or None where only the SQLSTATE is known."""
+    if (meant := meaning(error)) is not None:
+        return meant
+    if own_code(error) == DATA_AT_STAKE:
+        # What came since it was counted; what was filled since is looked at anew.
+        found = data_loss.measured(json.loads(error.detail or "{}"))
+        return Retry() if found.suspects else DataLossError(found.losses)
+    if error.sqlstate == _NEEDED:
+        return ResetRefusedError(
+            f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
+        )
+    return None
+
+
+def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects so that each comes before all that it needs.
+
+    Raises:
+        ResetRefusedError: Some need each other.
+    """
+    by_place = {each["place"]: each for each in objects}
+    order = graphlib.TopologicalSorter({place: each["needs"] for place, each in by_place.items()})
+    try:
+        return [by_place[place] for place in reversed([*order.static_order()])]
+    except graphlib.CycleError as error:
+        circle = [by_place[place] for place in error.args[1]]
+        raise ResetRefusedError(
+            "these need each other, so that none can go first; nothing was touched: "
+            + " <- ".join(str(DatabaseObject(each["kind"], each["name"])) for each in circle),
+            hint="drop one of them by hand",
+        ) from None

@@ -1,0 +1,187 @@
+"""Verification: a migration's own checks, and the questions about the whole database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kimbledb.errors import HistoryError, PlanningError, PreflightError
+from kimbledb.execution.run import Request
+from kimbledb.inspection import history
+from kimbledb.inspection.checks import verify_migrations
+from kimbledb.model.migration import Check, Migration, schemas_reached
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.plan import StepState
+from kimbledb.model.reports import VerificationReport
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.state import DatabaseState
+from kimbledb.model.text import few
+from kimbledb.server import queries
+from kimbledb.server.runner import Runner
+from kimbledb.server.session import Session, gaps_of, path_of, strangers_in
+
+#: How many of the things that it finds a check names; ``rows`` holds them all.
+_SHOWN = 5
+
+
+class Verifier(Request):
+    """Asks a database whether what is applied is really there. It never writes.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+
+    Raises:
+        ConfigurationError: The target or the schema cannot be used.
+    """
+
+    async def verify(self, only: str | int | Iterable[str | int] | None = None) -> VerificationReport:
+        """Run the checks of the applied migrations, and those of the whole database.
+
+        Args:
+            only: A migration's name or number, or several: run their checks alone, applied or not.
+                None for all.
+
+        Returns:
+            Every check with what it expected and found; ``report.ok`` is the verdict.
+
+        Raises:
+            UnknownMigrationError: ``only`` names nothing.
+        """
+        runner = Runner(self.target, self.options, self.progress)
+
+        async def work(session: Session) -> VerificationReport:
+            runner.doing = "verifying"
+            from kimbledb.inspection import security, snapshot
+
+            try:
+                state = await history.look(session, self.schema)
+            except (HistoryError, PreflightError) as error:
+                # It exists to report such things.
+                unread = Check(
+                    None,
+                    "history",
+                    passed=False,
+                    expected="a history that can be read",
+                    found=error.message,
+                    hint=error.hint,
+                )
+                return VerificationReport((unread, *await security.check(session, self.schema)))
+            path = state.search_path(self.schema, self.catalog.extensions)
+            reached = schemas_reached(self.catalog)
+            if only is not None:
+                keys = [only] if isinstance(only, str | int) else list(only)
+                chosen = [self.catalog[key] for key in keys]
+                return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
+            found = await snapshot.take(session, self.schema, path)
+            applied, pending = self._standing(state, found)
+            checks = await verify_migrations(session, applied, path, reached)
+            if applied:
+                checks += await self._drift(session, state, found, applied, pending)
+            checks += await self._whole_database(session, path)
+            checks += await _trust(session, self.schema, path, reached)
+            checks += await security.check(session, self.schema)
+            return VerificationReport(tuple(checks))
+
+        return await runner.run(work)
+
+    def _standing(self, state: DatabaseState, found: Snapshot) -> tuple[list[Migration], list[Migration]]:
+        """Return the migrations that history says are applied, in order, and those that are still to be."""
+        from kimbledb.planning import evidence  # needed only by a verification of the whole
+        from kimbledb.planning.planner import Goal, Planner
+
+        shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
+        goal = Goal(planner=Planner(self.catalog), schema=self.schema, deciding=False)
+        try:
+            plan = goal.plan(state.history, shown)
+        except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
+            names = {row.name for row in state.history or () if row.is_applied}
+            return [each for each in self.catalog if each.name in names], []
+        known = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        return (
+            [step.migration for step in known if step.is_recorded],
+            [step.migration for step in known if not step.is_recorded],
+        )
+
+    async def _drift(
+        self,
+        session: Session,
+        state: DatabaseState,
+        found: Snapshot,
+        applied: Sequence[Migration],
+        pending: Sequence[Migration],
+    ) -> list[Check]:
+        from kimbledb.planning import drift
+
+        kept = {}
+        if state.head is not None:
+            kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
+        # What a newer version applied may have changed what this one declares.
+        newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
+        return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
+
+    async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
+        rows = await session.ask(
+            queries.printed(
+                "whole_database",
+                quote_literal(path_of(path)),
+                schema=quote_literal(self.schema),
+                extensions=quote_array(self.catalog.extensions),
+            )
+        )
+        return [
+            Check(
+                migration=None,
+                name=row["name"],
+                passed=row["passed"],
+                expected=row.get("expected"),
+                found=row.get("found"),
+                rows=tuple(row.get("rows") or ()),
+                hint=row.get("hint"),
+                informative=row.get("informative", False),
+            )
+            for row in rows
+        ]
+
+
+async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:
+    """Ask whether strangers own or may make what would be called, and what of one's own is worth knowing."""
+    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached))))
+    strangers = Check(
+        migration=None,
+        name="strangers",
+        passed=not dangers,
+        expected="nothing in the schemas that is not of roles whom this one trusts",
+        found=few([gap for gap, _ in dangers], _SHOWN, "; "),
+        rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
+        hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
+    )
+    told = [strangers]
+    for name, expected, question in (
+        (
+            "functions beside the server's",
+            "known: scripts and checks call them where their arguments fit better",
+            queries.question("overloads", schemas=quote_array(path)),
+        ),
+        (
+            "triggers on history",
+            "known: they fire where history is written",
+            queries.question("beside_history", schema=quote_literal(schema)),
+        ),
+    ):
+        if found := await session.ask(question):
+            told.append(
+                Check(
+                    migration=None,
+                    name=name,
+                    passed=True,
+                    expected=expected,
+                    found=few(found, _SHOWN, "; "),
+                    rows=tuple({"object": each} for each in found),
+                    informative=True,
+                )
+            )
+    return told

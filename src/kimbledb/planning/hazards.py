@@ -1,0 +1,369 @@
+"""Hazards: what pending migrations would lock, rewrite or delete, before they do.
+
+The statements of each script are told apart by :mod:`kimbledb.catalog.statements`, and the
+server is asked once for the tables that are there, with their sizes. What a script
+does to a table that is not there, or holds no rows, is no hazard, and neither is
+what finds its column, index or constraint there already. What happens inside of DO
+blocks, functions and CASCADE is not seen here: whether rows go is measured in the
+transaction that applies; of a repair the columns that it ``expects`` tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from kimbledb.catalog import statements
+from kimbledb.errors import HazardError
+from kimbledb.model.migration import Hazard, Migration
+from kimbledb.model.plan import Plan
+from kimbledb.model.script import Script
+
+# All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
+# that pays no regard to case takes long to be compiled.
+_NAME = r'(?:"(?:[^"]|"")+"|[^\x00-@\[-^`{-\x7F][^\x00-#%-/:-@\[-^`{-\x7F]*)'
+_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
+_TABLE = rf"(?P<tables>{_QUALIFIED})"
+#: Several, as DROP TABLE and TRUNCATE take them.
+_TABLES = rf"(?P<tables>{_QUALIFIED}(?:\s*\*?\s*,\s*(?:only\s+)?{_QUALIFIED})*)"
+_COLUMN = rf"(?P<column>{_NAME})"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL)
+
+
+_ALTER_TABLE = _pattern(rf"alter table (?:if exists )?(?:only )?{_TABLE}\s*\*?\s*(?P<actions>.*)")
+_CREATE_INDEX = _pattern(
+    rf"create (?:unique )?index (?:(?P<concurrently>concurrently) )?(?:if not exists )?(?:(?P<index>(?!on\b){_NAME}) )?on (?:only )?{_TABLE}"
+)
+_DROP_INDEX = _pattern(rf"drop index (?!concurrently )(?:if exists )?{_TABLES}")
+_DROP_TABLE = _pattern(rf"drop (?:foreign table|table|materialized view) (?:if exists )?{_TABLES}")
+_DROP_SCHEMA = _pattern(rf"drop schema (?:if exists )?{_TABLES}")
+_DROP_OWNED = _pattern(r"drop owned by\b")
+_TRUNCATE = _pattern(rf"truncate (?:table )?(?:only )?{_TABLES}")
+# Rows may be deleted in a WITH of any of these, and behind EXPLAIN ANALYZE, PREPARE and COPY.
+_RUNS = _pattern(r"(?:with|delete|merge|insert|update|select|values|table|explain|prepare|copy)\b|\(")
+_DELETE = _pattern(
+    rf"\bdelete from (?:only )?{_TABLE}|\bmerge into (?:only )?(?P<merged>{_QUALIFIED})(?=.*\bthen delete\b)"
+)
+_LOCKS = _pattern(
+    rf"(?:(?:create|alter|drop) policy (?:if exists )?{_NAME} on|drop (?:trigger|rule) (?:if exists )?{_NAME} on"
+    rf"|create (?:or replace )?rule {_NAME} as on \w+ to) {_TABLES}"
+)
+_LOCK_TABLE = _pattern(rf"lock(?: table)?(?: only)? {_TABLES}\s*\*?(?: in access exclusive mode)?(?: nowait)?\s*\Z")
+_REWRITES = _pattern(
+    r"(?:cluster(?: \([^)]*\)| verbose)?|vacuum (?:\([^)]*\bfull\b[^)]*\)|full)(?: (?:freeze|verbose|analyze|analyse))*"
+    rf"|refresh materialized view(?! concurrently)) (?:{_NAME} on )?{_TABLES}"
+)
+_REINDEX = _pattern(rf"reindex (?:\((?![^)]*concurrently)[^)]*\) )?(?:table|index) (?!concurrently ){_TABLE}")
+
+_ADD_COLUMN = _pattern(
+    rf"add (?:column )?(?:if not exists )?(?!(?:constraint|primary|unique|foreign|check|exclude)\b){_COLUMN}\s+(?P<rest>.*)"
+)
+_ADD_CONSTRAINT = _pattern(
+    rf"add (?:constraint {_COLUMN} )?(?P<kind>primary key|unique|exclude|foreign key|check)\b(?P<rest>.*)"
+)
+_TYPE = _pattern(rf"alter (?:column )?{_COLUMN} (?:set data )?type (?P<type>.*?)(?: collate .*| using .*)?")
+_NOT_NULL = _pattern(rf"alter (?:column )?{_COLUMN} set not null")
+_DROP_COLUMN = _pattern(rf"drop (?:column )?(?:if exists )?(?!constraint\b){_COLUMN}(?: cascade| restrict)?")
+# These wait for no reader, and no reader for them.
+_GENTLE = _pattern(
+    r"(?:validate constraint|set \(|set statistics|reset \(|alter (?:column )?\S+ set statistics|cluster on|set without cluster"
+    r"|(?:enable|disable) (?:replica |always )?trigger\b).*"
+)
+_REWRITING = _pattern(r"set (?:tablespace|access method|logged|unlogged)\b.*|alter (?:column )?\S+ set expression\b.*")
+# A default that differs from row to row is written into each of them (manual, 5.6.1).
+_VOLATILE = _pattern(
+    r".*(?:\b(?:big|small)?serial\b|\bgenerated\b|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
+)
+_IS_NOT_NULL = _pattern(r".*\bnot null\b")
+#: Other names of the types whose names are not their own.
+_ALIASES = {
+    "int": "integer",
+    "int4": "integer",
+    "int8": "bigint",
+    "int2": "smallint",
+    "float8": "double precision",
+    "float4": "real",
+    "bool": "boolean",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "decimal": "numeric",
+    "varchar": "character varying",
+}
+
+_LOCK, _REWRITE, _INDEX, _VALIDATION, _ROWS = (
+    "access_exclusive_lock",
+    "table_rewrite",
+    "index_build",
+    "constraint_validation",
+    "rows_deleted",
+)
+_CURES = {
+    _LOCK: "the queue for it is bounded by Options.lock_timeout; run it when it is quiet",
+    _REWRITE: "add a new column, fill it in parts, and exchange the two; or run it when nobody works",
+    _INDEX: "CREATE INDEX CONCURRENTLY in the migration's online.sql",
+    _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT, in the migration's online.sql",
+    _ROWS: "make a backup first: `backup=`",
+}
+
+
+@frozen
+class Tables:
+    """What is there of the target schema."""
+
+    schema: str
+    #: By name: rows, filled, bytes, columns, constraints.
+    tables: Mapping[str, Mapping[str, Any]]
+    #: The table of each index.
+    indexes: Mapping[str, str]
+
+
+def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
+    """Return a migration's hazards under the strategy that it takes, and whether online.sql runs first. Pure.
+
+    Args:
+        migration: With its scripts.
+        tables: What is there.
+        online: Whether online.sql can be run.
+    """
+    plain = hazards_of(migration, tables)
+    if not plain or not online or not migration.online_sql:
+        return plain, False
+    return hazards_of(migration, tables, online=True), True
+
+
+def refuse(plan: Plan, names: Sequence[str]) -> None:
+    """Stop where a pending step has a hazard of one of these names.
+
+    Raises:
+        HazardError: With all of them.
+    """
+    refused = [(step.name, hazard) for step in plan.pending for hazard in step.hazards if hazard.name in names]
+    if refused:
+        raise HazardError(refused)
+
+
+def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:
+    """Return what a migration would do to the tables that are there, each hazard of a table once. Pure.
+
+    Args:
+        migration: With its scripts.
+        tables: What is there.
+        online: Whether online.sql runs first.
+    """
+    found: dict[tuple[str, str], Hazard] = {}
+    apply = migration.script("apply")
+    #: With the script and the place of the statement; a repair is told by its columns.
+    told: list[tuple[Script, int | None, _Told]] = [(apply, None, each) for each in _of_repair(migration, tables)]
+    try:
+        for script in (migration.script("online"), apply) if online else (apply,):
+            texts: list[str] = []
+            for statement in statements.split(script.text):
+                texts.append(statements.with_names(statement.text))
+                told += [(script, statement.start, each) for each in _of_statement(texts[-1], tables)]
+            if script is not apply:
+                tables = _after(texts, tables)
+    except ValueError:
+        pass  # what cannot be told apart is refused elsewhere
+    for script, offset, (name, table, reason) in told:
+        facts = tables.tables.get(table)
+        if facts is not None and facts["filled"] and facts["rows"] != 0 and (name, table) not in found:
+            line = None if offset is None else script.line_and_column(offset)[0]
+            rows, size = facts["rows"], facts["bytes"]
+            found[name, table] = Hazard(name, table, rows, size, reason, _CURES[name], script.path, line)
+    return tuple(found.values())
+
+
+def _after(texts: Sequence[str], tables: Tables) -> Tables:
+    """Return what is there when statements have run: the columns and indexes that they add."""
+    there = {name: {**facts, "columns": dict(facts["columns"])} for name, facts in tables.tables.items()}
+    indexes = dict(tables.indexes)
+    for text in texts:
+        if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
+            indexes.setdefault(_folded(match["index"]), _name(match["tables"], tables.schema) or "")
+        elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["tables"], tables.schema)) in there:
+            for action in _actions(match["actions"]):
+                if added := _ADD_COLUMN.fullmatch(action):
+                    there[table]["columns"].setdefault(
+                        _folded(added["column"]), ["", _IS_NOT_NULL.match(added["rest"]) is not None]
+                    )
+    return evolve(tables, tables=there, indexes=indexes)
+
+
+#: The hazard's name, the table's, and the reason.
+_Told = tuple[str, str, str]
+
+
+def _of_repair(migration: Migration, tables: Tables) -> Iterator[_Told]:
+    for column, kind in migration.expects.items():
+        table, _, name = column.partition(".")
+        there = tables.tables.get(table, {"columns": {}})["columns"].get(name)
+        if there is not None and there[0] != kind:
+            yield _LOCK, table, f"the repair changes {name} to {kind}"
+            yield _REWRITE, table, f"the repair changes {name} from {there[0]} to {kind}"
+
+
+def _of_statement(text: str, tables: Tables) -> Iterator[_Told]:
+    if _RUNS.match(text):
+        for deleted in _DELETE.finditer(text):
+            if (table := _name(deleted["tables"] or deleted["merged"], tables.schema)) is not None:
+                yield _ROWS, table, " ".join(deleted[0].split())
+        return
+    if dropped := _DROP_SCHEMA.match(text):
+        if tables.schema in _names(dropped["tables"], None):
+            yield from _all_removed(dropped, tables)
+        return
+    if dropped := _DROP_OWNED.match(text):
+        yield from _all_removed(dropped, tables)
+        return
+    for pattern, tell in _STATEMENTS:
+        match = pattern.match(text)
+        if match is not None:
+            for name in _names(match["tables"], tables.schema):
+                yield from tell(match, name, tables)
+            return
+
+
+def _all_removed(match: re.Match[str], tables: Tables) -> Iterator[_Told]:
+    """Tell of every table: whose it is, which DROP OWNED goes by, is not known here."""
+    for table in tables.tables:
+        yield from _removes(match, table, tables)
+
+
+def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
+    facts = tables.tables.get(table)
+    if facts is None:
+        return
+    for action in _actions(match["actions"]):
+        yield from _of_action(action, table, facts)
+
+
+def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    if _GENTLE.fullmatch(action):
+        return
+    shown = " ".join(action.split())[:60]
+    lock = (_LOCK, table, f"ALTER TABLE ... {shown}")
+    if match := _ADD_CONSTRAINT.fullmatch(action):
+        if match["column"] is not None and _folded(match["column"]) in facts["constraints"]:
+            return
+        yield lock
+        rest = match["rest"].lower()
+        if match["kind"].split()[0].lower() in ("primary", "unique", "exclude"):
+            if not re.match(r"\s*using\s+index", rest):
+                yield _INDEX, table, f"{shown} builds an index while nobody may read"
+        elif not re.search(r"not\s+valid\s*$", rest):
+            yield _VALIDATION, table, f"{shown} looks at every row at once"
+    elif match := _ADD_COLUMN.fullmatch(action):
+        if _folded(match["column"]) in facts["columns"]:
+            return
+        yield lock
+        if _VOLATILE.fullmatch(match["rest"]):
+            yield _REWRITE, table, f"{shown} writes every row anew"
+    elif match := _TYPE.fullmatch(action):
+        there = facts["columns"].get(_folded(match["column"]))
+        wanted = _type(match["type"])
+        if there is None or there[0] == wanted:
+            return
+        yield lock
+        if not (there[0].startswith("character varying") and wanted in ("text", "character varying")):
+            yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
+    elif match := _NOT_NULL.fullmatch(action):
+        there = facts["columns"].get(_folded(match["column"]))
+        if there is not None and not there[1]:
+            yield lock
+            yield _VALIDATION, table, f"{shown} looks at every row at once"
+    elif (match := _DROP_COLUMN.fullmatch(action)) is not None:
+        if _folded(match["column"]) in facts["columns"]:
+            yield lock
+            yield _ROWS, table, f"{shown} takes its values away"
+    else:
+        yield lock
+        if _REWRITING.fullmatch(action):
+            yield _REWRITE, table, f"{shown} writes every row anew"
+
+
+def _create_index(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
+    there = match["index"] is not None and _folded(match["index"]) in tables.indexes
+    if not match["concurrently"] and not there:
+        yield _INDEX, table, f"{' '.join(match[0].split())} holds up whoever writes"
+
+
+def _drop_index(match: re.Match[str], index: str, tables: Tables) -> Iterator[_Told]:
+    if index in tables.indexes:
+        yield _LOCK, tables.indexes[index], " ".join(match[0].split())
+
+
+def _locks(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+
+
+def _removes(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _ROWS, table, " ".join(match[0].split())
+
+
+def _rewrites(match: re.Match[str], table: str, _tables: Tables) -> Iterator[_Told]:
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _REWRITE, table, " ".join(match[0].split())
+
+
+def _reindexes(match: re.Match[str], name: str, tables: Tables) -> Iterator[_Told]:
+    table = tables.indexes.get(name, name)
+    yield _LOCK, table, " ".join(match[0].split())
+    yield _INDEX, table, f"{' '.join(match[0].split())} builds indexes while nobody may write"
+
+
+_STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables], Iterator[_Told]]], ...] = (
+    (_ALTER_TABLE, _alter_table),
+    (_CREATE_INDEX, _create_index),
+    (_DROP_INDEX, _drop_index),
+    (_DROP_TABLE, _removes),
+    (_TRUNCATE, _removes),
+    (_LOCKS, _locks),
+    (_LOCK_TABLE, _locks),
+    (_REWRITES, _rewrites),
+    (_REINDEX, _reindexes),
+)
+
+
+def _actions(text: str) -> Iterator[str]:
+    """Tell the actions of an ALTER TABLE apart: at the commas outside of parentheses and quoted names."""
+    depth, begin = 0, 0
+    for match in re.finditer(r'"(?:[^"]|"")*"|[(),\[\]]', text):
+        token = match[0]
+        if token in ("(", "["):
+            depth += 1
+        elif token in (")", "]"):
+            depth -= 1
+        elif token == "," and depth == 0:  # noqa: S105 - of SQL
+            yield text[begin : match.start()].strip()
+            begin = match.end()
+    yield text[begin:].strip()
+
+
+def _names(text: str, schema: str | None) -> list[str]:
+    """Return the names of a list that are of the target schema, or all of them where that is None."""
+    every = re.findall(_QUALIFIED, re.sub(r"(,\s*)only\s+", r"\1", text, flags=re.IGNORECASE))
+    found = [_folded(each) if schema is None else _name(each, schema) for each in every]
+    return [each for each in found if each is not None]
+
+
+def _name(text: str, schema: str) -> str | None:
+    """Return the name of an object of the target schema, or None for another schema's."""
+    parts = re.findall(_NAME, text)
+    return None if len(parts) > 1 and _folded(parts[0]) != schema else _folded(parts[-1])
+
+
+def _folded(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _type(text: str) -> str:
+    words = " ".join(text.lower().split())
+    head, bracket, rest = words.partition("(")
+    return _ALIASES.get(head.strip(), head.strip()) + bracket + rest.replace(" ", "")
