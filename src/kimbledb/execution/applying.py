@@ -41,7 +41,7 @@ from kimbledb.server.session import Session
 _ROWS_DELETED = "rows_deleted"
 
 
-class Application:
+class ApplyRun:
     """One call of apply(): what it has achieved so far, across connections."""
 
     def __init__(self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool) -> None:

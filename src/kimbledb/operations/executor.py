@@ -20,7 +20,7 @@ from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
-    from kimbledb.execution.applying import Application
+    from kimbledb.execution.applying import ApplyRun
 
 
 class Executor(Request):
@@ -90,12 +90,12 @@ class Executor(Request):
         goal = self._goal(to, phase, prefer)
         turn = Turn(self.target.label, self.schema)
         run = Run(self, backup=backup, turn=turn)
-        application: Application | None = None
+        apply_run: ApplyRun | None = None
         # A caller's own connection is not to be ended because somebody has locked history.
         may_glance = self.target.can_reconnect
 
         async def work(session: Session) -> MigrationReport:
-            nonlocal application, may_glance
+            nonlocal apply_run, may_glance
             if may_glance:
                 may_glance = False
                 run.runner.doing = "reading the history"
@@ -107,16 +107,16 @@ class Executor(Request):
 
                         tell(self.progress, Planned(plan))
                     return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
-            if application is None:
+            if apply_run is None:
                 if turn.before is not None and not run.runner.has_waited:
                     may_glance = self.target.can_reconnect
                     raise Retry(blockers=("another call of this process",))
                 turn.take()
-                from kimbledb.execution.applying import Application  # a start with nothing to do needs nothing of it
+                from kimbledb.execution.applying import ApplyRun  # a start with nothing to do needs nothing of it
 
-                application = Application(goal, run, verify=verify, allow_data_loss=allow_data_loss)
-            await application.work(session)
-            return application.report
+                apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss)
+            await apply_run.work(session)
+            return apply_run.report
 
         try:
             return run.done(await run.until_done(work))
