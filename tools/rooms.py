@@ -18,10 +18,10 @@ PAGE = ROOT / "CONTRIBUTING.md"
 
 #: The rooms, each a module or a package directly under ``kimbledb``, lowest first. A module imports its own
 #: room and those below it. Those up to ``planning`` know no server.
-WITHOUT_A_SERVER = ("sql", "version", "model", "errors", "events", "catalog", "planning")
+WITHOUT_A_SERVER = ("sql", "version", "model", "errors", "catalog", "planning")
 RANKS = (
     *WITHOUT_A_SERVER,
-    "progress",
+    "events",
     "server",
     "inspection",
     "_embedded",

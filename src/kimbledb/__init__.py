@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from kimbledb import events as events
     from kimbledb import testing as testing
     from kimbledb._embedded import embedded
+    from kimbledb.events import Progress
     from kimbledb.many import migrate_many, plan_many, verify_many
     from kimbledb.model.operator_reports import (
         AdoptionReport,
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
     from kimbledb.operations.adopt import Adoption
     from kimbledb.operations.rollback import Rollback
     from kimbledb.operations.verify import Verifier
-    from kimbledb.progress import Progress
 
 __all__ = [
     "Adoption",
@@ -179,7 +179,7 @@ _LATE = {
     "RollbackReport": "kimbledb.model.operator_reports",
     "Status": "kimbledb.model.operator_reports",
     "TableUse": "kimbledb.model.operator_reports",
-    "Progress": "kimbledb.progress",
+    "Progress": "kimbledb.events",
     "Verifier": "kimbledb.operations.verify",
 }
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.model import pictures
-from kimbledb.model.pictures import Graph, Node, to_html, to_mermaid, to_svg
+from kimbledb.model.outputs import html as html_output
+from kimbledb.model.pictures import Graph, Node, to_mermaid, to_svg
 from kimbledb.model.plan import StepState
 from kimbledb.model.tables import Table
 from kimbledb.planning.planner import Planner
@@ -391,7 +392,7 @@ def test_phases_edges_and_states() -> None:
 @given(st.lists(st.tuples(names, names, names)), names)
 def test_cells_are_found_as_they_were(rows: list[tuple[str, str, str]], caption: str) -> None:
     """Whatever cells hold, the table is well-formed and each cell is in it as it was."""
-    table = parsed(to_html([Table(caption, tuple(rows), ("a", "state", "why"))]))
+    table = parsed(html_output.write([Table(caption, tuple(rows), ("a", "state", "why"))]))
     cells = [tuple("".join(cell.itertext()) for cell in row) for row in table.findall("table/tbody/tr")]
 
     assert table.findtext("table/caption") == caption
@@ -401,7 +402,7 @@ def test_cells_are_found_as_they_were(rows: list[tuple[str, str, str]], caption:
 @given(st.lists(st.tuples(anything, anything)), anything)
 def test_no_character_breaks_a_table(rows: list[tuple[str, str]], caption: str) -> None:
     """What a page cannot hold is shown as U+FFFD."""
-    table = to_html([Table(caption, tuple(rows), ("state", "why"))])
+    table = html_output.write([Table(caption, tuple(rows), ("state", "why"))])
 
     assert len(rows) == len(parsed(table).findall("table/tbody/tr"))
     assert table.encode()
@@ -410,7 +411,9 @@ def test_no_character_breaks_a_table(rows: list[tuple[str, str]], caption: str) 
 def test_states_and_results_carry_their_marks() -> None:
     """A cell under `state` or `result` has the mark of its word; no other cell has one."""
     table = parsed(
-        to_html([Table("", (("applied", "FAILED", "pending"), ("", "passed", "")), ("state", "result", "why"))])
+        html_output.write(
+            [Table("", (("applied", "FAILED", "pending"), ("", "passed", "")), ("state", "result", "why"))]
+        )
     )
     marks = [[cell.find("svg") is not None for cell in row] for row in table.findall("table/tbody/tr")]
     colours = [mark.get("stroke") for mark in table.findall(".//svg/g")]
@@ -421,7 +424,9 @@ def test_states_and_results_carry_their_marks() -> None:
 
 def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
     """Columns of numbers are aligned by their ends; only a long cell is broken into lines."""
-    table = parsed(to_html([Table("", (("9", "a.sql", "x " * 40), ("10", "b.sql", "short")), ("#", "name", "why"))]))
+    table = parsed(
+        html_output.write([Table("", (("9", "a.sql", "x " * 40), ("10", "b.sql", "short")), ("#", "name", "why"))])
+    )
     classes = [[cell.get("class") for cell in row] for row in table.findall("table//tr")]
 
     assert classes == [
@@ -433,8 +438,8 @@ def test_numbers_stand_on_the_right_and_long_texts_wrap() -> None:
 
 def test_nothing_leaks_from_a_table_and_nothing_is_fetched() -> None:
     """There is no id and no script in it, and each rule of its style holds inside of it only."""
-    table = to_html([Table("one", (("applied",),), ("state",))])
-    rules = re.findall(r"([^{}]+)\{[^{}]+\}", pictures._TABLE_STYLE)
+    table = html_output.write([Table("one", (("applied",),), ("state",))])
+    rules = re.findall(r"([^{}]+)\{[^{}]+\}", html_output._STYLE)
 
     assert not re.search(r"\sid=|<script|url\(|@import|https?:|href", table)
     assert all(part.strip().startswith(".kimbledb-table") for rule in rules for part in rule.split(","))
@@ -443,4 +448,4 @@ def test_nothing_leaks_from_a_table_and_nothing_is_fetched() -> None:
 def test_a_row_too_short_is_refused() -> None:
     """A row with more or fewer cells than headers is an error of the caller, and not a crooked table."""
     with pytest.raises(ValueError, match="shorter"):
-        to_html([Table("", (("1",),), ("a", "b"))])
+        html_output.write([Table("", (("1",),), ("a", "b"))])

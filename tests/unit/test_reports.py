@@ -15,8 +15,9 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
+from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
-from kimbledb.model.tables import Table, as_text
+from kimbledb.model.tables import Table
 
 
 def migration(name: str, number: int) -> kimbledb.Migration:
@@ -184,7 +185,7 @@ def test_values_are_json(kind: type) -> None:
 def test_what_programs_get_people_see(kind: type) -> None:
     """Each text among a report's values stands in its text and in its HTML, but for what is for programs alone."""
     report = SAMPLES[kind]
-    text = words(as_text(report.as_tables(), detail=True))
+    text = words(text_output.write(report.as_tables(), detail=True))
     page = words(html.unescape(re.sub("<style>.*?</style>|<[^>]*>", " ", report._repr_html_(), flags=re.DOTALL)))
     hidden = FOR_PROGRAMS | FOR_PROGRAMS_OF.get(kind, set())
     wanted = {value for path, value in leaves(report.as_dict()) if not hidden & set(path)}
@@ -216,7 +217,7 @@ def test_columns_are_aligned_and_empty_ones_left_out() -> None:
     """Numbers end in one place, other cells begin in one, and a column without anything in it is not shown."""
     table = Table("two", (("9", "a", "", "x"), ("10", "bb", "", ("y", "z"))), ("#", "name", "held", "why"), ("odd",))
 
-    assert as_text([table]).splitlines() == [
+    assert text_output.write([table]).splitlines() == [
         "two",
         "   #  name  why",
         "   9  a     x",
@@ -230,14 +231,14 @@ def test_detail_stands_before_the_verdict() -> None:
     """print() leaves detail out; where it is wanted it comes first."""
     tables = [Table("verdict"), Table("more", (("a",),), detail=True)]
 
-    assert as_text(tables) == "verdict"
-    assert as_text(tables, detail=True) == "more\n  a\nverdict"
+    assert text_output.write(tables) == "verdict"
+    assert text_output.write(tables, detail=True) == "more\n  a\nverdict"
 
 
 def test_no_cell_adds_a_line() -> None:
     """Line breaks and what steers a terminal are spelt out in captions, cells and notes."""
     evil = "a\n\x1b[2Jb"
-    text = as_text([Table(evil, ((evil, (evil, evil)),), notes=(evil,))])
+    text = text_output.write([Table(evil, ((evil, (evil, evil)),), notes=(evil,))])
 
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text

@@ -155,7 +155,8 @@ class Catalog:
         )
 
     def _repr_html_(self) -> str:
-        from kimbledb.model.pictures import Graph, Node, to_html, to_svg
+        from kimbledb.model.outputs import html
+        from kimbledb.model.pictures import Graph, Node, to_svg
 
         rows = tuple(
             (str(each.number), str(each.phase or ""), each.name, each.title, ", ".join(each.requires)) for each in self
@@ -177,7 +178,7 @@ class Catalog:
             for needed in ((self[name],) if name in self else self.providers(name))
         )
         table = Table(repr(self).strip("<>"), rows, ("#", "phase", "migration", "title", "needs"))
-        return to_html([table]) + to_svg(Graph(nodes, edges))
+        return html.write([table]) + to_svg(Graph(nodes, edges))
 
 
 _builtin: Catalog | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import re
 import sys
@@ -26,6 +25,7 @@ from kimbledb.catalog.scaffold import new_migration
 from kimbledb.cli.terminal import Display
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
 from kimbledb.execution.run import schema_of
+from kimbledb.model.outputs import json
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, error_as_dict
 from kimbledb.operations import api
@@ -258,7 +258,7 @@ def _show(given: argparse.Namespace, display: Display, report: Report, *, detail
 
 
 def _print_json(value: dict[str, Json]) -> None:
-    print(json.dumps(value, indent=2))
+    print(json.write(value))
 
 
 # The arguments.

@@ -23,9 +23,10 @@ from kimbledb.events import (
     Waiting,
 )
 from kimbledb.model.clock import stopwatch
+from kimbledb.model.outputs import text as text_output
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
-from kimbledb.model.tables import Table, as_text, in_order, is_numeric
+from kimbledb.model.tables import Table, in_order, is_numeric
 from kimbledb.model.text import counted, one_line, printable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Display:
         if isinstance(report, Plan):
             self._summary = report.summary
         if self._console is None:
-            self.line(as_text(report.as_tables(), detail=detail))
+            self.line(text_output.write(report.as_tables(), detail=detail))
             return
         for table in in_order(report.as_tables(), detail=detail):
             _print_table(self._console, table)

@@ -1,15 +1,13 @@
-"""Pictures of plain values: a graph as SVG or Mermaid, rows as an HTML table.
+"""Pictures of a graph, as SVG and as a Mermaid flowchart, and the mark of each state.
 
-Neither a program nor a font, script or network is needed to look at what comes out. The pictures take their text colour from the page
-around them and their background from the reader's preference where there is
-none, so that they are readable in light and in dark. A state is told by a
-colour that colour-blind readers can tell from the others (after Okabe and Ito),
-by the shape of its mark, and by its word. The same values give the same picture.
+A picture needs no program, font, script or network. It takes its text colour from the page around it, and its
+background from the reader's preference where there is no page: it is readable in light and in dark. Three signs
+show a state: a colour that colour-blind readers can distinguish (after Okabe and Ito), the shape of a mark, and a
+word. The same values give the same picture.
 
-The SVG has one row for each node. A node that others need has a trunk, which
-runs down to the last of them and branches into each: thirty dependents are one
-line, a long chain is straight, and a picture grows with the count of nodes and
-not with that of edges. An edge that follows from others is left out.
+The SVG has one row for each node. A node that others need has a trunk, which runs down to the last of these nodes
+and branches into each. So thirty dependents are one line, a long chain is straight, and a picture grows with the
+number of nodes and not with the number of edges. An edge that follows from other edges is left out.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import frozen
-
-from kimbledb.model.tables import Table, is_numeric
 
 
 @frozen
@@ -109,7 +105,8 @@ def _look_of(state: str) -> _Look:
     return _LOOKS.get(state.casefold(), _PLAIN)
 
 
-def _mark(state: str) -> str:
+def mark(state: str) -> str:
+    """Return the mark of a state as an SVG element around the origin, within 8 each way."""
     look = _look_of(state)
     pen = f'fill="none" stroke="{look.colour}" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
     return f"<g {pen}>{look.mark}</g>"
@@ -128,7 +125,7 @@ _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _MOST_COLUMNS: Final = 64
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape a text for XML and HTML, in elements and in attributes."""
     return html.escape(_UNSPEAKABLE.sub("\ufffd", text)).replace("\r", "&#13;")
 
@@ -324,13 +321,13 @@ def to_svg(graph: Graph) -> str:
         # A character of an unforeseen width must not reach into the next column.
         fit = f' textLength="{max(_columns(labels[row]), 1) * _COLUMN:g}" lengthAdjust="spacingAndGlyphs"'
         parts.append(
-            f'<g class="kimbledb-node"><title>{_escape(_title(structure, row))}</title>'
+            f'<g class="kimbledb-node"><title>{escape(_title(structure, row))}</title>'
             f'<rect class="kimbledb-row" x="{mark_x - 9:g}" y="{ys[row] - _ROW // 2}"'
             f' width="{width - _MARGIN / 2 - mark_x + 9:g}" height="{_ROW}" rx="4" fill-opacity="0"/>{trunk}'
-            f'<g transform="translate({mark_x:g} {ys[row]})">{_mark(node.state)}</g>'
+            f'<g transform="translate({mark_x:g} {ys[row]})">{mark(node.state)}</g>'
             f'<text class="kimbledb-label" x="{label_x + indents[row] * _COLUMN:g}" y="{ys[row] + 4}"'
-            f"{'' if labels[row].isascii() else fit}>{_escape(labels[row])}</text>"
-            f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4}">{_escape(states[row])}</text></g>'
+            f"{'' if labels[row].isascii() else fit}>{escape(labels[row])}</text>"
+            f'<text class="kimbledb-quiet" x="{state_x:g}" y="{ys[row] + 4}">{escape(states[row])}</text></g>'
         )
     for line in _KEY if lanes else ():
         parts.append(f'<text class="kimbledb-quiet" x="{_MARGIN + 2}" y="{y + 10}">{line}</text>')
@@ -338,7 +335,7 @@ def to_svg(graph: Graph) -> str:
     height = y + _MARGIN
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="kimbledb-graph" role="img" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" aria-label="{_escape(_summary(nodes))}">'
+        f' viewBox="0 0 {width} {height}" aria-label="{escape(_summary(nodes))}">'
     )
     return "\n".join((opening, f"<style>{_STYLE}</style>", *parts, "</svg>\n"))
 
@@ -369,7 +366,7 @@ def _legend(nodes: Sequence[Node], width: int) -> tuple[list[str], int]:
     across = max(1, int((width - 2 * _MARGIN) // cell))
     parts = [
         f'<g transform="translate({_MARGIN + 8 + place % across * cell:g} {_MARGIN + 9 + place // across * 20})">'
-        f'{_mark(state)}<text x="13" y="4">{_escape(text)}</text></g>'
+        f'{mark(state)}<text x="13" y="4">{escape(text)}</text></g>'
         for place, (state, text) in enumerate(texts.items())
     ]
     if not nodes:
@@ -434,57 +431,3 @@ _SPECIAL = re.compile(r"(?<![^\W_])[-_.]|[-_.](?![^\W_])|[!-,/:-@\[-^`{-~]")
 def _signed(state: str, text: str) -> str:
     """Return a text with the sign of a state before it, as it may stand between Mermaid's quotation marks."""
     return _SPECIAL.sub(lambda match: f"#{ord(match[0])};", f"{_look_of(state).sign} {_printable(text)}".strip())
-
-
-# HTML.
-
-_TABLE_STYLE: Final = """
-.kimbledb-table{max-width:100%;overflow-x:auto}
-.kimbledb-table table{border-collapse:collapse;margin:.5em 0;font-size:13px;line-height:1.35;color:inherit}
-.kimbledb-table caption{caption-side:top;text-align:left;font-weight:600;padding:.2em .6em .4em;color:inherit}
-.kimbledb-table th,.kimbledb-table td{text-align:left;vertical-align:top;padding:.2em .7em;white-space:nowrap}
-.kimbledb-table th{border-bottom:1px solid #8b939c;font-weight:600}
-.kimbledb-table td{border-bottom:1px solid rgba(139,147,156,.3)}
-.kimbledb-table .kimbledb-number{text-align:right;font-variant-numeric:tabular-nums}
-.kimbledb-table .kimbledb-long{white-space:pre-wrap;min-width:24em;overflow-wrap:anywhere}
-.kimbledb-table p{margin:.2em .6em}
-.kimbledb-table svg{display:inline-block;vertical-align:-3px;margin:0 .4em 0 0}
-"""
-_LONG: Final = 48
-
-
-def to_html(tables: Iterable[Table]) -> str:
-    """Write tables as HTML, for a notebook or a page.
-
-    What stands under ``state`` or ``result`` gets the mark of its state.
-
-    Raises:
-        ValueError: A row of a table has more or fewer cells than there are headers.
-    """
-    parts = [part for table in tables for part in _table_parts(table)]
-    return "\n".join([f'<div class="kimbledb-table"><style>{_TABLE_STYLE}</style>', *parts, "</div>\n"])
-
-
-def _table_parts(table: Table) -> list[str]:
-    columns = table.columns(page=True)
-    numbers = [is_numeric(cells) for _, cells in columns]
-    head = "".join(
-        f'<th scope="col" class="kimbledb-{"number" if number else "short"}">{_escape(header)}</th>'
-        for (header, _), number in zip(columns, numbers, strict=True)
-    )
-    lines = [f"<table><caption>{_escape(table.caption)}</caption>"]
-    if table.headers and table.rows:
-        lines.append(f"<thead><tr>{head}</tr></thead>")
-    lines.append("<tbody>")
-    for place in range(len(table.rows)):
-        cells = []
-        for (header, column), number in zip(columns, numbers, strict=True):
-            cell = column[place]
-            text = cell if isinstance(cell, str) else "\n".join(cell)
-            mark = ""
-            if header in {"state", "result"} and text:
-                mark = f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(text)}</svg>'
-            kind = "number" if number else "long" if "\n" in text or len(text) > _LONG else "short"
-            cells.append(f'<td class="kimbledb-{kind}">{mark}{_escape(text)}</td>')
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return [*lines, "</tbody></table>", *(f"<p>note: {_escape(note)}</p>" for note in table.notes)]

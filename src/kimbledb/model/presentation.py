@@ -1,14 +1,18 @@
-"""What each result gives once, its tables and its values, and what is made of them: text, HTML, JSON."""
+"""The base of all reports, and the plain values that ``as_dict()`` gives.
+
+A report gives its content once, as tables and as values. The outputs are made of these in :mod:`kimbledb.model.outputs`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from attrs import asdict, has
 
-from kimbledb.model.tables import Table, as_text
+from kimbledb.model.tables import Table
 from kimbledb.model.text import printable
 
 if TYPE_CHECKING:
@@ -18,8 +22,19 @@ if TYPE_CHECKING:
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
+def _written_as(output: str) -> Callable[[Report], str]:
+    """Return a method that writes a report's tables by ``write()`` of a module of :mod:`kimbledb.model.outputs`."""
+
+    def write(report: Report) -> str:
+        # Imported by the first report that is shown, since a start shows none: HTML takes 11 ms, text 1 ms.
+        text: str = import_module(f"kimbledb.model.outputs.{output}").write(report.as_tables())
+        return text
+
+    return write
+
+
 class Report(ABC):
-    """What a call returns. ``print()`` shows it as text, a notebook as HTML."""
+    """The result of a call. ``print()`` shows it as text, a notebook as HTML."""
 
     __slots__ = ()
 
@@ -36,13 +51,9 @@ class Report(ABC):
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values that ``json.dumps()`` takes, without secrets and rows of tables."""
 
-    def __str__(self) -> str:
-        return as_text(self.as_tables())
-
-    def _repr_html_(self) -> str:
-        from kimbledb.model.pictures import to_html
-
-        return to_html(self.as_tables())
+    # The outputs, a line each.
+    __str__ = _written_as("text")
+    _repr_html_ = _written_as("html")
 
 
 def plain(value: object) -> Json:

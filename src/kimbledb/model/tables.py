@@ -1,18 +1,15 @@
-"""Tables of what is to be shown, and as text.
+"""Tables: the form in which a report gives its content to every output.
 
-A page's HTML is made from the same in :mod:`kimbledb.model.pictures`, a terminal's grid in :mod:`kimbledb.cli.terminal`.
+:mod:`kimbledb.model.outputs` writes them as text and as HTML, :mod:`kimbledb.cli.terminal` as the grid of a terminal.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 from typing import TypeAlias
 
 from attrs import frozen
-
-from kimbledb.model.text import one_line
 
 #: What stands in one place of a table: a line, or several.
 Cell: TypeAlias = "str | tuple[str, ...]"
@@ -77,32 +74,3 @@ def is_numeric(cells: Iterable[Cell]) -> bool:
 def in_order(tables: Iterable[Table], *, detail: bool) -> list[Table]:
     """Return the tables that a text or a terminal shows: those of detail first, so that the reader ends at the verdict."""
     return sorted((table for table in tables if detail or not table.detail), key=lambda table: not table.detail)
-
-
-def as_text(tables: Iterable[Table], *, detail: bool = False) -> str:
-    """Return tables as text. No character in it steers a terminal, and no cell adds a line."""
-    return "\n".join(line for table in in_order(tables, detail=detail) for line in _lines_of(table))
-
-
-def _lines_of(table: Table) -> list[str]:
-    caption = [one_line(table.caption)] if table.caption else []
-    rows = _aligned(table.columns(), "" if table.below else "  ")
-    notes = [f"note: {one_line(note)}" for note in table.notes]
-    return [*rows, *notes, *caption] if table.below else [*caption, *rows, *notes]
-
-
-def _aligned(columns: Sequence[tuple[str, Sequence[Cell]]], indent: str) -> list[str]:
-    laid: list[list[list[str]]] = []
-    for header, cells in columns:
-        texts = [[one_line(line) for line in ([cell] if isinstance(cell, str) else cell)] for cell in cells]
-        if len(columns) > 1 and any(name for name, _ in columns):
-            texts.insert(0, [header])
-        width = max(len(line) for lines in texts for line in lines)
-        side = ">" if is_numeric(cells) else "<"
-        laid.append([[f"{line:{side}{width}}" for line in lines] for lines in texts])
-    blanks = [" " * len(texts[0][0]) for texts in laid]
-    return [
-        f"{indent}{'  '.join(each or blank for each, blank in zip(line, blanks, strict=True))}".rstrip()
-        for row in zip(*laid, strict=True)
-        for line in zip_longest(*row)
-    ]
