@@ -11,7 +11,6 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Event
-from kimbledb.server.drivers import ServerError
 from tests.support.databases import sql
 from tests.support.folders import Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
@@ -228,7 +227,7 @@ async def test_a_lone_connections_backend_is_terminated(database: str, steps: St
 
     lost = caught.value
     assert "terminating connection due to administrator command" in str(lost)
-    assert isinstance(lost.__cause__, ServerError)
+    assert isinstance(lost.__cause__, asyncpg.PostgresError)
     assert connection.is_closed()
     await holds(database, folder.catalog)
 

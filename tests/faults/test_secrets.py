@@ -19,6 +19,7 @@ import pytest
 import kimbledb
 from kimbledb.cli.main import main
 from kimbledb.model.migration import Migration
+from kimbledb.server.drivers import DriverError, ServerError
 from kimbledb.server.targets import target_of
 from tests.support.databases import Clone, sql
 from tests.support.folders import Folder, Steps
@@ -42,6 +43,7 @@ def _everything(error: BaseException) -> str:
     shown = ["".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())]
     seen: BaseException | None = error
     while seen is not None:
+        assert not isinstance(seen, ServerError | DriverError), "the driver's own error is what users see"
         shown += [str(seen), repr(seen), repr(getattr(seen, "__dict__", ""))]
         seen = seen.__cause__ or seen.__context__
     if isinstance(error, kimbledb.KimbleDBError):

@@ -74,8 +74,7 @@ async def test_a_failure_leaves_nothing_and_names_the_place(
     assert error.file == f"{path}/apply.sql"
     assert error.statement == "CREATE INDEX ON b (idd)"
     assert "  3 | CREATE INDEX ON b (idd);" in str(error)
-    assert error.__cause__ is not None
-    assert isinstance(error.__cause__.__cause__, asyncpg.UndefinedColumnError)
+    assert isinstance(error.__cause__, asyncpg.UndefinedColumnError)
     assert await connection.fetchval("SELECT to_regclass('b')") is None
     row = await connection.fetchrow(
         "SELECT success, error_message FROM migration_history WHERE migration_name = 'b.sql'"

@@ -6,8 +6,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+import kimbledb
 from kimbledb.server import queries
-from kimbledb.server.drivers import DriverError, MisuseError, ServerError, WrongServerError, own_code
+from kimbledb.server.drivers import (
+    DriverError,
+    MisuseError,
+    ServerError,
+    WrongServerError,
+    driver_errors,
+    own_code,
+)
 from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 
 CANARY = "kanarienvogel"
@@ -101,3 +109,72 @@ def test_an_error_of_the_client_is_told_apart(original: Exception, kind: type[Ex
 
     assert type(error) is kind
     assert str(error) == str(original)
+
+
+def test_users_see_the_drivers_error_as_the_cause() -> None:
+    """Where a call ends, the driver's error stands in place of the ServerError, as cause and as context."""
+    original = from_server(C="42703", M='column "x" does not exist')
+
+    @driver_errors()
+    def call() -> None:
+        try:
+            raise raised(original)
+        except ServerError as error:
+            raise kimbledb.MigrationError("it failed") from error
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        call()
+
+    assert caught.value.__cause__ is original
+    assert caught.value.__context__ is original
+    assert original.__context__ is None
+
+
+def test_users_see_the_drivers_error_below_other_errors() -> None:
+    """The chain is looked through to its end, along causes and contexts, and what it hides stays hidden."""
+    original = from_server(C="57P01", M="terminating connection")
+
+    @driver_errors()
+    def call() -> None:
+        try:
+            try:
+                raise raised(original)
+            except ServerError as error:
+                raise kimbledb.ConnectionLostError("lost") from error
+        except kimbledb.ConnectionLostError:
+            raise TimeoutError  # noqa: B904 - as where the time is up meanwhile
+
+    with pytest.raises(TimeoutError) as caught:
+        call()
+
+    lost = caught.value.__context__
+    assert isinstance(lost, kimbledb.ConnectionLostError)
+    assert lost.__cause__ is original
+    assert not caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "original",
+    [from_server(C="42501", M="permission denied"), asyncpg.InterfaceError("another operation is in progress")],
+    ids=["server", "driver"],
+)
+def test_users_see_the_drivers_error_where_nothing_else_says_it(original: Exception) -> None:
+    """An error that no operation gives a meaning to leaves the call as the driver raised it."""
+    with pytest.raises(type(original)) as caught, driver_errors():
+        raise raised(original)
+
+    assert caught.value is original
+    assert original.__cause__ is original.__context__ is None
+
+
+def test_the_last_word_of_a_server_is_seen_as_the_driver_gave_it() -> None:
+    """An error that ended the session, found below the loss of the connection, is the cause that users see."""
+    before = from_server(C="42501", M="permission denied")
+    lost = asyncpg.ConnectionDoesNotExistError("connection was closed")
+    lost.__cause__ = before
+    error = raised(lost)
+
+    with pytest.raises(kimbledb.MigrationError) as caught, driver_errors():
+        raise kimbledb.MigrationError("it failed") from error.last_word
+
+    assert caught.value.__cause__ is before

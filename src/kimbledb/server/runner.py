@@ -25,7 +25,7 @@ from kimbledb.errors import (
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.migration import Migration
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.drivers import ServerError, driver_errors
 from kimbledb.server.in_process_lock import Turn, running_loop
 from kimbledb.server.notifications import tell
 from kimbledb.server.options import Options
@@ -114,18 +114,15 @@ class Runner:
         running_loop()
         limit = asyncio.timeout(self.options.deadline)
         try:
-            async with limit:
-                return await self._until_done(work)
+            with driver_errors():
+                async with limit:
+                    return await self._until_done(work)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            _forget_answers(error)
             raise DeadlineExceededError(
                 self.options.deadline, doing=self.doing, blockers=self._blockers, standing=self.standing
             ) from error
-        except KimbleDBError as error:
-            _forget_answers(error)
-            raise
 
     @asynccontextmanager
     async def watching(self, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
@@ -265,12 +262,3 @@ class _Losses:
         if self._first.message == loss.message:
             raise loss
         raise ConnectionLostError(f"{loss.message}; at first {self._first.message}", hint=loss.hint) from loss
-
-
-def _forget_answers(error: BaseException) -> None:
-    """Take out of what led to an error what our own blocks answered by one: it was for us, and nobody is to print it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ServerError):
-            seen.detail = None
-        seen = seen.__cause__ or seen.__context__

@@ -36,7 +36,7 @@ from kimbledb.execution.run import catalog_of, schema_of
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.operations.api import migrate
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.drivers import ServerError, driver_errors
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session, first_line
@@ -131,10 +131,11 @@ class Databases:
             LockUnavailableError: Another process has been making the template for longer than the deadline.
         """
         try:
-            self._maker = await self._connect()
-            await self._try_lock(_RUN_CLASS, self._run)
-            async with self._making:
-                await self._find_template()
+            with driver_errors():
+                self._maker = await self._connect()
+                await self._try_lock(_RUN_CLASS, self._run)
+                async with self._making:
+                    await self._find_template()
         except BaseException:
             # Whatever ends it, a cancellation too: nobody will leave what was not entered.
             await self._stack.aclose()
@@ -158,7 +159,8 @@ class Databases:
         making = self._ready.popleft() if self._ready else self._begin()
         self._top_up()
         try:
-            name = await asyncio.shield(making)
+            with driver_errors():
+                name = await asyncio.shield(making)
         except asyncio.CancelledError:
             self._ready.appendleft(making)  # for the next one, or to be dropped at the end
             raise

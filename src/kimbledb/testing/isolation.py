@@ -35,7 +35,7 @@ from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted
 from kimbledb.operations.api import migrate
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.drivers import ServerError, driver_errors
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session, first_line
 from kimbledb.server.targets import TargetLike, target_of
@@ -157,13 +157,14 @@ async def check_isolation(
     options = options or Options()
     where = target_of(target)
     schema = f"kimbledb_isolation_{secrets.token_hex(4)}"
-    try:
-        await migrate(where, catalog=catalog, schema=schema, verify=False, options=options)
-        async with where.session(options) as session:
-            return await _Trial(session, schema, tuple(owners), values or {}).run()
-    finally:
-        async with where.session(options) as session:
-            await session.send(f"DROP SCHEMA IF EXISTS {quote_identifier(schema)} CASCADE")
+    with driver_errors():
+        try:
+            await migrate(where, catalog=catalog, schema=schema, verify=False, options=options)
+            async with where.session(options) as session:
+                return await _Trial(session, schema, tuple(owners), values or {}).run()
+        finally:
+            async with where.session(options) as session:
+                await session.send(f"DROP SCHEMA IF EXISTS {quote_identifier(schema)} CASCADE")
 
 
 class _Trial:

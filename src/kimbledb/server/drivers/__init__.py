@@ -7,8 +7,8 @@ One module of this package speaks to one driver: it gives connections that follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from kimbledb.server import queries
@@ -23,9 +23,10 @@ class Notice(NamedTuple):
 
 
 class ServerError(Exception):
-    """An error that the server reported; its ``__cause__`` is the driver's error.
+    """An error that the server reported.
 
-    Values of rows and of the script are taken out of both (:mod:`kimbledb.model.redaction`).
+    Values of rows and of the script are taken out of it and of the driver's error (:mod:`kimbledb.model.redaction`).
+    Users never see it: :func:`driver_errors` puts the driver's error in its place.
 
     Attributes:
         sqlstate: Five characters; ``XX000`` where the driver gives none.
@@ -41,6 +42,7 @@ class ServerError(Exception):
             depend on the server's language.
         last_word: The error that the server reported before the connection ended, where that
             end is what this error is about.
+        driver_error: The driver's error of which this one was made.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ServerError(Exception):
         constraint_name: str | None = None,
         source_function: str | None = None,
         last_word: ServerError | None = None,
+        driver_error: Exception | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -70,6 +73,7 @@ class ServerError(Exception):
         self.constraint_name = constraint_name
         self.source_function = source_function
         self.last_word = last_word
+        self.driver_error = driver_error
 
     def __str__(self) -> str:
         more = (("DETAIL", self.detail), ("HINT", self.hint))
@@ -82,7 +86,15 @@ class ServerError(Exception):
 
 
 class DriverError(Exception):
-    """An error of the driver itself, such as an answer that it does not understand."""
+    """An error of the driver itself, such as an answer that it does not understand.
+
+    Attributes:
+        driver_error: The driver's error of which this one was made.
+    """
+
+    def __init__(self, message: str, *, driver_error: Exception | None = None) -> None:
+        super().__init__(message)
+        self.driver_error = driver_error
 
 
 class MisuseError(DriverError):
@@ -179,3 +191,46 @@ class Connection(Protocol):
 def own_code(said: ServerError | Notice) -> str | None:
     """Return the SQLSTATE of an error or a notice that one of our own blocks raised, or None for any other."""
     return said.sqlstate if said.constraint_name == queries.SIGNATURE else None
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Let each error leave the block with the driver's error where ServerError or DriverError stands in its chain.
+
+    Every public call does its work in such a block: users know the errors of their driver, and not those of this module.
+    """
+    try:
+        yield
+    except (ServerError, DriverError) as error:
+        found = error.driver_error
+        if found is None:
+            raise
+    except BaseException as error:
+        # A cancellation has a chain, too.
+        _put_driver_errors(error)
+        raise
+    else:
+        return
+    _put_driver_errors(found)
+    context = found.__context__
+    try:
+        raise found
+    finally:
+        found.__context__ = context  # Python has put the error of this module there
+
+
+def _put_driver_errors(error: BaseException) -> None:
+    """Replace, in all that led to an error, the errors of this module by the driver's."""
+    seen: set[int] = set()
+    unseen = [error]
+    while unseen:
+        each = unseen.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        # To set __cause__ hides the context: only a cause that is there is replaced.
+        if isinstance(each.__cause__, ServerError | DriverError):
+            each.__cause__ = each.__cause__.driver_error
+        if isinstance(each.__context__, ServerError | DriverError):
+            each.__context__ = each.__context__.driver_error
+        unseen += [led for led in (each.__cause__, each.__context__) if led is not None]

@@ -304,11 +304,11 @@ def _translated(sql: str | None = None) -> Iterator[None]:
     except asyncpg.PostgresError as error:
         raise _server_error(error, sql) from error
     except asyncpg.TargetServerAttributeNotMatched as error:
-        raise WrongServerError(str(error)) from error
+        raise WrongServerError(str(error), driver_error=error) from error
     except asyncpg.InterfaceError as error:
-        raise MisuseError(str(error)) from error
+        raise MisuseError(str(error), driver_error=error) from error
     except asyncpg.InternalClientError as error:
-        raise DriverError(str(error)) from error
+        raise DriverError(str(error), driver_error=error) from error
 
 
 def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
@@ -331,6 +331,7 @@ def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
         constraint_name=error.constraint_name,
         source_function=error.server_source_function,
         last_word=last_word,
+        driver_error=error,
     )
     if sql is not None:
         # Nobody is to print the answer of a block, or the message that was sent.
