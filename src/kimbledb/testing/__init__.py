@@ -4,6 +4,7 @@ The pytest plugin of this package stands on it; nothing here needs pytest.
 """
 
 from kimbledb.testing.databases import Databases
-from kimbledb.testing.isolation import Breach, IsolationReport, check_isolation
+from kimbledb.testing.isolation import check_isolation
+from kimbledb.testing.isolation_report import Breach, IsolationReport
 
 __all__ = ["Breach", "Databases", "IsolationReport", "check_isolation"]
