@@ -176,20 +176,24 @@ PROGRAM = """
     import asyncio, os, signal, sys
     import kimbledb
     from kimbledb.testing import Databases
+    from kimbledb.testing.database_admin import DatabaseAdmin
 
     server, folder, gap = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    send, count = Databases._send, 0
-
-    async def counting(databases, statement):
-        global count
-        count += 1
-        if count == gap:
-            os.kill(os.getpid(), signal.SIGKILL)
-        await send(databases, statement)
+    send, count = DatabaseAdmin.send, 0
 
     async def main():
-        Databases._send = counting
-        async with Databases(server, catalog=kimbledb.Catalog.from_directory(folder), ahead=0) as databases:
+        databases = Databases(server, catalog=kimbledb.Catalog.from_directory(folder), ahead=0)
+
+        async def counting(admin, statement):
+            global count
+            if admin is databases._maker:
+                count += 1
+                if count == gap:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            await send(admin, statement)
+
+        DatabaseAdmin.send = counting
+        async with databases:
             await databases.take()
             await databases.take()
 

@@ -1,0 +1,138 @@
+"""The databases for tests on one server: their names, their mark, and one connection that creates and drops them.
+
+The names of all of them begin with ``kimbledb_``. A name proves nothing, so each also
+has a mark: a connection limit that nobody else sets. The statement that creates a
+database sets its mark, so that none is ever without it, and a copy does not inherit it.
+
+* ``kimbledb_template_<key>``: a database that was migrated once. The key is a hash of
+  its content: the catalog, the server's version, its extensions and roles. It is
+  created as ``kimbledb_making_<run>_<key>``, migrated, closed, and renamed last. So a
+  database with a template's name is always complete, whenever its maker is killed. Its
+  comment holds the day of its last use.
+* ``kimbledb_test_<run>_<number>``: a clone of a template. A run is one ``Databases``; it
+  holds an advisory lock with its number as long as its connection lives. The databases
+  of a run without a lock are leftovers, and the next run drops them.
+
+A second lock serves those who make a template or drop leftovers. Nobody blocks in it:
+whoever does not get it polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from kimbledb.errors import KimbleDBError
+from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.server import queries
+from kimbledb.server.drivers import ServerError
+from kimbledb.server.options import Options
+from kimbledb.server.session import Session
+from kimbledb.server.targets import Target
+
+#: The first half of the lock that a run holds: "kdb3". The second half is the run's number.
+_RUN_LOCK: Final = 0x6B646233
+#: The first half of the lock of those who make a template or drop leftovers: "kdb4".
+_TEMPLATE_LOCK: Final = 0x6B646234
+#: The mark, a connection limit ("kdb5"): so high that it limits nothing.
+_MARK: Final = 0x6B646235
+#: A template without a use in this number of days is dropped.
+_KEPT_DAYS: Final = 14
+#: SQLSTATE (manual, appendix A).
+NO_SUCH_DATABASE: Final = "3D000"
+
+
+class DatabaseAdmin:
+    """One connection to the server, made when it is first used.
+
+    Args:
+        target: The server, in a database that stays.
+        options: For the connection.
+
+    Attributes:
+        lock: Held by the caller during each call except :meth:`drop`: a connection does one thing at a time.
+    """
+
+    def __init__(self, target: Target, options: Options) -> None:
+        self.lock = asyncio.Lock()
+        self._target = target
+        self._options = options
+        self._session: Session | None = None
+        self._stack = AsyncExitStack()
+
+    async def create(self, name: str, template: str) -> None:
+        """Create a marked database as a clone of a template."""
+        # No STRATEGY: the server's default, WAL_LOG, copies a template of this size without the
+        # two checkpoints of FILE_COPY, and several clones at once do not wait for each other.
+        await self.send(
+            f"CREATE DATABASE {quote_identifier(name)} TEMPLATE {quote_identifier(template)} CONNECTION LIMIT {_MARK}"
+        )
+
+    async def drop(self, name: str) -> bool:
+        """Drop a database, whoever is connected to it, and return whether it is gone.
+
+        It takes :attr:`lock`. A database that cannot be dropped now is left to the next run.
+        """
+        quoted = quote_identifier(name)
+        try:
+            async with self.lock:
+                if not name.startswith("kimbledb_test_"):
+                    await self.send(f"ALTER DATABASE {quoted} WITH IS_TEMPLATE false")
+                await self.send(f"DROP DATABASE {quoted} WITH (FORCE)")
+        except ServerError as error:
+            return error.sqlstate == NO_SUCH_DATABASE
+        except KimbleDBError:
+            return False
+        return True
+
+    async def template_state(self, template: str) -> dict[str, Any]:
+        """Return whether a template exists, whether today's use is noted, whether it is foreign, and today's date."""
+        state: dict[str, Any] = await self.ask("test_template_state", template=quote_literal(template), mark=str(_MARK))
+        return state
+
+    async def leftovers(self, template: str) -> list[str]:
+        """Return the databases of runs that have ended, and the templates that nobody uses except one."""
+        names: list[str] = await self.ask(
+            "test_leftovers",
+            run_class=str(_RUN_LOCK),
+            template=quote_literal(template),
+            mark=str(_MARK),
+            days=str(_KEPT_DAYS),
+        )
+        return names
+
+    async def lock_run(self, run: int) -> None:
+        """Take the lock of a run, for as long as the connection lives."""
+        await self._try_lock(_RUN_LOCK, run)
+
+    async def try_template_lock(self) -> bool:
+        """Take the lock of those who make a template or drop leftovers, unless another session holds it."""
+        return await self._try_lock(_TEMPLATE_LOCK, 0)
+
+    async def release_template_lock(self) -> None:
+        """Release that lock."""
+        await self.ask("test_unlock", lock_class=str(_TEMPLATE_LOCK), lock_key="0")
+
+    async def ask(self, name: str, **values: str) -> Any:
+        """Return the answer to a question of ``sql/queries``."""
+        return await (await self._connected()).ask(queries.question(name, **values))
+
+    async def send(self, statement: str) -> None:
+        """Send a statement."""
+        await (await self._connected()).send(statement)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._stack.aclose()
+
+    async def _try_lock(self, lock_class: int, key: int) -> bool:
+        return bool(await self.ask("test_try_lock", lock_class=str(lock_class), lock_key=str(key)))
+
+    async def _connected(self) -> Session:
+        if self._session is None:
+            session = await self._stack.enter_async_context(self._target.session(self._options))
+            # The connection is our own, and idle while tests run.
+            await session.send("SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0")
+            self._session = session
+        return self._session
