@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import kimbledb
 from kimbledb.catalog import facts as facts_module
+from kimbledb.catalog import reading
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.catalog.formats import folders
 from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
 from kimbledb.model.names import folded
@@ -776,7 +776,7 @@ def test_links_into_a_store_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     put(tmp_path / "store" / "01_a")
     put(tmp_path / "root" / "02_b")
     (tmp_path / "root" / "01_a").symlink_to(tmp_path / "store" / "01_a")
-    monkeypatch.setattr(folders, "STORES", (str(tmp_path / "store"),))
+    monkeypatch.setattr(reading, "STORES", (str(tmp_path / "store"),))
 
     assert len(Catalog.from_directory(tmp_path / "root")) == 2
 
@@ -785,15 +785,15 @@ def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path, m
     """A file that becomes a link between the look and the reading is a fault, and what it leads to is not read."""
     put(tmp_path / "01_a", apply=None)
     (tmp_path / "01_a" / "apply.sql").symlink_to("rollback.sql")
-    seen = folders._entries
+    seen = reading.list_entries
 
-    def blind(folder: Path, path: str, faults: list[Fault], home: str) -> list[folders._Entry]:
+    def blind(folder: Path, path: str, faults: list[Fault], home: str) -> list[reading.Entry]:
         return [
-            folders._Entry(each.name, each.is_folder, str(Path(folder) / each.name))
+            reading.Entry(each.name, each.is_folder, str(Path(folder) / each.name))
             for each in seen(folder, path, faults, home)
         ]
 
-    monkeypatch.setattr(folders, "_entries", blind)
+    monkeypatch.setattr(reading, "list_entries", blind)
 
     expected = ["it cannot be read: Too many levels of symbolic links"]
 
@@ -842,8 +842,8 @@ def test_files_beside_the_migrations_are_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the greatest size is read, and one of a byte more is a fault with the limit."""
-    assert folders.MAX_FILE_BYTES == 16 * 1024 * 1024
-    monkeypatch.setattr(folders, "MAX_FILE_BYTES", 1024 * 1024)
+    assert reading.MAX_FILE_BYTES == 16 * 1024 * 1024
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 1024 * 1024)
     put(tmp_path / "01_a", apply=" " * 1024 * 1024)
     assert len(Catalog.from_directory(tmp_path)) == 1
 

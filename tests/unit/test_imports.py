@@ -124,7 +124,7 @@ def test_the_map_of_the_rooms_is_in_step() -> None:
     "module",
     [
         *("sqlparse", "rich", "importlib.metadata", "importlib.resources", "pytest"),
-        *("kimbledb.events", "kimbledb.catalog.formats.folders", "kimbledb.execution.applying"),
+        *("kimbledb.events", "kimbledb.catalog.formats", "kimbledb.execution.applying"),
     ],
 )
 def test_an_import_of_the_package_brings_no_more_than_a_start_needs(module: str) -> None:

@@ -1,8 +1,7 @@
 """The set of migrations that everything else works with: :class:`Catalog`.
 
-What folders hold is read by :mod:`kimbledb.catalog.formats.folders`, what ships with the package
-by :mod:`kimbledb.catalog.formats.shipped`; here is what must hold among the migrations of one
-set. What order they run in is left to :mod:`kimbledb.planning.planner`.
+:mod:`kimbledb.catalog.directories` reads folders, :mod:`kimbledb.catalog.shipped` the built-in migrations.
+This module checks the relations among the migrations of one set. :mod:`kimbledb.planning.planner` orders them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from attrs import evolve
 
-from kimbledb.catalog.formats import shipped
+from kimbledb.catalog import shipped
 from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model.migration import Fault, Migration
 from kimbledb.model.names import folded, near
@@ -77,7 +76,7 @@ class Catalog:
                 holds no migrations, or those of another tool.
             ConfigurationError: The path is no folder.
         """
-        from kimbledb.catalog.formats import folders  # who has no migrations of their own needs nothing of it
+        from kimbledb.catalog import directories  # the built-in catalog reads no folder
 
         root = Path(path)
         if not root.is_dir():
@@ -85,9 +84,7 @@ class Catalog:
                 f"{root} is {'not a folder' if root.exists() else 'not there'}",
                 hint="give the folder that holds one folder for each migration, such as 01_base-tables",
             )
-        migrations, faults = folders.read(root, source=str(root))
-        if not migrations and not faults:
-            faults.append(folders.nothing_in(root, source=str(root)))
+        migrations, faults = directories.read(root)
         return cls(migrations, source=str(root), faults=faults)
 
     def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:

@@ -13,6 +13,7 @@ from functools import cache
 from attrs import frozen
 
 from kimbledb.catalog import statements
+from kimbledb.model.migration import Fault
 
 
 @frozen
@@ -315,6 +316,15 @@ class Owner:
     #: The file or folder that tells.
     file: str
     cure: str
+
+    def fault(self, folder: str) -> Fault:
+        """Return the fault of a folder of this tool.
+
+        Args:
+            folder: The folder's path, to be shown.
+        """
+        message = f"this is a file of {self.name}, whose migrations would be read wrongly"
+        return Fault(f"{folder}/{self.file}", message, self.cure)
 
 
 def owner_of(names: Iterable[str]) -> Owner | None:

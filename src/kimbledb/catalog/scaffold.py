@@ -9,8 +9,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kimbledb.catalog import directories
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.catalog.formats import folders
 from kimbledb.errors import ConfigurationError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -67,7 +67,7 @@ def new_migration(
     # Nothing is made before all is looked at.
     catalog = Catalog([])
     if root.exists():
-        migrations, faults = folders.read(root, source=str(root))
+        migrations, faults = directories.read(root, may_be_empty=True)
         catalog = Catalog(migrations, faults=faults)
     flat = next((migration for migration in catalog if migration.is_flat), None)
     if flat is not None:

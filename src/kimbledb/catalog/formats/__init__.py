@@ -1,1 +1,51 @@
-"""One reader for each format in which migrations are kept."""
+"""Formats of catalogs: one module reads one format, and the folder is its only registration.
+
+A format is a module in this package with two functions (:class:`Format`):
+
+- ``matches(folder) -> bool`` decides by the names of the entries whether the folder is of this format;
+- ``read(folder) -> (migrations, faults)`` reads every migration, and reports all faults at once.
+
+:mod:`kimbledb.catalog.reading` reads entries and files safely, :mod:`kimbledb.catalog.script_checks` finds
+faults in SQL; a format uses both. :mod:`kimbledb.catalog.directories` chooses the format of a folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from kimbledb.catalog.reading import Folder
+    from kimbledb.model.migration import Fault, Migration
+
+
+class Format(Protocol):
+    """The functions of a format's module."""
+
+    def matches(self, folder: Folder, /) -> bool:
+        """Return whether a folder is of this format.
+
+        At most one format may match a folder. A folder of another migration tool has an
+        :attr:`~kimbledb.catalog.reading.Folder.owner`; a format that does not read that tool's files does not match.
+
+        Args:
+            folder: The folder that the caller gave, with its entries.
+        """
+
+    def read(self, folder: Folder, /) -> tuple[list[Migration], list[Fault]]:
+        """Return the migrations of a folder that matches, and all faults in it.
+
+        Args:
+            folder: The folder that the caller gave, with its entries.
+        """
+
+
+def every() -> dict[str, Format]:
+    """Return each format by the name of its module, in alphabetical order of these names.
+
+    The modules are the files on this package's ``__path__``. They are imported here, when a folder is read, and not
+    with the package: a start with the built-in catalog needs none of them.
+    """
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: cast("Format", importlib.import_module(f"{__name__}.{name}")) for name in names}

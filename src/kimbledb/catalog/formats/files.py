@@ -1,0 +1,151 @@
+"""One file for each migration, named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``).
+
+The order is the order of the numbers, or of the dates and, within one date, of the names. Each file requires the file
+before it. A migration in one file has neither a rollback nor checks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from kimbledb.catalog import facts, naming
+from kimbledb.catalog.reading import Entry, Folder, read_script
+from kimbledb.catalog.script_checks import check_script, has_mark
+from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.script import Script
+
+#: A file that reverts the file of the same name.
+_REVERTING = re.compile(r"(.+)[-_.](?:down|undo|rollback|revert)((?:-[0-9-]+)?\.sql)")
+
+
+def matches(folder: Folder) -> bool:
+    """Return whether a folder holds scripts as files, and no folder of a migration."""
+    return (
+        folder.owner is None
+        and any(entry.is_script for entry in folder.entries)
+        and not any(map(naming.is_numbered_folder, folder.entries))
+    )
+
+
+def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
+    """Return the migrations of a folder of files, and all faults in it."""
+    faults: list[Fault] = []
+    files = list(_files_of(folder, faults))
+    faults.extend(_reverting(files, folder.shown))
+    faults.extend(_mixed(files, folder.shown))
+    # By number where both orders are used, which is a fault.
+    ordered = sorted(files, key=lambda file: (file.is_dated, file.order, file.name))
+    ordered = [file for file in ordered if file.is_dated == ordered[0].is_dated]
+    return list(_migrations_of(ordered, folder.shown)), faults
+
+
+@frozen
+class _File:
+    """A file with the name of a migration; the script is empty where the file cannot be read."""
+
+    name: str
+    #: Whether the name holds a date; else it holds a number.
+    is_dated: bool
+    #: The number, or the date as one: 20251027.
+    order: int
+    #: The part of the name that is neither number nor date.
+    description: str
+    script: Script
+    #: The facts that the script's first comments state.
+    head: dict[str, Any]
+
+
+def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
+    for entry in folder.entries:
+        path = f"{folder.shown}/{entry.name}"
+        if not (entry.is_text or entry.is_folder):
+            continue
+        if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
+            faults.append(fault)
+        elif entry.is_folder:
+            faults.append(
+                Fault(
+                    path,
+                    "it is a folder beside migrations that are files, and nothing in it would run",
+                    "take it out, or give each migration a folder, such as 01_base-tables/apply.sql",
+                )
+            )
+        elif match := naming.NUMBERED_FILE.fullmatch(entry.name):
+            if (fault := naming.zero(int(match[1]), path, "number files from 1")) is not None:
+                faults.append(fault)
+            yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2])
+        elif (match := naming.DATED_FILE.fullmatch(entry.name)) and naming.is_date(match[2]):
+            order = int(match[2].replace("-", ""))
+            yield _file(entry, path, faults, is_dated=True, order=order, description=match[1])
+        else:
+            _check_misnamed(entry, path, faults)
+
+
+def _file(entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: int, description: str) -> _File:
+    read = read_script(entry, path, faults)
+    script = read or Script(path, "")
+    head = facts.of_head(script, faults)
+    if read is not None:
+        check_script(script, faults, transactional=head.get("transactional", True))
+    return _File(entry.name, is_dated, order, description, script, head)
+
+
+def _check_misnamed(entry: Entry, path: str, faults: list[Fault]) -> None:
+    """Find the fault of a file without a place in the order: its number, its tool, or its name."""
+    if (fault := naming.too_many_digits(entry.name, path)) is not None:
+        faults.append(fault)
+    elif not has_mark(entry, path, faults):
+        faults.append(
+            Fault(
+                path,
+                "its name tells no order",
+                "name it by number, such as 007_ADD_INVOICES.sql, or by date, such as add-invoices-2025-10-27.sql",
+            )
+        )
+
+
+def _reverting(files: Iterable[_File], folder: str) -> Iterator[Fault]:
+    """Yield a fault for each file that reverts another file of the folder, since it would run after that file."""
+    names = [file.name for file in files]
+    forward = {re.sub(r"[-_.](?:up|do)(?=(?:-[0-9-]+)?\.sql$)", "", name): name for name in names}
+    for name in names:
+        match = _REVERTING.fullmatch(name)
+        if match is not None and (partner := forward.get(match[1] + match[2])) is not None:
+            yield Fault(
+                f"{folder}/{name}",
+                f"it takes back what {partner} does, and would run after it",
+                "take it out of the folder, or give each migration a folder of its own with an apply.sql and a rollback.sql",
+            )
+
+
+def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
+    """Yield a fault where some files are named by number, and others by date."""
+    numbered = [file.name for file in files if not file.is_dated]
+    dated = [file.name for file in files if file.is_dated]
+    if numbered and dated:
+        yield Fault(
+            f"{folder}/{min(dated)}",
+            f"it goes by a date, and {min(numbered)} by a number: neither tells which comes first",
+            "name all files of a folder in one way",
+        )
+
+
+def _migrations_of(ordered: Sequence[_File], folder: str) -> Iterator[Migration]:
+    before: tuple[str, ...] = ()
+    for place, file in enumerate(ordered, 1):
+        yield Migration(
+            name=file.name,
+            number=place if file.is_dated else file.order,
+            title=re.sub(r"[-_]+", " ", file.description).strip(),
+            requires=before,
+            irreversible="a flat folder holds no rollback, and no checks",
+            **file.head,
+            apply_sql=file.script,
+            checksum=file.script.checksum,
+            location=f"{folder}/{file.name}",
+        )
+        before = (file.name,)

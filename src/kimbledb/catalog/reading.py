@@ -1,0 +1,187 @@
+"""Reading for every format: entries, symbolic links, size limits and encoding, each with its fault.
+
+Each function returns its result and appends the faults to a list that the caller gives, so that one call
+reports the faults of all files. A file is read once: the text that was checked is the text that is hashed and sent.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from kimbledb.catalog import other_tools
+from kimbledb.model.migration import Fault
+from kimbledb.model.script import Script
+
+#: Bytes of one read: most files are smaller.
+_PIECE: Final = 64 * 1024
+#: The largest file that is read, in bytes. A larger migration holds data, and a loader is the tool for data.
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024
+#: Folders whose content never changes: a link into one of them fixes the content that it leads to.
+STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
+
+
+@frozen
+class Entry:
+    """A file or a folder in a folder; for a symbolic link, its target."""
+
+    name: str
+    is_folder: bool
+    #: The path by which it is read, without links.
+    where: str
+    #: The fault that forbids reading it, and the cure; None where it may be read.
+    problem: tuple[str, str] | None = None
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it belongs to no format: a hidden entry (a Kubernetes ConfigMap keeps its files in some), or a cache."""
+        return self.name.startswith((".", "__"))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its name ends as the files of migrations do."""
+        return self.name.lower().endswith((".sql", ".toml"))
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it is a file of SQL by its name."""
+        return not self.is_folder and self.name.lower().endswith(".sql")
+
+
+@frozen(slots=False)
+class Folder:
+    """The folder of a catalog, with its entries, which are listed once for all formats."""
+
+    #: Its path as the caller gave it, for messages.
+    shown: str
+    #: Its path without links. No link may lead out of it.
+    home: str
+    #: Its files and folders, sorted by name, without hidden entries and caches.
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def of(cls, root: str | Path, faults: list[Fault], *, shown: str | None = None) -> Folder:
+        """List a folder.
+
+        Args:
+            root: The folder.
+            faults: Receives a fault if the folder cannot be read.
+            shown: Its path for messages, or None for ``root``.
+        """
+        shown, home = shown or str(root), os.path.realpath(root)
+        entries = [each for each in list_entries(root, shown, faults, home) if not each.is_passed_over]
+        return cls(shown, home, tuple(entries))
+
+    @cached_property
+    def owner(self) -> other_tools.Owner | None:
+        """The migration tool that this folder belongs to, by the names of its entries, or None."""
+        names = [entry.name for entry in self.entries]
+        journal = "meta/_journal.json"
+        if "meta" in names and Path(self.home, journal).exists():
+            names.append(journal)
+        return other_tools.owner_of(names)
+
+
+def list_entries(folder: str | Path, path: str, faults: list[Fault], home: str) -> list[Entry]:
+    """Return the files and folders in a folder, sorted by name.
+
+    Args:
+        folder: The folder.
+        path: Its path, to be shown.
+        faults: Receives a fault if the folder cannot be read.
+        home: The catalog's folder without links. No link may lead out of it.
+    """
+    entries: list[Entry] = []
+    try:
+        with os.scandir(folder) as found:
+            for item in found:
+                if item.is_symlink():
+                    entries.append(_target_of(item, home))
+                else:
+                    entries.append(Entry(item.name, item.is_dir(follow_symlinks=False), item.path))
+    except OSError as error:
+        faults.append(_unreadable(path, error))
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _target_of(item: os.DirEntry[str], home: str) -> Entry:
+    """Return the target of a link. It must lie in the catalog's folder: only there do that folder's permissions hold."""
+    where = os.path.realpath(item.path)
+    problem = None
+    if not Path(where).exists():
+        problem = ("it is a symbolic link that leads nowhere", "take it out, or mend it")
+    elif not any(Path(where).is_relative_to(place) for place in (home, *STORES)):
+        problem = (
+            "it is a symbolic link that leads out of the folder",
+            "put the file itself there, or give the folder in which the files lie (that may be reached by a link)",
+        )
+    return Entry(item.name, problem is None and item.is_dir(), where, problem)
+
+
+def _unreadable(path: str, error: OSError) -> Fault:
+    return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
+
+
+def read_script(entry: Entry, path: str, faults: list[Fault]) -> Script | None:
+    """Return the text of a file, or None if it has a fault.
+
+    Args:
+        entry: The file.
+        path: Its path, to be shown.
+        faults: Receives the fault.
+    """
+    if entry.problem is not None:
+        faults.append(Fault(path, *entry.problem))
+        return None
+    try:
+        data = _read_bytes(entry.where)
+    except OSError as error:
+        faults.append(_unreadable(path, error))
+        return None
+    text = _decoded(data, path)
+    if isinstance(text, Fault):
+        faults.append(text)
+        return None
+    return Script.of_file(path, text)
+
+
+def _read_bytes(where: str) -> bytes | None:
+    """Return the content of a file, up to one piece more than the limit; None for anything but a regular file."""
+    # O_NOFOLLOW: an entry that becomes a link after it was listed is not followed. O_NONBLOCK: a named pipe is not waited for.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(where, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        data = bytearray()
+        while len(data) <= MAX_FILE_BYTES and (piece := os.read(descriptor, _PIECE)):
+            data += piece
+        return bytes(data)
+    finally:
+        os.close(descriptor)
+
+
+def _decoded(data: bytes | None, path: str) -> str | Fault:
+    if data is None:
+        return Fault(path, "it is not a regular file", "put a file of text there")
+    if len(data) > MAX_FILE_BYTES:
+        return Fault(
+            path,
+            f"it is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB",
+            "load data by a program of its own, and keep the migration to the schema",
+        )
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        cure = "save it as UTF-8 (of a dump: pg_dump --encoding=UTF8)"
+        return Fault(path, f"it is not UTF-8: byte 0x{data[error.start]:02x}", cure, line)
+    if (nul := text.find("\0")) >= 0:
+        line = text.count("\n", 0, nul) + 1
+        return Fault(path, "it holds a NUL character, which PostgreSQL cannot store", "take it out", line)
+    return text
