@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kimbledb
+from tools import public_names
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -149,6 +150,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
     "docs/run-all-migrations.sql": kimbledb.render,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
+    "src/kimbledb/__init__.pyi": public_names.stub,
 }
 
 

@@ -16,7 +16,9 @@ from kimbledb.model.clock import stopwatch
 from kimbledb.model.operator_reports import Each, ManyReport, ManyResult
 from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
-from kimbledb.operations import api
+from kimbledb.operations.migrate import migrate
+from kimbledb.operations.plan import plan
+from kimbledb.operations.verify import verify as verify_one
 from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.server.in_process_lock import running_loop
 from kimbledb.server.notifications import call, tell
@@ -75,7 +77,7 @@ async def migrate_many(
     prefer = tuple(prefer)
 
     async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> MigrationReport:
-        return await api.migrate(
+        return await migrate(
             target,
             catalog=chosen,
             schema=schema,
@@ -125,7 +127,7 @@ async def verify_many(
         with call() as about:
             about(target.label, schema or "public")
             tell(watcher, Verifying())
-        return await api.verify(target, catalog=chosen, schema=schema, only=wanted, options=options)
+        return await verify_one(target, catalog=chosen, schema=schema, only=wanted, options=options)
 
     return await _many(work, targets, schemas, catalog, concurrency, progress)
 
@@ -165,7 +167,7 @@ async def plan_many(
     prefer = tuple(prefer)
 
     async def work(target: Target, schema: str | None, chosen: Catalog, _: Watcher) -> Plan:
-        return await api.plan(target, catalog=chosen, schema=schema, to=to, phase=phase, prefer=prefer, options=options)
+        return await plan(target, catalog=chosen, schema=schema, to=to, phase=phase, prefer=prefer, options=options)
 
     return await _many(work, targets, schemas, catalog, concurrency, progress)
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 
 import pytest
 
@@ -63,9 +65,23 @@ def test_functions_hide_no_module() -> None:
     assert not [name for name in functions if not callable(getattr(kimbledb, name))]
 
 
-def test_what_comes_late_is_what_type_checkers_see() -> None:
-    """What is imported when it is first asked for is all in the table of contents, and a wrong name is an AttributeError."""
-    assert set(kimbledb._LATE) <= set(kimbledb.__all__) <= set(dir(kimbledb))
+def test_a_name_is_imported_when_it_is_asked_for() -> None:
+    """Each name of the table is in its module, and a wrong one is an AttributeError."""
+    homes = {name: module for module, names in kimbledb.PUBLIC.items() for name in names}
+
+    assert {name for name, module in homes.items() if module != "kimbledb"} == {*kimbledb.__all__, "__version__"}
+    assert {getattr(kimbledb, name) is getattr(importlib.import_module(homes[name]), name) for name in homes} == {True}
+    assert set(homes) <= set(dir(kimbledb))
     assert callable(kimbledb.testing.check_isolation)
     with pytest.raises(AttributeError, match="module 'kimbledb' has no attribute 'migrat'"):
         kimbledb.migrat  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_an_import_of_the_package_imports_nothing_else() -> None:
+    """A module of the package is imported when one of its names is first asked for."""
+    program = (
+        "import sys, kimbledb; print([each for each in sys.modules if each.startswith('kimbledb.')], kimbledb.Loss)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[] <class 'kimbledb.model.migration.Loss'>"

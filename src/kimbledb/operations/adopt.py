@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.execution.transaction import begin_step
@@ -15,9 +17,19 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
 from kimbledb.server.session import Session, setting
+from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ("database",)
 
 
 class Adoption(Request):
@@ -100,6 +112,65 @@ class Adoption(Request):
         )
         with run.sending(Sent("adopt")), decided():
             await session.send(message)
+
+
+async def adopt(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    prefer: Iterable[str] = (),
+    dry_run: bool = False,
+    options: Options | None = None,
+) -> AdoptionReport:
+    """Write history for what is there already, and run nothing.
+
+    A migration is adopted where all the objects that it declares are there in
+    their declared form, and all that it needs is applied or adopted. The rest
+    is left to :func:`migrate`, which completes what is there in part.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        prefer: Names of alternatives to take instead of the default.
+        dry_run: Whether only to say what would be recorded.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        PlanningError: No plan can be made.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
+    """
+    with call() as about:
+        helper = Adoption(target, catalog=catalog, schema=schema, options=options)
+        about(helper.target.label, helper.schema)
+        return await helper.run(prefer=prefer, dry_run=dry_run)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be recorded")
+
+
+async def command(invocation: Invocation) -> int:
+    """Record what is there already, and run nothing."""
+    given = invocation.given
+    async with invocation.target() as target:
+        report = await adopt(
+            target,
+            catalog=invocation.catalog,
+            schema=invocation.schema,
+            prefer=given.prefer,
+            dry_run=given.dry_run,
+            options=invocation.options,
+        )
+    invocation.show(report)
+    return 0
 
 
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:

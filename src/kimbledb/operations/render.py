@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
@@ -23,6 +24,13 @@ from kimbledb.server import queries
 from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
 from kimbledb.server.session import PINNED, guard_of, settings_values
 from kimbledb.version import __version__
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ()
 
 _SCHEMA = "public"
 
@@ -51,7 +59,20 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 
 
 def render(catalog: Catalog | None = None) -> str:
-    """Return the file. See :func:`kimbledb.render`."""
+    """Return one SQL file of all migrations, for an SQL editor.
+
+    It is one transaction for the schema ``public`` without any client's commands,
+    writes history as :func:`migrate` does, is safe to run twice, and where a
+    migration fails stops with its name and keeps nothing. Alternatives are
+    decided by history, else by whether the database is hosted.
+
+    Args:
+        catalog: The migrations; None for the built-in ones.
+
+    Raises:
+        ConfigurationError: A migration cannot run in a transaction.
+        PlanningError: No plan can be made, as where alternatives have no default.
+    """
     chosen = catalog_of(catalog)
     outside = [migration.name for migration in chosen if not migration.transactional]
     if outside:
@@ -120,6 +141,21 @@ def render(catalog: Catalog | None = None) -> str:
                 queries.block("render_path", extensions=extensions),
             ]
     return queries.unsigned("".join(parts)) + _TAIL
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file (standard output)")
+    parser.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+
+
+async def command(invocation: Invocation) -> int:
+    """Write one SQL file of all migrations, for an SQL editor."""
+    output = invocation.given.output
+    invocation.write(render(invocation.catalog), output)
+    if output is not None:
+        invocation.line(f"wrote {output}: run it whole in an SQL editor")
+    return 0
 
 
 def _beginning() -> str:

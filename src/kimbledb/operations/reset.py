@@ -10,7 +10,7 @@ from __future__ import annotations
 import graphlib
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
 from kimbledb.execution import history_tables
@@ -26,10 +26,19 @@ from kimbledb.model.text import one_line
 from kimbledb.server import queries
 from kimbledb.server.drivers import ServerError, own_code
 from kimbledb.server.locks import BOOTSTRAP_KEY, lock_key, take_lock
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import DATA_AT_STAKE, Session, first_line, setting
+from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ("database", "backup")
 #: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
 _NEEDED = "2BP01"
 
@@ -142,6 +151,70 @@ class Reset:
                     raise
                 raise meant from error
         self.dropped = dropped
+
+
+async def reset(
+    target: TargetLike = None,
+    *,
+    confirm: str,
+    schema: str | None = None,
+    allow_data_loss: bool = False,
+    backup: str | os.PathLike[str] | None = None,
+    options: Options | None = None,
+) -> ResetReport:
+    """Take everything out of a schema, one object after the other, without CASCADE.
+
+    It is one transaction. Extensions and their objects stay, and so do the schema
+    itself, its owner, its grants and its default privileges. History begins anew;
+    ``migration_log`` goes on, with an entry for the reset.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        confirm: The name of the database, which must be that of the target.
+        schema: The name of the target schema; None for ``public``.
+        allow_data_loss: Whether rows may go.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Returns:
+        What was dropped, in that order, and how many rows went with it.
+
+    Raises:
+        ConfirmationError: The database has another name.
+        ResetRefusedError: Something outside of the schema needs what is in it.
+        DataLossError: There are rows, and ``allow_data_loss`` is not set.
+        BackupError: The backup cannot be made.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
+    """
+    with call() as about:
+        request = Request(target, schema=schema, options=options)
+        about(request.target.label, request.schema)
+        return await Reset(request, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup).run()
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--confirm", required=True, metavar="NAME", help="the name of the database")
+    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
+
+
+async def command(invocation: Invocation) -> int:
+    """Take everything out of the schema."""
+    given = invocation.given
+    async with invocation.target() as target:
+        report = await reset(
+            target,
+            confirm=given.confirm,
+            schema=invocation.schema,
+            allow_data_loss=given.allow_data_loss,
+            backup=given.backup,
+            options=invocation.options,
+        )
+    invocation.show(report)
+    return 0
 
 
 def _meaning(error: ServerError) -> Exception | None:

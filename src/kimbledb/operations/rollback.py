@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
+from kimbledb.execution.command import Invocation, name_or_number
 from kimbledb.execution.rolling_back import RollbackRun
 from kimbledb.execution.run import Request, Run
 from kimbledb.model.operator_reports import RollbackReport
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
+from kimbledb.server.targets import TargetLike
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.events import Watcher
+
+GROUPS = ("database", "backup")
 
 
 class Rollback(Request):
@@ -87,3 +100,109 @@ class Rollback(Request):
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
+
+
+async def rollback(
+    target: TargetLike = None,
+    name: str | int | None = None,
+    *,
+    phase: int | None = None,
+    to: str | int | None = None,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    cascade: bool = False,
+    allow_data_loss: bool = False,
+    include_adopted: bool = False,
+    dry_run: bool = False,
+    backup: str | os.PathLike[str] | None = None,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> RollbackReport:
+    """Take migrations back, newest first, one transaction each.
+
+    Exactly one of ``name``, ``phase`` and ``to`` says which.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        name: A migration's name or number: take that one back.
+        phase: A phase's number: take all its migrations back.
+        to: The name or number of the last migration, in plan order, that stays; 0 takes everything back.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``. It is never dropped.
+        cascade: Whether the applied migrations that need one of these go, too.
+        allow_data_loss: Whether rows and values may go with them.
+        include_adopted: Whether migrations that were adopted may go.
+        dry_run: Whether only to say what would go. It takes the same locks for a moment.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Returns:
+        What was taken back, and what data went with it.
+
+    Raises:
+        ConfigurationError: Not exactly one of the three was given.
+        RollbackRefusedError: It would take more than was asked for: others
+            need it, data would be lost, it is not applied, it was adopted.
+        BackupError: The backup cannot be made; nothing was touched.
+        RollbackError: A script failed; what it did was rolled back.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
+    """
+    with call(progress) as about:
+        helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
+        about(helper.target.label, helper.schema)
+        return await helper.run(
+            name,
+            phase=phase,
+            to=to,
+            cascade=cascade,
+            allow_data_loss=allow_data_loss,
+            include_adopted=include_adopted,
+            dry_run=dry_run,
+            backup=backup,
+        )
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("name", nargs="?", type=name_or_number, metavar="MIGRATION", help="that one")
+    parser.add_argument("--phase", type=int, help="all of that phase")
+    parser.add_argument(
+        "--to", type=name_or_number, metavar="MIGRATION", help="all that came after that one; 0 is everything"
+    )
+    parser.add_argument("--cascade", action="store_true", help="those that need it, too")
+    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows or values go with it")
+    parser.add_argument("--include-adopted", action="store_true", help="even what was adopted")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would go")
+
+
+async def command(invocation: Invocation) -> int:
+    """Take migrations back, and never data unasked."""
+    given = invocation.given
+    if sum(each is not None for each in (given.name, given.phase, given.to)) != 1:
+        raise ConfigurationError(
+            "a rollback wants exactly one of a migration, --phase and --to",
+            hint="`kimbledb rollback NAME` takes one migration back, --phase 17 a phase, --to 12 all that came after #12, "
+            "--to 0 everything",
+        )
+    async with invocation.target() as target:
+        report = await rollback(
+            target,
+            given.name,
+            phase=given.phase,
+            to=given.to,
+            catalog=invocation.catalog,
+            schema=invocation.schema,
+            cascade=given.cascade,
+            allow_data_loss=given.allow_data_loss,
+            include_adopted=given.include_adopted,
+            dry_run=given.dry_run,
+            backup=given.backup,
+            progress=invocation.watcher,
+            options=invocation.options,
+        )
+    invocation.show(report)
+    return 0

@@ -1,19 +1,56 @@
-"""How a database stands: everything that a person asks who looks at it."""
+"""Showing how a database stands: everything that a person asks who looks at it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.run import Request
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.operator_reports import Load, Status, TableUse
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
+from kimbledb.server.targets import TargetLike
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ("database",)
 
 
-async def look(request: Request) -> Status:
-    """Ask a database how it stands. See :func:`kimbledb.status`."""
+async def status(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    options: Options | None = None,
+) -> Status:
+    """Say how a database stands: server, extensions, history, plan, tables, load and the latest events.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+    """
+    with call() as about:
+        request = Request(target, catalog=catalog, schema=schema, options=options)
+        about(request.target.label, request.schema)
+        return await _look(request)
+
+
+async def _look(request: Request) -> Status:
     name = request.schema
     goal = Goal(planner=Planner(request.catalog), schema=name, deciding=False)
     runner = Runner(request.target, request.options)
@@ -44,3 +81,15 @@ async def look(request: Request) -> Status:
         )
 
     return await runner.run(work)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command: none but those that it shares."""
+
+
+async def command(invocation: Invocation) -> int:
+    """Show how the database stands."""
+    async with invocation.target() as target:
+        found = await status(target, catalog=invocation.catalog, schema=invocation.schema, options=invocation.options)
+    invocation.show(found)
+    return 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
+from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
 from kimbledb.inspection import history
 from kimbledb.inspection.checks import verify_migrations
@@ -16,9 +19,16 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
 from kimbledb.server import queries
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session, gaps_of, path_of, strangers_in
+from kimbledb.server.targets import TargetLike
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+GROUPS = ("database",)
 #: How many of the things that it finds a check names; ``rows`` holds them all.
 _SHOWN = 5
 
@@ -145,6 +155,56 @@ class Verifier(Request):
             )
             for row in rows
         ]
+
+
+async def verify(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    only: str | int | Iterable[str | int] | None = None,
+    options: Options | None = None,
+) -> VerificationReport:
+    """Ask whether what is applied is really there. It never writes.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Returns:
+        Every check with what it expected and found; ``report.ok`` is the verdict.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        UnknownMigrationError: ``only`` names nothing.
+    """
+    with call() as about:
+        helper = Verifier(target, catalog=catalog, schema=schema, options=options)
+        about(helper.target.label, helper.schema)
+        return await helper.verify(only)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("only", nargs="*", type=name_or_number, metavar="MIGRATION", help="these alone")
+
+
+async def command(invocation: Invocation) -> int:
+    """Ask whether what is applied is really there."""
+    async with invocation.target() as target:
+        report = await verify(
+            target,
+            catalog=invocation.catalog,
+            schema=invocation.schema,
+            only=invocation.given.only or None,
+            options=invocation.options,
+        )
+    invocation.show(report, detail=True)
+    return ExitCode.DONE if report.ok else ExitCode.REFUSED
 
 
 async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:

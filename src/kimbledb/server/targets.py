@@ -167,6 +167,11 @@ def target_of(given: TargetLike, name: str = "the DSN") -> Target:
     )
 
 
+def is_named(target: TargetLike) -> bool:
+    """Whether a call has a target, of its own or by the environment."""
+    return target is not None or any(os.environ.get(variable) for variable in DSN_VARIABLES)
+
+
 def _from_dsn(given: str, name: str) -> Target:
     address = dsn.read(given, name)
     return Target(address.label, dsn=given.strip(), address=address)

@@ -17,7 +17,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import PreflightError
 from kimbledb.inspection import history
 from kimbledb.model.names import quote_identifier, quote_literal
-from kimbledb.operations.api import migrate
+from kimbledb.operations.migrate import migrate
 from kimbledb.server import queries
 from kimbledb.server.drivers import Connection, ServerError, driver_errors
 from kimbledb.server.options import Options

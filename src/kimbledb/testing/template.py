@@ -12,7 +12,7 @@ from typing import Any, Final
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import LockUnavailableError, PreflightError
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
-from kimbledb.operations.api import migrate
+from kimbledb.operations.migrate import migrate
 from kimbledb.server.drivers import ServerError
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options

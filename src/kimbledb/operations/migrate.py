@@ -1,10 +1,10 @@
-"""Executing a plan: is there anything to do at all, and if so, doing it."""
+"""Bringing a database to what a catalog describes: is there anything to do at all, and if so, doing it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kimbledb.errors import AlternativesError
 from kimbledb.execution.run import Request, Run
@@ -14,13 +14,22 @@ from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server.in_process_lock import Turn
-from kimbledb.server.notifications import anybody, tell
+from kimbledb.server.notifications import anybody, call, tell
 from kimbledb.server.retry import Retry
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.catalog.catalog import Catalog
+    from kimbledb.events import Watcher
     from kimbledb.execution.applying import ApplyRun
+    from kimbledb.execution.command import Invocation
+    from kimbledb.server.options import Options
+    from kimbledb.server.targets import TargetLike
+
+GROUPS = ("database", "limits", "backup")
 
 
 class Executor(Request):
@@ -148,3 +157,107 @@ class Executor(Request):
         except AlternativesError:
             return None  # what is there may decide
         return None if plan.pending or plan.refused else (plan, seen.history_owner)
+
+
+async def migrate(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    verify: bool = True,
+    backup: str | os.PathLike[str] | None = None,
+    allow_data_loss: bool = False,
+    progress: Watcher | None = None,
+    options: Options | None = None,
+) -> MigrationReport:
+    """Bring a database to what a catalog describes.
+
+    Each migration is one transaction: lock, script, proof, history row. Where
+    nothing is to be done, nothing is locked and nothing written. Any number of
+    processes may call it at once.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``. It is made if missing.
+        to: A migration's name or number: apply that one and all it needs, no more. None for all.
+        phase: A phase's number: apply its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        verify: Whether each migration's checks run in its transaction and must pass.
+        backup: The path of a file to write a backup of the whole database to, before anything is changed
+            and only where there is something to do. :func:`restore` brings it back. A file that is
+            there is never overwritten. None for no backup.
+        allow_data_loss: Whether rows and values that are there may go, also where the migration that
+            takes them does not say so (``deletes`` in migration.toml).
+        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Returns:
+        What was applied, the plan it followed, and the checks.
+
+    Raises:
+        ConfigurationError: The target or an option cannot be used.
+        PlanningError: No plan can be made.
+        PreflightError: The server lacks something; nothing was touched.
+        BackupError: The backup cannot be made; nothing was touched.
+        UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
+        MigrationError: A migration failed and was rolled back; it carries what was applied before.
+        DataLossError: A migration would have lost data unasked, and was rolled back; so with the others.
+        LockUnavailableError: Others held a lock in every attempt.
+        DeadlineExceededError: The options' deadline passed.
+        ConnectionLostError: The server went away and stayed away.
+        OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
+    """
+    with call(progress) as about:
+        executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
+        about(executor.target.label, executor.schema)
+        return await executor.apply(
+            to=to, phase=phase, prefer=prefer, verify=verify, backup=backup, allow_data_loss=allow_data_loss
+        )
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--refuse-hazard", action="append", default=[], metavar="NAME", help="stop where a migration would do that"
+    )
+    parser.add_argument(
+        "--allow-data-loss", action="store_true", help="even where rows or values go, and the migration does not say so"
+    )
+    parser.add_argument("--no-verify", action="store_true", help="leave the verification out")
+
+
+async def command(invocation: Invocation) -> int:
+    """Apply what is missing, and prove it."""
+    from kimbledb.operations.verify import verify  # the command alone looks at all that is there
+
+    given = invocation.given
+    common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
+    limits: dict[str, Any] = {"to": given.to, "phase": given.phase, "prefer": given.prefer}
+    async with invocation.target() as target:
+        if invocation.watcher is not None:
+            invocation.show(await Executor(target, **common).plan(**limits))
+        report = await migrate(
+            target,
+            **common,
+            **limits,
+            verify=not given.no_verify,
+            backup=given.backup,
+            allow_data_loss=given.allow_data_loss,
+            progress=invocation.watcher,
+        )
+        verification = None if given.no_verify else await verify(target, **common)
+        invocation.json({**report.as_dict(), "verification": None if verification is None else verification.as_dict()})
+        if invocation.watcher is not None:
+            invocation.line(report.summary)
+            for loss in report.losses:
+                invocation.line(f"  went: {loss}")
+            if report.applied:
+                invocation.show(await Executor(target, **common).plan(**limits))
+            if verification is not None:
+                invocation.show(verification, detail=True)
+    return int(verification is not None and not verification.ok)

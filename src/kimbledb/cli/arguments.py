@@ -1,0 +1,51 @@
+"""The arguments that several commands share, by the names under which a command asks for them."""
+
+from __future__ import annotations
+
+import argparse
+
+from kimbledb.execution.command import name_or_number
+from kimbledb.server.targets import DSN_VARIABLES
+
+
+def groups() -> dict[str, argparse.ArgumentParser]:
+    """Return a parser for each group of arguments."""
+    return {"database": _database(), "limits": _limits(), "backup": _backup()}
+
+
+def _database() -> argparse.ArgumentParser:
+    database = argparse.ArgumentParser(add_help=False)
+    database.add_argument("--dsn", help=f"the database; else {' or '.join(DSN_VARIABLES)} from the environment")
+    database.add_argument(
+        "--direct-dsn",
+        metavar="DSN",
+        help="the same database past a pooler, for steps that want a session of their own",
+    )
+    database.add_argument(
+        "--embedded",
+        nargs="?",
+        const="",
+        metavar="DATA_DIR",
+        help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
+    )
+    database.add_argument("--schema", help="the target schema (public)")
+    database.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
+    database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+    return database
+
+
+def _limits() -> argparse.ArgumentParser:
+    limits = argparse.ArgumentParser(add_help=False)
+    limits.add_argument("--to", type=name_or_number, metavar="MIGRATION", help="that one and all it needs, no more")
+    limits.add_argument("--phase", type=int, help="that phase and all it needs, no more")
+    limits.add_argument(
+        "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
+    )
+    return limits
+
+
+def _backup() -> argparse.ArgumentParser:
+    backup = argparse.ArgumentParser(add_help=False)
+    backup.add_argument("--backup", metavar="FILE", help="first write a backup there, if there is anything to do")
+    return backup

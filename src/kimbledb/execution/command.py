@@ -1,0 +1,93 @@
+"""What the command line gives a command, and what a command answers.
+
+A file of :mod:`kimbledb.operations` with these three is a command of the file's name:
+
+* ``GROUPS``: the arguments that it shares with other commands, of ``database``, ``limits`` and ``backup``;
+* ``add_arguments(parser)``: those of its own;
+* ``async def command(call)``: the command. Its docstring is the line in ``kimbledb --help``.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import argparse
+    from contextlib import AbstractAsyncContextManager
+
+    from kimbledb.catalog.catalog import Catalog
+    from kimbledb.events import Watcher
+    from kimbledb.model.presentation import Json, Report
+    from kimbledb.server.options import Options
+
+
+class ExitCode(enum.IntEnum):
+    """What a command ends with."""
+
+    #: It is done, or there was nothing to do.
+    DONE = 0
+    #: The database, a migration or a verification said no.
+    REFUSED = 1
+    #: The call itself is wrong.
+    MISUSED = 2
+    #: ``plan --check`` found something to apply.
+    PENDING = 3
+    INTERRUPTED = 130
+
+
+class Invocation(Protocol):
+    """One call of a command."""
+
+    @property
+    def given(self) -> argparse.Namespace:
+        """The arguments."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The migrations that ``--catalog`` names, else the built-in ones.
+
+        Raises:
+            CatalogError: The folder has faults.
+        """
+
+    @property
+    def schema(self) -> str | None:
+        """The target schema, or None for the default."""
+
+    @property
+    def options(self) -> Options:
+        """The options of the call."""
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """Shows the progress; None where JSON is printed."""
+
+    def target(self) -> AbstractAsyncContextManager[str | None]:
+        """Give the DSN of the call, of an embedded server where ``--embedded`` asks for one.
+
+        Raises:
+            ConfigurationError: No database is named, or two are.
+        """
+
+    def show(self, report: Report, *, detail: bool = False) -> None:
+        """Print a report, as JSON where ``--json`` asks for it.
+
+        Args:
+            report: The report.
+            detail: Whether a terminal shows the tables that are left out of a text, too.
+        """
+
+    def line(self, text: str) -> None:
+        """Print a line, where JSON is not asked for."""
+
+    def json(self, value: dict[str, Json]) -> None:
+        """Print a value, where JSON is asked for."""
+
+    def write(self, text: str, file: str | None) -> None:
+        """Write a text to a file, or to standard output where ``file`` is None."""
+
+
+def name_or_number(text: str) -> str | int:
+    """Read an argument that names a migration."""
+    return int(text) if text.isdigit() else text

@@ -1,0 +1,30 @@
+"""Making the folder of a new migration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kimbledb.catalog.scaffold import new_migration
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ()
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("name", help="its name, such as add-invoices")
+    parser.add_argument("--directory", default="migrations", help="the folder of migrations (migrations)")
+    parser.add_argument("--title", default="")
+    parser.add_argument("--requires", action="append", default=[], metavar="MIGRATION", help="may be repeated")
+
+
+async def command(invocation: Invocation) -> int:
+    """Make the folder of a new migration."""
+    given = invocation.given
+    folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
+    invocation.line(f"made {folder}: write apply.sql, verify.sql and rollback.sql")
+    return 0

@@ -1,0 +1,103 @@
+"""Saying what a run would do, and why."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.errors import ConfigurationError
+from kimbledb.execution.command import ExitCode, Invocation
+from kimbledb.execution.run import catalog_of, schema_of
+from kimbledb.model.plan import Plan
+from kimbledb.operations.migrate import Executor
+from kimbledb.planning.planner import Planner
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
+from kimbledb.server.targets import TargetLike, is_named
+
+GROUPS = ("database", "limits")
+
+
+async def plan(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    options: Options | None = None,
+) -> Plan:
+    """Say what :func:`migrate` would do, and why. It only reads, on a standby too.
+
+    Args:
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. With no DSN
+            anywhere, the plan is that for an empty database.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        to: A migration's name or number: plan that one and all it needs, no more. None for all.
+        phase: A phase's number: plan its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Raises:
+        ConfigurationError: The target cannot be used.
+        PlanningError: No plan can be made.
+    """
+    if not is_named(target):
+        return Planner(catalog_of(catalog), prefer=prefer).plan(to=to, phase=phase, schema=schema_of(schema))
+    with call() as about:
+        executor = Executor(target, catalog=catalog, schema=schema, options=options)
+        about(executor.target.label, executor.schema)
+        return await executor.plan(to=to, phase=phase, prefer=prefer)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--empty", action="store_true", help="for a database in which there is nothing yet: asks none")
+    parser.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
+    parser.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
+    parser.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
+
+
+async def command(invocation: Invocation) -> int:
+    """Show what would be applied, and why."""
+    given = invocation.given
+    found = _for_nothing(invocation) if given.empty else await _for_target(invocation)
+    for file, picture in ((given.svg, found.to_svg), (given.mermaid, found.to_mermaid)):
+        if file is not None:
+            invocation.write(picture(), file)
+    invocation.show(found)
+    if given.check and found.refused:
+        return ExitCode.REFUSED
+    return ExitCode.PENDING if given.check and found.pending else ExitCode.DONE
+
+
+def _for_nothing(invocation: Invocation) -> Plan:
+    """Return the plan for an empty database, whatever the environment names."""
+    given = invocation.given
+    if given.dsn is not None or given.embedded is not None:
+        raise ConfigurationError(f"--empty and --{'dsn' if given.dsn is not None else 'embedded'} exclude each other")
+    planner = Planner(invocation.catalog, prefer=given.prefer)
+    return planner.plan(to=given.to, phase=given.phase, schema=schema_of(invocation.schema))
+
+
+async def _for_target(invocation: Invocation) -> Plan:
+    given = invocation.given
+    try:
+        async with invocation.target() as target:
+            return await plan(
+                target,
+                catalog=invocation.catalog,
+                schema=invocation.schema,
+                to=given.to,
+                phase=given.phase,
+                prefer=given.prefer,
+                options=invocation.options,
+            )
+    except ConfigurationError as error:
+        if given.embedded is None and not is_named(given.dsn):
+            error.hint = f"{error.hint}; --empty plans for a database in which there is nothing yet"
+        raise

@@ -1,0 +1,56 @@
+"""Bringing a backup back into an empty database."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kimbledb.execution import backup
+from kimbledb.server.notifications import call
+from kimbledb.server.options import Options
+from kimbledb.server.targets import TargetLike, target_of
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ("database",)
+
+
+async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
+    """Bring a backup back into an empty database: all of it, or nothing.
+
+    Owners and privileges come back as they were, so that the roles must be there.
+    Extensions and empty schemas that the database came with are no hindrance.
+
+    Args:
+        path: The path of the file that ``backup`` wrote.
+        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+            The database must be empty.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Raises:
+        BackupError: The database is not empty, the file cannot be read, or
+            something in it cannot be made there; nothing was touched.
+    """
+    with call() as about:
+        where = target_of(target)
+        about(where.label, None)
+        await backup.restore(path, where, options=options)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("file", metavar="FILE", help="what --backup wrote")
+
+
+async def command(invocation: Invocation) -> int:
+    """Bring a backup back into an empty database."""
+    file = invocation.given.file
+    async with invocation.target() as target:
+        await restore(file, target, options=invocation.options)
+    invocation.json({"restored": file})
+    invocation.line(f"brought back {file}")
+    return 0
