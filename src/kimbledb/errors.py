@@ -3,37 +3,37 @@
 ::
 
     KimbleDBError
-    ├── ConfigurationError          no DSN, a malformed one, an impossible option
+    ├── ConfigurationError          no DSN, a malformed DSN, an impossible option
     ├── CatalogError                a migration folder has faults: all of them at once
     ├── PlanningError               no plan can be made
-    │   ├── UnknownMigrationError   a name or number that the catalog does not hold
-    │   ├── DependencyCycleError    migrations that need each other
-    │   ├── AlternativesError       both, none or an unknown one was chosen
-    │   ├── ChangedMigrationError   an applied file was edited afterwards
-    │   ├── RenamedMigrationError   an applied file goes by another name now
-    │   ├── ConflictingObjectsError objects are there in a shape that no migration mends
-    │   └── HazardError             a pending migration would do what the options refuse
-    ├── PreflightError              the server cannot take the migrations: every gap at once
-    ├── HistoryError                migration_history is not what it must be
-    │   ├── UnrecordedObjectsError  objects of the catalog are there, history is not
-    │   └── ForeignHistoryError     another tool's history may hold what would be run
-    ├── MigrationError              a run stopped: what was applied, what failed, and why
-    │   ├── VerificationError       a migration ran and did not do what it promises
-    │   └── RollbackError           taking a migration back failed
-    ├── RollbackRefusedError        a rollback that would take more than was asked for
-    │   ├── DependentsError         other migrations need this one
+    │   ├── UnknownMigrationError   the catalog does not hold this name or number
+    │   ├── DependencyCycleError    migrations require each other
+    │   ├── AlternativesError       not exactly one of several alternatives was chosen
+    │   ├── ChangedMigrationError   a file was edited after it was applied
+    │   ├── RenamedMigrationError   a file was renamed after it was applied
+    │   ├── ConflictingObjectsError existing objects have a shape that no migration repairs
+    │   └── HazardError             a pending migration has a hazard that the options refuse
+    ├── PreflightError              the server is not ready for the migrations: every gap at once
+    ├── HistoryError                migration_history is missing, incomplete or malformed
+    │   ├── UnrecordedObjectsError  the schema holds objects of the catalog, but no history
+    │   └── ForeignHistoryError     another tool may have applied the migrations already
+    ├── MigrationError              a run stopped: the applied migrations, the failed one, the cause
+    │   ├── VerificationError       a migration ran, and its checks failed
+    │   └── RollbackError           a migration could not be rolled back
+    ├── RollbackRefusedError        a rollback would remove more than was asked for
+    │   ├── DependentsError         other applied migrations need this one
     │   └── DataLossError           rows or values would be lost
-    ├── ResetRefusedError           a reset that would reach further than the schema
-    │   └── ConfirmationError       the name that confirms it is not the database's
-    ├── BackupError                 a backup cannot be made or brought back
+    ├── ResetRefusedError           a reset would reach beyond the schema, or is not confirmed
+    │   └── ConfirmationError       the confirmation is not the name of the database
+    ├── BackupError                 a backup cannot be made or restored
     ├── LockUnavailableError        another run, or the application, holds a lock for too long
     ├── DeadlineExceededError       the deadline of the whole call has passed
-    ├── ConnectionLostError         the server went away; nothing is half done
-    ├── OutcomeUnknownError         COMMIT was sent, and nobody could be asked what became of it
-    └── EmbeddedServerError         the embedded PostgreSQL cannot be had
+    ├── ConnectionLostError         the connection was lost; no migration is half applied
+    ├── OutcomeUnknownError         COMMIT was sent, its reply was lost, and its outcome is unknown
+    └── EmbeddedServerError         the embedded PostgreSQL cannot be started or stopped
 
-An error says what it is about, where, why, and what to do: ``str(error)`` is
-meant to be read by a person. The parts are attributes, for programs.
+``str(error)`` is written for a person: the subject, the place, the cause and the cure. The attributes hold the
+same parts for programs.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kimbledb.model.text import one_line, printable
+from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.text import counted, few, one_line, printable
 
 if TYPE_CHECKING:
     from kimbledb.model.migration import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
 
-
-#: How many of the same are listed in a message; the attributes hold all of them.
+#: The most items that a message lists; the attributes hold all of them.
 MOST_LISTED = 20
 
 
 def _listed(items: Iterable[object]) -> str:
-    """Return items as indented lines, the first of them where there are many, and how many more there are."""
+    """Return the first items as indented lines, and the number of the others."""
     every = list(items)
     lines = [f"  {item}" for item in every[:MOST_LISTED]]
     if len(every) > MOST_LISTED:
@@ -61,11 +61,11 @@ def _listed(items: Iterable[object]) -> str:
 
 
 class KimbleDBError(Exception):
-    """The root of the tree: ``except kimbledb.KimbleDBError`` catches them all.
+    """The root of the tree: ``except kimbledb.KimbleDBError`` catches every error of this package.
 
     Attributes:
-        message: What is wrong, in one or a few lines.
-        hint: What to do about it, or None.
+        message: The problem, in one or a few lines.
+        hint: The cure, or None.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
@@ -78,7 +78,7 @@ class KimbleDBError(Exception):
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
 
     def __reduce__(self) -> tuple[Callable[..., KimbleDBError], tuple[object, ...]]:
-        # Their constructors take what they are about, and not the message.
+        # The constructors of most errors do not take the message, so that pickle cannot call them with it.
         return _error_of, (type(self), self.args, self.__dict__)
 
 
@@ -90,33 +90,31 @@ def _error_of(kind: type[KimbleDBError], args: tuple[object, ...], parts: dict[s
 
 
 class ConfigurationError(KimbleDBError):
-    """The call itself cannot be carried out: no DSN, a malformed one, an impossible option."""
+    """The call has wrong arguments or settings: no DSN, a malformed DSN, an impossible option."""
 
 
 class CatalogError(KimbleDBError):
     """A folder of migrations has faults.
 
     Attributes:
-        faults: All of them, each with its path, its line where there is one,
-            what is wrong and the cure.
+        faults: All faults, each with its path, its line if known, the problem and the cure.
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__(f"{count} in the migrations; nothing was run:\n{_listed(faults)}")
+        super().__init__(f"{counted(faults, 'fault')} in the migrations; nothing was run:\n{_listed(faults)}")
         self.faults = tuple(faults)
 
 
 class PlanningError(KimbleDBError):
-    """No plan can be made of what was asked for."""
+    """No plan can be made for this call."""
 
 
 class UnknownMigrationError(PlanningError, KeyError):
-    """A name, number or phase that the catalog does not hold. A KeyError, too, as ``catalog[...]`` raises one.
+    """The catalog does not hold this name, number or phase. Also a KeyError, since ``catalog[...]`` raises it.
 
     Attributes:
-        name: What was asked for.
-        near: The names that come close to it, best first.
+        name: The name, number or phase of the call.
+        near: The names of the catalog that are similar to it, the most similar first.
     """
 
     def __init__(self, name: str | int, near: Sequence[str] = (), *, what: str = "migration") -> None:
@@ -129,25 +127,25 @@ class UnknownMigrationError(PlanningError, KeyError):
 
 
 class DependencyCycleError(PlanningError):
-    """Migrations that need each other.
+    """Migrations require each other, so that none of them can be the first.
 
     Attributes:
-        cycle: The names along the circle; the first is also the last.
+        cycle: The names along the cycle; the first name is also the last.
     """
 
     def __init__(self, cycle: Sequence[str]) -> None:
         super().__init__(
-            f"the migrations need each other in a circle: {' -> '.join(cycle)}",
-            hint="take one of these out of the other's `requires` in migration.toml",
+            f"these migrations require each other: {' -> '.join(cycle)}",
+            hint="remove one of these requirements (`requires` in migration.toml)",
         )
         self.cycle = tuple(cycle)
 
 
 class AlternativesError(PlanningError):
-    """Of migrations that provide the same thing, not exactly one was chosen.
+    """Several migrations provide the same thing, and not exactly one of them was chosen.
 
     Attributes:
-        alternatives: The names to choose from.
+        alternatives: The names of these migrations.
     """
 
     def __init__(self, message: str, alternatives: Sequence[str], *, hint: str | None = None) -> None:
@@ -156,73 +154,80 @@ class AlternativesError(PlanningError):
 
 
 class ChangedMigrationError(PlanningError):
-    """The apply.sql of an applied migration is not the text that was applied.
+    """The apply.sql of an applied migration was edited afterwards.
 
     Attributes:
-        changed: For each one its name, the checksum in history and that of the file.
+        changed: For each such migration its name, the checksum in history and the checksum of the file (SHA-256 in
+            hexadecimal).
     """
 
     def __init__(self, changed: Sequence[tuple[str, str, str]], *, alone: bool = False) -> None:
-        """Take what was changed, and whether history holds nothing else that the catalog knows."""
+        """Make the error.
+
+        Args:
+            changed: As the attribute.
+            alone: Whether history holds no other migration of the catalog, so that another application may have
+                written this history.
+        """
         lines = _listed(
             f"{name}: applied with sha256 {recorded}, the file has {present}" for name, recorded, present in changed
         )
         super().__init__(
-            f"edited after it was applied; nothing was run:\n{lines}",
-            hint="bring the file back and put the change into a new migration; "
+            f"these migrations were edited after they were applied; nothing was run:\n{lines}",
+            hint="restore the file and put the change into a new migration; "
             + (
-                "where another application wrote this history, give this catalog a schema of its own (schema=...)"
+                "if another application wrote this history, give this catalog a schema of its own (schema=...)"
                 if alone
-                else "where the edit changes nothing (a comment), list the older checksum under `supersedes` in migration.toml"
+                else "if the edit has no effect (a comment), list the old checksum under `supersedes` in migration.toml"
             ),
         )
         self.changed = tuple(changed)
 
 
 class RenamedMigrationError(PlanningError):
-    """A file that is not applied holds what history has under another name: it would run a second time.
+    """The text of a pending file is in history under another name: it would run a second time.
 
     Attributes:
-        renamed: For each one the name in history and that of the file.
+        renamed: For each such file the name in history and the name of the file.
     """
 
     def __init__(self, renamed: Sequence[tuple[str, str]], schema: str = "public") -> None:
         lines = _listed(one_line(f"{new} is {old} in history") for old, new in renamed)
-        table = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, "migration_history"))
-        old, new = ("'" + name.replace("'", "''") + "'" for name in renamed[0])
+        table = f"{quote_identifier(schema)}.{quote_identifier('migration_history')}"
+        old, new = (quote_literal(name).strip() for name in renamed[0])
         super().__init__(
-            f"renamed after they were applied, it seems; nothing was run:\n{lines}",
-            hint="give the file its old name; or, if it keeps the new one, say so in history: "
+            f"these migrations were apparently renamed after they were applied; nothing was run:\n{lines}",
+            hint="restore the old name of the file; or keep the new name, and change it in history, too: "
             f"UPDATE {table} SET migration_name = {new} WHERE migration_name = {old}; "
-            "a new migration with the text of one that is no more wants at least another comment",
+            "if this is a new migration with the text of a deleted one, change at least a comment in it",
         )
         self.renamed = tuple(renamed)
 
 
 class ConflictingObjectsError(PlanningError):
-    """Objects that migrations make are there in another shape, and no repair is pending that mends it.
+    """Existing objects have another shape than the migrations declare, and no pending migration repairs them.
 
     Attributes:
-        conflicts: For each such migration its name and what is otherwise.
+        conflicts: For each such migration its name and the differences.
     """
 
     def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
         lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
-            f"objects are there in another shape; nothing was run:\n{lines}",
-            hint="rename or convert them by hand, then run again; `kimbledb plan` shows what is otherwise",
+            f"existing objects have another shape than these migrations declare; nothing was run:\n{lines}",
+            hint="rename or convert these objects by hand, then run again; `kimbledb plan` shows the differences",
         )
         self.conflicts = tuple(conflicts)
 
 
 class HazardError(PlanningError):
-    """A pending migration would do what ``Options.refuse_hazards`` names.
+    """A pending migration has a hazard that ``Options.refuse_hazards`` names.
 
-    It is not run, or where that was seen only while it ran, undone with its transaction.
+    The migration was not run. If the hazard was found only during the run, its transaction was rolled back.
 
     Attributes:
-        hazards: For each its migration's name and the hazard.
-        applied: What the same call had applied before.
+        hazards: For each hazard the name of the migration and the hazard.
+        applied: The migrations that the same call applied before.
     """
 
     def __init__(
@@ -235,50 +240,50 @@ class HazardError(PlanningError):
         lines = _listed(f"{name}: {hazard}" for name, hazard in hazards)
         super().__init__(
             f"refused by Options.refuse_hazards; {standing}:\n{lines}",
-            hint="take the name out of refuse_hazards (--refuse-hazard) when it may be",
+            hint="to allow a hazard, remove its name from refuse_hazards (--refuse-hazard)",
         )
         self.hazards = tuple(hazards)
         self.applied = tuple(applied)
 
 
 class PreflightError(KimbleDBError):
-    """The server cannot take the migrations as things are; nothing was touched.
+    """The server is not ready for the migrations.
 
     Attributes:
-        gaps: Everything that is missing, each with its cure.
-        applied: What the call had applied before it came up, which stays. Empty where
-            nothing was touched, as nearly always.
+        gaps: Each missing requirement, with its cure.
+        applied: The migrations that the call applied before it met the gap, which stay. Nearly always empty,
+            since the server is checked before the first migration.
     """
 
     def __init__(self, gaps: Sequence[tuple[str, str]], *, applied: Sequence[AppliedStep] = ()) -> None:
         lines = "\n".join(f"  {one_line(gap)}\n    cure: {cure}" for gap, cure in gaps)
         standing = "nothing was changed"
         if applied:
-            standing = f"what was applied before it stays ({', '.join(step.migration.name for step in applied)})"
+            standing = f"the migrations applied before stay ({', '.join(step.migration.name for step in applied)})"
         super().__init__(f"the database is not ready; {standing}:\n{lines}")
         self.gaps = tuple(gaps)
         self.applied = tuple(applied)
 
 
 class HistoryError(KimbleDBError):
-    """``migration_history`` is not what it must be to be believed."""
+    """``migration_history`` is missing, incomplete or malformed, so that no plan can rest on it."""
 
 
 class UnrecordedObjectsError(HistoryError):
-    """Objects that the catalog makes are there, and no history says who made them.
+    """The schema holds objects that the catalog makes, but no history of them.
 
     Attributes:
-        objects: Their names, as in ``table users``.
-        adoptable: The migrations that they prove to be applied.
+        schema: The name of the schema.
+        objects: The objects, each as text, such as ``table users``.
+        adoptable: The names of the migrations that these objects prove to be applied.
     """
 
     def __init__(self, schema: str, objects: Sequence[str], adoptable: Sequence[str] = ()) -> None:
-        shown = one_line(", ".join(objects[:5])) + (f" and {len(objects) - 5} more" if len(objects) > 5 else "")
         super().__init__(
-            f'schema "{schema}" holds objects that these migrations make, and no history of them: {shown}\n'
-            f"adopt() would record {len(adoptable)} migrations as applied"
+            f'schema "{schema}" holds objects of these migrations, but no history: {one_line(few(objects, 5))}\n'
+            f"adopt() would record {counted(adoptable, 'migration')} as applied"
             + (f", from {adoptable[0]} to {adoptable[-1]}" if len(adoptable) > 1 else ""),
-            hint="`kimbledb adopt --dry-run` shows it; after `kimbledb adopt`, migrate() completes the rest",
+            hint="`kimbledb adopt --dry-run` shows this record; after `kimbledb adopt`, migrate() applies the rest",
         )
         self.schema = schema
         self.objects = tuple(objects)
@@ -286,39 +291,39 @@ class UnrecordedObjectsError(HistoryError):
 
 
 class ForeignHistoryError(HistoryError):
-    """Another tool's history is there, kimbledb's is not, and nothing shows what of the catalog was applied.
+    """The database holds the history of another tool and none of kimbledb, and the catalog gives no evidence.
 
     Attributes:
-        histories: Each such history, with its tool, table and rows.
-        migrations: The names of the migrations that would be run and declare nothing that could be looked for.
+        histories: Each such history as text, with its tool, its table and the number of its rows.
+        migrations: The names of the pending migrations that declare no objects, so that nothing in the database
+            could show whether they were applied.
     """
 
     def __init__(self, histories: Sequence[str], migrations: Sequence[str], table: str) -> None:
-        shown = ", ".join(migrations[:3]) + (f" and {len(migrations) - 3} more" if len(migrations) > 3 else "")
-        first = migrations[0].replace("'", "''")
         super().__init__(
             f"{'; '.join(histories)}; kimbledb has applied nothing here\n"
-            f"whether {shown} would run for the second time cannot be seen; nothing was run",
-            hint="`kimbledb adopt` records what can be proved, and after it migrate() runs all the rest. Before that, "
-            f"write down what of the rest was applied, each by: INSERT INTO {table} (migration_name) VALUES ('{first}')",
+            f"the database does not show whether {few(migrations)} already ran; nothing was run",
+            hint="`kimbledb adopt` records the migrations that it can prove, and migrate() then runs all others. Before "
+            "that, record each of the others that was applied: "
+            f"INSERT INTO {table} (migration_name) VALUES ({quote_literal(migrations[0]).strip()})",
         )
         self.histories = tuple(histories)
         self.migrations = tuple(migrations)
 
 
 class MigrationError(KimbleDBError):
-    """A run stopped. What is in ``applied`` is committed; the failed one left nothing.
+    """A run stopped. The migrations in ``applied`` are committed. The failed migration left no trace.
 
     Attributes:
-        applied: What this run had applied before, each with its seconds.
-        failed: The migration that stopped it, or None where no migration did.
+        applied: The migrations that this run applied before, each with its seconds.
+        failed: The migration that stopped the run, or None if no migration did.
         file: The path of the SQL file, or None.
-        line: The line in it, counted from 1, or None where the server named no place.
+        line: The line in the file, counted from 1, or None if the server named no place.
         column: The column in that line, counted from 1, or None.
-        statement: The statement that failed, or None.
+        statement: The statement that failed, without the contents of its strings and comments, or None.
         sqlstate: The five characters of PostgreSQL's error code (manual,
-            appendix A), or None where the error is not the server's.
-        hint: The cure.
+            appendix A), or None if the error does not come from the server.
+        hint: The cure, or None.
     """
 
     def __init__(
@@ -345,14 +350,14 @@ class MigrationError(KimbleDBError):
 
 
 class VerificationError(MigrationError):
-    """A migration ran without an error, and its verification found that it had not done its work.
+    """A migration ran without an error, and its checks failed.
 
-    The transaction was rolled back: nothing of it is left.
+    Its transaction was rolled back, and left no trace.
 
     Attributes:
-        checks: The checks that failed, with what was expected and found, each with its file and line.
-        file: The file of the first of them.
-        line: The line in it on which the query of the first begins, counted from 1.
+        checks: The checks that failed, each with the expected and the found result, its file and its line.
+        file: The path of the file of the first failed check, or None.
+        line: The line on which the query of the first failed check begins, counted from 1, or None.
     """
 
     def __init__(
@@ -370,38 +375,38 @@ class VerificationError(MigrationError):
 
 
 class RollbackError(MigrationError):
-    """Taking a migration back failed. ``applied`` holds those that were taken back before it."""
+    """The rollback of a migration failed. ``applied`` holds the migrations that were rolled back before it."""
 
 
 class RollbackRefusedError(KimbleDBError):
-    """A rollback that would take more than was asked for. Nothing was touched."""
+    """A rollback would remove more than was asked for. Nothing was changed."""
 
 
 class DependentsError(RollbackRefusedError):
-    """Other applied migrations need the one to be rolled back.
+    """Other applied migrations need the migration that is to be rolled back.
 
     Attributes:
-        name: The migration that was to go.
-        dependents: Those that need it, newest first.
+        name: The name of the migration to roll back.
+        dependents: The names of the migrations that need it, newest first.
     """
 
     def __init__(self, name: str, dependents: Sequence[str]) -> None:
         super().__init__(
             f"{name} is needed by {', '.join(dependents)}",
-            hint="roll those back first, or pass cascade=True (--cascade) to take them back too, newest first",
+            hint="roll these back first, or pass cascade=True (--cascade) to roll them back, too, newest first",
         )
         self.name = name
         self.dependents = tuple(dependents)
 
 
 class DataLossError(RollbackRefusedError):
-    """Rows or values would be lost. What would have lost them was not done, or taken back with its transaction.
+    """Rows or values would be lost. The operation was not run, or its transaction was rolled back.
 
     Attributes:
-        losses: What would go, each with its count.
-        objects: The tables, views, functions and the like that would go with it.
-        applied: What the same call had applied, or taken back, before.
-        failed: The migration that would have lost them, or None where it is not one alone.
+        losses: The data that would be lost, each loss with its count.
+        objects: The tables, views, functions and other objects that would be dropped.
+        applied: The migrations that the same call applied, or rolled back, before.
+        failed: The migration that would lose the data, or None if it is not one migration alone.
     """
 
     def __init__(
@@ -412,11 +417,11 @@ class DataLossError(RollbackRefusedError):
         applied: Sequence[AppliedStep] = (),
         failed: Migration | None = None,
         standing: str = "nothing was touched",
-        hint: str = "pass allow_data_loss=True (--allow-data-loss) if that is meant; make a backup first",
+        hint: str = "to accept the loss, pass allow_data_loss=True (--allow-data-loss); make a backup first",
     ) -> None:
         lines = _listed(losses)
         if objects:
-            lines += f"\nwith {', '.join(map(str, objects))}"
+            lines += f"\nobjects that would be dropped: {', '.join(map(str, objects))}"
         what = "this" if failed is None else failed.name
         verb = "would" if any(loss.count for loss in losses) else "could"
         super().__init__(f"{what} {verb} lose data; {standing}:\n{lines}", hint=hint)
@@ -427,10 +432,10 @@ class DataLossError(RollbackRefusedError):
 
 
 class ResetRefusedError(KimbleDBError):
-    """A reset that would reach further than the schema, or cannot be done whole. Nothing was touched.
+    """A reset would reach beyond the schema, or cannot be completed. Nothing was changed.
 
     Attributes:
-        dependents: What is outside of the schema and needs what is in it.
+        dependents: The objects outside of the schema that need objects in it, each as text.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, dependents: Sequence[str] = ()) -> None:
@@ -439,100 +444,99 @@ class ResetRefusedError(KimbleDBError):
 
 
 class ConfirmationError(ResetRefusedError):
-    """What was given to confirm a reset is not the name of the database.
+    """The confirmation of a reset is not the name of the database. Nothing was changed.
 
     Attributes:
-        given: What was given.
-        expected: The database's name.
+        given: The confirmation of the call.
+        expected: The name of the database.
     """
 
     def __init__(self, given: str, expected: str) -> None:
         super().__init__(
-            f'the reset is confirmed for "{given}", and the database is "{expected}"; nothing was touched',
-            hint=f'pass confirm="{expected}" (--confirm {expected}) if that is the one',
+            f'the reset is confirmed for "{given}", but the database is "{expected}"; nothing was touched',
+            hint=f'to reset this database, pass confirm="{expected}" (--confirm {expected})',
         )
         self.given = given
         self.expected = expected
 
 
 class BackupError(KimbleDBError):
-    """A backup cannot be made, read or brought back.
+    """A backup cannot be made, read or restored.
 
-    What it was to protect was not touched, and no file that was there before.
+    Neither the data that it should protect nor any existing file was changed.
     """
 
 
-def _in_the_way(blockers: Sequence[str], standing: str | None) -> str:
-    """Return the lines that say who is in the way, and what stays of a step outside of transactions."""
+def _blocker_lines(blockers: Sequence[str], standing: str | None) -> str:
+    """Return a line for each blocker, and one for the state of a step outside of transactions."""
     lines = [f"  held by {blocker}" for blocker in blockers] + ([standing] if standing else [])
     return "".join(f"\n{line}" for line in lines)
 
 
 class LockUnavailableError(KimbleDBError):
-    """A lock could not be had in the time and the attempts allowed.
+    """A lock was not free within the time and the attempts that the options allow.
 
     Attributes:
-        blockers: Who holds it, as far as the server tells: process id,
-            application, state and age. Nobody was terminated.
+        blockers: The sessions that hold the lock, as far as the server shows them, each as text with its process id,
+            application, state and age. No session was terminated.
     """
 
     def __init__(
         self, message: str, *, blockers: Sequence[str] = (), standing: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(message + _in_the_way(blockers, standing), hint=hint)
+        super().__init__(message + _blocker_lines(blockers, standing), hint=hint)
         self.blockers = tuple(blockers)
 
 
 class DeadlineExceededError(KimbleDBError):
-    """The deadline of the whole call has passed. What was committed stays and is recorded.
+    """The deadline of the whole call has passed. Committed migrations stay and are recorded.
 
     Attributes:
-        seconds: The deadline that was set.
-        blockers: Who was in the way at the end, where that is known.
+        seconds: The deadline of the call, in seconds.
+        blockers: The sessions that blocked the call when the deadline passed, as far as they are known, each as text.
     """
 
     def __init__(
         self, seconds: float, *, doing: str, blockers: Sequence[str] = (), standing: str | None = None
     ) -> None:
         super().__init__(
-            f"the deadline of {seconds:g} s passed while {doing}{_in_the_way(blockers, standing)}",
-            hint="call again: it goes on where this one stopped; Options(deadline=...) (--deadline) allows more time",
+            f"the deadline of {seconds:g} s passed while {doing}{_blocker_lines(blockers, standing)}",
+            hint="call again to continue where this call stopped; Options(deadline=...) (--deadline) allows more time",
         )
         self.seconds = seconds
         self.blockers = tuple(blockers)
 
 
 class ConnectionLostError(KimbleDBError):
-    """The connection to the server was lost, and trying again did not help.
+    """The connection to the server was lost, and further attempts failed, too.
 
-    A transaction that was open then is rolled back by the server: each
-    migration is either whole and recorded, or absent.
+    The server rolls back a transaction that was open: each migration is either completely applied and recorded,
+    or absent.
     """
 
 
 class OutcomeUnknownError(KimbleDBError):
-    """COMMIT was sent, its reply was lost, and there was no second connection to ask with.
+    """COMMIT was sent, its reply was lost, and no second connection could look up its outcome.
 
-    The next run finds the truth in ``migration_history``.
+    The next run finds the outcome in ``migration_history``.
 
     Attributes:
         migration: The name of the migration whose outcome is unknown, ``the adoption`` or ``the reset``.
-        applied: What this run had applied, or taken back, before it, each with its seconds.
+        applied: The migrations that this run applied, or rolled back, before, each with its seconds.
     """
 
     def __init__(
         self, migration: str, *, applied: Sequence[AppliedStep] = (), can_ask: bool = False, back: bool = False
     ) -> None:
-        either = "wholly rolled back, or still there" if back else "wholly applied and recorded, or absent"
+        either = "completely rolled back, or still applied" if back else "completely applied and recorded, or absent"
+        needed = "when the server can be reached" if can_ask else "with a DSN or a pool as target"
         super().__init__(
-            f"the reply to the COMMIT of {migration} was lost: it is either {either}",
-            hint="call again when the server can be reached: migration_history tells which"
-            if can_ask
-            else "call again with a DSN or a pool as target: migration_history tells which",
+            f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}",
+            hint=f"call again {needed}; migration_history then shows the outcome",
         )
         self.migration = migration
         self.applied = tuple(applied)
 
 
 class EmbeddedServerError(KimbleDBError):
-    """The embedded PostgreSQL cannot be had, started or stopped."""
+    """The embedded PostgreSQL cannot be installed, started or stopped."""
