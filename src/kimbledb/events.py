@@ -1,13 +1,11 @@
-"""What happens during a call, as values for whoever watches it.
+"""The events of a call, each a value with its text for the log and for ``progress``.
 
-``progress`` of :func:`kimbledb.migrate` and its like is any callable that
-takes one of these; ``progress=print`` shows a line for each. What it raises is
-logged and breaks nothing.
+``progress`` of :func:`kimbledb.migrate` and of the other calls is a callable that takes one event;
+``progress=print`` prints a line for each. An exception of this callable is logged and stops nothing.
 
-Each event is logged, too, by the logger ``kimbledb``, whether anybody watches or
-not. Every record of every function has the fields ``database`` (host, port and name),
-``schema``, ``migration`` and ``seconds`` (``extra``), None where there is nothing to say. No
-handler is added but one that does nothing.
+The logger ``kimbledb`` logs each event, too, with or without ``progress``. Every log record of every function has
+the fields ``database`` (host, port and name), ``schema``, ``migration`` and ``seconds`` (``extra``); a field is None
+if the record has no value for it. The package adds no log handler except a ``NullHandler``.
 """
 
 from __future__ import annotations
@@ -28,18 +26,19 @@ from kimbledb.model.text import counted, one_line
 
 @frozen
 class Event:
-    """The root of all events."""
+    """The base of all events. ``str(event)`` is one line for a person."""
 
-    #: How loud it is in the log, or None where what it tells of is logged by itself.
+    #: The level of the event in the log, or None if the inner event is logged on its own.
     level: ClassVar[int | None] = logging.DEBUG
 
 
 @frozen
 class Planned(Event):
-    """The plan is made; ``plan.pending`` is what will be applied."""
+    """The plan is made, and the run begins."""
 
     level = logging.INFO
 
+    #: The plan; ``plan.pending`` holds the steps that the run will apply.
     plan: Plan
 
     def __str__(self) -> str:
@@ -48,13 +47,13 @@ class Planned(Event):
 
 @frozen
 class Waiting(Event):
-    """Another run or the application holds a lock, or the server takes no connection now."""
+    """The call waits before its next attempt: a lock is held, or the server accepts no connection at the moment."""
 
     level = logging.INFO
 
-    #: Who is in the way, as far as the server tells, or why there is no connection.
+    #: The sessions that hold the lock, as far as the server shows them, or the reason why there is no connection.
     blockers: tuple[str, ...]
-    #: Seconds until the next try, at the latest.
+    #: The longest time until the next attempt, in seconds.
     seconds: float
 
     def __str__(self) -> str:
@@ -63,13 +62,13 @@ class Waiting(Event):
 
 @frozen
 class Blocked(Event):
-    """What was sent waits on the server for a lock, or for an older transaction to end."""
+    """A statement waits on the server for a lock, or for the end of an older transaction."""
 
     level = logging.WARNING
 
-    #: Who is in the way, as far as the server tells.
+    #: The sessions that block the statement, as far as the server shows them.
     blockers: tuple[str, ...]
-    #: Seconds since it was sent.
+    #: The time since the statement was sent, in seconds.
     seconds: float
 
     def __str__(self) -> str:
@@ -78,12 +77,13 @@ class Blocked(Event):
 
 @frozen
 class Applying(Event):
-    """A migration was sent."""
+    """A migration was sent to the server."""
 
+    #: The migration.
     migration: Migration
-    #: Its place in this run, from 1.
+    #: The place of the migration in this run, counted from 1.
     place: int
-    #: How many this run has to apply.
+    #: The number of migrations that this run applies.
     total: int
 
     def __str__(self) -> str:
@@ -96,9 +96,11 @@ class Applied(Event):
 
     level = logging.INFO
 
+    #: The migration.
     migration: Migration
+    #: The duration of the migration in seconds, with the time that it waited.
     seconds: float
-    #: How many of its checks passed.
+    #: The number of its checks that passed.
     checks: int
 
     def __str__(self) -> str:
@@ -108,11 +110,13 @@ class Applied(Event):
 
 @frozen
 class Failed(Event):
-    """A migration was rolled back."""
+    """A migration failed, and its transaction was rolled back."""
 
     level = logging.ERROR
 
+    #: The migration.
     migration: Migration
+    #: The error, as text.
     message: str
 
     def __str__(self) -> str:
@@ -121,13 +125,15 @@ class Failed(Event):
 
 @frozen
 class Statement(Event):
-    """A statement of a step outside of transactions was sent."""
+    """A statement that runs outside of a transaction was sent to the server."""
 
+    #: The migration of the statement.
     migration: Migration
-    #: Its place in the migration, from 1.
+    #: The place of the statement in the migration, counted from 1.
     place: int
+    #: The number of statements in the migration.
     total: int
-    #: The first words of it.
+    #: The first words of the statement.
     text: str
 
     def __str__(self) -> str:
@@ -138,11 +144,13 @@ class Statement(Event):
 class Building(Event):
     """The server builds an index (manual, 27.4.4 "CREATE INDEX Progress Reporting")."""
 
+    #: The migration that creates the index.
     migration: Migration
+    #: The name of the index.
     index: str
-    #: As the server calls it, such as ``building index: scanning table``.
+    #: The phase in the server's words, such as ``building index: scanning table``.
     phase: str
-    #: How much of the phase is done, or None where the server does not say.
+    #: The completed part of the phase in percent, or None if the server does not report it.
     percent: float | None
 
     def __str__(self) -> str:
@@ -152,8 +160,9 @@ class Building(Event):
 
 @frozen
 class Verifying(Event):
-    """Checks are being made: a migration's, or with None those of all that is applied."""
+    """Checks begin."""
 
+    #: The migration whose checks begin, or None for the checks of all applied migrations.
     migration: Migration | None = None
 
     def __str__(self) -> str:
@@ -162,10 +171,13 @@ class Verifying(Event):
 
 @frozen
 class RollingBack(Event):
-    """A migration is being taken back."""
+    """The rollback of a migration begins."""
 
+    #: The migration.
     migration: Migration
+    #: The place of the migration in this run, counted from 1.
     place: int
+    #: The number of migrations that this run rolls back.
     total: int
 
     def __str__(self) -> str:
@@ -174,11 +186,13 @@ class RollingBack(Event):
 
 @frozen
 class RolledBack(Event):
-    """A migration is taken back, and its history row is gone."""
+    """A migration is rolled back, and its history row is deleted."""
 
     level = logging.INFO
 
+    #: The migration.
     migration: Migration
+    #: The duration of the rollback in seconds.
     seconds: float
 
     def __str__(self) -> str:
@@ -187,10 +201,11 @@ class RolledBack(Event):
 
 @frozen
 class Done(Event):
-    """The call is at its end: the last event of one that returns."""
+    """The last event of a call that returns."""
 
+    #: The duration of the call in seconds.
     seconds: float
-    #: What the call returns, where the event is told with it.
+    #: The result of the call, or None if the event was sent before the result was made.
     report: Report | None = None
 
     def __str__(self) -> str:
@@ -199,9 +214,9 @@ class Done(Event):
 
 @frozen
 class Stopped(Event):
-    """The call ends with an error: the last event of one that raises."""
+    """The last event of a call that raises an error."""
 
-    #: As it is raised.
+    #: The error that the call raises.
     error: BaseException
 
     def __str__(self) -> str:
@@ -210,32 +225,31 @@ class Stopped(Event):
 
 @frozen
 class OneOfMany(Event):
-    """Something happened to one of many schemas; the last for each is its :class:`Done` or :class:`Stopped`."""
+    """An event of one schema in a call for many. The last one for each schema holds :class:`Done` or :class:`Stopped`."""
 
     level = None
 
     #: The database: host, port and name, never a password.
     target: str
+    #: The name of the schema.
     schema: str
+    #: The event of the schema.
     event: Event
-    #: How many of the schemas are at their end, whether it is a good one or not.
+    #: The number of finished schemas, failed ones included.
     done: int
+    #: The number of all schemas.
     total: int
 
     def __str__(self) -> str:
         return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
 
 
-#: What `progress` is.
+#: The type of ``progress``: a callable that takes one event.
 Watcher = Callable[[Event], object]
 
 
-def _by(blockers: tuple[str, ...]) -> str:
-    return one_line(f": {'; '.join(blockers)}") if blockers else ""
-
-
 class Progress:
-    """The events of a call, to be read while it runs.
+    """A ``progress`` callable that gives the events of a call to readers while the call runs.
 
     ::
 
@@ -245,10 +259,9 @@ class Progress:
             print(event)
         report = await run
 
-    The iteration begins with the first event, whenever it is begun, and ends with
-    the call, also with one that fails: the error is raised where the call is
-    awaited. It may be done by several at once. Nobody waits for those who read.
-    A Progress that is given to another call begins anew.
+    An iteration always begins with the first event of the call, and ends with the call. It also ends with a call
+    that fails: the error is raised where the call is awaited. Several readers may iterate at the same time. The
+    call never waits for a reader. A Progress that is passed to another call forgets the events of the first call.
     """
 
     def __init__(self) -> None:
@@ -256,17 +269,17 @@ class Progress:
         self._waiting: list[asyncio.Future[None]] = []
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event, and wake the readers."""
         if self._events and _is_last(self._events[-1]):
             self._events = []
         self._events.append(event)
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            with suppress(RuntimeError):  # who waited is gone, and the loop with it
+            with suppress(RuntimeError):  # the reader's loop is closed
                 each.get_loop().call_soon_threadsafe(_wake, each)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """Give the events, those that happened already first."""
+        """Yield the events from the first one on, and wait for each further one."""
         events, place = self._events, 0
         while True:
             if place < len(events):
@@ -288,3 +301,7 @@ def _is_last(event: Event) -> bool:
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _by(blockers: tuple[str, ...]) -> str:
+    return one_line(f": {'; '.join(blockers)}") if blockers else ""

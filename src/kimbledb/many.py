@@ -1,4 +1,7 @@
-"""The same for many schemas and databases at once: one result each, and one that fails fails alone."""
+"""migrate(), verify() and plan() for many schemas and databases at once.
+
+Each schema of each database gets a result of its own. A failure of one does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import Target, TargetLike, target_of
 
-#: What is done with one schema: it gets the target, the schema, the catalog and who watches.
+#: The work for one schema: a function of its target, its name, the catalog and the progress callable.
 _Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]
 
 
@@ -44,35 +47,36 @@ async def migrate_many(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> ManyReport[MigrationReport]:
-    """Bring many schemas, or many databases, to what a catalog describes.
+    """Apply the pending migrations of a catalog to many schemas or databases.
 
-    Each is migrated as :func:`kimbledb.migrate` does it. One that fails keeps nobody
-    else from going on; call again to go on where it stopped, which costs those
-    that are done one question each.
+    Each schema is migrated as :func:`kimbledb.migrate` does it. A schema that fails does not stop the others. A
+    second call continues where the first one stopped, and sends one query to each schema that is already current.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
-            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
-        schemas: The names of the target schemas, in each of the targets; None is ``public``.
-        catalog: The migrations; None for the built-in ones.
-        to: A migration's name or number: apply that one and all it needs, no more. None for all.
-        phase: A phase's number: apply its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        verify: Whether each migration's checks run in its transaction and must pass.
-        allow_data_loss: Whether rows and values that are there may go, also where the migration that
-            takes them does not say so (``deletes`` in migration.toml).
-        concurrency: How many connections are open at once, over all targets. One of them is kept for
-            looking who blocks the others, and for steps outside of transactions, which need a
-            second one; the least is 2.
-        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
-            :class:`~kimbledb.events.Done` at the end; None for nobody.
-        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
+            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas in each database; None is ``public``.
+        catalog: The migrations, or None for the built-in ones.
+        to: The name or number of a migration: apply only this one and those that it needs. None applies all.
+        phase: The number of a phase: apply only its migrations and those that they need. None applies all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        verify: Whether the checks of each migration run in its transaction and must pass.
+        allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
+            migration.toml.
+        concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
+            used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
+            connection of a step outside of transactions.
+        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
+            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
+            the defaults.
 
     Returns:
-        One result for each target and schema; ``report.ok`` is the verdict.
+        A report with one result for each target and schema. ``report.ok`` is True if all succeeded.
 
     Raises:
-        ConfigurationError: ``concurrency`` is no number above 0.
+        ConfigurationError: ``concurrency`` is below 1, or ``targets`` is neither a target nor an iterable. Every other error of one
+            schema is in its result.
     """
     prefer = tuple(prefer)
 
@@ -103,23 +107,29 @@ async def verify_many(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> ManyReport[VerificationReport]:
-    """Ask of many schemas, or many databases, whether what is applied is really there. It never writes.
+    """Verify the applied migrations of many schemas or databases. It never writes.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
-            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
-        schemas: The names of the target schemas, in each of the targets; None is ``public``.
-        catalog: The migrations; None for the built-in ones.
-        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
-        concurrency: How many connections are open at once, over all targets. One of them is kept for
-            looking who blocks the others, and for steps outside of transactions, which need a
-            second one; the least is 2.
-        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
-            :class:`~kimbledb.events.Done` at the end; None for nobody.
-        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
+            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas in each database; None is ``public``.
+        catalog: The migrations, or None for the built-in ones.
+        only: The name or number of a migration, or an iterable of these: run only their checks, applied or not.
+            None runs all checks.
+        concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
+            used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
+            connection of a step outside of transactions.
+        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
+            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
+            the defaults.
+
+    Returns:
+        A report with one result for each target and schema. ``report.ok`` is True if all succeeded.
 
     Raises:
-        ConfigurationError: ``concurrency`` is no number above 0.
+        ConfigurationError: ``concurrency`` is below 1, or ``targets`` is neither a target nor an iterable. Every other error of one
+            schema is in its result.
     """
     wanted = only if only is None or isinstance(only, str | int) else tuple(only)
 
@@ -144,25 +154,30 @@ async def plan_many(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> ManyReport[Plan]:
-    """Say what :func:`migrate_many` would do, and why. It only reads.
+    """Plan what :func:`migrate_many` would apply, with the reasons. It only reads.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or several
-            of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
-        schemas: The names of the target schemas, in each of the targets; None is ``public``.
-        catalog: The migrations; None for the built-in ones.
-        to: A migration's name or number: plan that one and all it needs, no more. None for all.
-        phase: A phase's number: plan its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        concurrency: How many connections are open at once, over all targets. One of them is kept for
-            looking who blocks the others, and for steps outside of transactions, which need a
-            second one; the least is 2.
-        progress: Called with :class:`~kimbledb.events.OneOfMany` for all that happens, and with
-            :class:`~kimbledb.events.Done` at the end; None for nobody.
-        options: Deadline, timeouts and the like, in seconds, for each schema by itself; None for the defaults.
+        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
+            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        schemas: The names of the target schemas in each database; None is ``public``.
+        catalog: The migrations, or None for the built-in ones.
+        to: The name or number of a migration: plan only this one and those that it needs. None plans all.
+        phase: The number of a phase: plan only its migrations and those that they need. None plans all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
+            used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
+            connection of a step outside of transactions.
+        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
+            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
+            the defaults.
+
+    Returns:
+        A report with one result for each target and schema. ``report.ok`` is True if all succeeded.
 
     Raises:
-        ConfigurationError: ``concurrency`` is no number above 0.
+        ConfigurationError: ``concurrency`` is below 1, or ``targets`` is neither a target nor an iterable. Every other error of one
+            schema is in its result.
     """
     prefer = tuple(prefer)
 
@@ -181,18 +196,18 @@ async def _many(
     progress: Watcher | None,
 ) -> ManyReport[Each]:
     if concurrency < 1:
-        raise ConfigurationError(f"concurrency is {concurrency!r}; it wants a number above 0")
+        raise ConfigurationError(f"concurrency is {concurrency!r}, but it must be at least 1")
     running_loop()
     clock = stopwatch()
     names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
     jobs = [(target, schema) for target in _several(targets) for schema in names]
-    # Read beside the loop, which others use, too.
+    # Read in a thread: the event loop serves other tasks meanwhile.
     chosen = catalog if catalog is not None else await asyncio.to_thread(Catalog.builtin)
     run = _Run(work, chosen, jobs, progress, asyncio.Semaphore(1))
     places = iter(range(len(jobs)))
 
     async def worker() -> None:
-        for place in places:  # shared: each takes the next one
+        for place in places:  # shared by the workers: each takes the next place
             await run.one(place)
 
     async with asyncio.TaskGroup() as group:
@@ -204,7 +219,7 @@ async def _many(
 
 
 class _Run(Generic[Each]):
-    """One call for many: what is to be done, and what has become of it."""
+    """One call for many schemas: its jobs and their results."""
 
     def __init__(
         self,
@@ -221,7 +236,7 @@ class _Run(Generic[Each]):
         self.spare = spare
         self.results: list[ManyResult[Each] | None] = [None] * len(jobs)
         self.done = 0
-        #: A connection of the caller's does one thing at a time.
+        #: A lock for each connection of the caller, which carries one job at a time.
         self.busy: dict[int, asyncio.Lock] = {}
 
     async def one(self, place: int) -> None:
@@ -230,7 +245,7 @@ class _Run(Generic[Each]):
         label = f"target {place + 1}"
 
         def watcher(event: Event) -> None:
-            if not isinstance(event, Done | Stopped):  # those are told when they are counted
+            if not isinstance(event, Done | Stopped):  # sent below, with the count of finished schemas
                 tell(self.progress, OneOfMany(label, shown, event, self.done, len(self.jobs)))
 
         clock = stopwatch()
@@ -245,7 +260,7 @@ class _Run(Generic[Each]):
                 report = await self.work(bounded, schema, self.catalog, watcher)
             result: ManyResult[Each] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's alone
+        except Exception as error:  # noqa: BLE001 - any error stops this schema alone
             result = ManyResult(label, shown, error=error)
             end = Stopped(error)
         self.results[place] = result
@@ -255,7 +270,7 @@ class _Run(Generic[Each]):
 
 @frozen
 class _Bounded(Target):
-    """A target whose second session at a time waits for the one that all of them have to spare."""
+    """A target whose second session waits for the one reserved connection of the whole call."""
 
     spare: asyncio.Semaphore = field(kw_only=True)
     _open: list[None] = field(factory=list, init=False)

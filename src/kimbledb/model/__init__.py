@@ -1,1 +1,1 @@
-"""What is passed around: migration, script, objects, plan, reports, pictures. It knows no file and no server."""
+"""The values that all rooms share: migration, script, objects, plan, reports and their outputs. No file, no server."""
