@@ -356,7 +356,7 @@ async def test_the_plan_says_what_deletes(database: str, folder: Folder) -> None
     """The plan shows why a migration deletes."""
     folder.add(1, "a", "SELECT 1;", facts='deletes = "they were copies"')
 
-    assert "it deletes on purpose: they were copies" in str(await kimbledb.plan(database, catalog=folder.catalog))
+    assert "deletes data on purpose: they were copies" in str(await kimbledb.plan(database, catalog=folder.catalog))
 
 
 async def test_the_report_counts_updates(database: str, folder: Folder, connection: asyncpg.Connection) -> None:

@@ -54,7 +54,7 @@ async def test_nothing_to_do(split: tuple[str, str, str], catalog: kimbledb.Cata
 
     assert report.applied == ()
     assert report.history_owner == owner
-    assert f"nothing to do, says the history of the role {owner}" in str(report)
+    assert f"nothing to do according to the history of the role {owner}" in str(report)
     connection = await asyncpg.connect(reader_dsn)
     assert (await kimbledb.migrate(connection, catalog=catalog, schema="app")).history_owner == owner
     await connection.close()

@@ -70,7 +70,7 @@ async def test_rows_are_not_held_up(database: str, filled: Folder, connection: a
     [step] = plan.pending
     assert step.online
     assert step.hazards == ()
-    assert "first online.sql, outside of a transaction: tables hold rows" in str(plan)
+    assert "online.sql runs first, outside of a transaction: tables hold rows" in str(plan)
 
     async with an_open_transaction(database):
         run = asyncio.create_task(kimbledb.migrate(database, catalog=filled.catalog))

@@ -47,7 +47,7 @@ async def test_an_event_trigger_reaches_out(audited: str, folder: Folder, connec
 
     report = await kimbledb.migrate(audited, catalog=folder.catalog, schema="tenant")
 
-    assert "it reaches outside of the target schema: audit.a" in str(report.plan)
+    assert "reaches outside of the target schema: audit.a" in str(report.plan)
     assert await connection.fetchval("SELECT count(*) FROM audit.a") == 0
     await kimbledb.rollback(audited, "a.sql", catalog=folder.catalog, schema="tenant")
     assert await connection.fetchval("SELECT to_regclass('audit.a')") is None

@@ -209,7 +209,7 @@ async def test_all_that_would_go_is_shown(database: str, folder: Folder, connect
     assert report.dependents == ("b.sql",)
     assert [str(loss) for loss in report.losses] == ["table a: 2 rows"]
     assert "table: a, empty" in str(report)
-    assert "b.sql      needs a migration that goes" in str(report)
+    assert "b.sql      needs a migration that is rolled back" in str(report)
     with pytest.raises(kimbledb.DataLossError, match="view latest") as caught:
         await kimbledb.rollback(database, 1, catalog=catalog, cascade=True)
     assert caught.value.objects == report.objects

@@ -129,8 +129,8 @@ class ApplyRun:
             state = await bootstrap.prepare(
                 session, state, goal.schema, [step.migration for step in plan.pending], schemas_reached(goal.catalog)
             )
-        assert state.head is not None  # the preparation made the log
-        head = state.head
+        assert state.log_position is not None  # the preparation made the log
+        head = state.log_position
         path = state.search_path(goal.schema, goal.catalog.extensions)
         transactions = Transactions(session, goal.schema, path, schemas_reached(goal.catalog))
         for step in plan.pending:

@@ -43,7 +43,7 @@ async def prepare(
     """
     path = await preflight.check(session, state, schema, migrations, reached)
     missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
-    if state.schema_exists and not missing and state.head is not None:
+    if state.schema_exists and not missing and state.log_position is not None:
         return state
     quoted = quote_identifier(schema)
     statements = []
@@ -62,7 +62,7 @@ async def prepare(
             + session.path()
             + "".join(statements)
             + history_tables.creation(
-                schema, version=__version__, take_over=state.head is None and state.history is not None
+                schema, version=__version__, take_over=state.log_position is None and state.history is not None
             )
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
@@ -74,11 +74,11 @@ async def prepare(
         if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
             raise PreflightError(gaps) from error
         raise
-    if answer.value["head"] != (state.head or 0):
+    if answer.value["head"] != (state.log_position or 0):
         raise Retry  # another run was quicker, and what is pending has changed
     return evolve(
         state,
-        head=answer.value["head"],
+        log_position=answer.value["head"],
         schema_exists=True,
         extensions={name: (version, where) for name, (version, where) in answer.value["extensions"].items()},
     )

@@ -97,12 +97,12 @@ class RollbackRun:
         await self._settle(session, state, there)
         done = {step.migration.name for step in self.taken_back}
         remaining = [each for each in self.chosen if each.name in there and each.name not in done]
-        if not remaining or state.head is None:
+        if not remaining or state.log_position is None:
             return
         preflight.check_server(state)
         path = state.search_path(self.schema, self.catalog.extensions)
         transactions = Transactions(session, self.schema, path, schemas_reached(self.catalog))
-        await self._weigh(transactions, remaining, state.head)
+        await self._weigh(transactions, remaining, state.log_position)
         if self.dry_run:
             self.taken_back[:] = [AppliedStep(migration, 0.0) for migration in remaining]
             return
@@ -120,7 +120,7 @@ class RollbackRun:
                 standing=self._standing("nothing was touched"),
             )
         await self.run.back_up(session, state)
-        await self._take_back(transactions, remaining, state.head)
+        await self._take_back(transactions, remaining, state.log_position)
 
     def _choose(self, plan: Plan, there: dict[str, Step]) -> list[Migration]:
         """Return what is to go, newest first, or say why it may not."""

@@ -199,7 +199,7 @@ class Run:
             sent: The transaction.
         """
         name = None if sent.migration is None else sent.migration.name
-        return state.head is not None and await history.was_written(
+        return state.log_position is not None and await history.was_written(
             session, self.request.schema, self.runner.run_id, sent.event, name
         )
 

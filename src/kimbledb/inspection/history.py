@@ -63,7 +63,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         extension_home=answer["extension_home"],
         extensions={name: (version, home) for name, (version, home) in answer["extensions"].items()},
         history=None if rows is None else _history(rows),
-        head=answer.get("head"),
+        log_position=answer.get("head"),
         looked=answer.get("looked", False),
         history_owner=answer.get("owner"),
         stranger=answer.get("stranger"),

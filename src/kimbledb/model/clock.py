@@ -1,4 +1,4 @@
-"""How long something takes."""
+"""The duration of an operation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from collections.abc import Callable
 
 
 def stopwatch() -> Callable[[], float]:
-    """Start a monotonic clock; calling what is returned gives the seconds since."""
+    """Start a monotonic clock, and return a function that gives the seconds since."""
     start = time.monotonic()
     return lambda: time.monotonic() - start

@@ -1,7 +1,7 @@
-"""What a migration is: the values that everything else passes around.
+"""A migration, and the values that describe it: its objects, its history, its evidence, its checks, its hazards.
 
-Nothing here reads a file or asks a database. A :class:`Migration` comes from
-:mod:`kimbledb.catalog.catalog`; what is done with it stands in the modules above.
+Nothing here reads a file or queries a database. :mod:`kimbledb.catalog.catalog` makes a :class:`Migration`; the rooms
+above it plan it, apply it and roll it back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs import evolve, field, fields, frozen
 from kimbledb.model.script import Part, Script
 from kimbledb.model.text import one_line, printable
 
-#: The kinds of objects that a migration can declare and a snapshot can hold.
+#: The kinds of objects in declarations and snapshots.
 OBJECT_KINDS = (
     "type",
     "sequence",
@@ -37,23 +37,23 @@ OBJECT_KINDS = (
 
 @frozen(order=True)
 class DatabaseObject:
-    """One object of a schema, as a declaration or a snapshot names it.
+    """One object of a schema, in a declaration or a snapshot.
 
-    ``str()`` gives the form that messages and files use: ``column users.email``.
+    ``str()`` gives the form of messages and files: ``column users.email``.
     """
 
     #: One of :data:`OBJECT_KINDS`.
     kind: str
-    #: Its name in the schema, without the schema: ``users``, ``users.email``,
+    #: Its name without the schema: ``users``, ``users.email``,
     #: ``search_knowledge_base(vector,double precision,integer)``.
     name: str
-    #: What it is in canonical form, as a snapshot gives it, or None where a
-    #: declaration says only that it is there.
+    #: Its definition in canonical form, as in a snapshot, or None if a declaration
+    #: states only that the object exists.
     definition: str | None = field(default=None, order=False)
 
     @property
     def key(self) -> tuple[str, str]:
-        """Kind and name: what makes two values the same object."""
+        """Kind and name, which identify the object."""
         return (self.kind, self.name)
 
     def __str__(self) -> str:
@@ -62,12 +62,15 @@ class DatabaseObject:
 
 @frozen
 class Declarations:
-    """What a migration says that it makes, alters and removes, and what a repair expects."""
+    """The objects that a migration creates, changes and drops by its own declaration, and the types of a repair."""
 
+    #: The objects that exist only after the migration.
     creates: tuple[DatabaseObject, ...] = ()
+    #: The objects that the migration changes, in their new form.
     changes: tuple[DatabaseObject, ...] = ()
+    #: The objects that the migration drops.
     drops: tuple[DatabaseObject, ...] = ()
-    #: Columns by ``table.column``, each with the type that a repair leaves it with.
+    #: For a repair: the type of each column after it, by ``table.column``.
     expects: Mapping[str, str] = field(factory=dict)
 
 
@@ -75,20 +78,23 @@ class Declarations:
 class VerificationQuery:
     """One named query of a verify.sql."""
 
+    #: The name of the query.
     name: str
     #: The text of the query, without its last semicolon.
     sql: str
-    #: True for a query that need only run; its rows are counted and not kept.
+    #: Whether the query only has to run without an error; its rows are counted and not kept.
     runs: bool
-    #: The line of the file on which its text begins, counted from 1.
+    #: The line of the file on which the text begins, counted from 1.
     line: int
 
 
 @frozen
 class Extension:
-    """An extension that a migration needs, with the lowest version that will do."""
+    """An extension that a migration needs."""
 
+    #: The name of the extension.
     name: str
+    #: The lowest version that suffices, or None if every version does.
     version: str | None = None
 
     def __str__(self) -> str:
@@ -96,21 +102,23 @@ class Extension:
 
 
 def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
-    """Return the schemas outside of the target schema that migrations say they reach."""
+    """Return the names of the schemas in ``reaches`` of these migrations, sorted."""
     return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
 
 
 @frozen
 class Fault:
-    """Something wrong with a folder of migrations, and how to mend it."""
+    """A fault in a folder of migrations, with its cure."""
 
-    #: The file or folder, as a path.
+    #: The path of the file or folder.
     path: str
+    #: The problem.
     message: str
+    #: The cure.
     cure: str
-    #: The line in the file, counted from 1, or None where it is not about a line.
+    #: The line in the file, counted from 1, or None if the fault concerns no single line.
     line: int | None = None
-    #: The column in that line, counted from 1, where it is about one character.
+    #: The column in that line, counted from 1, or None if the fault concerns no single character.
     column: int | None = None
 
     def __str__(self) -> str:
@@ -119,7 +127,7 @@ class Fault:
 
 
 def _shortened(text: str) -> str:
-    """Return a text to be shown: what it quotes from a file may be as long as that."""
+    """Return a text with its end cut off if it is too long: it may quote a whole file."""
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
@@ -134,7 +142,7 @@ def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
     return ()
 
 
-#: A script, its text alone, or how either is read when it is first asked for.
+#: A script, its text, or a function that reads either on first use.
 _Source = Script | str | Callable[[], Script | str]
 
 
@@ -142,47 +150,54 @@ _Source = Script | str | Callable[[], Script | str]
 class Migration:
     """One change to a schema, with the SQL that makes, proves and undoes it.
 
-    Two are equal when they are the same object: a catalog holds one of each. A pickle of
-    one, as in a report or an error, holds its facts and not its SQL, in which there may be
-    secrets; a pickled catalog holds all.
+    Two migrations are equal only if they are the same object: a catalog holds one of each. A pickled migration, as
+    in a report or an error, holds its facts but not its SQL, since SQL may hold secrets. A pickled catalog holds
+    the SQL, too.
     """
 
-    #: As in the document, with ``.sql``: ``api-cost-tracking.sql``.
+    #: Its name with ``.sql``, as in the document: ``api-cost-tracking.sql``.
     name: str
-    #: Its number in the document, from the folder's name.
+    #: Its number in the document, from the name of its folder.
     number: int
-    #: Its place in the order of execution where the folder states one, else None.
+    #: Its place in the order of execution as its folder states it, or None.
     order: int | None = None
+    #: The number of its phase, or None.
     phase: int | None = None
+    #: Its title in one line, or an empty text.
     title: str = ""
+    #: Its purpose, or an empty text.
     purpose: str = ""
+    #: Its status in the document, or an empty text.
     status: str = ""
+    #: Notes of its author, or an empty text.
     notes: str = ""
-    #: Names of migrations, or of things that one of several provides.
+    #: The names of migrations that it needs, and of things that one of several migrations provides.
     requires: tuple[str, ...] = ()
+    #: The names of the things that it provides.
     provides: tuple[str, ...] = ()
-    #: The names of the others that provide the same: exactly one is applied.
+    #: The names of the other migrations that provide the same thing. Exactly one of them all is applied.
     alternatives: tuple[str, ...] = ()
-    #: Taken among alternatives where nothing else decides.
+    #: Whether it is chosen among its alternatives if nothing else decides.
     default: bool = False
-    #: ``"hosted"``: taken before the default on a hosted database. Else None.
+    #: ``"hosted"`` if it is chosen before the default on a hosted database, else None.
     default_when: str | None = None
+    #: The extensions that it needs.
     extensions: tuple[Extension, ...] = ()
     #: False for SQL that PostgreSQL refuses to run in a transaction block.
     transactional: bool = True
-    #: Seconds that one statement may take, or None for the options' value.
+    #: The longest time for one statement in seconds, or None for the value of the options.
     statement_timeout: float | None = None
-    #: Why it cannot be rolled back, or None.
+    #: The reason why it cannot be rolled back, or None.
     irreversible: str | None = None
-    #: Why it deletes rows or values that were there before it, or None where it does not.
+    #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
-    #: What it reaches outside of the target schema, on purpose: ``schema.object``, or ``schema`` for all in it.
+    #: The objects outside of the target schema that it uses on purpose: ``schema.object``, or ``schema`` for all in it.
     reaches: tuple[str, ...] = ()
-    #: Older checksums of apply.sql whose result is the same.
+    #: Older checksums of apply.sql with the same result.
     supersedes: tuple[str, ...] = ()
     #: SHA-256 of :attr:`apply_sql` in hexadecimal.
     checksum: str = ""
-    #: The folder, or the file of a flat folder, as a path to show.
+    #: The path of its folder, or of its file in a flat folder.
     location: str = ""
     _apply_sql: _Source = ""
     _verify_sql: _Source = ""
@@ -192,7 +207,7 @@ class Migration:
     _read_queries: Callable[[Script], tuple[VerificationQuery, ...]] = field(default=_no_queries)
 
     def script(self, part: Part) -> Script:
-        """Return one of its scripts, whose text is empty where there is none.
+        """Return one of its scripts. The text of a missing script is empty.
 
         Args:
             part: ``apply``, ``verify``, ``rollback`` or ``online``.
@@ -206,7 +221,7 @@ class Migration:
         return script
 
     def _path_of(self, part: Part) -> str:
-        """Return where a script stands that came without a path."""
+        """Return the path of a script that was given as text alone."""
         return self.location if self.is_flat else f"{self.location or self.name}/{part}.sql"
 
     @cached_property
@@ -215,7 +230,7 @@ class Migration:
 
     @property
     def apply_sql(self) -> str:
-        """The text of apply.sql as it is sent: without a byte-order mark, and with line ends as LF."""
+        """The text of apply.sql in the form that is sent: without a byte-order mark, and with LF as line end."""
         return self.script("apply").text
 
     @property
@@ -230,46 +245,46 @@ class Migration:
 
     @property
     def online_sql(self) -> str:
-        """The text of online.sql, in the form of :attr:`apply_sql`; empty where there is none.
+        """The text of online.sql, in the form of :attr:`apply_sql`; empty if there is none.
 
-        What of the change takes long on a table that holds rows, written so that nobody
-        waits for it. It runs before apply.sql, statement by statement, outside of a transaction.
+        It holds the slow part of the change on tables with rows, written so that other sessions do not wait for
+        it. It runs before apply.sql, statement by statement, outside of a transaction.
         """
         return self.script("online").text
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is a file of a flat folder, and not a folder of its own."""
+        """Whether it is one file in a flat folder, without a folder of its own."""
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
     def declarations(self) -> Declarations:
-        """All that it declares of the schema's objects."""
+        """Its declarations of objects in the schema."""
         return self._declare()
 
     @property
     def creates(self) -> tuple[DatabaseObject, ...]:
-        """The objects that are there after it and were not before."""
+        """The objects that exist only after it."""
         return self.declarations.creates
 
     @property
     def changes(self) -> tuple[DatabaseObject, ...]:
-        """The objects that are another after it, in their new form."""
+        """The objects that it changes, in their new form."""
         return self.declarations.changes
 
     @property
     def drops(self) -> tuple[DatabaseObject, ...]:
-        """The objects that it takes away."""
+        """The objects that it drops."""
         return self.declarations.drops
 
     @property
     def expects(self) -> Mapping[str, str]:
-        """For a repair: the columns that it leaves with a type, by ``table.column``."""
+        """For a repair: the type of each column after it, by ``table.column``."""
         return self.declarations.expects
 
     @property
     def is_repair(self) -> bool:
-        """Whether it makes an older shape right and changes nothing where it is right."""
+        """Whether it repairs an older shape, and changes nothing if the shape is right."""
         return bool(self.expects)
 
     @cached_property
@@ -278,7 +293,11 @@ class Migration:
         return self._read_queries(self.script("verify"))
 
     def file(self, part: Part) -> str:
-        """Return the path of one of its files, to be shown: ``part`` is ``apply``, ``verify``, ``rollback`` or ``online``."""
+        """Return the path of one of its files, for messages.
+
+        Args:
+            part: ``apply``, ``verify``, ``rollback`` or ``online``.
+        """
         return self.script(part).path
 
     def __str__(self) -> str:
@@ -290,7 +309,7 @@ class Migration:
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
         parts = self.parts()
         for name in (name for name in parts if name.endswith("_sql")):
-            # Where the SQL stands is kept.
+            # The path and the line stay for messages.
             parts[name] = evolve(script, text="") if isinstance(script := parts[name], Script) else ""
         return _migration_of, (parts,)
 
@@ -301,7 +320,7 @@ class Migration:
         return self
 
     def parts(self) -> dict[str, Any]:
-        """Return all that it is made of, as its constructor takes it."""
+        """Return the arguments of its constructor."""
         return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
 
 
@@ -311,86 +330,102 @@ def _migration_of(parts: dict[str, Any]) -> Migration:
 
 @frozen
 class AppliedMigration:
-    """A row of ``migration_history``: what the database says of one migration."""
+    """A row of ``migration_history``."""
 
+    #: The name of the migration.
     name: str
-    #: True: applied. False: its last attempt failed. None: an old table did not say.
+    #: True if the migration is applied, False if its last attempt failed, None if an old table did not record it.
     success: bool | None = True
-    #: SHA-256 of the text that was applied, or None where nobody recorded one.
+    #: SHA-256 of the applied text in hexadecimal, or None if no checksum was recorded.
     checksum: str | None = None
-    #: When, by the server's clock, in ISO 8601, or None.
+    #: The time of the row by the server's clock, in ISO 8601, or None.
     applied_at: str | None = None
-    #: The version of kimbledb that wrote the row, or None for a row of other origin.
+    #: The version of kimbledb that wrote the row, or None if another program wrote it.
     version: str | None = None
-    #: Whether it was recorded by evidence and not run.
+    #: Whether the migration was recorded by evidence and not run.
     adopted: bool = False
+    #: The error of the last attempt, or None.
     error: str | None = None
-    #: Whether another hand wrote it: kimbledb looks at the schema before it believes it.
+    #: Whether another program wrote the row: kimbledb then compares it with the schema.
     legacy: bool = False
 
     @property
     def is_applied(self) -> bool:
-        """Whether the row says that the migration is applied: not where it failed, or where an old table does not say."""
+        """Whether the row records success. A failed attempt and an old row without a result are not applied."""
         return self.success is True
 
 
 class ObjectState(enum.StrEnum):
-    """What the system catalogs say of the objects that one migration declares."""
+    """The state of the objects that one migration declares, by the system catalogs."""
 
+    #: All objects exist as declared.
     APPLIED = "applied"
+    #: No object exists.
     MISSING = "missing"
+    #: Some objects exist, as declared.
     PARTIAL = "partial"
+    #: Some objects exist in another shape.
     CONFLICTING = "conflicting"
 
 
 @frozen
 class Finding:
-    """The evidence on one migration: a verdict and what it rests on."""
+    """The evidence on one migration: the verdict and its basis."""
 
+    #: The verdict.
     state: ObjectState
+    #: The declared objects that exist, each as text.
     present: tuple[str, ...] = ()
+    #: The declared objects that do not exist, each as text.
     missing: tuple[str, ...] = ()
-    #: Each with what was expected and what is there.
+    #: The objects of another shape, each as text with the expected and the existing shape.
     conflicts: tuple[str, ...] = ()
 
 
 @frozen
 class Evidence:
-    """What a database shows without being told: its platform, and the state of each migration's objects."""
+    """The evidence in a database: its platform, and the state of the objects of each migration."""
 
-    #: Whether it has the hosted platform's roles and its schema ``auth``.
+    #: Whether it has the roles and the schema ``auth`` of a hosted platform.
     hosted: bool = False
+    #: The finding on each migration, by its name.
     findings: Mapping[str, Finding] = field(factory=dict)
-    #: Whether the schema was looked at: what has no finding then declares nothing to be found.
+    #: Whether the schema was inspected. A migration without a finding then declares no objects.
     gathered: bool = False
-    #: Columns and constraints that are there in another form than any that is declared,
+    #: The form of each column and constraint that differs from every declared form,
     #: by ``str()`` of the object.
     kept: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
 class Check:
-    """One result of a verification.
+    """The result of one check.
 
-    ``bool(check)`` is not defined on purpose: ask :attr:`passed`.
+    A check has no truth value of its own: use :attr:`passed`.
     """
 
-    #: The migration's name, or None for a check of the whole database.
+    #: The name of the migration, or None for a check of the whole database.
     migration: str | None
+    #: The name of the check.
     name: str
+    #: Whether the check passed.
     passed: bool
+    #: The expected result, or None.
     expected: str | None = None
+    #: The found result, or None.
     found: str | None = None
-    #: For a check of the whole database what it is about: of a check of security the objects,
-    #: each with the reason and the cure. Never a row of a table.
+    #: The objects of a check of the whole database; a security check gives each with its reason and its cure.
+    #: Never a row of a table.
     rows: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    #: The cure, or None.
     hint: str | None = None
-    #: True where it informs and does not judge.
+    #: Whether the check only informs: it never makes a verification fail.
     informative: bool = False
-    #: For a check of security: ``high``, ``medium``, ``low`` or ``information``. Else None.
+    #: The severity of a security check: ``high``, ``medium``, ``low`` or ``information``. None for other checks.
     severity: str | None = None
-    #: The file of its query and the line, counted from 1, on which the query begins. None for a check of the whole database.
+    #: The path of the file of its query, or None for a check of the whole database.
     file: str | None = None
+    #: The line on which its query begins, counted from 1, or None for a check of the whole database.
     line: int | None = None
 
     def __str__(self) -> str:
@@ -415,17 +450,18 @@ class Check:
 class Loss:
     """Data that a migration, a rollback or a reset would destroy, or destroyed."""
 
-    #: ``table``: one that goes with all its rows. ``column``: values that go or are not the
-    #: same afterwards. ``rows``: rows deleted from a table that stays. ``updated rows``: of a
-    #: table that stays. ``materialized view``: rows that it no longer holds. ``sequence``: values
-    #: that it would give a second time. ``statement``: one that commits by itself, so that nobody can measure it.
+    #: ``table``: a dropped table with all its rows. ``column``: values that are dropped or differ afterwards.
+    #: ``rows``: rows deleted from a table that stays. ``updated rows``: rows updated in a table that stays.
+    #: ``materialized view``: rows that it no longer holds. ``sequence``: values that it would give a second time.
+    #: ``statement``: a statement that commits by itself, so that its loss cannot be measured.
     kind: str
+    #: The name of the table, column, view or sequence, or the beginning of the statement.
     name: str
-    #: How many rows, values that are not null, or positions.
+    #: The number of rows, of values that are not null, or of positions of a sequence.
     count: int
-    #: False where the count is a bound, or where nobody could count: then it is 0.
+    #: False if the count is only a bound, or if the loss could not be counted: :attr:`count` is then 0.
     exact: bool = True
-    #: Of a count that is a bound: whether it may be too high. Else it may be too low.
+    #: Whether a count that is a bound may be too high. Otherwise it may be too low.
     at_most: bool = False
 
     def __str__(self) -> str:
@@ -437,25 +473,29 @@ class Loss:
         return f"{name} {one_line(self.name)}: {bound}{self.count:,}{unit}{'s' if unit and self.count != 1 else ''}"
 
 
-#: What :attr:`Hazard.name` can be.
+#: The values of :attr:`Hazard.name`.
 HAZARDS = ("access_exclusive_lock", "table_rewrite", "index_build", "constraint_validation", "rows_deleted")
 
 
 @frozen
 class Hazard:
-    """What a pending migration would do to a table that holds rows, and that takes long or holds others up."""
+    """An operation of a pending migration on a table with rows that takes long or blocks other sessions."""
 
     #: One of :data:`HAZARDS`.
     name: str
+    #: The name of the table.
     table: str
-    #: As the server estimates, or None where it never counted.
+    #: The number of rows by the server's estimate, or None if the server has never counted them.
     rows: int | None
-    #: Of the table with its indexes.
+    #: The size of the table with its indexes, in bytes.
     bytes: int
+    #: The reason why the operation is a hazard.
     reason: str
+    #: The cure.
     cure: str
-    #: The script that would do it, and the line, counted from 1, of its statement. None where no one statement is known.
+    #: The path of the script, or None if no single statement is known.
     file: str | None = None
+    #: The line of the statement in the script, counted from 1, or None if no single statement is known.
     line: int | None = None
 
     def __str__(self) -> str:
@@ -476,13 +516,14 @@ def _size(count: int) -> str:
 
 @frozen
 class AppliedStep:
-    """A migration that a run applied or took back."""
+    """A migration that a run applied or rolled back."""
 
+    #: The migration.
     migration: Migration
-    #: Seconds that it took, by a monotonic clock, waiting included.
+    #: Its duration in seconds by a monotonic clock, with the time that it waited.
     seconds: float
-    #: Seconds that its transaction lasted on the server: no lock was held for longer.
-    #: None where it ran outside of a transaction, or the server's answer was lost.
+    #: The duration of its transaction on the server in seconds: no lock was held for longer.
+    #: None if it ran outside of a transaction, or if the server's answer was lost.
     held: float | None = None
 
     def __str__(self) -> str:

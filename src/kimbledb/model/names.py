@@ -1,8 +1,7 @@
-"""Names: how one is quoted, and which come close to a misspelt one.
+"""Names: how they are quoted in SQL, compared, and found if they are misspelt.
 
-Everything that a caller names (schemas, migrations) passes through here before
-it gets near a statement. Quoting follows the PostgreSQL manual, 4.1.1
-"Identifiers and Key Words" and 4.1.2.1 "String Constants".
+Every name of a caller (schema, migration) is quoted here before it becomes part of a statement. Quoting follows the
+PostgreSQL manual, 4.1.1 "Identifiers and Key Words" and 4.1.2.1 "String Constants".
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ def quote_identifier(name: str) -> str:
 
 
 def quote_literal(value: str) -> str:
-    """Quote a text as a string constant, safe whatever ``standard_conforming_strings`` is."""
+    """Quote a text as a string constant that is safe with every value of ``standard_conforming_strings``."""
     quoted = value.replace("'", "''")
     if "\\" in quoted:
         return " E'" + quoted.replace("\\", "\\\\") + "'"
@@ -30,28 +29,28 @@ def quote_array(values: Iterable[str]) -> str:
 
 
 def folded(name: str) -> str:
-    """Return the form in which two names are the same to a file system or a reader.
+    """Return the form of a name in which a file system or a reader compares it.
 
-    Case and Unicode composition do not tell names apart (``É`` typed in two ways);
-    the Unicode standard, 3.13, calls that a canonical caseless match.
+    Neither case nor Unicode composition (``É`` typed in two ways) distinguishes names. The Unicode standard, 3.13,
+    calls this a canonical caseless match.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three of ``known`` that come close to ``name``, best first.
+    """Return up to three of ``known`` that are similar to ``name``, the most similar first.
 
-    Case does not count, nor does a missing ``.sql``.
+    Case and a missing ``.sql`` make no difference.
     """
     by_folded = {folded(candidate): candidate for candidate in known}
     wanted = folded(name)
     if wanted in by_folded:
         return [by_folded[wanted]]
-    # Compared without .sql, which would make any two short names alike.
+    # Compared without .sql, which would make any two short names similar.
     by_stem = {each.removesuffix(".sql"): candidate for each, candidate in by_folded.items()}
     wanted = wanted.removesuffix(".sql")
     if wanted in by_stem:
         return [by_stem[wanted]]
-    import difflib  # late: only for what is misspelt
+    import difflib  # 1 ms, and only a misspelt name needs it
 
     return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]

@@ -1,6 +1,6 @@
-"""What the calls of an operator return: adopt(), rollback(), reset(), status() and those for many.
+"""The reports of an operator's calls: adopt(), rollback(), reset(), status() and the calls for many.
 
-A start of an application needs none of it, so that it is imported when it is asked for.
+The start of an application needs none of them: the package imports this module on first use (6 ms).
 """
 
 from __future__ import annotations
@@ -18,41 +18,43 @@ from kimbledb.model.reports import MigrationReport, VerificationReport, steps_ta
 from kimbledb.model.tables import Table, lines_of, listed, rows_of
 from kimbledb.model.text import counted, one_line, printable
 
-#: What a call for one schema returns.
+#: The type of the report for one schema.
 Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)
 
-#: How many of the tables a status names.
+#: The number of tables that a status shows.
 _LARGEST = 5
 
 
 @frozen(eq=False)
 class AdoptionReport(Report):
-    """What an adoption recorded, or with ``dry_run`` would record."""
+    """The result of adopt()."""
 
-    #: In the order of the plan.
+    #: The migrations that were recorded as applied, or with ``dry_run`` would be, in the order of the plan.
     adopted: tuple[Step, ...]
-    #: As it was before.
+    #: The plan before the adoption.
     plan: Plan
+    #: The duration of the whole call in seconds.
     seconds: float
+    #: Whether the call only looked and recorded nothing.
     dry_run: bool = False
 
     @property
     def left(self) -> tuple[Step, ...]:
-        """What a run would still apply."""
+        """The steps that migrate() would still apply."""
         names = {step.name for step in self.adopted}
         return tuple(step for step in self.plan.pending if step.name not in names)
 
     @property
     def summary(self) -> str:
-        """How many migrations were adopted, or would be."""
+        """The number of migrations that were adopted, or would be, in one line."""
         return f"{'would adopt' if self.dry_run else 'adopted'} {counted(self.adopted, 'migration')}"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return what was adopted, and what is left to migrate()."""
+        """Return the adopted migrations, and those that are left for migrate()."""
         adopted = tuple((step.name, step.reason, step.migration.title) for step in self.adopted)
         left = tuple((step.name, str(step.state), step.reason) for step in self.left)
-        notes = tuple(f"{note}; whether it holds some of these cannot be seen" for note in self.plan.notes)
-        caption = f"left to migrate(): {counted(left, 'migration')}"
+        notes = tuple(f"{note}; it may hold some of these migrations" for note in self.plan.notes)
+        caption = f"left for migrate(): {counted(left, 'migration')}"
         return (
             Table(self.summary, adopted, ("migration", "why", "title"), page_only=("title",)),
             *([Table(caption, left, ("migration", "state", "why"), notes)] if left else []),
@@ -74,42 +76,45 @@ class AdoptionReport(Report):
 
 @frozen(eq=False)
 class RollbackReport(Report):
-    """What a rollback did, or with ``dry_run`` would do."""
+    """The result of rollback()."""
 
-    #: In the order in which they were, or would be, taken back: newest first.
+    #: The migrations that were rolled back, or with ``dry_run`` would be, newest first.
     rolled_back: tuple[AppliedStep, ...]
-    #: What data goes with them.
+    #: The data that was lost, or would be.
     losses: tuple[Loss, ...]
+    #: The duration of the whole call in seconds.
     seconds: float
+    #: Whether the call only tried the rollback and changed nothing.
     dry_run: bool = False
-    #: The tables, views, sequences, functions and types that go with them.
+    #: The tables, views, sequences, functions and types that were dropped, or would be.
     objects: tuple[DatabaseObject, ...] = ()
-    #: The names of those that go because they need another, newest first.
+    #: The names of the migrations that are rolled back only because they need another one, newest first.
     dependents: tuple[str, ...] = ()
-    #: Constraints, indexes and statistics that no migration made and that would go with a column: a dry run
-    #: tells them, and without it they stop the rollback.
+    #: Constraints, indexes and statistics that no migration made and that would be dropped with a column. A dry
+    #: run lists them; without ``dry_run`` they stop the rollback.
     handmade: tuple[DatabaseObject, ...] = ()
 
     @property
     def summary(self) -> str:
-        """How many migrations were rolled back, or would be."""
+        """The number of migrations that were rolled back, or would be, in one line."""
         if self.dry_run:
             return f"would roll back {counted(self.rolled_back, 'migration')}"
         return f"rolled back {counted(self.rolled_back, 'migration')} in {self.seconds:.3f} s"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the migrations, then the objects and the data that go with them."""
-        goes = "go" if self.dry_run else "went"
+        """Return the migrations, then the dropped objects and the lost data."""
+        dropped, lost = ("that would be dropped", "that would be lost") if self.dry_run else ("dropped", "lost")
         why = tuple(
-            "needs a migration that goes" if step.migration.name in self.dependents else "" for step in self.rolled_back
+            "needs a migration that is rolled back" if step.migration.name in self.dependents else ""
+            for step in self.rolled_back
         )
         kinds = dict.fromkeys(each.kind for each in self.objects)
         names = (", ".join(one_line(each.name) for each in self.objects if each.kind == kind) for kind in kinds)
         return (
             steps_table(self.summary, self.rolled_back, why),
-            *listed(f"objects that {goes} with them", map(": ".join, zip(kinds, names, strict=True))),
-            *listed("made by no migration, which stops the rollback", self.handmade),
-            *listed(f"data that {goes} with them", self.losses),
+            *listed(f"objects {dropped}", map(": ".join, zip(kinds, names, strict=True))),
+            *listed("objects that no migration made; they stop the rollback", self.handmade),
+            *listed(f"data {lost}", self.losses),
         )
 
     def as_dict(self) -> dict[str, Json]:
@@ -131,27 +136,30 @@ class RollbackReport(Report):
 
 @frozen(eq=False)
 class ResetReport(Report):
-    """What a reset took out of a schema."""
+    """The result of reset()."""
 
+    #: The name of the database.
     database: str
+    #: The name of the schema.
     schema: str
-    #: In the order in which they were dropped: each before all that it needs.
+    #: The dropped objects in the order of their drops: each before the objects that it needs.
     objects: tuple[DatabaseObject, ...]
-    #: What data went with them.
+    #: The data that was lost.
     losses: tuple[Loss, ...]
+    #: The duration of the whole call in seconds.
     seconds: float
 
     @property
     def summary(self) -> str:
-        """How many objects were dropped, and where."""
+        """The number of dropped objects, and their schema, in one line."""
         where = f'schema "{self.schema}" of the database "{self.database}"'
         if not self.objects:
             return f"nothing to reset in {where} ({self.seconds:.3f} s)"
         return f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the objects, and the data that went with them."""
-        return (Table(self.summary, rows_of(self.objects)), *listed("data that went with them", self.losses))
+        """Return the dropped objects, and the lost data."""
+        return (Table(self.summary, rows_of(self.objects)), *listed("data lost", self.losses))
 
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
@@ -170,72 +178,82 @@ class ResetReport(Report):
 
 @frozen
 class TableUse:
-    """How a table is used, by the server's statistics (manual, 27.2 "The Cumulative Statistics System")."""
+    """The use of a table by the server's statistics (manual, 27.2 "The Cumulative Statistics System")."""
 
+    #: The name of the table.
     name: str
-    #: As the server counts them while it works; not counted anew.
+    #: The number of live rows by the server's running count, which is an estimate.
     rows: int
-    #: With its indexes, as of the last vacuum or analyze.
+    #: The size in bytes with the indexes, as of the last vacuum or analyze.
     bytes: int
-    #: How often it was read from one end to the other, and by an index.
+    #: The number of scans of the whole table.
     sequential_scans: int
+    #: The number of scans by an index.
     index_scans: int
-    #: Indexes that no query has used since the statistics began, and that keep no duplicates out.
+    #: The indexes that no query has used since the statistics began, without those that enforce uniqueness.
     unused_indexes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        unused = f"; no query used {', '.join(self.unused_indexes)}" if self.unused_indexes else ""
+        unused = f"; unused indexes: {', '.join(self.unused_indexes)}" if self.unused_indexes else ""
         return one_line(
-            f"{self.name}: {self.rows:,} rows, {self.sequential_scans:,} scans of the whole, "
-            f"{self.index_scans:,} by an index{unused}"
+            f"{self.name}: {self.rows:,} rows, {self.sequential_scans:,} sequential scans, "
+            f"{self.index_scans:,} index scans{unused}"
         )
 
 
 @frozen
 class Load:
-    """How busy a database is at this moment."""
+    """The load of a database at this moment."""
 
-    #: Sessions of this database, of which so many are at work, and so many wait for a lock.
+    #: The number of sessions of this database.
     connections: int
+    #: The number of these sessions that run a statement.
     active: int
+    #: The number of these sessions that wait for a lock.
     waiting: int
-    #: What the server allows altogether.
+    #: The number of connections that the server allows, over all databases.
     max_connections: int
-    #: Seconds that the oldest transaction has been open.
+    #: The age of the oldest open transaction in seconds.
     oldest_transaction: float
-    #: Percent of the blocks that were found in memory, or None where none was read yet.
+    #: The share of blocks that were found in the server's buffers, in percent, or None if no block was read yet.
     cache_hits: float | None
 
     def __str__(self) -> str:
-        hits = "" if self.cache_hits is None else f", {self.cache_hits} % of blocks found in memory"
+        hits = "" if self.cache_hits is None else f", {self.cache_hits} % cache hits"
         return (
-            f"{self.connections} of {self.max_connections} connections, {self.active} at work, {self.waiting} waiting for a lock, "
+            f"{self.connections} of {self.max_connections} connections, {self.active} active, {self.waiting} waiting for a lock, "
             f"oldest transaction {self.oldest_transaction:.1f} s{hits}"
         )
 
 
 @frozen(eq=False)
 class Status(Report):
-    """How a database stands."""
+    """The result of status(): the state of a database and a schema."""
 
+    #: The name of the database.
     database: str
+    #: The name of the schema.
     schema: str
+    #: The version of the server, such as ``18.1``.
     server_version: str
+    #: Whether the database has the roles anon, authenticated and service_role and a schema auth.
     hosted: bool
+    #: The plan for the schema.
     plan: Plan
-    #: Rows of migration_history, or None where there is no such table.
+    #: The rows of migration_history, or None if there is no such table.
     history: tuple[AppliedMigration, ...] | None
-    #: Installed extensions by name: version and schema.
+    #: The installed extensions by name, each with its version and its schema.
     extensions: Mapping[str, tuple[str, str]] = field(factory=dict)
     #: The newest entries of migration_log, newest first, each as a mapping.
     log: tuple[Mapping[str, Any], ...] = ()
-    #: The schema's tables, those with most rows first.
+    #: The tables of the schema, those with the most rows first.
     tables: tuple[TableUse, ...] = ()
+    #: The load of the database, or None if it was not measured.
     load: Load | None = None
 
     @property
     def summary(self) -> str:
-        """Which database and schema it is, and what the plan comes to."""
+        """The database, the schema and the summary of the plan, in one line."""
         return f"database {self.database}, schema {self.schema}: {self.plan.summary}"
 
     def as_tables(self) -> tuple[Table, ...]:
@@ -269,7 +287,7 @@ class Status(Report):
         ``database``, ``schema``, ``server_version``, ``hosted``: as the attributes. ``extensions``: versions by name.
         ``extension_schemas``: schemas by name. ``history``: null, or each with the attributes of an
         :class:`AppliedMigration`. ``log``: the entries. ``tables``: each with the attributes of a :class:`TableUse`.
-        ``load``: null, or the attributes of a :class:`Load`. What :meth:`Plan.as_dict` holds stands beside them.
+        ``load``: null, or the attributes of a :class:`Load`. The keys of :meth:`Plan.as_dict` stand beside these.
         """
         return {
             **self.plan.as_dict(),
@@ -291,29 +309,30 @@ class Status(Report):
 
 @frozen(eq=False)
 class ManyResult(Report, Generic[Each]):
-    """What became of one schema."""
+    """The result for one schema of a call for many."""
 
     #: The database: host, port and name, never a password.
     target: str
+    #: The name of the schema.
     schema: str
-    #: What the call for this one alone would have returned, or None where it failed.
+    #: The report of this schema, or None if the call failed for it.
     report: Each | None = None
-    #: What it would have raised, or None.
+    #: The error of this schema, or None.
     error: Exception | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether it did not fail, and a verification found nothing wrong."""
+        """Whether there is no error, and every check of a verification passed."""
         return self.error is None and getattr(self.report, "ok", True) is True
 
     @property
     def summary(self) -> str:
-        """Which database and schema it is, and what became of it."""
+        """The database, the schema and the outcome, in one line."""
         outcome, _, _ = _outcome(self).partition("\n")
         return f"{self.target} {self.schema}: {outcome}"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the error, or what the report shows, under the name of the database and the schema."""
+        """Return the tables of the report, or the error, under the name of the database and the schema."""
         if self.report is not None:
             first, *others = self.report.as_tables()
             return (evolve(first, caption=self.summary), *others)
@@ -335,7 +354,7 @@ class ManyResult(Report, Generic[Each]):
 
 
 def _outcome(result: ManyResult[Each]) -> str:
-    """Return what became of one schema: in one line where all is well."""
+    """Return the outcome of one schema: one line if it succeeded, else the whole error or report."""
     if result.error is not None:
         return f"{type(result.error).__name__}: {printable(str(result.error))}"
     if result.report is None:
@@ -345,41 +364,41 @@ def _outcome(result: ManyResult[Each]) -> str:
 
 @frozen(eq=False)
 class ManyReport(Report, Generic[Each]):
-    """What became of many schemas."""
+    """The result of a call for many schemas."""
 
-    #: One for each target and schema, in the order in which they were given.
+    #: One result for each target and schema, in the order of the arguments.
     results: tuple[ManyResult[Each], ...]
-    #: Seconds for all of them.
+    #: The duration of the whole call in seconds.
     seconds: float
 
     @cached_property
     def failures(self) -> tuple[ManyResult[Each], ...]:
-        """The results that are not good."""
+        """The results that are not :attr:`ManyResult.ok`."""
         return tuple(result for result in self.results if not result.ok)
 
     @property
     def ok(self) -> bool:
-        """Whether every one is good."""
+        """Whether all succeeded."""
         return not self.failures
 
     @property
     def summary(self) -> str:
-        """How many schemas there were, in how many seconds, and how many failed."""
+        """The number of schemas, the seconds, and the number of failures, in one line."""
         verdict = "all succeeded" if self.ok else f"{len(self.failures)} FAILED"
         return f"{counted(self.results, 'schema')} in {self.seconds:.3f} s: {verdict}"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the failures; in detail also what became of each."""
+        """Return the failures; in detail also the outcome of each schema."""
         each = tuple(
             (result.target, result.schema, "passed" if result.ok else "FAILED", lines_of(_outcome(result)))
             for result in self.results
         )
-        headers = ("database", "schema", "result", "what")
+        headers = ("database", "schema", "result", "details")
         return (
             Table(self.summary, rows_of(self.failures)),
             *([Table("schemas", each, headers, detail=True)] if each else []),
         )
 
     def as_dict(self) -> dict[str, Json]:
-        """Return ``ok``, ``seconds`` and ``results``, each as of :class:`ManyResult`."""
+        """Return ``ok``, ``seconds`` and ``results``, each result as of :meth:`ManyResult.as_dict`."""
         return {"ok": self.ok, "seconds": self.seconds, "results": [result.as_dict() for result in self.results]}

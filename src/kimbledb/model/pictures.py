@@ -23,43 +23,45 @@ from typing import Final
 
 from attrs import frozen
 
+from kimbledb.model.text import counted, few
+
 
 @frozen
 class Node:
-    """Something to be drawn, with a state."""
+    """A node of a graph, with a state."""
 
-    #: Unique in its graph; found in the picture as text, whole.
+    #: The name, unique in its graph. The picture holds it as text, in full.
     name: str
-    #: What is shown; shortened where it is long.
+    #: The visible text, which the picture shortens if it is long.
     label: str
-    #: Its phase, or None.
+    #: The number of its phase, or None.
     group: int | None
-    #: One word; empty where there is nothing to tell.
+    #: The state in one word, or an empty text.
     state: str
-    #: What is shown beside the name while a pointer rests on it.
+    #: The text beside the name while a pointer rests on the node.
     hover: str
 
 
 @frozen
 class Graph:
-    """Nodes, and edges from what is needed to what needs it."""
+    """Nodes, and edges from each needed node to those that need it."""
 
     nodes: tuple[Node, ...]
-    #: Pairs of names; one that names no node is not drawn.
+    #: Pairs of names: the needed node, then the one that needs it. A pair with an unknown name is not drawn.
     edges: tuple[tuple[str, str], ...]
 
 
 @frozen
 class _Look:
-    """How a state is shown."""
+    """The signs of a state."""
 
-    #: As in a terminal.
+    #: The character of the state in a terminal and in Mermaid.
     sign: str
-    #: Told from the others with any one kind of cone missing, on white and on near-black.
+    #: The colour, distinct from the others with any one kind of cone missing, on white and on near-black.
     colour: str
-    #: What comes close to the colour in a terminal of few colours, as rich names it.
+    #: A similar colour in a terminal of few colours, by its name in rich.
     terminal: str
-    #: SVG around the origin, within 8 each way, drawn in strokes of the colour.
+    #: The mark as SVG around the origin, within 8 each way, drawn in strokes of the colour.
     mark: str
 
 
@@ -72,7 +74,7 @@ _HALF: Final = '<path d="M0-6a6 6 0 0 1 0 12z" fill="{0}"/>'
 
 
 def _look(sign: str, colour: str, terminal: str, outline: str, inside: str = "") -> _Look:
-    """Make a look: an outline, and lines inside, which are white where the outline is filled."""
+    """Make a look of an outline and lines inside. The lines are white if the outline is filled."""
     pen = ' stroke="#fff"' if outline not in {_RING, _RING + _HALF} else ""
     lines = f'<path{pen} d="{inside}"/>' if inside else ""
     return _Look(sign, colour, terminal, outline.replace("{0}", colour) + lines)
@@ -96,7 +98,7 @@ _PLAIN: Final = _look("", "#8A8A8A", "", '<circle r="3" fill="{0}"/>')
 
 
 def sign_of(state: str) -> tuple[str, str]:
-    """Return the sign of a state and its colour, as a terminal shows them."""
+    """Return the character of a state and its colour in a terminal."""
     look = _look_of(state)
     return look.sign, look.terminal
 
@@ -113,36 +115,36 @@ def mark(state: str) -> str:
 
 
 def _counts(nodes: Iterable[Node]) -> dict[str, int]:
-    """Return how many nodes are in each state that occurs, in the order of the states."""
+    """Return the number of nodes in each state that occurs, in the order of the states."""
     counts = Counter(node.state for node in nodes if node.state)
     return {state: counts.pop(state) for state in _LOOKS if state in counts} | dict(sorted(counts.items()))
 
 
-# Text. Names are what users typed: they are cleaned, measured and escaped here.
+# Text. Users chose the names, so that they are cleaned, measured and escaped here.
 
-# What XML 1.0 (2.2 "Characters") cannot hold, not even escaped.
-_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The characters that XML 1.0 (2.2 "Characters") cannot hold, not even escaped.
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MOST_COLUMNS: Final = 64
 
 
 def escape(text: str) -> str:
     """Escape a text for XML and HTML, in elements and in attributes."""
-    return html.escape(_UNSPEAKABLE.sub("\ufffd", text)).replace("\r", "&#13;")
+    return html.escape(_NOT_IN_XML.sub("\ufffd", text)).replace("\r", "&#13;")
 
 
 def _printable(text: str) -> str:
-    """Return a text as one line without what cannot be seen, such as marks that turn the direction of writing."""
+    """Return a text as one line with each invisible character replaced, such as marks that turn the writing."""
     return "".join(each if each.isprintable() else " " if each.isspace() else "\ufffd" for each in text)
 
 
 def _columns(text: str) -> float:
-    """Return how wide a text is in letters of a font of one width, in which a square character takes 5/3 of one."""
+    """Return the width of a text in letters of a monospaced font, in which a square character takes 5/3 of a letter."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
     return len(text) - sum(map(bool, map(unicodedata.combining, text))) + wide * 2 / 3
 
 
 def _shortened(text: str) -> str:
-    """Return a text without its middle where it is too long; the ends tell names apart."""
+    """Return a text without its middle if it is too long: the ends distinguish names."""
     if _columns(text) <= _MOST_COLUMNS:
         return text
     head, tail = text[:_MOST_COLUMNS], text[-_MOST_COLUMNS:]
@@ -153,14 +155,9 @@ def _shortened(text: str) -> str:
     return f"{head}…{tail}"
 
 
-def _few(names: Sequence[str], most: int = 6) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+# Structure: an order, the edges to draw, and a lane for each trunk.
 
-
-# Structure: an order, the edges that matter, and a lane for each trunk.
-
-_FEW_LANES: Final = 16  # up to which lanes lead from left to right
+_FEW_LANES: Final = 16  # up to this number, new lanes go to the right
 
 
 @frozen
@@ -168,9 +165,9 @@ class _Structure:
     """A graph in the order of its rows; nodes are named by their row."""
 
     nodes: tuple[Node, ...]
-    #: For each node what it needs, as given.
+    #: For each node the nodes that it needs, as given.
     needs: tuple[tuple[int, ...], ...]
-    #: For each node what needs it and stands below, without what follows from the rest.
+    #: For each node the nodes below that need it, without the edges that follow from others.
     needed_by: tuple[tuple[int, ...], ...]
     #: The lane of each node that is needed.
     lanes: dict[int, int]
@@ -203,7 +200,7 @@ def _structure(graph: Graph) -> _Structure:
 
 
 def _ordered(wanted: Sequence[set[int]]) -> list[int]:
-    """Return all places so that each comes after what it needs, else as given; a circle is cut open."""
+    """Return all places so that each comes after those that it needs, else as given; a cycle is cut open."""
     dependents: list[list[int]] = [[] for _ in wanted]
     waiting = {place: len(needs) for place, needs in enumerate(wanted)}
     for place, wants in enumerate(wanted):
@@ -213,7 +210,7 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
     order: list[int] = []
     while waiting:
         if not ready:
-            # Whoever is left waits for one that is left: walking on leads into a circle.
+            # Each place that is left needs another one that is left: following the needs leads into a cycle.
             place, seen = min(waiting), set[int]()
             while place not in seen:
                 seen.add(place)
@@ -231,7 +228,7 @@ def _ordered(wanted: Sequence[set[int]]) -> list[int]:
 
 
 def _lanes(direct: Sequence[Sequence[int]], needed_by: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Give each trunk a lane: the end of one that it comes from, else a free one, to the right if there is room."""
+    """Give each trunk a lane: that of a trunk that ends in its node, else a free one, to the right if there is room."""
     lanes: dict[int, int] = {}
     taken: list[int] = []  # for each lane the last row of its latest trunk
     for row, dependents in enumerate(needed_by):
@@ -276,11 +273,10 @@ _STYLE: Final = """
 
 
 def to_svg(graph: Graph) -> str:
-    """Draw a graph as an SVG picture that needs nothing else to be shown.
+    """Draw a graph as an SVG picture, complete in itself.
 
     Returns:
-        One ``svg`` element, to be written to a file as it is or put into a page.
-        It holds no ids and no rule that reaches beyond it.
+        One ``svg`` element, for a file of its own or for a page. It holds no ids, and no style rule reaches beyond it.
     """
     structure = _structure(graph)
     nodes, lanes = structure.nodes, structure.lanes
@@ -341,7 +337,7 @@ def to_svg(graph: Graph) -> str:
 
 
 def _trunk(structure: _Structure, row: int, ys: Sequence[int], start: float, end: float, step: float) -> str:
-    """Draw what leads from a node to those that need it."""
+    """Draw the line from a node to those that need it."""
     dependents, lane, bend = structure.needed_by[row], structure.lanes[row], min(7, step)
     x, y = round(start + lane * step) + 0.5, ys[row] + 0.5  # sharp lines lie between pixels
     path = [f"M{end:g} {y:g}H{x:g}"]
@@ -360,7 +356,7 @@ def _trunk(structure: _Structure, row: int, ys: Sequence[int], start: float, end
 
 
 def _legend(nodes: Sequence[Node], width: int) -> tuple[list[str], int]:
-    """Draw the states that occur with their counts; return that, and where the rows begin."""
+    """Draw the states that occur with their counts. Return the elements, and the height at which the rows begin."""
     texts = {state: f"{count} {_shortened(_printable(state))}" for state, count in _counts(nodes).items()}
     cell = 33 + _LETTER * max(map(_columns, texts.values()), default=0)
     across = max(1, int((width - 2 * _MARGIN) // cell))
@@ -375,18 +371,14 @@ def _legend(nodes: Sequence[Node], width: int) -> tuple[list[str], int]:
 
 
 def _summary(nodes: Sequence[Node]) -> str:
-    phases = len({node.group for node in nodes if node.group is not None})
+    phases = {node.group for node in nodes if node.group is not None}
     counts = ", ".join(f"{count} {state}" for state, count in _counts(nodes).items())
-    head = _some(len(nodes), "migration") + (f" in {_some(phases, 'phase')}" if phases else "")
+    head = counted(nodes, "migration") + (f" in {counted(phases, 'phase')}" if phases else "")
     return f"{head}: {counts}" if counts else head
 
 
-def _some(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
 def _title(structure: _Structure, row: int) -> str:
-    """Return what is shown while a pointer rests on a node: its name whole, what is to be said, and its edges."""
+    """Return the text while a pointer rests on a node: its full name, its own text and its edges."""
     node, needs = structure.nodes[row], structure.needs[row]
     lines = [node.name, node.hover]
     for verb, rows in (
@@ -395,7 +387,7 @@ def _title(structure: _Structure, row: int) -> str:
         ("needed by", structure.needed_by[row]),
     ):
         if rows:
-            lines.append(f"{verb} {_few([structure.nodes[each].name for each in rows])}")
+            lines.append(f"{verb} {few([structure.nodes[each].name for each in rows], 6)}")
     return "\n".join(filter(None, lines))
 
 
@@ -423,11 +415,11 @@ def to_mermaid(graph: Graph) -> str:
     return "\n  ".join(lines) + "\n"
 
 
-# What Mermaid or its Markdown could take for its own: all that is neither a
-# letter nor a digit nor alone between two such.
+# The characters that may have a meaning in Mermaid or its Markdown: all that are neither letters nor digits, and do
+# not stand alone between two of these.
 _SPECIAL = re.compile(r"(?<![^\W_])[-_.]|[-_.](?![^\W_])|[!-,/:-@\[-^`{-~]")
 
 
 def _signed(state: str, text: str) -> str:
-    """Return a text with the sign of a state before it, as it may stand between Mermaid's quotation marks."""
+    """Return the sign of a state and a text, escaped for the quotation marks of Mermaid."""
     return _SPECIAL.sub(lambda match: f"#{ord(match[0])};", f"{_look_of(state).sign} {_printable(text)}".strip())

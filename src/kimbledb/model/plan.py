@@ -1,4 +1,4 @@
-"""What would be done, and why: the plan, as a value to be looked at."""
+"""The plan: every migration with its state and the reason, as a value."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class StepState(enum.StrEnum):
-    """How a migration stands to a database."""
+    """The state of a migration in a database."""
 
-    #: History says that it is applied, and the file is the one that was applied.
+    #: It is applied by history, and its file is unchanged.
     APPLIED = "applied"
-    #: It is to be applied.
+    #: It is not applied yet.
     PENDING = "pending"
-    #: One of its alternatives stands in its place.
+    #: One of its alternatives is used in its place.
     REPLACED = "replaced"
-    #: No history, but all its objects are there: ``adopt()`` would record it.
+    #: It is not in history, but all its objects exist: ``adopt()`` would record it.
     ADOPTABLE = "adoptable"
-    #: No history, and some of its objects are there.
+    #: It is not in history, and some of its objects exist.
     PARTIAL = "partial"
-    #: No history, and some of its objects are there in another shape.
+    #: It is not in history, and some of its objects exist in another shape.
     CONFLICTING = "conflicting"
-    #: History says that it is applied, and the file was edited since.
+    #: It is applied by history, and its file was edited since.
     CHANGED = "changed"
-    #: Its last attempt failed; it is to be applied again.
+    #: Its last attempt failed; a run applies it again.
     FAILED = "failed"
-    #: History holds its text under another name: it ran already, it seems.
+    #: History holds its text under another name: apparently its file was renamed after it ran.
     RENAMED = "renamed"
-    #: Nothing says which of several alternatives is taken; shown where no choice is needed.
+    #: No rule chooses among it and its alternatives. Such a step is in a plan only if the plan needs no choice.
     UNDECIDED = "undecided"
-    #: History holds it, and this catalog does not.
+    #: History holds it, but this catalog does not.
     UNKNOWN = "unknown"
 
 
-#: States that stop a run: history and the files tell different stories.
+#: States that stop a run: history and the files contradict each other.
 REFUSED = frozenset({StepState.CHANGED, StepState.RENAMED})
 
 #: States of a step that a run would apply.
@@ -55,48 +55,51 @@ TO_APPLY = frozenset(
 
 @frozen(eq=False)
 class Step:
-    """One migration in a plan: its state, and why."""
+    """One migration in a plan, with its state and the reason."""
 
+    #: The migration.
     migration: Migration
+    #: The state of the migration in the database.
     state: StepState
+    #: The reason for the state, in one line.
     reason: str = field(converter=one_line)
     #: The names of the migrations that it needs, with alternatives resolved.
     needs: tuple[str, ...] = ()
-    #: False where the plan was limited (``to``, ``phase``) and this is not in it.
+    #: False if the plan is limited (``to``, ``phase``) and excludes this migration.
     selected: bool = True
-    #: Its row of migration_history, under its older name where it was renamed, or None.
+    #: Its row of migration_history, or None. The row of a renamed migration has its old name.
     recorded: AppliedMigration | None = None
-    #: What it would lock, rewrite or delete of tables that hold rows.
+    #: Its locks, rewrites and deletions on tables that hold rows.
     hazards: tuple[Hazard, ...] = ()
-    #: Whether its online.sql runs first, outside of a transaction, because tables hold rows.
+    #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
 
     @property
     def name(self) -> str:
-        """The migration's name."""
+        """The name of the migration."""
         return self.migration.name
 
     @property
     def to_apply(self) -> bool:
-        """Whether the plan's run would apply it."""
+        """Whether a run of the plan would apply it."""
         return self.selected and self.state in TO_APPLY
 
     @property
     def is_applied(self) -> bool:
-        """Whether it is applied, as edited as the file may be since: history says so, and the schema shows nothing else."""
+        """Whether it is applied: history says so, and the schema does not contradict it. Its file may be edited since."""
         return self.state in (StepState.APPLIED, StepState.CHANGED)
 
     @property
     def is_recorded(self) -> bool:
-        """Whether history holds it as applied, under whatever name, and none of its alternatives stands in its place.
+        """Whether history holds it as applied, under this or an older name, and no alternative replaces it.
 
-        Where another hand wrote history, the schema may show that it is not applied.
+        If another program wrote history, the schema may still show that the migration is not applied.
         """
         return self._row_is_applied and self.state not in (StepState.UNKNOWN, StepState.REPLACED)
 
     @property
     def is_newer(self) -> bool:
-        """Whether a kimbledb that knows more applied it: what failed was never there."""
+        """Whether another version of kimbledb applied it, and this catalog does not hold it. A failed one does not count."""
         by_kimbledb = self.recorded is not None and self.recorded.version is not None
         return self._row_is_applied and by_kimbledb and self.state is StepState.UNKNOWN
 
@@ -106,14 +109,14 @@ class Step:
 
     @property
     def notes(self) -> list[str]:
-        """What there is to know of the way in which it would be applied, in words."""
+        """Remarks on the way in which it would be applied, such as hazards, a line each."""
         first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
         if self.online:
-            first.append("first online.sql, outside of a transaction: tables hold rows")
+            first.append("online.sql runs first, outside of a transaction: tables hold rows")
         if self.migration.reaches:
-            first.append(f"it reaches outside of the target schema: {', '.join(self.migration.reaches)}")
+            first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
-            first.append(f"it deletes on purpose: {one_line(self.migration.deletes)}")
+            first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
@@ -124,30 +127,31 @@ class Step:
 class Plan(Report):
     """Every migration of a catalog in the order of execution, each with its state and the reason.
 
-    ``print(plan)`` shows it as a table; a notebook shows it by itself.
+    ``print(plan)`` shows it as a table, a notebook as a table and a picture.
     """
 
+    #: One step for each migration, in the order of execution.
     steps: tuple[Step, ...]
-    #: The target schema, where the plan was made for a database.
+    #: The name of the target schema, or None if the plan was made without a database.
     schema: str | None = None
-    #: What else there is to know of the database, such as another tool's history in it.
+    #: Further facts of the database, such as the history of another tool, a line each.
     notes: tuple[str, ...] = ()
 
     @cached_property
     def pending(self) -> tuple[Step, ...]:
-        """The steps that would be applied, in order."""
+        """The steps that a run would apply, in order."""
         return tuple(step for step in self.steps if step.to_apply)
 
     @property
     def refused(self) -> tuple[Step, ...]:
-        """The steps for which a run would stop before it does anything: edited or renamed after they were applied."""
+        """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
 
     def step(self, name: str) -> Step:
         """Return the step of a migration by its name.
 
         Raises:
-            KeyError: The plan has none of that name.
+            KeyError: The plan has no step of this name.
         """
         return self._by_name[name]
 
@@ -156,16 +160,16 @@ class Plan(Report):
         return {step.name: step for step in self.steps}
 
     def count(self, state: StepState) -> int:
-        """Return how many steps are in a state."""
+        """Return the number of steps in a state."""
         return sum(step.state is state for step in self.steps)
 
     @property
     def summary(self) -> str:
-        """One line: how many steps are in which state, and how many would be applied."""
+        """The number of steps to apply, and of steps in each state, in one line."""
         counts = []
         for state in StepState:
             steps = [step for step in self.steps if step.state is state]
-            # Of those that could be applied, some were not asked for.
+            # A limited plan (to, phase) leaves some of the pending steps out.
             beyond = sum(not step.selected for step in steps) if state in TO_APPLY else 0
             if steps:
                 counts.append(f"{len(steps)} {state}" + (f" ({beyond} not asked for)" if beyond else ""))
@@ -181,13 +185,13 @@ class Plan(Report):
         return to_mermaid(self._graph())
 
     def to_svg(self) -> str:
-        """Return the graph of phases and dependencies as an SVG picture, which needs nothing else to be shown."""
+        """Return the graph of phases and dependencies as an SVG picture, complete in itself."""
         from kimbledb.model.pictures import to_svg
 
         return to_svg(self._graph())
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the steps, each with its state, the reason and what there is to know."""
+        """Return the steps, each with its state, the reason and the remarks on it."""
         rows = tuple(
             (
                 str(step.migration.number or ""),

@@ -18,7 +18,7 @@ from kimbledb.model.text import printable
 if TYPE_CHECKING:
     from attrs import AttrsInstance
 
-#: A value that ``json.dumps()`` takes.
+#: A value that ``json.dumps()`` accepts.
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
@@ -41,15 +41,15 @@ class Report(ABC):
     @property
     @abstractmethod
     def summary(self) -> str:
-        """What happened or was found, in one line."""
+        """The result in one line."""
 
     @abstractmethod
     def as_tables(self) -> tuple[Table, ...]:
-        """Return what is shown. The caption of the first table is :attr:`summary`."""
+        """Return the content as tables. The caption of the first table is :attr:`summary`."""
 
     @abstractmethod
     def as_dict(self) -> dict[str, Json]:
-        """Return the report as values that ``json.dumps()`` takes, without secrets and rows of tables."""
+        """Return the content as values that ``json.dumps()`` accepts, without secrets and rows of tables."""
 
     # The outputs, a line each.
     __str__ = _written_as("text")
@@ -57,7 +57,7 @@ class Report(ABC):
 
 
 def plain(value: object) -> Json:
-    """Return a value as one that ``json.dumps()`` takes: an attrs instance as a dict, an enum as its text."""
+    """Return a value in a form that ``json.dumps()`` accepts: an attrs instance as a dict, an enum as its text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -72,6 +72,6 @@ def plain(value: object) -> Json:
 
 
 def error_as_dict(error: Exception) -> dict[str, Json]:
-    """Return an error as its class, its message and its hint, which those of the library have as attributes."""
+    """Return an error as values: its class, its message, and the hint that the errors of this package have."""
     message = getattr(error, "message", None) or str(error)
     return {"error": type(error).__name__, "message": printable(str(message)), "hint": getattr(error, "hint", None)}

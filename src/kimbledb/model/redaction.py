@@ -1,12 +1,11 @@
-"""What is shown of SQL and of a server's errors: never a string of a script, never a value of a row.
+"""Redaction: SQL and server errors without the strings of scripts and the values of rows.
 
-In SQL the contents of string constants and comments are masked. Numbers stay where the
-SQL is the caller's own script, since types and limits are made of them.
+In SQL the contents of string constants and comments are masked. Numbers stay in the caller's own scripts, since types
+and limits consist of them.
 
-Of an error the SQLSTATE, the place and the names stay. PostgreSQL quotes values in its
-message (classes 22 and 42601), its DETAIL, its context and what a RAISE says;
-:func:`without_values` takes them out of the very object that asyncpg raised, so that no
-traceback, log or pickle of it shows them.
+In an error the SQLSTATE, the place and the names stay. PostgreSQL quotes values in its message (classes 22 and
+42601), its DETAIL, its context and the text of a RAISE. :func:`without_values` removes them from the object that the
+driver raised, so that no traceback, log or pickle of it shows them.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-#: What stands for something that is not shown.
+#: The text in place of a masked one.
 MASK = "***"
 
-#: Longer lines are cut around the place that is meant, to so many characters.
+#: The most characters of an excerpt: longer lines are cut around the place of the error.
 _WIDTH = 120
 
-# What hides a quote, or is one (manual, 4.1 "Lexical Structure").
+# A quote, or a token that may contain one (manual, 4.1 "Lexical Structure").
 _TOKEN = re.compile(
     r"""--[^\n]*|/\*|"(?:[^"]|"")*"?|(?:(?<![\w$])[eE])?'|(?<![\w$])\$(?:[^\W\d]\w*)?\$""",
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _QUOTE = re.compile(r"''|'")
 _QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
-# What stands before a dollar-quoted body that is code itself.
+# The words before a dollar-quoted body that is code itself.
 _BEFORE_BODY = re.compile(r"\b(?:as|do|language\s+\w+)\s*\Z", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w$\"])\d[\w.]*")
-# A password that somebody forgot to quote.
+# A password without its quotes, by mistake.
 _BARE_PASSWORD = re.compile(r"\b(?:role|user|group)\b[^;']{0,200}?\bpassword\s+([^\s';]+)", re.IGNORECASE)
 
 
@@ -39,15 +38,15 @@ def masked(sql: str, *, numbers: bool = False) -> str:
     """Return SQL with the contents of its strings and comments masked.
 
     Args:
-        sql: The text; where it ends in mid-string, that string is masked to the end.
-        numbers: Whether numbers are masked, too: in a query of somebody else they are values of rows.
+        sql: The text. A string without an end is masked to the end of the text.
+        numbers: Whether numbers are masked, too: in the query of another session they are values of rows.
     """
     text = cover(sql, spans(sql), 0, len(sql))
     return _NUMBER.sub(MASK, text) if numbers else text
 
 
 def excerpt(sql: str, offset: int, hidden: list[tuple[int, int]]) -> tuple[str, int]:
-    """Return the line in which a character stands, masked and cut, and the character's place in what is returned."""
+    """Return the line of a character, masked and cut, and the place of the character in the returned line."""
     start = sql.rfind("\n", 0, offset) + 1
     line, place = _cover(sql, hidden, start, _end_of_line(sql, offset), offset)
     line = line.rstrip("\r")
@@ -59,17 +58,17 @@ def excerpt(sql: str, offset: int, hidden: list[tuple[int, int]]) -> tuple[str, 
 
 
 def cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int) -> str:
-    """Return a part of SQL, masked: what is hidden comes from :func:`spans`."""
+    """Return a part of SQL, masked. ``hidden`` is the result of :func:`spans`."""
     return _cover(sql, hidden, start, end, start)[0]
 
 
 def spans(sql: str, *, broken_at: int | None = None) -> list[tuple[int, int]]:
-    """Return what is hidden of SQL: for each string and comment where its contents begin and end.
+    """Return the spans of SQL that are masked: the begin and the end of the contents of each string and comment.
 
     Args:
         sql: The text.
-        broken_at: Where the server met a syntax error. Where a lone quote follows on that line,
-            a string ended too early, as in ``'the boys' room'``: all after that end is hidden.
+        broken_at: The offset of a syntax error. If an odd number of quotes follows on that line, a string ended
+            too early, as in ``'the boys' room'``: the rest of the line after that end is masked.
     """
     found = list(_hidden(sql, 0, len(sql)))
     found += [match.span(1) for match in _BARE_PASSWORD.finditer(sql) if match[1].lower() != "null"]
@@ -103,7 +102,7 @@ def _hidden(sql: str, position: int, end: int) -> Iterator[tuple[int, int]]:
             yield start, close
             position = close + 1
             if _WORD.match(sql, position, end):
-                # It ended too early, as in 'it's': the rest of the line belongs to it.
+                # The string ended too early, as in 'it's': the rest of the line belongs to it.
                 rest = position
                 position = min(end, _end_of_line(sql, rest))
                 yield rest, position
@@ -133,7 +132,7 @@ def _end_of_string(sql: str, position: int, end: int, *, after_e: bool) -> int:
 
 
 def _cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int, offset: int) -> tuple[str, int]:
-    """Return a part of a text with what is hidden masked, and where a character of it stands now."""
+    """Return a part of a text with its hidden spans masked, and the new place of one of its characters."""
     pieces: list[str] = []
     length = place = 0
     position = start
@@ -151,7 +150,7 @@ def _cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int, offset
     return "".join([*pieces, sql[position:end]]), place
 
 
-# A server's errors.
+# Errors of the server.
 
 #: Classes of SQLSTATEs (manual, appendix A) whose messages name objects and quote no value.
 _NAMES_ONLY = frozenset(
@@ -182,21 +181,21 @@ _NAMES_ONLY = frozenset(
         "58",
     ]
 )
-#: Those of them that are about objects alone, also where a script raises them.
+#: The classes of these that concern objects alone, even if a script raises them.
 _OF_OBJECTS = frozenset({"0A", "2B", "3D", "3F", "42"})
 _SYNTAX_ERROR = "42601"
-#: Names that the server looked for: where it did so while a statement ran, a value of a row may have been taken for one.
+#: Errors of a name that the server did not find. At run time that name may be a value of a row.
 _LOOKED_FOR = frozenset({"42602", "42703", "42704", "42883", "42P01", "42P02", "3F000"})
-#: Languages that put an exception's text there as it is.
+#: The class of other procedural languages, which put the text of an exception there unchanged.
 _OF_OTHER_LANGUAGES = "38"
-#: Errors whose DETAIL names objects: what depends on something, and what uses it.
+#: Errors whose DETAIL names objects: those that depend on an object, and those that use it.
 _DETAIL_OF_NAMES = frozenset({"2BP01", "0A000", "42804", "55006"})
 _RAISES = ("exec_stmt_raise", "exec_stmt_assert")
 _RAISED = frozenset({"P0001", "P0004"})
 _QUOTED = re.compile(r'"(?:.*)"', re.DOTALL)
 _BEGINS_STRING = re.compile(r"(?:[eEbBxXnN]|[uU]&)?'|\$(?:[^\W\d]\w*)?\$")
 _BYTES = re.compile(r"\b0x[0-9a-f]{2}(?:\s+0x[0-9a-f]{2})*", re.IGNORECASE)
-# A string that RAISE or format() fills: what stands in it is the author's own.
+# A string that RAISE or format() fills: the author wrote it, so that it holds no value of a row.
 _TEMPLATE = re.compile(
     r"(?:\braise\s+(?:exception\s+)?|\bassert\b[^;']{0,200}?,\s*|\bformat\s*\(\s*|\b(?:message|hint)\s*:?=\s*)'((?:[^']|'')*)'",
     re.IGNORECASE,
@@ -204,12 +203,12 @@ _TEMPLATE = re.compile(
 _PLACEHOLDER = re.compile(r"%%|%(?:\d+\$)?-?\d*[sIL]|%")
 _WORD = re.compile(r"\w+")
 _BETWEEN_PARTS = re.compile(r"(: |; |, )")
-#: What the server says of a key, and a script says again.
+#: Messages of the server on keys, which a script may raise again.
 _BROKEN_KEY = re.compile(
     r'could not create unique index "[\w.$]+"'
     r'|(?:duplicate key value|insert or update on table "[\w.$]+") violates (?:unique|foreign key) constraint "[\w.$]+"'
 )
-#: An object as the server describes it (manual, 9.27, pg_describe_object), which scripts put into what they raise.
+#: The description of an object by the server (manual, 9.27, pg_describe_object), which scripts put into their errors.
 _DESCRIPTION = re.compile(
     r"(?:(?:materialized |foreign |event )?(?:view|table|trigger)|index|policy|function|statistics(?: object)?|domain|type|constraint"
     r"|check|column|rule|default value|sequence|schema|extension|aggregate|operator|collation|role)(?: [\w.\"$()\[\]-]+){1,10}"
@@ -219,11 +218,11 @@ WITHHELD = "the text of this RAISE is not shown, since it may quote values of ro
 
 
 def without_values(error: Any, sql: str) -> None:
-    """Take out of a server's error, in place, all that can quote a value.
+    """Remove from an error of the server, in place, all that may quote a value.
 
     Args:
-        error: What asyncpg raised.
-        sql: What was sent.
+        error: The error that the driver raised.
+        sql: The SQL that was sent.
     """
     message = str(error.args[0]) if error.args else ""
     raised = error.sqlstate in _RAISED or getattr(error, "server_source_function", None) in _RAISES
@@ -240,7 +239,7 @@ def without_values(error: Any, sql: str) -> None:
     if error.sqlstate not in _DETAIL_OF_NAMES or raised:
         error.detail = None
     if raised:
-        # A RAISE fills these with what it likes.
+        # A RAISE may put any text into these.
         error.schema_name = error.table_name = error.column_name = error.data_type_name = error.constraint_name = None
     error.query = error.internal_query = None
     calls = [line for line in (error.context or "").splitlines() if _OF_PLPGSQL.fullmatch(line)]
@@ -252,7 +251,7 @@ def _without_quotes(message: str, error: Any, sql: str) -> str:
     masked_message = _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message))
     placed = error.position or error.internal_position
     if state == _SYNTAX_ERROR:
-        # Without a place, or at a string, it is the syntax of a value: a tsquery, a jsonpath, a connection string.
+        # Without a place, or with the place of a string, it concerns the syntax of a value: a tsquery, a jsonpath.
         offset = int(error.position) - 1 if error.position else None
         if not placed or re.match(r"\w?&?['$\d]", message.partition('"')[2]):
             return masked_message
@@ -271,12 +270,14 @@ def _without_quotes(message: str, error: Any, sql: str) -> str:
 
 
 def _as_written(message: str, sql: str, *, of_objects: bool) -> str:
-    """Return what a RAISE said as far as it stands in the SQL that was sent: what it filled in is masked, names aside.
+    """Return the text of a RAISE with its inserted values masked: the rest stands in the SQL that was sent.
+
+    Names of objects are not masked.
 
     Args:
-        message: What it said.
-        sql: What was sent.
-        of_objects: Whether the SQLSTATE says that all of it is about objects.
+        message: The text of the RAISE.
+        sql: The SQL that was sent.
+        of_objects: Whether all of the text concerns objects, by its SQLSTATE.
     """
     best: tuple[int, re.Match[str]] | None = None
     for template in _TEMPLATE.finditer(sql):
@@ -301,12 +302,12 @@ def _as_written(message: str, sql: str, *, of_objects: bool) -> str:
 
 
 def _names_of(sql: str) -> set[str]:
-    """Return the words of SQL outside of strings and comments, small."""
+    """Return the words of SQL outside of strings and comments, in lower case."""
     return {word for word in _WORD.findall(masked(sql).lower()) if not word[0].isdigit()}
 
 
 def _names_in(value: str, known: set[str]) -> str:
-    """Return a value with a mask for each part that is neither made of known names nor describes an object."""
+    """Return a value with each part masked that neither consists of known names nor describes an object."""
     parts = _BETWEEN_PARTS.split(value)
     shown = [part if place % 2 or _is_name(part, known) else MASK for place, part in enumerate(parts)]
     return "".join(shown)

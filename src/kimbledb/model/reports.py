@@ -1,4 +1,4 @@
-"""What migrate() and verify() return. The reports that a start needs nothing of are in operator_reports."""
+"""The reports of migrate() and verify(). Those that a start does not need are in operator_reports."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from kimbledb.model.text import counted, few, one_line
 
 @frozen(eq=False)
 class VerificationReport(Report):
-    """The results of a verification."""
+    """The result of verify(): every check."""
 
+    #: The checks, in the order in which they ran.
     checks: tuple[Check, ...]
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        """The checks that did not pass; informative ones never count."""
+        """The checks that failed, without the informative ones."""
         return tuple(check for check in self.checks if not check.passed and not check.informative)
 
     @property
     def ok(self) -> bool:
-        """Whether every check passed."""
+        """Whether every check passed, apart from informative ones."""
         return not self.failures
 
     @property
     def summary(self) -> str:
-        """How many checks were made, and how many failed."""
+        """The number of checks, and of those that failed, in one line."""
         migrations = {check.migration for check in self.checks if check.migration is not None}
         verdict = "all passed" if self.ok else f"{len(self.failures)} FAILED"
         return f"{counted(self.checks, 'check')} of {counted(migrations, 'migration')} and the database: {verdict}"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the failures; in detail also the counts of each migration, and what informs."""
+        """Return the failures; in detail also the counts of each migration, and the informative checks."""
         by_migration: dict[str, list[bool]] = {}
         for check in self.checks:
             by_migration.setdefault(check.migration or "the database", []).append(check.passed or check.informative)
@@ -51,7 +52,7 @@ class VerificationReport(Report):
         return (
             Table(self.summary, rows_of(self.failures)),
             *([Table("checks", counts, ("migration", "passed", "result"), detail=True)] if counts else []),
-            *([Table("to know", known, ("migration", "check", "found", "hint"), detail=True)] if known else []),
+            *([Table("information", known, ("migration", "check", "found", "hint"), detail=True)] if known else []),
         )
 
     def as_dict(self) -> dict[str, Json]:
@@ -60,14 +61,14 @@ class VerificationReport(Report):
 
 
 def _informs(check: Check) -> bool:
-    """Whether a check that is no failure says something: of the database, or of what is not as declared."""
+    """Whether a check holds information and is no failure: a fact of the database, or a harmless difference."""
     if not check.passed:
         return check.informative
     return check.migration is None and (check.severity is None or bool(check.rows))
 
 
 def _found(check: Check) -> str:
-    """Return what a check found: of one of security that passed, the objects alone."""
+    """Return the result of a check; for a security check that passed, only its objects."""
     if check.passed and check.severity is not None:
         return few([str(row["object"]) for row in check.rows])
     return check.found or ""
@@ -75,42 +76,42 @@ def _found(check: Check) -> str:
 
 @frozen(eq=False)
 class MigrationReport(Report):
-    """What a call of migrate() did."""
+    """The result of migrate()."""
 
-    #: In order; empty where there was nothing to do.
+    #: The migrations that this call applied, in order. Empty if there was nothing to do.
     applied: tuple[AppliedStep, ...]
-    #: As it was before the first step.
+    #: The plan before the first step.
     plan: Plan
-    #: Seconds for the whole call.
+    #: The duration of the whole call in seconds.
     seconds: float
-    #: The checks made in the migrations' transactions; none where verify was False.
+    #: The checks that ran in the transactions of the migrations. Empty if ``verify`` was False.
     verification: VerificationReport
-    #: The write-ahead log's position after the last COMMIT, for a standby to
-    #: wait for (manual, 9.28.4 "Recovery Control Functions"), or None.
+    #: The position of the write-ahead log after the last COMMIT, or None. A standby can wait for this
+    #: position (manual, 9.28.4 "Recovery Control Functions").
     lsn: str | None = None
-    #: What of the data that was there went with the migrations, by their own word or ``allow_data_loss``.
+    #: The existing data that was lost, by ``deletes`` of a migration or by ``allow_data_loss``.
     losses: tuple[Loss, ...] = ()
-    #: The rows that they updated in tables that were there, which is no loss.
+    #: The rows of existing tables that were updated, which is no loss.
     updates: tuple[Loss, ...] = ()
-    #: The role that owns history, where the role of the call could not write it: that there
-    #: is nothing to do is then the word of that role. Else None.
+    #: The role that owns history, if the role of the call cannot write it, else None. "Nothing to do" then
+    #: rests on the history of that role.
     history_owner: str | None = None
 
     @property
     def newer(self) -> tuple[Step, ...]:
-        """What another version of kimbledb applied and this catalog does not hold."""
+        """The steps that another version of kimbledb applied and this catalog does not hold."""
         return tuple(step for step in self.plan.steps if step.is_newer)
 
     @property
     def summary(self) -> str:
-        """How many migrations were applied, in how many seconds."""
+        """The number of applied migrations and the seconds, in one line."""
         if self.applied:
             return f"applied {counted(self.applied, 'migration')} in {self.seconds:.3f} s"
-        says = "" if self.history_owner is None else f", says the history of the role {self.history_owner}"
-        return f"nothing to do{says} ({self.seconds:.3f} s)"
+        source = "" if self.history_owner is None else f" according to the history of the role {self.history_owner}"
+        return f"nothing to do{source} ({self.seconds:.3f} s)"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the applied migrations, then what is not in the catalog, what data went, and the checks."""
+        """Return the applied migrations, then those that the catalog does not hold, the losses, the updates and the checks."""
         checks = self.verification.checks
         passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
         return (
@@ -119,8 +120,8 @@ class MigrationReport(Report):
                 "applied by another version of kimbledb, and not in this catalog",
                 (f"{one_line(step.name)}: {step.reason}" for step in self.newer),
             ),
-            *listed("data that went with them", self.losses),
-            *listed("rows that they updated", self.updates),
+            *listed("data lost", self.losses),
+            *listed("rows updated", self.updates),
             *([Table(passed)] if checks else []),
         )
 
@@ -146,12 +147,12 @@ class MigrationReport(Report):
 
 
 def steps_table(caption: str, steps: tuple[AppliedStep, ...], why: tuple[str, ...] = ()) -> Table:
-    """Return a table of migrations that were applied or taken back, with their times where they have any.
+    """Return a table of migrations that were applied or rolled back, with their times if they have any.
 
     Args:
         caption: The caption.
         steps: The migrations.
-        why: For each what is to be said of it, or nothing at all.
+        why: The reason for each migration, or an empty tuple.
     """
     rows = tuple(
         (

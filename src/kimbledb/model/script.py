@@ -1,4 +1,4 @@
-"""A script: the SQL that is sent, and where each of its characters stands in a file."""
+"""A script: the SQL that is sent, and the place of each character in its file."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Literal
 
 from attrs import field, frozen
 
-#: A migration's scripts, by what each is for.
+#: The scripts of a migration by their purpose.
 Part = Literal["apply", "verify", "rollback", "online"]
 
 
-# Without slots one is made in a quarter of the time, and a catalog holds several for each migration.
+# Without slots: an instance is then made in a quarter of the time, and a catalog holds several for each migration.
 @frozen(slots=False)
 class Script:
-    """A text of SQL with its place in a file, which every message about the text names."""
+    """A text of SQL with its place in a file, for messages about the text."""
 
-    #: The file, as a path to be shown.
+    #: The path of the file, for messages.
     path: str
-    #: What is sent: without a byte-order mark, and with line ends as LF. It may hold secrets.
+    #: The SQL in the form that is sent: without a byte-order mark, and with LF as line end. It may hold secrets.
     text: str = field(repr=False)
     #: The line of the file on which the text begins, counted from 1.
     first_line: int = 1
 
     @classmethod
     def of_file(cls, path: str, content: str) -> Script:
-        """Make a script of a whole file: one byte-order mark is taken off, and CRLF becomes LF."""
+        """Make a script of a whole file: a byte-order mark is removed, and CRLF becomes LF."""
         text = content.removeprefix("\ufeff")
-        # A search for one character is faster than one for two, and most texts hold no CR.
+        # Most texts hold no CR, and a search for one character is faster than one for two.
         return cls(path, text.replace("\r\n", "\n") if "\r" in text else text)
 
     @property
@@ -50,5 +50,5 @@ class Script:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        # Found once, since a file may have many faults.
+        # Computed once, since a file may have many faults.
         return [0, *(match.end() for match in re.finditer("\n", self.text))]

@@ -1,7 +1,7 @@
-"""A snapshot of a schema as a value, and the difference of two.
+"""A snapshot of a schema as a value, and the difference of two snapshots.
 
-Two schemas with the same snapshot behave the same, whatever their names and
-whatever version of PostgreSQL they lie on.
+Two schemas with the same snapshot behave alike. Neither the name of the schema nor the version of PostgreSQL is
+part of a snapshot.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from kimbledb.model.migration import DatabaseObject
 
 @frozen
 class Difference:
-    """What changed between two snapshots."""
+    """The difference of two snapshots."""
 
-    #: There now and not before, in the form that it has now.
+    #: The objects that only the later snapshot holds.
     created: tuple[DatabaseObject, ...]
-    #: There before and now, in the form that it has now.
+    #: The objects that both hold in different forms, in the later form.
     changed: tuple[DatabaseObject, ...]
-    #: There before and not now, in the form that it had.
+    #: The objects that only the earlier snapshot holds.
     dropped: tuple[DatabaseObject, ...]
 
     def __bool__(self) -> bool:
@@ -36,8 +36,9 @@ class Difference:
 
 @frozen
 class Snapshot:
-    """Every object of a schema by kind and name, with its definition."""
+    """The objects of a schema."""
 
+    #: The definition of each object, by its kind and its name.
     objects: Mapping[tuple[str, str], str]
 
     def __iter__(self) -> Iterator[DatabaseObject]:
@@ -48,7 +49,7 @@ class Snapshot:
         return len(self.objects)
 
     def since(self, before: Snapshot) -> Difference:
-        """Return what was done between ``before`` and this one, in order of kind and name."""
+        """Return the changes from ``before`` to this snapshot, in order of kind and name."""
         return Difference(
             created=_objects(self.objects, self.objects.keys() - before.objects.keys()),
             changed=_objects(

@@ -1,4 +1,4 @@
-"""What a database says of itself at the first look: the server, the schema, and what history holds."""
+"""The state of a database at the start of a call: the server, the schema and the history."""
 
 from __future__ import annotations
 
@@ -11,49 +11,55 @@ from kimbledb.model.migration import AppliedMigration
 
 @frozen(kw_only=True)
 class DatabaseState:
-    """The answer to the first question of every call."""
+    """The answer to the first query of every call."""
 
+    #: The version of the server, such as ``18.1``.
     server_version: str
-    #: As ``server_version_num``: 150018, 180001.
+    #: The version as ``server_version_num``: 150018, 180001.
     version_number: int
+    #: The encoding of the database, such as ``UTF8``.
     encoding: str
-    #: Whether it is a standby that replays another server's log, and so cannot be written.
+    #: Whether the server is a standby, which replays the log of another server and accepts no writes.
     standby: bool
-    #: Whether it is set to be only read, as platforms do where the disk is full.
+    #: Whether the database is set to read-only, as platforms do when the disk is full.
     read_only: bool
+    #: The name of the database.
     database: str
-    #: Whether a run was at work on the schema, or preparing the database, at that moment.
+    #: Whether another run held the lock of the schema, or of the bootstrap, at that moment.
     busy: bool
-    #: The server's process that answered. Behind a pooler it is another one than the
-    #: connection was told of.
+    #: The id of the server process that answered. Behind a pooler it differs from the one that the
+    #: connection reports.
     process_id: int
+    #: The current role.
     role: str
+    #: Whether the role is a superuser.
     superuser: bool
-    #: Whether it has the roles anon, authenticated, service_role and a schema auth.
+    #: Whether the database has the roles anon, authenticated, service_role and a schema auth.
     hosted: bool
+    #: Whether the target schema exists.
     schema_exists: bool
-    #: Whether the schema holds any table, view or sequence beside kimbledb's own.
+    #: Whether the schema holds a table, view or sequence that is not kimbledb's own.
     occupied: bool
-    #: Where extensions are made: a schema of that name where there is one, else
-    #: public. Never a target schema of a tenant's.
+    #: The schema for new extensions: ``extensions`` if it exists, else ``public``. Never the target schema of
+    #: a tenant.
     extension_home: str
-    #: Installed extensions by name: version and schema.
+    #: The installed extensions by name, each with its version and its schema.
     extensions: Mapping[str, tuple[str, str]]
-    #: Rows of migration_history, or None where there is no such table.
+    #: The rows of migration_history, or None if there is no such table.
     history: tuple[AppliedMigration, ...] | None
-    #: The newest entry of migration_log, or None where there is no such table.
-    #: It moves with every event, so that two states with one head are one state.
-    head: int | None
-    #: Whether adopt() has looked at the schema since the last rollback. Asked only
-    #: where no row of ours is there: it may have found nothing to record.
+    #: The id of the newest entry of migration_log, or None if there is no such table. Every
+    #: event moves it, so that two states with the same position are the same state.
+    log_position: int | None
+    #: Whether adopt() has inspected the schema since the last rollback. It is queried only if history holds no
+    #: row of kimbledb: adopt() may have found nothing to record.
     looked: bool = False
-    #: The role that owns history, where this one could not write it: then what history
-    #: says is that role's word. None where it could, or there is no history.
+    #: The role that owns history, if the current role cannot write it: the content of history then rests on that
+    #: role. None if the current role can write it, or if there is no history.
     history_owner: str | None = None
-    #: The same, where this role may create in the schema and does not trust that one.
+    #: The same role, if the current role may create objects in the schema and does not trust the owner. Else None.
     stranger: str | None = None
 
     def search_path(self, schema: str, extensions: Iterable[str]) -> list[str]:
-        """Return where scripts look names up: the target schema, then those of the extensions."""
+        """Return the search_path of scripts: the target schema, then the schemas of these extensions."""
         homes = {self.extensions[name][1] for name in extensions if name in self.extensions}
         return [schema, *sorted(homes - {schema})]

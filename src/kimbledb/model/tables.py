@@ -11,34 +11,37 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-#: What stands in one place of a table: a line, or several.
+#: The content of one cell: one line, or several.
 Cell: TypeAlias = "str | tuple[str, ...]"
 
 
 @frozen(eq=False)
 class Table:
-    """A caption, with or without rows under it."""
+    """A caption with its rows, if there are any."""
 
-    #: What the table shows, in one line.
+    #: The subject of the table, in one line.
     caption: str
     #: The cells of each row.
     rows: tuple[tuple[Cell, ...], ...] = ()
-    #: The name of each column, or nothing for a list.
+    #: The name of each column, or an empty tuple for a list.
     headers: tuple[str, ...] = ()
-    #: What else there is to know, a line each.
+    #: Remarks, a line each.
     notes: tuple[str, ...] = ()
-    #: Whether ``print()`` leaves the table out: pages and the command line show it.
+    #: Whether ``print()`` omits the table. Notebooks and the command line show it.
     detail: bool = False
-    #: Whether a text has the caption under the rows, where the reader of a long table ends.
+    #: Whether a text has the caption under the rows, since the reader of a long table ends there.
     below: bool = False
-    #: The columns that need the room of a page.
+    #: The names of the columns that only a page has room for.
     page_only: tuple[str, ...] = ()
 
     def columns(self, *, page: bool = False) -> list[tuple[str, Sequence[Cell]]]:
-        """Return each column in which anything stands: its name and its cells.
+        """Return each column that is not empty, with its name and its cells.
+
+        Args:
+            page: Whether to include the columns of :attr:`page_only`.
 
         Raises:
-            ValueError: A row has more or fewer cells than the others, or than there are headers.
+            ValueError: A row has more or fewer cells than there are headers.
         """
         if not self.rows:
             return []
@@ -51,12 +54,12 @@ class Table:
 
 
 def rows_of(items: Iterable[object]) -> tuple[tuple[Cell], ...]:
-    """Return the rows of a list: the text of one item each."""
+    """Return the rows of a list, one for each item."""
     return tuple((lines_of(str(item)),) for item in items)
 
 
 def listed(caption: str, items: Iterable[object]) -> tuple[Table, ...]:
-    """Return a table with one item a row, or none where there is no item."""
+    """Return a table with one row for each item, or no table if there is no item."""
     rows = rows_of(items)
     return (Table(caption, rows),) if rows else ()
 
@@ -67,10 +70,10 @@ def lines_of(text: str) -> Cell:
 
 
 def is_numeric(cells: Iterable[Cell]) -> bool:
-    """Whether a column holds numbers alone, which are aligned on the right."""
+    """Whether a column holds only numbers, which are aligned on the right."""
     return all(isinstance(cell, str) and re.fullmatch("[0-9.]*", cell) for cell in cells)
 
 
 def in_order(tables: Iterable[Table], *, detail: bool) -> list[Table]:
-    """Return the tables that a text or a terminal shows: those of detail first, so that the reader ends at the verdict."""
+    """Return the tables of a text or a terminal. Those of detail come first, so that the reader ends at the verdict."""
     return sorted((table for table in tables if detail or not table.detail), key=lambda table: not table.detail)

@@ -85,7 +85,7 @@ class Adoption(Request):
 
     async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
-        assert state.head is not None  # the preparation made the log
+        assert state.log_position is not None  # the preparation made the log
         rows = [
             {
                 "name": step.name,
@@ -106,7 +106,7 @@ class Adoption(Request):
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + setting("kimbledb.adopted", adopted)
-            + begin_step(self.schema, state.head)
+            + begin_step(self.schema, state.log_position)
             + queries.block("record_adopted", schema=quote_identifier(self.schema))
             + "COMMIT;\n"
         )
@@ -194,4 +194,4 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
 
 def _is_known(plan: Plan, state: DatabaseState) -> bool:
     """Whether migrate() needs no word of adopt() to go on: it has one, or a row of history."""
-    return state.head is not None and (state.looked or any(step.is_applied for step in plan.steps))
+    return state.log_position is not None and (state.looked or any(step.is_applied for step in plan.steps))

@@ -125,7 +125,11 @@ class Reset:
             + setting("kimbledb.step", {"version": __version__, "detail": detail})
             # Its tables are made anew below.
             + take_lock(BOOTSTRAP_KEY)
-            + (take_lock(lock_key(self.schema)) if state.head is None else begin_step(self.schema, state.head))
+            + (
+                take_lock(lock_key(self.schema))
+                if state.log_position is None
+                else begin_step(self.schema, state.log_position)
+            )
             + session.guarded([self.schema])
             + session.path()
             + queries.block(

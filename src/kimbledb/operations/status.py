@@ -60,7 +60,7 @@ async def _look(request: Request) -> Status:
         runner.doing = "looking how the database stands"
         state = loaded.state
         log = ()
-        if state.head is not None:
+        if state.log_position is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
             log = tuple(entries)
         usage = await session.ask(queries.question("usage", schema=quote_literal(name)))

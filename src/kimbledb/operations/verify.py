@@ -127,7 +127,7 @@ class Verifier(Request):
         from kimbledb.planning import drift
 
         kept = {}
-        if state.head is not None:
+        if state.log_position is not None:
             kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
         # What a newer version applied may have changed what this one declares.
         newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
