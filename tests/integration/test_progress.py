@@ -135,7 +135,7 @@ def of(record: logging.LogRecord, field: str) -> Any:
 def test_logging_is_left_as_it_is() -> None:
     """An import adds no handler that writes, sets no level, and lets records through to the application's handlers."""
     program = (
-        "import logging, kimbledb; mine = logging.getLogger('kimbledb'); "
+        "import logging, kimbledb; kimbledb.migrate; mine = logging.getLogger('kimbledb'); "
         "print([type(each).__name__ for each in mine.handlers], mine.level, mine.propagate, logging.root.handlers, logging.root.level)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

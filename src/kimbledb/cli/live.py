@@ -1,0 +1,98 @@
+"""The lower end of a terminal while a call runs, drawn by rich."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kimbledb.cli.progress_text import doing, obstacle
+from kimbledb.events import (
+    Applied,
+    Applying,
+    Building,
+    Done,
+    Event,
+    Failed,
+    OneOfMany,
+    Planned,
+    RolledBack,
+    RollingBack,
+    Statement,
+    Stopped,
+)
+from kimbledb.model.clock import stopwatch
+from kimbledb.model.text import counted, one_line
+
+
+class LiveProgress:
+    """The current step and a bar for the whole call. Above them stays a line for each migration that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._doing = "looking"
+        self._obstacle = ""
+        self._done = self._total = 0
+        self._clock = stopwatch()
+        self._live = Live(get_renderable=self._renderable, console=console, transient=True, refresh_per_second=8)
+
+    def show(self, event: Event) -> None:
+        """Show an event. The first one starts the display, the last one ends it."""
+        is_last = isinstance(event, Done | Stopped)
+        if not self._live.is_started and not is_last:
+            self._clock = stopwatch()
+            self._live.start()
+        self._count(event)
+        if (kept := _kept(event)) is not None:
+            mark, style, name, rest = kept
+            line = Text.assemble((mark, style), f" {one_line(name)}  ", (one_line(rest), "dim"))
+            self._console.print(line, soft_wrap=True)
+        self._doing = doing(event) or self._doing
+        # What blocks a statement may block it still.
+        if not isinstance(event, Statement | Building):
+            self._obstacle = obstacle(event) or ""
+        if is_last:
+            self._live.stop()
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case OneOfMany(done=done, total=total):
+                self._done, self._total = done, total
+            case Planned(plan):
+                self._done, self._total = 0, len(plan.pending)
+            case Applying(place=place, total=total) | RollingBack(place=place, total=total):
+                # A run that began anew counts what it has done before.
+                self._done, self._total = place - 1, max(total, self._total)
+            case Applied() | RolledBack():
+                self._done += 1
+
+    def _renderable(self) -> Group:
+        lines: list[Text | Table] = [Text(one_line(self._doing), style="cyan", no_wrap=True, overflow="ellipsis")]
+        if self._obstacle:
+            lines.append(Text(f"  {one_line(self._obstacle)}", style="yellow", no_wrap=True, overflow="ellipsis"))
+        if self._total:
+            bar = Table.grid(padding=(0, 1))
+            counts = f"{self._done}/{self._total}"
+            bar.add_row(ProgressBar(self._total, self._done, width=40), counts, f"{self._clock():.0f} s")
+            lines.append(bar)
+        return Group(*lines)
+
+
+def _kept(event: Event) -> tuple[str, str, str, str] | None:
+    """Return the line that stays for an event: mark, colour, name and the rest; None for no line."""
+    match event:
+        case Applied(migration, seconds, checks):
+            passed = f"  {counted(range(checks), 'check')} passed" if checks else ""
+            return "✓", "green", str(migration), f"{seconds:.3f} s{passed}"
+        case RolledBack(migration, seconds):
+            return "↶", "green", str(migration), f"{seconds:.3f} s"
+        case Failed(migration, message):
+            return "✗", "red", str(migration), message.partition("\n")[0]
+        case OneOfMany(target, schema, Done(seconds=seconds)):
+            return "✓", "green", f"{target} {schema}", f"{seconds:.3f} s"
+        case OneOfMany(target, schema, Stopped() as stopped):
+            return "✗", "red", f"{target} {schema}", str(stopped)
+        case _:
+            return None

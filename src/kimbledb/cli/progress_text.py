@@ -1,0 +1,44 @@
+"""What a call is doing, and what is in its way, as the command line shows them."""
+
+from __future__ import annotations
+
+from kimbledb.events import (
+    Applied,
+    Applying,
+    Blocked,
+    Done,
+    Event,
+    Failed,
+    OneOfMany,
+    Planned,
+    RolledBack,
+    RollingBack,
+    Stopped,
+    Waiting,
+)
+
+
+def doing(event: Event) -> str | None:
+    """Return what the call is doing since an event, or None where that has not changed."""
+    match event:
+        case OneOfMany(target, schema, inner):
+            return f"{target} {schema}: {inner}"
+        case Planned(plan):
+            return plan.summary
+        case Applying() | RollingBack():
+            return str(event).partition(" (")[0]
+        case Applied() | RolledBack() | Failed() | Waiting() | Blocked() | Done() | Stopped():
+            return None
+        case _:
+            return str(event)
+
+
+def obstacle(event: Event) -> str | None:
+    """Return what is in the way since an event, with the first blocker only; None where nothing is."""
+    match event:
+        case Waiting(blockers, seconds):
+            return f"waiting {seconds:.1f} s" + "".join(f": {blocker}" for blocker in blockers[:1])
+        case Blocked(blockers, seconds):
+            return f"blocked for {seconds:.1f} s by {''.join(blockers[:1])}"
+        case _:
+            return None
