@@ -1,12 +1,12 @@
 """The pytest plugin of kimbledb: fresh migrated databases for every test.
 
-It stands beside the package and not in it, since pytest imports the plugins of
-all that is installed before it does anything: an import of kimbledb, and of
-asyncpg with it, is left to the first test that uses a fixture, and happens after
-a measuring of coverage has begun.
+The plugin is a package beside kimbledb, because pytest imports the plugins of all
+installed packages before anything else. So kimbledb and asyncpg are imported by the
+first test that uses a fixture, after a measurement of coverage has begun. This is the
+reason for each import inside a function of this package.
 
-Servers: ``--kimbledb-dsn`` or ``KIMBLEDB_TEST_DSN`` names one; else an embedded one
-is started by the first test that needs it, one for all workers of pytest-xdist.
+The server is named by ``--kimbledb-dsn`` or ``KIMBLEDB_TEST_DSN``. Without them the first
+test that needs a server starts an embedded one, shared by all workers of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from kimbledb import Catalog
     from kimbledb.testing.background import Background, Pool, Pools
 
-#: Names a server for tests, as ``--kimbledb-dsn`` does.
+#: The environment variable with the DSN of the server for tests; ``--kimbledb-dsn`` overrides it.
 DSN_VARIABLE = "KIMBLEDB_TEST_DSN"
 
 _BROKER: pytest.StashKey[Broker] = pytest.StashKey()
-#: How many tests to come will take a database, by fixture.
+#: By fixture, the number of tests that have yet to take a database.
 _LEFT: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+    """Add the options of the command line."""
     group = parser.getgroup("kimbledb", "fresh migrated databases (kimbledb)")
     group.addoption(
         "--kimbledb-dsn",
         metavar="DSN",
-        help=f"the server to make test databases on; else {DSN_VARIABLE}, else an embedded one is started",
+        help=f"server for the test databases (default: {DSN_VARIABLE}, else an embedded server is started)",
     )
     group.addoption(
         "--kimbledb-data-dir",
         metavar="DIR",
-        help="keep the embedded server's data there, so that the next run finds the template again",
+        help="folder that keeps the embedded server's data, so that the next run finds the template again",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the fixture that needs pytest-asyncio, where that is there; what it is called in its own words."""
+    """Register the fixture that needs pytest-asyncio, if pytest-asyncio is installed."""
     if config.pluginmanager.hasplugin("asyncio"):
         from _kimbledb_pytest import connection
 
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where to ask for the server, which belongs to the run and not to a worker."""
+    """Pass the broker's address to a worker of pytest-xdist: the run owns the server, and no worker does."""
     config: pytest.Config = node.config
     if server_of(config) is None:
         from _kimbledb_pytest.broker import Broker
@@ -66,14 +66,14 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server that the workers used, if they did."""
+    """Stop the server of the workers, if they started one."""
     broker = config.stash.get(_BROKER, None)
     if broker is not None:
         broker.stop()
 
 
 def server_of(config: pytest.Config) -> str | None:
-    """Return the DSN that was given, or None."""
+    """Return the DSN that the option or the environment names, or None."""
     given: str | None = config.getoption("kimbledb_dsn") or os.environ.get(DSN_VARIABLE)
     return given
 
@@ -89,9 +89,9 @@ def _kimbledb_background() -> Iterator[Background]:
 
 @pytest.fixture(scope="session")
 def kimbledb_server(request: pytest.FixtureRequest, _kimbledb_background: Background) -> str:
-    """The DSN of the server on which test databases are made.
+    """The DSN of the server for the test databases.
 
-    Override it to bring a server of your own, such as a container.
+    Override it to use a server of your own, such as a container.
     """
     given = server_of(request.config)
     if given is not None:
@@ -108,7 +108,7 @@ def kimbledb_server(request: pytest.FixtureRequest, _kimbledb_background: Backgr
 def kimbledb_catalog() -> Catalog:
     """The migrations of the test databases: the built-in ones.
 
-    Override it for your own: ``return kimbledb.Catalog.from_directory("migrations")``.
+    Override it to use your own: ``return kimbledb.Catalog.from_directory("migrations")``.
     """
     from kimbledb import Catalog
 
@@ -129,7 +129,7 @@ def _kimbledb_pool(kimbledb_server: str, kimbledb_catalog: Catalog, _kimbledb_po
 
 @pytest.fixture
 def kimbledb_database(request: pytest.FixtureRequest, _kimbledb_pool: Pool) -> Iterator[str]:
-    """The DSN of a fresh migrated database, which is the test's own and is dropped after it."""
+    """The DSN of a fresh migrated database. The test owns it, and it is dropped after the test."""
     dsn = _kimbledb_pool.take(_wanted(request, "kimbledb_database"))
     yield dsn
     _kimbledb_pool.give_back(dsn)
@@ -157,7 +157,7 @@ def kimbledb_schema(
 ) -> Iterator[Schema]:
     """A fresh migrated schema beside an empty ``public``: an object with ``.dsn`` and ``.name``.
 
-    It comes with a database of its own, since a clone is made in less time than a schema is migrated.
+    It has a database of its own, since a clone takes less time than the migration of a schema.
     """
     pool = _kimbledb_pools.of(kimbledb_server, kimbledb_catalog, "kimbledb_tenant")
     dsn = pool.take(_wanted(request, "kimbledb_schema"))
@@ -165,12 +165,12 @@ def kimbledb_schema(
     pool.give_back(dsn)
 
 
-#: How many databases are kept ready beside the one in use: a pause is enough for one, and a short test gets the other.
+#: Number of databases kept ready beside the one in use: one is made during any test, and a short test takes the other.
 _AHEAD = 2
 
 
 def _wanted(request: pytest.FixtureRequest, fixture: str) -> int:
-    """Return how many databases to make ahead: none at the end of a run, where nobody would use them."""
+    """Return the number of databases to make ahead: no more than the remaining tests use."""
     stash = request.config.stash
     if _LEFT not in stash:
         stash[_LEFT] = {}
@@ -179,7 +179,7 @@ def _wanted(request: pytest.FixtureRequest, fixture: str) -> int:
                 if name in ("kimbledb_database", "kimbledb_schema"):
                     stash[_LEFT][name] = stash[_LEFT].get(name, 0) + 1
         workers = getattr(request.config, "workerinput", {}).get("workercount", 1)
-        # Each worker holds all the tests and runs its share of them, in some order.
+        # Each worker collects all tests and runs its share of them, in some order.
         stash[_LEFT] = {name: -(-count // workers) for name, count in stash[_LEFT].items()}
     stash[_LEFT][fixture] = left = stash[_LEFT].get(fixture, 0) - 1
     return max(0, min(_AHEAD, left))

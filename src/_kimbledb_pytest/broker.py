@@ -1,8 +1,7 @@
-"""One embedded server for all workers of a run: the process that started them keeps it.
+"""One embedded server for all workers of a run, owned by the process that started the workers.
 
-A worker that needs the server asks by a socket in a folder that only this user
-can enter; the first one to ask has it started. Nothing of kimbledb is imported
-before.
+A worker that needs the server connects to a socket in a folder that only this user can
+enter. The first request starts the server; kimbledb is not imported before.
 """
 
 from __future__ import annotations
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Broker:
-    """Answers workers with the DSN of a server that it starts when the first one asks.
+    """Starts the server on the first request, and answers each request with its DSN.
+
+    Args:
+        data_dir: The folder that keeps the server's data; None for temporary data.
 
     Attributes:
         address: The path of the socket.
@@ -42,9 +44,9 @@ class Broker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer nobody any more, and stop the server."""
+        """Stop answering, and stop the server."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept()
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends the accept() of the other thread
         self._socket.close()
         self._thread.join()
         if self._background is not None:
@@ -57,10 +59,10 @@ class Broker:
                 worker, _ = self._socket.accept()
             except OSError:
                 return  # stopped
-            with worker, suppress(OSError):  # a worker that died wants no answer
-                worker.sendall(json.dumps(self._found()).encode())
+            with worker, suppress(OSError):  # the worker may have died
+                worker.sendall(json.dumps(self._find_answer()).encode())
 
-    def _found(self) -> dict[str, str]:
+    def _find_answer(self) -> dict[str, str]:
         if self._answer is None:
             from kimbledb.errors import KimbleDBError
             from kimbledb.testing.background import Background
@@ -76,8 +78,11 @@ class Broker:
 def ask(address: str) -> str:
     """Return the DSN of the run's server.
 
+    Args:
+        address: The path of the broker's socket.
+
     Raises:
-        pytest.UsageError: It cannot be started.
+        pytest.UsageError: The server cannot start.
     """
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)

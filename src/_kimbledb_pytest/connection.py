@@ -1,8 +1,8 @@
-"""The one fixture that needs an event loop: registered where pytest-asyncio is there.
+"""The one fixture that needs an event loop. It is registered if pytest-asyncio is installed.
 
-A connection belongs to the event loop that it was made in, and is kept as long as
-that loop: for one test where each has a loop of its own, for all of them where
-they share one. What a test could leave on it is either taken back or ends it.
+A connection belongs to the event loop that created it, and is kept as long as that loop:
+for one test where each test has a loop, for all tests where they share one. Changes that
+a test leaves on the connection are undone; if they cannot be undone, the connection is closed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from kimbledb.testing.background import Pool
 
-#: Seconds for the goodbye to a server, which may not be there any more.
-_GOODBYE = 1.0
+#: Seconds to wait for a close, since the server may be gone.
+_CLOSE_TIMEOUT = 1.0
 
-#: What leaves something with the client that no ROLLBACK takes back.
+#: The methods that change the client's state; no ROLLBACK undoes such a change.
 _MARKING = (
     "add_listener",
     "add_log_listener",
@@ -32,8 +32,8 @@ _MARKING = (
     "set_type_codec",
 )
 
-#: What outlives a transaction on the server: locks of the session, which end here, and prepared statements.
-_REST = """
+#: Releases the session's locks, and counts prepared statements: both outlive a transaction on the server.
+_LEFTOVERS = """
 SELECT pg_catalog.pg_advisory_unlock_all(), count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql
 """
 
@@ -42,8 +42,8 @@ SELECT pg_catalog.pg_advisory_unlock_all(), count(*) FROM pg_catalog.pg_prepared
 async def kimbledb_connection(_kimbledb_pool: Pool) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a migrated database, in a transaction that is rolled back after the test.
 
-    All tests of a process see the same database. A test that ends the transaction
-    itself (COMMIT) spoils it, and the next one gets another.
+    All tests of a process share the database. A test that ends the transaction itself
+    (COMMIT) changes the database for good, and the next test gets another one.
     """
     import asyncpg
 
@@ -56,31 +56,31 @@ async def kimbledb_connection(_kimbledb_pool: Pool) -> AsyncIterator[asyncpg.Con
         await connection.execute("SAVEPOINT kimbledb_test")
         yield connection
         try:
-            # It is there as long as the transaction is, whatever failed in it.
+            # The savepoint exists as long as the transaction, also after an error in it.
             await connection.execute("ROLLBACK TO SAVEPOINT kimbledb_test")
             await transaction.rollback()
             clean = await kept.is_clean()
         except (asyncpg.PostgresError, asyncpg.InterfaceError):
-            _kimbledb_pool.spoil()
+            _kimbledb_pool.discard_shared()
     finally:
         if not clean:
             await kept.close()
 
 
 class _Kept:
-    """A connection that waits for the next test of its event loop."""
+    """A connection that is kept for the next test of its event loop."""
 
     _by_loop: ClassVar[dict[asyncio.AbstractEventLoop, _Kept]] = {}
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        #: One of the class below.
+        #: An instance of the class that :func:`_marking_connection` returns.
         self.connection: Any = None
         self._life = self._live()
 
     @classmethod
     async def of(cls, dsn: str) -> _Kept:
-        """Return the running loop's connection to a database, made where there is none."""
+        """Return the running loop's connection to a database, and connect if there is none."""
         loop = asyncio.get_running_loop()
         kept = cls._by_loop.get(loop)
         if kept is not None and (kept.dsn != dsn or kept.connection.is_closed()):
@@ -93,18 +93,18 @@ class _Kept:
         return kept
 
     async def is_clean(self) -> bool:
-        """Whether the next test may have it: nothing is left on it, or what is can be taken back."""
-        prepared: int = await self.connection.fetchval(_REST, column=1)
-        # Statements that the client prepared for tables which are not there any more.
+        """Return whether the next test can use the connection; undo the changes that can be undone."""
+        prepared: int = await self.connection.fetchval(_LEFTOVERS, column=1)
+        # The client may have prepared statements for tables that are gone.
         await self.connection.reload_schema_state()
         return prepared == 0 and not self.connection.is_marked
 
     async def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         await self._life.aclose()
 
     async def _live(self) -> AsyncGenerator[None]:
-        """Hold the connection; a loop that ends closes its asynchronous generators, and so this one."""
+        """Hold the connection. A loop that ends closes its asynchronous generators, and so the connection."""
         import asyncpg
 
         from kimbledb.server.dsn import read
@@ -118,14 +118,14 @@ class _Kept:
         finally:
             self._by_loop.pop(asyncio.get_running_loop(), None)
             try:
-                await self.connection.close(timeout=_GOODBYE)
+                await self.connection.close(timeout=_CLOSE_TIMEOUT)
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self.connection.terminate()
 
 
 @cache
 def _marking_connection() -> type[asyncpg.Connection]:
-    """Return a connection's class that notes whether something was left with the client."""
+    """Return a class of connections that records changes of the client's state."""
     import asyncpg
 
     class Connection(asyncpg.Connection):

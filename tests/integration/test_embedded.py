@@ -23,9 +23,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from kimbledb._embedded import carrier, embedded, programs, server
+from kimbledb._embedded import embedded, programs, server, unpacking
+from kimbledb._embedded.cache import cache_folder
 from kimbledb._embedded.marks import MARK, mark_kept, mark_temporary
-from kimbledb._embedded.places import cache_folder
 from kimbledb.errors import EmbeddedServerError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
@@ -506,7 +506,7 @@ class TestKept:
             pass
 
         assert (theirs / file).read_text() == "theirs\n"
-        with pytest.raises(EmbeddedServerError, match="kimbledb did not make what is in it"):
+        with pytest.raises(EmbeddedServerError, match="kimbledb did not make its content"):
             await embedded(theirs).__aenter__()
         assert [(entry.name, entry.read_text()) for entry in theirs.iterdir()] == [(file, "theirs\n")]
 
@@ -546,7 +546,7 @@ class TestKept:
             pass
         (tmp_path / "kept" / "password").unlink()
 
-        with pytest.raises(EmbeddedServerError, match="password is gone"):
+        with pytest.raises(EmbeddedServerError, match=r"password is missing(.|\n)*restore the file"):
             await embedded(tmp_path / "kept").__aenter__()
 
     async def test_cannot_be_made(self, tmp_path: Path) -> None:
@@ -592,14 +592,14 @@ class TestPrograms:
 
     async def test_are_unpacked_once(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Several that want the programs at the same time wait for one of them."""
-        unpack = carrier._unpack
+        unpack = unpacking._unpack
         calls = []
 
         def count(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
             calls.append(folder)
             unpack(program, stand_in, folder)
 
-        monkeypatch.setattr(carrier, "_unpack", count)
+        monkeypatch.setattr(unpacking, "_unpack", count)
 
         folders = await asyncio.gather(*(asyncio.to_thread(programs) for _ in range(4)))
 
@@ -609,7 +609,7 @@ class TestPrograms:
 
     def test_programs_unpacked_in_part_are_unpacked_again(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Programs that were unpacked in part are not taken for whole, and what is left of them goes."""
-        place = carrier._place
+        place = unpacking._place
         counted = iter(range(500))
 
         def fail(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
@@ -620,7 +620,7 @@ class TestPrograms:
         (cache / ".unpacking-killed" / "bin").mkdir(parents=True)
         mark_temporary(cache / ".unpacking-killed")
         with monkeypatch.context() as patched:
-            patched.setattr(carrier, "_place", fail)
+            patched.setattr(unpacking, "_place", fail)
             with pytest.raises(EmbeddedServerError, match="No space left"):
                 programs()
         assert [entry.name for entry in cache.iterdir()] == ["lock"]
@@ -702,4 +702,4 @@ class TestPrograms:
         program.chmod(0o755)
 
         with pytest.raises(EmbeddedServerError, match=r"libgssapi_krb5\.so\.2(.|\n)*install the library"):
-            carrier.major_version(tmp_path)
+            unpacking.major_version(tmp_path)

@@ -23,7 +23,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 from kimbledb._embedded import programs
-from kimbledb._embedded.places import cache_folder
+from kimbledb._embedded.cache import cache_folder
 
 VERSIONS = (15, 16, 17, 18)
 

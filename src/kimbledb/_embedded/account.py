@@ -1,4 +1,4 @@
-"""Who runs the server."""
+"""The user that runs the server: the caller, or for root another user."""
 
 from __future__ import annotations
 
@@ -14,26 +14,32 @@ from kimbledb.errors import EmbeddedServerError
 
 @frozen
 class Account:
-    """A user of the machine, for programs that may not run as root."""
+    """A user of the machine, for programs that must not run as root."""
 
     uid: int
     gid: int
 
     @property
     def process(self) -> dict[str, Any]:
-        """Arguments for ``subprocess.Popen`` by which a program runs as this user."""
+        """The arguments that make ``subprocess.Popen`` run a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
 def account_for(data: Path) -> Account | None:
-    """Choose the user that runs the server on the folder ``data``; None means the caller.
+    """Choose the user that runs the server.
 
-    PostgreSQL refuses to run as root. For root it is the owner of the data, and for
-    data still to be made the user ``nobody``, or the first one there is.
+    PostgreSQL refuses to run as root. For root the choice is the owner of the data; if the data
+    do not exist yet, the user ``nobody``, or else the first other user.
+
+    Args:
+        data: The folder of the data, which may be missing.
+
+    Returns:
+        The user, or None for the caller.
 
     Raises:
-        EmbeddedServerError: The data belong to root, there is no user but root, or
-            the caller has no name, which initdb wants.
+        EmbeddedServerError: The data belong to root, root is the only user, or the caller's
+            user id has no name, which initdb requires.
     """
     exists = data.exists()
     if os.geteuid() != 0:
@@ -45,7 +51,7 @@ def account_for(data: Path) -> Account | None:
         if owner.st_uid == 0:
             raise EmbeddedServerError(
                 f"{data} belongs to root, and PostgreSQL does not run as root",
-                hint=f"give it to the user that is to run the server: chown -R nobody {data}",
+                hint=f"change its owner to the user that runs the server: chown -R nobody {data}",
             )
         return Account(owner.st_uid, owner.st_gid)
     entries = sorted(pwd.getpwall(), key=lambda entry: entry.pw_name != "nobody")
@@ -53,7 +59,7 @@ def account_for(data: Path) -> Account | None:
         if entry.pw_uid != 0:
             return Account(entry.pw_uid, entry.pw_gid)
     raise EmbeddedServerError(
-        "PostgreSQL does not run as root, and this machine has no other user", hint="add one: useradd kimbledb"
+        "PostgreSQL does not run as root, and this machine has no other user", hint="add a user: useradd kimbledb"
     )
 
 
@@ -62,6 +68,6 @@ def _demand_name(uid: int) -> None:
         pwd.getpwuid(uid)
     except KeyError:
         raise EmbeddedServerError(
-            f"user {uid} has no name on this machine, and PostgreSQL's initdb wants one",
-            hint="add the user to /etc/passwd, or run as a user who is there",
+            f"user {uid} has no name on this machine, and PostgreSQL's initdb requires one",
+            hint="add the user to /etc/passwd, or run as a user that has a name",
         ) from None

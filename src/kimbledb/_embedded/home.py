@@ -1,16 +1,16 @@
-"""The folder of one server, and whose it is.
+"""The folder of one server, and its lock.
 
 ::
 
-    kimbledb.mark says that kimbledb made it, and whether it is to be kept (``marks``)
-    owner.lock    locked by the process that the server belongs to, with its id
-    password      of the superuser, where the folder is kept
-    server.log    of this start
+    kimbledb.mark proves that kimbledb made the folder, and that it is kept or temporary (``marks``)
+    owner.lock    locked by the process that owns the server; contains the process id
+    password      the superuser's password, in a kept folder
+    server.log    the log since the last start
     data/         PostgreSQL's data, owned by the user that runs the server
 
-The folder belongs to the caller. A lock goes with the process that holds it, so
-that a folder whose lock is free was left behind, whatever its process died of. It
-is removed where its mark says that it was a temporary one.
+The folder itself is owned by the caller's user. The lock ends with the process that
+holds it, for whatever reason that process ends. So a folder with a free lock was left
+behind, and the next start removes it if its mark is that of a temporary folder.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ LOCK = "owner.lock"
 
 @contextmanager
 def temporary_home() -> Iterator[Path]:
-    """Make a folder that is removed at the end; remove those that the dead have left."""
+    """Make a folder that is removed at the end, and remove the folders that dead processes left behind."""
     _clear_dead_homes()
     while True:
         home = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         try:
             mark_temporary(home)
         except BaseException:
-            # Without its mark nobody would remove it.
+            # No later start would remove a folder without a mark.
             shutil.rmtree(home, ignore_errors=True)
             raise
         lock = _lock(home / LOCK)
         if lock is not None:
-            break  # else another start took it for a dead one's in the moment before
+            break  # else another start has just taken the folder for a leftover
     try:
         yield home
     finally:
@@ -59,10 +59,10 @@ def temporary_home() -> Iterator[Path]:
 
 @contextmanager
 def kept_home(home: Path) -> Iterator[Path]:
-    """Take the caller's folder, and stop the server that a dead process has left on it.
+    """Lock the caller's folder, and stop a server that a dead process has left in it.
 
     Raises:
-        EmbeddedServerError: Another process uses it, or kimbledb did not make what is in it.
+        EmbeddedServerError: Another process uses the folder, or kimbledb did not make its content.
     """
     home = home.absolute().resolve()
     _demand_ours(home)
@@ -70,7 +70,7 @@ def kept_home(home: Path) -> Iterator[Path]:
     lock = _lock(home / LOCK)
     if lock is None:
         owner = (home / LOCK).read_text().strip() or "another process"
-        raise EmbeddedServerError(f"{home} is in use by {owner}", hint="wait for it, or take another folder")
+        raise EmbeddedServerError(f"{home} is in use by {owner}", hint="wait for it, or use another folder")
     try:
         mark_kept(home)
         os.truncate(lock, 0)
@@ -82,10 +82,10 @@ def kept_home(home: Path) -> Iterator[Path]:
 
 
 def password_of(home: Path) -> str:
-    """Read the superuser's password in a kept folder, or make one.
+    """Return the superuser's password of a kept folder, and make one for a new folder.
 
     Raises:
-        EmbeddedServerError: There are data, but the password is gone.
+        EmbeddedServerError: The folder has data, but no password.
     """
     file = home / "password"
     try:
@@ -93,11 +93,11 @@ def password_of(home: Path) -> str:
     except FileNotFoundError:
         if (home / "data").exists():
             raise EmbeddedServerError(
-                f"{file} is gone, and the data in {home} cannot be opened without it",
-                hint="put the file back, or take another folder",
+                f"{file} is missing, and the data in {home} cannot be opened without this password",
+                hint="restore the file, or use another folder",
             ) from None
     password = new_password()
-    # Whole or not at all, and never readable by others.
+    # Written atomically, and never readable by others.
     new = home / "password.new"
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as writing:
@@ -109,17 +109,21 @@ def password_of(home: Path) -> str:
 
 
 def new_password() -> str:
-    """Make a password that nobody guesses and that needs no quoting in a DSN."""
+    """Return a random password that needs no quoting in a DSN."""
     return secrets.token_hex(16)
 
 
 def server_name(home: Path) -> str:
-    """Give the name by which the server of a folder is known: it stands in its command line."""
+    """Return the name of the server of a folder, which its command line contains."""
     return f"kimbledb-{hashlib.sha256(bytes(home)).hexdigest()[:12]}"
 
 
 def _lock(path: Path) -> int | None:
-    """Lock a file for as long as this process lives; None where another process holds it, or has removed it."""
+    """Lock a file for as long as this process lives.
+
+    Returns:
+        The file's descriptor, or None where another process has locked or removed the file.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except FileNotFoundError:
@@ -136,7 +140,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _unlock(descriptor: int) -> None:
-    # To close it would not do: a process that was forked meanwhile holds the lock, too.
+    # Closing is not enough: a process that was forked meanwhile holds the lock, too.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
@@ -152,7 +156,7 @@ def _clear_dead_homes() -> None:
                 continue
             try:
                 if not is_temporary(home):
-                    continue  # its owner had taken it to be kept
+                    continue  # its owner has marked it as kept meanwhile
                 with suppress(EmbeddedServerError):
                     _stop_leftover(home, signal.SIGQUIT, seconds=5)
                 shutil.rmtree(home, ignore_errors=True)
@@ -161,7 +165,7 @@ def _clear_dead_homes() -> None:
 
 
 def _demand_ours(home: Path) -> None:
-    """Refuse a folder that holds anything but what kimbledb has put there."""
+    """Raise EmbeddedServerError for a folder with content that kimbledb did not make."""
     if not home.exists():
         return
     if not home.is_dir():
@@ -170,22 +174,27 @@ def _demand_ours(home: Path) -> None:
     if "PG_VERSION" in names:
         version = (home / "PG_VERSION").read_text().strip()
         raise EmbeddedServerError(
-            f"{home} holds data of PostgreSQL {version} that kimbledb did not make",
-            hint="take a new folder; kimbledb keeps the data in its subfolder `data`",
+            f"{home} contains data of PostgreSQL {version} that kimbledb did not make",
+            hint="use a new folder; kimbledb keeps the data in its subfolder `data`",
         )
-    # A start that was interrupted before the mark leaves an empty lock, and perhaps a part of the mark.
+    # A start that was interrupted before the mark leaves an empty lock file, and perhaps a part of the mark.
     begun = {f"{MARK}.new"} | ({LOCK} if LOCK in names and (home / LOCK).stat().st_size == 0 else set())
     if names - begun and not is_marked(home):
         raise EmbeddedServerError(
-            f"{home} is not empty, and kimbledb did not make what is in it", hint="take a new folder"
+            f"{home} is not empty, and kimbledb did not make its content", hint="use a new folder"
         )
 
 
 def _stop_leftover(home: Path, how: signal.Signals, *, seconds: float) -> None:
-    """Stop a server whose owner has died, and forget one that has died as well.
+    """Stop a server whose owner has died, and remove the pid file of a server that has died as well.
+
+    Args:
+        home: The folder of the server.
+        how: The signal that stops it.
+        seconds: The time it may take.
 
     Raises:
-        EmbeddedServerError: The server does not end, or somebody else started it.
+        EmbeddedServerError: The server does not end, or another program started it.
     """
     data = home / "data"
     pid = _postmaster(data)
@@ -196,21 +205,21 @@ def _stop_leftover(home: Path, how: signal.Signals, *, seconds: float) -> None:
     while name in (command := _command(pid)):
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
-                f"a server that was left behind in {home} does not end (process {pid})", hint=f"kill -QUIT {pid}"
+                f"a server that a dead process left in {home} does not end (process {pid})", hint=f"kill -QUIT {pid}"
             )
         with suppress(ProcessLookupError):
             os.kill(pid, how)
         time.sleep(0.05)
     if str(data) in command:
         raise EmbeddedServerError(
-            f"a server that kimbledb did not start is running on {data} (process {pid})", hint="stop it first"
+            f"a server that kimbledb did not start is running on {data} (process {pid})", hint="stop that server first"
         )
-    # Another process may have this id by now, and PostgreSQL would take it for a server.
+    # Another process may have this id by now, and PostgreSQL would take that process for a server.
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _postmaster(data: Path) -> int | None:
-    """Read which process runs, or ran, on the data."""
+    """Return the id of the process that runs, or ran, on the data."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
@@ -219,13 +228,13 @@ def _postmaster(data: Path) -> int | None:
 
 
 def _command(pid: int) -> str:
-    """Give the command line of a process; nothing where there is none."""
+    """Return the command line of a process, or an empty text where the process has ended."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
         except (FileNotFoundError, ProcessLookupError):
             return ""
-    answer = subprocess.run(  # noqa: S603 - arguments of ours
+    answer = subprocess.run(  # noqa: S603 - our own arguments
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return answer.stdout

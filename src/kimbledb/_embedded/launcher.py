@@ -1,4 +1,4 @@
-"""How PostgreSQL's programs are run for one server."""
+"""PostgreSQL's programs, run for one server: watched, logged, and as the right user."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from typing import BinaryIO
 from attrs import frozen
 
 from kimbledb._embedded.account import Account
-from kimbledb._embedded.carrier import environment
+from kimbledb._embedded.unpacking import environment
 from kimbledb._embedded.watcher import Watcher
 from kimbledb.errors import EmbeddedServerError
 
-#: Seconds that PostgreSQL may take to make its data, or to start: after a crash it recovers first.
+#: Seconds that PostgreSQL may take to make its data or to start: after a crash it recovers first.
 PATIENCE = 120.0
 
-#: Seconds that a server may take to stop: it writes what it holds in memory first.
+#: Seconds that a server may take to stop: it writes its buffers first.
 STOP_PATIENCE = 60.0
 
 
 class AbandonedError(Exception):
-    """The caller does not want the server any more."""
+    """The caller has abandoned the start of the server."""
 
 
 @frozen
 class Launcher:
-    """Runs programs on folders of one server, watched, logged and as the right user."""
+    """Runs PostgreSQL's programs on the folders of one server."""
 
-    #: Where PostgreSQL is unpacked.
+    #: The folder of the unpacked PostgreSQL.
     installation: Path
-    #: The user that the programs run as; None for the caller.
+    #: The user that runs the programs; None means the caller.
     account: Account | None
-    #: Where they write to.
+    #: The programs' output.
     log: BinaryIO
-    #: Stops the last one where this process dies.
+    #: Stops the last program if this process dies.
     watcher: Watcher
-    #: Set when waiting is to end by an exception.
+    #: Set by the caller to end a wait with an exception.
     abandoned: threading.Event
 
     def make_folder(self, folder: Path) -> None:
-        """Make a folder that the programs may write to, and nobody else.
+        """Make a folder that only the user of the programs may enter.
 
         Raises:
-            EmbeddedServerError: It may not be given to the user chosen for them.
+            EmbeddedServerError: This process may not change the owner of the folder.
         """
         folder.mkdir(mode=0o700)
         if self.account is not None:
@@ -60,10 +60,16 @@ class Launcher:
     def run(
         self, program: str, *arguments: str, folder: Path, descriptors: Collection[int] = ()
     ) -> subprocess.Popen[bytes]:
-        """Begin a program on a data folder.
+        """Start a program on a data folder.
+
+        Args:
+            program: The name of the program.
+            arguments: Its arguments after ``-D FOLDER``.
+            folder: The data folder, and the working directory.
+            descriptors: The file descriptors that the program inherits.
 
         Raises:
-            EmbeddedServerError: It may not run as the user chosen for it.
+            EmbeddedServerError: This process may not run a program as the chosen user.
         """
         try:
             process = subprocess.Popen(  # noqa: S603 - a program that we unpacked
@@ -85,11 +91,11 @@ class Launcher:
         return process
 
     def wait(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait for a program to end, and say whether it went well.
+        """Wait for a program to end, and return whether it succeeded.
 
         Raises:
-            EmbeddedServerError: It takes too long.
-            AbandonedError: Nobody waits for it any more.
+            EmbeddedServerError: The program takes longer than :data:`PATIENCE`.
+            AbandonedError: The caller has abandoned the start.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -99,11 +105,14 @@ class Launcher:
                 self.check_patience(deadline)
 
     def check_patience(self, deadline: float) -> None:
-        """Raise where waiting makes no sense any more.
+        """Return if the wait may go on.
+
+        Args:
+            deadline: The end of the wait, in seconds of ``time.monotonic()``.
 
         Raises:
-            EmbeddedServerError: The deadline (of ``time.monotonic()``) has passed.
-            AbandonedError: Nobody waits any more.
+            EmbeddedServerError: The deadline has passed.
+            AbandonedError: The caller has abandoned the start.
         """
         if self.abandoned.is_set():
             raise AbandonedError
@@ -111,26 +120,30 @@ class Launcher:
             raise EmbeddedServerError(f"PostgreSQL was not ready after {PATIENCE:.0f} seconds{self.last_words()}")
 
     def last_words(self, since: int = 0) -> str:
-        """Give the end of the log, to be put at the end of a message."""
+        """Return the end of the log, indented, as the end of a message.
+
+        Args:
+            since: The position in the log, in bytes, before which nothing is returned.
+        """
         size = os.fstat(self.log.fileno()).st_size
         start = max(since, size - 2000)
-        # By its descriptor: as root we would not open a file that the server's user could have exchanged.
+        # By the descriptor: the server's user could have replaced the file, which root must not open then.
         text = os.pread(self.log.fileno(), size - start, start).decode(errors="replace").strip()
         return "".join(f"\n  {line}" for line in text.splitlines()[-20:])
 
     def _name_for(self, folder: Path) -> str:
-        """Name a folder so that the program can open it, which begins with it as its working directory.
+        """Return a name by which a program can open the folder that is its working directory.
 
-        Another user may not be allowed into the folders above, such as /root or a test's
-        temporary one. The working directory is entered before the user is changed, and
-        that name of it needs no way in.
+        Another user may not be allowed to enter the folders above, such as /root or a test's
+        temporary folder. The working directory is entered before the user is changed, and
+        /proc/self/cwd needs no permission on the folders above.
         """
         own = "/proc/self/cwd"
         return own if self.account is not None and Path(own).exists() else str(folder)
 
 
 def _powerless(account: Account, error: OSError) -> EmbeddedServerError:
-    """Describe a root who may not do what root can usually do, as in some containers."""
+    """Return the error for a root without the usual capabilities, as in some containers."""
     return EmbeddedServerError(
         f"PostgreSQL does not run as root, and cannot be run as user {account.uid}: {error.strerror}",
         hint="run as a user other than root, or with the capabilities CHOWN, DAC_OVERRIDE, SETUID, SETGID and KILL",
@@ -138,7 +151,7 @@ def _powerless(account: Account, error: OSError) -> EmbeddedServerError:
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Stop a program; the signal is sent again, in case that it was not yet listening."""
+    """Stop a program. The signal is sent again each second: a program that has just begun may ignore it."""
     deadline = time.monotonic() + STOP_PATIENCE
     while process.poll() is None:
         process.send_signal(how if time.monotonic() < deadline else signal.SIGKILL)

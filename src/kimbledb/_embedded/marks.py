@@ -1,8 +1,8 @@
-"""The mark in folders that kimbledb made, by which it knows them again: a name is no proof.
+"""The mark that identifies the folders that kimbledb made: a name proves nothing.
 
-A folder is removed, and a folder of data is used, only where its mark says so. The
-mark of a temporary folder also says which folder it was made for, so that a copy or
-a folder that was moved to be kept is nobody's leftover.
+A folder is removed, and a folder of data is used, only if its mark permits it. The mark
+of a temporary folder also identifies that folder, so that a copy, or a folder that was
+moved to be kept, is not taken for a leftover.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from pathlib import Path
 
 #: The file that holds the mark.
 MARK = "kimbledb.mark"
-#: What it begins with, and no other file does.
+#: The beginning of every mark, and of no other file.
 _SIGNATURE = "Signature: kimbledb 0f2c7a6e9d3b4c51a8e06f7d1b92c4e3"
 _KEPT = f"{_SIGNATURE}\nThe caller of kimbledb.embedded() keeps this folder.\n"
 
 
 def mark_kept(folder: Path) -> None:
-    """Mark a folder that its caller keeps; one that was temporary is so no longer."""
+    """Mark a folder as kept by its caller, also if it was temporary before."""
     if _read(folder) == _KEPT:
         return
-    # Whole or not at all, and on the disk: a folder without its mark cannot be used again.
+    # Atomic and synced to the disk: a folder without its mark cannot be used again.
     new = folder / f"{MARK}.new"
     new.unlink(missing_ok=True)
     _write(new, _KEPT, sync=True)
@@ -30,17 +30,17 @@ def mark_kept(folder: Path) -> None:
 
 
 def mark_temporary(folder: Path) -> None:
-    """Mark a folder that is to be removed when its process has ended."""
+    """Mark a folder as temporary: to be removed when its process has ended."""
     _write(folder / MARK, _temporary(folder), sync=False)
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether kimbledb put into the folder what is in it."""
+    """Return whether kimbledb made the content of the folder."""
     return _read(folder).startswith(f"{_SIGNATURE}\n")
 
 
 def is_temporary(folder: Path) -> bool:
-    """Whether kimbledb made this very folder, for this user, to be removed."""
+    """Return whether kimbledb made this very folder, for this user, as a temporary one."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and _read(folder) == _temporary(folder)
 
@@ -51,7 +51,7 @@ def _temporary(folder: Path) -> str:
 
 
 def _read(folder: Path) -> str:
-    """Give what the mark says; nothing where there is none."""
+    """Return the text of the mark, or an empty text where there is no mark."""
     try:
         descriptor = os.open(folder / MARK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

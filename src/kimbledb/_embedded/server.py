@@ -1,4 +1,4 @@
-"""One server: its data made, PostgreSQL started, and stopped again."""
+"""One server: its data are made, PostgreSQL is started, and stopped at the end."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kimbledb._embedded.account import account_for
-from kimbledb._embedded.carrier import installation, major_version
 from kimbledb._embedded.home import kept_home, new_password, password_of, server_name, temporary_home
 from kimbledb._embedded.launcher import PATIENCE, Launcher, end
+from kimbledb._embedded.unpacking import installation, major_version
 from kimbledb._embedded.watcher import Watcher
 from kimbledb.errors import EmbeddedServerError
 
-#: Written to postgresql.conf when the data are made; who keeps the data may change them there.
+#: Written to postgresql.conf when the data are made. In a kept folder users may change them there.
 SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
-    "max_locks_per_transaction": "256",  # to drop a schema takes a lock on each of its tables
+    "max_locks_per_transaction": "256",  # DROP SCHEMA locks each table of the schema
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # The password is random and long: to hash it 4096 times, as usual, makes it no
-    # safer, and would be most of what a connection costs.
+    # The password is long and random: 4096 rounds of hashing, the default, make it no
+    # safer, and would be most of the time that a connection takes.
     "scram_iterations": "1",
 }
 
 #: Temporary data need not survive the machine.
 TEMPORARY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
-#: How often another port is tried, when somebody takes the one that was free.
+#: Number of ports to try: another program may take a free port before PostgreSQL does.
 PORTS = 5
 
 
 class Server:
-    """A server. It blocks while it starts and stops, and so wants a thread.
+    """A server. :meth:`start` and :meth:`stop` block: call them in a thread.
 
     Args:
-        data_dir: The folder that keeps its data; None for temporary data.
+        data_dir: The folder that keeps the data; None for temporary data.
     """
 
     def __init__(self, data_dir: Path | None) -> None:
@@ -54,10 +54,11 @@ class Server:
         self._stack = ExitStack()
 
     def start(self) -> str:
-        """Start it and give its DSN; where that fails nothing is left running.
+        """Start the server and return its DSN. After a failure nothing is left running.
 
         Raises:
-            EmbeddedServerError: It cannot start; the message ends with what the log says.
+            EmbeddedServerError: The server cannot start; the message ends with the end of the log.
+            AbandonedError: :meth:`abandon` was called meanwhile.
         """
         with ExitStack() as stack:
             try:
@@ -68,11 +69,11 @@ class Server:
         return dsn
 
     def stop(self) -> None:
-        """Stop it if it runs, and remove what is temporary."""
+        """Stop the server if it runs, and remove temporary data."""
         self._stack.close()
 
     def abandon(self) -> None:
-        """Make a start that is under way in another thread end soon, with an exception."""
+        """Make a start in another thread end soon, with an exception."""
         self._abandoned.set()
 
     def _start(self, stack: ExitStack) -> str:
@@ -81,13 +82,13 @@ class Server:
             home = stack.enter_context(temporary_home())
             password = new_password()
             settings = SETTINGS | TEMPORARY_SETTINGS
-            stop = signal.SIGQUIT  # at once: what will be removed need not be written
+            stop = signal.SIGQUIT  # immediate shutdown: data that are removed need not be written
             watcher = Watcher(stop, remove=home)
         else:
             home = stack.enter_context(kept_home(self._data_dir))
             password = password_of(home)
             settings = SETTINGS
-            stop = signal.SIGINT  # in order, without waiting for clients
+            stop = signal.SIGINT  # fast shutdown: it writes all data, and does not wait for clients
             watcher = Watcher(stop, remove=None)
         stack.enter_context(watcher)
         log = stack.enter_context(_open_log(home / "server.log"))
@@ -104,7 +105,7 @@ class Server:
                 "postgres",
                 *("-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1"),
-                *("-c", "unix_socket_directories="),  # its path must be short, which a folder's may not be
+                *("-c", "unix_socket_directories="),  # a socket's path must be short, and the folder's may be long
                 *("-c", f"cluster_name={server_name(home)}"),
                 folder=data,
             )
@@ -114,15 +115,15 @@ class Server:
             words = launcher.last_words(since=begin)
             if "Address already in use" not in words:
                 raise EmbeddedServerError(f"PostgreSQL does not start:{words}")
-        raise EmbeddedServerError(f"{PORTS} ports that were free were taken by others at once:{words}")
+        raise EmbeddedServerError(f"other programs took {PORTS} free ports, one after another:{words}")
 
 
 def _make_data(launcher: Launcher, data: Path, password: str, settings: dict[str, str]) -> None:
-    """Make PostgreSQL's data, under another name until they are whole."""
+    """Make PostgreSQL's data, under another name until they are complete."""
     new = data.with_name("data.new")
     shutil.rmtree(new, ignore_errors=True)
     launcher.make_folder(new)
-    # The password goes by a file without a name: a command line is seen by everybody.
+    # The password is passed in a file without a name: every user sees a command line.
     with tempfile.TemporaryFile(dir=data.parent) as secret:
         secret.write(f"{password}\n".encode())
         secret.flush()
@@ -157,15 +158,15 @@ def _demand_same_version(data: Path, programs: Path) -> None:
     ours = major_version(programs)
     if found != ours:
         raise EmbeddedServerError(
-            f"{data.parent} holds data of PostgreSQL {found}, and the embedded server is PostgreSQL {ours}",
-            hint=f"take a new folder, and move the data with pg_dump and a server of version {found}",
+            f"{data.parent} contains data of PostgreSQL {found}, and the embedded server is PostgreSQL {ours}",
+            hint=f"use a new folder, and move the data with pg_dump and a server of version {found}",
         )
 
 
 def _wait_until_ready(launcher: Launcher, process: subprocess.Popen[bytes], data: Path) -> bool:
-    """Wait until the server lets clients in; False where it has ended instead.
+    """Wait until the server accepts clients, and return whether it does: False if it has ended instead.
 
-    What it writes into postmaster.pid is its own word, where a port could be answered by anybody.
+    The server itself writes postmaster.pid, while any other program could answer on the port.
     """
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None:
@@ -188,6 +189,6 @@ def _free_port() -> int:
 
 
 def _open_log(path: Path) -> BinaryIO:
-    """Begin a log that only the caller may read, because statements stand in it."""
+    """Open a new log that only the caller may read, since it can contain statements."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     return os.fdopen(descriptor, "w+b")

@@ -1,8 +1,8 @@
-"""The process that ends a server whose owner has died.
+"""The process that stops a server whose owner has died.
 
-A process that is killed cannot clean up after itself, so that a second one does:
-a small shell that reads from a pipe. When the owner is gone, however it went, the
-pipe ends, and the shell stops what the owner had started and removes its folder.
+A killed process cannot clean up after itself, so a second process does: a small shell
+that reads from a pipe. When the owner ends, for whatever reason, the pipe ends. Then
+the shell stops the server that the owner started, and removes its folder.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# $1 the signal, $2 the folder to remove or nothing. Each line is the id of the process
-# to be stopped; the line "done" says that there is nothing left to do. The signal is
-# sent again, for 30 seconds at most, because a program that has only just begun may
-# not heed it yet, and because a process that nobody waits for never quite goes.
+# $1 is the signal, $2 the folder to remove or nothing. Each line of the input is the id of
+# the process to stop; the line "done" dismisses the watcher. The signal is sent again, for
+# 30 seconds at most: a program that has only just begun may ignore it, and a zombie, which
+# no process waits for, never disappears.
 SCRIPT = """
 trap '' HUP INT QUIT TERM
 pid=
@@ -36,15 +36,15 @@ if [ -n "$2" ]; then rm -rf -- "$2"; fi
 
 
 class Watcher:
-    """Watch over the calling process while the context is open.
+    """A watcher of the calling process, for as long as the context is open.
 
     Args:
         stop: The signal that stops the server.
-        remove: The folder that goes with it, or None.
+        remove: The folder to remove with the server, or None.
     """
 
     def __init__(self, stop: signal.Signals, remove: Path | None) -> None:
-        reading, self._pipe = os.pipe()  # not inherited by what the owner starts otherwise
+        reading, self._pipe = os.pipe()  # other processes that the owner starts do not inherit it
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the script is above
                 ["/bin/sh", "-c", SCRIPT, "kimbledb-watcher", stop.name.removeprefix("SIG"), str(remove or "")],
@@ -59,8 +59,8 @@ class Watcher:
             os.close(reading)
 
     def guard(self, pid: int) -> None:
-        """Name the process that is to be stopped, in place of the one named before."""
-        self._say(str(pid))
+        """Replace the process to stop."""
+        self._send(str(pid))
 
     def __enter__(self) -> Self:
         return self
@@ -68,12 +68,12 @@ class Watcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Dismiss the watcher: the owner has cleaned up itself."""
-        self._say("done")
+        """Dismiss the watcher: the owner cleans up itself."""
+        self._send("done")
         os.close(self._pipe)
         self._process.wait()
 
-    def _say(self, line: str) -> None:
-        # A watcher that somebody has killed hears nothing; the next start cleans up then.
+    def _send(self, line: str) -> None:
+        # A killed watcher reads nothing; then the next start cleans up.
         with suppress(BrokenPipeError):
             os.write(self._pipe, f"{line}\n".encode())

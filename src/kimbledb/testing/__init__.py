@@ -1,6 +1,6 @@
-"""For test suites: fresh migrated databases in a moment, and the proof that people are kept apart.
+"""For test suites: fresh migrated databases in milliseconds, and a proof that policies isolate people from each other.
 
-The pytest plugin of this package stands on it; nothing here needs pytest.
+The pytest plugin (``_kimbledb_pytest``) is built on this package, which does not need pytest.
 """
 
 from kimbledb.testing.databases import Databases

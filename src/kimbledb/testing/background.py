@@ -1,4 +1,4 @@
-"""For callers that are not asynchronous: an event loop in a thread, and what lives in it while tests run."""
+"""For synchronous callers: an event loop in a thread, and the pools of databases that live in it while tests run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """An event loop in a thread of its own; what is entered in it is left when it is stopped.
+    """An event loop in a thread of its own.
 
-    It outlives the loops of single tests, goes on while they run, and serves
-    tests that have no loop at all.
+    It outlives the event loops of single tests, runs while they run, and serves tests
+    without an event loop.
     """
 
     def __init__(self) -> None:
@@ -30,23 +30,30 @@ class Background:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run something in the loop and return what it returns."""
+        """Run a coroutine in the loop, wait for it, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def enter(self, context: AbstractAsyncContextManager[Result]) -> Result:
-        """Enter an asynchronous context, for as long as the loop runs."""
+        """Enter an asynchronous context and return its value; :meth:`stop` leaves it."""
         return self.run(self._stack.enter_async_context(context))
 
     def call(self, function: Any, *arguments: Any) -> None:
-        """Call a function in the loop, soon."""
+        """Schedule a call of a function in the loop, and do not wait for it."""
         self._loop.call_soon_threadsafe(function, *arguments)
 
     def start_server(self, data_dir: str | os.PathLike[str] | None = None) -> str:
-        """Start an embedded server that is stopped with the loop, and return its DSN."""
+        """Start an embedded server and return its DSN; :meth:`stop` stops the server.
+
+        Args:
+            data_dir: The folder that keeps the data; None for temporary data.
+
+        Raises:
+            EmbeddedServerError: The server cannot start.
+        """
         return self.enter(embedded(data_dir))
 
     def stop(self) -> None:
-        """Leave all that was entered, the last first, and end the loop."""
+        """Leave the contexts, the last one first, and end the loop."""
         try:
             self.run(self._stack.aclose())
         finally:
@@ -56,49 +63,64 @@ class Background:
 
 
 class Pool:
-    """The databases of one kind that the tests of a process use."""
+    """The databases of one server, catalog and schema for the tests of a process."""
 
     def __init__(self, background: Background, databases: Databases) -> None:
         self._background = background
         self._databases = background.enter(databases)
         self._shared: str | None = None
-        #: The schema that is migrated.
+        #: The schema that is migrated in each database.
         self.schema = databases.schema
 
     def take(self, ahead: int) -> str:
-        """Return the DSN of a fresh migrated database, and have some more made for the tests to come."""
+        """Return the DSN of a fresh migrated database, and make others ahead.
+
+        Args:
+            ahead: The number of databases to keep ready for the next tests.
+        """
         self._databases.ahead = ahead
         return self._background.run(self._databases.take())
 
     def give_back(self, dsn: str) -> None:
-        """Have it dropped."""
+        """Drop a database in the background.
+
+        Args:
+            dsn: The DSN that :meth:`take` returned.
+        """
         self._background.call(self._databases.give_back, dsn)
 
     def shared(self) -> str:
-        """Return the DSN of the one database that all tests of the process see, which take their changes back."""
+        """Return the DSN of the one database that all tests of the process share; each rolls its changes back."""
         if self._shared is None:
             self._shared = self.take(0)
         return self._shared
 
-    def spoil(self) -> None:
-        """Have the shared one dropped, and another one made for the next test."""
+    def discard_shared(self) -> None:
+        """Drop the shared database: a test has changed it for good. The next test gets another one."""
         if self._shared is not None:
             self.give_back(self._shared)
             self._shared = None
 
 
 class Pools:
-    """A pool for each server, catalog and schema that tests ask for."""
+    """The pools of a process: one for each server, catalog, schema and preparation."""
 
     def __init__(self, background: Background) -> None:
         self._background = background
         self._pools: dict[tuple[str, int, str | None, str], tuple[Pool, Catalog]] = {}
 
     def of(self, server: str, catalog: Catalog, schema: str | None = None, prepare: str = "") -> Pool:
-        """Return the pool, with its template found or made."""
+        """Return a pool; its first use finds or makes the template.
+
+        Args:
+            server: The DSN of the server.
+            catalog: The migrations.
+            schema: The schema that is migrated; None means ``public``.
+            prepare: SQL that runs in the template before the migrations.
+        """
         key = (server, id(catalog), schema, prepare)
         if key not in self._pools:
             databases = Databases(server, catalog=catalog, schema=schema, prepare=prepare, ahead=0)
             pool = Pool(self._background, databases)
-            self._pools[key] = (pool, catalog)  # the catalog is kept, and with it its id
+            self._pools[key] = (pool, catalog)  # a reference to the catalog keeps its id unique
         return self._pools[key][0]

