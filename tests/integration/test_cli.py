@@ -138,7 +138,7 @@ async def test_wrong_calls_exit_with_2_and_the_cure(database: str, folder: Folde
 
     code, _, err = await kimbledb("plan", "--catalog", str(tmp_path / "nowhere"), dsn=database)
     assert code == 2
-    assert "is not there" in err
+    assert "does not exist" in err
 
     code, _, err = await kimbledb("plan", *common, dsn="postgres:user:geheim@host/db")
     assert code == 2

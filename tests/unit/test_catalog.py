@@ -332,7 +332,7 @@ def test_a_folder_that_is_reached_by_a_link_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("none", "is not there"), ("file", "is not a folder"), ("a\0b", "is not there")]
+    ("name", "text"), [("none", "does not exist"), ("file", "is not a folder"), ("a\0b", "does not exist")]
 )
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path, name: str, text: str) -> None:
     """The caller is told what the path is instead, and what is wanted."""
@@ -374,19 +374,19 @@ CASES = {
     "misspelt declaration": facts('title = "x"\n[create]\ntable = ["x"]', "there is no key create", "is it creates?", 2),
     "quoted key": facts('title = "x"\n"tags" = 1', "there is no key tags", "is it status?", 2),
     "key of another case": facts("Title = 'x'", "there is no key Title", "is it title?", 1),
-    "bad TOML": facts('title = "x"\nphase = = 1', "it is not TOML: Invalid value (at line 2, column 9)", "mend it", 2),
-    "open TOML": facts("title = '", "it is not TOML: ", "mend it", 1),
-    "key twice": facts("phase = 1\nphase = 2\n\n", "it is not TOML: Cannot overwrite a value", "mend it", 2),
-    "number without end": facts("phase = " + "1" * 5000, "it is not TOML: ", "mend it", None),
-    "nested without end": facts("notes = " + "[" * 100_000, "it is not TOML: ", "mend it", None),
-    "BEGIN": script("SELECT 1;\nBEGIN;", "BEGIN would end or begin a transaction", "take it out", 2),
-    "COMMIT": script("COMMIT", "COMMIT would end or begin a transaction", "take it out"),
-    "ROLLBACK": script("\n\nROLLBACK;", "ROLLBACK would end or begin", "take it out", 3, "rollback.sql"),
-    "LISTEN": script("LISTEN jobs", "LISTEN jobs would outlive", "take it out", 1),
-    "DEALLOCATE": script("DEALLOCATE ALL", "DEALLOCATE ALL would outlive", "take it out", 1),
+    "bad TOML": facts('title = "x"\nphase = = 1', "it is not TOML: Invalid value (at line 2, column 9)", "correct this line", 2),
+    "open TOML": facts("title = '", "it is not TOML: ", "correct this line", 1),
+    "key twice": facts("phase = 1\nphase = 2\n\n", "it is not TOML: Cannot overwrite a value", "correct this line", 2),
+    "number without end": facts("phase = " + "1" * 5000, "it is not TOML: ", "correct this line", None),
+    "nested without end": facts("notes = " + "[" * 100_000, "it is not TOML: ", "correct this line", None),
+    "BEGIN": script("SELECT 1;\nBEGIN;", "BEGIN would end or begin a transaction", "remove it", 2),
+    "COMMIT": script("COMMIT", "COMMIT would end or begin a transaction", "remove it"),
+    "ROLLBACK": script("\n\nROLLBACK;", "ROLLBACK would end or begin", "remove it", 3, "rollback.sql"),
+    "LISTEN": script("LISTEN jobs", "LISTEN jobs would outlive", "remove it", 1),
+    "DEALLOCATE": script("DEALLOCATE ALL", "DEALLOCATE ALL would outlive", "remove it", 1),
     "SET": script("/* a\n */ SET search_path = x", "SET search_path = would outlive", "use SET LOCAL", 2),
-    "restrict": script("\\restrict abc\n", "\\restrict is a command of psql", "take it out"),
-    "describe": script("SELECT 1;\n\\df", "\\df is a command of psql", "take it out", 2, "rollback.sql"),
+    "restrict": script("\\restrict abc\n", "\\restrict is a command of psql", "remove it"),
+    "describe": script("SELECT 1;\n\\df", "\\df is a command of psql", "remove it", 2, "rollback.sql"),
     "COPY": script("\nCOPY t FROM STDIN;\n", "COPY FROM STDIN waits for data", "use INSERT", 2),
     "CONCURRENTLY": script(
         "CREATE INDEX CONCURRENTLY i ON t (a)",
@@ -397,39 +397,39 @@ CASES = {
         {"migration.toml": "transactional = false", "rollback.sql": "SELECT 1;\nDROP INDEX CONCURRENTLY i"},
         "rollback.sql",
         "DROP INDEX CONCURRENTLY cannot run in a transaction",
-        "a rollback is one transaction, which is tried first",
+        "a rollback runs in one transaction, after a try",
         2,
     ),
-    "open string": script("SELECT 1;\nSELECT 'a", "a string begins here and never ends", "close it", 2),
+    "open string": script("SELECT 1;\nSELECT 'a", "a string starts here and is never closed", "close it", 2),
     "not UTF-8": script(b"SELECT 1;\n-- caf\xe9", "it is not UTF-8: byte 0xe9", "save it as UTF-8", 2),
     "UTF-16": script("SELECT 1;".encode("utf-16"), "it is not UTF-8: byte 0xff", "save it as UTF-8"),
-    "NUL": script("SELECT 1;\n\n-- \0", "it holds a NUL character", "take it out", 3),
+    "NUL": script("SELECT 1;\n\n-- \0", "it contains a NUL character", "remove the character", 3),
     "TOML not UTF-8": Case({"migration.toml": b"\xff"}, "migration.toml", "it is not UTF-8", "save it as UTF-8", 1),
     "check not UTF-8": Case({"verify.sql": b"\xff"}, "verify.sql", "it is not UTF-8", "save it as UTF-8", 1),
-    "no check": Case({"verify.sql": "SELECT 1"}, "verify.sql", "it holds no check", "write `-- name: <check>`", 1),
-    "empty check": Case({"verify.sql": "\n-- name: a\n"}, "verify.sql", "check a holds 0 statements", "one SELECT", 2),
+    "no check": Case({"verify.sql": "SELECT 1"}, "verify.sql", "it contains no check", "write `-- name: <check>`", 1),
+    "empty check": Case({"verify.sql": "\n-- name: a\n"}, "verify.sql", "check a has 0 statements", "one SELECT", 2),
     "writing check": Case({"verify.sql": "-- name: a\nDELETE FROM t"}, "verify.sql", "check a is no SELECT", "only reads", 2),
-    "open check": Case({"verify.sql": "/* a\n-- name: a\nSELECT 1"}, "verify.sql", "a comment begins here", "close it", 1),
-    "no facts": Case({"migration.toml": None}, "migration.toml", "the file is missing", "the least is: title"),
+    "open check": Case({"verify.sql": "/* a\n-- name: a\nSELECT 1"}, "verify.sql", "a comment starts here", "close it", 1),
+    "no facts": Case({"migration.toml": None}, "migration.toml", "the file is missing", "the shortest is: title"),
     "no apply": Case({"apply.sql": None}, "apply.sql", "the file is missing", "write the SQL that makes the change"),
     "no verify": Case({"verify.sql": None}, "verify.sql", "the file is missing", "`passed`"),
     "no rollback": Case({"rollback.sql": None}, "rollback.sql", "the file is missing", 'irreversible = "..."'),
-    "road that ends the transaction": Case({"online.sql": "COMMIT;"}, "online.sql", "COMMIT", "take", 1),
+    "road that ends the transaction": Case({"online.sql": "COMMIT;"}, "online.sql", "COMMIT", "remove", 1),
     "two roads without a transaction": Case(
         {"migration.toml": "transactional = false", "online.sql": "SELECT 1"},
         "online.sql",
-        "apply.sql itself runs outside of a transaction",
-        "write what is in it into apply.sql",
+        "apply.sql already runs outside of a transaction",
+        "move its statements to apply.sql",
     ),
-    "misspelt road": Case({"onlin.sql": ""}, "onlin.sql", "no such file belongs", "is it online.sql?"),
-    "stray file": Case({"aply.sql": ""}, "aply.sql", "no such file belongs to a migration", "is it apply.sql?"),
-    "file of another case": Case({"VERIFY.SQL": ""}, "VERIFY.SQL", "no such file belongs", "is it verify.sql?"),
-    "another file": Case({"x.toml": ""}, "x.toml", "no such file belongs", "the files are migration.toml, apply.sql"),
-    "unknown need": facts('requires = ["nothing-like-it"]', "it requires nothing-like-it, which", "what one of them", None),
-    "misspelt need": facts('requires = ["god.sql"]', "it requires god.sql, which is not here", "is it good.sql?", None),
-    "misspelt thing": facts('requires = ["thingg"]', "it requires thingg, which is not here", "is it things?", None),
+    "misspelt road": Case({"onlin.sql": ""}, "onlin.sql", "a migration has no file", "is it online.sql?"),
+    "stray file": Case({"aply.sql": ""}, "aply.sql", "a migration has no file of this name", "is it apply.sql?"),
+    "file of another case": Case({"VERIFY.SQL": ""}, "VERIFY.SQL", "a migration has no file", "is it verify.sql?"),
+    "another file": Case({"x.toml": ""}, "x.toml", "a migration has no file", "the files are migration.toml, apply.sql"),
+    "unknown need": facts('requires = ["nothing-like-it"]', "it requires nothing-like-it, which", "a thing that one of them", None),
+    "misspelt need": facts('requires = ["god.sql"]', "it requires god.sql, which this folder does not have", "is it good.sql?", None),
+    "misspelt thing": facts('requires = ["thingg"]', "it requires thingg, which this folder does not have", "is it things?", None),
     "need of another case": facts('requires = ["Good.sql"]', "it requires Good.sql, which", "is it good.sql?", None),
-    "need without ending": facts('requires = ["good"]', "it requires good, which is not here", "is it good.sql?", None),
+    "need without ending": facts('requires = ["good"]', "it requires good, which this folder does not have", "is it good.sql?", None),
 }  # fmt: skip
 
 
@@ -558,14 +558,14 @@ def test_a_value_of_another_form_is_told(tmp_path: Path, key: str, value: str) -
 
     assert (fault.path, fault.line) == ("01_a/migration.toml", 3)
     assert key in fault.message
-    assert "want" in fault.cure or "write" in fault.cure
+    assert "must be" in fault.cure or "write" in fault.cure
 
 
 @pytest.mark.parametrize(
     ("comment", "message"),
     [
         ('-- kimbledb: deletes = ""', "deletes is ''"),
-        ("-- kimbledb: deletes = why", "the comment is no fact"),
+        ("-- kimbledb: deletes = why", "the comment is not TOML"),
         ('-- kimbledb: title = "x"', "there is no key title"),
     ],
 )
@@ -676,7 +676,7 @@ def test_a_folder_whose_name_cannot_be_shown_is_told(tmp_path: Path, folder: byt
     [fault] = faults_of(tmp_path)
 
     assert shown == fault.path
-    assert "a character that cannot be shown" in fault.message
+    assert "a character that cannot be printed" in fault.message
     assert str(fault).encode()
 
 
@@ -697,8 +697,8 @@ def test_twins_are_told(tmp_path: Path, one: str, other: str) -> None:
     [fault] = faults_of(tmp_path)
 
     assert fault.path == f"02_{other}"
-    assert fault.message == f"its name is that of {tmp_path}/01_{one}"
-    assert fault.cure == "names differ by more than case"
+    assert fault.message == f"it has the same name as {tmp_path}/01_{one}"
+    assert fault.cure == "choose a name that differs by more than case"
 
 
 def test_a_number_that_stands_twice_is_told(tmp_path: Path) -> None:
@@ -708,8 +708,8 @@ def test_a_number_that_stands_twice_is_told(tmp_path: Path) -> None:
 
     [fault] = faults_of(tmp_path)
 
-    assert (fault.path, fault.cure) == ("001_b", "take a free number")
-    assert fault.message == f"its number 1 is that of {tmp_path}/1_a"
+    assert (fault.path, fault.cure) == ("001_b", "choose a free number")
+    assert fault.message == f"it has the same number, 1, as {tmp_path}/1_a"
 
 
 def test_a_second_default_is_told(tmp_path: Path) -> None:
@@ -720,8 +720,8 @@ def test_a_second_default_is_told(tmp_path: Path) -> None:
 
     put(tmp_path / "02_b", migration=text)
     assert {
-        ("02_b", "a.sql and b.sql both say `default = true` for thing"),
-        ("02_b", 'a.sql and b.sql both say `default_when = "hosted"` for thing'),
+        ("02_b", "a.sql and b.sql both have `default = true` for thing"),
+        ("02_b", 'a.sql and b.sql both have `default_when = "hosted"` for thing'),
     } == {(fault.path, fault.message) for fault in faults_of(tmp_path)}
 
 
@@ -748,9 +748,9 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     (root / "02_b").symlink_to("../elsewhere/01_a")
 
     expected = [
-        ("01_a/apply.sql", "it is a symbolic link that leads out of the folder"),
-        ("01_a/verify.sql", "it is a symbolic link that leads nowhere"),
-        ("02_b", "it is a symbolic link that leads out of the folder"),
+        ("01_a/apply.sql", "it is a symbolic link to a place outside of the folder"),
+        ("01_a/verify.sql", "it is a symbolic link without a target"),
+        ("02_b", "it is a symbolic link to a place outside of the folder"),
     ]
 
     assert expected == [(fault.path, fault.message) for fault in faults_of(root)]
@@ -807,8 +807,8 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "01_a" / "verify.sql").mkdir()
 
     expected = [
-        ("01_a/apply.sql", "it is not a regular file", "put a file of text there"),
-        ("01_a/verify.sql", "it is not a regular file", "put a file of text there"),
+        ("01_a/apply.sql", "it is not a regular file", "replace it by a text file"),
+        ("01_a/verify.sql", "it is not a regular file", "replace it by a text file"),
     ]
 
     assert expected == [(fault.path, fault.message, fault.cure) for fault in faults_of(tmp_path)]
@@ -833,8 +833,8 @@ def test_files_beside_the_migrations_are_told(tmp_path: Path) -> None:
     (tmp_path / "MIGRATION.TOML").touch()
 
     expected = [
-        ("01_a.sql", "it lies beside the folders of migrations, and would never run"),
-        ("MIGRATION.TOML", "it lies beside the folders of migrations, and would never run"),
+        ("01_a.sql", "it is in no migration's folder, and would never run"),
+        ("MIGRATION.TOML", "it is in no migration's folder, and would never run"),
     ]
 
     assert expected == [(fault.path, fault.message) for fault in faults_of(tmp_path)]
@@ -956,10 +956,10 @@ def test_migrations_from_memory_are_checked_alike() -> None:
         )
 
     assert sorted(map(str, caught.value.faults)) == [
-        "A.sql: its name is that of a.sql; names differ by more than case",
-        "a.sql: it requires bb.sql, which is not here; is it b.sql?",
-        "b.sql: a.sql and b.sql both say `default = true` for x; one default for each",
-        "b.sql: its number 1 is that of a.sql; take a free number",
+        "A.sql: it has the same name as a.sql; choose a name that differs by more than case",
+        "a.sql: it requires bb.sql, which this folder does not have; is it b.sql?",
+        "b.sql: a.sql and b.sql both have `default = true` for x; keep it in one of them",
+        "b.sql: it has the same number, 1, as a.sql; choose a free number",
     ]
 
 

@@ -59,19 +59,19 @@ def test_a_file_is_a_migration_without_checks_and_rollback(tmp_path: Path) -> No
     assert (migration.verification_queries, migration.rollback_sql, migration.creates) == ((), "", ())
     assert migration.file("apply") == f"{tmp_path}/001_a.sql"
     assert Planner(Catalog.from_directory(tmp_path)).plan().steps[0].reason == (
-        "not applied yet; it cannot be taken back: a flat folder holds no rollback, and no checks"
+        "not applied yet; it cannot be taken back: a migration in one file has no rollback and no checks"
     )
 
 
 @pytest.mark.parametrize(
     ("names", "path", "message"),
     [
-        (["1_a.sql", "notes.sql"], "notes.sql", "its name tells no order"),
-        (["1_a.sql", "migration.toml"], "migration.toml", "its name tells no order"),
-        (["a-2025-01-01.sql", "b-2025-02-30.sql"], "b-2025-02-30.sql", "its name tells no order"),
-        (["1_a.sql", "b-2025-01-01.sql"], "b-2025-01-01.sql", "neither tells which comes first"),
+        (["1_a.sql", "notes.sql"], "notes.sql", "its name has neither a number nor a date"),
+        (["1_a.sql", "migration.toml"], "migration.toml", "its name has neither a number nor a date"),
+        (["a-2025-01-01.sql", "b-2025-02-30.sql"], "b-2025-02-30.sql", "its name has neither a number nor a date"),
+        (["1_a.sql", "b-2025-01-01.sql"], "b-2025-01-01.sql", "so their order is unknown"),
         (["0_a.sql"], "0_a.sql", "its number is 0"),
-        (["1_a.sql", "01_b.sql"], "1_a.sql", "its number 1 is that of"),
+        (["1_a.sql", "01_b.sql"], "1_a.sql", "it has the same number, 1, as"),
     ],
 )
 def test_names_that_tell_no_order_are_refused(tmp_path: Path, names: list[str], path: str, message: str) -> None:
@@ -116,7 +116,7 @@ def test_a_link_is_read_where_it_stays_in_the_folder(tmp_path: Path) -> None:
     (root / "3_c.sql").symlink_to("../3_c.sql")
 
     with pytest.raises(
-        CatalogError, match=r"3_c\.sql: it is a symbolic link that leads out of the folder; put the file"
+        CatalogError, match=r"3_c\.sql: it is a symbolic link to a place outside of the folder; copy the file"
     ):
         Catalog.from_directory(root)
 
@@ -135,9 +135,9 @@ def test_dates_with_times_are_numbers(tmp_path: Path) -> None:
     ("names", "named"),
     [
         (["001_a.sql", "001_a.rollback.sql"], "yoyo"),
-        (["001_a.sql", "001_a_down.sql"], "it takes back what 001_a.sql does, and would run after it"),
-        (["001_a-up.sql", "001_a-down.sql"], "it takes back what 001_a-up.sql does, and would run after it"),
-        (["a-up-2025-01-01.sql", "a-undo-2025-01-01.sql"], "it takes back what a-up-2025-01-01.sql does"),
+        (["001_a.sql", "001_a_down.sql"], "it reverts 001_a.sql, and would run after it"),
+        (["001_a-up.sql", "001_a-down.sql"], "it reverts 001_a-up.sql, and would run after it"),
+        (["a-up-2025-01-01.sql", "a-undo-2025-01-01.sql"], "it reverts a-up-2025-01-01.sql"),
     ],
 )
 def test_a_file_that_takes_another_back_is_refused(tmp_path: Path, names: list[str], named: str) -> None:
@@ -158,9 +158,9 @@ def test_a_name_that_only_sounds_like_a_way_back_is_none(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["001-a.sql", "002-b.sql"], "its name tells no order"),
-        (["a.sql"], "its name tells no order"),
-        (["001_A.SQL"], "its name tells no order"),
+        (["001-a.sql", "002-b.sql"], "its name has neither a number nor a date"),
+        (["a.sql"], "its name has neither a number nor a date"),
+        (["001_A.SQL"], "its name has neither a number nor a date"),
         (["1234567890123456789_a.sql"], "its number has more than 18 digits"),
     ],
 )
@@ -169,7 +169,7 @@ def test_files_of_other_names_are_told_as_files(tmp_path: Path, names: list[str]
     with pytest.raises(CatalogError) as caught:
         Catalog.from_directory(put(tmp_path, *names))
 
-    assert {message} == {fault.message for fault in caught.value.faults}
+    assert all(fault.message.startswith(message) for fault in caught.value.faults)
 
 
 def test_a_folder_among_files_is_told(tmp_path: Path) -> None:
@@ -177,5 +177,5 @@ def test_a_folder_among_files_is_told(tmp_path: Path) -> None:
     put(tmp_path, "001_a.sql")
     (tmp_path / "archive").mkdir()
 
-    with pytest.raises(CatalogError, match="archive: it is a folder beside migrations that are files"):
+    with pytest.raises(CatalogError, match="archive: it is a folder beside migrations in files"):
         Catalog.from_directory(tmp_path)

@@ -60,9 +60,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         for name, value in list(vars(module).items()):
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, counting.counted(value))
-    pattern, owners = other_tools._marks()
+    pattern, owners = other_tools._directives()
     monkeypatch.setattr(other_tools, "_INSTRUCTION", counting.counted(other_tools._INSTRUCTION))
-    monkeypatch.setattr(other_tools, "_marks", lambda: (counting.counted(pattern), owners))
+    monkeypatch.setattr(other_tools, "_directives", lambda: (counting.counted(pattern), owners))
     return counting
 
 
@@ -90,7 +90,7 @@ def read(text: str) -> None:
     script = Script("apply.sql", text)
     problems = [*statements.find_problems(text, transactional=True), *statements.read_named_queries(script)[1]]
     assert all(script.line_and_column(problem.offset) for problem in problems)
-    other_tools.mark_in(text)
+    other_tools.directive_in(text)
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
@@ -131,7 +131,7 @@ def test_a_key_of_very_many_parts_is_refused(tmp_path: Path) -> None:
     (folder / "apply.sql").touch()
     (folder / "verify.sql").write_text("-- name: a\nSELECT true AS passed", encoding="utf-8")
 
-    with pytest.raises(CatalogError, match=r"migration\.toml:2: a key of more than 50 parts; write a plain key"):
+    with pytest.raises(CatalogError, match=r"migration\.toml:2: a key has more than 50 parts; write a plain key"):
         Catalog.from_directory(tmp_path)
 
 
@@ -157,7 +157,7 @@ def test_a_file_of_nothing_but_faults_is_not_read_to_its_end(tmp_path: Path) -> 
         Catalog.from_directory(tmp_path)
 
     assert len(caught.value.faults) == statements.MOST_PROBLEMS
-    assert caught.value.faults[-1].message == "no more faults are looked for from here on"
+    assert caught.value.faults[-1].message == "the search for faults stopped here"
 
 
 def test_what_a_fault_quotes_is_cut(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kimbledb.model.migration import Fault
 UP = "CREATE TABLE t (id integer);\n"
 DOWN = "DROP TABLE t;\n"
 
-#: Files that hold both ways, as their tools write them: whose, the text, and the line of the first mark.
+#: Files that hold both ways, as their tools write them: the tool, or None, the text, and the line of the first mark.
 BOTH_WAYS = [
     ("goose", f"-- +goose Up\n{UP}\n-- +goose Down\n{DOWN}", 1),
     ("goose", f"-- +goose Up\n-- +goose StatementBegin\n{UP}-- +goose StatementEnd\n-- +goose Down\n{DOWN}", 1),
@@ -31,12 +31,12 @@ BOTH_WAYS = [
     ("Play evolutions", f"# --- !Ups\n{UP}# --- !Downs\n{DOWN}", 1),
     ("Liquibase", f"--liquibase formatted sql\n--changeset jo:1\n{UP}--rollback {DOWN}", 1),
     ("Liquibase", f"-- changeset jo:1 labels:a\n{UP}", 1),
-    ("a file that holds both ways", f"-- @up\n{UP}-- @down\n{DOWN}", 3),
-    ("a file that holds both ways", f"-- UP\n{UP}-- DOWN\n{DOWN}", 3),
-    ("a file that holds both ways", f"-- ==== UP ====\n{UP}-- ==== DOWN ====\n{DOWN}", 3),
-    ("a file that holds both ways", f"{UP}/* Down */\n{DOWN}", 2),
-    ("a file that holds both ways", f"{UP}-- Rollback script:\n{DOWN}", 2),
-    ("a file that holds both ways", f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
+    (None, f"-- @up\n{UP}-- @down\n{DOWN}", 3),
+    (None, f"-- UP\n{UP}-- DOWN\n{DOWN}", 3),
+    (None, f"-- ==== UP ====\n{UP}-- ==== DOWN ====\n{DOWN}", 3),
+    (None, f"{UP}/* Down */\n{DOWN}", 2),
+    (None, f"{UP}-- Rollback script:\n{DOWN}", 2),
+    (None, f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
 ]
 #: Files of one way, that mean something else to their tools.
 ONE_WAY = [
@@ -95,21 +95,26 @@ def faults_of(root: Path) -> tuple[Fault, ...]:
     return caught.value.faults
 
 
+def named(tool: str | None) -> str:
+    """The words by which a fault names a directive of a tool, or a heading that no tool owns."""
+    return "is the heading of a rollback" if tool is None else f"is a directive of {tool}"
+
+
 @pytest.mark.parametrize(("tool", "text", "line"), [*BOTH_WAYS, *ONE_WAY])
 @pytest.mark.parametrize("name", ["1_a.sql", "20240101120000_a.sql", "a-2024-01-01.sql"])
 def test_a_mark_of_another_tool_is_refused_in_a_flat_folder(
-    tmp_path: Path, name: str, tool: str, text: str, line: int
+    tmp_path: Path, name: str, tool: str | None, text: str, line: int
 ) -> None:
     """Whatever the name of the file, its tool is named, with the line of the first mark."""
     fault = faults_of(put(tmp_path, [name], text))[0]
 
     assert (str(tmp_path / name), line) == (fault.path, fault.line)
-    assert f"is a mark of {tool}" in fault.message
+    assert named(tool) in fault.message
     assert fault.cure
 
 
 @pytest.mark.parametrize(("tool", "text", "line"), BOTH_WAYS)
-def test_a_way_back_in_apply_sql_is_refused(tmp_path: Path, tool: str, text: str, line: int) -> None:
+def test_a_way_back_in_apply_sql_is_refused(tmp_path: Path, tool: str | None, text: str, line: int) -> None:
     """A file of both ways in a migration's folder would be run whole, too."""
     put(tmp_path, ["01_a/apply.sql"], text)
     put(tmp_path, ["01_a/rollback.sql"], DOWN)
@@ -119,8 +124,8 @@ def test_a_way_back_in_apply_sql_is_refused(tmp_path: Path, tool: str, text: str
     fault = faults_of(tmp_path)[0]
 
     assert (str(tmp_path / "01_a" / "apply.sql"), line) == (fault.path, fault.line)
-    assert f"is a mark of {tool}" in fault.message
-    assert fault.message.endswith("would run one after the other")
+    assert named(tool) in fault.message
+    assert fault.message.endswith("would run both the migration and its rollback")
     assert "rollback.sql" in fault.cure
 
 
@@ -181,7 +186,7 @@ def test_a_mark_is_seen_in_a_file_of_any_name(tmp_path: Path, files: list[str]) 
 
     told = {fault.path: fault.message for fault in faults_of(tmp_path)}
 
-    assert "is a mark of dbmate" in told[str(tmp_path / "init.sql")]
+    assert "is a directive of dbmate" in told[str(tmp_path / "init.sql")]
 
 
 def test_the_folder_inside_is_offered(tmp_path: Path) -> None:
@@ -199,8 +204,8 @@ def test_the_table_of_tools_is_sound() -> None:
         (history.schema, history.table, history.columns) for tool in other_tools.TOOLS for history in tool.histories
     ]
 
-    assert all(tool.histories or tool.marks or tool.files for tool in other_tools.TOOLS)
-    assert all(mark.startswith("--") for tool in other_tools.TOOLS for mark in tool.marks)
-    assert all(re.compile(pattern) for tool in other_tools.TOOLS for pattern in (*tool.marks, *tool.files))
+    assert all(tool.histories or tool.directives or tool.files for tool in other_tools.TOOLS)
+    assert all(mark.startswith("--") for tool in other_tools.TOOLS for mark in tool.directives)
+    assert all(re.compile(pattern) for tool in other_tools.TOOLS for pattern in (*tool.directives, *tool.files))
     # dbmate and Rails keep the same table.
     assert len(known) - 1 == len(set(known))

@@ -61,7 +61,7 @@ def test_a_flat_folder_gets_no_folder(tmp_path: Path, file: str, hint: str) -> N
     """A folder among files would make all of these faults: the name of the next file is told."""
     (tmp_path / file).touch()
 
-    with pytest.raises(ConfigurationError, match="holds migrations as files") as caught:
+    with pytest.raises(ConfigurationError, match="holds migrations in files") as caught:
         new_migration(tmp_path, "b")
 
     assert hint in str(caught.value.hint)

@@ -350,7 +350,7 @@ def test_what_never_ends_is_refused_where_it_begins(text: str, offset: int, what
     with pytest.raises(UnreadableSQL) as caught:
         texts(text)
 
-    assert (offset, f"{what} begins here and never ends") == (caught.value.offset, str(caught.value))
+    assert (offset, f"{what} starts here and is never closed") == (caught.value.offset, str(caught.value))
 
 
 MANY = 200_000
@@ -573,12 +573,12 @@ BEGIN;
 \unrestrict abc
 SELECT 'open"""
     expected = [
-        (1, r"\restrict is a command of psql, which the server does not know"),
-        (2, "SET lock_timeout = would outlive the transaction and reach whoever uses the connection next"),
-        (4, "COPY FROM STDIN waits for data that a file of SQL cannot send"),
+        (1, r"\restrict is a command of psql and not SQL"),
+        (2, "SET lock_timeout = would outlive the transaction and affect the next user of the connection"),
+        (4, "COPY FROM STDIN waits for data that a script cannot send"),
         (8, "BEGIN would end or begin a transaction"),
-        (9, r"\unrestrict is a command of psql, which the server does not know"),
-        (10, "a string begins here and never ends"),
+        (9, r"\unrestrict is a command of psql and not SQL"),
+        (10, "a string starts here and is never closed"),
     ]
 
     problems = find_problems(dump, transactional=True)
@@ -703,19 +703,19 @@ def test_a_file_of_checks_is_read_as_it_was_written(checks: list[tuple[str, bool
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("", 1, "it holds no check"),
-        ("SELECT true AS passed", 1, "it holds no check"),
-        ("\nSELECT 1;\n-- name: a\nSELECT true AS passed", 2, "this stands before the first `-- name:`"),
-        ("-- name: a b\nSELECT true AS passed", 1, "'-- name: a b' names no check"),
-        ("-- name:\nSELECT true AS passed", 1, "'-- name:' names no check"),
-        ("-- name: a\nSELECT 1;\n-- name: a\nSELECT 1", 3, "the name a stands twice"),
-        ("-- name: a\n", 1, "check a holds 0 statements"),
-        ("-- name: a\nSELECT 1;\nSELECT 2", 1, "check a holds 2 statements"),
+        ("", 1, "it contains no check"),
+        ("SELECT true AS passed", 1, "it contains no check"),
+        ("\nSELECT 1;\n-- name: a\nSELECT true AS passed", 2, "this text precedes the first `-- name:`"),
+        ("-- name: a b\nSELECT true AS passed", 1, "'-- name: a b' is no valid name of a check"),
+        ("-- name:\nSELECT true AS passed", 1, "'-- name:' is no valid name of a check"),
+        ("-- name: a\nSELECT 1;\n-- name: a\nSELECT 1", 3, "two checks have the name a"),
+        ("-- name: a\n", 1, "check a has 0 statements"),
+        ("-- name: a\nSELECT 1;\nSELECT 2", 1, "check a has 2 statements"),
         ("-- name: a\n\nDELETE FROM t", 3, "check a is no SELECT"),
         ("-- name: a\n\nSELECTED FROM t", 3, "check a is no SELECT"),
-        ("-- name: a\nSELECT 'open", 2, "a string begins here and never ends"),
-        ("/* open\n-- name: a\nSELECT true AS passed", 1, "a comment begins here and never ends"),
-        ("-- name: a\nSELECT 1 \\gset", 2, "\\gset is a command of psql, which the server does not know"),
+        ("-- name: a\nSELECT 'open", 2, "a string starts here and is never closed"),
+        ("/* open\n-- name: a\nSELECT true AS passed", 1, "a comment starts here and is never closed"),
+        ("-- name: a\nSELECT 1 \\gset", 2, "\\gset is a command of psql and not SQL"),
     ],
 )
 def test_a_file_of_checks_is_refused(text: str, line: int, message: str) -> None:
@@ -729,7 +729,11 @@ def test_a_file_of_checks_is_refused(text: str, line: int, message: str) -> None
 def test_every_problem_of_a_file_of_checks_is_found_at_once() -> None:
     """One bad check does not hide the next, and the good ones are read."""
     text = "-- name: a\nDELETE FROM t;\n-- name: b\nSELECT true AS passed;\n-- name: ?\n-- name: c\nSELECT ("
-    expected = ["check a is no SELECT", "'-- name: ?' names no check", "a parenthesis begins here and never ends"]
+    expected = [
+        "check a is no SELECT",
+        "'-- name: ?' is no valid name of a check",
+        "a parenthesis starts here and is never closed",
+    ]
 
     [query], problems = read_named_queries(Script("verify.sql", text))
 
@@ -798,7 +802,7 @@ def test_a_string_closed_by_a_typographic_quote_is_told_as_such() -> None:
     """Where a string never ends since its end only looks like one, the cure names that character."""
     [problem] = find_problems("SELECT 'it\u2019;\nSELECT 1;\n", transactional=True)
 
-    assert problem.message == "a string begins here and never ends"
+    assert problem.message == "a string starts here and is never closed"
     assert problem.cure == "close it: a right single quotation mark (U+2019) on the same line closes nothing"
 
 
@@ -806,7 +810,7 @@ def test_a_typographic_quote_before_a_string_that_never_ends_is_told() -> None:
     """An apostrophe in a text between typographic quotes opens a string; the quote before it is named, too."""
     assert messages("SELECT \u2018it's\u2019;\n") == [
         "a left single quotation mark (U+2018) would be part of a name",
-        "a string begins here and never ends",
+        "a string starts here and is never closed",
     ]
 
 

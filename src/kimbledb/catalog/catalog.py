@@ -1,7 +1,7 @@
-"""The set of migrations that everything else works with: :class:`Catalog`.
+"""A set of migrations: :class:`Catalog`, and the checks of the relations among its migrations.
 
 :mod:`kimbledb.catalog.directories` reads folders, :mod:`kimbledb.catalog.shipped` the built-in migrations.
-This module checks the relations among the migrations of one set. :mod:`kimbledb.planning.planner` orders them.
+:mod:`kimbledb.planning.planner` puts the migrations in order.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from kimbledb.model.tables import Table
 class Catalog:
     """A set of migrations, each once, in the order of their numbers.
 
-    ``catalog["api-cost-tracking.sql"]`` gives one (as does its number), iteration
-    gives all in number order, ``len()`` their count.
+    ``catalog["api-cost-tracking.sql"]`` and ``catalog[19]`` return one migration by its name or number. Iteration
+    yields all migrations in number order; ``len()`` returns their count.
     """
 
     def __init__(self, migrations: Iterable[Migration], *, source: str = "", faults: Iterable[Fault] = ()) -> None:
-        """Make a catalog of migrations that were read or made elsewhere.
+        """Make a catalog of existing :class:`Migration` objects.
 
         Args:
-            migrations: In any order; names and numbers must be unique.
-            source: Where they come from, for messages.
-            faults: What was found wrong while they were read, to be reported with the rest.
+            migrations: The migrations, in any order. Their names and numbers must be unique.
+            source: The origin of the migrations, for messages: a path, or ``built-in``.
+            faults: The faults that a reader found in the files. They are raised together with those found here.
 
         Raises:
-            CatalogError: Two share a name or a number, or a `requires` names nothing.
+            CatalogError: Two migrations share a name or a number, a `requires` names no migration of the catalog,
+                two alternatives are both the default, or ``faults`` is not empty.
         """
         ordered = sorted(migrations, key=lambda migration: (migration.number, migration.name))
         found = [*faults, *_faults_among(ordered)]
@@ -54,7 +55,13 @@ class Catalog:
 
     @classmethod
     def builtin(cls) -> Catalog:
-        """Return the 35 migrations of the KimbleAI v4 schema, which ship with the package."""
+        """Return the 35 migrations of the KimbleAI v4 schema, which ship with the package.
+
+        The migrations are read once in a process.
+
+        Raises:
+            CatalogError: A migration.toml has a fault: the installation is damaged.
+        """
         global _builtin
         if _builtin is None:
             _builtin = cls(shipped.read_migrations(), source="built-in")
@@ -65,23 +72,26 @@ class Catalog:
         """Read a folder of migrations.
 
         Args:
-            path: The folder that holds the migrations' folders, or a flat folder
-                of files named by number (``007_ADD_INVOICES.sql``) or by date
-                (``add-invoices-2025-10-27.sql``), each of which needs the one before
-                it and has neither a rollback nor checks. Symbolic links that lead out
-                of it are refused, so that what was read is what lies there.
+            path: The folder. It holds either one folder for each migration, or one file for each migration. Files are
+                named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``); each file
+                requires the file before it and has neither a rollback nor checks. A symbolic link that leads out of
+                the folder is refused, so that nobody without access to the folder can change a migration.
+
+        Returns:
+            The catalog of the migrations in the folder.
 
         Raises:
-            CatalogError: With every fault of every file, each with its cure; or the folder
-                holds no migrations, or those of another tool.
-            ConfigurationError: The path is no folder.
+            CatalogError: A file has a fault, or the folder holds no migrations, or it holds those of another tool. The
+                error has every fault of every file, each with its cure.
+            ConfigurationError: The path is not a folder.
         """
-        from kimbledb.catalog import directories  # the built-in catalog reads no folder
+        # Late: the built-in catalog reads no folder. With SQL's patterns, which checks need, it costs 25 ms.
+        from kimbledb.catalog import directories
 
         root = Path(path)
         if not root.is_dir():
             raise ConfigurationError(
-                f"{root} is {'not a folder' if root.exists() else 'not there'}",
+                f"{root} {'is not a folder' if root.exists() else 'does not exist'}",
                 hint="give the folder that holds one folder for each migration, such as 01_base-tables",
             )
         migrations, faults = directories.read(root)
@@ -103,8 +113,8 @@ class Catalog:
         """Return a migration by its name or its number.
 
         Raises:
-            UnknownMigrationError: There is none; the near names are in it. It
-                is a ``KeyError`` too, as for any mapping.
+            UnknownMigrationError: The catalog has no such migration. The error suggests similar names. It is also a
+                ``KeyError``, as for any mapping.
         """
         found = self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
         if found is None:
@@ -112,25 +122,36 @@ class Catalog:
         return found
 
     def get(self, key: str | int) -> Migration | None:
-        """Return a migration by its name or its number, or None."""
+        """Return a migration by its name or its number, or None if the catalog has no such migration."""
         return self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
 
     def providers(self, name: str) -> tuple[Migration, ...]:
-        """Return the migrations that provide a thing: alternatives where there are several."""
+        """Return the migrations that provide a thing, in number order. Several are alternatives.
+
+        Args:
+            name: A thing, as ``provides`` in migration.toml names it.
+        """
         return self._providers.get(name, ())
 
     @property
     def provided(self) -> tuple[str, ...]:
-        """The things that migrations provide, in number order of their first provider."""
+        """The things that the migrations provide, in the number order of the first provider of each."""
         return tuple(self._providers)
 
     @property
     def extensions(self) -> list[str]:
-        """The names of the extensions that its migrations need, sorted."""
+        """The names of the PostgreSQL extensions that the migrations require, sorted."""
         return sorted({each.name for migration in self for each in migration.extensions})
 
     def check_phase(self, phase: int) -> None:
-        """Raise UnknownMigrationError where no migration is of this phase."""
+        """Check that a migration of a phase exists.
+
+        Args:
+            phase: The number of the phase.
+
+        Raises:
+            UnknownMigrationError: No migration belongs to the phase.
+        """
         if phase not in self.phases:
             error = UnknownMigrationError(phase, what="phase")
             error.hint = f"there are {_spans(self.phases)}"
@@ -138,7 +159,7 @@ class Catalog:
 
     @property
     def phases(self) -> tuple[int, ...]:
-        """The phases, ascending."""
+        """The numbers of the phases of the migrations, ascending."""
         return tuple(sorted({migration.phase for migration in self if migration.phase is not None}))
 
     def __repr__(self) -> str:
@@ -193,7 +214,7 @@ def _spans(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-# What must hold among the migrations of one catalog.
+# The checks of the relations among the migrations of one catalog.
 
 
 def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
@@ -214,32 +235,39 @@ def _shared_names_and_numbers(migrations: Sequence[Migration]) -> Iterator[Fault
         where = migration.location or migration.name
         twin = by_name.setdefault(folded(migration.name), migration)
         if twin is not migration:
-            yield Fault(where, f"its name is that of {twin.location or twin.name}", "names differ by more than case")
+            message = f"it has the same name as {twin.location or twin.name}"
+            yield Fault(where, message, "choose a name that differs by more than case")
         same = by_number.setdefault(migration.number, migration)
         if same is not migration:
-            message = f"its number {migration.number} is that of {same.location or same.name}"
-            yield Fault(where, message, "take a free number")
+            message = f"it has the same number, {migration.number}, as {same.location or same.name}"
+            yield Fault(where, message, "choose a free number")
 
 
 def _unmet_requirements(
     migrations: Sequence[Migration], providers: Mapping[str, Sequence[Migration]], *, room: int
 ) -> Iterator[Fault]:
-    """Yield what is required and not here; near names are looked for as long as there is room in what is shown."""
+    """Yield a fault for each requirement that no migration of the catalog meets.
+
+    Args:
+        migrations: The migrations of the catalog.
+        providers: The migrations that provide each thing.
+        room: The number of faults that will be shown. Beyond it no similar names are looked for.
+    """
     names = {migration.name for migration in migrations}
     for migration in migrations:
         for wanted in migration.requires:
             if wanted not in names and wanted not in providers:
-                # Each look is at all names: beyond what is shown it would only take time.
+                # Each search compares all names, which takes time.
                 close = near(wanted, (*sorted(names), *sorted(providers))) if room > 0 else ()
                 cure = (
                     f"is it {' or '.join(close)}?"
                     if close
-                    else "name a migration of this folder, or what one of them provides"
+                    else "require a migration of this folder, or a thing that one of them provides"
                 )
                 where = migration.location or migration.name
                 if migration.location and not migration.is_flat:
                     where += "/migration.toml"
-                yield Fault(where, f"it requires {wanted}, which is not here", cure)
+                yield Fault(where, f"it requires {wanted}, which this folder does not have", cure)
                 room -= 1
 
 
@@ -252,7 +280,7 @@ def _second_defaults(providers: Mapping[str, Sequence[Migration]]) -> Iterator[F
             if len(chosen) > 1:
                 shown = " and ".join(migration.name for migration in chosen)
                 where = chosen[-1].location or chosen[-1].name
-                yield Fault(where, f"{shown} both say `{mark}` for {thing}", "one default for each")
+                yield Fault(where, f"{shown} both have `{mark}` for {thing}", "keep it in one of them")
 
 
 def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:

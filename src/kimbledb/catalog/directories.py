@@ -33,7 +33,7 @@ def read(root: Path, *, may_be_empty: bool = False) -> tuple[list[Migration], li
         migrations, faults = only.read(folder)
     elif matching:
         message = f"it matches several formats: {', '.join(matching)}"
-        faults.append(Fault(folder.shown, message, "give a folder of which all migrations have one format"))
+        faults.append(Fault(folder.shown, message, "keep migrations of one format in the folder"))
     else:
         faults.extend(_faults_of_no_format(folder))
     if not migrations and not faults and not may_be_empty:
@@ -70,7 +70,7 @@ def _nothing_in(folder: Folder) -> Fault:
         cure = f"is it {inside}?"
     elif not names:
         cure = (
-            f"`kimbledb new base-tables --directory {folder.shown}` makes the first migration; or give another folder"
+            f"`kimbledb new base-tables --directory {folder.shown}` creates the first migration; or give another folder"
         )
     return Fault(folder.shown, holds, cure)
 

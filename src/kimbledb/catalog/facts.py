@@ -1,4 +1,4 @@
-"""A migration.toml: its keys, and the facts and declarations that are read from it."""
+"""Facts of a migration: the keys of migration.toml and of a script's first comments, and the declarations."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kimbledb.model.script import Script
 
 FILE: Final = "migration.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
-# A schema, all in it, or one object in it, as the catalogs spell them.
+# A schema, all objects in it, or one object in it, as the system catalogs spell them.
 _REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
-# Where the declarations begin. TOML wants tables after plain keys, so what
-# stands before is a document of its own; what follows is long and rarely asked for.
+# The start of the declarations, which are long and rarely used. TOML requires tables after plain keys, so the text
+# before them is a document of its own.
 _DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
 
-# A key at the start of a line, or the first part of one, or of a table's; or what may hold what only looks like one.
+# A key, or its first part, at the start of a line or of a table's name; or a text that may contain a lookalike.
 _KEY = re.compile(
     r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]"""
     r"""|#[^\n]*|"{3}(?:[^"\\]|\\.|"(?!""))*+"{3}|'{3}(?:[^']|'(?!''))*+'{3}|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*'""",
     re.MULTILINE | re.DOTALL,
 )
-# tomllib takes the square of a key's parts.
+# The time that tomllib takes grows with the square of the parts of a key.
 _DEEPEST: Final = 50
 _DEEP_KEY = re.compile(
     r"""\.(?:[ \t]*+(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.){%d}""" % (_DEEPEST - 1)  # noqa: UP031 - braces in it
@@ -78,7 +78,7 @@ def _is_checksums(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and _CHECKSUM.fullmatch(item) for item in value)
 
 
-#: Each key of migration.toml: its form in words, and the test of it.
+#: The keys of migration.toml: the form of each value in words, and the check of it.
 _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "title": ("a text", _is_text),
     "purpose": ("a text", _is_text),
@@ -98,42 +98,52 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
-#: Those that may stand in a comment at the head of a script, where there may be no migration.toml.
+#: The keys that a comment at the head of a script may set, for formats without migration.toml.
 _HEAD_KEYS: Final = ("deletes", "reaches", "transactional")
 _DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
 
 
 def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, lazily: bool) -> dict[str, Any] | None:
-    """Return the facts of a migration.toml as the arguments of a Migration, or None where it cannot be read."""
+    """Return the facts of a migration.toml.
+
+    Args:
+        text: The text of the file, or None if there is none or it has a fault.
+        folder: The migration's folder, to be shown.
+        faults: Receives the faults of the file.
+        present: Whether the file exists.
+        lazily: Whether the declarations are read at their first use. Their faults are then an installation's damage.
+
+    Returns:
+        The facts as arguments of a Migration, or None if the file cannot be parsed.
+    """
     path = f"{folder}/{FILE}"
     if text is None:
         if not present:
-            faults.append(Fault(path, "the file is missing", 'write it; the least is: title = "..."'))
+            faults.append(Fault(path, "the file is missing", 'write it; the shortest is: title = "..."'))
         return None if present else {}
-    # TOML wants tables after plain keys, so what stands before them is whole.
     split = _DECLARATIONS.search(text) if lazily else None
     places = _Keys(text)
     if (deep := _DEEP_KEY.search(text)) is not None:
         line = text.count("\n", 0, deep.start()) + 1
-        faults.append(Fault(path, f"a key of more than {_DEEPEST} parts", "write a plain key", line))
+        faults.append(Fault(path, f"a key has more than {_DEEPEST} parts", "write a plain key", line))
         return None
     try:
         table = tomllib.loads(text if split is None else text[: split.start()])
     except (ValueError, RecursionError) as error:
-        # Beside its own error: a number of thousands of digits, brackets nested as deeply.
-        faults.append(Fault(path, f"it is not TOML: {error}", "mend it", _line_of_error(text, str(error))))
+        # Python's own limits raise too: a number of thousands of digits, or brackets nested as deeply.
+        faults.append(Fault(path, f"it is not TOML: {error}", "correct this line", _line_of_error(text, str(error))))
         return None
     facts: dict[str, Any] = {}
     declared = {key: table.pop(key) for key in _DECLARATION_KEYS if key in table}
     for key, value in table.items():
         known = _KEYS.get(key)
         if known is None:
-            # Who is told of so many has another file at hand: what is near is looked for no more.
+            # A file with so many unknown keys is another file: no similar keys are suggested.
             meant = near(key, (*_KEYS, *_DECLARATION_KEYS)) if len(faults) < MOST_LISTED else ()
             cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join((*_KEYS, *_DECLARATION_KEYS))}"
             faults.append(Fault(path, f"there is no key {key}", cure, places.line_of(key)))
         elif not known[1](value):
-            faults.append(Fault(path, f"{key} is {value!r}", f"it wants {known[0]}", places.line_of(key)))
+            faults.append(Fault(path, f"{key} is {value!r}", f"it must be {known[0]}", places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
     if split is not None:
@@ -145,7 +155,15 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
 
 
 def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
-    """Return the facts that a script's first comments state, as in ``-- kimbledb: deletes = "why"``."""
+    """Return the facts in a script's first comments, such as ``-- kimbledb: deletes = "why"``.
+
+    Args:
+        script: The script.
+        faults: Receives the faults of these comments.
+
+    Returns:
+        The facts as arguments of a Migration.
+    """
     facts: dict[str, Any] = {}
     path = script.path
     for number, line in enumerate(script.text.split("\n"), script.first_line):
@@ -156,14 +174,16 @@ def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
         try:
             table = tomllib.loads(match[1])
         except (ValueError, RecursionError) as error:
-            faults.append(Fault(path, f"the comment is no fact: {error}", 'write -- kimbledb: deletes = "why"', number))
+            faults.append(
+                Fault(path, f"the comment is not TOML: {error}", 'write -- kimbledb: deletes = "why"', number)
+            )
             continue
         for key, value in table.items():
             if key not in _HEAD_KEYS:
                 cure = f"the keys of such a comment are: {', '.join(_HEAD_KEYS)}"
                 faults.append(Fault(path, f"there is no key {key}", cure, number))
             elif not _KEYS[key][1](value):
-                faults.append(Fault(path, f"{key} is {value!r}", f"it wants {_KEYS[key][0]}", number))
+                faults.append(Fault(path, f"{key} is {value!r}", f"it must be {_KEYS[key][0]}", number))
             else:
                 facts[key] = _converted(key, value)
     return facts
@@ -195,13 +215,13 @@ def _line_of_error(text: str, message: str) -> int | None:
 
 
 class _Keys:
-    """Where the keys of a file stand, found once and only where one has a fault."""
+    """The lines of the keys of a file, computed once, and only if a key has a fault."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def line_of(self, key: str) -> int | None:
-        """Return the line on which a key, or a table of that name, stands first, or None."""
+        """Return the first line with a key, or a table, of this name, or None."""
         return self._lines.get(key)
 
     @cached_property
@@ -217,7 +237,7 @@ class _Keys:
 
 
 def _declarations_of(text: str) -> Declarations:
-    """Read the declarations of a file that was checked before it was shipped."""
+    """Return the declarations of a built-in file, which the tests have checked."""
     table = tomllib.loads(text)
     faults: list[Fault] = []
     declared = {key: table[key] for key in _DECLARATION_KEYS if key in table}
@@ -242,7 +262,7 @@ def _read_declarations(declared: dict[str, Any], path: str, places: _Keys, fault
         faults.append(
             Fault(
                 path,
-                "expects is not a table of columns and types",
+                "expects must be a table of columns and types",
                 'write "table.column" = "type"',
                 places.line_of("expects"),
             )
@@ -255,7 +275,7 @@ _DECLARATION_CURE = 'write a list such as ["table users", "column users.email"],
 
 
 def _read_objects(value: Any, objects: list[DatabaseObject]) -> Iterator[str]:
-    """Read what stands under `creates`: a list of "kind name", or a table of kinds."""
+    """Add the objects of a declaration, a list of "kind name" or a table of kinds, and yield its problems."""
     if _is_texts(value):
         for item in value:
             kind, _, name = item.partition(" ")
@@ -272,6 +292,6 @@ def _read_objects(value: Any, objects: list[DatabaseObject]) -> Iterator[str]:
             elif isinstance(named, dict) and all(isinstance(item, str) for item in named.values()):
                 objects.extend(DatabaseObject(kind, name, definition) for name, definition in named.items())
             else:
-                yield f"{kind} is neither a list of names nor a table of names and definitions"
+                yield f"{kind} must be a list of names, or a table of names and definitions"
     else:
-        yield f"{value!r} is neither a list nor a table"
+        yield f"{value!r} must be a list or a table"

@@ -41,7 +41,9 @@ def is_date(text: str) -> bool:
 
 
 def unprintable(name: str, folder: str) -> Fault | None:
-    """Return the fault of a name that a terminal, or a server without Unicode, could not take; else None.
+    """Return the fault of a name with an unprintable character, else None.
+
+    Terminals cannot show such a name, and a server whose encoding is not UTF8 may not store it.
 
     Args:
         name: The name of a file or a folder.
@@ -50,7 +52,7 @@ def unprintable(name: str, folder: str) -> Fault | None:
     if name.isprintable():
         return None
     shown = name.encode("unicode_escape").decode()
-    return Fault(f"{folder}/{shown}", "its name holds a character that cannot be shown", "give it another name")
+    return Fault(f"{folder}/{shown}", "its name has a character that cannot be printed", "rename it")
 
 
 def too_many_digits(name: str, path: str) -> Fault | None:
@@ -62,7 +64,7 @@ def too_many_digits(name: str, path: str) -> Fault | None:
     """
     if _TOO_MANY_DIGITS.fullmatch(name) is None:
         return None
-    return Fault(path, "its number has more than 18 digits", "take a smaller one, such as 20250101120000")
+    return Fault(path, "its number has more than 18 digits", "choose a smaller number, such as 20250101120000")
 
 
 def zero(number: int, path: str, cure: str) -> Fault | None:
@@ -73,7 +75,7 @@ def zero(number: int, path: str, cure: str) -> Fault | None:
         path: The file or the folder, to be shown.
         cure: How migrations are numbered in this format.
     """
-    return None if number else Fault(path, "its number is 0, which means none at all", cure)
+    return None if number else Fault(path, "its number is 0, and numbers start at 1", cure)
 
 
 def misnamed_folder(entry: Entry, path: str, *, beside_migrations: bool) -> Fault | None:

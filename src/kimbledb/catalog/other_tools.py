@@ -1,7 +1,7 @@
-"""Other migration tools: how each is recognised, by its files, by marks in them, and by its history in a database.
+"""Other migration tools: each is recognised by its files, by directives in them, and by its history in a database.
 
-One table for all who meet such files or such a history: the reader of folders refuses
-what it would read wrongly, and a run stops beside a history that says "applied".
+The readers of folders refuse files that they would misread. A run stops beside a history of another tool that
+records applied migrations. Both use the one table of this module.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kimbledb.model.migration import Fault
 
 @frozen
 class History:
-    """A table in which a tool keeps what it has applied."""
+    """A table in which a tool records the migrations that it has applied."""
 
     table: str
-    #: Columns that it has, beside others; a single one is all that it has.
+    #: Columns that the table has among others. A single name means that it has only this column.
     columns: tuple[str, ...]
-    #: The schema that is the tool's own, or None where it lies among the tables of the application.
+    #: The tool's own schema, or None where the table is in the application's schema.
     schema: str | None = None
-    #: The condition on a row that says that something is applied.
+    #: The condition that holds for the row of an applied migration.
     applied: str = "true"
 
 
@@ -35,22 +35,22 @@ class Tool:
 
     name: str
     histories: tuple[History, ...] = ()
-    #: Regular expressions of comments that only this tool gives a meaning to, from `--` on.
-    marks: tuple[str, ...] = ()
-    #: Whether these tell a way forward and a way back in one file apart.
+    #: Regular expressions of the tool's directives: comments that only this tool interprets, from `--` on.
+    directives: tuple[str, ...] = ()
+    #: Whether the directives separate a migration from its rollback in one file.
     both_ways: bool = False
-    #: Regular expressions of files' and folders' names, or a path, by which its folder is known.
+    #: Regular expressions of the names of files and folders, or a path, that identify the tool's folder.
     files: tuple[str, ...] = ()
-    #: Names of files of which a folder for one migration consists.
+    #: Names of the files in the folder of one migration.
     parts: tuple[str, ...] = ()
-    #: What to do with such a folder.
+    #: How to make such a folder readable.
     cure: str = (
-        "give each migration a folder of its own, such as 01_base-tables, with what goes forward in apply.sql "
-        "and what goes back in rollback.sql"
+        "give each migration its own folder, such as 01_base-tables, with the change in apply.sql "
+        "and its rollback in rollback.sql"
     )
 
 
-# What several tools name alike.
+# Names that several tools share.
 _VERSIONS = (r"(?:[VUB][0-9][0-9._]*|R)__.+\.(?:sql|conf|java|rs)",)
 _PAIRS = (r"[0-9]+_.+\.(?:tx\.)?(?:up|down)\.sql",)
 
@@ -58,58 +58,63 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "goose",
         (History("goose_db_version", ("version_id", "is_applied"), applied="version_id::text <> '0'"),),
-        marks=(r"--\s*\+goose\b",),
+        directives=(r"--\s*\+goose\b",),
         both_ways=True,
     ),
     Tool(
         "dbmate",
         (History("schema_migrations", ("version",)),),
-        marks=(r"--\s*migrate:\s*(?:up|down)\b",),
+        directives=(r"--\s*migrate:\s*(?:up|down)\b",),
         both_ways=True,
     ),
     Tool(
         "sql-migrate",
         (History("gorp_migrations", ("id", "applied_at")),),
-        marks=(r"--\s*\+migrate\b",),
+        directives=(r"--\s*\+migrate\b",),
         both_ways=True,
     ),
     Tool(
         "tern",
         (History("schema_version", ("version",)),),
-        marks=(r"---*\s*create above\s*/\s*drop below\b", r"----\s*tern:"),
+        directives=(r"---*\s*create above\s*/\s*drop below\b", r"----\s*tern:"),
         both_ways=True,
         files=(r"tern\.conf",),
     ),
-    Tool("rambler", (History("migrations", ("migration",)),), marks=(r"--\s*rambler\s+(?:up|down)\b",), both_ways=True),
+    Tool(
+        "rambler",
+        (History("migrations", ("migration",)),),
+        directives=(r"--\s*rambler\s+(?:up|down)\b",),
+        both_ways=True,
+    ),
     Tool(
         "MyBatis Migrations",
         (History("changelog", ("id", "applied_at", "description")),),
-        marks=(r"--\s*//\s*@UNDO\b",),
+        directives=(r"--\s*//\s*@UNDO\b",),
         both_ways=True,
     ),
     Tool(
         "node-pg-migrate",
         (History("pgmigrations", ("id", "name", "run_on")),),
-        marks=(r"--\s*(?:up|down)\s+migration\b",),
+        directives=(r"--\s*(?:up|down)\s+migration\b",),
         both_ways=True,
     ),
     Tool(
         "Play evolutions",
         (History("play_evolutions", ("id", "hash", "apply_script")),),
-        marks=(r"---*\s*!(?:ups|downs)\b",),
+        directives=(r"---*\s*!(?:ups|downs)\b",),
         both_ways=True,
     ),
     Tool(
         "Liquibase",
         (History("databasechangelog", ("id", "author", "filename", "orderexecuted")),),
-        marks=(r"--\s*liquibase\s+formatted\s+sql\b", r"--\s*changeset\s+\S+:\S+"),
+        directives=(r"--\s*liquibase\s+formatted\s+sql\b", r"--\s*changeset\s+\S+:\S+"),
         both_ways=True,
         files=(r"(?:.*[-._])?changelog(?:[-._].*)?\.(?:xml|ya?ml|json)", r"liquibase\.properties"),
     ),
     Tool(
         "Sqitch",
         (History("changes", ("change_id", "change", "project"), schema="sqitch"),),
-        marks=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
+        directives=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
         files=(r"sqitch\.(?:plan|conf)", "deploy"),
     ),
     Tool(
@@ -118,13 +123,13 @@ TOOLS: tuple[Tool, ...] = (
             History("__drizzle_migrations", ("hash", "created_at"), schema="drizzle"),
             History("__drizzle_migrations", ("hash", "created_at")),
         ),
-        marks=(r"-->\s*statement-breakpoint\b",),
+        directives=(r"-->\s*statement-breakpoint\b",),
         files=("meta/_journal.json",),
     ),
     Tool(
         "graphile-migrate",
         (History("migrations", ("hash", "previous_hash", "filename"), schema="graphile_migrate"),),
-        marks=(r"--!\s*(?:previous|hash|message|include|allowinvalidhash)\b",),
+        directives=(r"--!\s*(?:previous|hash|message|include|allowinvalidhash)\b",),
         files=(r"committed",),
     ),
     Tool(
@@ -133,16 +138,16 @@ TOOLS: tuple[Tool, ...] = (
             History("atlas_schema_revisions", ("version", "applied", "total"), schema="atlas_schema_revisions"),
             History("atlas_schema_revisions", ("version", "applied", "total")),
         ),
-        marks=(r"--\s*atlas:",),
+        directives=(r"--\s*atlas:",),
         files=(r"atlas\.(?:sum|hcl)",),
-        cure="take that file out of the folder, where the others are plain SQL that kimbledb is to run from now on",
+        cure="remove that file from the folder, if the others are plain SQL that kimbledb is to run from now on",
     ),
     Tool(
         "postgres-migrations",
         (History("migrations", ("id", "name", "hash", "executed_at")),),
-        marks=(r"--\s*postgres-migrations\b",),
+        directives=(r"--\s*postgres-migrations\b",),
     ),
-    Tool("Migratus", (History("schema_migrations", ("id", "applied", "description")),), marks=(r"--;;",)),
+    Tool("Migratus", (History("schema_migrations", ("id", "applied", "description")),), directives=(r"--;;",)),
     Tool(
         "Flyway",
         (
@@ -150,8 +155,8 @@ TOOLS: tuple[Tool, ...] = (
             History("schema_version", ("installed_rank", "script", "success")),
         ),
         files=(*_VERSIONS, r"flyway\.(?:conf|toml)"),
-        cure="name files that go forward by number, such as 1_base-tables.sql for V1__base-tables.sql; those of U and "
-        "R have no place beside them: a rollback.sql wants a folder for each migration",
+        cure="name versioned files by number, such as 1_base-tables.sql for V1__base-tables.sql, and move the U and R "
+        "files elsewhere: a rollback.sql requires a folder for each migration",
     ),
     Tool(
         "Evolve",
@@ -218,7 +223,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("pgmigrate", (History("schema_version", ("version", "description", "installed_by", "installed_on")),)),
 )
 
-#: What a file's name ends with where migrations are programs or descriptions, and whose these are.
+#: The tools whose migrations are programs or descriptions, by the ending of the file's name.
 _PROGRAMS = {
     ".go": "goose",
     ".rb": "Rails",
@@ -236,13 +241,13 @@ _PROGRAMS = {
     ".json": "pgroll or Liquibase",
 }
 
-#: The head of a way back, of whatever tool: a comment of nothing else, with SQL under it.
+#: The heading of a rollback, of any tool: a comment with nothing else in it, and SQL below it.
 _BACK = (
     r"[^\w\n]*(?:(?:migration|migrate|section|script|begin|start)[^\w\n]*)?"
     r"(?:downs?|undo|roll[ -]?back|revert|reverse|backwards?)[^\w\n]*(?:migration|section|script|part|sql)?[^\w\n]*$"
 )
 
-#: SQL in comments right under it, told to a reader: it does not run.
+#: SQL in comments directly below the heading is an instruction for a reader. It does not run.
 _INSTRUCTION = re.compile(
     r"(?:\n[ \t]*(?:--[^\n]*)?){0,20}?\n[ \t]*--[ \t>*]*(?:drop|alter|delete|truncate|update|create|insert|revoke|grant)\s",
     re.IGNORECASE,
@@ -250,70 +255,71 @@ _INSTRUCTION = re.compile(
 
 
 @frozen
-class Mark:
-    """A comment in a file that another tool gives a meaning to."""
+class Directive:
+    """A directive: a comment that another tool interprets."""
 
     #: Characters before it.
     offset: int
-    #: As it stands there.
+    #: The text of the comment.
     text: str
-    #: The tool's name, or None where several write such a thing.
+    #: The tool's name, or None where several tools use it.
     tool: str | None
+    #: Whether the file holds a migration and its rollback.
     both_ways: bool
 
 
-def mark_in(text: str, *, forward: bool = True) -> Mark | None:
-    """Return the first mark of another tool in a script, or None.
+def directive_in(text: str, *, forward: bool = True) -> Directive | None:
+    """Return the first directive of another tool in a script, or None.
 
-    What stands in a string or in a function's body is none.
+    Text in a string or in a function's body is no directive.
 
     Args:
         text: The script.
-        forward: Whether it is one that goes forward, in which nothing may go back.
+        forward: Whether the script applies a change. The heading of a rollback in such a script counts as well.
     """
-    pattern, tools = _marks()
+    pattern, tools = _directives()
     found = {match.start(): match for match in pattern.finditer(text) if _begins_line(text, match.start())}
     if not found:
         return None
     goes_back = forward
     for offset in statements.in_comments(text, list(found)):
         match = found[offset]
-        assert match.lastindex is not None  # every way to match is a group
+        assert match.lastindex is not None  # each alternative is a group
         tool = tools[match.lastindex - 1]
         if tool is None:
-            # Where there is no SQL under one, there is none under the next.
+            # Without SQL below this heading, there is none below the next.
             goes_back = goes_back and statements.holds_sql(text, match.end())
             if not goes_back or _INSTRUCTION.match(text, match.end()):
                 continue
         line_end = text.find("\n", offset)
         shown = text[offset : len(text) if line_end < 0 else line_end].strip()
-        return Mark(offset, shown, None if tool is None else tool.name, tool is None or tool.both_ways)
+        return Directive(offset, shown, None if tool is None else tool.name, tool is None or tool.both_ways)
     return None
 
 
 def _begins_line(text: str, offset: int) -> bool:
-    """Whether nothing stands before it on its line, but a statement's end or the sign that Play begins it with."""
+    """Whether an offset begins a line, apart from the end of a statement or the `#` of Play evolutions."""
     before = text[text.rfind("\n", 0, offset) + 1 : offset].strip()
     return before in ("", "#") or before.endswith(";")
 
 
 @cache
-def _marks() -> tuple[re.Pattern[str], Sequence[Tool | None]]:
-    """Return the pattern of all marks, of which each tool's is a group, and these tools."""
-    tools = [tool for tool in TOOLS if tool.marks]
-    groups = [f"({'|'.join(mark.removeprefix('--') for mark in tool.marks)})" for tool in tools]
-    marks = "|".join([*groups, f"({_BACK})"]).replace(r"\s", r"[ \t]")
-    # Letters of either case, but after what begins a comment: re looks for that fast.
-    return re.compile(rf"--(?i:{marks})|/\*(?i:({_BACK}))", re.MULTILINE), (*tools, None, None)
+def _directives() -> tuple[re.Pattern[str], Sequence[Tool | None]]:
+    """Return the pattern of all directives, with one group for each tool, and the tools of the groups."""
+    tools = [tool for tool in TOOLS if tool.directives]
+    groups = [f"({'|'.join(directive.removeprefix('--') for directive in tool.directives)})" for tool in tools]
+    directives = "|".join([*groups, f"({_BACK})"]).replace(r"\s", r"[ \t]")
+    # Only the words are matched in either case: re searches for the fixed start of a comment fast.
+    return re.compile(rf"--(?i:{directives})|/\*(?i:({_BACK}))", re.MULTILINE), (*tools, None, None)
 
 
 @frozen
 class Owner:
-    """Whose a folder is."""
+    """The tool that a folder belongs to."""
 
-    #: The tool's name, or those of several that name their files alike.
+    #: The tool's name, or the names of several tools with the same file names.
     name: str
-    #: The file or folder that tells.
+    #: The file or folder that identifies the tool.
     file: str
     cure: str
 
@@ -323,19 +329,19 @@ class Owner:
         Args:
             folder: The folder's path, to be shown.
         """
-        message = f"this is a file of {self.name}, whose migrations would be read wrongly"
+        message = f"this is a file of {self.name}, and kimbledb would misread its migrations"
         return Fault(f"{folder}/{self.file}", message, self.cure)
 
 
 def owner_of(names: Iterable[str]) -> Owner | None:
-    """Return whose a folder of such files and folders is, or None."""
+    """Return the tool that a folder with these files and folders belongs to, or None."""
     names = list(names)
     known = _any_file().fullmatch
     for name in names:
         if known(name) is None:
             continue
         owners = [tool for tool, pattern in _file_patterns() if pattern.fullmatch(name)]
-        # A folder of Sqitch's may have been copied without its plan.
+        # A copy of a Sqitch folder may lack sqitch.plan.
         if name == "deploy" and "revert" not in names:
             continue
         if owners:
@@ -346,7 +352,7 @@ def owner_of(names: Iterable[str]) -> Owner | None:
 
 @cache
 def _any_file() -> re.Pattern[str]:
-    """Return the pattern of all names: most files have none of them."""
+    """Return the pattern of all tools' names: one match decides for most files."""
     return re.compile("|".join(f"(?:{each})" for tool in TOOLS for each in tool.files))
 
 
@@ -356,11 +362,11 @@ def _file_patterns() -> list[tuple[Tool, re.Pattern[str]]]:
 
 
 def owner_of_parts(names: Iterable[str]) -> Owner | None:
-    """Return whose a migration's own folder is, or None."""
+    """Return the tool that the folder of one migration belongs to, or None."""
     present = set(names)
     return next((Owner(tool.name, part, tool.cure) for tool in TOOLS for part in tool.parts if part in present), None)
 
 
 def owner_of_program(name: str) -> str | None:
-    """Return whose migration a file may be that is no SQL, or None."""
+    """Return the tools that may own a file that is no SQL, or None."""
     return next((tools for ending, tools in _PROGRAMS.items() if name.endswith(ending)), None)

@@ -114,17 +114,19 @@ def _target_of(item: os.DirEntry[str], home: str) -> Entry:
     where = os.path.realpath(item.path)
     problem = None
     if not Path(where).exists():
-        problem = ("it is a symbolic link that leads nowhere", "take it out, or mend it")
+        problem = ("it is a symbolic link without a target", "remove the link, or correct its target")
     elif not any(Path(where).is_relative_to(place) for place in (home, *STORES)):
         problem = (
-            "it is a symbolic link that leads out of the folder",
-            "put the file itself there, or give the folder in which the files lie (that may be reached by a link)",
+            "it is a symbolic link to a place outside of the folder",
+            "copy the file into the folder, or give the folder that holds the files (the path to it may be a link)",
         )
     return Entry(item.name, problem is None and item.is_dir(), where, problem)
 
 
 def _unreadable(path: str, error: OSError) -> Fault:
-    return Fault(path, f"it cannot be read: {error.strerror or error}", "let the user who runs this read it")
+    return Fault(
+        path, f"it cannot be read: {error.strerror or error}", "give read permission to the user who runs kimbledb"
+    )
 
 
 def read_script(entry: Entry, path: str, faults: list[Fault]) -> Script | None:
@@ -168,20 +170,20 @@ def _read_bytes(where: str) -> bytes | None:
 
 def _decoded(data: bytes | None, path: str) -> str | Fault:
     if data is None:
-        return Fault(path, "it is not a regular file", "put a file of text there")
+        return Fault(path, "it is not a regular file", "replace it by a text file")
     if len(data) > MAX_FILE_BYTES:
         return Fault(
             path,
             f"it is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB",
-            "load data by a program of its own, and keep the migration to the schema",
+            "load the data with a separate program, and keep only the schema in the migration",
         )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        cure = "save it as UTF-8 (of a dump: pg_dump --encoding=UTF8)"
+        cure = "save it as UTF-8 (for a dump: pg_dump --encoding=UTF8)"
         return Fault(path, f"it is not UTF-8: byte 0x{data[error.start]:02x}", cure, line)
     if (nul := text.find("\0")) >= 0:
         line = text.count("\n", 0, nul) + 1
-        return Fault(path, "it holds a NUL character, which PostgreSQL cannot store", "take it out", line)
+        return Fault(path, "it contains a NUL character, which PostgreSQL cannot store", "remove the character", line)
     return text

@@ -1,4 +1,4 @@
-"""The folder of a new migration, with its four files to be filled in."""
+"""The folder of a new migration, with templates of its four files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kimbledb.errors import ConfigurationError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-#: A number from here on is a moment, such as 20240101120000.
+#: A number from this one on is a timestamp, such as 20240101120000.
 _FIRST_MOMENT = 10**13
 
 _FACTS = """\
@@ -25,46 +25,48 @@ requires = [{requires}]
 # All keys, with their reasons: docs/format.md
 """
 _APPLY = """\
--- Forward. No schema name, no BEGIN or COMMIT; it must be able to run again
--- without effect: CREATE TABLE IF NOT EXISTS, ADD COLUMN IF NOT EXISTS,
+-- The change. Without a schema's name, without BEGIN and COMMIT. A second run must
+-- have no effect: CREATE TABLE IF NOT EXISTS, ADD COLUMN IF NOT EXISTS,
 -- CREATE OR REPLACE FUNCTION.
 """
 _VERIFY = """\
 -- name: it_is_there
--- One SELECT for each name, giving a boolean `passed` and, if of use, `expected` and `found`.
+-- One SELECT for each name. It returns a boolean `passed`, and optionally `expected` and `found`.
 SELECT false AS passed, 'a check of your own' AS expected, 'the template' AS found;
 """
 _ROLLBACK = """\
--- Back to exactly the state before, without CASCADE: DROP TABLE IF EXISTS ...
+-- Restores exactly the state before the change, without CASCADE: DROP TABLE IF EXISTS ...
 """
 
 
 def new_migration(
     directory: str | os.PathLike[str], name: str, *, title: str = "", requires: tuple[str, ...] = ()
 ) -> Path:
-    """Make the folder of a new migration, with the next free number.
+    """Create the folder of a new migration, with the next free number.
 
     Args:
-        directory: The folder that holds the migrations; made if missing.
+        directory: The folder that holds the migrations. It is created if it is missing.
         name: The migration's name, with or without ``.sql``: letters, digits, ``.``, ``_`` and ``-``.
-        title: Its title; made of the name where empty.
-        requires: The names of those that it needs.
+        title: The migration's title. If it is empty, the title is made from the name.
+        requires: The names of the migrations, or of the provided things, that the migration requires.
 
     Returns:
-        The folder.
+        The new folder.
 
     Raises:
-        ConfigurationError: The name cannot be one, or is taken, or the folder cannot be made.
-        CatalogError: The migrations that are there have faults.
-        UnknownMigrationError: One that it needs is not there.
+        ConfigurationError: The name is invalid or taken, or the folder holds migrations in files, or the new folder
+            cannot be created.
+        CatalogError: The existing migrations have faults.
+        UnknownMigrationError: A required migration does not exist.
     """
     stem = name.removesuffix(".sql")
     if not _NAME.fullmatch(stem):
         raise ConfigurationError(
-            f"{name!r} cannot be a migration's name", hint="use letters, digits, '.', '_' and '-', such as add-invoices"
+            f"{name!r} is no valid name of a migration",
+            hint="use letters, digits, '.', '_' and '-', such as add-invoices",
         )
     root = Path(directory)
-    # Nothing is made before all is looked at.
+    # All checks come before the first change.
     catalog = Catalog([])
     if root.exists():
         migrations, faults = directories.read(root, may_be_empty=True)
@@ -72,14 +74,14 @@ def new_migration(
     flat = next((migration for migration in catalog if migration.is_flat), None)
     if flat is not None:
         raise ConfigurationError(
-            f"{root} holds migrations as files, such as {flat.name}: a folder beside them would stop them all",
+            f"{root} holds migrations in files, such as {flat.name}: a folder beside them would make the catalog invalid",
             hint=f"write the next one as a file, such as {_next_number(catalog):0{len(flat.name.partition('_')[0])}}_"
             f"{stem}.sql"
             if flat.name.partition("_")[0].isdigit()
             else f"write the next one as a file, such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql",
         )
     if f"{stem}.sql" in catalog:
-        raise ConfigurationError(f"{stem}.sql is there already: {catalog[f'{stem}.sql'].location}")
+        raise ConfigurationError(f"{stem}.sql already exists: {catalog[f'{stem}.sql'].location}")
     for needed in requires:
         if not catalog.providers(needed):
             catalog[needed]
@@ -100,19 +102,20 @@ def new_migration(
         ):
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # half a migration would stop the others
+        shutil.rmtree(folder, ignore_errors=True)  # an incomplete migration would make the catalog invalid
         raise _cannot_be_made(folder, error) from error
     return folder
 
 
 def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{folder} cannot be made: {error.strerror or error}", hint="let the user who runs this write there"
+        f"{folder} cannot be created: {error.strerror or error}",
+        hint="give write permission to the user who runs kimbledb",
     )
 
 
 def _next_number(catalog: Catalog) -> int:
-    """Return the number after the last one: of moments, the present one."""
+    """Return the number after the last one; after a timestamp, the present time."""
     last = max((migration.number for migration in catalog), default=0)
     now = int(f"{datetime.now(UTC):%Y%m%d%H%M%S}")
     return max(now, last + 1) if last >= _FIRST_MOMENT else last + 1

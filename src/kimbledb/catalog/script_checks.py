@@ -1,4 +1,4 @@
-"""Checks of a script's text for every format: SQL that a script may not hold, and marks of other tools."""
+"""Checks of a script's text for every format: SQL that a script may not contain, and directives of other tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_script(script: Script, faults: list[Fault], *, transactional: bool, pa
         transactional: Whether the script will run in a transaction.
         part: The script's part of its migration.
     """
-    _check_mark(script, faults, forward=part != "rollback")
+    _check_directive(script, faults, forward=part != "rollback")
     faults.extend(_faults_of(script, statements.find_problems(script.text, transactional=transactional, part=part)))
 
 
@@ -34,31 +34,32 @@ def check_queries(script: Script, faults: list[Fault]) -> None:
     faults.extend(_faults_of(script, statements.read_named_queries(script)[1]))
 
 
-def has_mark(entry: Entry, path: str, faults: list[Fault]) -> bool:
-    """Return whether a file holds a mark of another tool, which then is its fault.
+def has_directive(entry: Entry, path: str, faults: list[Fault]) -> bool:
+    """Return whether a file holds a directive of another tool, and report the directive as its fault.
 
     Args:
         entry: A file whose name is not a migration's.
         path: Its path, to be shown.
-        faults: Receives the fault of the mark. A file that cannot be read has no mark.
+        faults: Receives the fault. A file that cannot be read has none here.
     """
     script = read_script(entry, path, [])
-    return script is not None and _check_mark(script, faults, forward=True)
+    return script is not None and _check_directive(script, faults, forward=True)
 
 
-def _check_mark(script: Script, faults: list[Fault], *, forward: bool) -> bool:
-    mark = other_tools.mark_in(script.text, forward=forward)
-    if mark is None:
+def _check_directive(script: Script, faults: list[Fault], *, forward: bool) -> bool:
+    directive = other_tools.directive_in(script.text, forward=forward)
+    if directive is None:
         return False
-    message = f"`{mark.text[:80]}` is a mark of {mark.tool or 'a file that holds both ways'}"
-    cure = "take it out: it means nothing here"
-    if mark.both_ways:
-        message += ", and what goes forward and what goes back would run one after the other"
+    kind = f"a directive of {directive.tool}" if directive.tool else "the heading of a rollback"
+    message = f"`{directive.text[:80]}` is {kind}"
+    cure = "remove it: kimbledb ignores it"
+    if directive.both_ways:
+        message += ", and kimbledb would run both the migration and its rollback"
         cure = (
-            "keep what goes forward (in a folder's apply.sql), put what goes back into that folder's rollback.sql, "
-            "and take the marks out"
+            "keep the migration in a folder's apply.sql, move the rollback to that folder's rollback.sql, "
+            "and remove the directives"
         )
-    faults.extend(_faults_of(script, [Problem(mark.offset, message, cure)]))
+    faults.extend(_faults_of(script, [Problem(directive.offset, message, cure)]))
     return True
 
 

@@ -1,4 +1,4 @@
-"""The queries that a script names."""
+"""Reading a verify.sql that was checked before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 def named_queries(script: Script) -> tuple[VerificationQuery, ...]:
-    """Return the named queries of a verify.sql in which no fault was found."""
-    from kimbledb.catalog import statements  # late: no start-up with nothing to do runs checks
+    """Return the named queries of a verify.sql without faults."""
+    # Late: its patterns take 20 ms, and a start with nothing to do runs no check.
+    from kimbledb.catalog import statements
 
     return tuple(statements.read_named_queries(script)[0])

@@ -1,8 +1,7 @@
-"""The migrations that ship with the package.
+"""The built-in migrations, read without checks and as late as possible.
 
-They were checked before they were shipped (the tests read them as anybody's
-folder), so that a start reads no more of them than it needs: the facts and
-what is applied. Their checks and rollbacks are read when first asked for.
+The tests check them as any user's folder, so a start need not. It reads the facts and apply.sql of each migration.
+The checks, the rollback and the declarations are read at their first use.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from kimbledb.model.migration import Fault, Migration
 from kimbledb.model.script import Part, Script
 from kimbledb.sql import packaged
 
-#: The folder under that of the package's SQL.
+#: The folder of the migrations, below the package's SQL.
 _FOLDER: Final = "migrations"
-#: The folder as it is shown, whatever the place of installation.
+#: Its path in messages, which does not depend on the place of installation.
 _SHOWN: Final = "kimbledb/sql/migrations"
 
 
@@ -27,7 +26,7 @@ def read_migrations() -> list[Migration]:
     """Return the 35 migrations of the KimbleAI v4 schema.
 
     Raises:
-        CatalogError: A migration.toml cannot be read: the installation is damaged.
+        CatalogError: A migration.toml has a fault: the installation is damaged.
     """
     faults: list[Fault] = []
     migrations = [_read(name, faults) for name in packaged.names_in(_FOLDER) if name[0].isdigit()]
@@ -67,4 +66,4 @@ def _online_of(folder: str) -> Script | str:
     try:
         return _script_of(folder, "online")
     except FileNotFoundError:
-        return ""  # few migrations have one
+        return ""  # few migrations have an online.sql

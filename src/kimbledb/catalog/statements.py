@@ -1,15 +1,12 @@
-r"""What stands in a file of SQL: its statements, and what must not be in one.
+r"""SQL text: the statements in it, and the problems that a script may not have.
 
-A migration's script is sent to the server as it is, never in pieces. Telling
-statements apart is needed only to refuse what a script may not hold (a COMMIT,
-a client's command), to read a verify.sql, to find the statement behind a
-run-time error, and to run what cannot run in a transaction.
+A migration's script is sent to the server whole. It is split into statements only to refuse some of them (a COMMIT, a
+command of psql), to read a verify.sql, to find the statement of a run-time error, and to run a script that cannot run
+in a transaction.
 
-The rules are those of the PostgreSQL manual, 4.1 "Lexical Structure", and,
-for what ends a statement, those of psql: a semicolon outside of parentheses,
-strings, comments and ``BEGIN ATOMIC`` bodies. sqlparse, which we use to name a
-statement, does not follow them everywhere (it ends a string at ``'C:\'`` too
-late, and does not nest comments), so it does not decide where one ends.
+The rules are those of the PostgreSQL manual, 4.1 "Lexical Structure". A statement ends where psql ends it: at a
+semicolon outside of parentheses, strings, comments and ``BEGIN ATOMIC`` bodies. sqlparse breaks these rules in places
+(it ends the string ``'C:\'`` too late, and does not nest comments), so it only names statements for messages.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
+from unicodedata import name as name_of_character
 
 from attrs import evolve, frozen
 
@@ -26,26 +24,26 @@ from kimbledb.model.migration import VerificationQuery
 from kimbledb.model.redaction import masked
 from kimbledb.model.script import Part, Script
 
-# PostgreSQL's scanner knows these as space, and no others: a no-break space is
-# part of a name there (src/backend/parser/scan.l).
+# PostgreSQL's scanner takes only these characters for space. A no-break space is part of a name
+# (src/backend/parser/scan.l).
 _SPACE = " \t\n\r\f\v"
-# What begins a name, and what goes on with one: every character beyond ASCII does both. Told by
-# what in ASCII does not, since a class of a million characters takes long to be compiled.
+# The first character of a name, and a later one: each may be any character beyond ASCII. The classes exclude the
+# other ASCII characters, since a class of a million characters takes long to compile.
 _BEGINS_NAME = r"[^\x00-@\[-^`{-\x7F]"
 _IN_NAME = r"[^\x00-#%-/:-@\[-^`{-\x7F]"
 _DOLLAR_TAG = rf"\$(?:{_BEGINS_NAME}(?:(?!\$){_IN_NAME})*)?\$"
 
-# What can begin something that hides a semicolon, or is one; a string or a quoted name in which no
-# quote is doubled, whole. Each alternative begins with one character, by which re finds them fast.
+# A semicolon, or the start of a text that may hide one. A string or a quoted name without doubled quotes matches as a
+# whole. Each alternative has a fixed first character, by which re finds it fast.
 _SPECIAL = re.compile(rf"""--[^\n\r]*|/\*|'(?:[^']*'(?!'))?|"(?:[^"]*"(?!"))?|{_DOLLAR_TAG}|;|\(|\)|\\""", re.ASCII)
-# The same in a statement that makes a routine, whose body may be BEGIN ATOMIC ... END.
-# After AS, CASE and END are names of columns.
+# The same for a statement that creates a routine, whose body may be BEGIN ATOMIC ... END. CASE and END after AS are
+# names of columns.
 _SPECIAL_IN_ROUTINE = re.compile(
     rf"{_SPECIAL.pattern}|(?<!{_IN_NAME})(?<!\.)(?i:as\s+(?:case|end)|begin|case|end)(?!{_IN_NAME})",
     re.ASCII,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-# What ends a string or a quoted name, and what in it only looks as if it did.
+# The end of a string or a quoted name, or a doubled quote in it.
 _QUOTE = re.compile("''|'")
 _QUOTE_AFTER_E = re.compile(r"\\.|''|'", re.DOTALL)
 _DOUBLE_QUOTE = re.compile('""|"')
@@ -60,7 +58,7 @@ _TRANSACTION_CONTROL = re.compile(
     r"(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
     re.IGNORECASE,
 )
-# The same within what is taken for one statement: nothing that holds statements may hold these.
+# The same inside of one statement: no body of statements may contain these.
 _HIDDEN_CONTROL = re.compile(
     r"(?:;|\batomic\b)\s*(?P<found>start\s+transaction|commit|abort|prepare\s+transaction"
     r"|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|begin\b(?!\s*[.,;)]))\b",
@@ -71,10 +69,10 @@ _SESSION_STATE = re.compile(
     r"|listen\b|unlisten\b|load\b)",
     re.IGNORECASE,
 )
-# COPY (SELECT ...) only writes: what stands in its parentheses is not its source.
+# COPY (SELECT ...) only writes: a FROM in its parentheses is not its source.
 _COPY_STDIN = re.compile(r"copy\b(?!\s*\().*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
-# What the server runs in no transaction block (PreventInTransactionBlock in its source). CLUSTER and REINDEX
-# of a partitioned table are of these, too, which their text does not show.
+# Statements that the server refuses in a transaction block (PreventInTransactionBlock in its source). It refuses
+# CLUSTER and REINDEX of a partitioned table too, which their text does not show.
 _ALONE = re.compile(
     r"(?:(?:create\s+(?:unique\s+)?|drop\s+)index\s+concurrently\b|vacuum\b|(?:create|drop)\s+(?:database|tablespace)\b"
     r"|reindex\b(?:\s*\([^)]*\))?\s*(?:schema|database|system)\b"
@@ -90,48 +88,48 @@ _DROPS_SUBSCRIPTION = re.compile(r"drop\s+subscription\b", re.IGNORECASE)
 _LEAVES_SLOT = re.compile(r"\bslot_name\s*=\s*none\b", re.IGNORECASE)
 _NAME = re.compile(rf'(?:[uU]&)?"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
 _UESCAPE = re.compile(r"\buescape\s*'(.)'", re.IGNORECASE)
-#: Bytes of a name that the server keeps.
+#: The server truncates a name to this number of bytes.
 _LONGEST_NAME = 63
-# The rows that psql reads after COPY FROM STDIN end with this line.
+# The last line of the rows that psql reads after COPY FROM STDIN.
 _END_OF_ROWS = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
 _CLIENT_COMMAND = re.compile(r"\\[^\s\\]{0,40}")
 
-#: The most problems that are looked for in one file: a file that holds more is no script.
+#: The search of one file stops at this number of problems: a file with more is no script.
 MOST_PROBLEMS = 1000
 
-# Characters that look like ASCII, or like nothing, and that PostgreSQL takes for part of a name.
-# Joiners (U+200C, U+200D) are left out after a letter beyond ASCII: some languages write with them.
+# Characters that look like ASCII or are invisible, and that PostgreSQL takes for part of a name. A joiner (U+200C,
+# U+200D) after a letter beyond ASCII is not among them: some languages need it.
 _UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _JOINER = r"(?<![^\x00-\x7f])[\u200c\u200d]"
 _WIDE = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TYPOGRAPHIC = "\u00ab\u00b4\u00bb\u2010-\u2015\u2018-\u201f\u2032-\u2036\u2039\u203a\u2212\uff07\uff1b"
 _INVISIBLE = re.compile(f"[{_UNSEEN}]|{_JOINER}")
 _MISLEADING = re.compile(f"[{_UNSEEN}{_WIDE}{_TYPOGRAPHIC}]|{_JOINER}")
-# The same, and what hides one. For text in which something begins and never ends.
+# The same, or a comment or string that may hide such a character. For text with an unterminated part.
 _MISLEADING_OR_HIDDEN = re.compile(rf"--[^\n\r]*|'[^']*'|({_MISLEADING.pattern})")
 
 
 @frozen
 class Statement:
-    """One statement of a file."""
+    """One statement in a text."""
 
-    #: From its first word to before its semicolon.
+    #: Its text, from the first word up to the semicolon.
     text: str
-    #: Characters before it in the file.
+    #: Its offset in the text, in characters.
     start: int
-    #: Its text with comments, strings, quoted names and bodies blanked out, for looking at keywords.
+    #: Its text with a space for each comment, string, quoted name and body, for the search of keywords.
     skeleton: str
 
 
 @frozen
 class Problem:
-    """Something in a file that may not be there."""
+    """A problem in a script."""
 
-    #: Characters before it in the file.
+    #: Its offset in the text, in characters.
     offset: int
     message: str
     cure: str
-    #: Whether the column is worth showing: it is about one character.
+    #: Whether the problem is a single character, so that its column is shown.
     exact: bool = False
 
 
@@ -139,40 +137,49 @@ class UnreadableSQL(ValueError):
     """The text ends inside a string, comment, quoted name, dollar-quoted body or parenthesis.
 
     Attributes:
-        offset: Where that begins, in characters from the start of the text.
+        offset: The start of the unterminated part, in characters from the start of the text.
     """
 
     def __init__(self, offset: int, what: str) -> None:
-        super().__init__(f"{what} begins here and never ends")
+        super().__init__(f"{what} starts here and is never closed")
         self.offset = offset
 
 
 def split(text: str) -> Iterator[Statement]:
-    """Tell the statements of a text apart, lazily.
+    """Split a text into its statements, lazily.
+
+    Args:
+        text: The SQL.
 
     Raises:
-        UnreadableSQL: Something begins and never ends. Nothing is guessed.
+        UnreadableSQL: A part of the text is never closed. No end is guessed.
     """
     return _split(text, 0)
 
 
 def with_names(statement: str) -> str:
-    """Return a statement with its comments, strings and bodies blanked out, and its quoted names as they are.
+    """Return a statement with a space for each comment, string and body. Quoted names are kept.
+
+    Args:
+        statement: The text of one statement.
 
     Raises:
-        UnreadableSQL: Something begins and never ends.
+        UnreadableSQL: A part of the text is never closed.
     """
     end, hidden = _end_of_statement(statement, 0)
     return _skeleton(statement, 0, end, [span for span in hidden if statement[span[0]] != '"'])
 
 
 def names_in(statement: str) -> frozenset[str]:
-    """Return the words of a statement that can be names, as the server folds, unescapes and cuts them.
+    """Return the words of a statement that can be names, as the server folds, unescapes and truncates them.
+
+    Args:
+        statement: The text of one statement.
 
     Raises:
-        UnreadableSQL: Something begins and never ends.
+        UnreadableSQL: A part of the text is never closed.
     """
-    # Which of several UESCAPE is of which name does not matter: too many names do no harm.
+    # Each UESCAPE of the statement is tried for each name: too many names do no harm.
     escapes = {"\\", *_UESCAPE.findall(statement)}
     names: set[str] = set()
     for word in _NAME.findall(with_names(statement)):
@@ -185,29 +192,29 @@ def names_in(statement: str) -> frozenset[str]:
 
 
 def _unescaped(name: str, escape: str) -> str:
-    """Return a name of the form U&"..." without its escapes (manual, 4.1.1)."""
+    """Return the name that U&"..." spells (manual, 4.1.1)."""
     pattern = rf"{re.escape(escape)}(?:({re.escape(escape)})|([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}}))"
     text = re.sub(pattern, lambda found: found[1] or chr(min(int(found[2] or found[3], 16), 0x10FFFF)), name)
-    # Two escapes may make one character (a surrogate pair).
+    # Two escapes may form one character (a surrogate pair).
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
 
 
 def line_of_block(text: str, offset: int, number: int) -> int | None:
-    """Return where a line of a DO block begins, as PL/pgSQL counts the lines of the block's body.
+    """Return the offset of a line of a DO block, which PL/pgSQL counts from the start of the block's body.
 
     Args:
         text: The script.
-        offset: Where the statement begins.
-        number: The line; line 1 is the rest of the line on which the body begins.
+        offset: The offset of the statement, in characters.
+        number: The line. Line 1 is the rest of the line on which the body starts.
 
     Returns:
-        The place of the line's first character that is no space, or None where the statement is no DO block,
-        or has no such line.
+        The offset of the first character of the line that is no space. None if the statement is no DO block or has no
+        such line.
     """
     if re.match(r"do\b", text[offset : offset + 3], re.IGNORECASE) is None:
         return None
     bodies = [span for span in _end_of_statement(text, offset)[1] if text[span[0]] in "$'"]
-    # The name of the language may be a string, too.
+    # The name of the language may also be a string.
     begin, end = max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
     for _ in range(number - 1):
         begin = text.find("\n", begin, end) + 1
@@ -217,17 +224,17 @@ def line_of_block(text: str, offset: int, number: int) -> int | None:
 
 
 def runs_alone(skeleton: str) -> bool:
-    """Whether a statement, of which this is the skeleton, is known to run in no transaction block."""
+    """Return whether the server refuses a statement in a transaction block, as far as the statement's skeleton shows."""
     return _ALONE.match(skeleton) is not None
 
 
 def find_problems(text: str, *, transactional: bool, part: Part = "apply") -> list[Problem]:
-    """Return what a script of a migration may not hold, in the order of the text.
+    """Return the problems of a migration's script, in the order of the text.
 
     Args:
-        text: The file's text.
-        transactional: Whether it will run in a transaction block.
-        part: ``apply``, ``rollback`` or ``online``.
+        text: The script.
+        transactional: Whether the script will run in a transaction block.
+        part: The script's part of its migration: ``apply``, ``rollback`` or ``online``.
     """
     search = _Search(text, transactional=transactional, part=part)
     position: int | None = 0
@@ -237,7 +244,12 @@ def find_problems(text: str, *, transactional: bool, part: Part = "apply") -> li
 
 
 def in_comments(text: str, offsets: Sequence[int]) -> Iterator[int]:
-    """Return those of the offsets, which ascend, that stand in comments. In what cannot be read all do."""
+    """Yield the offsets that are in comments. In a text that cannot be split, all of them count.
+
+    Args:
+        text: The SQL.
+        offsets: Offsets in characters, ascending.
+    """
     waiting = iter(offsets)
     offset = next(waiting, None)
     position = 0
@@ -263,7 +275,7 @@ def in_comments(text: str, offsets: Sequence[int]) -> Iterator[int]:
 
 
 def holds_sql(text: str, offset: int) -> bool:
-    """Whether anything but space and comments stands in a text from an offset on."""
+    """Return whether a text contains anything but space and comments from an offset on."""
     try:
         return _skip_blank(text, offset) < len(text)
     except UnreadableSQL:
@@ -271,10 +283,10 @@ def holds_sql(text: str, offset: int) -> bool:
 
 
 def misleading_in(text: str) -> str | None:
-    """Return the first character that looks like another or like nothing, with its column, or None.
+    """Return the first character that is invisible or looks like another, with its column, or None.
 
     Args:
-        text: One line, on which the server found a fault.
+        text: One line, for which the server reported an error.
     """
     found = _MISLEADING.search(text)
     return None if found is None else f"column {found.start() + 1} holds {_described(found[0])}"
@@ -286,40 +298,45 @@ def _capped(problems: list[Problem]) -> list[Problem]:
     last = problems[MOST_PROBLEMS - 1]
     return [
         *problems[: MOST_PROBLEMS - 1],
-        Problem(last.offset, "no more faults are looked for from here on", "mend those above first"),
+        Problem(last.offset, "the search for faults stopped here", "correct the faults above first"),
     ]
 
 
 def name_of(statement: str) -> str:
-    """Return a short name for a statement, to be shown: its kind and its object, on one line."""
-    import sqlparse  # slow to import, and wanted only when something is shown
+    """Return the first words of a statement on one line, for messages, with its literals masked."""
+    import sqlparse  # late: 15 ms, and only messages need it
 
-    head = masked(statement[:2000])  # sqlparse is slow, and a name needs no more
-    with suppress(sqlparse.exceptions.SQLParseError):  # it does not go as deep as SQL may
+    head = masked(statement[:2000])  # sqlparse is slow, and the name is shorter
+    with suppress(sqlparse.exceptions.SQLParseError):  # it limits the depth of nesting
         head = sqlparse.format(head, strip_comments=True)
     first_line = " ".join(head.split())
     return first_line if len(first_line) <= 72 else first_line[:69] + "..."
 
 
 def read_named_queries(script: Script) -> tuple[list[VerificationQuery], list[Problem]]:
-    """Read a verify.sql: ``-- name: x`` lines, each followed by one SELECT.
+    """Read a verify.sql: lines ``-- name: x``, each followed by one SELECT.
+
+    Args:
+        script: The text of the file.
 
     Returns:
-        The queries in the order of the file, and what is wrong with it.
+        The queries in the order of the file, and the problems of the file.
     """
     text = script.text
     queries: list[VerificationQuery] = []
     problems: list[Problem] = []
     headers = list(_CHECK_NAME.finditer(text))
     if not headers:
-        return [], [Problem(0, "it holds no check", "write `-- name: <check>` and a SELECT under it")]
+        return [], [Problem(0, "it contains no check", "write `-- name: <check>` and a SELECT below it")]
     try:
         beginning = _skip_blank(text, 0)
     except UnreadableSQL as error:
-        # The headers stand in a comment that never ends.
+        # The headers are in a comment that is never closed.
         return [], [Problem(error.offset, str(error), "close it")]
     if beginning < headers[0].start():
-        problems.append(Problem(beginning, "this stands before the first `-- name:`", "name the check"))
+        problems.append(
+            Problem(beginning, "this text precedes the first `-- name:`", "write a `-- name:` line above it")
+        )
     seen: set[str] = set()
     for header, following in zip(headers, [*headers[1:], None], strict=True):
         if len(problems) >= MOST_PROBLEMS:
@@ -329,14 +346,14 @@ def read_named_queries(script: Script) -> tuple[list[VerificationQuery], list[Pr
             problems.append(
                 Problem(
                     header.start(),
-                    f"{header[0][:80]!r} names no check",
+                    f"{header[0][:80]!r} is no valid name of a check",
                     "write `-- name: <word>` or `-- name: <word> runs`",
                 )
             )
             continue
         name, runs = match[1], match[2] is not None
         if name in seen:
-            problems.append(Problem(header.start(), f"the name {name} stands twice", "give each check its own name"))
+            problems.append(Problem(header.start(), f"two checks have the name {name}", "give each check its own name"))
         seen.add(name)
         statement = _statement_of_check(name, text, header, following, problems)
         if statement is not None:
@@ -348,7 +365,7 @@ def read_named_queries(script: Script) -> tuple[list[VerificationQuery], list[Pr
 def _statement_of_check(
     name: str, text: str, header: re.Match[str], following: re.Match[str] | None, problems: list[Problem]
 ) -> Statement | None:
-    """Return the one SELECT between the header of a check and the one that follows, or None where it is not that."""
+    """Return the SELECT between a check's header and the next header, or None where there is not exactly one."""
     beginning = header.end()
     body = text[beginning : following.start() if following is not None else len(text)]
     try:
@@ -367,12 +384,14 @@ def _statement_of_check(
         ]
     if len(statements) != 1:
         problems.append(
-            Problem(header.start(), f"check {name} holds {len(statements)} statements", "one SELECT for each name")
+            Problem(header.start(), f"check {name} has {len(statements)} statements", "write one SELECT for each name")
         )
         return None
     [statement] = statements
     if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
-        problems.append(Problem(beginning + statement.start, f"check {name} is no SELECT", "a check only reads"))
+        problems.append(
+            Problem(beginning + statement.start, f"check {name} is no SELECT", "write a query: a check only reads")
+        )
         return None
     return statement
 
@@ -384,8 +403,8 @@ class _ClientCommand(ValueError):
         self.command = command
 
     def problem(self, cure: str, *, after: int = 0) -> Problem:
-        """Return what is wrong with it, ``after`` so many characters of the file."""
-        message = f"{self.command} is a command of psql, which the server does not know"
+        """Return the problem that this command is, in a file with ``after`` characters before the searched text."""
+        message = f"{self.command} is a command of psql and not SQL"
         return Problem(after + self.offset, message, cure)
 
 
@@ -401,7 +420,7 @@ def _split(text: str, position: int) -> Iterator[Statement]:
 
 
 class _Search:
-    """A search of one text for problems: what it has found, and what need not be looked for again."""
+    """The search of one text for problems, with the state that keeps it from searching any part twice."""
 
     def __init__(self, text: str, *, transactional: bool, part: Part) -> None:
         self.problems: list[Problem] = []
@@ -409,14 +428,14 @@ class _Search:
         self._transactional = transactional
         self._part = part
         self._may_mislead = not text.isascii() and _MISLEADING.search(text) is not None
-        #: Whether rows under a COPY may end somewhere below.
+        #: Whether the rest of the text may contain an end of the rows of a COPY.
         self._rows_may_end = True
 
     def go_on(self, position: int) -> int | None:
-        """Look from a position on, and return where to look on, or None at the end.
+        """Search from a position, and return the position at which to continue, or None at the end.
 
-        What is meant for psql ends with its line, or with the rows under a COPY;
-        the SQL after it is told apart anew.
+        A command of psql ends with its line, and the rows of a COPY with their last line. The SQL after these is split
+        anew.
         """
         text, last = self._text, position
         try:
@@ -439,17 +458,13 @@ class _Search:
             self._look_before_the_unreadable(last, error.offset)
             self.problems.append(Problem(error.offset, str(error), self._closing(error.offset)))
         except _ClientCommand as error:
-            self.problems.append(
-                error.problem(
-                    "take it out (a dump made with `pg_dump --no-...` still has \\restrict lines: delete them)"
-                )
-            )
+            self.problems.append(error.problem("remove it (a dump of pg_dump has \\restrict lines: delete them)"))
             line_end = text.find("\n", error.offset)
             return None if line_end < 0 else line_end
         return None
 
     def _look_before_the_unreadable(self, start: int, end: int) -> None:
-        """Look for misleading characters in a statement that cannot be read, up to what begins and never ends."""
+        """Find misleading characters between the last statement and the unterminated part."""
         if self._may_mislead:
             for match in _MISLEADING_OR_HIDDEN.finditer(self._text, start, end):
                 if match[1] is not None:
@@ -457,18 +472,18 @@ class _Search:
 
     def _runs_alone(self, statement: Statement) -> bool:
         if _DROPS_SUBSCRIPTION.match(statement.skeleton):
-            # It drops the slot on the other server, too, unless that was given up before.
+            # It also drops the slot on the other server, unless the script dissociates the slot before.
             return statement.start < self._slot_left
         return runs_alone(statement.skeleton)
 
     @cached_property
     def _slot_left(self) -> float:
-        """Where a slot on another server is given up first, in characters before the end of that."""
+        """The offset after the first `slot_name = NONE`, which dissociates a slot on another server."""
         found = _LEAVES_SLOT.search(self._text)
         return math.inf if found is None else found.end()
 
     def _closing(self, offset: int) -> str:
-        """Return the cure of what begins and never ends: its line may hold a quote that only looks like one."""
+        """Return the cure of an unterminated part: its line may contain a character that only looks like a quote."""
         line_end = self._text.find("\n", offset)
         found = self._may_mislead and _MISLEADING.search(
             self._text, offset, len(self._text) if line_end < 0 else line_end
@@ -477,7 +492,7 @@ class _Search:
 
 
 def _misleading(text: str, statement: Statement) -> Iterator[Problem]:
-    """Return the misleading characters of a statement that stand outside of its strings, comments and bodies."""
+    """Yield a problem for each misleading character outside of a statement's strings, comments and bodies."""
     if _MISLEADING.search(statement.text) is None:
         return
     end, hidden = _end_of_statement(text, statement.start)
@@ -492,27 +507,25 @@ def _misleading(text: str, statement: Statement) -> Iterator[Problem]:
 
 
 def _misleading_at(offset: int, character: str) -> Problem:
-    cure = "take it out"
+    cure = "remove it"
     if re.match(f"[{_WIDE}]", character):
-        cure = "put a plain space there"
+        cure = "replace it by a plain space"
     elif re.match(f"[{_TYPOGRAPHIC}]", character):
-        cure = "write it in ASCII: ' for a string, \" for a name, - for minus, -- for a comment"
+        cure = "use ASCII: ' for a string, \" for a name, - for minus, -- for a comment"
     return Problem(offset, f"{_described(character)} would be part of a name", cure, exact=True)
 
 
 def _described(character: str) -> str:
-    import unicodedata  # late: few files hold such a thing
-
-    words = unicodedata.name(character, "").lower() or "control character"
+    words = name_of_character(character, "").lower() or "control character"
     name = {"\ufeff": "byte-order mark", "\u0085": "next line"}.get(character, words)
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(character):04X})"
 
 
 def _runs_alone_problem(statement: Statement, part: Part) -> Problem:
     words = statement.skeleton
-    leave_out = ", or leave CONCURRENTLY out" if re.search(r"\bconcurrently\b", words, re.IGNORECASE) else ""
+    leave_out = ", or omit CONCURRENTLY" if re.search(r"\bconcurrently\b", words, re.IGNORECASE) else ""
     cure = (
-        f'a rollback is one transaction, which is tried first: say `irreversible = "..."` in migration.toml{leave_out}'
+        f'a rollback runs in one transaction, after a try: write `irreversible = "..."` in migration.toml{leave_out}'
         if part == "rollback"
         else "write `transactional = false` in migration.toml, or `-- kimbledb: transactional = false` at the head of the"
         f" script{leave_out}"
@@ -521,7 +534,7 @@ def _runs_alone_problem(statement: Statement, part: Part) -> Problem:
 
 
 def _shown(statement: Statement) -> str:
-    return " ".join(statement.skeleton[:200].split()[:3])  # a statement may be as long as its file
+    return " ".join(statement.skeleton[:200].split()[:3])  # a statement may be as long as the file
 
 
 def _problem_of(statement: Statement) -> Problem | None:
@@ -534,32 +547,32 @@ def _problem_of(statement: Statement) -> Problem | None:
         return Problem(
             statement.start,
             f"{shown} would end or begin a transaction",
-            "take it out: each migration is run in one transaction by itself",
+            "remove it: each migration runs in its own transaction",
         )
     if _COPY_STDIN.match(words):
         return Problem(
             statement.start,
-            "COPY FROM STDIN waits for data that a file of SQL cannot send",
+            "COPY FROM STDIN waits for data that a script cannot send",
             "use INSERT, or dump with `pg_dump --inserts`",
         )
     if _SESSION_STATE.match(words):
         return Problem(
             statement.start,
-            f"{shown} would outlive the transaction and reach whoever uses the connection next",
-            "use SET LOCAL" if words[:3].lower() == "set" else "take it out",
+            f"{shown} would outlive the transaction and affect the next user of the connection",
+            "use SET LOCAL" if words[:3].lower() == "set" else "remove it",
         )
     return None
 
 
 def _skip_blank(text: str, position: int) -> int:
-    """Return where the next thing stands that is neither space nor comment nor an empty statement."""
+    """Return the next offset that is neither in space nor in a comment nor in an empty statement."""
     while text.startswith(";", position := _skip_space(text, position)):
         position += 1
     return position
 
 
 def _skip_space(text: str, position: int) -> int:
-    """Return where the next thing stands that is neither space nor comment."""
+    """Return the next offset that is neither in space nor in a comment."""
     while True:
         match = _BLANK.match(text, position)
         assert match is not None  # it matches the empty string
@@ -570,7 +583,7 @@ def _skip_space(text: str, position: int) -> int:
 
 
 def _end_of_comment(text: str, start: int) -> int:
-    """Return the end of a block comment; they nest (manual, 4.1.5)."""
+    """Return the end of a block comment. Block comments nest (manual, 4.1.5)."""
     depth, position = 1, start + 2
     while depth:
         edge = _COMMENT_EDGE.search(text, position)
@@ -582,15 +595,15 @@ def _end_of_comment(text: str, start: int) -> int:
 
 
 def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]]:
-    """Return the end of the statement that begins at ``start``, and the spans in it that hide text."""
+    """Return the end of the statement at ``start``, and the spans of its comments, strings, quoted names and bodies."""
     pattern = _SPECIAL_IN_ROUTINE if _makes_routine(text, start) else _SPECIAL
     hidden: list[tuple[int, int]] = []
     parentheses: list[int] = []
-    blocks: list[int] = []  # BEGIN ATOMIC and CASE that wait for their END
+    blocks: list[int] = []  # BEGIN ATOMIC and CASE without their END so far
     position = start
     while (match := pattern.search(text, position)) is not None:
         token, begin, position = match[0], match.start(), match.end()
-        # What was hidden before does not belong to a name here.
+        # A name cannot begin before the end of the last hidden span.
         clear = hidden[-1][1] if hidden else start
         if token == ";":
             if not parentheses and not blocks:
@@ -604,7 +617,7 @@ def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]
             assert command is not None  # it begins with this backslash
             raise _ClientCommand(begin, command[0])
         elif token[0].isalpha():
-            # In parentheses and in a body they are names: FROM begin atomic.
+            # In parentheses and in a body these words are names: FROM begin atomic.
             word = token.lower()
             opens = word == "begin" and not (parentheses or blocks) and _words_at(text, position, 1) == ["atomic"]
             _enter_or_leave(blocks, word, begin, opens=opens)
@@ -618,7 +631,7 @@ def _end_of_statement(text: str, start: int) -> tuple[int, list[tuple[int, int]]
 
 
 def _enter_or_leave(blocks: list[int], word: str, begin: int, *, opens: bool) -> None:
-    """Follow a word of a routine: BEGIN ATOMIC opens the body, CASE a block in it, and END closes the innermost."""
+    """Track a word of a routine: BEGIN ATOMIC opens the body, CASE a block in it, and END closes the innermost block."""
     if opens or (word == "case" and blocks):
         blocks.append(begin)
     elif word == "end" and blocks:
@@ -633,7 +646,7 @@ def _check_closed(parentheses: list[int], blocks: list[int]) -> None:
 
 
 def _end_of_hidden(text: str, token: str, begin: int, clear: int) -> int:
-    """Return the end of the comment, string, quoted name or body that a token begins."""
+    """Return the end of the comment, string, quoted name or body that starts with a token."""
     after = begin + len(token)
     if token.startswith("--"):
         return after
@@ -655,7 +668,7 @@ def _makes_routine(text: str, start: int) -> bool:
     plain = _CREATE.match(text, start)
     if plain is not None:
         return plain[1].lower() in ("function", "procedure")
-    # There are comments between the words.
+    # Comments separate the words.
     words = _words_at(text, start, 4)
     if words[1:3] == ["or", "replace"]:
         del words[1:3]
@@ -663,7 +676,7 @@ def _makes_routine(text: str, start: int) -> bool:
 
 
 def _words_at(text: str, position: int, most: int) -> list[str]:
-    """Return the words that follow, in lower case, with space and comments between them."""
+    """Return the next words in lower case. Space and comments may separate them."""
     words: list[str] = []
     while len(words) < most and (match := _WORD.match(text, _skip_space(text, position))) is not None:
         words.append(match[0].lower())
@@ -672,7 +685,7 @@ def _words_at(text: str, position: int, most: int) -> list[str]:
 
 
 def _is_in_name(text: str, position: int, clear: int) -> bool:
-    """Whether the character at ``position`` is part of a name, which begins no earlier than ``clear``."""
+    """Return whether the character at ``position`` is part of a name that begins at ``clear`` or later."""
     if position < clear:
         return False
     character = text[position]
@@ -680,12 +693,12 @@ def _is_in_name(text: str, position: int, clear: int) -> bool:
 
 
 def _end_of_string(text: str, token: str, begin: int, clear: int) -> int:
-    """Return the end of the string that a token begins, or is: with E before it a backslash escapes."""
+    """Return the end of a string, of which the token is the start or the whole. After E a backslash escapes."""
     escapes = begin > clear and text[begin - 1] in "eE" and not _is_in_name(text, begin - 2, clear)
     if not escapes:
         return begin + len(token) if len(token) > 1 else _end_of_quoted(_QUOTE, text, begin + 1, begin, "a string")
     position = _end_of_quoted(_QUOTE_AFTER_E, text, begin + 1, begin, "a string")
-    # Another quote after a line break goes on with the same string, and so with its escapes (manual, 4.1.2.1).
+    # A quote after a line break continues the same string, with its escapes (manual, 4.1.2.1).
     while (gap := _BLANK.match(text, position)) is not None:
         if not text.startswith("'", gap.end()) or not ("\n" in gap[0] or "\r" in gap[0]):
             break

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from kimbledb.catalog import facts, naming
 from kimbledb.catalog.reading import Entry, Folder, read_script
-from kimbledb.catalog.script_checks import check_script, has_mark
+from kimbledb.catalog.script_checks import check_script, has_directive
 from kimbledb.model.migration import Fault, Migration
 from kimbledb.model.script import Script
 
@@ -70,12 +70,12 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
             faults.append(
                 Fault(
                     path,
-                    "it is a folder beside migrations that are files, and nothing in it would run",
-                    "take it out, or give each migration a folder, such as 01_base-tables/apply.sql",
+                    "it is a folder beside migrations in files, and its content would never run",
+                    "move it elsewhere, or give each migration a folder, such as 01_base-tables/apply.sql",
                 )
             )
         elif match := naming.NUMBERED_FILE.fullmatch(entry.name):
-            if (fault := naming.zero(int(match[1]), path, "number files from 1")) is not None:
+            if (fault := naming.zero(int(match[1]), path, "number the files from 1")) is not None:
                 faults.append(fault)
             yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2])
         elif (match := naming.DATED_FILE.fullmatch(entry.name)) and naming.is_date(match[2]):
@@ -98,11 +98,11 @@ def _check_misnamed(entry: Entry, path: str, faults: list[Fault]) -> None:
     """Find the fault of a file without a place in the order: its number, its tool, or its name."""
     if (fault := naming.too_many_digits(entry.name, path)) is not None:
         faults.append(fault)
-    elif not has_mark(entry, path, faults):
+    elif not has_directive(entry, path, faults):
         faults.append(
             Fault(
                 path,
-                "its name tells no order",
+                "its name has neither a number nor a date, so its order is unknown",
                 "name it by number, such as 007_ADD_INVOICES.sql, or by date, such as add-invoices-2025-10-27.sql",
             )
         )
@@ -117,8 +117,8 @@ def _reverting(files: Iterable[_File], folder: str) -> Iterator[Fault]:
         if match is not None and (partner := forward.get(match[1] + match[2])) is not None:
             yield Fault(
                 f"{folder}/{name}",
-                f"it takes back what {partner} does, and would run after it",
-                "take it out of the folder, or give each migration a folder of its own with an apply.sql and a rollback.sql",
+                f"it reverts {partner}, and would run after it",
+                "remove it from the folder, or give each migration its own folder with an apply.sql and a rollback.sql",
             )
 
 
@@ -129,8 +129,8 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
     if numbered and dated:
         yield Fault(
             f"{folder}/{min(dated)}",
-            f"it goes by a date, and {min(numbered)} by a number: neither tells which comes first",
-            "name all files of a folder in one way",
+            f"it is named by date and {min(numbered)} by number, so their order is unknown",
+            "name all files of the folder by number, or all by date",
         )
 
 
@@ -142,7 +142,7 @@ def _migrations_of(ordered: Sequence[_File], folder: str) -> Iterator[Migration]
             number=place if file.is_dated else file.order,
             title=re.sub(r"[-_]+", " ", file.description).strip(),
             requires=before,
-            irreversible="a flat folder holds no rollback, and no checks",
+            irreversible="a migration in one file has no rollback and no checks",
             **file.head,
             apply_sql=file.script,
             checksum=file.script.checksum,

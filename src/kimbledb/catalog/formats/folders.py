@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from kimbledb.catalog import facts, naming, other_tools, reading
 from kimbledb.catalog.reading import Entry, Folder, read_script
-from kimbledb.catalog.script_checks import check_queries, check_script, has_mark
+from kimbledb.catalog.script_checks import check_queries, check_script, has_directive
 from kimbledb.catalog.scripts import named_queries
 from kimbledb.model.migration import Fault, Migration
 from kimbledb.model.script import Script
@@ -22,8 +22,8 @@ _ONLINE = "online.sql"
 _FILES = (facts.FILE, *_SQL_FILES, _ONLINE)
 _CURES_OF_MISSING = {
     "apply.sql": "write the SQL that makes the change",
-    "verify.sql": "write `-- name: <check>` and a SELECT that gives a boolean `passed`",
-    "rollback.sql": 'write the SQL that takes it back, or say why there is none: irreversible = "..." in migration.toml',
+    "verify.sql": "write `-- name: <check>` and a SELECT that returns a boolean `passed`",
+    "rollback.sql": 'write the SQL that reverts the change, or state why none exists: irreversible = "..." in migration.toml',
 }
 
 
@@ -58,11 +58,11 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
 
 def _check_file(entry: Entry, path: str, faults: list[Fault]) -> None:
     """Find the fault of a file beside the folders of migrations."""
-    if entry.is_text and not has_mark(entry, path, faults):
+    if entry.is_text and not has_directive(entry, path, faults):
         faults.append(
             Fault(
                 path,
-                "it lies beside the folders of migrations, and would never run",
+                "it is in no migration's folder, and would never run",
                 "give each migration a folder, such as 01_base-tables/apply.sql",
             )
         )
@@ -114,7 +114,7 @@ def _unknown_files(present: Mapping[str, Entry], path: str) -> Iterator[Fault]:
         if name not in _FILES and entry.is_text:
             meant = difflib.get_close_matches(name.lower(), _FILES, n=1)
             cure = f"is it {meant[0]}?" if meant else f"the files are {', '.join(_FILES)}"
-            yield Fault(f"{path}/{name}", "no such file belongs to a migration", cure)
+            yield Fault(f"{path}/{name}", "a migration has no file of this name", cure)
 
 
 def _missing_files(present: Mapping[str, Entry], path: str, *, may_lack_rollback: bool) -> Iterator[Fault]:
@@ -136,8 +136,8 @@ def _check_scripts(scripts: Mapping[str, Script], faults: list[Fault], *, transa
             faults.append(
                 Fault(
                     scripts[_ONLINE].path,
-                    "apply.sql itself runs outside of a transaction: `transactional = false`",
-                    "write what is in it into apply.sql, or take that line out of migration.toml",
+                    "apply.sql already runs outside of a transaction: `transactional = false`",
+                    "move its statements to apply.sql, or remove that line from migration.toml",
                 )
             )
     if "verify.sql" in scripts:
