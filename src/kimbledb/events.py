@@ -57,7 +57,7 @@ class Waiting(Event):
     seconds: float
 
     def __str__(self) -> str:
-        return f"waiting {self.seconds:.1f} s" + _by(self.blockers)
+        return one_line(f"waiting {self.seconds:.1f} s{_listed(': ', self.blockers)}")
 
 
 @frozen
@@ -72,7 +72,7 @@ class Blocked(Event):
     seconds: float
 
     def __str__(self) -> str:
-        return f"blocked for {self.seconds:.1f} s" + _by(self.blockers)
+        return one_line(f"blocked for {self.seconds:.1f} s{_listed(' by ', self.blockers)}")
 
 
 @frozen
@@ -303,5 +303,5 @@ def _wake(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
-def _by(blockers: tuple[str, ...]) -> str:
-    return one_line(f": {'; '.join(blockers)}") if blockers else ""
+def _listed(head: str, blockers: tuple[str, ...]) -> str:
+    return f"{head}{'; '.join(blockers)}" if blockers else ""

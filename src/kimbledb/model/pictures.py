@@ -46,6 +46,7 @@ class Node:
 class Graph:
     """Nodes, and edges from each needed node to those that need it."""
 
+    #: The nodes in their given order.
     nodes: tuple[Node, ...]
     #: Pairs of names: the needed node, then the one that needs it. A pair with an unknown name is not drawn.
     edges: tuple[tuple[str, str], ...]

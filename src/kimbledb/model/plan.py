@@ -13,7 +13,7 @@ from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
 from kimbledb.model.text import one_line
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
     from kimbledb.model.pictures import Graph
 
 
@@ -148,7 +148,10 @@ class Plan(Report):
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
 
     def step(self, name: str) -> Step:
-        """Return the step of a migration by its name.
+        """Return the step of a migration.
+
+        Args:
+            name: The name of the migration.
 
         Raises:
             KeyError: The plan has no step of this name.
@@ -160,7 +163,11 @@ class Plan(Report):
         return {step.name: step for step in self.steps}
 
     def count(self, state: StepState) -> int:
-        """Return the number of steps in a state."""
+        """Return the number of steps in a state.
+
+        Args:
+            state: The state.
+        """
         return sum(step.state is state for step in self.steps)
 
     @property

@@ -28,7 +28,12 @@ class Script:
 
     @classmethod
     def of_file(cls, path: str, content: str) -> Script:
-        """Make a script of a whole file: a byte-order mark is removed, and CRLF becomes LF."""
+        """Make a script of a whole file: a byte-order mark is removed, and CRLF becomes LF.
+
+        Args:
+            path: The path of the file, for messages.
+            content: The content of the file.
+        """
         text = content.removeprefix("\ufeff")
         # Most texts hold no CR, and a search for one character is faster than one for two.
         return cls(path, text.replace("\r\n", "\n") if "\r" in text else text)
@@ -44,7 +49,11 @@ class Script:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Return the line of the file and the column, both counted from 1, of a character of the text."""
+        """Return the line of the file and the column of a character, both counted from 1.
+
+        Args:
+            offset: The place of the character in the text, counted from 0.
+        """
         line = bisect_right(self._line_starts, offset)
         return line + self.first_line - 1, offset - self._line_starts[line - 1] + 1
 

@@ -49,7 +49,11 @@ class Snapshot:
         return len(self.objects)
 
     def since(self, before: Snapshot) -> Difference:
-        """Return the changes from ``before`` to this snapshot, in order of kind and name."""
+        """Return the changes from an earlier snapshot to this one, in order of kind and name.
+
+        Args:
+            before: The earlier snapshot.
+        """
         return Difference(
             created=_objects(self.objects, self.objects.keys() - before.objects.keys()),
             changed=_objects(

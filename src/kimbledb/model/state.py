@@ -60,6 +60,11 @@ class DatabaseState:
     stranger: str | None = None
 
     def search_path(self, schema: str, extensions: Iterable[str]) -> list[str]:
-        """Return the search_path of scripts: the target schema, then the schemas of these extensions."""
+        """Return the search_path of scripts: the target schema, then the schemas of some extensions.
+
+        Args:
+            schema: The name of the target schema.
+            extensions: The names of the extensions. One that is not installed is left out.
+        """
         homes = {self.extensions[name][1] for name in extensions if name in self.extensions}
         return [schema, *sorted(homes - {schema})]
