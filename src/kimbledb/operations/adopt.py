@@ -1,4 +1,4 @@
-"""Writing history for what evidence shows to be there already. Nothing is run."""
+"""Adopt: record in history the migrations whose objects are present. No script is run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GROUPS = ("database",)
 
 
 class Adoption(Request):
-    """Adopts the migrations of a catalog.
+    """Records in history the migrations of a catalog whose objects are present.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -48,11 +48,11 @@ class Adoption(Request):
     """
 
     async def run(self, *, prefer: Iterable[str] = (), dry_run: bool = False) -> AdoptionReport:
-        """Write history for what is there already, and run nothing.
+        """Record in history the migrations whose objects are present. No script is run.
 
         Args:
             prefer: Names of alternatives to take instead of the default.
-            dry_run: Whether only to say what would be recorded.
+            dry_run: Whether only to report what would be recorded.
 
         Returns:
             What was recorded, and the plan as it was before.
@@ -101,7 +101,7 @@ class Adoption(Request):
             "rows": rows,
             "kept": dict(loaded.evidence.kept),
         }
-        # The lock, and whether history is still as it was, as for a migration.
+        # As for a migration: take the lock, and check that history has not changed since.
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
@@ -123,11 +123,11 @@ async def adopt(
     dry_run: bool = False,
     options: Options | None = None,
 ) -> AdoptionReport:
-    """Write history for what is there already, and run nothing.
+    """Record in history the migrations whose objects are present. No script is run.
 
-    A migration is adopted where all the objects that it declares are there in
-    their declared form, and all that it needs is applied or adopted. The rest
-    is left to :func:`migrate`, which completes what is there in part.
+    A migration is adopted if all the objects that it declares are present in
+    their declared form, and every migration that it needs is applied or adopted.
+    :func:`migrate` applies the rest, and completes what is present in part.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -135,7 +135,7 @@ async def adopt(
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         prefer: Names of alternatives to take instead of the default.
-        dry_run: Whether only to say what would be recorded.
+        dry_run: Whether only to report what would be recorded.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
@@ -158,7 +158,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Record what is there already, and run nothing."""
+    """Record the migrations whose objects are present, and run nothing."""
     given = invocation.given
     async with invocation.target() as target:
         report = await adopt(
@@ -174,9 +174,9 @@ async def command(invocation: Invocation) -> int:
 
 
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:
-    """Return the steps whose objects are all there, and all that they need is applied or proved, too.
+    """Return the steps whose objects are all present and whose needs are applied or proved, too.
 
-    What stands on something that is missing is left to migrate(), which runs it again without effect.
+    A step that needs a missing one is left to migrate(), which runs its script again without effect.
     """
     there: set[str] = set()
     proved = []
@@ -185,7 +185,7 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
             step.name in shown.findings and step.recorded and step.recorded.legacy
         ):
             there.add(step.name)
-        # What another hand recorded is proved as well as what nobody did.
+        # A row that another tool wrote needs the same proof as no row.
         elif step.state in (StepState.ADOPTABLE, StepState.APPLIED) and all(need in there for need in step.needs):
             there.add(step.name)
             proved.append(step)
@@ -193,5 +193,5 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
 
 
 def _is_known(plan: Plan, state: DatabaseState) -> bool:
-    """Whether migrate() needs no word of adopt() to go on: it has one, or a row of history."""
+    """Whether migrate() can go on without an entry of adopt(): the log has one, or history has a row."""
     return state.log_position is not None and (state.looked or any(step.is_applied for step in plan.steps))

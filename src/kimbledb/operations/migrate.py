@@ -1,4 +1,8 @@
-"""Bringing a database to what a catalog describes: is there anything to do at all, and if so, doing it."""
+"""Migrate: bring a database to the state that a catalog describes.
+
+Most starts end with a glance at history, which shows that nothing is pending. What applies migrations
+is imported only where something is: it takes most of the time of an import.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ GROUPS = ("database", "limits", "backup")
 
 
 class Executor(Request):
-    """Brings a database to what a catalog describes.
+    """Brings a database to the state that a catalog describes.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -48,7 +52,7 @@ class Executor(Request):
     """
 
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
-        """Return the plan that :meth:`apply` would follow. It only reads.
+        """Return the plan that :meth:`apply` would follow. Only reads.
 
         Args:
             to: A migration's name or number: plan that one and all it needs, no more. None for all.
@@ -61,7 +65,7 @@ class Executor(Request):
         Raises:
             PlanningError: No plan can be made.
         """
-        from kimbledb.execution.load_plan import load_plan  # a start with nothing to do takes a glance, and no more
+        from kimbledb.execution.load_plan import load_plan  # a start with nothing to do needs the glance alone
 
         goal = self._goal(to, phase, prefer)
         runner = Runner(self.target, self.options)
@@ -91,7 +95,7 @@ class Executor(Request):
                 that takes them does not say so (``deletes`` in migration.toml).
 
         Returns:
-            What was applied, the plan it followed, and the checks.
+            The migrations that were applied, the plan, and the checks.
 
         Raises:
             KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
@@ -100,7 +104,7 @@ class Executor(Request):
         turn = Turn(self.target.label, self.schema)
         run = Run(self, backup=backup, turn=turn)
         apply_run: ApplyRun | None = None
-        # A caller's own connection is not to be ended because somebody has locked history.
+        # If history is locked, the glance ends its connection, which must not be a caller's own.
         may_glance = self.target.can_reconnect
 
         async def work(session: Session) -> MigrationReport:
@@ -121,7 +125,7 @@ class Executor(Request):
                     may_glance = self.target.can_reconnect
                     raise Retry(blockers=("another call of this process",))
                 turn.take()
-                from kimbledb.execution.applying import ApplyRun  # a start with nothing to do needs nothing of it
+                from kimbledb.execution.applying import ApplyRun  # a start with nothing to do applies nothing
 
                 apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss)
             await apply_run.work(session)
@@ -133,7 +137,7 @@ class Executor(Request):
             turn.end()
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
-        """Return what is wanted; faults of the call itself stop here, before a connection is made."""
+        """Return the goal of a call. Faults of the call itself are raised here, before a connection is made."""
         planner = Planner(self.catalog, prefer=prefer)
         if to is not None:
             self.catalog[to]
@@ -142,20 +146,17 @@ class Executor(Request):
         return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
 
     async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
-        """Return the plan if a glance at history shows that there is nothing to do: most starts end here.
-
-        With it comes who owns history, as in :attr:`MigrationReport.history_owner`.
-        """
+        """Return the plan and :attr:`MigrationReport.history_owner` if a glance at history shows that nothing is pending."""
         try:
             seen = await history.glance(session, self.schema)
         except TimeoutError as error:
-            raise Retry from error  # a closer look says what is in the way
+            raise Retry from error  # the next look reports what is in the way
         if seen is None or any(row.legacy for row in seen.history):
-            return None  # what another hand wrote is not believed at a glance
+            return None  # rows that another tool wrote need evidence
         try:
             plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
         except AlternativesError:
-            return None  # what is there may decide
+            return None  # evidence may decide
         return None if plan.pending or plan.refused else (plan, seen.history_owner)
 
 
@@ -173,11 +174,11 @@ async def migrate(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> MigrationReport:
-    """Bring a database to what a catalog describes.
+    """Bring a database to the state that a catalog describes.
 
-    Each migration is one transaction: lock, script, proof, history row. Where
-    nothing is to be done, nothing is locked and nothing written. Any number of
-    processes may call it at once.
+    Each migration is one transaction: lock, script, proof, history row. If nothing
+    is pending, nothing is locked or written. Any number of processes may call
+    migrate() at once.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -197,17 +198,17 @@ async def migrate(
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
-        What was applied, the plan it followed, and the checks.
+        The migrations that were applied, the plan, and the checks.
 
     Raises:
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
-        PreflightError: The server lacks something; nothing was touched.
+        PreflightError: The server lacks what a migration needs; nothing was touched.
         BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
-        DataLossError: A migration would have lost data unasked, and was rolled back; so with the others.
-        LockUnavailableError: Others held a lock in every attempt.
+        DataLossError: A migration would have lost data unasked, and was rolled back.
+        LockUnavailableError: Another session held a lock in every attempt.
         DeadlineExceededError: The options' deadline passed.
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
@@ -223,17 +224,19 @@ async def migrate(
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "--refuse-hazard", action="append", default=[], metavar="NAME", help="stop where a migration would do that"
+        "--refuse-hazard", action="append", default=[], metavar="NAME", help="stop if a migration has this hazard"
     )
     parser.add_argument(
-        "--allow-data-loss", action="store_true", help="even where rows or values go, and the migration does not say so"
+        "--allow-data-loss",
+        action="store_true",
+        help="even if rows or values are lost and the migration does not say so",
     )
-    parser.add_argument("--no-verify", action="store_true", help="leave the verification out")
+    parser.add_argument("--no-verify", action="store_true", help="skip the verification")
 
 
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
-    from kimbledb.operations.verify import verify  # the command alone looks at all that is there
+    from kimbledb.operations.verify import verify  # only the command verifies afterwards
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}

@@ -1,4 +1,4 @@
-"""Making the folder of a new migration."""
+"""New: create the folder of a new migration."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Make the folder of a new migration."""
+    """Create the folder of a new migration."""
     given = invocation.given
     folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
-    invocation.line(f"made {folder}: write apply.sql, verify.sql and rollback.sql")
+    invocation.line(f"created {folder}: write apply.sql, verify.sql and rollback.sql")
     return 0

@@ -1,4 +1,4 @@
-"""Saying what a run would do, and why."""
+"""Plan: show what a run would do, and why. Nothing is written."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ async def plan(
     prefer: Iterable[str] = (),
     options: Options | None = None,
 ) -> Plan:
-    """Say what :func:`migrate` would do, and why. It only reads, on a standby too.
+    """Return what :func:`migrate` would do, and why. Only reads, on a standby too.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. With no DSN
-            anywhere, the plan is that for an empty database.
+            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. Without any
+            DSN, the plan is that for an empty database.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         to: A migration's name or number: plan that one and all it needs, no more. None for all.
@@ -56,7 +56,7 @@ async def plan(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--empty", action="store_true", help="for a database in which there is nothing yet: asks none")
+    parser.add_argument("--empty", action="store_true", help="plan for an empty database, and ask none")
     parser.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
     parser.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     parser.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
@@ -76,7 +76,7 @@ async def command(invocation: Invocation) -> int:
 
 
 def _for_nothing(invocation: Invocation) -> Plan:
-    """Return the plan for an empty database, whatever the environment names."""
+    """Return the plan for an empty database, whatever DSN the environment names."""
     given = invocation.given
     if given.dsn is not None or given.embedded is not None:
         raise ConfigurationError(f"--empty and --{'dsn' if given.dsn is not None else 'embedded'} exclude each other")
@@ -99,5 +99,5 @@ async def _for_target(invocation: Invocation) -> Plan:
             )
     except ConfigurationError as error:
         if given.embedded is None and not is_named(given.dsn):
-            error.hint = f"{error.hint}; --empty plans for a database in which there is nothing yet"
+            error.hint = f"{error.hint}; --empty plans for an empty database"
         raise

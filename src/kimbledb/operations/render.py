@@ -1,8 +1,8 @@
-"""One SQL file of all migrations, for an SQL editor: the document's run-all-migrations.sql.
+"""Render: write all migrations as one SQL file for an SQL editor, the document's run-all-migrations.sql.
 
-It is one transaction in plain SQL, or several where a value is added to a type, for the schema ``public``. It writes the same
-history as :func:`kimbledb.migrate`, under the same locks, so that either can go
-on where the other was.
+The file is plain SQL for the schema ``public``: one transaction, or several if a migration adds a value to a type.
+It writes the same history as :func:`kimbledb.migrate`, under the same locks, so that either can continue
+where the other stopped.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _HEAD = """\
 -- migration fails the error begins with its name, and {kept}. Run again it
 -- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
 """
-#: A value that is added to an enumeration can be used only after the COMMIT. That the words stand
-#: somewhere in a script is enough: another COMMIT is no harm.
+#: A value that is added to an enumeration can be used only after the COMMIT. The words need only stand
+#: somewhere in a script: a COMMIT too many does no harm.
 _ADDS_VALUE = re.compile(r"\badd\s+value\b", re.IGNORECASE)
-#: What holds in each transaction. The encoding is that of whoever sends the file.
+#: The settings of each transaction. The client that sends the file sets the encoding.
 _SETTINGS = {
     **{name: value for name, value in PINNED.items() if name != "client_encoding"},
     "lock_timeout": "30s",
@@ -61,10 +61,10 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 def render(catalog: Catalog | None = None) -> str:
     """Return one SQL file of all migrations, for an SQL editor.
 
-    It is one transaction for the schema ``public`` without any client's commands,
-    writes history as :func:`migrate` does, is safe to run twice, and where a
-    migration fails stops with its name and keeps nothing. Alternatives are
-    decided by history, else by whether the database is hosted.
+    The file is one transaction for the schema ``public``, without commands of a client.
+    It writes history as :func:`migrate` does, is safe to run twice, and stops with the
+    name of a migration that fails, keeping nothing. History decides between alternatives,
+    else whether the database is hosted.
 
     Args:
         catalog: The migrations; None for the built-in ones.
@@ -95,7 +95,7 @@ def render(catalog: Catalog | None = None) -> str:
         for step in plans[False].steps
     }
     ordered = [chosen[name] for name in planner.ordered(needs)]
-    #: After these a transaction ends. The last one is ended anyway.
+    #: The migrations after which a COMMIT stands. The last migration has one in any case.
     breaks = [migration for migration in ordered[:-1] if _ADDS_VALUE.search(migration.apply_sql)]
     extensions = quote_array(each.name for each in wanted_extensions(chosen))
     parts = [
@@ -107,7 +107,7 @@ def render(catalog: Catalog | None = None) -> str:
         ),
         _beginning(),
         "\n-- What they need of the server, and the tables that say what is applied.\n",
-        # The history tables first: they are named in full, and their functions pin their path.
+        # The history tables come first: they are named in full, and their functions pin their search_path.
         history_tables.creation(_SCHEMA, version=__version__, take_over=True),
         queries.block(
             "render_start",
@@ -154,12 +154,12 @@ async def command(invocation: Invocation) -> int:
     output = invocation.given.output
     invocation.write(render(invocation.catalog), output)
     if output is not None:
-        invocation.line(f"wrote {output}: run it whole in an SQL editor")
+        invocation.line(f"wrote {output}: run the whole file in an SQL editor")
     return 0
 
 
 def _beginning() -> str:
-    """Return the start of a transaction: its settings, its locks, and a look at whose is what it would call."""
+    """Return the start of a transaction: its settings, its locks, and the check who owns what it would call."""
     return (
         "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
         + queries.block("render_settings", values=settings_values(_SETTINGS))
@@ -176,7 +176,7 @@ def _beginning() -> str:
 
 
 def _condition(migration: Migration, plans: dict[bool, Plan]) -> str:
-    """Return on which platforms a migration is taken, in SQL."""
+    """Return the SQL condition under which a migration is taken, by platform."""
     taken = {hosted: plan.step(migration.name).state is not StepState.REPLACED for hosted, plan in plans.items()}
     condition = {(True, True): "true", (True, False): "NOT hosted", (False, True): "hosted", (False, False): "false"}
     return condition[taken[False], taken[True]]

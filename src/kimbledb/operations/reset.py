@@ -1,8 +1,8 @@
-"""Taking everything out of a schema, one object after the other, and nothing else.
+"""Reset: drop every object of a schema, one after the other, and nothing else.
 
-What there is, what needs what and who outside needs any of it comes from the
-server's own record of dependencies. Nothing is dropped with CASCADE: where that
-record were not whole, the server would refuse, and nothing would be touched.
+The objects, their dependencies and the dependents outside of the schema come from
+the server's own record (pg_depend). Nothing is dropped with CASCADE: if that record
+were incomplete, the server would refuse, and nothing would be touched.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "backup")
-#: What the server says where others need what is to be dropped (manual, appendix A, 2BP01).
+#: The SQLSTATE of a DROP of an object that others depend on (manual, appendix A).
 _NEEDED = "2BP01"
 
 
 class Reset:
-    """One call of :func:`kimbledb.reset`: what it has achieved so far, across connections."""
+    """One call of :func:`kimbledb.reset`, with its progress across connections."""
 
     def __init__(
         self, request: Request, *, confirm: str, allow_data_loss: bool, backup: str | os.PathLike[str] | None
@@ -55,12 +55,12 @@ class Reset:
         self._run = Run(request, backup=backup)
         self.runner = self._run.runner
         self.losses: tuple[Loss, ...] = ()
-        #: What was sent to be dropped, and what was dropped.
+        #: The objects whose DROP was sent, and those that are dropped.
         self.sent: tuple[DatabaseObject, ...] = ()
         self.dropped: tuple[DatabaseObject, ...] = ()
 
     async def run(self) -> ResetReport:
-        """Do it."""
+        """Reset the schema, and return the report."""
         database = await self._run.until_done(self._work)
         return self._run.done(ResetReport(database, self.schema, self.dropped, self.losses, self._run.clock()))
 
@@ -70,7 +70,7 @@ class Reset:
         if self.confirm != state.database:
             raise ConfirmationError(self.confirm, state.database)
         if await self._run.settle(session, state):
-            # What is there now came after it.
+            # Objects that are present now were made after the reset.
             self.dropped = self.sent
             return state.database
         objects_of = queries.filled("schema_objects", schema=quote_literal(self.schema))
@@ -81,11 +81,11 @@ class Reset:
         await check_history(session, state, self.schema)
         if found["outsiders"]:
             raise ResetRefusedError(
-                f'what is outside of the schema "{self.schema}" needs what is in it; nothing was touched:\n'
+                f'objects outside of the schema "{self.schema}" depend on objects in it; nothing was touched:\n'
                 + "\n".join(
                     f"  {one_line(outsider)} needs {one_line(needed)}" for outsider, needed in found["outsiders"]
                 ),
-                hint="drop or change those first",
+                hint="drop or change them first",
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
@@ -95,9 +95,9 @@ class Reset:
         return state.database
 
     async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
-        """Count what is at stake, and refuse to lose any of it unasked."""
+        """Count the rows that would be lost, and refuse to lose them unasked."""
         self.runner.doing = "counting what would go"
-        # To count the rows of a table can call what hangs on it.
+        # Counting the rows of a table can call functions in its policies and views.
         await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
         self.losses = await data_loss.count(session, self.schema, stakes)
         if self.losses and not self.allow_data_loss:
@@ -123,7 +123,7 @@ class Reset:
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + setting("kimbledb.step", {"version": __version__, "detail": detail})
-            # Its tables are made anew below.
+            # The bootstrap's lock, too: history's tables are created again below.
             + take_lock(BOOTSTRAP_KEY)
             + (
                 take_lock(lock_key(self.schema))
@@ -166,11 +166,11 @@ async def reset(
     backup: str | os.PathLike[str] | None = None,
     options: Options | None = None,
 ) -> ResetReport:
-    """Take everything out of a schema, one object after the other, without CASCADE.
+    """Drop every object of a schema, one after the other, without CASCADE.
 
-    It is one transaction. Extensions and their objects stay, and so do the schema
-    itself, its owner, its grants and its default privileges. History begins anew;
-    ``migration_log`` goes on, with an entry for the reset.
+    The reset is one transaction. Extensions and their objects stay, and so do the schema
+    itself, its owner, its grants and its default privileges. History starts again empty;
+    ``migration_log`` is kept, and gets an entry for the reset.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -206,7 +206,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Take everything out of the schema."""
+    """Drop every object of the schema."""
     given = invocation.given
     async with invocation.target() as target:
         report = await reset(
@@ -222,22 +222,22 @@ async def command(invocation: Invocation) -> int:
 
 
 def _meaning(error: ServerError) -> Exception | None:
-    """Return what an error of the server means, or None where only the SQLSTATE is known."""
+    """Return what an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
     if (meant := meaning(error)) is not None:
         return meant
     if own_code(error) == DATA_AT_STAKE:
-        # What came since it was counted; what was filled since is looked at anew.
+        # Rows that came after the count are a loss; tables that were filled after it are counted again.
         found = data_loss.measured(json.loads(error.detail or "{}"))
         return Retry() if found.suspects else DataLossError(found.losses)
     if error.sqlstate == _NEEDED:
         return ResetRefusedError(
-            f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change those first"
+            f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change them first"
         )
     return None
 
 
 def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return objects so that each comes before all that it needs.
+    """Return objects in an order in which each comes before all that it needs.
 
     Raises:
         ResetRefusedError: Some need each other.
@@ -249,7 +249,7 @@ def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     except graphlib.CycleError as error:
         circle = [by_place[place] for place in error.args[1]]
         raise ResetRefusedError(
-            "these need each other, so that none can go first; nothing was touched: "
+            "these objects depend on each other, so that none can be dropped first; nothing was touched: "
             + " <- ".join(str(DatabaseObject(each["kind"], each["name"])) for each in circle),
             hint="drop one of them by hand",
         ) from None

@@ -1,4 +1,4 @@
-"""Bringing a backup back into an empty database."""
+"""Restore: load a backup into an empty database."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ GROUPS = ("database",)
 
 
 async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
-    """Bring a backup back into an empty database: all of it, or nothing.
+    """Load a backup into an empty database: all of it, or nothing.
 
-    Owners and privileges come back as they were, so that the roles must be there.
-    Extensions and empty schemas that the database came with are no hindrance.
+    Owners and privileges are restored, so that the roles must exist.
+    The database may hold extensions and empty schemas.
 
     Args:
         path: The path of the file that ``backup`` wrote.
@@ -43,14 +43,14 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("file", metavar="FILE", help="what --backup wrote")
+    parser.add_argument("file", metavar="FILE", help="the file that --backup wrote")
 
 
 async def command(invocation: Invocation) -> int:
-    """Bring a backup back into an empty database."""
+    """Load a backup into an empty database."""
     file = invocation.given.file
     async with invocation.target() as target:
         await restore(file, target, options=invocation.options)
     invocation.json({"restored": file})
-    invocation.line(f"brought back {file}")
+    invocation.line(f"restored {file}")
     return 0

@@ -1,4 +1,4 @@
-"""Taking migrations back: newest first, one transaction each, and never data unasked."""
+"""Roll back migrations: newest first, one transaction each, and never data unasked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = ("database", "backup")
 
 
 class Rollback(Request):
-    """Takes migrations of a catalog back.
+    """Rolls back migrations of a catalog.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -50,23 +50,23 @@ class Rollback(Request):
         dry_run: bool = False,
         backup: str | os.PathLike[str] | None = None,
     ) -> RollbackReport:
-        """Take migrations back, newest first, one transaction each.
+        """Roll back migrations, newest first, one transaction each.
 
         Exactly one of ``name``, ``phase`` and ``to`` says which.
 
         Args:
-            name: A migration's name or number: take that one back.
-            phase: A phase's number: take all its migrations back.
-            to: The name or number of the last migration, in plan order, that stays; 0 takes everything back.
-            cascade: Whether the applied migrations that need one of these go, too.
-            allow_data_loss: Whether rows and values may go with them.
-            include_adopted: Whether migrations that were adopted may go.
-            dry_run: Whether only to say what would go. It takes the same locks for a moment.
+            name: A migration's name or number: roll back that one.
+            phase: A phase's number: roll back all its migrations.
+            to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
+            cascade: Whether to roll back the applied migrations that need one of these, too.
+            allow_data_loss: Whether rows and values may be lost.
+            include_adopted: Whether adopted migrations may be rolled back.
+            dry_run: Whether only to report what would be lost. The same locks are taken for a moment.
             backup: The path of a file to write a backup of the whole database to, before anything is
                 changed and only where there is something to do. None for no backup.
 
         Returns:
-            What was taken back, and what data went with it.
+            The migrations that were rolled back, and the data that was lost with them.
 
         Raises:
             ConfigurationError: Not exactly one of the three was given.
@@ -75,8 +75,8 @@ class Rollback(Request):
         given = [each for each in (name, phase, to) if each is not None]
         if len(given) != 1:
             raise ConfigurationError(
-                "a rollback wants exactly one of a name, a phase and `to`",
-                hint="a name or number takes one migration back, phase=17 a phase, to=12 all that came after #12, to=0 everything",
+                "a rollback needs exactly one of a name, a phase and `to`",
+                hint="a name or number rolls back one migration, phase=17 a phase, to=12 all after #12, to=0 everything",
             )
         self._check_known(name, phase, to)
         run = Run(self, backup=backup)
@@ -118,22 +118,22 @@ async def rollback(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> RollbackReport:
-    """Take migrations back, newest first, one transaction each.
+    """Roll back migrations, newest first, one transaction each.
 
     Exactly one of ``name``, ``phase`` and ``to`` says which.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
             None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
-        name: A migration's name or number: take that one back.
-        phase: A phase's number: take all its migrations back.
-        to: The name or number of the last migration, in plan order, that stays; 0 takes everything back.
+        name: A migration's name or number: roll back that one.
+        phase: A phase's number: roll back all its migrations.
+        to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is never dropped.
-        cascade: Whether the applied migrations that need one of these go, too.
-        allow_data_loss: Whether rows and values may go with them.
-        include_adopted: Whether migrations that were adopted may go.
-        dry_run: Whether only to say what would go. It takes the same locks for a moment.
+        cascade: Whether to roll back the applied migrations that need one of these, too.
+        allow_data_loss: Whether rows and values may be lost.
+        include_adopted: Whether adopted migrations may be rolled back.
+        dry_run: Whether only to report what would be lost. The same locks are taken for a moment.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
             and only where there is something to do. :func:`restore` brings it back. A file that is
             there is never overwritten. None for no backup.
@@ -141,14 +141,14 @@ async def rollback(
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
-        What was taken back, and what data went with it.
+        The migrations that were rolled back, and the data that was lost with them.
 
     Raises:
         ConfigurationError: Not exactly one of the three was given.
-        RollbackRefusedError: It would take more than was asked for: others
-            need it, data would be lost, it is not applied, it was adopted.
+        RollbackRefusedError: The rollback would take more than was asked for: other migrations
+            need one of these, data would be lost, one is not applied, or one was adopted.
         BackupError: The backup cannot be made; nothing was touched.
-        RollbackError: A script failed; what it did was rolled back.
+        RollbackError: A script failed, and was rolled back.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     with call(progress) as about:
@@ -168,24 +168,24 @@ async def rollback(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", nargs="?", type=name_or_number, metavar="MIGRATION", help="that one")
-    parser.add_argument("--phase", type=int, help="all of that phase")
+    parser.add_argument("name", nargs="?", type=name_or_number, metavar="MIGRATION", help="roll back that one")
+    parser.add_argument("--phase", type=int, help="roll back all of that phase")
     parser.add_argument(
-        "--to", type=name_or_number, metavar="MIGRATION", help="all that came after that one; 0 is everything"
+        "--to", type=name_or_number, metavar="MIGRATION", help="roll back all after that one; 0 rolls back everything"
     )
-    parser.add_argument("--cascade", action="store_true", help="those that need it, too")
-    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows or values go with it")
-    parser.add_argument("--include-adopted", action="store_true", help="even what was adopted")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would go")
+    parser.add_argument("--cascade", action="store_true", help="roll back those that need it, too")
+    parser.add_argument("--allow-data-loss", action="store_true", help="even if rows or values are lost")
+    parser.add_argument("--include-adopted", action="store_true", help="roll back adopted migrations, too")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be rolled back and lost")
 
 
 async def command(invocation: Invocation) -> int:
-    """Take migrations back, and never data unasked."""
+    """Roll back migrations, and never lose data unasked."""
     given = invocation.given
     if sum(each is not None for each in (given.name, given.phase, given.to)) != 1:
         raise ConfigurationError(
-            "a rollback wants exactly one of a migration, --phase and --to",
-            hint="`kimbledb rollback NAME` takes one migration back, --phase 17 a phase, --to 12 all that came after #12, "
+            "a rollback needs exactly one of a migration, --phase and --to",
+            hint="`kimbledb rollback NAME` rolls back one migration, --phase 17 a phase, --to 12 all after #12, "
             "--to 0 everything",
         )
     async with invocation.target() as target:

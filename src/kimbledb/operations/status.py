@@ -1,4 +1,4 @@
-"""Showing how a database stands: everything that a person asks who looks at it."""
+"""Status: report the state of a database: server, history, plan, tables, load and events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ async def status(
     schema: str | None = None,
     options: Options | None = None,
 ) -> Status:
-    """Say how a database stands: server, extensions, history, plan, tables, load and the latest events.
+    """Report the state of a database: server, extensions, history, plan, tables, load and the latest events.
+
+    Only reads, on a standby too.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -57,7 +59,7 @@ async def _look(request: Request) -> Status:
 
     async def work(session: Session) -> Status:
         loaded = await load_plan(runner, session, goal)
-        runner.doing = "looking how the database stands"
+        runner.doing = "reading the state of the database"
         state = loaded.state
         log = ()
         if state.log_position is not None:
@@ -84,11 +86,11 @@ async def _look(request: Request) -> Status:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of the command: none but those that it shares."""
+    """Add no arguments: the command has only those that it shares."""
 
 
 async def command(invocation: Invocation) -> int:
-    """Show how the database stands."""
+    """Show the state of the database."""
     async with invocation.target() as target:
         found = await status(target, catalog=invocation.catalog, schema=invocation.schema, options=invocation.options)
     invocation.show(found)

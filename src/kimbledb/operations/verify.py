@@ -1,4 +1,4 @@
-"""Verification: a migration's own checks, and the questions about the whole database."""
+"""Verify: run the checks of the applied migrations, and those of the whole database. Nothing is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
-from kimbledb.inspection import history
+from kimbledb.inspection import history, security, snapshot
 from kimbledb.inspection.checks import verify_migrations
 from kimbledb.model.migration import Check, Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
@@ -18,6 +18,8 @@ from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
+from kimbledb.planning import drift, evidence
+from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
 from kimbledb.server.notifications import call
 from kimbledb.server.options import Options
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 GROUPS = ("database",)
-#: How many of the things that it finds a check names; ``rows`` holds them all.
+#: How many of its findings a check names. ``rows`` holds them all.
 _SHOWN = 5
 
 
 class Verifier(Request):
-    """Asks a database whether what is applied is really there. It never writes.
+    """Checks that what history records as applied is present and right. It never writes.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -65,12 +67,10 @@ class Verifier(Request):
 
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
-            from kimbledb.inspection import security, snapshot
-
             try:
                 state = await history.look(session, self.schema)
             except (HistoryError, PreflightError) as error:
-                # It exists to report such things.
+                # Verification exists to report such faults.
                 unread = Check(
                     None,
                     "history",
@@ -99,15 +99,12 @@ class Verifier(Request):
         return await runner.run(work)
 
     def _standing(self, state: DatabaseState, found: Snapshot) -> tuple[list[Migration], list[Migration]]:
-        """Return the migrations that history says are applied, in order, and those that are still to be."""
-        from kimbledb.planning import evidence  # needed only by a verification of the whole
-        from kimbledb.planning.planner import Goal, Planner
-
+        """Return the migrations that history records as applied, in order, and the others."""
         shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
         goal = Goal(planner=Planner(self.catalog), schema=self.schema, deciding=False)
         try:
             plan = goal.plan(state.history, shown)
-        except PlanningError:  # migrate() says why there is none; what is recorded is verified all the same
+        except PlanningError:  # migrate() reports why; what history records is verified all the same
             names = {row.name for row in state.history or () if row.is_applied}
             return [each for each in self.catalog if each.name in names], []
         known = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
@@ -124,12 +121,10 @@ class Verifier(Request):
         applied: Sequence[Migration],
         pending: Sequence[Migration],
     ) -> list[Check]:
-        from kimbledb.planning import drift
-
         kept = {}
         if state.log_position is not None:
             kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
-        # What a newer version applied may have changed what this one declares.
+        # Migrations of a newer version may have changed what this version declares.
         newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
         return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
 
@@ -165,7 +160,7 @@ async def verify(
     only: str | int | Iterable[str | int] | None = None,
     options: Options | None = None,
 ) -> VerificationReport:
-    """Ask whether what is applied is really there. It never writes.
+    """Check that what history records as applied is present and right. It never writes.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
@@ -194,7 +189,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Ask whether what is applied is really there."""
+    """Check that what is applied is present and right."""
     async with invocation.target() as target:
         report = await verify(
             target,
@@ -208,13 +203,13 @@ async def command(invocation: Invocation) -> int:
 
 
 async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:
-    """Ask whether strangers own or may make what would be called, and what of one's own is worth knowing."""
+    """Check that no stranger owns or may make what would be called, and report what of one's own is worth knowing."""
     dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached))))
     strangers = Check(
         migration=None,
         name="strangers",
         passed=not dangers,
-        expected="nothing in the schemas that is not of roles whom this one trusts",
+        expected="every object in the schemas belongs to a role that this role trusts",
         found=few([gap for gap, _ in dangers], _SHOWN, "; "),
         rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
