@@ -24,7 +24,7 @@ from kimbledb.operations.plan import plan
 from kimbledb.operations.verify import verify as verify_one
 from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.server.in_process_lock import running_loop
-from kimbledb.server.notifications import call, tell
+from kimbledb.server.notifications import call_scope, notify
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import Target, TargetLike, target_of
@@ -134,9 +134,9 @@ async def verify_many(
     wanted = only if only is None or isinstance(only, str | int) else tuple(only)
 
     async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> VerificationReport:
-        with call() as about:
+        with call_scope() as about:
             about(target.label, schema or "public")
-            tell(watcher, Verifying())
+            notify(watcher, Verifying())
         return await verify_one(target, catalog=chosen, schema=schema, only=wanted, options=options)
 
     return await _many(work, targets, schemas, catalog, concurrency, progress)
@@ -214,7 +214,7 @@ async def _many(
         for _ in range(min(max(1, concurrency - 1), len(jobs))):
             group.create_task(worker())
     report = ManyReport(tuple(result for result in run.results if result is not None), clock())
-    tell(progress, Done(report.seconds, report))
+    notify(progress, Done(report.seconds, report))
     return report
 
 
@@ -246,7 +246,7 @@ class _Run(Generic[Each]):
 
         def watcher(event: Event) -> None:
             if not isinstance(event, Done | Stopped):  # sent below, with the count of finished schemas
-                tell(self.progress, OneOfMany(label, shown, event, self.done, len(self.jobs)))
+                notify(self.progress, OneOfMany(label, shown, event, self.done, len(self.jobs)))
 
         clock = stopwatch()
         try:
@@ -265,7 +265,7 @@ class _Run(Generic[Each]):
             end = Stopped(error)
         self.results[place] = result
         self.done += 1
-        tell(self.progress, OneOfMany(label, shown, end, self.done, len(self.jobs)))
+        notify(self.progress, OneOfMany(label, shown, end, self.done, len(self.jobs)))
 
 
 @frozen

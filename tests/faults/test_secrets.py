@@ -19,7 +19,7 @@ import pytest
 import kimbledb
 from kimbledb.cli.main import main
 from kimbledb.model.migration import Migration
-from kimbledb.server.drivers import DriverError, ServerError
+from kimbledb.server.driver import DriverError, ServerError
 from kimbledb.server.targets import target_of
 from tests.support.databases import Clone, sql
 from tests.support.folders import Folder, Steps

@@ -104,14 +104,14 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "no such file": (
         "localhost",
         "sslmode=verify-full&sslrootcert=/nowhere/ca.crt",
-        "the root certificate /nowhere/ca.crt is not there",
+        "the root certificate /nowhere/ca.crt does not exist",
         "sslrootcert=system",
     ),
-    "no file named": ("localhost", "sslmode=verify-ca", "root.crt is not there", "sslrootcert=system"),
+    "no file named": ("localhost", "sslmode=verify-ca", "root.crt does not exist", "sslrootcert=system"),
     "no client certificate": (
         "localhost",
         "sslmode=require&sslcert=/nowhere/c.crt",
-        "the client certificate /nowhere/c.crt is not there",
+        "the client certificate /nowhere/c.crt does not exist",
         "name another client certificate",
     ),
     "garbage": (
@@ -123,7 +123,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "wrong authority": (
         "localhost",
         "sslmode=verify-full&sslrootcert={folder}/other.crt",
-        "of no authority that is trusted here",
+        "no authority that this machine trusts has signed",
         "name the certificate of the authority",
     ),
     "wrong name": (
@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "of this machine": (
         "localhost",
         "sslmode=verify-full&sslrootcert=system",
-        "of no authority that is trusted here",
+        "no authority that this machine trusts has signed",
         "name the certificate",
     ),
 }

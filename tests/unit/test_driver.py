@@ -8,14 +8,8 @@ import pytest
 
 import kimbledb
 from kimbledb.server import queries
-from kimbledb.server.drivers import (
-    DriverError,
-    MisuseError,
-    ServerError,
-    WrongServerError,
-    driver_errors,
-    own_code,
-)
+from kimbledb.server.codes import own_code
+from kimbledb.server.driver import DriverError, MisuseError, ServerError, WrongServerError, driver_errors
 from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 
 CANARY = "kanarienvogel"

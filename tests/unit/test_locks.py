@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zlib
 
-from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, at_work, lock_key
+from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_condition, lock_key
 
 #: A name whose checksum is the one that would give the key under which a database is prepared.
 AWKWARD = "tbna0emy"
@@ -25,7 +25,7 @@ def test_no_schema_has_the_lock_of_the_preparation() -> None:
 
 def test_who_prepares_the_database_is_at_work() -> None:
     """Runs that are at work on a schema are those that hold its lock, and those that prepare the database."""
-    condition = at_work("public")
+    condition = lock_condition("public")
 
     assert f"l.classid = {LOCK_CLASS} AND l.objid::bigint = ANY (ARRAY[{BOOTSTRAP_KEY}, " in condition
     assert str(lock_key("public") & 0xFFFFFFFF) in condition

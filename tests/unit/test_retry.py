@@ -4,7 +4,7 @@ import pytest
 
 import kimbledb
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry, decided, failure, meaning
 
 

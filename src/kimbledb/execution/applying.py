@@ -32,9 +32,10 @@ from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted, few
 from kimbledb.planning.planner import Goal
-from kimbledb.server.locks import who_is_at_work
-from kimbledb.server.notifications import tell
-from kimbledb.server.retry import Retry, describe_holders
+from kimbledb.server.locks import describe_holders, lock_holders
+from kimbledb.server.notifications import notify
+from kimbledb.server.observer import observed
+from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
 
 #: The hazard that is refused by what was measured, too.
@@ -113,7 +114,7 @@ class ApplyRun:
             self.online = frozenset(step.name for step in plan.pending if step.online)
         if self.first_plan is None:
             self.first_plan = plan
-            tell(self.progress, Planned(plan))
+            notify(self.progress, Planned(plan))
         _refuse_changed(plan)
         if not plan.pending:
             if self.applied and self.lsn is None:
@@ -125,7 +126,7 @@ class ApplyRun:
             await preflight.check(session, state, goal.schema, migrations, schemas_reached(goal.catalog))
             await self.run.back_up(session, state)
         self.runner.doing = "preparing the database"
-        async with self.runner.watching(session):
+        async with observed(self.runner, session):
             state = await bootstrap.prepare(
                 session, state, goal.schema, [step.migration for step in plan.pending], schemas_reached(goal.catalog)
             )
@@ -145,7 +146,7 @@ class ApplyRun:
     async def _give_way(self, session: Session) -> None:
         """Let another run that is at work go on."""
         self.runner.doing = "waiting for another run"
-        if at_work := await session.ask(who_is_at_work(self.goal.schema)):
+        if at_work := await session.ask(lock_holders(self.goal.schema)):
             self.gave_way = True
             raise Retry(blockers=describe_holders(at_work))
 
@@ -163,7 +164,7 @@ class ApplyRun:
     async def _apply(self, transactions: Transactions, step: Step, head: int, *, last: bool) -> int:
         migration = step.migration
         assert self.first_plan is not None
-        tell(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
+        notify(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
         self.runner.doing = f"applying {migration.name}"
         self.runner.standing = None
         try:
@@ -201,7 +202,7 @@ class ApplyRun:
             ) from failure.__cause__
         except Lost as refused:
             error = self._refusal(migration, refused)
-            tell(self.progress, Failed(migration, error.message))
+            notify(self.progress, Failed(migration, error.message))
             raise error from refused.__cause__
         except PreflightError as error:
             # Strangers came in after the first look; the script was not sent.
@@ -211,7 +212,7 @@ class ApplyRun:
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
         self.lsn = outcome.lsn
-        tell(self.progress, Applied(migration, seconds, len(outcome.checks)))
+        notify(self.progress, Applied(migration, seconds, len(outcome.checks)))
         return outcome.head
 
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
@@ -241,7 +242,7 @@ class ApplyRun:
             work = self._work_of(migration, last=last)
             try:
                 if migration.transactional and not online:
-                    async with self.runner.watching(transactions.session, migration):
+                    async with observed(self.runner, transactions.session, migration):
                         return await transactions.carry_out(work, head)
                 from kimbledb.execution import nontransactional  # few migrations are of that kind
 
@@ -273,7 +274,7 @@ class ApplyRun:
         )
 
     async def _give_up(self, transactions: Transactions, migration: Migration, message: str) -> None:
-        tell(self.progress, Failed(migration, message))
+        notify(self.progress, Failed(migration, message))
         await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
 
     def _standing(self, outside: str | None) -> str:

@@ -13,7 +13,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.driver import ServerError
 from kimbledb.server.locks import BOOTSTRAP_KEY, take_lock
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import Session

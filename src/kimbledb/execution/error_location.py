@@ -13,7 +13,8 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import cover, excerpt, spans
 from kimbledb.model.script import Script
 from kimbledb.model.text import one_line, printable
-from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.codes import own_code
+from kimbledb.server.driver import ServerError
 from kimbledb.server.drivers.asyncpg import condition
 
 _NO_TRANSACTIONS = (

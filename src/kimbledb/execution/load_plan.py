@@ -111,5 +111,5 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
         return loaded
     from kimbledb.inspection import sizes  # needed only where tables may hold rows
 
-    online = runner.has_room_aside(session, loaded.state.process_id)
+    online = runner.can_open_second_session(session, loaded.state.process_id)
     return evolve(loaded, plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online))

@@ -52,12 +52,15 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.redaction import masked
 from kimbledb.model.text import counted
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.codes import DATA_LOSS, MEASURED, own_code
+from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.locks import LOCK_CLASS, lock_key, take_session_lock
-from kimbledb.server.notifications import tell
+from kimbledb.server.notifications import notify
+from kimbledb.server.observer import observed
 from kimbledb.server.retry import Retry, decided, meaning
 from kimbledb.server.runner import Runner
-from kimbledb.server.session import DATA_AT_STAKE, MEASURED, Answer, Session, first_line, milliseconds, setting
+from kimbledb.server.session import Answer, Session
+from kimbledb.server.settings import milliseconds, setting
 from kimbledb.version import __version__
 
 #: What can leave something half done, by its first words.
@@ -116,7 +119,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
     """Run a migration's online.sql, and then the migration in the transaction that holds the lock.
 
     Args:
-        runner: As for :func:`carry_out`; it has room aside (:meth:`Runner.has_room_aside`).
+        runner: As for :func:`carry_out`; it has room aside (:meth:`Runner.can_open_second_session`).
         holder: The session that holds the lock.
         work: The migration.
         head: The head of the log that the plan rests on.
@@ -130,7 +133,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, hea
     await holder.hold(work, head)
     async with _aside(runner, holder, evolve(work, part="online")) as aside:
         await aside.run()
-        async with runner.watching(holder.session, work.migration):
+        async with observed(runner, holder.session, work.migration):
             outcome = await holder.finish(work)
         return evolve(outcome, measured=data_loss.together([aside.measured, outcome.measured]))
 
@@ -141,7 +144,7 @@ async def _aside(runner: Runner, holder: Transactions, work: Work) -> AsyncItera
     assert runner.direct is not None
     try:
         # What answered when the lock was taken is known by now.
-        if not runner.has_room_aside(holder.session, holder.session.process_id or 0):
+        if not runner.can_open_second_session(holder.session, holder.session.process_id or 0):
             raise _no_room(work.migration)
         async with runner.direct.session(runner.options) as worker:
             await _refuse_elsewhere(holder, worker, work.migration)
@@ -239,7 +242,7 @@ class _Aside:
             await self._holder.session.send("DO $$ BEGIN END $$;")
             await self._note(statement.digest, "begun", kind=statement.kind, words=statement.words)
             shown = " ".join(masked(statement.text).split())[:_SHOWN]
-            tell(self._runner.progress, Sent(migration, place + 1, len(self._every), shown))
+            notify(self._runner.progress, Sent(migration, place + 1, len(self._every), shown))
             await self._run_one(statement)
         self._place = len(self._every)
         self._runner.standing = self._standing_now()
@@ -309,7 +312,7 @@ class _Aside:
         left = await self._left_behind()
         self._added = {int(key["oid"]): _shown(key) for key in left["constraints"]}
         await self._worker.send("SET lock_timeout = 0")
-        async with self._runner.watching(self._worker, self._work.migration):
+        async with observed(self._runner, self._worker, self._work.migration):
             for index in left["indexes"]:
                 await self._drop(index)
             for partition in left["partitions"]:
@@ -329,13 +332,13 @@ class _Aside:
     async def _run_one(self, statement: _Statement) -> None:
         """Run a statement, and note that it is done."""
         try:
-            async with self._runner.watching(self._worker, self._work.migration):
+            async with observed(self._runner, self._worker, self._work.migration):
                 if statement.alone or not await self._run_in_transaction(statement):
                     await self._run_outside(statement)
         except ServerError as error:
             if (meant := meaning(error)) is not None:
                 raise meant from error
-            if own_code(error) == DATA_AT_STAKE and self._guard is not None:
+            if own_code(error) == DATA_LOSS and self._guard is not None:
                 await self._refuse_loss(statement, data_loss.refusal(error, self._guard))
             elif not await self._is_detached(statement, error):
                 raise ScriptError(self._work.migration, await self._diagnose(statement, error)) from error

@@ -22,7 +22,8 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted, one_line
 from kimbledb.planning.planner import Goal, Planner
-from kimbledb.server.notifications import tell
+from kimbledb.server.notifications import notify
+from kimbledb.server.observer import observed
 from kimbledb.server.session import Session
 
 #: States in which a part of what another hand recorded is there.
@@ -201,7 +202,7 @@ class RollbackRun:
                 suspects=suspects,
             )
             try:
-                async with self.runner.watching(transactions.session):
+                async with observed(self.runner, transactions.session):
                     measured, vanished = await transactions.rehearse(works, head, guard)
             except ScriptError as failure:
                 raise self._failure(failure) from failure.__cause__
@@ -237,13 +238,13 @@ class RollbackRun:
     ) -> None:
         total = len(self.taken_back) + len(migrations)
         for migration in migrations:
-            tell(self.progress, RollingBack(migration, len(self.taken_back) + 1, total))
+            notify(self.progress, RollingBack(migration, len(self.taken_back) + 1, total))
             self.runner.doing = f"rolling back {migration.name}"
             try:
                 with self.run.sending(Sent("rollback", migration), lambda: transactions.in_doubt):
                     outcome = await self._carry_out(transactions, migration, head)
             except ScriptError as failure:
-                tell(self.progress, Failed(migration, failure.diagnosis.for_history))
+                notify(self.progress, Failed(migration, failure.diagnosis.for_history))
                 work = self._work_of(migration, None)
                 await transactions.record_failure(work, failure.diagnosis.for_history, self.run.step_clock())
                 raise self._failure(failure) from failure.__cause__
@@ -254,12 +255,12 @@ class RollbackRun:
                     failed=migration,
                     standing=self._standing("nothing was touched"),
                 )
-                tell(self.progress, Failed(migration, error.message))
+                notify(self.progress, Failed(migration, error.message))
                 raise error from refused.__cause__
             head = outcome.head
             seconds = self.run.step_clock()
             self.taken_back.append(AppliedStep(migration, seconds, outcome.held))
-            tell(self.progress, RolledBack(migration, seconds))
+            notify(self.progress, RolledBack(migration, seconds))
 
     async def _carry_out(self, transactions: Transactions, migration: Migration, head: int) -> Outcome:
         """Take one back; where it may lose data that was not there when it was tried, undone and once more, counting."""
@@ -274,7 +275,7 @@ class RollbackRun:
             )
             work = self._work_of(migration, None if self.allow_data_loss else guard)
             try:
-                async with self.runner.watching(transactions.session):
+                async with observed(self.runner, transactions.session):
                     return await transactions.carry_out(work, head)
             except Suspected as found:
                 self.suspects = found.suspects

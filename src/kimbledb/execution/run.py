@@ -15,7 +15,7 @@ from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.inspection import history
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.migration import AppliedStep, Migration
-from kimbledb.server.notifications import anybody, tell
+from kimbledb.server.notifications import has_listener, notify
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry
 from kimbledb.server.runner import Runner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kimbledb.model.operator_reports import AdoptionReport, ResetReport, RollbackReport
     from kimbledb.model.reports import MigrationReport
     from kimbledb.model.state import DatabaseState
-    from kimbledb.server.in_process_lock import Turn
+    from kimbledb.server.in_process_lock import InProcessLock
 
 T = TypeVar("T")
 Report = TypeVar("Report", "AdoptionReport", "MigrationReport", "ResetReport", "RollbackReport")
@@ -98,17 +98,21 @@ class Run:
     """One call that writes, across all its connections."""
 
     def __init__(
-        self, request: Request, *, backup: str | os.PathLike[str] | None = None, turn: Turn | None = None
+        self,
+        request: Request,
+        *,
+        backup: str | os.PathLike[str] | None = None,
+        in_process_lock: InProcessLock | None = None,
     ) -> None:
         """Start the clock of a call.
 
         Args:
             request: What the caller asks.
             backup: The path of a file to write a backup to, before the first change; None for no backup.
-            turn: Of the call among those of this process that are about the same schema.
+            in_process_lock: The lock among the calls of this process on the same schema; None where the call takes none.
         """
         self.request = request
-        self.runner = Runner(request.target, request.options, request.progress, turn)
+        self.runner = Runner(request.target, request.options, request.progress, in_process_lock)
         #: Seconds since the call began.
         self.clock = stopwatch()
         #: The migrations that this run applied or took back, each with its seconds.
@@ -165,7 +169,7 @@ class Run:
             self.in_flight = None
             raise
         self.in_flight = None
-        self.runner.achieved()
+        self.runner.committed()
 
     async def settle(self, session: Session, state: DatabaseState, *, shown: bool = False) -> Sent | None:
         """Return what was in flight when a connection was lost, if the log shows that this run did it.
@@ -185,7 +189,7 @@ class Run:
                 self.in_flight = None
             return None
         self.in_flight = None
-        self.runner.achieved()
+        self.runner.committed()
         if sent.migration is not None:
             self.achieved.append(AppliedStep(sent.migration, self.step_clock()))
         return sent
@@ -228,8 +232,8 @@ class Run:
 
     def done(self, report: Report) -> Report:
         """Tell that the call is at its end, and return its report."""
-        if anybody(self.request.progress):
+        if has_listener(self.request.progress):
             from kimbledb.events import Done  # most starts tell nobody anything
 
-            tell(self.request.progress, Done(report.seconds, report))
+            notify(self.request.progress, Done(report.seconds, report))
         return report

@@ -21,23 +21,13 @@ from kimbledb.model.migration import Check, Migration
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.script import Part, Script
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.server.locks import lock_key, take_lock, taking
+from kimbledb.server.codes import DATA_LOSS, INDEX_NOT_VALID, MEASURED, VERIFICATION_FAILED, own_code
+from kimbledb.server.driver import ServerError
+from kimbledb.server.locks import lock_key, take_lock, take_lock_values
 from kimbledb.server.retry import meaning
-from kimbledb.server.session import (
-    BEGIN,
-    DATA_AT_STAKE,
-    ENDS_SESSION,
-    INDEX_NOT_VALID,
-    MEASURED,
-    VERIFICATION_FAILED,
-    Answer,
-    Session,
-    durable,
-    guard_of,
-    milliseconds,
-    setting,
-)
+from kimbledb.server.search_path import guard_of
+from kimbledb.server.session import BEGIN, ENDS_SESSION, Answer, Session
+from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:
@@ -75,7 +65,7 @@ def begin_step(schema: str, head: int | None, path: Sequence[str] = (), reached:
     """
     return queries.block(
         "begin_step",
-        lock=queries.filled("take_lock", **taking(lock_key(schema))),
+        lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
         guard=guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
         head="NULL" if head is None else str(head),
@@ -522,7 +512,7 @@ class Transactions:
         if (meant := meaning(error)) is not None:
             return meant
         code = own_code(error)
-        if code == DATA_AT_STAKE and work.guard is not None:
+        if code == DATA_LOSS and work.guard is not None:
             return data_loss.refusal(error, work.guard)
         if code == VERIFICATION_FAILED:
             return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))

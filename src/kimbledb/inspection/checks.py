@@ -10,7 +10,9 @@ from kimbledb.model.migration import Check, Migration, VerificationQuery
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
 from kimbledb.server.drivers.asyncpg import condition
-from kimbledb.server.session import Session, path_of, setting
+from kimbledb.server.search_path import path_of
+from kimbledb.server.session import Session
+from kimbledb.server.settings import setting
 
 #: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
 _NEW_VALUE = (

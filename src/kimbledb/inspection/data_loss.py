@@ -21,9 +21,10 @@ from attrs import frozen
 from kimbledb.model.migration import Loss
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
-from kimbledb.server.session import Session, setting
+from kimbledb.server.session import Session
+from kimbledb.server.settings import setting
 
 _TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 

@@ -17,7 +17,8 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
-from kimbledb.server.session import Session, trusted
+from kimbledb.server.search_path import trusted
+from kimbledb.server.session import Session
 
 #: The schema that tools with a schema of their own work on.
 _USUAL = "public"

@@ -12,7 +12,8 @@ from kimbledb.model.migration import AppliedMigration
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session, trusted
+from kimbledb.server.search_path import trusted
+from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
     from kimbledb.model.state import DatabaseState
@@ -37,13 +38,13 @@ async def look(session: Session, schema: str) -> DatabaseState:
         PreflightError: The role may not read it.
     """
     from kimbledb.model.state import DatabaseState
-    from kimbledb.server.locks import at_work  # a start with nothing to do takes a glance, and no more
+    from kimbledb.server.locks import lock_condition  # a start with nothing to do takes a glance, and no more
 
     literal = quote_literal(schema)
     shape = queries.filled("history_shape", schema=literal)
     with decided():
         answer: dict[str, Any] = await session.ask(
-            queries.block("look", schema=literal, shape=shape, at_work=at_work(schema), trusted=trusted())
+            queries.block("look", schema=literal, shape=shape, at_work=lock_condition(schema), trusted=trusted())
         )
     rows = answer.get("history")
     return DatabaseState(

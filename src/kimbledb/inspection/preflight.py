@@ -12,7 +12,8 @@ from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.notifications import log
-from kimbledb.server.session import Session, gaps_of, strangers_in
+from kimbledb.server.search_path import gaps_of, strangers_in
+from kimbledb.server.session import Session
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000

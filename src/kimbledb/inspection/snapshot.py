@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from kimbledb.model.names import quote_literal
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
-from kimbledb.server.session import Session, path_of
+from kimbledb.server.search_path import path_of
+from kimbledb.server.session import Session
 
 
 async def take(session: Session, schema: str, path: Iterable[str]) -> Snapshot:

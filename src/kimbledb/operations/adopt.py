@@ -17,10 +17,12 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
+from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session, setting
+from kimbledb.server.session import Session
+from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
 
@@ -76,7 +78,7 @@ class Adoption(Request):
                 run.runner.doing = "recording what is there"
                 await preflight.check_history(session, loaded.state, self.schema)
                 sent = plan, proved
-                async with run.runner.watching(session):
+                async with observed(run.runner, session):
                     await self._record(run, session, loaded, proved)
             return plan, proved
 
@@ -143,7 +145,7 @@ async def adopt(
         PlanningError: No plan can be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call() as about:
+    with call_scope() as about:
         helper = Adoption(target, catalog=catalog, schema=schema, options=options)
         about(helper.target.label, helper.schema)
         return await helper.run(prefer=prefer, dry_run=dry_run)

@@ -17,8 +17,8 @@ from kimbledb.model.migration import Evidence
 from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.planning.planner import Goal, Planner
-from kimbledb.server.in_process_lock import Turn
-from kimbledb.server.notifications import anybody, call, tell
+from kimbledb.server.in_process_lock import InProcessLock
+from kimbledb.server.notifications import call_scope, has_listener, notify
 from kimbledb.server.retry import Retry
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
@@ -101,8 +101,8 @@ class Executor(Request):
             KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
         """
         goal = self._goal(to, phase, prefer)
-        turn = Turn(self.target.label, self.schema)
-        run = Run(self, backup=backup, turn=turn)
+        in_process_lock = InProcessLock(self.target.label, self.schema)
+        run = Run(self, backup=backup, in_process_lock=in_process_lock)
         apply_run: ApplyRun | None = None
         # If history is locked, the glance ends its connection, which must not be a caller's own.
         may_glance = self.target.can_reconnect
@@ -115,16 +115,16 @@ class Executor(Request):
                 glance = await self._glance(session, goal)
                 if glance is not None:
                     plan, owner = glance
-                    if anybody(self.progress):
+                    if has_listener(self.progress):
                         from kimbledb.events import Planned
 
-                        tell(self.progress, Planned(plan))
+                        notify(self.progress, Planned(plan))
                     return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
             if apply_run is None:
-                if turn.before is not None and not run.runner.has_waited:
+                if in_process_lock.holder is not None and not run.runner.has_waited:
                     may_glance = self.target.can_reconnect
                     raise Retry(blockers=("another call of this process",))
-                turn.take()
+                in_process_lock.acquire()
                 from kimbledb.execution.applying import ApplyRun  # a start with nothing to do applies nothing
 
                 apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss)
@@ -134,7 +134,7 @@ class Executor(Request):
         try:
             return run.done(await run.until_done(work))
         finally:
-            turn.end()
+            in_process_lock.release()
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
         """Return the goal of a call. Faults of the call itself are raised here, before a connection is made."""
@@ -213,7 +213,7 @@ async def migrate(
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call(progress) as about:
+    with call_scope(progress) as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(executor.target.label, executor.schema)
         return await executor.apply(

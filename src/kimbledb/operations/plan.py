@@ -12,7 +12,7 @@ from kimbledb.execution.run import catalog_of, schema_of
 from kimbledb.model.plan import Plan
 from kimbledb.operations.migrate import Executor
 from kimbledb.planning.planner import Planner
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, is_named
 
@@ -48,7 +48,7 @@ async def plan(
     """
     if not is_named(target):
         return Planner(catalog_of(catalog), prefer=prefer).plan(to=to, phase=phase, schema=schema_of(schema))
-    with call() as about:
+    with call_scope() as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options)
         about(executor.target.label, executor.schema)
         return await executor.plan(to=to, phase=phase, prefer=prefer)

@@ -22,7 +22,8 @@ from kimbledb.model.plan import Plan, StepState
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
 from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
-from kimbledb.server.session import PINNED, guard_of, settings_values
+from kimbledb.server.search_path import guard_of
+from kimbledb.server.settings import PINNED, settings_values
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:

@@ -24,12 +24,15 @@ from kimbledb.model.operator_reports import ResetReport
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import one_line
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError, own_code
+from kimbledb.server.codes import DATA_LOSS, own_code
+from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.locks import BOOTSTRAP_KEY, lock_key, take_lock
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
+from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
-from kimbledb.server.session import DATA_AT_STAKE, Session, first_line, setting
+from kimbledb.server.session import Session
+from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
 
@@ -148,7 +151,7 @@ class Reset:
         self.sent = dropped
         with self._run.sending(Sent("reset")):
             try:
-                async with self.runner.watching(session):
+                async with observed(self.runner, session):
                     await session.send(message)
             except ServerError as error:
                 if (meant := _meaning(error)) is None:
@@ -193,7 +196,7 @@ async def reset(
         BackupError: The backup cannot be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call() as about:
+    with call_scope() as about:
         request = Request(target, schema=schema, options=options)
         about(request.target.label, request.schema)
         return await Reset(request, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup).run()
@@ -225,7 +228,7 @@ def _meaning(error: ServerError) -> Exception | None:
     """Return what an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
     if (meant := meaning(error)) is not None:
         return meant
-    if own_code(error) == DATA_AT_STAKE:
+    if own_code(error) == DATA_LOSS:
         # Rows that came after the count are a loss; tables that were filled after it are counted again.
         found = data_loss.measured(json.loads(error.detail or "{}"))
         return Retry() if found.suspects else DataLossError(found.losses)

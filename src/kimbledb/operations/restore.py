@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kimbledb.execution import backup
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, target_of
 
@@ -35,7 +35,7 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
         BackupError: The database is not empty, the file cannot be read, or
             something in it cannot be made there; nothing was touched.
     """
-    with call() as about:
+    with call_scope() as about:
         where = target_of(target)
         about(where.label, None)
         await backup.restore(path, where, options=options)

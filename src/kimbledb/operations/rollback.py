@@ -11,7 +11,7 @@ from kimbledb.execution.command import Invocation, name_or_number
 from kimbledb.execution.rolling_back import RollbackRun
 from kimbledb.execution.run import Request, Run
 from kimbledb.model.operator_reports import RollbackReport
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike
 
@@ -151,7 +151,7 @@ async def rollback(
         RollbackError: A script failed, and was rolled back.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call(progress) as about:
+    with call_scope(progress) as about:
         helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(helper.target.label, helper.schema)
         return await helper.run(

@@ -11,7 +11,7 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.operator_reports import Load, Status, TableUse
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
@@ -46,7 +46,7 @@ async def status(
     Raises:
         ConfigurationError: The target cannot be used.
     """
-    with call() as about:
+    with call_scope() as about:
         request = Request(target, catalog=catalog, schema=schema, options=options)
         about(request.target.label, request.schema)
         return await _look(request)

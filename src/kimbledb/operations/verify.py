@@ -21,10 +21,11 @@ from kimbledb.model.text import few
 from kimbledb.planning import drift, evidence
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
-from kimbledb.server.notifications import call
+from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.runner import Runner
-from kimbledb.server.session import Session, gaps_of, path_of, strangers_in
+from kimbledb.server.search_path import gaps_of, path_of, strangers_in
+from kimbledb.server.session import Session
 from kimbledb.server.targets import TargetLike
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ async def verify(
         ConfigurationError: The target cannot be used.
         UnknownMigrationError: ``only`` names nothing.
     """
-    with call() as about:
+    with call_scope() as about:
         helper = Verifier(target, catalog=catalog, schema=schema, options=options)
         about(helper.target.label, helper.schema)
         return await helper.verify(only)

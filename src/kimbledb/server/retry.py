@@ -1,7 +1,7 @@
-"""What a SQLSTATE means for a call, decided once.
+"""Which errors of the server a call retries, and which mean the same for every call: decided once.
 
-Whoever sends something asks :func:`meaning` first. Where it has no answer, the operation
-decides what only it can know: which script failed, or whose objects a refusal is about.
+Code that sends SQL calls :func:`meaning` first. Where that returns None, the operation decides, since it alone knows
+which script failed, or which role's objects a refusal is about.
 """
 
 from __future__ import annotations
@@ -9,35 +9,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from kimbledb.errors import HistoryError, KimbleDBError, MigrationError, PreflightError
 from kimbledb.model.text import one_line
-from kimbledb.server.drivers import ServerError, own_code
-from kimbledb.server.session import first_line
+from kimbledb.server.codes import HISTORY_MOVED, LOCK_BUSY, OTHER_SHAPE, own_code
+from kimbledb.server.driver import ServerError, first_line
+from kimbledb.server.locks import describe_holders
 
-#: SQLSTATEs of our own blocks, which mean the same for every call.
-_LOCK_BUSY = "KD001"
-_HISTORY_MOVED = "KD002"
-#: Another hand made a history that cannot be read or taken over.
-_OTHER_SHAPE = "KD008"
-#: Others hold a lock, or won a conflict: lock not available, deadlock detected, serialization failure.
+#: Another session holds a lock, or won a conflict: lock not available, deadlock detected, serialization failure.
 _WORTH_ANOTHER_TRY = frozenset({"55P03", "40P01", "40001"})
-#: IF NOT EXISTS fails with one of these where somebody else, who does not take our
-#: lock, makes the same schema or extension at the same moment.
-_MADE_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
+#: IF NOT EXISTS fails with one of these where another session, which does not take our
+#: lock, creates the same schema or extension at the same moment.
+_CREATED_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
 _INSUFFICIENT_PRIVILEGE = "42501"
-#: How much of a query is shown.
-_SHOWN = 120
 
 
 class Retry(Exception):
-    """The work cannot go on now, and is worth beginning anew.
+    """The work cannot continue now, and is to be started again in a new session.
 
     Attributes:
-        blockers: Who is in the way, as far as the server tells.
-        contended: The lock timeout or a deadlock ended a try: the number of
-            such tries is bounded. Otherwise only the deadline is a bound.
+        blockers: The sessions that block the work, one line each, as far as the server shows them.
+        contended: The server's message where the lock timeout or a deadlock ended the attempt: the number of
+            such attempts is bounded (``Options.attempts``). None otherwise: then the deadline is the only bound.
     """
 
     def __init__(self, *, blockers: Sequence[str] = (), contended: str | None = None) -> None:
@@ -47,36 +40,36 @@ class Retry(Exception):
 
 
 def meaning(error: ServerError, *, making: bool = False) -> Retry | HistoryError | None:
-    """Return what an error means for every call, or None where only the operation can say.
+    """Return the exception that an error means for every call, or None where only the operation can decide.
 
     Args:
-        error: What the server said.
-        making: Whether what was sent makes things by IF NOT EXISTS.
+        error: The server's error.
+        making: Whether the statements that were sent create objects by IF NOT EXISTS.
     """
     code = own_code(error)
-    if code == _LOCK_BUSY:
+    if code == LOCK_BUSY:
         return Retry(blockers=describe_holders(json.loads(error.detail or "[]")))
-    if code == _HISTORY_MOVED:
-        # The other run goes on, most likely: to begin anew at once would only be in its way.
+    if code == HISTORY_MOVED:
+        # The other run most likely continues: an immediate retry would only block it.
         return Retry()
-    if code == _OTHER_SHAPE:
+    if code == OTHER_SHAPE:
         return _other_shape(error)
-    # A script that raises such a SQLSTATE itself would do so again.
+    # A script that raises such a SQLSTATE itself would raise it again.
     if error.raised_by_script:
         return None
-    if error.sqlstate in _WORTH_ANOTHER_TRY or (making and error.sqlstate in _MADE_BY_ANOTHER):
+    if error.sqlstate in _WORTH_ANOTHER_TRY or (making and error.sqlstate in _CREATED_BY_ANOTHER):
         return Retry(contended=first_line(error))
     return None
 
 
 @contextmanager
 def decided() -> Iterator[None]:
-    """Raise what :func:`meaning` says of an error in its place.
+    """Raise, in place of a server's error, the exception that :func:`meaning` returns.
 
     Raises:
-        Retry: Others are in the way.
-        HistoryError: Another hand made a history that cannot be read or taken over.
-        ServerError: It means nothing that holds for every call.
+        Retry: Other sessions block the work.
+        HistoryError: ``migration_history`` or ``migration_log`` has a shape that cannot be read or taken over.
+        ServerError: Only the operation can decide on this error.
     """
     try:
         yield
@@ -87,11 +80,11 @@ def decided() -> Iterator[None]:
 
 
 def failure(error: ServerError, doing: str) -> KimbleDBError:
-    """Return what an error means that is of no migration's script, and that no operation knows.
+    """Return the public error for a server's error that comes from no migration's script and that no operation expects.
 
     Args:
-        error: What the server said.
-        doing: What was being done, in words.
+        error: The server's error.
+        doing: The activity that failed, in words.
     """
     if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
         cure = "connect as the owner of the schema and its history, or as a member of that role"
@@ -114,30 +107,3 @@ def _other_shape(error: ServerError) -> HistoryError:
             "find out what is applied; or give it the shape of the columns above"
         )
     return HistoryError(f"{error.message}:{lines}\nnothing was changed", hint=hint)
-
-
-def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:
-    """Return for each who holds a lock one line: process id, application, state, age and query."""
-    return [_describe(holder) for holder in holders]
-
-
-def _describe(holder: dict[str, Any]) -> str:
-    if "prepared" in holder:
-        return (
-            f"the prepared transaction {holder['prepared']!r} of {one_line(holder['owner'])}, {holder['seconds']} s old "
-            f"(COMMIT PREPARED or ROLLBACK PREPARED ends it)"
-        )
-    if holder.get("standbys") is not None:
-        return (
-            f"a COMMIT (pid {holder['pid']}, {one_line(holder.get('application') or 'no application name')}) that waits for a synchronous"
-            f" standby, which does not answer: synchronous_standby_names = {holder['standbys']!r}"
-            " (start that standby, or take its name out of the setting)"
-        )
-    from kimbledb.model.redaction import masked  # only where somebody is in the way
-
-    query = one_line(" ".join(masked(holder.get("query") or "", numbers=True).split()))
-    return (
-        f"pid {holder.get('pid')}, {one_line(holder.get('application') or 'no application name')}, "
-        f"{holder.get('state') or 'state not visible'}, transaction open for {holder.get('seconds') or '?'} s"
-        + (f": {query[:_SHOWN]}{'...' if len(query) > _SHOWN else ''}" if query else "")
-    )

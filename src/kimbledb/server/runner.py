@@ -1,9 +1,9 @@
-"""Trying until it is done: the deadline, the waiting, and the reconnecting of every call.
+"""Runs the work of a call until it is done: the deadline, the retries and the reconnections.
 
-A piece of work is a function of a session. It raises :class:`~kimbledb.server.retry.Retry` when the
-world was not as it needs it; then the connection is given back, some time
-passes, and the work begins anew by looking at the database. Nothing is
-remembered across sessions but what the database itself would say.
+A piece of work is a function of a session. It raises :class:`~kimbledb.server.retry.Retry` where the
+database is not in the state that the work needs. Then the connection is given back, some time
+passes, and the work starts again, and reads the database anew: the database is the only memory
+from one session to the next.
 """
 
 from __future__ import annotations
@@ -12,24 +12,15 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from kimbledb.errors import (
-    ConnectionLostError,
-    DeadlineExceededError,
-    KimbleDBError,
-    LockUnavailableError,
-)
-from kimbledb.model.clock import stopwatch
-from kimbledb.model.migration import Migration
-from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError, driver_errors
-from kimbledb.server.in_process_lock import Turn, running_loop
-from kimbledb.server.notifications import tell
+from kimbledb.errors import ConnectionLostError, DeadlineExceededError, LockUnavailableError
+from kimbledb.server.driver import ServerError, driver_errors
+from kimbledb.server.in_process_lock import InProcessLock, running_loop
+from kimbledb.server.notifications import notify
 from kimbledb.server.options import Options
-from kimbledb.server.retry import Retry, describe_holders, failure, meaning
+from kimbledb.server.retry import Retry, failure, meaning
 from kimbledb.server.session import NotJustNow, Session
 from kimbledb.server.targets import Target, target_of
 
@@ -38,77 +29,91 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds between two looks at a lock that another run holds: short, since the
-#: holder may be a quick one, and longer with each look, since those who wait may be many,
-#: and each look is a connection that takes its time from the holder's.
+#: Seconds between two polls of a lock that another run holds: short at first, since the
+#: holder may be done soon, and longer with each poll, since many runs may wait,
+#: and each poll is a connection that takes time from the holder's.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
-#: And where the holder is a call of this process, whose end is heard: it may hang, and
-#: the server has noticed that its connection is gone.
-_LONGEST_TURN = 5.0
-#: How often the connection may be lost, or not be had, before nothing has been achieved.
+#: Seconds of the longest wait for a call of this process. The end of that call ends the wait; but the call may hang
+#: after the server has noticed that its connection is gone.
+_LONGEST_WAIT_IN_PROCESS = 5.0
+#: How often a connection may fail, or be lost, without progress in between.
 _LOSSES = 5
-#: Seconds that a server which was there may stay away: a restart takes no longer.
+#: Seconds that a server which was reached before may be absent: a restart takes no longer.
 _ABSENCE = 30.0
-#: Seconds between two looks at who blocks a statement; the first comes within the lock timeout.
-_LOOK_EVERY = 5.0
-#: And while an index is built.
-_LOOK_WHILE_BUILDING = 1.0
 
 
 class Runner:
-    """Runs work on a target within the options' limits."""
+    """Runs the work of one call on a target, within the limits of the options."""
 
     def __init__(
-        self, target: Target, options: Options, progress: Watcher | None = None, turn: Turn | None = None
+        self,
+        target: Target,
+        options: Options,
+        progress: Watcher | None = None,
+        in_process_lock: InProcessLock | None = None,
     ) -> None:
+        """Prepare a call.
+
+        Args:
+            target: The database.
+            options: The limits.
+            progress: The progress callable, or None.
+            in_process_lock: The lock among the calls of this process on the same schema; None where the call takes none.
+        """
         self.target = target
         self.options = options
         self.progress = progress
-        #: Wakes it where it waits for another call of this process.
-        self.turn = turn
-        #: Whether it has waited already.
+        self._in_process_lock = in_process_lock
+        #: Whether the call has waited already.
         self.has_waited = False
-        #: Its name in the log, by which it knows its own entries again.
+        #: The run's name in the log, by which the run recognises its own entries.
         self.run_id = secrets.token_hex(8)
-        #: Where a session of one's own is to be had, if anywhere.
+        #: The target for a second session past any pooler, or None.
         self.direct = target if target.dsn is not None else None
         if options.direct_dsn is not None:
             self.direct = target_of(options.direct_dsn, "Options.direct_dsn")
-        #: What is being done now, for the message when the time is up.
+        #: The current activity, for the message at the deadline.
         self.doing = "connecting"
-        #: What stays of a step outside of transactions if the call ends here, in words.
+        #: The parts of a step outside of transactions that stay if the call ends now, in words, or None.
         self.standing: str | None = None
-        self._blockers: tuple[str, ...] = ()
-        self._achieved = 0
+        #: The sessions that block the call, one line each, as last seen.
+        self.blockers: tuple[str, ...] = ()
+        self._commits = 0
 
-    def has_room_aside(self, session: Session, process_id: int) -> bool:
-        """Whether a second session can be had, of one's own, beside this one.
+    def can_open_second_session(self, session: Session, process_id: int) -> bool:
+        """Whether a second session, past any pooler, can be opened beside a session.
 
-        A server tells each client the number of the process that serves it. A pooler
-        tells a number that it made up, and may send every statement to another process;
-        to ask it for a second session may take for ever, since the first may be its only one.
+        A server sends each client the id of the process that serves it. A pooler
+        sends an id that it made up, and may send each statement to another process; the wait
+        for a second session through a pooler may never end, since the first may be its only one.
 
         Args:
-            session: The one that is there.
-            process_id: Of the process that answers in it.
+            session: The first session.
+            process_id: The id of the process that answers in it.
         """
         if self.direct is None or self.direct is not self.target:
             return self.direct is not None
         return session.connection.server_pid == process_id
 
-    def achieved(self) -> None:
-        """Note that something was committed: bounded tries are counted anew."""
-        self._achieved += 1
-        self._blockers = ()
+    def committed(self) -> None:
+        """Note a commit: the bounded attempts are counted anew."""
+        self._commits += 1
+        self.blockers = ()
 
     async def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Do the work, again where it asks for it.
+        """Run work until it is done or a limit is reached.
+
+        Args:
+            work: The work, which starts again in a new session when it raises Retry.
+
+        Returns:
+            The result of the work.
 
         Raises:
             DeadlineExceededError: The options' deadline passed.
-            LockUnavailableError: The application held a lock in every one of the attempts.
-            ConnectionLostError: The server stays away, or there is no second connection to be had.
-            PreflightError: The role may not do what has to be done.
+            LockUnavailableError: Other sessions held a lock in every one of the options' attempts.
+            ConnectionLostError: The server stays away, or no second connection can be had.
+            PreflightError: The role lacks a privilege.
             MigrationError: The server refused for another reason.
         """
         running_loop()
@@ -121,143 +126,103 @@ class Runner:
             if not limit.expired():
                 raise
             raise DeadlineExceededError(
-                self.options.deadline, doing=self.doing, blockers=self._blockers, standing=self.standing
+                self.options.deadline, doing=self.doing, blockers=self.blockers, standing=self.standing
             ) from error
 
-    @asynccontextmanager
-    async def watching(self, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
-        """While something runs in a session, look from a second connection what it is at, and tell.
-
-        That is who blocks it, and how far an index is that it builds. Without a
-        second connection to be had nobody looks.
-
-        Args:
-            session: Where it runs.
-            migration: Whose indexes are told of.
-        """
-        if not self.target.can_reconnect:
-            yield
-            return
-        watch = asyncio.create_task(self._watch(session, migration))
-        try:
-            yield
-        finally:
-            watch.cancel()
-            # It ends at once: what is cancelled terminates its connection and waits for nothing.
-            await asyncio.wait([watch])
-
-    async def _watch(self, session: Session, migration: Migration | None) -> None:
-        clock = stopwatch()
-        await asyncio.sleep(min(1.0, self.options.lock_timeout / 2))
-        while True:
-            pause = _LOOK_EVERY
-            # Best effort: a look that fails is no fault of what is being watched.
-            with suppress(KimbleDBError, ServerError):
-                if session.process_id is not None and await self._look(session.process_id, clock(), migration):
-                    pause = _LOOK_WHILE_BUILDING
-            await asyncio.sleep(pause)
-
-    async def _look(self, process_id: int, seconds: float, migration: Migration | None) -> bool:
-        """Tell what a process is at, and return whether it builds an index."""
-        from kimbledb.events import Blocked, Building
-
-        async with self.target.session(self.options) as observer:
-            found = await observer.ask(queries.question("watch", pid=str(process_id)))
-        self._blockers = tuple(describe_holders(found["blockers"]))
-        if self._blockers:
-            tell(self.progress, Blocked(self._blockers, seconds))
-        building = found["building"]
-        if building is not None and migration is not None:
-            tell(self.progress, Building(migration, building["index"], building["phase"], building["percent"]))
-        return building is not None
-
     async def _until_done(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        contended = waited = 0
+        contended = waits = 0
         losses = _Losses(self.target)
-        achieved = self._achieved
+        commits = self._commits
         while True:
-            if self._achieved != achieved:
-                achieved, contended, waited = self._achieved, 0, 0
+            if self._commits != commits:
+                commits, contended, waits = self._commits, 0, 0
                 losses = _Losses(self.target)
             why: tuple[str, ...] | None = None
-            turn: asyncio.Future[None] | None = None
+            holder: asyncio.Future[None] | None = None
             try:
                 async with self.target.session(self.options) as session:
                     losses.connected()
                     return await work(session)
             except (Retry, ServerError) as error:
-                meant = error if isinstance(error, Retry) else meaning(error) or failure(error, self.doing)
-                cause = error.__cause__ if isinstance(error, Retry) else error
-                if not isinstance(meant, Retry):
-                    raise meant from cause
-                self._blockers = meant.blockers or self._blockers
-                if meant.contended is not None:
+                retry, cause = self._retry_of(error)
+                if retry.contended is not None:
                     contended += 1
-                    self._refuse_more(contended, meant.contended, cause)
-                elif self.turn is not None:
-                    turn = self.turn.before
+                    self._check_attempts(contended, retry.contended, cause)
+                elif self._in_process_lock is not None:
+                    holder = self._in_process_lock.holder
             except ConnectionLostError as loss:
                 if not isinstance(loss, NotJustNow):
                     losses.count(loss)
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)
-            waited += 1
-            await self._wait(waited, self._blockers if why is None else why, turn)
+            waits += 1
+            await self._wait(waits, self.blockers if why is None else why, holder)
 
-    async def _wait(self, waited: int, why: tuple[str, ...], turn: asyncio.Future[None] | None) -> None:
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waited, 10)) if turn is None else _LONGEST_TURN
+    def _retry_of(self, error: Retry | ServerError) -> tuple[Retry, BaseException | None]:
+        """Return the retry that an error asks for, with its cause; raise any other meaning of the error."""
+        meant = error if isinstance(error, Retry) else meaning(error) or failure(error, self.doing)
+        cause = error.__cause__ if isinstance(error, Retry) else error
+        if not isinstance(meant, Retry):
+            raise meant from cause
+        self.blockers = meant.blockers or self.blockers
+        return meant, cause
+
+    def _check_attempts(self, attempts: int, reason: str, cause: BaseException | None) -> None:
+        """Raise LockUnavailableError where the attempts are used up."""
+        if attempts >= self.options.attempts:
+            raise LockUnavailableError(
+                f"{self.doing}: {attempts} tries ended with: {reason}",
+                blockers=self.blockers,
+                standing=self.standing,
+                hint="see which session holds the lock (SELECT * FROM pg_stat_activity), and run again at a quieter time; "
+                "Options(lock_timeout=..., attempts=...) waits longer",
+            ) from cause
+
+    async def _wait(self, waits: int, why: tuple[str, ...], holder: asyncio.Future[None] | None) -> None:
+        """Wait before the next attempt: for the end of the in-process lock's holder, or for a time with jitter."""
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waits, 10)) if holder is None else _LONGEST_WAIT_IN_PROCESS
         seconds = random.uniform(longest / 2, longest)
-        from kimbledb.events import Waiting  # most calls need not wait
+        from kimbledb.events import Waiting  # only calls that wait: 3 ms
 
-        tell(self.progress, Waiting(why, seconds))
+        notify(self.progress, Waiting(why, seconds))
         self.has_waited = True
-        if turn is None:
+        if holder is None:
             await asyncio.sleep(seconds)
         else:
-            await asyncio.wait([turn], timeout=seconds)
-
-    def _refuse_more(self, tries: int, reason: str, cause: BaseException | None) -> None:
-        """Give up where the bounded tries are used up."""
-        if tries >= self.options.attempts:
-            raise LockUnavailableError(
-                f"{self.doing}: {tries} tries ended with: {reason}",
-                blockers=self._blockers,
-                standing=self.standing,
-                hint="look who holds the lock (SELECT * FROM pg_stat_activity), and run again when it is quieter; "
-                "Options(lock_timeout=..., attempts=...) is more patient",
-            ) from cause
+            await asyncio.wait([holder], timeout=seconds)
 
 
 class _Losses:
-    """How often a connection was lost or not to be had, and whether that is too often."""
+    """Counts lost and failed connections, and decides when there are too many."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._first: ConnectionLostError | None = None
         self._count = 0
-        #: Whether there was a connection in this try, and when one was last lost.
+        #: Whether this attempt had a connection, and when a connection was last lost.
         self._inside = False
         self._away_since: float | None = None
 
     def connected(self) -> None:
+        """Note that this attempt has a connection."""
         self._inside = True
         self._away_since = None
 
     def count(self, loss: ConnectionLostError) -> None:
-        """Count one, and raise it where it was one too many."""
+        """Count a loss, and raise it where there are too many."""
         self._first = self._first or loss
         if self._inside:
             self._inside = False
             self._away_since = time.monotonic()
             self._count += 1
-            bearable = self._count < _LOSSES
+            tolerable = self._count < _LOSSES
         elif self._away_since is not None:
-            # It was there, so that its address is right: it may be starting again.
-            bearable = time.monotonic() - self._away_since < _ABSENCE
+            # The server was reached before, so its address is right: it may be restarting.
+            tolerable = time.monotonic() - self._away_since < _ABSENCE
         else:
             self._count += 1
-            bearable = self._count < _LOSSES
-        if bearable and self._target.can_reconnect:
+            tolerable = self._count < _LOSSES
+        if tolerable and self._target.can_reconnect:
             return
         if self._first.message == loss.message:
             raise loss

@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.text import counted
 from kimbledb.server import queries
-from kimbledb.server.drivers import Connection, ServerError
-from kimbledb.server.session import first_line
+from kimbledb.server.driver import Connection, ServerError, first_line
 from kimbledb.testing.isolation_report import Breach
 from kimbledb.testing.ownership import Ownership
 from kimbledb.testing.sample_rows import Row, SampleRows

@@ -26,7 +26,7 @@ from typing import Any, Final
 from kimbledb.errors import KimbleDBError
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.server import queries
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.driver import ServerError
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import Target

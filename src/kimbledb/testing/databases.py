@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError
 from kimbledb.execution.run import catalog_of, schema_of
-from kimbledb.server.drivers import ServerError, driver_errors
+from kimbledb.server.driver import ServerError, driver_errors
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of

@@ -19,9 +19,9 @@ from kimbledb.inspection import history
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.operations.migrate import migrate
 from kimbledb.server import queries
-from kimbledb.server.drivers import Connection, ServerError, driver_errors
+from kimbledb.server.driver import Connection, ServerError, driver_errors, first_line
 from kimbledb.server.options import Options
-from kimbledb.server.session import Session, first_line
+from kimbledb.server.session import Session
 from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.testing.access_attempts import REFUSED, AccessAttempts, acting_as
 from kimbledb.testing.isolation_report import Breach, IsolationReport

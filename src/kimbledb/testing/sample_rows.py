@@ -10,8 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from kimbledb.model.names import quote_identifier
-from kimbledb.server.drivers import Connection, ServerError
-from kimbledb.server.session import first_line
+from kimbledb.server.driver import Connection, ServerError, first_line
 from kimbledb.testing.ownership import ColumnFacts, Ownership
 
 #: A row, by its columns, as ``to_jsonb()`` gives it.

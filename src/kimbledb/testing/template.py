@@ -13,10 +13,9 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import LockUnavailableError, PreflightError
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.operations.migrate import migrate
-from kimbledb.server.drivers import ServerError
+from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
-from kimbledb.server.session import first_line
 from kimbledb.server.targets import target_of
 from kimbledb.testing.database_admin import DatabaseAdmin
 from kimbledb.version import __version__

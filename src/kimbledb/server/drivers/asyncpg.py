@@ -20,7 +20,7 @@ import asyncpg
 import asyncpg.pool
 
 from kimbledb.server import queries
-from kimbledb.server.drivers import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
+from kimbledb.server.driver import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
 
 if TYPE_CHECKING:
     #: What users of asyncpg pass.

@@ -4,7 +4,7 @@ DECLARE
     before jsonb;
     changed jsonb;
 BEGIN
-    IF coalesce(pg_catalog.current_setting('kimbledb.server.session', true), '') OPERATOR(pg_catalog.=) '' THEN
+    IF coalesce(pg_catalog.current_setting('kimbledb.session', true), '') OPERATOR(pg_catalog.=) '' THEN
         IF EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE name OPERATOR(pg_catalog.=) 'kimbledb_before') THEN
             RAISE EXCEPTION USING ERRCODE = 'KD010',
                 MESSAGE = 'the script reset every setting of the session',
@@ -12,7 +12,7 @@ BEGIN
         END IF;
 {ended}
     END IF;
-    before := pg_catalog.current_setting('kimbledb.server.session');
+    before := pg_catalog.current_setting('kimbledb.session');
     -- A setting that is not the session's any more was reset.
     SELECT pg_catalog.jsonb_agg(name) INTO changed
     FROM (SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session') AS now

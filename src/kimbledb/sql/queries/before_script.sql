@@ -7,6 +7,6 @@ SELECT pg_catalog.set_config('kimbledb.session_set', (SELECT coalesce(pg_catalog
        pg_catalog.set_config('kimbledb.types', pg_catalog.format('{%s, %s, %s}', (SELECT pg_catalog.max(oid) FROM pg_catalog.pg_type),
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),
            pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_type'::pg_catalog.regclass)), true),
-       pg_catalog.set_config('kimbledb.server.schemas', (SELECT pg_catalog.jsonb_object_agg(oid, nspname) FROM pg_catalog.pg_namespace)::text, true);
+       pg_catalog.set_config('kimbledb.schemas', (SELECT pg_catalog.jsonb_object_agg(oid, nspname) FROM pg_catalog.pg_namespace)::text, true);
 DECLARE kimbledb_before NO SCROLL CURSOR FOR
 {gone};

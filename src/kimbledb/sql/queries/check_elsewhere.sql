@@ -8,7 +8,7 @@ DECLARE
     top constant xid8 := pg_current_xact_id();
     span constant integer := age(top::xid);
     epoch constant numeric := top::text::numeric - top::xid::text::numeric;
-    schemas constant jsonb := current_setting('kimbledb.server.schemas');
+    schemas constant jsonb := current_setting('kimbledb.schemas');
     before constant refcursor := 'kimbledb_before';
     dropped record;
     relations oid[];

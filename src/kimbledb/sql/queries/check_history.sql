@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     SELECT string_agg(kept.name, ', ' ORDER BY kept.name)
     INTO touched
-    FROM jsonb_each_text(nullif(current_setting('kimbledb.inspection.history', true), '')::jsonb) AS each (name, id)
+    FROM jsonb_each_text(nullif(current_setting('kimbledb.history', true), '')::jsonb) AS each (name, id)
     CROSS JOIN LATERAL (SELECT each.name, each.id::oid) AS kept (name, oid)
     LEFT JOIN pg_class AS c ON c.oid = kept.oid
     WHERE EXISTS (SELECT FROM pg_locks AS l

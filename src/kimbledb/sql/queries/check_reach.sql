@@ -4,7 +4,7 @@
 -- what one did.
 DECLARE
     others oid[];
-    schemas constant jsonb := nullif(current_setting('kimbledb.server.schemas', true), '');
+    schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
     dropped boolean;
     span integer;
     -- Empty where the script ended the transaction.

@@ -1,6 +1,6 @@
 -- Right before COMMIT: what a script left in the session is taken back, or it is refused.
 DECLARE
-    before constant jsonb := current_setting('kimbledb.server.session');
+    before constant jsonb := current_setting('kimbledb.session');
     statements text[];
     lost boolean;
     locked boolean;

@@ -22,7 +22,7 @@ BEGIN
             SELECT coalesce(jsonb_agg(jsonb_build_array(classid, objid)), '[]') FROM pg_depend
             WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()));
     END IF;
-    PERFORM set_config('kimbledb.server.session', before::text, true);
+    PERFORM set_config('kimbledb.session', before::text, true);
     -- To the client, too: it takes back what a rollback leaves.
     RAISE INFO USING MESSAGE = before::text, ERRCODE = 'KD105';
 END

@@ -1,0 +1,51 @@
+"""The SQLSTATEs that this library's own SQL blocks raise, and how to recognise them.
+
+A script can raise the same SQLSTATEs. What our blocks raise is signed
+(:data:`kimbledb.server.queries.SIGNATURE`), and :func:`own_code` checks the signature.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kimbledb.server import queries
+from kimbledb.server.driver import Notice, ServerError
+
+# Errors: a block stopped its transaction.
+#: Another run holds the lock; the detail lists the lock's holders.
+LOCK_BUSY: Final = "KD001"
+#: Another run has written history since this run read it.
+HISTORY_MOVED: Final = "KD002"
+#: A script ended its transaction.
+TRANSACTION_ENDED: Final = "KD003"
+#: A script changed objects outside of its schema.
+REACHED_OUTSIDE: Final = "KD004"
+#: A check of a migration failed.
+VERIFICATION_FAILED: Final = "KD005"
+#: A script would lose rows or values.
+DATA_LOSS: Final = "KD006"
+#: Strangers own, or may create, objects on the search_path.
+UNSAFE_PATH: Final = "KD007"
+#: ``migration_history`` or ``migration_log`` has a shape that cannot be read or taken over.
+OTHER_SHAPE: Final = "KD008"
+#: The server would read the message by other settings than those it is written for.
+READ_OTHERWISE: Final = "KD009"
+#: A script passed over an index that is not valid.
+INDEX_NOT_VALID: Final = "KD012"
+
+# Notices: a block answers, and its transaction goes on.
+#: The process of the server that runs the transaction.
+PROCESS_ID: Final = "KD104"
+#: The settings of the session before the transaction.
+BEFORE: Final = "KD105"
+#: The rows and values that a script took away, as :func:`kimbledb.inspection.data_loss.measured` reads them.
+MEASURED: Final = "KD106"
+#: A failed script deallocated prepared statements that the driver keeps.
+DEALLOCATED: Final = "KD107"
+#: The notices that a call receives as answers.
+ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED})
+
+
+def own_code(raised: ServerError | Notice) -> str | None:
+    """Return the SQLSTATE of an error or a notice that one of our own blocks raised, or None for any other."""
+    return raised.sqlstate if raised.constraint_name == queries.SIGNATURE else None

@@ -1,0 +1,47 @@
+"""The search_path of a transaction, and the guard against objects of strangers on it.
+
+A stranger is a role that the migrating role does not trust (``sql/queries/trusted.sql``): an object that a stranger
+owns, or may create, on the search_path could be called in place of the object that a script means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.server import queries
+
+
+def path_of(schemas: Sequence[str] = ()) -> str:
+    """Return the value of ``search_path`` for schemas; for no schema, the server's own alone."""
+    return ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
+
+
+def guard_of(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
+    """Return the body of a block that fails where strangers own or may create objects in schemas.
+
+    Args:
+        schemas: The schemas of the search_path.
+        reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
+    """
+    return queries.filled(
+        "guard_path",
+        trusted=trusted(reached),
+        schemas=quote_array(schemas),
+        dangers=quote_literal(strangers_in(schemas, reached)),
+    )
+
+
+def strangers_in(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
+    """Return the query that lists the objects that strangers own or may create in schemas: object, reason, cure."""
+    return queries.filled("strangers", trusted=trusted(reached), schemas=quote_array(schemas))
+
+
+def trusted(reached: Sequence[str] = ()) -> str:
+    """Return the query that gives the trusted roles."""
+    return queries.filled("trusted", reached=quote_array(reached))
+
+
+def gaps_of(dangers: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the rows of :func:`strangers_in` as gaps of a PreflightError, each with its cure."""
+    return [(f"{thing} {reason}", cure) for thing, reason, cure in dangers]
