@@ -1,4 +1,4 @@
-"""The chores of this project: ``nox`` runs what every change must pass, ``nox -l`` lists the rest."""
+"""The sessions of this project: ``nox`` runs the checks that every change must pass, ``nox -l`` lists all sessions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import nox
 nox.options.sessions = ["lint", "typing", "tests", "wheel", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-if hasattr(nox.options, "allow_parallel"):  # since nox 2026.10: `nox -j 2`, where nobody looks on
+if hasattr(nox.options, "allow_parallel"):  # since nox 2026.10: `nox -j 2`, for runs that nobody watches
     nox.options.allow_parallel = True
 
 ROOT = Path(__file__).parent
-#: Bytes that a file system in memory must have left.
-ROOM = 6 * 1024**3
+#: Bytes that a file system in memory must have free.
+FREE = 6 * 1024**3
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
 def _has(python: str) -> bool:
-    """Whether an interpreter answers; a version manager's shim may stand in for one that is not there."""
+    """Return whether an interpreter runs: the shim of a version manager may be found without one."""
     program = shutil.which(f"python{python}")
     if program is None:
         return False
@@ -35,22 +35,22 @@ def _has(python: str) -> bool:
 
 @contextmanager
 def _temporary() -> Iterator[dict[str, str]]:
-    """Give the environment in which throwaway servers keep their data in memory, where there is room enough.
+    """Yield the environment in which throwaway servers keep their data in memory, if enough memory is free.
 
-    Making and dropping databases is most of what they do, and most of that is files.
+    Such servers mostly create and drop databases, and most of that time goes into files.
     """
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM:
+    memory = Path("/dev/shm")  # noqa: S108 - only a folder of our own is used
+    if not memory.is_dir() or shutil.disk_usage(memory).free < FREE:
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="kimbledb-nox-", dir=memory) as folder:
-        Path(folder).chmod(0o1777)  # as /tmp: for root, servers run as another user
+        Path(folder).chmod(0o1777)  # like /tmp: if root runs the tests, the servers run as another user
         yield {"TMPDIR": folder}
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Look for faults of style: ruff, by the rules in pyproject.toml."""
+    """Check style and format with ruff, by the rules in pyproject.toml."""
     session.install("ruff>=0.9")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types of everything, strictly."""
+    """Check the types of all code with mypy, strictly."""
     session.install("-e", ".[dev]")
     session.run("mypy")
 
@@ -71,7 +71,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=[python for python in PYTHONS if _has(python)] or [sys.executable])
 def tests_all(session: nox.Session) -> None:
-    """Run the tests on each Python that is there."""
+    """Run the tests on each Python that is installed."""
     _test(session)
 
 
@@ -83,7 +83,7 @@ def _test(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """Look for what the property tests have not met yet, from new seeds, for an hour: ``-- --minutes 60``."""
+    """Run the property tests from new seeds with more examples, for an hour: ``-- --minutes 60``."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         session.run("python", "-m", "tools.explore", *session.posargs, env=environment)
@@ -91,7 +91,7 @@ def explore(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Make each change of tests/mutants/mutants.toml on a copy, and see that a test notices it."""
+    """Make each change of tests/mutants/mutants.toml on a copy, and check that a test fails: ``-- lock`` for some of them."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         session.run("python", "-m", "tools.mutants", *session.posargs, env=environment)
@@ -107,7 +107,7 @@ def servers(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel and test it with the sources out of reach."""
+    """Build the wheel, and test it where the sources cannot be imported."""
     built = Path(session.create_tmp()).resolve()
     for old in built.glob("*.whl"):
         old.unlink()
@@ -115,7 +115,7 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--quiet", "--wheel", "--outdir", str(built), str(ROOT))
     [package] = built.glob("*.whl")
     session.install("--force-reinstall", f"kimbledb[cli,testing] @ {package.as_uri()}", "hypothesis", "pytest-xdist")
-    # Away from the sources: what is imported is what was built.
+    # Away from the sources, so that the tests import the installed wheel.
     elsewhere = built / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
     for what in ("tests", "tools", "docs"):
@@ -128,14 +128,14 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the pages; a broken link is an error."""
+    """Build the documentation; a broken link is an error."""
     session.install("-e", ".[docs]")
     session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure, each figure as a ratio to its floor in the same run."""
+    """Run the benchmarks: each figure is a ratio to a floor that the same run measures."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         session.run("python", "-m", "tests.benchmarks", *session.posargs, env=environment)
@@ -143,14 +143,14 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def declare(session: nox.Session) -> None:
-    """Write what the built-in migrations create, change and drop into their migration.toml, from a real database."""
+    """Write the objects of each built-in migration into its migration.toml, from a real database: ``-- --check`` compares."""
     session.install("-e", ".[dev]")
     session.run("python", "-m", "tools.declare", *session.posargs)
 
 
 @nox.session
 def order(session: nox.Session) -> None:
-    """Write docs/migration-order.md, docs/run-all-migrations.sql and the picture of the plan from the catalog."""
+    """Write the files that are made from the code, such as docs/migration-order.md: ``-- --check`` compares."""
     session.install("-e", ".[dev]")
     session.run("python", "-m", "tools.order", *session.posargs)
 

@@ -1,9 +1,8 @@
-"""Write what the built-in migrations make into their migration.toml, from a real database.
+"""Write the objects that each built-in migration creates, changes and drops into its migration.toml, from a real database.
 
-Run by ``nox -s declare``; ``nox -s declare -- --check`` only says whether the
-files are in step. What it writes is long and mechanical, and is read in review
-like the rest: a test compares it, for each migration, with the difference of
-two snapshots.
+``nox -s declare`` writes the files. ``nox -s declare -- --check`` only compares them. The
+text is long and mechanical. Reviewers read it like any other: a test compares it, for
+each migration, with the difference of two snapshots.
 """
 
 from __future__ import annotations
@@ -32,22 +31,27 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, Difference]:
-    """Migrate step by step, and return what each migration made of the schema."""
+    """Migrate step by step, and return the difference that each migration made in the schema.
+
+    Args:
+        dsn: An empty database.
+        prefer: The alternatives to choose.
+    """
     options = kimbledb.Options()
     found = {}
     catalog = kimbledb.Catalog.builtin()
     plan = await kimbledb.plan(dsn, prefer=prefer)
 
-    async def picture() -> Snapshot:
+    async def take() -> Snapshot:
         async with target_of(dsn).session(options) as session:
             state = await history.look(session, "public")
             wanted = {each.name for migration in catalog for each in migration.extensions}
             return await snapshot.take(session, "public", state.search_path("public", wanted))
 
-    before = await picture()
+    before = await take()
     for step in plan.pending:
         await kimbledb.migrate(dsn, to=step.name, prefer=prefer, verify=False)
-        after = await picture()
+        after = await take()
         found[step.name] = after.since(before)
         before = after
     return found
@@ -75,12 +79,12 @@ def _key(name: str) -> str:
 
 
 def _text(value: str) -> str:
-    # A TOML basic string has JSON's escapes, and wants DEL escaped, too.
+    # A TOML basic string has JSON's escapes; DEL must be escaped, too.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 async def main(*, check: bool) -> int:
-    """Write the files, or with ``check`` only compare them; return the number that were out of step."""
+    """Write the files, or with ``check`` only compare them, and return the number of files that were out of step."""
     async with kimbledb.embedded() as dsn:
         admin = await asyncpg.connect(dsn)
         await admin.execute(HOSTED_ROLES)
@@ -113,7 +117,7 @@ async def main(*, check: bool) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="nox -s declare --", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where a file is out of step")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of step")
     given = parser.parse_args()
     out_of_step = asyncio.run(main(check=given.check))
     sys.exit(1 if given.check and out_of_step else 0)

@@ -1,7 +1,7 @@
 """Run the property tests from new seeds, with many examples, until the time is over: ``nox -s explore``.
 
-The README's test line runs them from fixed seeds, so that it never fails by luck. This one looks for
-what that line does not meet. A test that fails is left out of the rounds after it, and its seed is told.
+The usual test run starts them from fixed seeds, so that it never fails by luck. This tool looks for
+failures that those seeds do not reach. A test that fails is left out of later rounds, and its seed is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 
 
 def explore(minutes: float, workers: str, arguments: Sequence[str]) -> dict[str, int]:
-    """Begin rounds until the minutes are over, and return the tests that failed, each with its seed."""
+    """Run rounds until the time is over, and return the tests that failed, each with its seed.
+
+    Args:
+        minutes: The time after which no new round begins.
+        workers: The number of processes, as for pytest-xdist's ``-n``.
+        arguments: Files, tests and other arguments for pytest.
+    """
     end = time.monotonic() + minutes * 60
     failed: dict[str, int] = {}
     rounds = 0
@@ -52,11 +58,11 @@ def explore(minutes: float, workers: str, arguments: Sequence[str]) -> dict[str,
 
 
 def main() -> None:
-    """Explore, and end with 1 where a test failed."""
+    """Explore, and exit with 1 if a test failed."""
     parser = argparse.ArgumentParser(prog="nox -s explore --", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60, help="when no new round begins any more (60)")
-    parser.add_argument("--workers", default="auto", help="as pytest-xdist's -n (auto)")
-    parser.add_argument("tests", nargs="*", help="files or tests; without any, all property tests")
+    parser.add_argument("--minutes", type=float, default=60, help="time after which no new round begins (60)")
+    parser.add_argument("--workers", default="auto", help="number of processes, as for pytest-xdist's -n (auto)")
+    parser.add_argument("tests", nargs="*", help="files or tests (all property tests)")
     given = parser.parse_args()
     failed = explore(given.minutes, given.workers, given.tests)
     for test, seed in failed.items():

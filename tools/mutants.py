@@ -1,6 +1,6 @@
-"""Make each change of tests/mutants/mutants.toml on a copy of the project, run the tests that should notice, and say which do.
+"""Make each change of tests/mutants/mutants.toml on a copy of the project, and run the tests that must fail then.
 
-A change that no test notices is a failure, and so is one whose tests fail without it.
+A change that fails no test is reported as a failure, and so are tests that fail without any change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 LIST = ROOT / "tests" / "mutants" / "mutants.toml"
-#: What the tests need of the project.
+#: The files and folders of the project that the tests need.
 _COPIED = (
     "src",
     "tests",
@@ -35,7 +35,7 @@ _COPIED = (
     "CONTRIBUTING.md",
     "noxfile.py",
 )
-#: Seconds after which the tests of one change are stopped.
+#: Seconds that the tests of one change may take.
 _PATIENCE = 300
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 
@@ -43,7 +43,7 @@ Mutant = dict[str, Any]
 
 
 def mutants(wanted: Sequence[str] = ()) -> list[Mutant]:
-    """Read the list: those whose name or file holds one of the texts, or all."""
+    """Return the changes of the list whose name or file contains one of the texts; without texts, all of them."""
     listed: list[Mutant] = tomllib.loads(LIST.read_text("utf-8"))["mutant"]
     return [each for each in listed if not wanted or any(text in each["name"] + each["file"] for text in wanted)]
 
@@ -60,8 +60,12 @@ class Copy:
                 shutil.copy(ROOT / each, folder / each)
 
     def run(self, tests: Iterable[str], *options: str) -> tuple[int | None, str]:
-        """Run tests and return the exit code of pytest, None where they took too long, and what it said."""
-        # No bytecode: two changes of a file within a second can have the same size.
+        """Run tests.
+
+        Returns:
+            The exit code of pytest, or None if the tests took too long; and the output.
+        """
+        # No bytecode: two changes of a file within one second can have the same size.
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--no-header", "-p", "no:cacheprovider", *options]
         try:
@@ -80,22 +84,25 @@ class Copy:
         return run.returncode, run.stdout
 
     def judge(self, mutant: Mutant) -> str:
-        """Make the change, run its tests, take it back, and return the test that noticed or nothing.
+        """Make a change, run its tests, and undo the change.
+
+        Returns:
+            The test that failed, or an empty text if all passed.
 
         Raises:
-            ValueError: The change cannot be made, or the tests could not be run with it.
+            ValueError: The change cannot be made, or the tests cannot be run with it.
         """
         path = self.folder / mutant["file"]
         text = path.read_text("utf-8")
         if text.count(mutant["old"]) != 1:
-            raise ValueError(f"{mutant['old']!r} stands {text.count(mutant['old'])} times in {mutant['file']}")
+            raise ValueError(f"{mutant['file']} contains {mutant['old']!r} {text.count(mutant['old'])} times")
         path.write_text(text.replace(mutant["old"], mutant["new"]), "utf-8")
         try:
             code, said = self.run(mutant["tests"], "-x")
         finally:
             path.write_text(text, "utf-8")
         if code is None:
-            raise ValueError(f"its tests did not end in {_PATIENCE} seconds")
+            raise ValueError(f"the tests took more than {_PATIENCE} seconds")
         failed = _FAILED.findall(said)
         if code == 1 and failed:
             return str(failed[0])
@@ -105,10 +112,12 @@ class Copy:
 
 
 def main() -> None:
-    """Judge them all, print the table, and end with 1 where one was not noticed."""
+    """Judge all changes, print the table, and exit with 1 if a change was not noticed."""
     parser = argparse.ArgumentParser(prog="nox -s mutants --", description=__doc__)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many at once (one a processor)")
-    parser.add_argument("wanted", nargs="*", help="only those whose name or file holds this")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="number of changes at once (one per processor)"
+    )
+    parser.add_argument("wanted", nargs="*", help="only changes whose name or file contains this")
     given = parser.parse_args()
     listed = mutants(given.wanted)
     began = time.monotonic()

@@ -1,7 +1,8 @@
-"""Write what the docs hold of the catalog: the document's page, one SQL file of all migrations, and a picture of the plan.
+"""Write the files that are made from the code.
 
-Run by ``nox -s order``; ``nox -s order -- --check`` only says whether the files
-are in step, as tests do.
+These are the document's page, all migrations as one SQL file, the picture of the plan, the
+stub of the public names, and the table of rooms in CONTRIBUTING.md. ``nox -s order`` writes
+them. ``nox -s order -- --check`` only compares them, as a test does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kimbledb
-from tools import public_names
+from tools import public_names, rooms
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -61,7 +62,7 @@ ORDER BY applied_at DESC;
 ```
 """
 
-#: Kinds that are told by name, and those that are only counted.
+#: The kinds of objects that the page names, and those that it only counts.
 NAMED = {"table": "tables", "view": "views", "function": "functions", "type": "types", "sequence": "sequences"}
 COUNTED = {
     "index": ("index", "indexes"),
@@ -72,7 +73,7 @@ COUNTED = {
 
 
 def page() -> str:
-    """Return the text of the page."""
+    """Return the text of docs/migration-order.md."""
     catalog = kimbledb.Catalog.builtin()
     plan = kimbledb.Planner(catalog).plan()
     titles = dict(re.findall(r"^### Phase (\d+): (.+)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE))
@@ -145,20 +146,22 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
-#: The files, from the root, and the function that makes the text of each.
+#: The files that are written whole, by their path from the root, each with the function that returns its text.
 FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
     "docs/run-all-migrations.sql": kimbledb.render,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
+#: The same with the page of which only a part is written.
+WRITTEN: dict[str, Callable[[], str]] = {**FILES, "CONTRIBUTING.md": rooms.page}
 
 
 def main(*, check: bool) -> int:
-    """Write the files, or with ``check`` only compare them; return the number that were out of step."""
+    """Write the files, or with ``check`` only compare them, and return the number of files that were out of step."""
     stale = 0
-    for name, write in FILES.items():
-        file, text = ROOT / name, write()
+    for name, text_of in WRITTEN.items():
+        file, text = ROOT / name, text_of()
         in_step = file.exists() and file.read_text(encoding="utf-8") == text
         if not in_step and not check:
             file.write_text(text, encoding="utf-8")
@@ -169,7 +172,7 @@ def main(*, check: bool) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="nox -s order --", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where a file is out of step")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of step")
     given = parser.parse_args()
     out_of_step = main(check=given.check)
     sys.exit(1 if given.check and out_of_step else 0)

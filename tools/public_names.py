@@ -1,4 +1,4 @@
-"""The stub that type checkers read of the package, made from its table of public names. ``nox -s order`` writes it."""
+"""The stub of the package for type checkers, made from its table of public names. ``nox -s order`` writes it."""
 
 from __future__ import annotations
 

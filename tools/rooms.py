@@ -1,19 +1,18 @@
-"""The rooms of the package: their ranks, who imports whom, and the table of them in CONTRIBUTING.md.
+"""The rooms of the package: their ranks, their imports, and the table of rooms in CONTRIBUTING.md.
 
-``nox -s order`` writes that table from the docstrings; ``nox -s order -- --check`` only says whether it is in step.
+``nox -s order`` writes the table, from the docstrings and from the folders of the tests.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "kimbledb"
+TESTS = ROOT / "tests"
 PAGE = ROOT / "CONTRIBUTING.md"
 
 #: The rooms, each a module or a package directly under ``kimbledb``, lowest first. A module imports its own
@@ -32,6 +31,20 @@ RANKS = (
     "cli",
     "__main__",
 )
+#: For each room the integration test that exercises most of it in little time. `tests/unit` has a folder for each
+#: room that can be tested without a server.
+GUARDS = {
+    "events": "test_progress.py",
+    "sql": "test_schema_behaviour.py",
+    "server": "test_session_leftovers.py",
+    "inspection": "test_drift.py",
+    "_embedded": "test_embedded.py",
+    "execution": "test_places.py",
+    "operations": "test_reset.py",
+    "many": "test_many.py",
+    "testing": "test_isolation.py",
+    "cli": "test_cli.py",
+}
 
 
 def room(module: str) -> str:
@@ -51,7 +64,7 @@ def modules() -> dict[str, Path]:
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Give all that is under a node, without what stands there for type checkers alone."""
+    """Yield the nodes under a node, without those under ``if TYPE_CHECKING``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
@@ -65,10 +78,10 @@ def imports_of(name: str, path: Path, known: set[str], *, typing: bool = False) 
     """Return the modules of the package that a module imports, at its top or in a function.
 
     Args:
-        name: The module, by its dotted name.
+        name: The dotted name of the module.
         path: Its file.
         known: The names of all modules.
-        typing: Whether to count what is imported for type checkers alone, too.
+        typing: Whether imports under ``if TYPE_CHECKING`` count, too.
     """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text("utf-8"))
@@ -88,45 +101,39 @@ def imports_of(name: str, path: Path, known: set[str], *, typing: bool = False) 
 
 
 def graph(*, typing: bool = False) -> dict[str, set[str]]:
-    """Return each module with those that it imports."""
+    """Return each module with the modules that it imports."""
     found = modules()
     known = set(found)
     return {name: imports_of(name, path, known, typing=typing) for name, path in found.items()}
 
 
+def tests_of(name: str) -> list[str]:
+    """Return the tests that guard a room, by their path from ``tests/``: its unit tests, and its quick integration test."""
+    unit = [path for path in (f"unit/{name}", f"unit/test_{name}.py") if (TESTS / path).exists()]
+    return [*unit, *([f"integration/{GUARDS[name]}"] if name in GUARDS else [])]
+
+
 def table() -> str:
-    """Return the rooms as a table in Markdown: each with the first paragraph of its docstring, lowest first."""
-    lines = ["| room | what it is for |", "| --- | --- |"]
+    """Return the rooms as a table in Markdown, lowest first: each with the first paragraph of its docstring and its tests."""
+    lines = ["| room | what it is for | its tests, under `tests/` |", "| --- | --- | --- |"]
     for name in RANKS:
         path = PACKAGE / name / "__init__.py"
         path = path if path.exists() else PACKAGE / f"{name}.py"
         sentence = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n\n")[0].split())
         shown = f"{name}/" if path.name == "__init__.py" else f"{name}.py"
-        lines.append(f"| `{shown}` | {re.sub('``', '`', sentence)} |")
+        tests = ", ".join(f"`{each}`" for each in tests_of(name))
+        lines.append(f"| `{shown}` | {re.sub('``', '`', sentence)} | {tests} |")
     return "\n".join(lines)
 
 
 def page() -> str:
-    """Return CONTRIBUTING.md with the table as it must be."""
-    text = PAGE.read_text("utf-8")
-    return re.sub(
-        r"(?s)(<!-- rooms: .*? -->\n).*?(?=<!-- end of rooms -->)", lambda head: f"{head[1]}{table()}\n", text, count=1
-    )
+    """Return the text of CONTRIBUTING.md with the table as it must be.
 
-
-def main(*, check: bool) -> int:
-    """Write the table, or with ``check`` only compare it; return whether it was out of step."""
-    text = page()
-    stale = text != PAGE.read_text("utf-8")
-    if stale and not check:
-        PAGE.write_text(text, encoding="utf-8")
-    print(f"{PAGE.name}: {'in step' if not stale else 'out of step' if check else 'written'}")
-    return int(stale)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tools.rooms", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where the table is out of step")
-    given = parser.parse_args()
-    out_of_step = main(check=given.check)
-    sys.exit(out_of_step if given.check else 0)
+    Raises:
+        ValueError: The page has no place for the table.
+    """
+    place = r"(?s)(<!-- rooms: .*? -->\n).*?(?=<!-- end of rooms -->)"
+    text, count = re.subn(place, lambda head: f"{head[1]}{table()}\n", PAGE.read_text("utf-8"), count=1)
+    if not count:
+        raise ValueError(f"{PAGE.name} has no comments <!-- rooms: ... --> and <!-- end of rooms -->")
+    return text

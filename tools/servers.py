@@ -1,9 +1,9 @@
-"""The integration tests on each version of PostgreSQL: ``python -m tools.servers [15 16 17 18] [arguments of pytest]``.
+"""Run the integration tests on each version of PostgreSQL: ``python -m tools.servers [15 16 17 18] [arguments of pytest]``.
 
-Each version gets two servers, a bare one and one with a hosted platform's roles. At
-the end stands a table. On 15, for which no package has vector, tests that want it are
-counted as skipped. ``python -m tools.servers --renew`` writes the checksums of Debian
-13's packages as the archive has them now.
+Each version gets two servers, a bare one and one with a hosted platform's roles. The
+results are printed as a table. No package has vector for version 15; tests that need it
+are counted as skipped there. ``python -m tools.servers --renew`` writes the checksums
+that the archive has now for Debian 13's packages.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from tests.support.programs import running
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "integration"
-#: They bring a server of their own, or none, and are the same on each version.
+#: Tests with a server of their own or none: they would be the same on each version.
 LEFT_OUT = ("databases", "display", "embedded", "notebook", "pages", "pictures", "plugin", "readme", "schema_page")
-#: Versions for which no package has vector, and what a test that wants it says there.
+#: Versions without a package of vector, and the message of a test that needs it.
 WITHOUT_VECTOR = {15}
 NO_VECTOR = re.compile(r'the server has no extension vector|extension "vector" is not available')
 
 
 @frozen
 class Outcome:
-    """What the tests came to on one version."""
+    """The result of the tests on one version."""
 
     version: int
     passed: int = 0
     skipped: int = 0
     failed: tuple[str, ...] = ()
     seconds: float = 0.0
-    #: Why there was no run.
+    #: Why the tests did not run.
     reason: str = ""
 
     def __str__(self) -> str:
@@ -52,7 +52,12 @@ class Outcome:
 
 
 def run(version: int, arguments: list[str]) -> Outcome:
-    """Run the tests on one version."""
+    """Run the tests on one version.
+
+    Args:
+        version: The major version.
+        arguments: Arguments for pytest; none means all integration tests.
+    """
     try:
         programs = binaries(version)
     except Unavailable as reason:
@@ -89,7 +94,7 @@ def _counted(version: int, suite: ET.Element) -> Outcome:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests on the versions that are named, or all, and return 1 where a test failed."""
+    """Run the tests on the named versions, or on all, and return 1 if a test failed."""
     if arguments == ["--renew"]:
         print(renew(), end="")
         return 0
@@ -105,5 +110,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit stops the servers, too
     sys.exit(main(sys.argv[1:]))

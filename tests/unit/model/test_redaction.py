@@ -10,8 +10,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import excerpt, masked, spans
 from kimbledb.model.text import one_line, printable
 from kimbledb.server.drivers.asyncpg import condition
-
-from .test_errors import SAMPLES
+from tests.unit.test_errors import SAMPLES
 
 
 @pytest.mark.parametrize(

@@ -114,12 +114,6 @@ def test_the_driver_alone_imports_its_library(graph: dict[str, set[str]]) -> Non
     assert [name for name in graph if "asyncpg" in packages_of(name, typing=True)] == [DRIVER]
 
 
-def test_the_map_of_the_rooms_is_in_step() -> None:
-    """CONTRIBUTING.md has each room with the sentence of its docstring."""
-    assert rooms.page() == rooms.PAGE.read_text("utf-8"), "run `nox -s order`"
-    assert rooms.table() in rooms.page()
-
-
 @pytest.mark.parametrize(
     "module",
     [

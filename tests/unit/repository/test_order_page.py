@@ -9,7 +9,7 @@ import pytest
 
 import kimbledb
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "migration-order.md").read_text(encoding="utf-8")
 DOCUMENT = (ROOT / "tests" / "data" / "MIGRATION_ORDER.md").read_text(encoding="utf-8")
 
