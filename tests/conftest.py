@@ -1,4 +1,4 @@
-"""Servers and databases for the tests: real PostgreSQL, never a stand-in."""
+"""Fixtures that all tests share: servers and databases of real PostgreSQL, never a stand-in."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.support.databases import (
 )
 from tests.support.folders import Folder
 
-# No test depends on a time, since the machines that tests run on are noisy, and none on luck: property tests
-# run from fixed seeds. `nox -s explore` runs them from new ones, with more examples.
+# No test depends on a duration, since test machines are noisy, and none on luck: property tests run from
+# fixed seeds. `nox -s explore` runs them from new seeds, with more examples.
 settings.register_profile(
     "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -41,20 +41,20 @@ settings.register_profile(
 PROFILE = os.environ.get("KIMBLEDB_TEST_PROFILE", "fixed")
 settings.load_profile(PROFILE)
 if PROFILE == "fixed":
-    # Hypothesis draws some values from the constants of the modules imported so far, and
-    # what those are depends on the tests that ran before in the same process.
+    # Hypothesis draws some values from the constants of the modules imported so far. These
+    # depend on the tests that ran before in the same process.
     providers._get_local_constants = Constants
 
 
 @pytest.fixture(scope="session")
 def server(kimbledb_server: str) -> str:
-    """The DSN of a bare server, as kimbledb's own plugin gives it: ``KIMBLEDB_TEST_DSN``, else the embedded one."""
+    """The DSN of a bare server from kimbledb's own plugin: ``KIMBLEDB_TEST_DSN``, else an embedded server."""
     return kimbledb_server
 
 
 @pytest.fixture(scope="session")
 def hosted_server(_kimbledb_background: Background) -> str:
-    """The DSN of a server with the hosted platform's roles: ``KIMBLEDB_TEST_HOSTED_DSN``, else an embedded one."""
+    """The DSN of a server with the hosted platform's roles: ``KIMBLEDB_TEST_HOSTED_DSN``, else an embedded server."""
     dsn = os.environ.get("KIMBLEDB_TEST_HOSTED_DSN") or _kimbledb_background.start_server()
 
     async def prepare() -> None:
@@ -71,7 +71,7 @@ def hosted_server(_kimbledb_background: Background) -> str:
 
 @pytest.fixture(name="picture")
 def picture_fixture() -> Picture:
-    """The function that takes a schema's canonical snapshot, given a DSN and a schema."""
+    """The function that takes the canonical snapshot of a schema: ``await picture(dsn, schema)``."""
     return picture
 
 
@@ -90,14 +90,14 @@ async def database(server: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def hosted_database(hosted_server: str) -> AsyncIterator[str]:
-    """The DSN of a fresh database as a hosted platform gives it."""
+    """The DSN of a fresh database with the schemas and default privileges of a hosted platform."""
     async with fresh_database(hosted_server, HOSTED_DATABASE) as dsn:
         yield dsn
 
 
 @pytest.fixture
 def migrated_database(kimbledb_database: str) -> str:
-    """The DSN of a fresh database with the whole schema, on a bare server."""
+    """The DSN of a fresh database with the built-in schema, on a bare server."""
     return kimbledb_database
 
 
@@ -105,7 +105,7 @@ def migrated_database(kimbledb_database: str) -> str:
 def hosted_migrated_database(
     hosted_server: str, kimbledb_catalog: kimbledb.Catalog, _kimbledb_pools: Pools
 ) -> Iterator[str]:
-    """The DSN of a fresh database with the whole schema, on a server with the hosted roles."""
+    """The DSN of a fresh database with the built-in schema, on a server with the hosted roles."""
     pool = _kimbledb_pools.of(hosted_server, kimbledb_catalog, prepare=HOSTED_DATABASE)
     dsn = pool.take(1)
     yield dsn
@@ -114,13 +114,13 @@ def hosted_migrated_database(
 
 @pytest.fixture(scope="session", name="psql")
 def psql_fixture() -> Psql:
-    """The function that sends a text to a database by psql."""
+    """The function that sends a text to a database with psql: ``psql(dsn, text)``."""
     return psql
 
 
 @pytest.fixture(scope="session")
 def make_template(server: str, _kimbledb_background: Background) -> MakeTemplate:
-    """A function that makes a database of the bare server, has it filled, and returns its name, to be cloned."""
+    """A function that makes a database on the bare server, fills it, and returns its name, for clones."""
 
     def make(fill: Callable[[str], Awaitable[None]]) -> str:
         dsn = _kimbledb_background.enter(fresh_database(server))
@@ -136,7 +136,7 @@ def make_template(server: str, _kimbledb_background: Background) -> MakeTemplate
 
 @pytest.fixture(scope="session")
 def template(make_template: MakeTemplate) -> str:
-    """The name of a database with the whole schema, on a bare server."""
+    """The name of a database with the built-in schema, on the bare server, for clones."""
 
     async def fill(dsn: str) -> None:
         await kimbledb.migrate(dsn, verify=False)
@@ -146,7 +146,7 @@ def template(make_template: MakeTemplate) -> str:
 
 @pytest.fixture
 async def clone(server: str) -> AsyncIterator[Clone]:
-    """A function that makes a copy of a database of the bare server and returns its DSN."""
+    """A function that clones a database of the bare server by its name, and returns the DSN of the clone."""
     async with AsyncExitStack() as copies:
 
         async def copy(template: str) -> str:
@@ -157,14 +157,14 @@ async def clone(server: str) -> AsyncIterator[Clone]:
 
 @pytest.fixture(params=["bare", "hosted"])
 def empty_on_each(request: pytest.FixtureRequest) -> str:
-    """The DSN of a fresh, empty database: once on a bare server, once as a hosted platform gives it."""
+    """The DSN of a fresh, empty database: one test run on a bare server, one on a hosted platform."""
     dsn: str = request.getfixturevalue("hosted_database" if request.param == "hosted" else "database")
     return dsn
 
 
 @pytest.fixture(params=["bare", "hosted"])
 def migrated_on_each(request: pytest.FixtureRequest) -> str:
-    """The DSN of a fresh database with the whole schema: once on a bare server, once with the hosted roles."""
+    """The DSN of a fresh database with the built-in schema: one test run on a bare server, one with the hosted roles."""
     hosted = request.param == "hosted"
     dsn: str = request.getfixturevalue("hosted_migrated_database" if hosted else "migrated_database")
     return dsn
@@ -180,7 +180,7 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 def meanwhile(database: str, _kimbledb_background: Background) -> Iterator[Meanwhile]:
-    """A function that runs a statement on another connection, and waits for it: for watchers, which cannot await."""
+    """A function that runs a statement on another connection and blocks: for progress callables, which cannot await."""
     run = _kimbledb_background.run
 
     async def connect() -> asyncpg.Connection:

@@ -1,1 +1,1 @@
-"""What the tests are made with: databases, folders of migrations, programs, proxies, processes, and questions to them."""
+"""Typed helpers that tests share: databases, folders of migrations, programs, a proxy, processes, and assertions."""

@@ -1,4 +1,4 @@
-"""Databases for the tests: fresh ones, those of a hosted platform, and a statement or a question to one."""
+"""Databases for tests: fresh ones, the objects of a hosted platform, single statements, and the types of the fixtures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kimbledb.server.targets import target_of
 
 _numbers = itertools.count(1)
 
-#: What a hosted platform has beyond a bare server, as its projects come.
+#: The roles of a hosted platform, and below them the schemas and default privileges of its new databases.
 HOSTED_ROLES = """
     CREATE ROLE anon NOLOGIN;
     CREATE ROLE authenticated NOLOGIN;
@@ -53,7 +53,17 @@ def as_role(dsn: str, role: str) -> str:
 async def fresh_database(
     server: str, prepare: str = "", *, options: str = "", template: str = "template0"
 ) -> AsyncIterator[str]:
-    """Make a database on a server, run statements in it, and drop it at the end; gives its DSN."""
+    """Make a database on a server, and drop it at the end.
+
+    Args:
+        server: The DSN of the server.
+        prepare: SQL to run in the database.
+        options: More options of CREATE DATABASE.
+        template: The name of the database to clone.
+
+    Yields:
+        The DSN of the database.
+    """
     name = f"test_{os.getpid()}_{next(_numbers)}"
     await sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
     dsn = with_database(server, name)
@@ -66,7 +76,7 @@ async def fresh_database(
 
 
 async def sql(dsn: str, statement: str, *arguments: object) -> Any:
-    """Run a statement, or statements, on a connection of its own; a SELECT returns its first value."""
+    """Run statements on a new connection; a SELECT, or a statement with arguments, returns its first value."""
     connection = await asyncpg.connect(dsn)
     try:
         if arguments or statement.startswith("SELECT"):
@@ -85,7 +95,7 @@ async def picture(dsn: str, schema: str = "public") -> Snapshot:
 
 
 def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
-    """Send a text to a database by psql, as people do."""
+    """Send a text to a database with psql, and stop at the first error."""
     return subprocess.run(
         [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", dsn],
         input=text,
@@ -96,16 +106,16 @@ def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
 
 
 class Picture(Protocol):
-    """The fixture ``picture``: takes a schema's canonical snapshot."""
+    """The type of the fixture ``picture``, which takes the canonical snapshot of a schema."""
 
     async def __call__(self, dsn: str, schema: str = "public") -> Snapshot: ...
 
 
-#: The fixture ``psql``: sends a text to the database of a DSN.
+#: The type of the fixture ``psql``: it sends a text to the database of a DSN.
 Psql: TypeAlias = Callable[[str, str], subprocess.CompletedProcess[str]]
-#: The fixture ``make_template``: makes a database, has it filled by its DSN, and returns its name.
+#: The type of the fixture ``make_template``: it makes a database, passes the DSN to a function, and returns its name.
 MakeTemplate: TypeAlias = Callable[[Callable[[str], Awaitable[None]]], str]
-#: The fixture ``clone``: copies the database of a name, and returns the copy's DSN.
+#: The type of the fixture ``clone``: it clones a database by its name, and returns the DSN of the clone.
 Clone: TypeAlias = Callable[[str], Awaitable[str]]
-#: The fixture ``meanwhile``: runs a statement on another connection, and waits for it.
+#: The type of the fixture ``meanwhile``: it runs a statement on another connection, and blocks.
 Meanwhile: TypeAlias = Callable[[str], None]

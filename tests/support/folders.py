@@ -1,4 +1,4 @@
-"""Folders of migrations in the making."""
+"""Folders of migrations that tests write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import kimbledb
 
 
 class Folder:
-    """A folder of migrations in the making."""
+    """A folder of migrations; it is created if it is missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class Folder:
         verify: str = "-- name: nothing_to_check\nSELECT true AS passed",
         rollback: str = "",
     ) -> Path:
-        """Add a migration and return its folder."""
+        """Add a migration, by the texts of its files, and return its folder."""
         folder = self.path / f"{number:02}_{name}"
         folder.mkdir()
         for file, text in (
@@ -38,7 +38,7 @@ class Folder:
         return folder
 
     def table(self, number: int, name: str, *, facts: str = "") -> Path:
-        """Add a migration that makes a table of its own name."""
+        """Add a migration that creates a table with the migration's name, and return its folder."""
         return self.add(
             number,
             name,
@@ -50,26 +50,26 @@ class Folder:
 
     @property
     def catalog(self) -> kimbledb.Catalog:
-        """The catalog of what is there now."""
+        """The catalog of the migrations that the folder has now."""
         return kimbledb.Catalog.from_directory(self.path)
 
 
 class Steps:
-    """Adds migrations to a folder: each makes a table of its own name with one row.
+    """Adds migrations to a folder: each creates a table with the migration's name and one row.
 
-    They need each other in their order, and cannot run twice.
+    Each requires the one before. A migration that runs twice fails.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
     def __call__(self, *names: str, after: Mapping[str, str] = {}, check: Mapping[str, str] = {}) -> Folder:
-        """Add them and return the folder.
+        """Add migrations and return the folder.
 
         Args:
-            names: Their names, in their order.
-            after: What a script does after its table is there, by the migration's name.
-            check: What a verification does beside looking at the table, by the migration's name.
+            names: The names of the migrations, in order.
+            after: SQL that a script runs after it has created its table, by the migration's name.
+            check: A second verification query, by the migration's name.
         """
         before = None
         for number, name in enumerate(names, 1):
@@ -87,5 +87,5 @@ class Steps:
 
 
 def names(steps: Sequence[kimbledb.AppliedStep]) -> list[str]:
-    """The names of applied steps."""
+    """Return the names of the migrations of applied steps."""
     return [step.migration.name for step in steps]

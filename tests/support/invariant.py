@@ -1,4 +1,4 @@
-"""What holds after every fault, asked for by one helper."""
+"""The invariant that holds after every fault, as assertions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import asyncpg
 import kimbledb
 from kimbledb.model.names import quote_identifier
 
-#: Patient enough for anything, and quick to see a client that is gone.
+#: Long limits for slow machines, and a short interval in which the server notices a lost client.
 OPTIONS = kimbledb.Options(deadline=60, lock_timeout=1.0, client_check_interval=0.2)
 
-#: Seconds within which the server notices that a client is gone, on a busy machine.
+#: Seconds in which the server notices a lost client, on a busy machine.
 _PATIENCE = 30.0
 
 
@@ -32,7 +32,13 @@ async def _connected(to: str | asyncpg.Connection) -> AsyncIterator[asyncpg.Conn
 
 
 async def drained(to: str | asyncpg.Connection, application_name: str = "kimbledb", *, busy: bool = False) -> None:
-    """Wait until no session of an application, or none that is busy, is left in a database."""
+    """Wait until a database has no session of an application.
+
+    Args:
+        to: The database: a DSN or a connection.
+        application_name: The application.
+        busy: Whether idle sessions may stay.
+    """
     query = (
         "SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1"
         + (" AND state <> 'idle'" if busy else "")
@@ -45,14 +51,14 @@ async def drained(to: str | asyncpg.Connection, application_name: str = "kimbled
 
 
 async def whole(to: str | asyncpg.Connection, catalog: kimbledb.Catalog, schema: str = "public") -> list[str]:
-    """Make sure that each migration is absent, or wholly applied and recorded once; return those that are applied.
+    """Assert that each migration is either absent, or completely applied and recorded once; return the applied ones.
 
-    Each migration of a test's catalog makes a table of its own name and adds one row
-    to it, without IF NOT EXISTS: to run twice is an error, or shows as two rows.
+    Each migration of a test's catalog creates a table with its own name and adds one row to it,
+    without IF NOT EXISTS. A second run is an error, or gives a second row.
     """
     home = quote_identifier(schema)
     applied, recorded, logged = [], set(), []
-    # One snapshot for all questions: a COMMIT may arrive between two of them.
+    # One snapshot for all queries: a COMMIT may arrive between two of them.
     async with _connected(to) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(
             "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1",
@@ -78,7 +84,7 @@ async def whole(to: str | asyncpg.Connection, catalog: kimbledb.Catalog, schema:
 
 
 async def nothing_left(dsn: str) -> None:
-    """Make sure that in a database no advisory lock, no open transaction and no prepared one is left."""
+    """Assert that a database has no advisory lock, no open transaction and no prepared transaction."""
     async with _connected(dsn) as connection:
         locks = await connection.fetch(
             "SELECT l.pid, a.query FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' "
@@ -93,10 +99,10 @@ async def nothing_left(dsn: str) -> None:
 
 
 async def holds(dsn: str, catalog: kimbledb.Catalog, schema: str = "public") -> kimbledb.MigrationReport:
-    """Make sure that what is true after every fault is true, and return the report of the run that follows it.
+    """Assert the invariant after a fault, and return the report of the next run.
 
-    Each migration is absent or wholly applied and recorded; a second run converges,
-    and a third has nothing to do; no lock and no session is left.
+    Each migration is either absent, or completely applied and recorded. The next run applies
+    the rest, and the run after it has nothing to do. No lock and no session is left.
     """
     await drained(dsn)
     before = await whole(dsn, catalog, schema)

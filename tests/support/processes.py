@@ -1,4 +1,4 @@
-"""Processes of their own that migrate a database."""
+"""Child processes that migrate a database."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _HERE = Path(__file__).parent
 
 
 class Child:
-    """A process of its own that runs one migrate()."""
+    """A child process that runs one migrate()."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     def kill(self) -> None:
-        """Kill it with SIGKILL."""
+        """Send SIGKILL."""
         self._process.kill()
 
     def freeze(self) -> None:
-        """Stop it with SIGSTOP: its connections stay, and say nothing."""
+        """Send SIGSTOP: the process stops, and its connections stay open and silent."""
         self._process.send_signal(signal.SIGSTOP)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
     async def end(self) -> dict[str, Any]:
-        """Wait until it ends, and return what it said, or nothing."""
+        """Wait until the process ends, and return its output, or an empty dict if it printed nothing."""
         out, err = await asyncio.wait_for(self._process.communicate(), 60)
         self.stderr = err.decode()
         said: dict[str, Any] = json.loads(out) if out.strip() else {}
@@ -49,7 +49,13 @@ class Child:
 
 
 async def start_child(dsn: str, path: Path, options: Mapping[str, Any] = {}) -> Child:
-    """Start a process that migrates a DSN with a folder of migrations."""
+    """Start a child that migrates a database.
+
+    Args:
+        dsn: The database.
+        path: The folder of migrations.
+        options: The values of kimbledb.Options.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(_HERE / "run_one.py"), str(path), json.dumps(options)),
         env={**os.environ, "KIMBLEDB_DSN": dsn},
@@ -60,7 +66,14 @@ async def start_child(dsn: str, path: Path, options: Mapping[str, Any] = {}) -> 
 
 
 async def many(dsn: str, path: Path | str, count: int, options: Mapping[str, Any] = {}) -> list[dict[str, Any]]:
-    """Run migrate() in many processes that start at the same moment, and return what each says."""
+    """Run migrate() in many processes that start at the same moment, and return the output of each.
+
+    Args:
+        dsn: The database.
+        path: The folder of migrations, or ``builtin``.
+        count: The number of processes.
+        options: The values of kimbledb.Options.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(_HERE / "run_many.py"), str(path), str(count), json.dumps(options)),
         env={**os.environ, "KIMBLEDB_DSN": dsn},

@@ -1,4 +1,4 @@
-"""Programs that the tests start on loopback: PostgreSQL of two versions, and PgBouncer."""
+"""Programs that tests start on loopback: PostgreSQL and PgBouncer."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ import pytest
 from kimbledb._embedded import programs
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
-#: Where Debian puts PostgreSQL's programs, one folder a version.
+#: The folder of Debian's PostgreSQL, with one folder per version.
 DEBIAN = Path("/usr/lib/postgresql")
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip for want of a program; where CI has installed what there is, that is a failure."""
+    """Skip the test because a program is missing; fail it in CI, which installs all programs."""
     if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail(f"{reason}, and CI must have it")
     pytest.skip(reason)
 
 
 def account() -> dict[str, Any]:
-    """Arguments for a process that must not run as root, which neither PostgreSQL nor PgBouncer does."""
+    """Return the arguments that make ``subprocess.Popen`` run a program as another user than root.
+
+    Neither PostgreSQL nor PgBouncer runs as root.
+    """
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -43,7 +46,7 @@ def account() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """A folder that the account of :func:`account` can use."""
+    """Make a temporary folder that the user of :func:`account` owns."""
     path = Path(tempfile.mkdtemp(prefix="kimbledb-faults-"))
     give(path)
     try:
@@ -53,14 +56,14 @@ def folder() -> Iterator[Path]:
 
 
 def give(path: Path) -> None:
-    """Give a file or folder to the account of :func:`account`."""
+    """Change the owner of a file or folder to the user of :func:`account`."""
     owner = account()
     if owner:
         os.chown(path, owner["user"], owner["group"])
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -68,7 +71,7 @@ def free_port() -> int:
 
 
 class Cluster:
-    """A PostgreSQL of one's own that can be stopped, started again and copied."""
+    """A private PostgreSQL that a test can stop, start again and copy."""
 
     def __init__(self, binaries: Path, data: Path, settings: Mapping[str, str] = {}) -> None:
         self.binaries = binaries
@@ -86,11 +89,11 @@ class Cluster:
 
     @property
     def dsn(self) -> str:
-        """The DSN of its superuser."""
+        """The DSN of the superuser."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def make(self, *, encoding: str = "UTF8") -> None:
-        """Make its data."""
+        """Make the data with initdb."""
         with tempfile.NamedTemporaryFile("w", prefix="kimbledb-faults-") as secret:
             secret.write(self.password)
             secret.flush()
@@ -101,7 +104,7 @@ class Cluster:
             )
 
     def copy_to(self, data: Path, settings: Mapping[str, str] = {}) -> Cluster:
-        """Make a standby of it, not started yet."""
+        """Return a standby with a copy of the data; it is not started yet."""
         standby = Cluster(self.binaries, data, settings)
         standby.password = self.password
         source = f"host=127.0.0.1 port={self.port} user=postgres password={self.password}"
@@ -109,7 +112,7 @@ class Cluster:
         return standby
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, and wait until it lets clients in."""
+        """Start the server, and wait until it accepts clients."""
         assert self._process is None
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
         with log:
@@ -134,7 +137,7 @@ class Cluster:
             time.sleep(0.02)
 
     def is_ready(self) -> bool:
-        """Whether it lets clients in, by its own word."""
+        """Return whether the server accepts clients, by its postmaster.pid."""
         try:
             lines = (self.data / "postmaster.pid").read_text().split("\n")
         except OSError:
@@ -142,7 +145,7 @@ class Cluster:
         return len(lines) > 7 and lines[7].strip() in ("ready", "standby")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT in order, SIGQUIT at once as in a crash."""
+        """Stop the server: SIGINT shuts it down, SIGQUIT ends it like a crash."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
@@ -150,7 +153,7 @@ class Cluster:
 
     @property
     def log(self) -> str:
-        """What it wrote."""
+        """The text of the log."""
         return (self.data.parent / f"{self.data.name}.log").read_text(errors="replace")
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -175,12 +178,12 @@ class Cluster:
 
 
 def embedded_binaries() -> Path:
-    """The programs of the embedded server's PostgreSQL."""
+    """Return the folder of the embedded server's programs."""
     return programs()
 
 
 def debian_binaries(version: int) -> Path:
-    """The programs of a version of PostgreSQL from Debian's packages."""
+    """Return the folder of the programs of a version from Debian's packages; skip the test if it is missing."""
     binaries = DEBIAN / str(version) / "bin"
     if not (binaries / "postgres").exists():
         missing(f"PostgreSQL {version} is not installed")
@@ -189,7 +192,7 @@ def debian_binaries(version: int) -> Path:
 
 @contextlib.contextmanager
 def running(binaries: Path, settings: Mapping[str, str] = {}) -> Iterator[Cluster]:
-    """Run a cluster in a folder of its own."""
+    """Run a cluster in a temporary folder."""
     with folder() as home:
         cluster = Cluster(binaries, home / "data", settings)
         cluster.make()
@@ -202,7 +205,16 @@ def running(binaries: Path, settings: Mapping[str, str] = {}) -> Iterator[Cluste
 
 @contextlib.contextmanager
 def pgbouncer(dsn: str, *, pool_size: int = 5, mode: str = "transaction") -> Iterator[str]:
-    """Run PgBouncer before the server of a DSN, and give the DSN by which clients come through it."""
+    """Run PgBouncer in front of a server.
+
+    Args:
+        dsn: The server.
+        pool_size: The number of connections to the server for each database and user.
+        mode: ``transaction``, ``session`` or ``statement``.
+
+    Yields:
+        The DSN through PgBouncer.
+    """
     if not PGBOUNCER.exists():
         missing("PgBouncer is not installed")
     server = urlsplit(dsn)

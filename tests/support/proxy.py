@@ -1,8 +1,8 @@
-"""A TCP proxy between a client and a server that speak PostgreSQL's protocol.
+"""A TCP proxy between a client and a server that use PostgreSQL's protocol.
 
-It forwards, and on demand it holds a stream before a pattern of bytes, cuts
-connections, loses one side only, swallows what is sent, delays it, or turns
-clients away. It counts round trips by the server's ReadyForQuery.
+It forwards both streams. On demand it holds a stream before a pattern of bytes, resets
+connections, resets the client's side only, swallows or delays data, or refuses
+clients. It counts round trips by the server's ReadyForQuery.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from collections import Counter
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-#: Codes of messages before the first one with a type (manual, 55.7 "Message Formats").
+#: Codes of the messages without a type, which precede all others (manual, 55.7 "Message Formats").
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 
-#: Bytes that are forwarded at once at most: a delay is for a message, however long it is.
+#: The most bytes that are forwarded at once: so large that one delay applies to a whole message.
 _PIECE = 4 * 1024 * 1024
 
 
 class Hold:
-    """A place where a stream stops: before the bytes of a pattern."""
+    """A place where a stream stops: before a pattern of bytes."""
 
     def __init__(self, pattern: bytes, toward: str, occurrence: int) -> None:
         self.pattern = pattern
         self.toward = toward
         self.left = occurrence
-        #: Set when the stream has come to the pattern.
+        #: Set when the stream has reached the pattern.
         self.reached = asyncio.Event()
         self._released = asyncio.Event()
         self.link: Link | None = None
 
     def release(self) -> None:
-        """Let the stream go on."""
+        """Resume the stream."""
         self._released.set()
 
     async def stop(self, link: Link) -> None:
@@ -49,7 +49,7 @@ class Link:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client = client
         self.server = server
-        #: How often the server said that it is ready, and the messages of the client by type.
+        #: The number of ReadyForQuery messages of the server, and the number of the client's messages by type.
         self.ready = 0
         self.sent: Counter[str] = Counter()
         self._buffers = {"client": b"", "server": b""}
@@ -59,7 +59,7 @@ class Link:
 
     @property
     def round_trips(self) -> int:
-        """Round trips after the connection was made."""
+        """The number of round trips after the connection was made."""
         return max(0, self.ready - 1)
 
     def cut(self) -> None:
@@ -68,12 +68,12 @@ class Link:
         self.server.transport.abort()
 
     def lose_client(self) -> None:
-        """Reset the client's side; the server goes on in the belief that its client is there."""
+        """Reset the client's side only: the server does not notice."""
         self.client_is_lost = True
         self.client.transport.abort()
 
     def read(self, toward: str, data: bytes) -> None:
-        """Take note of the messages in a stream."""
+        """Count the messages in a piece of a stream."""
         buffer = self._buffers[toward] + data
         read = self._read_client if toward == "server" else self._read_server
         self._buffers[toward] = read(buffer)
@@ -99,7 +99,7 @@ class Link:
     def _read_server(self, buffer: bytes) -> bytes:
         while buffer:
             if self._questions:
-                # The answer to "may it be encrypted" is one byte.
+                # The answer to an SSLRequest or GSSENCRequest is one byte.
                 self._questions -= 1
                 buffer = buffer[1:]
                 continue
@@ -115,11 +115,11 @@ class Link:
 
 
 class Proxy:
-    """Stands before the server of a DSN; ``async with`` starts and ends it."""
+    """A proxy in front of the server of a DSN; ``async with`` starts and stops it."""
 
     def __init__(self, dsn: str) -> None:
         self._parts = urlsplit(dsn)
-        #: Connections that came, in their order.
+        #: The clients' connections, in order.
         self.links: list[Link] = []
         #: Seconds that each piece of a stream waits.
         self.delay = 0.0
@@ -131,7 +131,7 @@ class Proxy:
 
     @property
     def dsn(self) -> str:
-        """The DSN by which clients come through the proxy."""
+        """The DSN through the proxy."""
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
         user = self._parts.netloc.rpartition("@")[0]
@@ -139,12 +139,12 @@ class Proxy:
 
     @property
     def round_trips(self) -> int:
-        """Round trips of all connections, after each was made."""
+        """The number of round trips of all connections."""
         return sum(link.round_trips for link in self.links)
 
     @property
     def sent(self) -> Counter[str]:
-        """The messages of all clients by type."""
+        """The number of messages of all clients, by type."""
         return sum((link.sent for link in self.links), Counter())
 
     def hold(self, pattern: bytes, *, toward: str = "client", occurrence: int = 1) -> Hold:
@@ -152,28 +152,32 @@ class Proxy:
 
         Args:
             pattern: The bytes.
-            toward: ``client`` for what the server says, ``server`` for what the client says.
-            occurrence: Which piece of the stream that holds them it stops in, over all connections.
+            toward: ``client`` for the server's messages, ``server`` for the client's messages.
+            occurrence: The number of the piece with these bytes, counted from 1 over all connections.
         """
         hold = Hold(pattern, toward, occurrence)
         self._holds.append(hold)
         return hold
 
     def cut(self) -> None:
-        """Reset every connection."""
+        """Reset all connections."""
         for link in self.links:
             link.cut()
 
     def swallow(self) -> None:
-        """From now on forward nothing, close nothing, and answer nobody."""
+        """From now on forward nothing and close nothing."""
         self._swallowing = True
 
     def redirect(self, dsn: str) -> None:
-        """Let the next connections go to another server."""
+        """Connect the next clients to another server."""
         self._parts = urlsplit(dsn)
 
     def turn_away(self, times: int) -> None:
-        """Reset the next connections as soon as they come."""
+        """Reset the next connections as soon as they are made.
+
+        Args:
+            times: The number of connections.
+        """
         self._turned_away = times
 
     async def __aenter__(self) -> Self:
@@ -222,7 +226,7 @@ class Proxy:
             taking.cancel()
 
     async def _take(self, reader: asyncio.StreamReader, pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
-        """Take each piece with the time when it is to arrive: those on the way travel side by side, as on a network."""
+        """Queue each piece with the time of its arrival: pieces are delayed in parallel, as on a network."""
         clock = asyncio.get_running_loop().time
         with contextlib.suppress(OSError):
             while data := await reader.read(_PIECE):
@@ -233,7 +237,7 @@ class Proxy:
         self, link: Link, toward: str, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
     ) -> None:
         clock = asyncio.get_running_loop().time
-        seen = b""  # what may be the beginning of a pattern
+        seen = b""  # possibly the beginning of a pattern
         while True:
             due, data = await pieces.get()
             await asyncio.sleep(due - clock())

@@ -1,4 +1,4 @@
-"""Processes that migrate KIMBLEDB_DSN at the same moment; each prints what came of it, in one line."""
+"""A program: many processes migrate KIMBLEDB_DSN at the same moment, and each prints its result as a line of JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import kimbledb
 
 
 async def run(catalog: kimbledb.Catalog, options: kimbledb.Options) -> dict[str, object]:
-    """Migrate, and say what came of it."""
+    """Migrate, and return the result."""
     waits: list[object] = []
 
     def watch(event: object) -> None:
@@ -36,10 +36,10 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.close(start)
-            os.read(waiting, 1)  # until all are there
+            os.read(waiting, 1)  # until all processes have started
             try:
                 said: dict[str, object] = asyncio.run(run(catalog, options))
-            except BaseException as error:  # noqa: BLE001 - told to who asked
+            except BaseException as error:  # noqa: BLE001 - the parent reads it
                 said = {"error": f"{type(error).__name__}: {error}"}
             os.write(1, (json.dumps(said) + "\n").encode())
             os._exit(0)

@@ -1,4 +1,4 @@
-"""A process that migrates KIMBLEDB_DSN with a folder of migrations, and prints what came of it."""
+"""A program: it migrates KIMBLEDB_DSN with a folder of migrations, and prints its result as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import kimbledb
 
 
 async def main() -> dict[str, object]:
-    """Migrate, telling each event to the standard error stream."""
+    """Migrate, and print each event to the standard error stream."""
     report = await kimbledb.migrate(
         catalog=kimbledb.Catalog.from_directory(sys.argv[1]),
         options=kimbledb.Options(**json.loads(sys.argv[2])),
@@ -20,6 +20,6 @@ async def main() -> dict[str, object]:
     return {"applied": [step.migration.name for step in report.applied]}
 
 
-# Who is started in the background of a shell is deaf to Ctrl-C otherwise.
+# A process that a shell starts in the background ignores SIGINT otherwise.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 print(json.dumps(asyncio.run(main())))

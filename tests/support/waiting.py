@@ -1,4 +1,4 @@
-"""How a test waits for a moment: until something holds, and at a gate where a script sleeps."""
+"""Waits for a condition, and a gate at which a migration's script sleeps."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import asyncpg
 
 T = TypeVar("T")
 
-#: Of a script: it sleeps there for as long as the test has the gate shut.
+#: A part of a script: it sleeps for 60 seconds if the gate is shut.
 SLEEP = "DO $gate$ BEGIN IF to_regclass('public.gate') IS NOT NULL THEN PERFORM pg_sleep(60); END IF; END $gate$;\n"
 
 
 async def eventually(found: Callable[[], Awaitable[T | None]], *, seconds: float = 30.0) -> T:
-    """Wait until something that is awaited gives what is true, and return that."""
+    """Call a function until it returns a true value, and return the value.
+
+    Args:
+        found: The function, which is awaited.
+        seconds: The time after which the test fails.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
     while not (value := await found()):
-        assert asyncio.get_running_loop().time() < deadline, "it did not come to that"
+        assert asyncio.get_running_loop().time() < deadline, f"no true value in {seconds:g} seconds"
         await asyncio.sleep(0.02)
     return value
 
@@ -28,7 +33,8 @@ async def eventually(found: Callable[[], Awaitable[T | None]], *, seconds: float
 async def gate(dsn: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     """Shut the gate at which scripts sleep, and open it at the end.
 
-    Gives a function that waits until a script sleeps and returns the process of its server.
+    Yields:
+        A function that waits until a script sleeps, and returns the process id of its session.
     """
     connection = await asyncpg.connect(dsn)
     try:
