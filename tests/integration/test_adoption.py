@@ -71,7 +71,7 @@ async def test_a_column_of_another_type_stops_the_run(database: str, connection:
     plan = await kimbledb.plan(database)
     step = plan.step("indexing-state-schema.sql")
     assert step.state is StepState.CONFLICTING
-    assert "column indexing_state.total_indexed is text, and integer is declared" in step.reason
+    assert "column indexing_state.total_indexed is text instead of integer" in step.reason
     with pytest.raises(kimbledb.ConflictingObjectsError, match="total_indexed"):
         await kimbledb.migrate(database)
 

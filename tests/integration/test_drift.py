@@ -104,7 +104,7 @@ async def drift_of(dsn: str) -> list[kimbledb.Check]:
 
 
 async def test_nothing_has_drifted_after_migrating(migrated_on_each: str) -> None:
-    """A migrated database has every object as it is declared, and says so in one check."""
+    """A migrated database has every object in its declared form, and says so in one check."""
     report = await kimbledb.verify(migrated_on_each)
 
     assert report.ok

@@ -425,7 +425,7 @@ async def test_a_declared_change_of_a_type_is_applied(
     assert (await kimbledb.verify(database, catalog=folder.catalog)).ok
     await connection.execute("DELETE FROM migration_history WHERE migration_name = 'b.sql'")
     await connection.execute("ALTER TABLE a ALTER id TYPE uuid USING NULL")
-    with pytest.raises(kimbledb.ConflictingObjectsError, match=r"a\.id is uuid, and bigint is declared"):
+    with pytest.raises(kimbledb.ConflictingObjectsError, match=r"a\.id is uuid instead of bigint"):
         await kimbledb.migrate(database, catalog=folder.catalog)
 
 

@@ -86,7 +86,7 @@ async def test_a_repair_needs_no_column_of_a_table_that_is_not_there(migrated_da
 
 
 async def test_the_master_files_history_is_read_and_extended_in_place(migrated_on_each: str) -> None:
-    """The history of the document's master file is believed where its objects are there, and its rows stay."""
+    """The history of the document's master file is believed where its objects exist, and its rows stay."""
     connection = await asyncpg.connect(migrated_on_each)
     applied = await connection.fetch("SELECT migration_name FROM migration_history ORDER BY id")
     await forget(connection)
@@ -102,7 +102,9 @@ async def test_the_master_files_history_is_read_and_extended_in_place(migrated_o
 
     plan = await kimbledb.plan(migrated_on_each)
     assert plan.pending == ()
-    assert plan.step("COMPLETE_MIGRATION.sql").reason.startswith("recorded by another hand 2025-10-27 12:00:00; all ")
+    assert plan.step("COMPLETE_MIGRATION.sql").reason.startswith(
+        "recorded outside of kimbledb 2025-10-27 12:00:00; all "
+    )
     assert plan.step("00_extensions").state is StepState.UNKNOWN
     assert (await kimbledb.migrate(migrated_on_each)).applied == ()
     assert (await kimbledb.status(migrated_on_each)).plan.pending == ()
@@ -141,7 +143,7 @@ async def test_a_history_that_says_more_than_is_there_is_not_believed(migrated_d
     assert categories.state is StepState.PARTIAL
     assert categories.reason.endswith("but column categories.icon missing")
     assert plan.step("notifications-table-migration.sql").state is StepState.PENDING
-    assert plan.step("notifications-table-migration.sql").reason.endswith("but nothing of it is there")
+    assert plan.step("notifications-table-migration.sql").reason.endswith("but none of its objects exists")
     # Both alternatives are recorded; what is there decides.
     assert plan.step("supabase-migration-user_tokens.sql").state is StepState.REPLACED
 

@@ -96,10 +96,10 @@ async def test_the_alternative_that_is_there_is_offered(empty_on_each: str, name
 
     assert plan.step(name).state is StepState.ADOPTABLE
     assert plan.step(left).state is StepState.REPLACED
-    assert plan.step(left).reason == f"{name} is used in its place: its objects are there"
+    assert plan.step(left).reason == f"{name} is used in its place: its objects exist"
     assert name in [step.name for step in (await kimbledb.adopt(dsn)).adopted]
     assert name not in [step.name for step in (await kimbledb.plan(dsn)).pending]
-    with pytest.raises(kimbledb.AlternativesError, match=f"{left} is preferred, and {name} is applied in its place"):
+    with pytest.raises(kimbledb.AlternativesError, match=f"{left} is preferred, but {name} is applied in its place"):
         await kimbledb.migrate(dsn, prefer=[left])
     await connection.close()
 
@@ -136,6 +136,6 @@ async def test_both_alternatives_in_our_own_history_are_refused(database: str, c
         "INSERT INTO migration_history (migration_name, success, kimbledb_version) VALUES ($1, true, '0')", OTHER
     )
 
-    with pytest.raises(kimbledb.AlternativesError, match="exclude each other, and history says that both are applied"):
+    with pytest.raises(kimbledb.AlternativesError, match="exclude each other, but history records both as applied"):
         await kimbledb.migrate(database)
     assert (await kimbledb.verify(database)).checks

@@ -1,1 +1,1 @@
-"""Pure: from a catalog, evidence and a wish to a plan, hazards and drift."""
+"""Pure: from a catalog, evidence and the caller's goal to a plan, hazards and drift. Nothing here asks a database."""

@@ -1,8 +1,8 @@
-"""Drift: what the applied migrations together declare, against what is there. Pure.
+"""Drift: the difference between the declarations of the applied migrations and the objects of a snapshot. Pure.
 
-What they create and change, folded in the order of the plan, is what must be
-there; what they drop must be gone. Objects that nobody declares are the
-application's own. Comments are left out: they change nothing.
+The declarations are folded in the order of the plan. Each object that they create or change must exist in its last
+form, and each object that they drop must be gone. Objects without a declaration belong to the application. Comments
+are not compared, because they affect nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from kimbledb.model.names import quote_identifier
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.evidence import hangs_on, making, table_of, type_of
 
-#: Kinds that are never drift.
+#: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
-#: After a privilege that its role may grant to others.
+#: The suffix of a privilege that its role may grant to others.
 _GRANTABLE = " with grant option"
 
 
 @frozen
 class _Declared:
-    """An object as the applied migrations leave it."""
+    """An object in the form that the applied migrations give it."""
 
     each: DatabaseObject
-    #: The last one that made or changed it.
+    #: The last migration that created or changed it.
     migration: Migration
-    #: Forms that migrations give it which are not applied: somebody may have been ahead.
+    #: The forms that pending migrations give it. They are accepted: a newer version may have run.
     later: frozenset[str | None] = frozenset()
 
 
@@ -43,20 +43,22 @@ def checks(
     hosted: bool,
     informative: bool = False,
 ) -> list[Check]:
-    """Compare, and return one failed check for each object that drifted, or a single one that passed.
+    """Compare a schema with the declarations.
 
     Args:
-        applied: The migrations that history says are applied, in the order of the plan.
-        pending: The others of the catalog, but for alternatives that are not taken.
-        found: What is there.
-        kept: Forms in which objects stood before kimbledb came, as adopt() wrote
-            them down: by ``str()`` of the object.
-        hosted: Whether there are the roles that privileges are declared for.
-        informative: Whether what drifted may be a newer version's work.
+        applied: The migrations that history records as applied, in the order of the plan.
+        pending: The other migrations of the catalog, without the alternatives that are not used.
+        found: The objects of the schema.
+        kept: The forms that objects had before kimbledb, as adopt() recorded them, by ``str()`` of the object.
+        hosted: Whether the roles of the declared privileges exist.
+        informative: Whether drift may be the work of a newer version, and so no failure.
+
+    Returns:
+        One failed check for each object that drifted, or one passed check.
     """
     pending = tuple(pending)
     declared, dropped = _folded(applied, pending)
-    # Somebody may have been ahead.
+    # A newer version may have dropped these already.
     going = [each for migration in pending for each in migration.drops]
     drifted = [
         _check(item, there, cure, informative)
@@ -80,8 +82,8 @@ def checks(
             None,
             "drift",
             passed=True,
-            expected="every object as it is declared",
-            found=f"{len(declared)} objects, as declared",
+            expected="every object in its declared form",
+            found=f"{len(declared)} objects in their declared form",
         )
     ]
 
@@ -94,7 +96,7 @@ def _drifted(
     kept: Mapping[str, str],
     hosted: bool,
 ) -> Iterator[tuple[_Declared, str | None, str]]:
-    """Yield each declared object that is missing or another, with what is there, if anything is, and the cure."""
+    """Yield each declared object that is missing or has another form, with its form or None, and the cure."""
     lost = {
         item.each.name
         for item in declared.values()
@@ -109,7 +111,7 @@ def _drifted(
         if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
             continue
         if each.kind == "column" and table_of(each) in views:
-            continue  # a view is whole or another
+            continue  # the view's own definition covers its columns
         there = found.objects.get(each.key)
         if there is None:
             if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
@@ -142,7 +144,7 @@ def _folded(
 
 
 def _take_out(gone: DatabaseObject, declared: dict[tuple[str, str], _Declared]) -> None:
-    """Take an object that is dropped, or renamed, out of what is declared, with all that hangs on it."""
+    """Remove an object that is dropped or renamed, and all objects that depend on it, from the declared objects."""
     declared.pop(gone.key, None)
     hanging = [item.each for item in declared.values() if hangs_on(item.each, item.migration, gone)]
     for each in hanging:
@@ -158,12 +160,12 @@ def _is_right(item: _Declared, there: str, kept: str | None) -> bool:
         return True
     if kept is None:
         return False
-    # What it was before kimbledb came stays: a key's own wording, a column's default and NOT NULL.
+    # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL.
     return type_of(there) == type_of(wanted) if item.each.kind == "column" else there == kept
 
 
 def _stands_in(each: DatabaseObject, found: Snapshot) -> bool:
-    """Whether a primary key does what a unique one is declared for."""
+    """Return whether a primary key on the same columns serves as a declared unique constraint."""
     if each.kind != "constraint" or not (each.definition or "").startswith("UNIQUE ("):
         return False
     primary = (each.definition or "").replace("UNIQUE", "PRIMARY KEY", 1)
@@ -179,23 +181,22 @@ def _check(item: _Declared, there: str | None, hint: str, informative: bool) -> 
         item.migration.name,
         str(item.each),
         passed=False,
-        expected=item.each.definition or "there",
+        expected=item.each.definition or "exists",
         found="missing" if there is None else there,
         hint=hint,
         informative=informative,
     )
 
 
-# The cures. Each is a statement, for a search_path that holds the target schema
-# and those of the extensions.
+# The cures. Each is a statement, for a search_path with the target schema and the schemas of the extensions.
 
 
 def _cure_of_missing(item: _Declared, of_it: Iterable[Migration]) -> str:
-    """Return the cure of an object that is missing, of a table with the migrations that make what hangs on it."""
+    """Return the cure of a missing object. For a table, the migrations that make its parts must run again as well."""
     each, definition = item.each, item.each.definition
     table, own = (quote_identifier(part) for part in _parted(each))
     if each.kind == "table":
-        return _again(item.migration, *of_it)
+        return _rerun(item.migration, *of_it)
     if definition is not None:
         if each.kind == "column":
             return f"ALTER TABLE {table} ADD COLUMN {own} {definition}"
@@ -223,11 +224,11 @@ def _cure_of_changed(item: _Declared, there: str) -> str:
     elif each.kind == "constraint":
         return f"ALTER TABLE {table} DROP CONSTRAINT {own}, ADD CONSTRAINT {own} {wanted}"
     elif each.kind == "index":
-        return _index_again(each.name, wanted, there)
+        return _recreated_index(each.name, wanted, there)
     elif each.kind == "policy":
         return f"DROP POLICY {own} ON {table}; {_policy(table, own, wanted)}"
     elif each.kind == "trigger":
-        return _trigger_again(table, own, wanted, there)
+        return _recreated_trigger(table, own, wanted, there)
     elif each.kind == "privilege":
         kind, name, role = _privilege(each)
         return f"REVOKE ALL{_of_column(each)} ON {kind} {name} FROM {role}; {_grant(each, wanted)}"
@@ -244,7 +245,7 @@ def _column(table: str, own: str, wanted: str, there: str) -> str:
     if " generated " not in wanted and default != there.partition(" default ")[2]:
         steps.append(f"ALTER COLUMN {own} SET DEFAULT {default}" if default else f"ALTER COLUMN {own} DROP DEFAULT")
     if not steps:
-        return f"make the column {own} of {table} again as: {wanted}"
+        return f"recreate column {own} of {table} as: {wanted}"
     return f"ALTER TABLE {table} {', '.join(steps)}"
 
 
@@ -253,7 +254,7 @@ def _index(name: str, definition: str) -> str:
     return f"CREATE {unique}INDEX {quote_identifier(name)} ON {definition.removeprefix('UNIQUE ')}"
 
 
-def _index_again(name: str, wanted: str, there: str) -> str:
+def _recreated_index(name: str, wanted: str, there: str) -> str:
     if there == f"{wanted} INVALID":
         return f"REINDEX INDEX CONCURRENTLY {quote_identifier(name)}"
     return f"DROP INDEX {quote_identifier(name)}; {_index(name, wanted)}"
@@ -269,7 +270,7 @@ def _trigger(own: str, definition: str) -> str:
     return f"CREATE {constraint}TRIGGER {own} {definition.removeprefix('CONSTRAINT ')}"
 
 
-def _trigger_again(table: str, own: str, wanted: str, there: str) -> str:
+def _recreated_trigger(table: str, own: str, wanted: str, there: str) -> str:
     if re.sub(r" (disabled|replica|always)$", "", there) == wanted:
         return f"ALTER TABLE {table} ENABLE TRIGGER {own}"
     return f"DROP TRIGGER {own} ON {table}; {_trigger(own, wanted)}"
@@ -286,7 +287,7 @@ def _privilege(each: DatabaseObject) -> tuple[str, str, str]:
 
 
 def _of_column(each: DatabaseObject) -> str:
-    """Return the column of a privilege as it stands after the words for what is granted, or nothing."""
+    """Return the column of a privilege in parentheses, as GRANT wants it after each privilege, or an empty text."""
     if not each.name.startswith("column "):
         return ""
     return f" ({quote_identifier(each.name.rpartition(' to ')[0].partition('.')[2])})"
@@ -317,13 +318,13 @@ def _dropping(each: DatabaseObject) -> str:
 
 
 def _from_script(item: _Declared) -> str:
-    """Return the statement of the migration that makes an object, or say to run the whole of it."""
-    return making(item.each, item.migration) or _again(item.migration)
+    """Return the statement that makes an object, or the advice to run the whole script again."""
+    return making(item.each, item.migration) or _rerun(item.migration)
 
 
-def _again(*migrations: Migration) -> str:
+def _rerun(*migrations: Migration) -> str:
     files = list(dict.fromkeys(migration.file("apply") for migration in migrations))
-    return f"run again, where it is right it changes nothing: {', then '.join(files)}"
+    return f"run again (a correct object stays as it is): {', then '.join(files)}"
 
 
 def _parted(each: DatabaseObject) -> tuple[str, str]:

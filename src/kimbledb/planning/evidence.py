@@ -1,8 +1,7 @@
-"""What a database shows of each migration, without being told: its objects against what is declared.
+"""Evidence: for each migration, how many of its declared objects exist. Pure.
 
-One snapshot of the schema answers for the whole catalog. An object counts in
-the form that its migration gives it or in the form that a later one does, since
-what the migrations declare, folded in order, is what must be there.
+One snapshot of the schema is compared with the whole catalog. An object counts as present in the form of its own
+migration or of a later one: a later migration may already have changed it.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.model.migration import DatabaseObject, Evidence, Finding, Migration, ObjectState
 from kimbledb.model.snapshot import Snapshot
 
-#: What proves that a migration was applied. Comments and privileges say nothing
-#: of that: they are often missing where the schema was made by hand.
+#: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
+#: schema that was made by hand.
 _PROVING = frozenset(
     {
         "type",
@@ -34,16 +33,25 @@ _PROVING = frozenset(
         "statistics",
     }
 )
-#: What hangs on a table and goes with it.
+#: Kinds whose name begins with a table's name, and which are dropped with the table.
 _PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
-#: What stands before the table's name in the statement that makes what hangs on it.
+#: The words before the table's name in the statement that makes an object of this kind.
 _BEFORE_TABLE = {"index": r"on(?:\s+only)?", "statistics": "from", "table": r"partition\s+of"}
-#: What migrations leave as it is where it stands in a form of its own.
+#: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
 
 def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
-    """Compare what a catalog declares with what is there. Pure."""
+    """Compare the declarations of a catalog with the objects of a schema. Pure.
+
+    Args:
+        catalog: The migrations.
+        found: The objects of the schema.
+        hosted: Whether the database has the roles of a hosted platform.
+
+    Returns:
+        One finding for each migration that declares objects which prove something.
+    """
     migrations = list(catalog)
     forms = _acceptable_forms(migrations)
     removals = [(migration.number, gone) for migration in migrations for gone in migration.drops]
@@ -75,12 +83,12 @@ def type_of(definition: str) -> str:
 
 
 def hangs_on(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bool:
-    """Whether an object goes where a table, a view or a column goes.
+    """Return whether an object disappears together with a table, a view or a column.
 
     Args:
         each: The object.
-        maker: The migration that declares it, whose script says what a name alone does not.
-        gone: What is dropped, or goes by another name from then on.
+        maker: The migration that declares the object. Its script names the table where the object's name does not.
+        gone: The table, view or column that is dropped or renamed.
     """
     table, _, column = gone.name.partition(".")
     if gone.kind in ("table", "view"):
@@ -91,7 +99,7 @@ def hangs_on(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bo
         return each.name.startswith(f"column {gone.name} to ")
     if each.kind == "sequence":
         return each.name == f"{table}_{column}_seq"
-    # Keys, checks and indexes go with any of their columns (manual, ALTER TABLE, "DROP COLUMN").
+    # A constraint or an index is dropped with any of its columns (manual, ALTER TABLE, "DROP COLUMN").
     if each.kind not in ("constraint", "index") or _home_of(each, maker) != table:
         return False
     definition = each.definition or (making(each, maker) or "").partition("(")[2]
@@ -99,7 +107,7 @@ def hangs_on(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bo
 
 
 def table_of(each: DatabaseObject) -> str | None:
-    """Return the table on which an object hangs, as its name or its definition says, or None."""
+    """Return the table that an object belongs to, by its name or its definition, or None."""
     if each.kind in _PARTS:
         return each.name.partition(".")[0]
     if each.kind == "index" and each.definition:
@@ -110,7 +118,7 @@ def table_of(each: DatabaseObject) -> str | None:
 
 
 def _home_of(each: DatabaseObject, maker: Migration) -> str | None:
-    """Return the table on which an object hangs; where its name and definition do not say it, as its script does."""
+    """Return the table that an object belongs to, by its name, its definition or the statement that makes it."""
     known = table_of(each)
     before = _BEFORE_TABLE.get(each.kind)
     if known is not None or before is None:
@@ -120,12 +128,12 @@ def _home_of(each: DatabaseObject, maker: Migration) -> str | None:
 
 
 def _is_counter(name: str, table: str) -> bool:
-    """Whether a sequence goes by the name that the server gives to that of a table's column."""
+    """Return whether a sequence has the name that the server gives to the sequence of a column of a table."""
     return name.startswith(f"{table}_") and name.endswith("_seq")
 
 
 def making(each: DatabaseObject, maker: Migration) -> str | None:
-    """Return the statement of a migration that makes an object, if it can be told apart."""
+    """Return the statement of a migration's script that makes an object, or None if none is found."""
     name = re.escape(each.name.partition("(")[0])
     pattern = re.compile(
         rf"create\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:materialized\s+)?{each.kind}\s+(?:concurrently\s+)?"
@@ -140,11 +148,11 @@ def _statements_of(migration: Migration) -> tuple[str, ...]:
     try:
         return tuple(statement.text for statement in statements.split(migration.apply_sql))
     except ValueError:
-        return ()  # it was sent as a whole, and need not be told apart
+        return ()  # the script was sent whole, and need not be splittable
 
 
 def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[tuple[int, str | None]]]:
-    """Return for each object the forms that it has after each migration that makes or changes it, by number."""
+    """Return for each object its forms: the number of each migration that creates or changes it, and the form after it."""
     forms: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
     for migration in migrations:
         for each in migration.creates + migration.changes:
@@ -172,7 +180,7 @@ def _finding(
         there = found.get(each.key)
         accepted = [form for number, form in forms[each.key] if number >= migration.number]
         if there is None:
-            # What a later migration takes away, and none makes again, proves nothing by being gone.
+            # The absence of an object that a later migration drops, and none creates again, proves nothing.
             made = max(number for number, _ in forms[each.key])
             if not any(number > made and _goes_with(each, migration, gone) for number, gone in removals):
                 missing.append(str(each))
@@ -180,8 +188,8 @@ def _finding(
             present.append(str(each))
         elif each.kind == "column" and not _same_type(there, accepted):
             wanted = type_of(each.definition or "")
-            shown = f"{each} is {type_of(there)}, and {wanted} is declared"
-            # What a repair will make right does not stand in the way, nor does the type that this migration changes.
+            shown = f"{each} is {type_of(there)} instead of {wanted}"
+            # A type that a repair, or this migration itself, will change is no conflict.
             before = [form for number, form in forms[each.key] if number < migration.number]
             awaited = (each.name, wanted) in repaired or (each in migration.changes and _same_type(there, before))
             (missing if awaited else conflicts).append(shown)
@@ -196,21 +204,20 @@ def _finding(
 
 
 def _repair_finding(migration: Migration, found: Mapping[tuple[str, str], str]) -> Finding:
-    """A repair is done where every column that it looks after has its type."""
+    """Return the finding of a repair, which is applied if every column that it expects has the expected type."""
     right: list[str] = []
     wrong: list[str] = []
     for column, kind in migration.expects.items():
         there = found.get(("column", column))
         if there is None and ("table", column.partition(".")[0]) not in found:
-            continue  # it comes with its table, in the right type
+            continue  # the table's migration makes the column with the right type
         if there is None:
-            wrong.append(f"column {column} is not there")
+            wrong.append(f"column {column} does not exist")
         elif type_of(there) == kind:
             right.append(f"column {column}")
         else:
             wrong.append(f"column {column} is {type_of(there)} and becomes {kind}")
-    # A repair makes nothing, so it is either to be done or done; where there is
-    # nothing that it looks after, nobody can have done it.
+    # A repair creates no objects, so it is never applied in part. Where none of its columns exists, it was not applied.
     done = right and not wrong
     return Finding(ObjectState.APPLIED if done else ObjectState.MISSING, tuple(right), tuple(wrong))
 

@@ -1,11 +1,9 @@
-"""Hazards: what pending migrations would lock, rewrite or delete, before they do.
+"""Hazards: locks, rewrites and deletions that pending migrations would cause. Pure.
 
-The statements of each script are told apart by :mod:`kimbledb.catalog.statements`, and the
-server is asked once for the tables that are there, with their sizes. What a script
-does to a table that is not there, or holds no rows, is no hazard, and neither is
-what finds its column, index or constraint there already. What happens inside of DO
-blocks, functions and CASCADE is not seen here: whether rows go is measured in the
-transaction that applies; of a repair the columns that it ``expects`` tell.
+:mod:`kimbledb.catalog.statements` splits the scripts. The caller asks the server once for the existing
+tables and their sizes. A statement on a table that does not exist or holds no rows is no hazard, nor is one whose column, index or
+constraint already exists. DO blocks, functions and CASCADE are not analysed here: the transaction that applies a
+migration measures the data loss. The hazards of a repair are those of the columns that it ``expects``.
 """
 
 from __future__ import annotations
@@ -114,22 +112,25 @@ _CURES = {
 
 @frozen
 class Tables:
-    """What is there of the target schema."""
+    """The tables and indexes of the target schema."""
 
     schema: str
-    #: By name: rows, filled, bytes, columns, constraints.
+    #: By the table's name: rows, filled, bytes, columns, constraints.
     tables: Mapping[str, Mapping[str, Any]]
-    #: The table of each index.
+    #: The table of each index, by the index's name.
     indexes: Mapping[str, str]
 
 
 def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
-    """Return a migration's hazards under the strategy that it takes, and whether online.sql runs first. Pure.
+    """Choose a migration's strategy, and find the hazards under that strategy. Pure.
 
     Args:
-        migration: With its scripts.
-        tables: What is there.
-        online: Whether online.sql can be run.
+        migration: The migration, with its scripts.
+        tables: The tables of the target schema.
+        online: Whether the run can execute online.sql, outside of a transaction.
+
+    Returns:
+        The hazards, and whether online.sql runs before apply.sql.
     """
     plain = hazards_of(migration, tables)
     if not plain or not online or not migration.online_sql:
@@ -138,10 +139,14 @@ def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[
 
 
 def refuse(plan: Plan, names: Sequence[str]) -> None:
-    """Stop where a pending step has a hazard of one of these names.
+    """Refuse a plan with certain hazards.
+
+    Args:
+        plan: The plan.
+        names: The names of the hazards to refuse.
 
     Raises:
-        HazardError: With all of them.
+        HazardError: A pending step has such a hazard. The error lists all of them.
     """
     refused = [(step.name, hazard) for step in plan.pending for hazard in step.hazards if hazard.name in names]
     if refused:
@@ -149,12 +154,12 @@ def refuse(plan: Plan, names: Sequence[str]) -> None:
 
 
 def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:
-    """Return what a migration would do to the tables that are there, each hazard of a table once. Pure.
+    """Return the hazards of a migration for the existing tables, each hazard once for each table. Pure.
 
     Args:
-        migration: With its scripts.
-        tables: What is there.
-        online: Whether online.sql runs first.
+        migration: The migration, with its scripts.
+        tables: The tables of the target schema.
+        online: Whether online.sql runs before apply.sql.
     """
     found: dict[tuple[str, str], Hazard] = {}
     apply = migration.script("apply")

@@ -1,7 +1,7 @@
-"""The order of migrations, the choice among alternatives, and the state of each.
+"""The planner: the order of the migrations, the choice among alternatives, and the state of each migration.
 
-Pure: it asks no database. What is known of one (history, evidence) is given to
-:meth:`Planner.plan`, and the same input gives the same plan, whatever its order.
+It is pure and asks no database. The caller passes the history and the evidence of a database to :meth:`Planner.plan`.
+Equal input gives an equal plan, in whatever order the rows of history come.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from kimbledb.model.text import few
 
 
 class Planner:
-    """Plans for one catalog."""
+    """Makes plans for one catalog."""
 
     def __init__(self, catalog: Catalog, *, prefer: Iterable[str | int] = ()) -> None:
-        """Take a catalog and the choices made beforehand.
+        """Make a planner.
 
         Args:
             catalog: The migrations.
-            prefer: The names or numbers of alternatives to take instead of the default.
+            prefer: The names or numbers of alternatives to use instead of the default.
 
         Raises:
-            UnknownMigrationError: A preferred name is not in the catalog.
-            AlternativesError: A preferred migration has no alternatives, or
-                two that exclude each other are preferred.
+            UnknownMigrationError: The catalog has no migration of a preferred name or number.
+            AlternativesError: A preferred migration has no alternatives, or two preferred migrations exclude each
+                other.
         """
         self.catalog = catalog
         preferred: dict[str, None] = {}
@@ -44,7 +44,7 @@ class Planner:
                 raise UnknownMigrationError(name, near(name, choices) if isinstance(name, str) else ())
             if not migration.alternatives:
                 raise AlternativesError(
-                    f"{name} is preferred, and has no alternatives", (), hint="leave it out of `prefer`"
+                    f"{name} is preferred but has no alternatives", (), hint="remove it from `prefer`"
                 )
             both = [other for other in migration.alternatives if other in preferred]
             if both:
@@ -64,37 +64,44 @@ class Planner:
         phase: int | None = None,
         schema: str | None = None,
     ) -> Plan:
-        """Say what would be done.
+        """Make the plan of a run that applies migrations.
 
         Args:
-            applied: History: names, or rows as :class:`AppliedMigration`.
-            evidence: What the database shows by itself.
-            to: A name or a number: plan that migration and all it needs, no more.
-            phase: Plan the migrations of a phase and all they need, no more.
-            schema: The target schema, to be shown.
+            applied: The history of the database: the names of the applied migrations, or rows as
+                :class:`AppliedMigration`.
+            evidence: The evidence from the database's objects, or None for an empty database.
+            to: The name or number of a migration. The plan selects that migration and all migrations that it requires.
+            phase: The number of a phase. The plan selects its migrations and all migrations that they require.
+            schema: The name of the target schema, which the plan shows.
+
+        Returns:
+            The plan, with a step for each migration of the catalog and for each unknown row of history.
 
         Raises:
-            UnknownMigrationError: ``to`` or ``phase`` names nothing.
+            UnknownMigrationError: The catalog has no migration ``to``, or no phase ``phase``.
             AlternativesError: Not exactly one of several alternatives is chosen.
-            DependencyCycleError: Migrations need each other.
+            DependencyCycleError: Migrations require each other.
         """
         return self._plan(applied, evidence or Evidence(), to, phase, schema, deciding=True)
 
     def standing(
         self, applied: Iterable[AppliedMigration] | None, evidence: Evidence, *, schema: str | None = None
     ) -> Plan:
-        """Say how each migration stands, for those who apply none: where a choice is to be made, none is needed.
+        """Make a plan that shows the state of each migration, for an operation that applies none.
 
-        Alternatives of which none is chosen are shown as undecided, and those that history
-        holds side by side as applied.
+        No choice among alternatives is required. The plan shows alternatives as undecided if none of them is chosen,
+        and as applied if history records them side by side.
 
         Args:
-            applied: History, or None where there is none.
-            evidence: What the database shows by itself.
-            schema: The target schema, to be shown.
+            applied: The history of the database, or None if the database has none.
+            evidence: The evidence from the database's objects.
+            schema: The name of the target schema, which the plan shows.
+
+        Returns:
+            The plan, with a step for each migration of the catalog and for each unknown row of history.
 
         Raises:
-            DependencyCycleError: Migrations need each other.
+            DependencyCycleError: Migrations require each other.
         """
         return self._plan(applied or (), evidence, None, None, schema, deciding=False)
 
@@ -121,14 +128,14 @@ class Planner:
         return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
 
     def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
-        """Return history by name; a name that lacks ``.sql`` finds its migration, too."""
+        """Return the rows of history by migration. A name without ``.sql`` matches its migration as well."""
         rows: dict[str, AppliedMigration] = {}
         for item in applied:
             row = AppliedMigration(item) if isinstance(item, str) else item
             name = row.name
             if name not in self.catalog and name + ".sql" in self.catalog:
                 name += ".sql"
-            # Of two rows for one migration that with its full name counts, in whatever order they come.
+            # Of two rows for one migration the row with the full name counts, whatever their order.
             if name not in rows or row.name == name:
                 rows[name] = row
         return rows
@@ -136,7 +143,7 @@ class Planner:
     def _choose(
         self, history: Mapping[str, AppliedMigration], evidence: Evidence, *, deciding: bool
     ) -> dict[str, _Choice]:
-        """Return, for each migration that is not taken, what is taken instead and why."""
+        """Return the migration that replaces each unused alternative, and the reason."""
         contested = {
             thing: providers for thing in self.catalog.provided if len(providers := self.catalog.providers(thing)) > 1
         }
@@ -145,8 +152,8 @@ class Planner:
                 self._check_history(providers, history)
 
         replaced: dict[str, _Choice] = {}
-        # The strongest reason goes first over all things: a migration that provides
-        # several decides for each of them.
+        # Each reason is tried for all things before the next one: a migration that provides several things decides for
+        # each of them.
         for reason in _Reason:
             for providers in contested.values():
                 free = [each for each in providers if each.name not in replaced]
@@ -165,16 +172,16 @@ class Planner:
         taken = [each for each in providers if _is_applied(each, history)]
         if len(taken) > 1:
             raise AlternativesError(
-                f"{' and '.join(each.name for each in taken)} exclude each other, and history says that both are applied",
+                f"{' and '.join(each.name for each in taken)} exclude each other, but history records both as applied",
                 names,
                 hint=f"roll one of them back, for example {taken[-1].name}",
             )
         preferred = [each for each in providers if each.name in self.prefer]
         if taken and preferred and preferred != taken:
             raise AlternativesError(
-                f"{preferred[0].name} is preferred, and {taken[0].name} is applied in its place",
+                f"{preferred[0].name} is preferred, but {taken[0].name} is applied in its place",
                 names,
-                hint=f"leave `prefer` out, or roll {taken[0].name} back first",
+                hint=f"omit `prefer`, or roll {taken[0].name} back first",
             )
 
     def _chosen_by(
@@ -184,15 +191,15 @@ class Planner:
         history: Mapping[str, AppliedMigration],
         evidence: Evidence,
     ) -> Migration | None:
-        """Return which of several that exclude each other a reason speaks for, if it speaks for one."""
+        """Return the one of several alternatives that a reason selects, or None if it does not select exactly one."""
         if reason is _Reason.APPLIED:
             taken = [each for each in free if _is_applied(each, history)]
-            # Of what another hand recorded both may be in history: then it is no reason.
+            # A history from outside of kimbledb may record both: then it is no reason.
             recorded = [each for each in free if _is_recorded(each, history)]
             return taken[0] if taken else recorded[0] if len(recorded) == 1 else None
         if reason is _Reason.PREFERRED:
             return next((each for each in free if each.name in self.prefer), None)
-        # A default does not stand against what is there.
+        # A default only decides among the alternatives whose objects exist.
         shown = _shown_by(evidence, free)
         if reason is _Reason.EVIDENCE:
             shown = shown if len(shown) == 1 else _shows_most(evidence, shown)
@@ -203,7 +210,7 @@ class Planner:
         return next((each for each in among if each.default), None)
 
     def _needs(self, replaced: Mapping[str, _Choice], *, deciding: bool) -> dict[str, tuple[str, ...]]:
-        """Return for each migration the names of those it needs, alternatives resolved."""
+        """Return the names of the migrations that each migration requires, with alternatives resolved."""
         needs: dict[str, tuple[str, ...]] = {}
         for migration in self.catalog:
             wanted: dict[str, None] = {}
@@ -214,7 +221,7 @@ class Planner:
                     provider = next((each for each in providers if each.name not in replaced), None)
                     if provider is None:
                         if migration.name in replaced or not deciding:
-                            continue  # it is not taken either, or shown only
+                            continue  # this migration is not used either, or the plan only shows states
                         raise _nothing_left(name, [each.name for each in providers], replaced)
                 chosen = replaced.get(provider.name)
                 wanted[chosen[0] if chosen else provider.name] = None
@@ -222,7 +229,16 @@ class Planner:
         return needs
 
     def ordered(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
-        """Return all names so that each comes after what it needs; of those free to go, the lowest number first."""
+        """Return all names in the order of execution.
+
+        A migration comes after all that it requires. Among those whose requirements are met, the lowest number is first.
+
+        Args:
+            needs: The names of the migrations that each migration requires.
+
+        Raises:
+            DependencyCycleError: Migrations require each other.
+        """
         waiting = {name: len(wanted) for name, wanted in needs.items()}
         dependents: dict[str, list[str]] = {name: [] for name in needs}
         for name, wanted in needs.items():
@@ -256,7 +272,7 @@ class Planner:
             target = self.catalog[to]
             if target.name in replaced:
                 raise AlternativesError(
-                    f"{target.name} is asked for, and {replaced[target.name][0]} stands in its place",
+                    f"{target.name} is requested, but {replaced[target.name][0]} is used in its place",
                     (target.name, *target.alternatives),
                     hint=f"prefer=({target.name!r},) chooses it",
                 )
@@ -293,9 +309,9 @@ class Planner:
         elif row is not None and row.is_applied:
             state, reason = _applied_state(migration, row)
         elif undecided:
-            state, reason = StepState.UNDECIDED, f"it or {' or '.join(undecided)}: which of them is not chosen"
+            state, reason = StepState.UNDECIDED, f"an alternative of {' and '.join(undecided)}: none is chosen"
         elif before is not None:
-            state, reason = StepState.RENAMED, f"history holds it as {before.name}{_when(before)}: was it renamed?"
+            state, reason = StepState.RENAMED, f"history records it as {before.name}{_when(before)}: was it renamed?"
         elif row is not None and row.success is False:
             state, reason = (
                 StepState.FAILED,
@@ -304,7 +320,7 @@ class Planner:
         else:
             state, reason = _unapplied_state(migration, evidence)
         if migration.irreversible is not None and choice is None and state in TO_APPLY:
-            reason = f"{reason}; it cannot be taken back: {migration.irreversible}"
+            reason = f"{reason}; it cannot be rolled back: {migration.irreversible}"
         if not selected and choice is None and state is not StepState.APPLIED:
             reason = f"not asked for ({reason})"
         recorded = before if state is StepState.RENAMED else row
@@ -312,7 +328,7 @@ class Planner:
 
 
 class _Moved:
-    """What history holds and the catalog does not: a file that was renamed is found there by its text."""
+    """The rows of history without a migration of their name. A renamed file is found among them by its checksum."""
 
     def __init__(self, strangers: Iterable[AppliedMigration]) -> None:
         applied = [row for row in strangers if row.is_applied]
@@ -320,7 +336,7 @@ class _Moved:
         self._by_name = {folded(row.name): row for row in applied}
 
     def row_of(self, migration: Migration) -> AppliedMigration | None:
-        """Return the row of a migration under an older name, or None."""
+        """Return the row that records a migration under another name, or None."""
         if not self._by_name:
             return None
         for checksum in (migration.checksum, *migration.supersedes):
@@ -329,16 +345,16 @@ class _Moved:
         return self._by_name.get(folded(migration.name))
 
 
-#: The name of what is taken instead, and why.
+#: The name of the migration that is used instead, and the reason.
 _Choice = tuple[str, str]
 
 
 class _Reason(enum.StrEnum):
-    """Why one of several alternatives is taken, the strongest first."""
+    """The reasons to use one of several alternatives, the strongest first."""
 
     APPLIED = "it is applied"
     PREFERRED = "it is preferred"
-    EVIDENCE = "its objects are there"
+    EVIDENCE = "its objects exist"
     HOSTED_DEFAULT = "it is the default on a hosted database"
     DEFAULT = "it is the default"
 
@@ -357,9 +373,9 @@ def _check_one_is_left(thing: str, providers: Sequence[Migration], replaced: Map
 
 
 def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choice]) -> AlternativesError:
-    standing = ", ".join(f"{replaced[name][0]} stands in the place of {name}" for name in names)
+    used = ", ".join(f"{replaced[name][0]} is used in place of {name}" for name in names)
     return AlternativesError(
-        f"nothing is left that provides {thing}: {standing}",
+        f"no migration that provides {thing} remains: {used}",
         names,
         hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
     )
@@ -371,12 +387,12 @@ def _is_applied(migration: Migration, history: Mapping[str, AppliedMigration]) -
 
 
 def _is_recorded(migration: Migration, history: Mapping[str, AppliedMigration]) -> bool:
-    """Whether history says that it is applied, whoever wrote it."""
+    """Return whether history records a migration as applied, whoever wrote the row."""
     return migration.name in history and history[migration.name].is_applied
 
 
 def _shows_most(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:
-    """Return the one that shows all that the others show, and more, if there is one."""
+    """Return the migration whose existing objects include those of each other one and more, if there is one."""
     shows = {each.name: set(evidence.findings[each.name].present) for each in migrations}
     return [
         each
@@ -386,7 +402,7 @@ def _shows_most(evidence: Evidence, migrations: Sequence[Migration]) -> list[Mig
 
 
 def _shown_by(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migration]:
-    """Return those whose objects are all there or, where there are none such, those with some."""
+    """Return the migrations whose objects all exist; if there are none, those of which some objects exist."""
     for state in (ObjectState.APPLIED, ObjectState.PARTIAL):
         shown = [
             each
@@ -409,21 +425,21 @@ def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepSta
 
 
 def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidence) -> tuple[StepState, str]:
-    """What another hand recorded is looked at before it is believed."""
-    said = f"recorded by another hand{_when(row)}"
+    """Return the state of a migration that was recorded outside of kimbledb: its objects decide, not the record."""
+    said = f"recorded outside of kimbledb{_when(row)}"
     finding = evidence.findings.get(migration.name)
     if finding is None:
         if evidence.gathered:
-            return StepState.APPLIED, f"{said}; it declares nothing that could be looked for"
-        return StepState.PENDING, f"{said}; the schema is still to be looked at"
+            return StepState.APPLIED, f"{said}; it declares no objects to look for"
+        return StepState.PENDING, f"{said}; the schema has not been inspected yet"
     if finding.state is ObjectState.APPLIED:
         if row.checksum == migration.checksum:
             return StepState.APPLIED, said
-        return StepState.APPLIED, f"{said}; {_all_there(finding)}, and adopt() records the checksum"
+        return StepState.APPLIED, f"{said}; {_all_there(finding)}; adopt() records the checksum"
     if finding.state is ObjectState.CONFLICTING:
         return StepState.CONFLICTING, f"{said}, but {few(finding.conflicts)}"
     if not finding.present:
-        what = few(finding.missing) if migration.is_repair else "nothing of it is there"
+        what = few(finding.missing) if migration.is_repair else "none of its objects exists"
         return StepState.PENDING, f"{said}, but {what}"
     return StepState.PARTIAL, f"{said}, but {few(finding.missing)} missing"
 
@@ -435,7 +451,7 @@ def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepStat
     if finding.state is ObjectState.APPLIED:
         return StepState.ADOPTABLE, _adoptable_reason(finding)
     if finding.state is ObjectState.PARTIAL:
-        return StepState.PARTIAL, f"not in history; {few(finding.present)} there, {few(finding.missing)} missing"
+        return StepState.PARTIAL, f"not in history; {few(finding.present)} present, {few(finding.missing)} missing"
     return StepState.CONFLICTING, f"not in history; {few(finding.conflicts)}"
 
 
@@ -445,7 +461,7 @@ def _adoptable_reason(finding: Finding) -> str:
 
 def _all_there(finding: Finding) -> str:
     count = len(finding.present)
-    return "nothing left to repair" if not count else f"all {count} objects are there"
+    return "nothing left to repair" if not count else f"all {count} objects exist"
 
 
 def _when(row: AppliedMigration) -> str:
@@ -453,16 +469,16 @@ def _when(row: AppliedMigration) -> str:
 
 
 def _unknown_step(row: AppliedMigration) -> Step:
-    by = f"by kimbledb {row.version}" if row.version else "by another hand"
+    by = f"by kimbledb {row.version}" if row.version else "outside of kimbledb"
     said = "its last attempt failed" if row.success is False else f"recorded {by}"
     stranger = Migration(name=row.name, number=0)
-    return Step(stranger, StepState.UNKNOWN, f"{said}; this catalog does not hold it", selected=False, recorded=row)
+    return Step(stranger, StepState.UNKNOWN, f"{said}; this catalog does not have it", selected=False, recorded=row)
 
 
 def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return one circle among migrations of which each waits for another of them."""
-    # Every one of them needs one that waits too, or is needed by one: walk along
-    # needs that wait until a name comes again.
+    """Return one cycle among the migrations that wait for each other."""
+    # Each of them requires another one that waits, or is required by one. A walk along these requirements reaches
+    # some name twice.
     name = min(name for name, wanted in needs.items() if any(need in needs for need in wanted))
     path: dict[str, int] = {}
     walk: list[str] = []
@@ -481,17 +497,17 @@ def _first_line(text: str | None) -> str:
 
 @frozen(kw_only=True, eq=False)
 class Goal:
-    """What a call wants of a database: the choices by which each of its plans is made."""
+    """The goal of a call: the choices by which each of its plans is made."""
 
     planner: Planner
-    #: The target schema.
+    #: The name of the target schema.
     schema: str
     #: The last migration, by name or number, or None for all.
     to: str | int | None = None
     #: The last phase, or None for all.
     phase: int | None = None
-    #: Whether the call applies migrations: then exactly one of several alternatives must be chosen.
-    #: False for :meth:`Planner.standing`, which takes no ``to`` and no ``phase``.
+    #: Whether the call applies migrations, so that exactly one of several alternatives must be chosen.
+    #: False for :meth:`Planner.standing`, which has no ``to`` and no ``phase``.
     deciding: bool = True
 
     @property
@@ -500,11 +516,11 @@ class Goal:
         return self.planner.catalog
 
     def plan(self, applied: Iterable[AppliedMigration] | None, shown: Evidence) -> Plan:
-        """Return the plan for a database.
+        """Make the plan for a database.
 
         Args:
-            applied: History, or None where there is none.
-            shown: What the database shows by itself.
+            applied: The history of the database, or None if the database has none.
+            shown: The evidence from the database's objects.
 
         Raises:
             PlanningError: No plan can be made.

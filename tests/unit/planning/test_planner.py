@@ -279,8 +279,8 @@ ONE = Catalog([migration("a", 1, supersedes=("an older sum",))])
     [
         (None, None, "pending", "not applied yet"),
         (None, MISSING, "pending", "not applied yet"),
-        (None, APPLIED, "adoptable", "not in history; all 1 objects are there"),
-        (None, PARTIAL, "partial", "not in history; table x there, nothing missing"),
+        (None, APPLIED, "adoptable", "not in history; all 1 objects exist"),
+        (None, PARTIAL, "partial", "not in history; table x present, nothing missing"),
         (None, CONFLICTING, "conflicting", "not in history; nothing"),
         (AppliedMigration("a.sql"), None, "applied", "applied"),
         (AppliedMigration("a.sql"), MISSING, "applied", "applied"),
@@ -299,7 +299,7 @@ ONE = Catalog([migration("a", 1, supersedes=("an older sum",))])
         (AppliedMigration("a.sql", success=False, error="oh\nno"), APPLIED, "failed", "its last attempt failed: oh"),
         (AppliedMigration("a.sql", success=False, checksum="x"), None, "failed", "its last attempt failed: no error recorded"),
         (AppliedMigration("a.sql", success=None), None, "pending", "not applied yet"),
-        (AppliedMigration("a.sql", success=None), APPLIED, "adoptable", "not in history; all 1 objects are there"),
+        (AppliedMigration("a.sql", success=None), APPLIED, "adoptable", "not in history; all 1 objects exist"),
     ],
 )  # fmt: skip
 def test_the_state_of_a_migration(
@@ -315,7 +315,7 @@ def test_the_state_of_a_migration(
 @pytest.mark.parametrize(
     ("finding", "reason"),
     [
-        (Finding(PARTIAL, tuple("abcde"), ("f", "g")), "not in history; a, b, c and 2 more there, f, g missing"),
+        (Finding(PARTIAL, tuple("abcde"), ("f", "g")), "not in history; a, b, c and 2 more present, f, g missing"),
         (Finding(APPLIED), "not in history; nothing left to repair"),
         (Finding(CONFLICTING, conflicts=("column x.y is text",)), "not in history; column x.y is text"),
     ],
@@ -328,18 +328,18 @@ def test_evidence_is_shown_with_its_objects(finding: Finding, reason: str) -> No
 
 
 LEGACY = AppliedMigration("a", applied_at="2025-10-27T12:00:00+00:00", legacy=True)
-SAID = "recorded by another hand 2025-10-27 12:00:00"
+SAID = "recorded outside of kimbledb 2025-10-27 12:00:00"
 
 
 @pytest.mark.parametrize(
     ("known", "state", "reason"),
     [
-        (Evidence(), "pending", f"{SAID}; the schema is still to be looked at"),
-        (Evidence(gathered=True), "applied", f"{SAID}; it declares nothing that could be looked for"),
-        (evidence(a=APPLIED), "applied", f"{SAID}; all 1 objects are there, and adopt() records the checksum"),
+        (Evidence(), "pending", f"{SAID}; the schema has not been inspected yet"),
+        (Evidence(gathered=True), "applied", f"{SAID}; it declares no objects to look for"),
+        (evidence(a=APPLIED), "applied", f"{SAID}; all 1 objects exist; adopt() records the checksum"),
         (evidence(a=PARTIAL), "partial", f"{SAID}, but nothing missing"),
         (evidence(a=CONFLICTING), "conflicting", f"{SAID}, but nothing"),
-        (Evidence(findings={"a.sql": Finding(MISSING)}), "pending", f"{SAID}, but nothing of it is there"),
+        (Evidence(findings={"a.sql": Finding(MISSING)}), "pending", f"{SAID}, but none of its objects exists"),
     ],
 )
 def test_what_another_hand_recorded_is_believed_where_it_is_there(known: Evidence, state: str, reason: str) -> None:
@@ -354,7 +354,7 @@ def test_of_two_that_are_there_the_one_that_shows_more_is_taken() -> None:
     findings = {"a.sql": Finding(APPLIED, ("table x",)), "b.sql": Finding(APPLIED, ("table x", "view y"))}
     plan = Planner(DEFAULTS).plan(evidence=Evidence(findings=findings, gathered=True))
 
-    assert plan.step("a.sql").reason == "b.sql is used in its place: its objects are there"
+    assert plan.step("a.sql").reason == "b.sql is used in its place: its objects exist"
 
 
 def test_another_hand_may_have_recorded_both_alternatives() -> None:
@@ -387,8 +387,8 @@ def test_unknown_rows_are_shown_and_never_run() -> None:
     rows = [AppliedMigration("z.sql", version="9.9"), AppliedMigration("b", success=False), AppliedMigration("a.sql")]
     expected = [
         ("a.sql", "applied", "applied"),
-        ("b", "unknown", "its last attempt failed; this catalog does not hold it"),
-        ("z.sql", "unknown", "recorded by kimbledb 9.9; this catalog does not hold it"),
+        ("b", "unknown", "its last attempt failed; this catalog does not have it"),
+        ("z.sql", "unknown", "recorded by kimbledb 9.9; this catalog does not have it"),
     ]
 
     plan = Planner(ONE).plan(rows)
@@ -414,7 +414,7 @@ def test_what_history_holds_under_another_name_is_not_run_again(row: AppliedMigr
     plan = Planner(catalog).plan([row])
 
     assert {"a.sql": "renamed", row.name: "unknown"} == states(plan)
-    assert plan.step("a.sql").reason == f"history holds it as {row.name}: was it renamed?"
+    assert plan.step("a.sql").reason == f"history records it as {row.name}: was it renamed?"
     assert not plan.pending
 
 
@@ -470,7 +470,7 @@ def test_who_applies_nothing_needs_no_choice() -> None:
     plan = Planner(alternatives()).standing((), Evidence())
 
     assert states(plan) == {"base.sql": "pending", "a.sql": "undecided", "b.sql": "undecided", "c.sql": "pending"}
-    assert plan.step("a.sql").reason == "it or b.sql: which of them is not chosen"
+    assert plan.step("a.sql").reason == "an alternative of b.sql: none is chosen"
 
 
 def test_both_alternatives_in_history_are_shown_as_applied() -> None:
@@ -514,10 +514,10 @@ DEFAULTS = alternatives(a={"default": True}, b={"default_when": "hosted"})
         ([], ["b"], None, "b", "it is applied"),
         (["b.sql"], ["b.sql"], None, "b", "it is applied"),
         ([], ["b.sql"], evidence(a=APPLIED), "b", "it is applied"),
-        ([], [], evidence(b=APPLIED), "b", "its objects are there"),
-        ([], [], evidence(a=APPLIED, b=PARTIAL), "a", "its objects are there"),
-        ([], [], evidence(a=PARTIAL, b=APPLIED), "b", "its objects are there"),
-        ([], [], evidence(hosted=True, a=PARTIAL, b=MISSING), "a", "its objects are there"),
+        ([], [], evidence(b=APPLIED), "b", "its objects exist"),
+        ([], [], evidence(a=APPLIED, b=PARTIAL), "a", "its objects exist"),
+        ([], [], evidence(a=PARTIAL, b=APPLIED), "b", "its objects exist"),
+        ([], [], evidence(hosted=True, a=PARTIAL, b=MISSING), "a", "its objects exist"),
         ([], [], evidence(a=APPLIED, b=APPLIED), "a", "it is the default"),
         ([], [], evidence(hosted=True, a=APPLIED, b=APPLIED), "b", "it is the default on a hosted database"),
         ([], [], evidence(a=MISSING, b=CONFLICTING), "a", "it is the default"),
@@ -564,7 +564,7 @@ def test_a_phase_takes_only_the_chosen_alternative() -> None:
 
 def test_to_refuses_what_is_replaced() -> None:
     """Who asks for the other alternative is told which one stands in its place, and how to choose it."""
-    with pytest.raises(AlternativesError, match=r"b\.sql is asked for, and a\.sql stands in its place") as caught:
+    with pytest.raises(AlternativesError, match=r"b\.sql is requested, but a\.sql is used in its place") as caught:
         Planner(DEFAULTS).plan(to="b.sql")
 
     assert set(caught.value.alternatives) == {"a.sql", "b.sql"}
@@ -577,7 +577,7 @@ def test_to_refuses_what_is_replaced() -> None:
         (["x.sql"], UnknownMigrationError, "no migration named x.sql"),
         (["B"], UnknownMigrationError, "no migration named B; did you mean b.sql?"),
         ([7], UnknownMigrationError, "no migration 7"),
-        (["c.sql"], AlternativesError, "c.sql is preferred, and has no alternatives"),
+        (["c.sql"], AlternativesError, "c.sql is preferred but has no alternatives"),
         (["b.sql", "a.sql"], AlternativesError, "a.sql and b.sql exclude each other, and both are preferred"),
     ],
 )
@@ -600,8 +600,8 @@ def test_a_preference_may_be_repeated() -> None:
         (alternatives(), [], [], None, "thing is provided by a.sql and b.sql, and none is chosen"),
         (alternatives(a={"default_when": "hosted"}), [], [], None, "thing is provided by a.sql and b.sql, and none is chosen"),
         (alternatives(), [], [], evidence(a=APPLIED, b=APPLIED), "thing is provided by a.sql and b.sql, and none is chosen"),
-        (DEFAULTS, [], ["a.sql", "b.sql"], None, "a.sql and b.sql exclude each other, and history says that both are applied"),
-        (DEFAULTS, ["a.sql"], ["b.sql"], None, "a.sql is preferred, and b.sql is applied in its place"),
+        (DEFAULTS, [], ["a.sql", "b.sql"], None, "a.sql and b.sql exclude each other, but history records both as applied"),
+        (DEFAULTS, ["a.sql"], ["b.sql"], None, "a.sql is preferred, but b.sql is applied in its place"),
     ],
 )  # fmt: skip
 def test_alternatives_that_cannot_be_decided_are_refused(
@@ -678,7 +678,7 @@ def test_things_that_cannot_all_be_had_are_refused() -> None:
         Planner(catalog, prefer=["a.sql", "d.sql"]).plan()
 
     assert caught.value.message == (
-        "nothing is left that provides y: a.sql stands in the place of b.sql, d.sql stands in the place of c.sql"
+        "no migration that provides y remains: a.sql is used in place of b.sql, d.sql is used in place of c.sql"
     )
 
 
@@ -692,7 +692,7 @@ def test_what_goes_with_a_replaced_migration_is_missed_only_where_it_is_needed()
     assert pending(Planner(Catalog(migrations)).plan()) == ["a.sql"]
     with pytest.raises(AlternativesError) as caught:
         Planner(Catalog([*migrations, migration("c", 3, "y")])).plan()
-    assert caught.value.message == "nothing is left that provides y: a.sql stands in the place of b.sql"
+    assert caught.value.message == "no migration that provides y remains: a.sql is used in place of b.sql"
 
 
 THINGS = st.sampled_from(["x", "y", "z"])
