@@ -254,7 +254,7 @@ _INSTRUCTION = re.compile(
 )
 
 
-@frozen
+@frozen(eq=False)
 class Directive:
     """A directive: a comment that another tool interprets."""
 
@@ -313,7 +313,7 @@ def _directives() -> tuple[re.Pattern[str], Sequence[Tool | None]]:
     return re.compile(rf"--(?i:{directives})|/\*(?i:({_BACK}))", re.MULTILINE), (*tools, None, None)
 
 
-@frozen
+@frozen(eq=False)
 class Owner:
     """The tool that a folder belongs to."""
 

@@ -26,7 +26,7 @@ MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
 
 
-@frozen
+@frozen(eq=False)
 class Entry:
     """A file or a folder in a folder; for a symbolic link, its target."""
 
@@ -53,7 +53,7 @@ class Entry:
         return not self.is_folder and self.name.lower().endswith(".sql")
 
 
-@frozen(slots=False)
+@frozen(eq=False, slots=False)
 class Folder:
     """The folder of a catalog, with its entries, which are listed once for all formats."""
 

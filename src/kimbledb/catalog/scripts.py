@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def named_queries(script: Script) -> tuple[VerificationQuery, ...]:
     """Return the named queries of a verify.sql without faults."""
-    # Late: its patterns take 20 ms, and a start with nothing to do runs no check.
+    # Late: its patterns take 15 ms, and a start with nothing to do runs no check.
     from kimbledb.catalog import statements
 
     return tuple(statements.read_named_queries(script)[0])

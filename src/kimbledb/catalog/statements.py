@@ -304,7 +304,7 @@ def _capped(problems: list[Problem]) -> list[Problem]:
 
 def name_of(statement: str) -> str:
     """Return the first words of a statement on one line, for messages, with its literals masked."""
-    import sqlparse  # late: 15 ms, and only messages need it
+    import sqlparse  # late: 7 ms, and only messages need it
 
     head = masked(statement[:2000])  # sqlparse is slow, and the name is shorter
     with suppress(sqlparse.exceptions.SQLParseError):  # it limits the depth of nesting

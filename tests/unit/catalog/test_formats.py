@@ -59,6 +59,26 @@ def format_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     importlib.invalidate_caches()
 
 
+#: A format for the files of another tool.
+VERSIONED = """
+from kimbledb.catalog.reading import read_script
+from kimbledb.model.migration import Migration
+
+
+def matches(folder):
+    return folder.owner is not None and "Flyway" in folder.owner.name
+
+
+def read(folder):
+    faults = []
+    migrations = []
+    for number, entry in enumerate(folder.entries, 1):
+        script = read_script(entry, f"{folder.shown}/{entry.name}", faults)
+        migrations.append(Migration(name=entry.name, number=number, apply_sql=script))
+    return migrations, faults
+"""
+
+
 def catalog_of(tmp_path: Path, table: str) -> Path:
     """Write a folder of that format."""
     folder = tmp_path / "migrations"
@@ -95,6 +115,22 @@ def test_a_folder_of_two_formats_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CatalogError, match="it matches several formats: files, table"):
         Catalog.from_directory(folder)
+
+
+def test_a_format_can_read_the_files_of_another_tool(tmp_path: Path, format_file: Path) -> None:
+    """A folder that belongs to another tool is refused only where no format reads it."""
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "V1__users.sql").write_text("SELECT 1;", encoding="utf-8")
+
+    with pytest.raises(CatalogError, match="this is a file of Flyway"):
+        Catalog.from_directory(folder)
+
+    sys.modules.pop(f"{formats.__name__}.table")
+    format_file.with_name("table.py").write_text(VERSIONED, encoding="utf-8")
+    importlib.invalidate_caches()
+
+    assert [migration.name for migration in Catalog.from_directory(folder)] == ["V1__users.sql"]
 
 
 def test_formats_are_asked_in_the_order_of_their_names() -> None:

@@ -43,7 +43,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     return list(_migrations_of(ordered, folder.shown)), faults
 
 
-@frozen
+@frozen(eq=False, slots=False)
 class _File:
     """A file with the name of a migration; the script is empty where the file cannot be read."""
 
