@@ -414,7 +414,7 @@ async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: F
         ("localhost/app", "does not begin with postgresql://"),
         ("postgresql:/localhost/app", "does not begin with postgresql://"),
         ("mysql://localhost/app", "does not begin with postgresql://"),
-        ("postgresql://localhost:port/app", "port or host that cannot be read"),
+        ("postgresql://localhost:port/app", "unreadable port or host"),
         ("", "does not begin with postgresql://"),
         (7, "expected a DSN, an asyncpg.Connection or an asyncpg.Pool, got int"),
     ],

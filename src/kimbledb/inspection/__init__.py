@@ -1,1 +1,1 @@
-"""What is asked of a database. Nothing here writes."""
+"""Questions about the state of a database. Nothing here writes."""

@@ -1,1 +1,1 @@
-"""How to speak to a server and try again."""
+"""The connection to a server: targets, sessions, settings, locks and retries."""

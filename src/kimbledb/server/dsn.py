@@ -1,12 +1,12 @@
-"""A DSN, read as libpq reads one (manual, 34.1.1 "Connection Strings"), before anybody is connected to.
+"""Reads a DSN as libpq does (manual, 34.1.1 "Connection Strings"), before any connection is made.
 
-asyncpg reads DSNs, too, and in places otherwise: it takes no host from the query where
-the authority names one, gives one port to several hosts, passes over a service that is
-not there, and sends each parameter that it does not know to the server. So what is read
-here is handed to it in parts. A parameter is understood, or known and left out with a
-word in the log, or told as unknown at once.
+asyncpg reads DSNs, too, and differs in places: it takes no host from the query where
+the authority names one, gives one port to several hosts, ignores a service that does not
+exist, and sends each unknown parameter to the server. So this module reads the DSN and passes
+its parts to asyncpg. A parameter is used, or is known and ignored with a
+record in the log, or is refused as unknown at once.
 
-No error quotes a piece of the DSN but the names of its parameters: what cannot be read
+No error quotes any part of the DSN but the names of its parameters: the unreadable part
 may be a password.
 """
 
@@ -16,12 +16,12 @@ import getpass
 import logging
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
-
-from attrs import field, frozen
 
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.names import near
@@ -36,12 +36,12 @@ _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ip>[^\]]*)\]|(?P<host>[^\[\]:]*))(?::(?P<port>[^:]*))?")
 _PORT = 5432
 
-#: What asyncpg takes of TLS; it reads these from a DSN alone.
+#: asyncpg's parameters of TLS; it reads these from a DSN alone.
 TLS = (
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
-#: What libpq takes from the environment where neither DSN nor service says it. What else it takes, asyncpg does.
+#: libpq's environment variables for parameters that neither DSN nor service sets. asyncpg reads the others itself.
 _ENVIRONMENT = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
@@ -51,7 +51,7 @@ _ENVIRONMENT = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "application_name": "PGAPPNAME",
 }
-#: Parameters that mean something here, each with the values that it may have, where these are few.
+#: Parameters that are used, each with its allowed values, where these are few.
 _UNDERSTOOD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("host", "hostaddr", "port", "dbname", "user", "password", "passfile"), ()),
     **dict.fromkeys(("connect_timeout", "application_name", "fallback_application_name", "options"), ()),
@@ -61,9 +61,9 @@ _UNDERSTOOD: dict[str, tuple[str, ...]] = {
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
     "load_balance_hosts": ("disable", "random"),
 }
-#: How JDBC and node-postgres write sslmode=require.
+#: The spellings of sslmode=require in JDBC and node-postgres.
 _SPELLINGS = {"true": "require", "no-verify": "require"}
-#: Parameters of libpq that asyncpg cannot follow and whose loss costs nothing that was asked for.
+#: Parameters of libpq that asyncpg does not support and that demand nothing: they are ignored.
 _OF_LIBPQ = (
     *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
     *(
@@ -77,16 +77,16 @@ _OF_LIBPQ = (
     ),
     "min_protocol_version",
 )
-#: Those that demand something, with the values that demand nothing. A demand that is not met is told louder.
+#: Parameters that demand something, with the values that demand nothing. An unmet demand is logged as a warning.
 _DEMANDS = {
     "channel_binding": ("disable", "prefer"),
     "require_auth": ("",),
     "requirepeer": ("",),
 }
-#: Those whose demand cannot be left out.
+#: Parameters whose demand cannot be ignored, with the values that demand nothing and the reason.
 _REFUSED = {
-    "gssencmode": (("disable", "prefer"), "GSSAPI encryption is not to be had with asyncpg"),
-    "replication": (("false", "off", "no", "0"), "a connection for replication takes no migrations"),
+    "gssencmode": (("disable", "prefer"), "asyncpg does not support GSSAPI encryption"),
+    "replication": (("false", "off", "no", "0"), "a connection for replication accepts no migrations"),
     "sslcrldir": (("",), "asyncpg reads one file of revoked certificates: name it in sslcrl"),
 }
 #: Parameters of other programs that read the same DSN.
@@ -126,7 +126,7 @@ _OF_OTHERS = {
     "Ecto": ("pool_size", "queue_target", "queue_interval"),
     "Npgsql": ("pooling", "minpoolsize", "maxpoolsize", "timeout"),
 }
-#: Settings of the server that a session may have from its start.
+#: Settings of the server that a DSN may set for the session.
 _SETTINGS = frozenset(
     [
         "bytea_output",
@@ -172,35 +172,38 @@ _SETTINGS = frozenset(
         "xmloption",
     ]
 )
-#: What has been told already, so that each word comes once.
-_TOLD: set[str] = set()
+#: Records that have been logged already: each is logged once per process.
+_LOGGED: set[str] = set()
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@frozen
-class Address:
-    """Where a DSN leads, and how to get there."""
+class Address(NamedTuple):  # every start makes this class: with attrs that takes 1.3 ms longer
+    """The content of a DSN."""
 
-    #: Host, port and database as they are shown, never a password.
+    #: Host, port and database for messages, never a password.
     label: str
-    #: Names, addresses, or folders of sockets; none for the usual sockets of this machine and then localhost.
+    #: Names, addresses, or directories of sockets; none for the default sockets of this machine and then localhost.
     hosts: tuple[str, ...]
     #: One for each host, or one alone.
     ports: tuple[int, ...]
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     database: str | None = None
-    #: Seconds that it may take to connect, 0 for as long as it takes, None where nobody says.
+    #: Seconds for one connection attempt, 0 for no limit, None where the DSN sets none.
     timeout: float | None = None
     application_name: str | None = None
     #: Parameters of TLS, by libpq's names.
-    tls: Mapping[str, str] = field(factory=dict, repr=False)
-    #: Settings of the server with which the session begins, ``options`` among them.
-    settings: Mapping[str, str] = field(factory=dict)
-    #: What else asyncpg takes by the same name.
-    others: Mapping[str, str] = field(factory=dict)
+    tls: Mapping[str, str] = _NONE
+    #: Settings of the server for the session, ``options`` among them.
+    settings: Mapping[str, str] = _NONE
+    #: Further arguments of ``asyncpg.connect``, which have the same names there.
+    others: Mapping[str, str] = _NONE
+
+    def __repr__(self) -> str:
+        return f"Address({self.label!r})"  # no password
 
     def arguments(self) -> dict[str, Any]:
-        """Return what ``asyncpg.connect`` wants, settings aside."""
+        """Return the arguments of ``asyncpg.connect``, without the settings."""
         tls = dict(self.tls)
         arguments: dict[str, Any] = {
             "host": list(self.hosts) or None,
@@ -215,14 +218,12 @@ class Address:
         if tls.get("sslrootcert") == "system":
             arguments["ssl"] = _system_context(tls)
             tls = {name: value for name, value in tls.items() if name == "sslnegotiation"}
-        # These can be given by a DSN alone; it holds nothing else.
+        # asyncpg takes the parameters of TLS in a DSN alone; this DSN holds nothing else.
         return arguments | {"dsn": f"postgresql://?{urlencode(tls, quote_via=quote)}"}
 
 
 def _system_context(tls: Mapping[str, str]) -> Any:
-    """Return what sslrootcert=system means: the authorities of this machine, and the host's name is checked."""
-    import ssl
-
+    """Return the TLS context of sslrootcert=system: the authorities of this machine, with a check of the host's name."""
     context = ssl.create_default_context()
     if tls.get("sslcert"):
         context.load_cert_chain(tls["sslcert"], tls.get("sslkey"), lambda: tls.get("sslpassword", ""))
@@ -230,25 +231,30 @@ def _system_context(tls: Mapping[str, str]) -> Any:
 
 
 def with_database(dsn: str, database: str) -> str:
-    """Return a DSN for another database of the same server: its query would name the old one, too."""
+    """Return the DSN of another database on the same server.
+
+    Args:
+        dsn: A DSN. A database in its query is replaced, too.
+        database: The name of the other database.
+    """
     parts = urlsplit(dsn)
     kept = [each for each in parts.query.split("&") if each.partition("=")[0] not in ("", "dbname", "database")]
     return urlunsplit(parts._replace(path=f"/{quote(database, safe='')}", query="&".join(kept)))
 
 
 class _Unreadable(Exception):
-    """What is wrong with a DSN, in words that quote nothing of it."""
+    """The fault of a DSN, in words that quote no part of it."""
 
 
 def read(dsn: str, name: str) -> Address:
-    """Read a DSN, with what the environment and a service add to it, as libpq does.
+    """Read a DSN, completed from the environment and a service file, as libpq does.
 
     Args:
-        dsn: The text.
-        name: What messages call it.
+        dsn: The DSN.
+        name: The DSN's name in messages.
 
     Raises:
-        ConfigurationError: It cannot be read, names what is not known, or demands what cannot be had.
+        ConfigurationError: The DSN cannot be read, has an unknown parameter, or demands something unsupported.
     """
     try:
         parameters = _parameters(dsn.strip())
@@ -256,15 +262,15 @@ def read(dsn: str, name: str) -> Address:
         problem = str(fault)
     else:
         return _address(parameters, name)
-    # Raised here and not where the fault is found: that error's traceback shows a piece of the DSN.
+    # Raised here and not where the fault is found: the traceback of that place shows a part of the DSN.
     raise ConfigurationError(f"{name} {problem}", hint=HINT)
 
 
 def _parameters(dsn: str) -> dict[str, str]:
-    """Return all that a DSN says, by libpq's names; what comes later in it counts."""
+    """Return the parameters of a DSN, by libpq's names. Of several values of one parameter the last one counts."""
     scheme = _SCHEME.match(dsn)
     if scheme is None:
-        # Without the slashes asyncpg would go to 127.0.0.1 and say nothing.
+        # Without the slashes asyncpg would silently connect to 127.0.0.1.
         raise _Unreadable("does not begin with postgresql://")
     rest, _, query = dsn[scheme.end() :].partition("?")
     authority, _, path = rest.partition("/")
@@ -280,7 +286,7 @@ def _parameters(dsn: str) -> dict[str, str]:
         if not separator:
             raise _Unreadable("has a parameter without a value after its ?")
         found[_decoded(key)] = _decoded(value)
-    if "database" in found:  # so asyncpg calls it
+    if "database" in found:  # asyncpg's name for it
         found["dbname"] = found.pop("database")
     if found.get("ssl") in _SPELLINGS or found.get("ssl") in _UNDERSTOOD["sslmode"]:
         found["sslmode"] = found.pop("ssl")
@@ -292,7 +298,7 @@ def _parameters(dsn: str) -> dict[str, str]:
 def _of_hosts(authority: str) -> dict[str, str]:
     matches = [_HOST_AND_PORT.fullmatch(each) for each in authority.split(",")]
     if not all(matches):
-        raise _Unreadable("has a port or host that cannot be read")
+        raise _Unreadable("has an unreadable port or host")
     hosts = [match["ip"] or match["host"] or "" for match in matches if match]
     ports = [match["port"] or "" for match in matches if match]
     return {
@@ -309,7 +315,7 @@ def _decoded(text: str) -> str:
     except UnicodeDecodeError:
         decoded = "\0"
     if "\0" in decoded:
-        raise _Unreadable("holds percent-encoded bytes that are no text")
+        raise _Unreadable("holds percent-encoded bytes that are not valid text")
     return decoded
 
 
@@ -325,7 +331,7 @@ def _address(parameters: dict[str, str], name: str) -> Address:
     if understood.get("sslrootcert") == "system" and understood.setdefault("sslmode", "verify-full") != "verify-full":
         raise ConfigurationError(
             f"{name}: sslmode={understood['sslmode']} is too weak for sslrootcert=system",
-            hint="write sslmode=verify-full: anybody can have a certificate of a public authority",
+            hint="write sslmode=verify-full: anyone can obtain a certificate from a public authority",
         )
     hosts, ports = _places(understood, name)
     user = understood.get("user") or None
@@ -339,7 +345,7 @@ def _address(parameters: dict[str, str], name: str) -> Address:
         hosts=hosts,
         ports=ports,
         user=user,
-        # An empty one is none, for which environment and passfile are asked.
+        # An empty password counts as none: asyncpg then reads the environment and the passfile.
         password=understood.get("password") or None,
         database=database,
         timeout=_seconds(understood, name),
@@ -355,21 +361,21 @@ def _address(parameters: dict[str, str], name: str) -> Address:
 
 
 def _own_name() -> str:
-    with suppress(OSError, KeyError, ImportError):  # there is none, and asyncpg says so
+    with suppress(OSError, KeyError, ImportError):  # the user has no name, and asyncpg raises the error
         return getpass.getuser()
     return ""
 
 
 def _sorted_out(parameters: Mapping[str, str], name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what is understood, and what is a setting of the server; tell of the rest.
+    """Return the parameters that are used, and the settings of the server; log the others.
 
     Raises:
-        ConfigurationError: One of them is not known, has a value that it cannot have, or demands what cannot be had.
+        ConfigurationError: A parameter is unknown, has an invalid value, or demands something unsupported.
     """
     others = {each: program for program, names in _OF_OTHERS.items() for each in names}
     understood: dict[str, str] = {}
     settings: dict[str, str] = {}
-    left_out: list[str] = []
+    ignored: list[str] = []
     for key, value in parameters.items():
         if key in _UNDERSTOOD:
             _check_value(key, value, _UNDERSTOOD[key], name)
@@ -377,21 +383,21 @@ def _sorted_out(parameters: Mapping[str, str], name: str) -> tuple[dict[str, str
         elif key in _REFUSED:
             values, reason = _REFUSED[key]
             if value not in values:
-                raise ConfigurationError(f"{name} asks for {key}, and {reason}", hint="take that parameter out")
+                raise ConfigurationError(f"{name} asks for {key}, and {reason}", hint="remove that parameter")
         elif key in _DEMANDS:
             if value not in _DEMANDS[key]:
-                _tell(
+                _log_once(
                     logging.WARNING,
-                    f"{name}: {key} is not kept, since asyncpg cannot; sslmode alone protects the connection",
+                    f"{name}: {key} is ignored, since asyncpg does not support it; sslmode alone protects the connection",
                 )
         elif key.lower() in _SETTINGS or "." in key:
             settings[key] = value
         elif key in _OF_LIBPQ or key in others or key.startswith("x-") or key == "ssl":
-            left_out.append(f"{key} (of {others[key]})" if key in others else key)
+            ignored.append(f"{key} (of {others[key]})" if key in others else key)
         else:
             raise _unknown(key, parameters, [*_UNDERSTOOD, *_DEMANDS, *_REFUSED, *_OF_LIBPQ, *others, *_SETTINGS], name)
-    if left_out:
-        _tell(logging.INFO, f"{name}: parameters that mean nothing here are left out: {', '.join(left_out)}")
+    if ignored:
+        _log_once(logging.INFO, f"{name}: these parameters have no meaning here and are ignored: {', '.join(ignored)}")
     return understood, settings
 
 
@@ -406,13 +412,13 @@ def _check_value(key: str, value: str, values: tuple[str, ...], name: str) -> No
 
 
 def _unknown(key: str, parameters: Mapping[str, str], known: list[str], name: str) -> ConfigurationError:
-    if not re.fullmatch(r"[\w.-]{1,63}", key):  # it may be the rest of a password
+    if not re.fullmatch(r"[\w.-]{1,63}", key):  # the key may be the rest of a password
         return ConfigurationError(f"{name} holds a parameter that is not known here", hint=HINT)
     close = [each for each in near(key, known) if each not in parameters]
     return ConfigurationError(
         f"{name} holds the parameter {key}, which is not known here"
         + (f"; did you mean {' or '.join(close)}?" if close else ""),
-        hint="take it out; a setting of the server goes into options, as in options=-c%20name%3Dvalue",
+        hint="remove it; a setting of the server goes into options, as in options=-c%20name%3Dvalue",
     )
 
 
@@ -430,7 +436,7 @@ def _places(parameters: Mapping[str, str], name: str) -> tuple[tuple[str, ...], 
             )
         hosts = [address or host for address, host in zip(addresses, hosts or addresses, strict=True)]
     if any(re.fullmatch(r"[^:]+:\d*", host) for host in hosts):
-        raise ConfigurationError(f"{name} has a port in its parameter host", hint="write it as port=5432")
+        raise ConfigurationError(f"{name} has a port in its parameter host", hint="write the port as port=5432")
     ports = _list(parameters.get("port")) or [""]
     if len(ports) > 1 and len(ports) != max(1, len(hosts)):
         raise ConfigurationError(
@@ -438,10 +444,10 @@ def _places(parameters: Mapping[str, str], name: str) -> tuple[tuple[str, ...], 
         )
     if not all(re.fullmatch(r"\s*\d{0,5}\s*", port) and int(port or _PORT) in range(1, 65536) for port in ports):
         raise ConfigurationError(
-            f"{name} has a port or host that cannot be read", hint=f"{HINT}; a port is a number from 1 to 65535"
+            f"{name} has an unreadable port or host", hint=f"{HINT}; a port is a number from 1 to 65535"
         )
     numbers = [int(port or _PORT) for port in ports]
-    # One port is for all. An empty host among several is the usual socket.
+    # One port serves all hosts. An empty host among several is the default socket.
     places = tuple(host or "/var/run/postgresql" for host in hosts)
     return places, tuple(numbers * len(places) if len(numbers) == 1 and places else numbers)
 
@@ -455,13 +461,13 @@ def _seconds(parameters: Mapping[str, str], name: str) -> float | None:
     if not given:
         return None
     if not re.fullmatch(r"\s*-?\d{1,9}\s*", given):
-        raise ConfigurationError(f"{name}: connect_timeout is no whole number of seconds")
+        raise ConfigurationError(f"{name}: connect_timeout is not a whole number of seconds")
     return float(max(0, int(given)))
 
 
 def _of_service(service: str, file: str | None) -> dict[str, str]:
-    """Return what a service file says (manual, 34.17 "The Connection Service File")."""
-    home = os.path.expanduser("~/.pg_service.conf")  # noqa: PTH111 - without a home it is no error
+    """Return the parameters of a service (manual, 34.17 "The Connection Service File")."""
+    home = os.path.expanduser("~/.pg_service.conf")  # noqa: PTH111 - a missing home is no error
     system = os.environ.get("PGSYSCONFDIR")
     files = [file or home, *([os.path.join(system, "pg_service.conf")] if system else [])]  # noqa: PTH118 - as libpq does
     for each in files:
@@ -469,8 +475,8 @@ def _of_service(service: str, file: str | None) -> dict[str, str]:
         if found is not None:
             return found
     raise ConfigurationError(
-        f"there is no definition of the service {service!r} in {' or '.join(files)}",
-        hint="name the file in PGSERVICEFILE, or the service as it is called there",
+        f"the service {service!r} is not defined in {' or '.join(files)}",
+        hint="name the file in PGSERVICEFILE, or correct the name of the service",
     )
 
 
@@ -494,7 +500,7 @@ def _section(file: str, service: str) -> dict[str, str] | None:
     raise ConfigurationError(problem)
 
 
-def _tell(level: int, text: str) -> None:
-    if text not in _TOLD:
-        _TOLD.add(text)
+def _log_once(level: int, text: str) -> None:
+    if text not in _LOGGED:
+        _LOGGED.add(text)
         log(level, "%s", text)

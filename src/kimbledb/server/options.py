@@ -1,4 +1,4 @@
-"""How patient a call is, and what it refuses."""
+"""The options of a call: its time limits, its attempts, and the hazards that it refuses."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from attrs import Attribute, field, frozen
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.migration import HAZARDS
 
-#: What ``pg_stat_activity`` shows where nobody says otherwise.
+#: The default application name in ``pg_stat_activity``.
 APPLICATION_NAME = "kimbledb"
 
 
 def _positive(_instance: object, attribute: Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ConfigurationError(f"Options.{attribute.name} is {value!r}; it wants a number above 0")
+        raise ConfigurationError(f"Options.{attribute.name} is {value!r}, and must be a number above 0")
 
 
 def _known_hazards(_instance: object, _attribute: Attribute[Any], value: tuple[str, ...]) -> None:
     unknown = [each for each in value if each not in HAZARDS]
     if unknown:
         raise ConfigurationError(
-            f"Options.refuse_hazards names no hazard: {', '.join(map(repr, unknown))}",
+            f"Options.refuse_hazards holds an unknown hazard: {', '.join(map(repr, unknown))}",
             hint=f"the hazards are {', '.join(HAZARDS)}",
         )
 
@@ -33,25 +33,28 @@ def _tuple_of(value: Any) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Options:
-    """How patient a call is. All times are seconds; the defaults need no thought."""
+    """The time limits of a call, its attempts, and the hazards that it refuses.
 
-    #: Seconds for the whole call, waiting and closing included.
+    All times are in seconds. The defaults suit most calls.
+    """
+
+    #: Seconds for the whole call, including waiting and closing.
     deadline: float = field(default=600.0, validator=_positive)
-    #: Seconds that a statement may queue for a lock before its transaction is
-    #: given up and tried again, so that the application never queues behind it
+    #: Seconds that a statement may wait for a lock. After that its transaction is
+    #: rolled back and tried again, so that the application never waits behind it
     #: for longer (PostgreSQL manual, 19.11, ``lock_timeout``).
     lock_timeout: float = field(default=2.0, validator=_positive)
-    #: How often a migration is tried when others hold its locks.
+    #: How many times a migration is tried while other sessions hold its locks.
     attempts: int = field(default=10, validator=_positive)
-    #: Seconds that one statement may run, where the migration sets no own
-    #: limit (manual, 19.11, ``statement_timeout``).
+    #: Seconds that one statement may run, where the migration sets no limit
+    #: of its own (manual, 19.11, ``statement_timeout``).
     statement_timeout: float = field(default=300.0, validator=_positive)
-    #: What ``pg_stat_activity`` shows.
+    #: The application name in ``pg_stat_activity``.
     application_name: str = APPLICATION_NAME
-    #: Seconds between the server's looks whether the client is still there
+    #: Seconds between the server's checks that the client is still connected
     #: (manual, 19.3.2, ``client_connection_check_interval``).
     client_check_interval: float = field(default=2.0, validator=_positive)
-    #: A DSN past any pooler, for steps that need a session of their own.
+    #: The DSN of the server itself, past any pooler, for steps that need a session of their own.
     direct_dsn: str | None = field(default=None, repr=False)
-    #: Hazards (:attr:`kimbledb.Hazard.name`) that stop a run before anything is touched.
+    #: Names of hazards (:attr:`kimbledb.Hazard.name`) that stop a run before its first change.
     refuse_hazards: tuple[str, ...] = field(default=(), converter=_tuple_of, validator=_known_hazards)

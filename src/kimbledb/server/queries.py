@@ -1,11 +1,11 @@
-"""The SQL that the library itself sends, from ``sql/queries/``, one file a question.
+"""The SQL that the library itself sends, from ``sql/queries/``, one file per question.
 
 A file is either the body of a ``DO`` block, which answers by ``RAISE INFO``, or
 plain statements. Placeholders in braces are filled with quoted text only, all of
-them in one pass: what is filled in is never looked through for placeholders.
+them in one pass: a filled-in text is never searched for placeholders.
 
-What our blocks raise is signed by a random name, so that nothing that a script
-raises is taken for it, whatever its SQLSTATE.
+Errors and notices of our blocks are signed with a random name, so that no error or notice of a
+script is taken for one of them, whatever its SQLSTATE.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 
 from kimbledb.sql import packaged
 
-#: In everything that our blocks raise, as the name of a constraint (manual, 43.9.1).
+#: The signature, sent as the name of a constraint (manual, 43.9.1).
 SIGNATURE: Final = f"kimbledb_{os.urandom(8).hex()}"
 _SIGNED: Final = f", CONSTRAINT = '{SIGNATURE}'"
 _CODE = re.compile(r"ERRCODE = 'KD\d\d\d'")
@@ -26,7 +26,11 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @cache
 def text_of(name: str) -> str:
-    """Return a file of ``sql/queries`` without its comments at the top, its placeholders unfilled."""
+    """Return a file of ``sql/queries`` without its leading comments, with its placeholders unfilled.
+
+    Args:
+        name: The file, without ``.sql``.
+    """
     text = packaged.read(f"queries/{name}.sql").decode()
     lines = text.splitlines()
     while lines and lines[0].startswith("--"):
@@ -35,51 +39,66 @@ def text_of(name: str) -> str:
 
 
 def block(name: str, /, **values: str) -> str:
-    """Return a file as an anonymous block, its placeholders filled.
+    """Return a file as an anonymous block, with its placeholders filled.
 
     Args:
         name: The file, without ``.sql``.
-        values: For each placeholder its text, quoted by the caller (:mod:`kimbledb.model.names`).
+        values: The text for each placeholder, quoted by the caller (:mod:`kimbledb.model.names`).
     """
     return _do(filled(name, **values))
 
 
 def question(name: str, /, **values: str) -> str:
-    """Return a file that is one SELECT of one jsonb value as a block that answers with it."""
+    """Return a file that is one SELECT of one jsonb value, as a block that answers with that value.
+
+    Args:
+        name: The file, without ``.sql``.
+        values: The text for each placeholder, quoted by the caller.
+    """
     return answering(filled(name, **values))
 
 
 def answering(query: str) -> str:
-    """Return one SELECT of one jsonb value as a block that answers with it."""
+    """Return one SELECT of one jsonb value as a block that answers with that value."""
     return _do(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
 
 
 def printed(name: str, path: str, /, **values: str) -> str:
-    """Return a question whose answer names objects as seen from a path.
+    """Return a question that is answered under a search_path: its answer omits the names of those schemas.
 
-    Names in the question itself are looked up before that path is set, so that nothing
-    that lies there is called: a cursor is planned when it is opened.
+    Names in the question itself are looked up before that search_path is set, so that no object
+    in those schemas is called: a cursor is planned when it is opened.
 
     Args:
-        name: The file, one SELECT of one jsonb value.
+        name: The file, without ``.sql``: one SELECT of one jsonb value.
         path: The search_path, as a text constant.
-        values: As for :func:`block`.
+        values: The text for each placeholder, quoted by the caller.
     """
     return block("printed", path=path, question=filled(name, **values))
 
 
 def filled(name: str, /, **values: str) -> str:
-    """Return a file with its placeholders filled."""
+    """Return a file with its placeholders filled.
+
+    Args:
+        name: The file, without ``.sql``.
+        values: The text for each placeholder, quoted by the caller.
+    """
     return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text_of(name))
 
 
 def unsigned(text: str) -> str:
-    """Return a text of ours as it stands in a file that others run, where nobody listens to what it raises."""
+    """Return a text of ours without signatures, for a file that another program runs."""
     return text.replace(_SIGNED, "")
 
 
 def quoted(text: str, word: str) -> str:
-    """Return a text between dollar quotes of a tag that it does not hold, whatever it holds."""
+    """Return a text between dollar quotes, with a tag that the text does not contain.
+
+    Args:
+        text: The text.
+        word: The tag, which gets a number where the text contains it.
+    """
     number = 0
     while (tag := f"${word}{number or ''}$") in text:
         number += 1

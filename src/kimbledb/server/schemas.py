@@ -1,11 +1,11 @@
-"""The name of a target schema: what may be one."""
+"""The rules for the name of a target schema."""
 
 from __future__ import annotations
 
 from kimbledb.errors import ConfigurationError
 
-#: The most bytes that PostgreSQL keeps of an identifier (NAMEDATALEN - 1); it
-#: cuts off the rest silently, so that two long names could be one.
+#: The most bytes that PostgreSQL keeps of an identifier (NAMEDATALEN - 1). It
+#: silently truncates longer names, so that two long names could become one.
 MAX_IDENTIFIER_BYTES = 63
 
 #: Schemas that belong to the server. A target schema is never one of them.
@@ -13,10 +13,13 @@ _RESERVED_SCHEMAS = frozenset({"information_schema"})
 
 
 def check_schema_name(schema: str) -> str:
-    """Return the name of a target schema, or say why it cannot be one.
+    """Return the name of a target schema, if it is valid.
+
+    Args:
+        schema: The name.
 
     Raises:
-        ConfigurationError: It is no text, empty, longer than 63 bytes, holds a NUL or a
+        ConfigurationError: The name is no text, empty, longer than 63 bytes, contains a NUL or a
             lone surrogate, or belongs to the server (``pg_...``).
     """
     problem = None
@@ -25,7 +28,7 @@ def check_schema_name(schema: str) -> str:
     elif not schema:
         problem = "it is empty"
     elif "\0" in schema:
-        problem = "it holds a NUL character"
+        problem = "it contains a NUL character"
     elif not _is_encodable(schema):
         problem = "it is not valid Unicode"
     elif len(schema.encode()) > MAX_IDENTIFIER_BYTES:

@@ -1,7 +1,7 @@
-"""Where to: a DSN, a connection or a pool, each opened into a :class:`Session`.
+"""The target of a call: a DSN, a connection or a pool, each opened into a :class:`Session`.
 
-Nothing of a password leaves this module: a DSN is shown by host, port and
-database only, and errors that could quote one are replaced.
+No part of a password leaves this module: messages show host, port and
+database of a DSN only, and errors that could quote a DSN are replaced.
 """
 
 from __future__ import annotations
@@ -21,42 +21,45 @@ from kimbledb.server.dsn import Address
 from kimbledb.server.options import APPLICATION_NAME, Options
 from kimbledb.server.session import Session
 
-#: Environment variables that hold a DSN, in the order in which they are asked.
+#: Environment variables that hold a DSN, in the order in which they are read.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
 
-#: What the driver raises where it gets no connection.
-_REFUSALS = (ServerError, DriverError, OSError, ValueError)
-#: What it raises where the goodbye is not heard.
-_UNHEARD = (ServerError, MisuseError, OSError)
-#: Seconds for the goodbye to a server, which may not be heard where the network swallows packets.
+#: The driver's errors of a connection attempt.
+_CONNECTION_ERRORS = (ServerError, DriverError, OSError, ValueError)
+#: The driver's errors of a goodbye.
+_CLOSING_ERRORS = (ServerError, MisuseError, OSError)
+#: Seconds for the goodbye to a server. It may stay without an answer where the network drops packets.
 _GOODBYE = 0.5
 
 
-@frozen
+@frozen(eq=False)
 class Target:
-    """A database to work on. Exactly one of the three is set."""
+    """The database of a call. Exactly one of dsn, connection and pool is set."""
 
-    #: Shown in messages: host, port and database, never a password.
+    #: The name in messages: host, port and database, never a password.
     label: str
     dsn: str | None = field(default=None, repr=False)
     connection: driver.GivenConnection | None = field(default=None, repr=False)
     pool: driver.GivenPool | None = field(default=None, repr=False)
-    #: What the DSN says.
+    #: The content of the DSN.
     address: Address | None = field(default=None, repr=False)
 
     @property
     def can_reconnect(self) -> bool:
-        """Whether a second connection can be had: not from a single connection of the caller's."""
+        """Whether a second connection can be opened: not where the caller passed a single connection."""
         return self.connection is None
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
-        """Open a session, and give the connection back as it was, or closed where it cannot be trusted.
+        """Open a session. At its end the connection is given back as it was, or closed where its state is unknown.
+
+        Args:
+            options: The options of the call.
 
         Raises:
-            NotJustNow: The server takes no connection now; a later try may do.
-            ConnectionLostError: It cannot be reached.
-            ConfigurationError: It will not take this one, or what was given cannot be used.
+            NotJustNow: The server accepts no connection now; a later attempt may succeed.
+            ConnectionLostError: The server cannot be reached.
+            ConfigurationError: The server refuses this connection, or the target cannot be used.
         """
         if self.connection is not None:
             given = driver.AsyncpgConnection(self.connection)
@@ -64,10 +67,10 @@ class Target:
             try:
                 yield Session(given, options)
             except Exception:
-                # What was sent is rolled back by then, and the connection is the caller's.
+                # The transaction is rolled back by now, and the connection is the caller's.
                 raise
             except BaseException:
-                # Cancelled or interrupted in the middle of something: nobody may rely on it any more.
+                # Cancelled or interrupted in mid-message: the state of the connection is unknown.
                 given.terminate()
                 raise
         elif self.pool is not None:
@@ -78,11 +81,11 @@ class Target:
             try:
                 yield Session(connection, options)
             except Exception:
-                # Whatever went wrong goes on; the connection is ours to close.
+                # The error is raised further; the connection is ours to close.
                 await _close(connection)
                 raise
             except BaseException:
-                # Who is cancelled does not wait for a goodbye.
+                # A cancelled call does not wait for a goodbye.
                 connection.terminate()
                 raise
             await _close(connection)
@@ -93,13 +96,13 @@ class Target:
         try:
             yield acquired
         except Exception:
-            # Whatever went wrong goes on; the pool gets back what it lent.
+            # The error is raised further; the pool gets its connection back.
             await _release(pool, acquired)
             raise
         except BaseException:
-            # Cancelled or interrupted: it is not to be lent again.
+            # Cancelled or interrupted: the pool must not lend this connection again.
             acquired.terminate()
-            await driver.release(pool, acquired)  # at once, since it is closed
+            await driver.release(pool, acquired)  # returns at once, since the connection is closed
             raise
         await _release(pool, acquired)
 
@@ -114,35 +117,35 @@ class Target:
         )
 
     async def _or_refused(self, connecting: Awaitable[driver.AsyncpgConnection]) -> driver.AsyncpgConnection:
-        """Return the connection, or raise what it means that there is none."""
+        """Return the connection, or raise the public error for the failed attempt."""
         try:
             return await connecting
-        except _REFUSALS as error:
-            refusal, cause = self._meaning(error), _cause(error)
-        # Raised here and not where it is caught: a traceback shows what an error came from, and that may quote a DSN.
+        except _CONNECTION_ERRORS as error:
+            refusal, cause = self._explained(error), _shown_cause(error)
+        # Raised here and not in the handler: a traceback shows the handled error, which may quote a DSN.
         raise refusal from cause
 
-    def _meaning(self, error: Exception) -> ConfigurationError | ConnectionLostError:
+    def _explained(self, error: Exception) -> ConfigurationError | ConnectionLostError:
         from kimbledb.server.connection_errors import explain  # only where there is no connection: 2 ms
 
         return explain(error, self.label, self.address)
 
 
-#: What callers name a database by: a DSN, a connection or a pool of asyncpg's, a :class:`Target`,
+#: A database as callers pass it: a DSN, a connection or a pool of asyncpg's, a :class:`Target`,
 #: or None for the environment's DSN.
 TargetLike: TypeAlias = str | driver.GivenConnection | driver.GivenPool | Target | None
 
 
 def target_of(given: TargetLike, name: str = "the DSN") -> Target:
-    """Make a target of what a caller gave.
+    """Return the target that a caller passed.
 
     Args:
         given: A DSN, an ``asyncpg.Connection``, an ``asyncpg.Pool``, or None for
             the environment's ``KIMBLEDB_DSN``, else ``DATABASE_URL``.
-        name: What messages call a DSN that was given.
+        name: The name of a given DSN in messages.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be one.
+        ConfigurationError: No database is named, or the argument is no target.
     """
     if given is None:
         for variable in DSN_VARIABLES:
@@ -183,12 +186,12 @@ def _refuse_open_transaction(connection: Connection) -> None:
     if connection.is_in_transaction:
         raise ConfigurationError(
             "the connection is in a transaction of its own",
-            hint="each migration is a transaction by itself: call outside of yours, or pass a DSN",
+            hint="each migration runs in its own transaction: call outside of yours, or pass a DSN",
         )
 
 
-def _cause(error: Exception) -> Exception | None:
-    """Return the error to be shown as the cause: none where the driver quotes what it could not read, passwords included."""
+def _shown_cause(error: Exception) -> Exception | None:
+    """Return the cause that users see, or None where the driver quotes unreadable input, which may be a password."""
     unreadable = isinstance(error, ValueError | MisuseError) and not isinstance(error, OSError)
     return None if unreadable else error
 
@@ -196,13 +199,13 @@ def _cause(error: Exception) -> Exception | None:
 async def _release(pool: driver.GivenPool, acquired: driver.AsyncpgConnection) -> None:
     try:
         await driver.release(pool, acquired, limit=_GOODBYE)
-    except _UNHEARD:
-        # The pool has closed it, and makes another one when one is wanted.
+    except _CLOSING_ERRORS:
+        # The pool has closed the connection, and opens another one when it needs one.
         acquired.terminate()
 
 
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(limit=_GOODBYE)
-    except _UNHEARD:
+    except _CLOSING_ERRORS:
         connection.terminate()

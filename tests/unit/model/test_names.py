@@ -96,7 +96,7 @@ def test_a_schema_may_have_any_name_that_the_server_keeps_whole(schema: str) -> 
     ("schema", "why"),
     [
         ("", "it is empty"),
-        ("a\0b", "it holds a NUL character"),
+        ("a\0b", "it contains a NUL character"),
         ("a\ud800", "it is not valid Unicode"),
         ("a" * 64, "it is 64 bytes long, and PostgreSQL keeps 63"),
         ("é" * 32, "it is 64 bytes long, and PostgreSQL keeps 63"),

@@ -90,8 +90,8 @@ def test_a_long_line_is_cut_around_the_place(before: int, after: int) -> None:
         ("42601", "syntax error"),
         ("P0001", "raise exception"),
         ("25006", "read only sql transaction"),
-        ("ZZ999", "an error of a kind of its own"),
-        (None, "an error of a kind of its own"),
+        ("ZZ999", "an error without a standard condition"),
+        (None, "an error without a standard condition"),
     ],
 )
 def test_a_sqlstate_is_named(sqlstate: str | None, expected: str) -> None:

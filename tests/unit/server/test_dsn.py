@@ -20,7 +20,7 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variable in (*dsn._ENVIRONMENT.values(), "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(dsn, "_TOLD", set())
+    monkeypatch.setattr(dsn, "_LOGGED", set())
 
 
 def address(text: str) -> Address:
@@ -135,10 +135,10 @@ def test_the_environment_fills_what_is_missing(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_service_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service without a definition stops the call; it does not go to the local server."""
-    with pytest.raises(ConfigurationError, match="no definition of the service 'nowhere'"):
+    with pytest.raises(ConfigurationError, match="the service 'nowhere' is not defined"):
         address("postgresql:///db?service=nowhere")
     monkeypatch.setenv("PGSERVICE", "nowhere")
-    with pytest.raises(ConfigurationError, match="no definition of the service 'nowhere'"):
+    with pytest.raises(ConfigurationError, match="the service 'nowhere' is not defined"):
         address("postgresql://h/db")
     file = tmp_path / "services"
     file.write_text("[nowhere]\ndbname=x\n")
@@ -165,20 +165,20 @@ FAMILIAR = [
 
 @pytest.mark.parametrize("text", FAMILIAR)
 def test_what_others_write_into_a_dsn_is_no_setting_of_the_server(text: str) -> None:
-    """Parameters of libpq and of other programs are understood or left out, and none is sent to the server but options."""
+    """Parameters of libpq and of other programs are used or ignored, and none is sent to the server but options."""
     assert set(address(text).settings) <= {"options"}
 
 
 @pytest.mark.parametrize(
     ("text", "level", "said"),
     [
-        (FAMILIAR[0], logging.WARNING, "channel_binding is not kept"),
-        (FAMILIAR[2], logging.INFO, "left out: pgbouncer (of Prisma), connection_limit (of Prisma)"),
-        (FAMILIAR[4], logging.INFO, "left out: keepalives, keepalives_idle"),
+        (FAMILIAR[0], logging.WARNING, "channel_binding is ignored"),
+        (FAMILIAR[2], logging.INFO, "ignored: pgbouncer (of Prisma), connection_limit (of Prisma)"),
+        (FAMILIAR[4], logging.INFO, "ignored: keepalives, keepalives_idle"),
     ],
 )
 def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture, text: str, level: int, said: str) -> None:
-    """The log names what was left out, once; a demand that is not met is a warning."""
+    """The log names the ignored parameters, once; a demand that is not met is a warning."""
     with caplog.at_level(logging.DEBUG, logger="kimbledb"):
         address(text)
         address(text)
@@ -219,13 +219,13 @@ def test_what_is_understood() -> None:
         ("postgresql://h/db?no_such_thing=3", "parameter no_such_thing, which is not known here"),
         ("postgresql://h/db?sslmode=requre", "sslmode=requre is not known; did you mean require?"),
         ("postgresql://h/db?target_session_attrs=readwrite", "did you mean read-write?"),
-        ("postgresql://h/db?connect_timeout=soon", "connect_timeout is no whole number"),
-        ("postgresql://h/db?gssencmode=require", "GSSAPI encryption is not to be had"),
-        ("postgresql://h/db?replication=database", "takes no migrations"),
+        ("postgresql://h/db?connect_timeout=soon", "connect_timeout is not a whole number"),
+        ("postgresql://h/db?gssencmode=require", "does not support GSSAPI encryption"),
+        ("postgresql://h/db?replication=database", "accepts no migrations"),
         ("postgresql://h,i/db?port=1,2,3", "3 ports for 2 hosts"),
-        ("postgresql://h/db?port=0", "port or host that cannot be read"),
-        ("postgresql://h:port/db", "port or host that cannot be read"),
-        ("postgresql://[::1/db", "port or host that cannot be read"),
+        ("postgresql://h/db?port=0", "unreadable port or host"),
+        ("postgresql://h:port/db", "unreadable port or host"),
+        ("postgresql://[::1/db", "unreadable port or host"),
         ("postgresql://h/db?host=i:5433", "has a port in its parameter host"),
         ("postgresql://h/db?hostaddr=10.0.0.1&sslmode=verify-full", "check the certificate against the address"),
         ("postgresql://h/db?sslmode=require&sslrootcert=system", "too weak for sslrootcert=system"),
@@ -237,8 +237,8 @@ def test_what_is_understood() -> None:
         (f"postgresql://u:x?{CANARY}=1&host=x@h/db", "must be percent-encoded"),
         (f"postgresql://u:x#{CANARY}@h/db", "must be percent-encoded"),
         (f"postgresql://u:100%{CANARY}@h/db", "a % that begins no percent-encoded character"),
-        (f"postgresql://u:%ff{CANARY}@h/db", "percent-encoded bytes that are no text"),
-        (f"postgresql://u:{CANARY}", "port or host that cannot be read"),
+        (f"postgresql://u:%ff{CANARY}@h/db", "percent-encoded bytes that are not valid text"),
+        (f"postgresql://u:{CANARY}", "unreadable port or host"),
     ],
 )
 def test_what_cannot_be_is_told_before_anybody_is_connected_to(text: str, said: str) -> None:

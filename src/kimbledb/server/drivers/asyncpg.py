@@ -1,10 +1,10 @@
-"""asyncpg: the one module that imports it.
+"""The driver asyncpg. No other module imports it.
 
-It also looks at what the server sends on its way to asyncpg. An error that arises while a
-statement runs names no place in the message. But the server says of each statement that
-it is complete (manual, 55.2.2, "Multiple Statements in a Simple Query"), and asyncpg keeps
-that to itself. To run the script once more, statement by statement, would do twice what
-reaches outside of the transaction.
+This module also reads the server's messages on their way to asyncpg. A run-time error of a
+statement has no position in the message that was sent. But the server reports each completed
+statement (manual, 55.2.2, "Multiple Statements in a Simple Query"), and asyncpg does not
+pass that on. To locate the error by running the script again, statement by statement, would
+repeat its effects outside of the transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kimbledb.server import queries
 from kimbledb.server.driver import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
 
 if TYPE_CHECKING:
-    #: What users of asyncpg pass.
+    #: The connections of asyncpg's users.
     GivenConnection: TypeAlias = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
     GivenPool: TypeAlias = asyncpg.pool.Pool[Any]
 else:
@@ -31,7 +31,7 @@ else:
     GivenConnection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
     GivenPool = asyncpg.pool.Pool
 
-#: Where the names of asyncpg's classes are not the manual's conditions.
+#: The conditions (manual, appendix A) of those classes of asyncpg's that have other names.
 _CONDITIONS = {
     "PostgresSyntaxError": "syntax error",
     "RaiseError": "raise exception",
@@ -42,20 +42,20 @@ _CONDITIONS = {
 #: Type and length of a message: the length counts itself and what follows (manual, 55.7).
 _TYPE, _HEADER = 1, 5
 _COMMAND_COMPLETE = ord("C")
-#: What the server says of statements after which something stays whatever comes: a COMMIT in a
-#: transaction that had failed reads "ROLLBACK".
+#: The server's tags of statements whose effects stay, whatever follows. The tag of a COMMIT in a
+#: failed transaction is "ROLLBACK".
 _COMMITS = (b"COMMIT\0", b"PREPARE TRANSACTION\0")
 
 
 class _Completions(asyncio.Protocol):
-    """Counts the statements that the server completes, and its COMMITs, and passes everything on."""
+    """Counts the statements and the COMMITs that the server completes, and passes all data on."""
 
     def __init__(self, protocol: Any) -> None:
         self.count = 0
         self.commits = 0
         self._protocol = protocol
         self._header = b""
-        #: Bytes of the present message that are still to come, and what came of it where it says what is complete.
+        #: Bytes of the current message that are still to come, and the tag, as far as it has come, where it has one.
         self._rest = 0
         self._tag: bytes | None = None
 
@@ -105,8 +105,8 @@ class _Completions(asyncio.Protocol):
 
 @contextmanager
 def _counting(connection: GivenConnection) -> Iterator[_Completions]:
-    """Count, as long as the block lasts, the statements that the server completes."""
-    # asyncpg shows it to nobody; a version that keeps it elsewhere only costs the place of an error.
+    """Count, during the block, the statements that the server completes."""
+    # The attribute is private. With a version of asyncpg that has no such attribute only the place of an error is lost.
     transport = getattr(connection, "_transport", None)
     protocol = None if transport is None else transport.get_protocol()
     completions = _Completions(protocol)
@@ -190,7 +190,7 @@ class AsyncpgConnection:
         try:
             return self.given.is_closed()
         except asyncpg.InterfaceError:
-            return True  # a pool takes the connections that end
+            return True  # a pool takes a connection back when it ends
 
     @property
     def is_in_transaction(self) -> bool:
@@ -204,14 +204,14 @@ class AsyncpgConnection:
 
     @asynccontextmanager
     async def observed(self) -> AsyncIterator[list[Endpoint]]:
-        """Collect where the connection leads."""
+        """Collect the endpoint of the connection."""
         endpoints: list[Endpoint] = []
-        told: list[Any] = []
-        # What asyncpg tells of a connection, it tells with its queries.
-        with self.given.query_logger(told.append):
+        logged: list[Any] = []
+        # asyncpg shows the parameters of a connection with the queries that it logs.
+        with self.given.query_logger(logged.append):
             yield endpoints
             await asyncio.sleep(0)
-        for each in told:
+        for each in logged:
             parameters = each.conn_params
             password = parameters.password
             if callable(password):
@@ -222,7 +222,7 @@ class AsyncpgConnection:
             endpoints.append(Endpoint(each.conn_addr, parameters.user, parameters.database, password, mode))
 
     async def reload_schema_state(self) -> None:
-        """Forget the statements that asyncpg has prepared."""
+        """Discard asyncpg's cache of prepared statements."""
         with _translated():
             await self.given.reload_schema_state()
 
@@ -233,27 +233,27 @@ class AsyncpgConnection:
 
     def terminate(self) -> None:
         """End the connection without a goodbye."""
-        # A pool takes the connections that end, and what it has lent refuses to be spoken to.
+        # A pool takes a connection back when it ends, and the lent proxy then raises.
         with suppress(asyncpg.InterfaceError):
             self.given.terminate()
 
 
 def is_connection(given: object) -> TypeGuard[GivenConnection]:
-    """Whether something is a connection of asyncpg's, or one that a pool has lent."""
+    """Whether a value is a connection of asyncpg's, lent by a pool or not."""
     return isinstance(given, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy)
 
 
 def is_pool(given: object) -> TypeGuard[GivenPool]:
-    """Whether something is a pool of asyncpg's."""
+    """Whether a value is a pool of asyncpg's."""
     return isinstance(given, asyncpg.pool.Pool)
 
 
 async def connect(arguments: Mapping[str, Any], settings: Mapping[str, str]) -> AsyncpgConnection:
-    """Make a connection.
+    """Open a connection.
 
     Args:
-        arguments: As ``asyncpg.connect`` takes them.
-        settings: What the server is told with the first message.
+        arguments: The arguments of ``asyncpg.connect``.
+        settings: Settings of the server, sent with the first message.
 
     Raises:
         ServerError: The server refuses.
@@ -262,31 +262,44 @@ async def connect(arguments: Mapping[str, Any], settings: Mapping[str, str]) -> 
         ValueError: asyncpg cannot read an argument.
     """
     with _translated():
-        # Nothing is prepared, so that any pooler can be between.
+        # No prepared statements, so that any pooler can be used.
         return AsyncpgConnection(
             await asyncpg.connect(**arguments, statement_cache_size=0, server_settings=dict(settings))
         )
 
 
 async def acquire(pool: GivenPool) -> AsyncpgConnection:
-    """Borrow a connection from a pool. The errors are those of :func:`connect`."""
+    """Borrow a connection from a pool.
+
+    Raises:
+        ServerError: As :func:`connect`.
+        DriverError: As :func:`connect`.
+        OSError: As :func:`connect`.
+        ValueError: As :func:`connect`.
+    """
     with _translated():
         return AsyncpgConnection(await pool.acquire())
 
 
 async def release(pool: GivenPool, connection: AsyncpgConnection, *, limit: float | None = None) -> None:
-    """Give a connection back to its pool."""
-    lent: Any = connection.given  # what a pool lends is a proxy
+    """Give a connection back to its pool.
+
+    Args:
+        pool: The pool.
+        connection: A connection of that pool.
+        limit: Seconds after which TimeoutError is raised; None for no limit.
+    """
+    lent: Any = connection.given  # a pool lends a proxy
     with _translated():
         await pool.release(lent, timeout=limit)
 
 
 def condition(sqlstate: str | None) -> str:
-    """Return what a SQLSTATE means, in words."""
+    """Return the condition of a SQLSTATE in words (manual, appendix A)."""
     classes: Any = type(asyncpg.PostgresError)
     name = classes.get_message_class_for_sqlstate(sqlstate).__name__
     if name == "UnknownPostgresError":
-        return "an error of a kind of its own"
+        return "an error without a standard condition"
     if name in _CONDITIONS:
         return _CONDITIONS[name]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error").replace("SQL", "Sql")).lower()
@@ -294,10 +307,10 @@ def condition(sqlstate: str | None) -> str:
 
 @contextmanager
 def _translated(sql: str | None = None) -> Iterator[None]:
-    """Raise what asyncpg raises in the words of :mod:`kimbledb.server.drivers`.
+    """Raise asyncpg's errors as the errors of :mod:`kimbledb.server.driver`.
 
     Args:
-        sql: What is sent, or None where errors quote no value of a row or of a script.
+        sql: The message that is sent, or None where errors quote no value of a row or of a script.
     """
     try:
         yield
@@ -312,11 +325,11 @@ def _translated(sql: str | None = None) -> Iterator[None]:
 
 
 def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
-    """Make a ServerError of an error of asyncpg's, and take values and answers out of both."""
+    """Return the ServerError for an error of asyncpg's, and remove values and answers from asyncpg's error."""
     before = error.__cause__
     last_word = _server_error(before, sql) if isinstance(before, asyncpg.PostgresError) else None
     if sql is not None and error.constraint_name != queries.SIGNATURE:  # answers of our blocks hold no value
-        from kimbledb.model.redaction import without_values  # only where something fails
+        from kimbledb.model.redaction import without_values  # only where a statement fails: 1.5 ms
 
         without_values(error, sql)
     made = ServerError(
@@ -334,6 +347,6 @@ def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
         driver_error=error,
     )
     if sql is not None:
-        # Nobody is to print the answer of a block, or the message that was sent.
+        # The answer of a block, and the message that was sent, must not be printed.
         vars(error).update(detail=None, query=None)
     return made
