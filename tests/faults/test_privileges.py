@@ -51,7 +51,7 @@ async def test_all_gaps_at_once(plain: tuple[str, str, str], folder: Folder) -> 
     # In the server's words, since only it knows: the extension was tried.
     assert 'permission denied to create extension "pg_stat_statements"' in said
     assert 'let an administrator run: CREATE EXTENSION "pg_stat_statements"' in said
-    assert "the extension plpgsql is 1.0, and 9 is the oldest that will do" in said
+    assert "the extension plpgsql is 1.0, and 9 is the oldest supported version" in said
     assert await sql(dsn, "SELECT to_regclass('migration_history') IS NULL")
 
 

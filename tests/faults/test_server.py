@@ -58,7 +58,7 @@ async def test_a_standby_is_read_and_never_written(small_cluster: Cluster, stand
         assert (await kimbledb.verify(there, catalog=catalog)).ok
         assert (await kimbledb.status(there, catalog=catalog)).history
         assert (await kimbledb.migrate(there, catalog=catalog, to="a.sql")).applied == ()
-        with pytest.raises(kimbledb.PreflightError, match="the server is a standby, which only reads") as caught:
+        with pytest.raises(kimbledb.PreflightError, match="the server is a standby, which is read-only") as caught:
             await kimbledb.migrate(there, catalog=catalog)
         assert "connect to the primary" in str(caught.value)
         with pytest.raises(kimbledb.PreflightError, match="standby"):
@@ -173,4 +173,4 @@ async def test_a_newer_server(
         report = await kimbledb.migrate(each_database, catalog=catalog)
 
     assert names(report.applied) == ["a.sql"]
-    assert "this kimbledb was tried on 15 to 14" in caplog.text
+    assert "this kimbledb was tested on 15 to 14" in caplog.text

@@ -96,7 +96,7 @@ async def test_extension_that_the_server_lacks(database: str, folder: Folder) ->
 
     assert len(caught.value.gaps) == 2
     assert "no_such_extension" in str(caught.value)
-    assert "99 is the oldest that will do" in str(caught.value)
+    assert "99 is the oldest supported version" in str(caught.value)
 
 
 async def test_a_space_that_is_none_in_a_body(database: str, folder: Folder) -> None:

@@ -178,7 +178,7 @@ async def test_a_foreign_history_is_named_before_anything_runs(database: str, tm
         await kimbledb.migrate(database, catalog=catalog)
 
     [note] = plan.notes
-    assert note == "the history of goose is there: public.goose_db_version, 1 row"
+    assert note == "the database holds the history of goose: public.goose_db_version, 1 row"
     assert f"note: {note}" in str(plan)
     assert (note,) == caught.value.histories
     assert note in str(await kimbledb.status(database, catalog=catalog))
@@ -247,7 +247,7 @@ async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str
     await sql(hosted_database, "INSERT INTO supabase_migrations.schema_migrations VALUES ('1')")
 
     [note] = (await kimbledb.plan(hosted_database, catalog=catalog)).notes
-    assert note == "the history of Supabase is there: supabase_migrations.schema_migrations, 1 row"
+    assert note == "the database holds the history of Supabase: supabase_migrations.schema_migrations, 1 row"
     assert (await kimbledb.plan(hosted_database, catalog=catalog, schema="tenant")).notes == ()
     # All of the built-in migrations declare what they make: they are looked for.
     assert len((await kimbledb.migrate(hosted_database, to=1)).applied) == 1

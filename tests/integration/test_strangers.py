@@ -456,7 +456,7 @@ async def test_verify_reports_strangers(mallory: Stranger, catalog: kimbledb.Cat
     ]
     assert "REVOKE CREATE ON SCHEMA public FROM PUBLIC" in (failed["strangers"].hint or "")
     assert (failed["parts_is_there"].found or "").startswith(
-        "not run, since it could call what is a stranger's: PUBLIC may create"
+        "not run, since it could call a stranger's object: PUBLIC may create"
     )
     alone = await kimbledb.verify(mallory.dsn, catalog=catalog, only="parts.sql")
     assert [check.name for check in alone.failures] == ["parts_is_there"]

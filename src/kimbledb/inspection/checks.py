@@ -1,4 +1,4 @@
-"""The checks of migrations: how they are sent, and what their answers mean."""
+"""The checks of migrations (verify.sql): the statements that run them, and the results in the server's answers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,29 @@ from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
 from kimbledb.server.settings import setting
 
-#: What helps where a check uses a value that its own migration adds: it runs before the COMMIT.
+#: The cure where a check uses a value that its own migration adds: the check runs before the COMMIT.
 _NEW_VALUE = (
-    "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; ask whether it is there: "
+    "a value that ALTER TYPE ... ADD VALUE adds can be used only after the COMMIT; check that the value exists: "
     "SELECT EXISTS (SELECT FROM pg_enum WHERE enumtypid = '<type>'::regtype AND enumlabel = '<value>') AS passed"
 )
-#: Migrations whose checks run in one transaction, which holds a lock on all that they read.
+#: The most migrations whose checks run in one transaction, which locks every table that the checks read.
 _AT_ONCE = 200
-#: How many rows run_checks.sql counts of a query that need only run.
+#: The most rows that run_checks.sql counts of a query that need only run.
 _COUNTED = 20
 
 
 async def verify_migrations(
     session: Session, migrations: Iterable[Migration], path: Sequence[str], reached: Sequence[str]
 ) -> list[Check]:
-    """Run the checks of migrations, in read-only transactions of so many that none takes too many locks.
+    """Run the checks of migrations, in read-only transactions that are small enough not to run out of locks.
 
-    Where they could call what is a stranger's they are not run, and fail with the cause.
+    Where strangers own, or may create, objects on the search_path, the checks are not run, and fail with that cause.
+
+    Args:
+        session: The session.
+        migrations: The migrations.
+        path: The schemas of the search_path.
+        reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
     """
     migrations = list(migrations)
     checks: list[Check] = []
@@ -61,7 +67,7 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
         migration.name,
         query.name,
         passed=False,
-        found=f"not run, since it could call what is a stranger's: {gap}{others}",
+        found=f"not run, since it could call a stranger's object: {gap}{others}",
         hint=cure,
         file=migration.file("verify"),
         line=query.line,
@@ -84,20 +90,20 @@ def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str
     """Return the statements that run those checks.
 
     Args:
-        session: For its settings.
-        path: The schemas in which the checks look names up.
-        judging: Whether a failed one is an error that stops the transaction.
+        session: The session, for its settings.
+        path: The schemas of the checks' search_path.
+        judging: Whether a failed check is an error that stops the transaction.
     """
     block = queries.block("run_checks", judging=str(judging).lower(), path=quote_literal(path_of(path)))
     return session.path() + block
 
 
 def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration]) -> list[Check]:
-    """Make checks of what the server answered.
+    """Return the checks with their results.
 
     Args:
-        value: The answer.
-        migrations: Those whose checks were run.
+        value: The server's answer.
+        migrations: The migrations whose checks were run.
     """
     if not value:
         return []
@@ -136,7 +142,7 @@ def _found(result: dict[str, Any]) -> str | None:
         return f"{result['count']} rows" if result["count"] < _COUNTED else f"at least {_COUNTED} rows"
     if "sqlstate" in result:
         return (
-            result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's words"
+            result.get("error") or f"{condition(result['sqlstate'])}; run the query by hand to see the server's message"
         )
     return _joined(result, "found") or (None if result["passed"] or result["rows"] else "no rows")
 

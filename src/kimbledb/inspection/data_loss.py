@@ -1,12 +1,12 @@
-"""What a script takes away of what was there before it, measured in its own transaction.
+"""The rows and values that a script loses, measured in the script's own transaction.
 
-A script is not read for what it deletes: a function, a trigger, a cascade or a DO block
-does it as well. One block before it notes storage, positions and the server's counters, one
+The text of a script does not show its deletions: a function, a trigger, a cascade or a DO block
+deletes, too. So one block before the script notes storage, positions and the server's counters, and one
 after it compares (``measure_before.sql``, ``measure_after.sql``), in the same message.
-Deleted and updated rows are counted by the server; what counters do not show (a table or column
-that is gone, emptied, written anew) is a suspect: the script is undone and run again, and this
-time what is in the suspects is counted and compared before and after (``keep_values.sql``,
-``compare_values.sql``). What turns out to cost nothing goes on.
+The server counts deleted and updated rows. Its counters do not show a table or column
+that was dropped, truncated or rewritten: such a table is a suspect. Then the script is rolled back and runs again, and
+the rows and values of the suspects are counted and compared before and after (``keep_values.sql``,
+``compare_values.sql``). A script that turns out to lose nothing goes on.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from kimbledb.server.settings import setting
 
 _TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
-#: setval(), or EXECUTE of a text; that of a trigger's function is none.
+#: setval(), or EXECUTE of a text. The EXECUTE FUNCTION of a trigger is not one.
 _SETS = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
-#: The SQLSTATE of a table that is not there.
+#: The SQLSTATE of a table that does not exist.
 _NO_SUCH_TABLE = "42P01"
-#: A table or materialised view whose loss no counter shows, as the SQL knows it.
+#: A table or materialised view whose loss no counter shows, in the form of the SQL.
 Suspect = dict[str, Any]
 
 
 @frozen(kw_only=True)
 class Guard:
-    """How one transaction is watched."""
+    """How the losses of one transaction are measured."""
 
     schema: str
-    #: What the migration says that it reaches outside of it, as in its facts.
+    #: The objects outside of the schema that the migration declares to reach, as in its facts.
     reaches: tuple[str, ...] = ()
-    #: Whether it takes a migration back: then each row that is updated counts, too.
+    #: Whether the transaction rolls a migration back: then each updated row is a loss, too.
     back: bool = False
-    #: Whether rows and values may go. They are counted all the same.
+    #: Whether rows and values may be lost. They are counted all the same.
     allowed: bool = False
-    #: Whether it only tells, for a transaction that is rolled back: then sequences are kept as they are.
+    #: Whether losses are reported only, for a transaction that is rolled back: then the sequences are protected.
     telling: bool = False
-    #: Whether the script may take parts of itself back, which the server counts all the same.
+    #: Whether the script may roll parts of itself back: the server counts the rows of these, too.
     undoing: bool = False
-    #: Whether the script may set sequences back, which outlives its transaction: then it is read where they are.
+    #: Whether the script may set sequences back, which outlives its transaction: then their positions are read.
     sequences: bool = False
-    #: What an earlier try could not tell, and is counted this time.
+    #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
 
     def before(self) -> str:
-        """Return what stands before the script. Names are looked up in pg_catalog."""
+        """Return the statements before the script. They look names up in pg_catalog."""
         literal = quote_literal(self.schema)
         text = queries.block("shield_sequences", schemas=self._schemas) if self.telling else ""
         text += (
@@ -71,7 +71,7 @@ class Guard:
         return text
 
     def after(self) -> str:
-        """Return what stands after the script: it fails with :data:`~kimbledb.server.session.DATA_AT_STAKE`, or tells."""
+        """Return the statements after the script: they fail with :data:`~kimbledb.server.codes.DATA_LOSS`, or report."""
         literal = quote_literal(self.schema)
         text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
         losses = "DO " + quote_literal(
@@ -100,19 +100,19 @@ class Guard:
 
 @frozen
 class Measured:
-    """What a transaction took away, as far as it could be told."""
+    """The measured losses of a transaction."""
 
     losses: tuple[Loss, ...] = ()
-    #: Rows that were updated where that is no loss.
+    #: Updated rows, where an update is no loss.
     updates: tuple[Loss, ...] = ()
     suspects: tuple[Suspect, ...] = ()
 
 
 class Suspected(Exception):
-    """A script reached what has to be counted first; it is undone, and worth another run.
+    """A script may have lost rows or values that must be counted first; it is rolled back, and is to run again.
 
     Attributes:
-        suspects: For the :class:`Guard` of that run, with those of this one.
+        suspects: The suspects for the :class:`Guard` of the next run, with those of this run.
     """
 
     def __init__(self, suspects: Sequence[Suspect]) -> None:
@@ -121,11 +121,11 @@ class Suspected(Exception):
 
 
 class Lost(Exception):
-    """A script would have lost data without leave; it is undone.
+    """A script would have lost data without permission; it is rolled back.
 
     Attributes:
-        losses: What, and how much of it.
-        standing: What was done outside of its transaction and stays, in words, or None.
+        losses: The losses, with their numbers.
+        standing: The effects outside of its transaction, which stay, in words, or None.
     """
 
     def __init__(self, losses: Sequence[Loss]) -> None:
@@ -135,25 +135,25 @@ class Lost(Exception):
 
 
 def measured(value: dict[str, Any]) -> Measured:
-    """Return what the block after a script told."""
+    """Return the losses in the answer of the block after a script."""
     return Measured(_losses(value["lost"]), _losses(value["updated"]), tuple(value["suspects"]))
 
 
 def takes_back(script: str) -> bool:
-    """Whether a script may take parts of itself back: by a savepoint, or where a block catches an error."""
+    """Whether a script may roll parts of itself back: by a savepoint, or by a block that catches an error."""
     return _TAKES_BACK.search(script) is not None
 
 
 def sets_sequences(script: str) -> bool:
-    """Whether a script may call setval(), by name or in a statement that it puts together when it runs.
+    """Whether a script may call setval(), by name or in a statement that it composes at run time.
 
-    What restarts or drops a sequence otherwise is undone with the transaction.
+    Other statements that restart or drop a sequence are rolled back with the transaction.
     """
     return _SETS.search(script) is not None
 
 
 def together(several: Sequence[Measured]) -> Measured:
-    """Return what several transactions took away, as of one."""
+    """Return the losses of several transactions as those of one."""
     return Measured(
         tuple(loss for each in several for loss in each.losses),
         tuple(update for each in several for update in each.updates),
@@ -161,7 +161,12 @@ def together(several: Sequence[Measured]) -> Measured:
 
 
 def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
-    """Return what it means that the block after a script stopped it."""
+    """Return the exception for an error of the block after a script.
+
+    Args:
+        error: The error, with :data:`~kimbledb.server.codes.DATA_LOSS`.
+        guard: The guard of the transaction.
+    """
     found = measured(json.loads(error.detail or "{}"))
     if found.suspects:
         return Suspected((*guard.suspects, *found.suspects))
@@ -169,26 +174,26 @@ def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
 
 
 def dropping(oids: Sequence[int]) -> tuple[Suspect, ...]:
-    """Return tables and materialised views that will be dropped as what is counted at once."""
+    """Return tables and materialised views that will be dropped, as suspects that are counted at once."""
     flags = {"gone": True, "strong": True, "rows": True, "compare": False, "columns": [], "types": {}}
     return tuple({"oid": oid, **flags} for oid in oids)
 
 
-async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
-    """Count what tables, materialised views and sequences hold, without a lock.
+async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
+    """Count the rows of tables and materialised views, and the positions of sequences, without a lock.
 
     Args:
-        session: Where to ask.
-        schema: The schema in which they are.
-        stakes: Of each its kind in pg_class, and its name.
+        session: The session.
+        schema: The schema of the objects.
+        objects: For each object its kind in pg_class, and its name.
 
     Returns:
-        What holds anything.
+        The objects that hold rows or a position, with the numbers.
 
     Raises:
-        Retry: One of them has gone since it was seen: another run was quicker.
+        Retry: One of the objects no longer exists: another run was quicker.
     """
-    block = setting("kimbledb.stakes", stakes) + queries.block("count_losses", schema_literal=quote_literal(schema))
+    block = setting("kimbledb.stakes", objects) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
         return _losses(await session.ask(block, read_only=False))
     except ServerError as error:
@@ -198,7 +203,7 @@ async def count(session: Session, schema: str, stakes: Sequence[Sequence[Any]]) 
 
 
 def as_measured(losses: Sequence[Loss]) -> list[list[Any]]:
-    """Return losses in the form in which the SQL tells them."""
+    """Return losses in the form of the SQL."""
     bounds = {(True, False): None, (False, True): "most"}
     return [[each.kind, each.name, each.count, bounds.get((each.exact, each.at_most), "unknown")] for each in losses]
 

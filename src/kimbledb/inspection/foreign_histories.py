@@ -1,7 +1,7 @@
-"""Histories of other tools in a database that kimbledb has not applied anything to.
+"""Histories of other tools, in a database to which kimbledb has applied no migration.
 
-What a catalog declares is looked for, whoever made it. Where a migration declares
-nothing, nothing shows that another tool has applied it: then its history does.
+The objects that a catalog declares are evidence, whichever tool created them. Where a migration declares
+no object, only the history of another tool can show that the migration is applied.
 """
 
 from __future__ import annotations
@@ -20,38 +20,50 @@ from kimbledb.server import queries
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
-#: The schema that tools with a schema of their own work on.
+#: The schema that is migrated by tools that keep their history in a schema of its own.
 _USUAL = "public"
-#: Rows are counted no further.
+#: The most rows that are counted.
 _MOST = 1000
 
 
 @frozen
 class ForeignHistory:
-    """A table in which another tool keeps what it has applied."""
+    """The history table of another tool."""
 
-    #: Of the tool, or of several that keep the same table.
+    #: The name of the tool, or of several tools that use the same table.
     tool: str
-    #: With its schema.
+    #: The name of the table, with its schema.
     table: str
     rows: int
 
     def __str__(self) -> str:
         rows = f"{_MOST:,} rows or more" if self.rows >= _MOST else f"{self.rows} row{'' if self.rows == 1 else 's'}"
-        return f"the history of {self.tool} is there: {self.table}, {rows}"
+        return f"the database holds the history of {self.tool}: {self.table}, {rows}"
 
 
 async def with_histories(session: Session, plan: Plan, state: DatabaseState, schema: str) -> Plan:
-    """Return a plan with notes of other tools' histories, where nothing of its own history is there to go by."""
+    """Return a plan with notes on other tools' histories, where kimbledb's own history is empty.
+
+    Args:
+        session: The session.
+        plan: The plan.
+        state: The state of the database.
+        schema: The target schema.
+    """
     found = await histories(session, state, schema) if plan.pending else ()
     return evolve(plan, notes=tuple(map(str, found))) if found else plan
 
 
 async def histories(session: Session, state: DatabaseState, schema: str) -> tuple[ForeignHistory, ...]:
-    """Ask for the histories of other tools that speak of a schema.
+    """Return the histories of other tools that concern a schema.
 
-    Nothing is asked where the schema is empty, where kimbledb has applied something to
-    it, or where adopt() has looked at it.
+    The database is not asked where the schema is empty, where kimbledb has applied a migration to
+    it, or where adopt() has examined it.
+
+    Args:
+        session: The session.
+        state: The state of the database.
+        schema: The target schema.
     """
     if not state.occupied or state.looked or any(row.is_applied for row in state.history or ()):
         return ()
@@ -85,17 +97,22 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
         if rows:
             tools.setdefault(f"{home}.{name}", []).append((tool.name, len(history.columns), rows))
     return tuple(
-        # Of those whose columns are there that with the most of them is meant.
+        # Where the columns fit several tools, the tools with the most columns are named.
         ForeignHistory(" or ".join(name for name, columns, _ in named if columns == named[0][1]), table, named[0][2])
         for table, named in tools.items()
     )
 
 
 def refuse(plan: Plan, shown: Evidence, schema: str) -> None:
-    """Stop where another tool's history may hold what would be run, and nothing in the database can show it.
+    """Refuse a plan where another tool may have applied a pending migration and no evidence can show it.
+
+    Args:
+        plan: The plan, with notes on other tools' histories.
+        shown: The evidence of the database.
+        schema: The target schema.
 
     Raises:
-        ForeignHistoryError: It may.
+        ForeignHistoryError: Another tool's history may hold a pending migration.
     """
     unknown = [step.name for step in plan.pending if step.name not in shown.findings]
     if plan.notes and unknown:

@@ -11,12 +11,12 @@ from kimbledb.server.session import Session
 
 
 async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
-    """Return what a database shows of every migration. Asks one question, or none where nothing can be there.
+    """Return the evidence of every migration. Asks one question, or none where the schema is empty.
 
     Args:
-        session: In which it is asked.
+        session: The session.
         catalog: The migrations.
-        state: What the first look showed.
+        state: The state of the database.
         schema: The target schema.
     """
     if not state.occupied and not any(row.legacy for row in state.history or ()):

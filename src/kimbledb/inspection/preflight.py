@@ -1,10 +1,11 @@
-"""What a database must have before the first step, asked for all at once."""
+"""The preflight: everything that a database lacks for the pending migrations, found before the first step."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from kimbledb.errors import PreflightError
 from kimbledb.model.migration import Extension, Migration
@@ -17,9 +18,9 @@ from kimbledb.server.session import Session
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
-#: The SQLSTATE of a privilege that is missing.
+#: The SQLSTATE of a missing privilege.
 _MAY_NOT = "42501"
-#: How many tables of one owner a gap names.
+#: The most tables of one owner that a gap names.
 _SHOWN = 5
 #: The tables that every run writes.
 HISTORY = ("migration_history", "migration_log")
@@ -30,20 +31,20 @@ NEWEST_KNOWN = 18
 async def check(
     session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration], reached: Sequence[str] = ()
 ) -> list[str]:
-    """Ask for everything that stands in the way of these migrations.
+    """Check everything that these migrations need.
 
     Args:
-        session: Where to ask.
-        state: What was found.
+        session: The session.
+        state: The state of the database.
         schema: The target schema.
-        migrations: Those that are to be applied.
-        reached: The schemas that migrations of their catalog say they reach.
+        migrations: The migrations that are to be applied.
+        reached: The schemas that migrations of the catalog declare to reach.
 
     Returns:
-        The schemas in which something of theirs will be looked up or made.
+        The schemas of the migrations' search_path.
 
     Raises:
-        PreflightError: With all that is missing at once.
+        PreflightError: With all gaps at once.
     """
     wanted = wanted_extensions(migrations)
     path = state.search_path(schema, (each.name for each in wanted))
@@ -53,45 +54,22 @@ async def check(
         queries.question(
             "preflight",
             schema=quote_literal(schema),
-            # Where there is nothing, nothing is another's.
+            # In an empty schema no table can belong to another role.
             tables=quote_array([*HISTORY, *(_tables(migrations) if state.occupied else ())]),
             dangers=strangers_in(path, reached),
-            # To say what the server offers it reads a file for each extension that there is.
+            # Only the missing ones: the server reads a file for each extension to answer.
             extensions=quote_array(each.name for each in wanted if each.name not in state.extensions),
         )
     )
-    gaps = _server_gaps(state)
-    role, database = quote_identifier(state.role), quote_identifier(state.database)
-    if not state.schema_exists and not facts["may_create_schema"]:
-        gaps.append(
-            (
-                f'the schema "{schema}" is missing, and {state.role} may not create one',
-                f"GRANT CREATE ON DATABASE {database} TO {role}",
-            )
-        )
-    if state.schema_exists and not facts["may_create_in_schema"]:
-        gaps.append(
-            (
-                f'{state.role} may not create in the schema "{schema}"',
-                f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
-            )
-        )
-    by_owner: dict[str, list[str]] = {}
-    for table, owner in facts["of_others"].items():
-        by_owner.setdefault(owner, []).append(table)
-    if state.history_owner is None or state.stranger is not None:
-        # To be a member of a stranger's role is no cure.
-        by_owner.pop(state.stranger or "", None)
-        gaps += gaps_of(facts["dangers"])
-    gaps += [_of_another(tables, owner, state) for owner, tables in by_owner.items()]
+    gaps = [*_server_gaps(state), *_schema_gaps(state, schema, facts), *_ownership_gaps(state, facts)]
     doubtful = []
     for extension in wanted:
         available = facts["extensions"].get(extension.name)
-        found = list(_gaps_of(extension, state, available))
+        found = list(_extension_gaps(extension, state, available))
         gaps += found
         if not found and available and not _is_sure(state, *available[1:], may_create=facts["may_create_schema"]):
             doubtful.append(extension.name)
-    # A script of an extension's is run where strangers have planted nothing.
+    # The attempt runs a script of the extension, so no stranger's object may be on the search_path.
     if doubtful and not facts["dangers"] and not (state.standby or state.read_only):
         gaps += await refused_extensions(session, state, doubtful)
     if gaps:
@@ -99,17 +77,44 @@ async def check(
     return path
 
 
+def _schema_gaps(state: DatabaseState, schema: str, facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Give the privileges on the database and on the schema that the role lacks, each with its cure."""
+    role = quote_identifier(state.role)
+    if not state.schema_exists and not facts["may_create_schema"]:
+        yield (
+            f'the schema "{schema}" is missing, and {state.role} may not create one',
+            f"GRANT CREATE ON DATABASE {quote_identifier(state.database)} TO {role}",
+        )
+    if state.schema_exists and not facts["may_create_in_schema"]:
+        yield (
+            f'{state.role} may not create in the schema "{schema}"',
+            f"GRANT USAGE, CREATE ON SCHEMA {quote_identifier(schema)} TO {role}",
+        )
+
+
+def _ownership_gaps(state: DatabaseState, facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Give the strangers' objects, and the tables of other owners that the role may not change, each with its cure."""
+    by_owner: dict[str, list[str]] = {}
+    for table, owner in facts["of_others"].items():
+        by_owner.setdefault(owner, []).append(table)
+    if state.history_owner is None or state.stranger is not None:
+        # Membership in a stranger's role is no cure.
+        by_owner.pop(state.stranger or "", None)
+        yield from gaps_of(facts["dangers"])
+    yield from (_of_another(tables, owner, state) for owner, tables in by_owner.items())
+
+
 async def check_history(session: Session, state: DatabaseState, schema: str, *, writing: bool = True) -> None:
-    """Make sure that history is of somebody whom this role trusts, and this role's to write.
+    """Check that a trusted role owns history, and that this role may write it.
 
     Args:
-        session: Where to ask.
-        state: What was found.
+        session: The session.
+        state: The state of the database.
         schema: The target schema.
-        writing: Whether it is to be written. A role that may only read it takes its owner's word.
+        writing: Whether history is to be written. A role that may only read it relies on its owner.
 
     Raises:
-        PreflightError: With all that strangers own, or the membership that is missing.
+        PreflightError: With all objects of strangers, or the missing membership.
     """
     if state.stranger is not None:
         raise PreflightError(gaps_of(await session.ask(queries.answering(strangers_in([schema])))))
@@ -118,29 +123,32 @@ async def check_history(session: Session, state: DatabaseState, schema: str, *, 
 
 
 def check_server(state: DatabaseState) -> None:
-    """Make sure that the server and the database can be written to.
+    """Check that the server and the database can be written to.
+
+    Args:
+        state: The state of the database.
 
     Raises:
-        PreflightError: With all that stands in the way.
+        PreflightError: With all gaps.
     """
     if gaps := _server_gaps(state):
         raise PreflightError(gaps)
 
 
 def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
-    """Return what of the server and the database will not do, each with its cure. Warns of a newer server."""
+    """Return the gaps of the server and of the database, each with its cure. Warns of a newer server."""
     gaps = []
     if state.version_number < OLDEST_SERVER:
         gaps.append(
             (
-                f"the server is PostgreSQL {state.server_version}, and {OLDEST_SERVER // 10000} is the oldest that will do",
+                f"the server is PostgreSQL {state.server_version}, and {OLDEST_SERVER // 10000} is the oldest supported version",
                 "upgrade the server",
             )
         )
     if state.version_number // 10000 > NEWEST_KNOWN:
         log(
             logging.WARNING,
-            "the server is PostgreSQL %s, and this kimbledb was tried on %s to %s",
+            "the server is PostgreSQL %s, and this kimbledb was tested on %s to %s",
             state.server_version,
             OLDEST_SERVER // 10000,
             NEWEST_KNOWN,
@@ -149,16 +157,16 @@ def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
         gaps.append(
             (
                 f"the database {state.database} has the encoding {state.encoding}",
-                "create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+                "create a new one: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
             )
         )
     if state.standby:
-        gaps.append(("the server is a standby, which only reads", "connect to the primary"))
+        gaps.append(("the server is a standby, which is read-only", "connect to the primary"))
     elif state.read_only:
         gaps.append(
             (
-                f"the database {state.database} is set to be only read (default_transaction_read_only)",
-                "where a platform did that because the disk is full, free some room; else RESET it for the database or role",
+                f"the database {state.database} is set to read-only (default_transaction_read_only)",
+                "where the platform set it because the disk is full, free disk space; else RESET it for the database or role",
             )
         )
     return gaps
@@ -175,7 +183,7 @@ def _of_another(tables: Sequence[str], owner: str, state: DatabaseState) -> tupl
 
 
 def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:
-    """Return each extension once, with the highest of the lowest versions asked for."""
+    """Return each extension once, with the highest of the required minimum versions."""
     wanted: dict[str, Extension] = {}
     for migration in migrations:
         for extension in migration.extensions:
@@ -186,7 +194,13 @@ def wanted_extensions(migrations: Iterable[Migration]) -> list[Extension]:
 
 
 async def refused_extensions(session: Session, state: DatabaseState, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Try to create extensions in a transaction that is rolled back, and return those that the server refuses, each with its cure."""
+    """Try to create extensions in a transaction that is rolled back, and return the refused ones, each with its cure.
+
+    Args:
+        session: The session.
+        state: The state of the database.
+        names: The names of the extensions.
+    """
     block = queries.block("try_extensions", extensions=quote_array(names), home=quote_literal(state.extension_home))
     [answer] = await session.send(
         f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{session.settings()}{block}ROLLBACK;\n"
@@ -203,17 +217,19 @@ async def refused_extensions(session: Session, state: DatabaseState, names: Sequ
 
 
 def _is_sure(state: DatabaseState, needs_superuser: bool, trusted: bool, *, may_create: bool) -> bool:
-    """Whether by the extension's control file the role may create it."""
+    """Whether the extension's control file shows that the role may create it."""
     return state.superuser or (may_create and (trusted or not needs_superuser))
 
 
-def _gaps_of(extension: Extension, state: DatabaseState, available: list[object] | None) -> Iterable[tuple[str, str]]:
+def _extension_gaps(
+    extension: Extension, state: DatabaseState, available: list[object] | None
+) -> Iterable[tuple[str, str]]:
     quoted = quote_identifier(extension.name)
     installed = state.extensions.get(extension.name)
     if installed is not None:
         if _version(installed[0]) < _version(extension.version):
             yield (
-                f"the extension {extension.name} is {installed[0]}, and {extension.version} is the oldest that will do",
+                f"the extension {extension.name} is {installed[0]}, and {extension.version} is the oldest supported version",
                 f"ALTER EXTENSION {quoted} UPDATE, by its owner; the server may need a newer package first",
             )
         return
@@ -228,13 +244,13 @@ def _gaps_of(extension: Extension, state: DatabaseState, available: list[object]
     version = available[0]
     if _version(str(version)) < _version(extension.version):
         yield (
-            f"the server offers {extension.name} {version}, and {extension.version} is the oldest that will do",
+            f"the server offers {extension.name} {version}, and {extension.version} is the oldest supported version",
             "install a newer package on the server",
         )
 
 
 def _tables(migrations: Iterable[Migration]) -> list[str]:
-    """Return the tables that migrations declare to make or change, by themselves or by what hangs on them."""
+    """Return the tables that migrations declare to create or change, directly or through dependent objects."""
     objects = [each for migration in migrations for each in migration.creates + migration.changes + migration.drops]
     hangs = ("table", "column", "constraint", "trigger", "policy", "rule", "view")
     return sorted({each.name.partition(".")[0] for each in objects if each.kind in hangs})

@@ -1,10 +1,9 @@
-"""Security: what the server's catalogs show of who can do what, and of what only looks safe.
+"""Security checks on the server's catalogs: the privileges of roles, and guards that are ineffective.
 
-The checks of the catalog are about the objects of the target schema, and count.
-Those of the server are about what is around it (its default privileges, its
-extensions), which migrations do not make: they inform. People come by the roles
-``anon`` and ``authenticated``, and whoever connects is PUBLIC; where a server
-has none of these two roles, what concerns them informs, too.
+The checks of the target schema's objects count. The checks of their surroundings (default privileges,
+extensions), which migrations do not make, are informative. People use the roles
+``anon`` and ``authenticated``, and every role that connects is PUBLIC; where a server
+lacks both roles, the checks that concern them are informative, too.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
-#: How many objects a check names in ``found``; ``rows`` holds them all.
+#: The most objects that a check names in ``found``; ``rows`` holds them all.
 _SHOWN = 5
 
 
 @frozen
 class SecurityCheck:
-    """One question of security."""
+    """One security check."""
 
     name: str
-    #: ``high``: people can reach what is not theirs; ``medium``: a guard is missing;
-    #: ``low``: it costs; ``information``: it is worth knowing.
+    #: ``high``: people can reach rows that are not theirs; ``medium``: a guard is missing;
+    #: ``low``: it costs time; ``information``: it is worth knowing.
     severity: str
     expected: str
-    #: Whether it is about people who come by an API's roles.
+    #: Whether it concerns people who use an API's roles.
     of_people: bool = True
 
 
@@ -63,12 +62,17 @@ CHECKS = (
 
 
 async def check(session: Session, schema: str) -> list[Check]:
-    """Ask all the questions of security about a schema, in one read-only transaction, on a standby too."""
+    """Run all security checks on a schema, in one read-only transaction, on a standby too.
+
+    Args:
+        session: The session.
+        schema: The target schema.
+    """
     literal = quote_literal(schema)
     answers = await session.send(
         "BEGIN READ ONLY;\n"
         + session.settings()
-        # Whoever looks with an empty path sees every name with its schema.
+        # With an empty search_path every name is printed with its schema.
         + "SET LOCAL search_path = '';\n"
         + "".join(
             queries.question(each, schema=literal)
@@ -81,7 +85,12 @@ async def check(session: Session, schema: str) -> list[Check]:
 
 
 def weigh(findings: Sequence[Sequence[str]], *, has_api_roles: bool) -> list[Check]:
-    """Make a check of each question and its findings: name, object, reason, cure. Pure."""
+    """Return the check for each question. Pure.
+
+    Args:
+        findings: For each finding the name of its question, the object, the reason and the cure.
+        has_api_roles: Whether the server has the roles ``anon`` and ``authenticated``.
+    """
     return [
         _check(each, [finding[1:] for finding in findings if finding[0] == each.name], has_api_roles=has_api_roles)
         for each in CHECKS

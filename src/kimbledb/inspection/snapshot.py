@@ -1,6 +1,6 @@
-"""Taking a snapshot of a schema.
+"""Takes the snapshot of a schema.
 
-``sql/queries/snapshot.sql`` says what differs between versions of PostgreSQL, and evens it out.
+``sql/queries/snapshot.sql`` documents the differences between versions of PostgreSQL, and evens them out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ async def take(session: Session, schema: str, path: Iterable[str]) -> Snapshot:
     """Take a snapshot of a schema.
 
     Args:
-        session: Where to ask.
+        session: The session.
         schema: The schema.
-        path: It and the schemas of extensions, whose names are left out of the snapshot.
+        path: The schema and those of extensions: the snapshot omits their names.
     """
     seen_from = quote_literal(path_of(tuple(path)))
     rows = await session.ask(queries.printed("snapshot", seen_from, schema=quote_literal(schema)))

@@ -43,7 +43,7 @@ PLAN = kimbledb.Plan(
         ),
     ),
     schema="tenant",
-    notes=("the history of goose is there",),
+    notes=("the database holds the history of goose",),
 )
 VERIFICATION = kimbledb.VerificationReport(
     (
