@@ -47,11 +47,7 @@ class Catalog:
         self._migrations = tuple(_with_alternatives(ordered))
         self._by_name = {migration.name: migration for migration in self._migrations}
         self._by_number = {migration.number: migration for migration in self._migrations}
-        providers: dict[str, list[Migration]] = {}
-        for migration in self._migrations:
-            for provided in dict.fromkeys(migration.provides):
-                providers.setdefault(provided, []).append(migration)
-        self._providers = {name: tuple(found) for name, found in providers.items()}
+        self._providers = {thing: tuple(among) for thing, among in _providers_in(self._migrations).items()}
 
     @classmethod
     def builtin(cls) -> Catalog:
@@ -217,11 +213,17 @@ def _spans(numbers: Sequence[int]) -> str:
 # The checks of the relations among the migrations of one catalog.
 
 
-def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
+def _providers_in(migrations: Iterable[Migration]) -> dict[str, list[Migration]]:
+    """Return the migrations that provide each thing."""
     providers: dict[str, list[Migration]] = {}
     for migration in migrations:
         for thing in dict.fromkeys(migration.provides):
             providers.setdefault(thing, []).append(migration)
+    return providers
+
+
+def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
+    providers = _providers_in(migrations)
     faults = list(_shared_names_and_numbers(migrations))
     faults += _unmet_requirements(migrations, providers, room=MOST_LISTED - len(faults))
     faults += _second_defaults(providers)
@@ -284,10 +286,7 @@ def _second_defaults(providers: Mapping[str, Sequence[Migration]]) -> Iterator[F
 
 
 def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:
-    by_thing: dict[str, list[str]] = {}
+    providers = _providers_in(migrations)
     for migration in migrations:
-        for thing in dict.fromkeys(migration.provides):
-            by_thing.setdefault(thing, []).append(migration.name)
-    for migration in migrations:
-        others = sorted({name for thing in migration.provides for name in by_thing[thing]} - {migration.name})
+        others = sorted({each.name for thing in migration.provides for each in providers[thing]} - {migration.name})
         yield evolve(migration, alternatives=tuple(others)) if others else migration

@@ -143,7 +143,7 @@ def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, l
             cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join((*_KEYS, *_DECLARATION_KEYS))}"
             faults.append(Fault(path, f"there is no key {key}", cure, places.line_of(key)))
         elif not known[1](value):
-            faults.append(Fault(path, f"{key} is {value!r}", f"it must be {known[0]}", places.line_of(key)))
+            faults.append(_wrong_value(key, value, path, places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
     if split is not None:
@@ -183,10 +183,14 @@ def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
                 cure = f"the keys of such a comment are: {', '.join(_HEAD_KEYS)}"
                 faults.append(Fault(path, f"there is no key {key}", cure, number))
             elif not _KEYS[key][1](value):
-                faults.append(Fault(path, f"{key} is {value!r}", f"it must be {_KEYS[key][0]}", number))
+                faults.append(_wrong_value(key, value, path, number))
             else:
                 facts[key] = _converted(key, value)
     return facts
+
+
+def _wrong_value(key: str, value: object, path: str, line: int | None) -> Fault:
+    return Fault(path, f"{key} is {value!r}", f"it must be {_KEYS[key][0]}", line)
 
 
 def _identity(declarations: Declarations) -> Declarations:

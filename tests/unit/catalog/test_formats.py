@@ -12,7 +12,11 @@ import pytest
 
 from kimbledb.catalog import formats
 from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.formats import Format, files, folders
 from kimbledb.errors import CatalogError
+
+#: The formats of the package. mypy compares the functions of their modules with those of a format.
+OURS: dict[str, Format] = {"files": files, "folders": folders}
 
 #: A format of one file for all migrations: each line is a name, a tab, and the SQL.
 TABLE = '''
@@ -135,7 +139,10 @@ def test_a_format_can_read_the_files_of_another_tool(tmp_path: Path, format_file
 
 def test_formats_are_asked_in_the_order_of_their_names() -> None:
     """The package holds the formats of folders and of files, in alphabetical order."""
-    assert list(formats.every()) == ["files", "folders"]
+    found = formats.every()
+
+    assert list(found) == ["files", "folders"]
+    assert found == OURS
 
 
 def test_a_start_with_the_built_in_catalog_imports_no_format() -> None:
