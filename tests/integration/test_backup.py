@@ -14,7 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb._embedded import programs
-from kimbledb.execution import backup
+from kimbledb.execution.backup import installed, restoring
 from kimbledb.model.names import quote_identifier
 from tests.support.databases import Picture
 from tests.support.folders import Folder
@@ -296,10 +296,10 @@ async def test_all_or_nothing(
 ) -> None:
     """A file that was cut off, or that names a role that is not there, leaves the database empty; whole, it is brought back.
 
-    The second road is that for a server which is older than all programs.
+    The second way is for a server that is older than all programs.
     """
     if by_psql:
-        monkeypatch.setattr(backup, "_says_too_much", lambda _client, _server: True)
+        monkeypatch.setattr(restoring, "_sets_too_much", lambda _client, _access: True)
     builder = f"builder_{os.getpid()}"
     admin = await asyncpg.connect(database)
     await admin.execute(f"DROP ROLE IF EXISTS {builder}")
@@ -341,7 +341,7 @@ async def test_a_dump_of_another_encoding_is_brought_back(server: str, empty_dat
         await connection.close()
         dump = tmp_path / "dump"
         # By what reads it again: an older pg_restore cannot read what a newer pg_dump writes.
-        fitting = backup.in_order_of_fit(await backup._installed(), admin.get_server_version().major)
+        fitting = installed.in_order_of_fit(await installed.installed(), admin.get_server_version().major)
         folder = fitting[0].folder if fitting else programs()
         program = await asyncio.create_subprocess_exec(folder / "pg_dump", "-Fc", f"--file={dump}", f"--dbname={latin}")
         assert await program.wait() == 0

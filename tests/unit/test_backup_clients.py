@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 import kimbledb
-from kimbledb.execution import backup
-from kimbledb.execution.backup import Client, in_order_of_fit
+from kimbledb.execution.backup.client import Client
+from kimbledb.execution.backup.installed import fitting, in_order_of_fit
+from kimbledb.execution.backup.restoring import _without
 
 
 def test_the_fitting_client() -> None:
@@ -21,10 +21,8 @@ def test_the_fitting_client() -> None:
 
 async def test_every_client_is_too_old() -> None:
     """Where every client is older than the server, the error names both versions and the cure."""
-    server = backup._Server("somewhere", "db", 99, dict(os.environ), None)
-
     with pytest.raises(kimbledb.BackupError, match=r"PostgreSQL 99, and .*pg_dump here") as caught:
-        await backup._fitting(server)
+        await fitting(99)
 
     assert "postgresql-client-99" in (caught.value.hint or "")
 
@@ -47,4 +45,4 @@ def test_what_is_there_is_not_made_again(schemas: list[str], extensions: list[st
 
     found = {"schemas": schemas, "extensions": extensions, "roles": ["app bob of others", "bob"]}
 
-    assert backup._without(contents, found).splitlines() == left
+    assert _without(contents, found).splitlines() == left
