@@ -293,7 +293,7 @@ async def test_what_was_applied_before_a_refusal_stays_and_is_told(
     folder.table(1, "a")
     folder.add(2, "b", "CREATE TABLE b (id integer); DROP TABLE t;")
 
-    with pytest.raises(kimbledb.DataLossError, match="what was applied before it stays: 1 migration") as caught:
+    with pytest.raises(kimbledb.DataLossError, match="1 migration applied before it stays applied") as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
 
     assert [step.migration.name for step in caught.value.applied] == ["a.sql"]

@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "dependents": (
         "CREATE TABLE t (i int);\nCREATE VIEW v AS SELECT i FROM t;\nDROP TABLE t;",
         "2BP01",
-        "drop or move it first",
+        "drop or move them first",
         "",
     ),
     "a view uses it": (

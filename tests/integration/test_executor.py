@@ -617,7 +617,7 @@ async def test_what_a_script_has_committed_is_told(database: str, connection: as
         await kimbledb.migrate(database, catalog=kimbledb.Catalog([migration]), schema="public")
 
     await holder.rollback()
-    assert "what it did before that is committed, and not recorded" in str(caught.value)
+    assert "its changes up to there are committed and not recorded" in str(caught.value)
     assert "rolled back" not in str(caught.value)
     assert "nothing was applied" not in str(caught.value)
     assert await connection.fetchval("SELECT to_regclass('a') IS NOT NULL")
@@ -632,7 +632,7 @@ async def test_so_is_what_a_rollback_has_committed(database: str, connection: as
     catalog = kimbledb.Catalog([migration])
     await kimbledb.migrate(database, catalog=catalog)
 
-    with pytest.raises(kimbledb.RollbackError, match="is committed, and not recorded"):
+    with pytest.raises(kimbledb.RollbackError, match="are committed and not recorded"):
         await kimbledb.rollback(database, "a.sql", catalog=catalog, dry_run=True)
 
     assert await connection.fetchval("SELECT to_regclass('a') IS NULL")

@@ -320,8 +320,9 @@ async def test_what_a_failing_procedure_committed_is_said(
         await kimbledb.migrate(database, catalog=folder.catalog)
 
     assert await connection.fetchval("SELECT count(*) FROM p") == 1
-    assert "of its 3 statements the first 2 stay done\nwhat the failing statement had committed by itself stays" in str(
-        caught.value
+    assert (
+        "the first 2 of its 3 statements stay done\nthe changes that the failing statement committed by itself stay"
+        in str(caught.value)
     )
 
 

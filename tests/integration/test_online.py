@@ -1,4 +1,4 @@
-"""The road for tables that hold rows: online.sql first, outside of a transaction, then apply.sql."""
+"""The online strategy, for tables that hold rows: online.sql first, outside of a transaction, then apply.sql."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.folders import Folder
 INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
 #: What the log holds of a migration.
 LOGGED = "SELECT array_agg(event || coalesce(' ' || (detail->>'state'), '') ORDER BY id) FROM migration_log WHERE migration_name = 'b.sql'"
-#: One row for each table of the built-in migrations' online roads.
+#: One row for each table of the built-in migrations' online strategies.
 ROWS = {
     "users": "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org')",
     "projects": "INSERT INTO projects (id, name, owner_id, user_id) VALUES ('p', 'A project', 'ada', 'ada')",
@@ -34,13 +34,13 @@ ROWS = {
 
 @pytest.fixture
 async def filled(database: str, folder: Folder) -> Folder:
-    """A catalog whose first migration, applied, makes a table with a row, and whose second has an online road."""
+    """A catalog whose first migration, applied, makes a table with a row, and whose second has an online strategy."""
     folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (n integer);", rollback="DROP TABLE a;")
     await kimbledb.migrate(database, catalog=folder.catalog)
     connection = await asyncpg.connect(database)
     await connection.execute("INSERT INTO a VALUES (1)")
     await connection.close()
-    road = folder.add(
+    migration = folder.add(
         2,
         "b",
         INDEXES,
@@ -48,7 +48,7 @@ async def filled(database: str, folder: Folder) -> Folder:
         verify="-- name: valid\nSELECT bool_and(indisvalid) AS passed FROM pg_index WHERE indexrelid = to_regclass('idx_a_n')",
         rollback="DROP INDEX IF EXISTS idx_a_n, idx_a_twice;",
     )
-    (road / "online.sql").write_text(INDEXES.replace("INDEX", "INDEX CONCURRENTLY"))
+    (migration / "online.sql").write_text(INDEXES.replace("INDEX", "INDEX CONCURRENTLY"))
     return folder
 
 
@@ -84,7 +84,9 @@ async def test_rows_are_not_held_up(database: str, filled: Folder, connection: a
     assert report.verification.ok
     assert await connection.fetchval(LOGGED) == [*["statement begun", "statement done"] * 2, "apply"]
     assert (
-        await connection.fetchval("SELECT detail->>'road' FROM migration_log WHERE event = 'apply' ORDER BY id DESC")
+        await connection.fetchval(
+            "SELECT detail->>'strategy' FROM migration_log WHERE event = 'apply' ORDER BY id DESC"
+        )
         == "online"
     )
 
@@ -104,7 +106,7 @@ async def test_an_empty_table_needs_no_road(database: str, filled: Folder, conne
 async def test_without_a_session_of_ones_own(
     database: str, filled: Folder, connection: asyncpg.Connection, target: str
 ) -> None:
-    """By a connection or a pool the plain road is taken, which the plan says, and which can be refused; direct_dsn opens the other."""
+    """By a connection or a pool the plain strategy is taken, which the plan says, and which can be refused; direct_dsn opens the other."""
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
         through = pool if target == "pool" else connection
         [step] = (await kimbledb.plan(through, catalog=filled.catalog)).pending
@@ -185,9 +187,9 @@ async def test_a_key_that_does_not_hold_is_taken_back(
 
     assert str(caught.value).startswith("b.sql failed: ")
     assert str(caught.value).endswith(
-        "online.sql runs outside of a transaction: of its 3 statements the first 2 stay done\n"
+        "online.sql runs outside of a transaction: the first 2 of its 3 statements stay done\n"
         "taken back: the constraint a_n_fkey on public.a, which is not validated\n"
-        "  hint: rows point to rows that are not there: find and mend them first, then run again"
+        "  hint: rows refer to rows that do not exist: find and correct them first, then run again"
     )
     await connection.execute(
         "INSERT INTO a VALUES (2); DELETE FROM a; INSERT INTO parent VALUES (1); INSERT INTO a VALUES (1)"
@@ -244,7 +246,7 @@ async def test_the_built_in_roads_end_where_the_plain_ones_do(
     clone: Clone,
     picture: Picture,
 ) -> None:
-    """Each built-in online road, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
+    """Each built-in online strategy, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
     walked = []
     for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending:
         migration = step.migration

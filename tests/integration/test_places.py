@@ -85,7 +85,7 @@ async def test_a_flat_file_outside_of_a_transaction(database: str, tmp_path: Pat
         await kimbledb.migrate(database, catalog=Catalog.from_directory(tmp_path))
 
     assert (caught.value.line, caught.value.column) == (4, 8)
-    assert "1_a.sql runs outside of a transaction: of its 2 statements the first stays done" in str(caught.value)
+    assert "1_a.sql runs outside of a transaction: the first of its 2 statements stays done" in str(caught.value)
 
 
 async def test_a_rollback_that_fails_names_its_migration(database: str) -> None:

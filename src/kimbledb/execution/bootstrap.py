@@ -1,4 +1,4 @@
-"""Before the first step: the schema, the extensions and the history tables, made where they are missing."""
+"""Bootstrap: before the first step, makes the schema, the extensions and the history tables that are missing."""
 
 from __future__ import annotations
 
@@ -23,36 +23,30 @@ from kimbledb.version import __version__
 async def prepare(
     session: Session, state: DatabaseState, schema: str, migrations: Sequence[Migration], reached: Sequence[str] = ()
 ) -> DatabaseState:
-    """Check what these migrations need, and make what is missing in one transaction.
+    """Check the requirements of migrations, and make in one transaction what is missing.
 
     Args:
-        session: Where to do it.
-        state: What was found.
+        session: The session that does it.
+        state: The state of the database.
         schema: The target schema.
-        migrations: Those that are to be applied.
-        reached: The schemas that migrations of their catalog say they reach.
+        migrations: The migrations that are to be applied.
+        reached: The schemas that migrations of their catalog declare to reach.
 
     Returns:
-        The state after it, whose ``head`` is never None.
+        The state afterwards, whose ``log_position`` is never None.
 
     Raises:
-        PreflightError: Something stands in the way; nothing was touched.
-        Retry: Another run is preparing the database, or has gone on from there.
+        PreflightError: A requirement is not met; nothing was touched.
+        Retry: Another run prepares the database at the moment, or has written to the log since.
         HistoryError: Another hand made a history that cannot be taken over; nothing was touched.
-        ServerError: The server refused.
+        ServerError: The server refused for another reason.
     """
     path = await preflight.check(session, state, schema, migrations, reached)
     missing = [each for each in preflight.wanted_extensions(migrations) if each.name not in state.extensions]
     if state.schema_exists and not missing and state.log_position is not None:
         return state
     quoted = quote_identifier(schema)
-    statements = []
-    if not state.schema_exists:
-        statements.append(f"CREATE SCHEMA IF NOT EXISTS {quoted};\n")
-        if state.hosted:
-            statements.append(queries.block("open_schema", schema=quote_literal(schema)))
-    home = quote_identifier(state.extension_home)
-    statements += [f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(each.name)} SCHEMA {home};\n" for each in missing]
+    take_over = state.log_position is None and state.history is not None
     try:
         [answer] = await session.send(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
@@ -60,25 +54,36 @@ async def prepare(
             + take_lock(BOOTSTRAP_KEY)
             + session.guarded(path, reached)
             + session.path()
-            + "".join(statements)
-            + history_tables.creation(
-                schema, version=__version__, take_over=state.log_position is None and state.history is not None
-            )
+            + (_schema(schema, state) if not state.schema_exists else "")
+            + _extensions([each.name for each in missing], state)
+            + history_tables.creation(schema, version=__version__, take_over=take_over)
             + queries.question("bootstrapped", schema=quoted)
             + "COMMIT;\n"
         )
     except ServerError as error:
         if (meant := meaning(error, making=True)) is not None:
             raise meant from error
-        # What the control file promised, the platform may refuse.
+        # The platform may refuse an extension that the server has.
         if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
             raise PreflightError(gaps) from error
         raise
     if answer.value["head"] != (state.log_position or 0):
-        raise Retry  # another run was quicker, and what is pending has changed
+        raise Retry  # another run was quicker, and other migrations are pending now
     return evolve(
         state,
         log_position=answer.value["head"],
         schema_exists=True,
         extensions={name: (version, where) for name, (version, where) in answer.value["extensions"].items()},
     )
+
+
+def _schema(schema: str, state: DatabaseState) -> str:
+    """Return the statements that make the target schema, open to the platform's roles where there are some."""
+    opening = queries.block("open_schema", schema=quote_literal(schema)) if state.hosted else ""
+    return f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)};\n{opening}"
+
+
+def _extensions(names: Sequence[str], state: DatabaseState) -> str:
+    """Return the statements that make extensions."""
+    home = quote_identifier(state.extension_home)
+    return "".join(f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(name)} SCHEMA {home};\n" for name in names)

@@ -1,4 +1,4 @@
-"""What the command line gives a command, and what a command answers.
+"""The contract between the command line and the file of an operation.
 
 A file of :mod:`kimbledb.operations` with these three is a command of the file's name:
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class ExitCode(enum.IntEnum):
-    """What a command ends with."""
+    """The exit code of a command."""
 
-    #: It is done, or there was nothing to do.
+    #: The command succeeded, or there was nothing to do.
     DONE = 0
-    #: The database, a migration or a verification said no.
+    #: The database, a migration or a verification refused it.
     REFUSED = 1
-    #: The call itself is wrong.
+    #: The arguments are wrong.
     MISUSED = 2
     #: ``plan --check`` found something to apply.
     PENDING = 3
@@ -64,7 +64,7 @@ class Invocation(Protocol):
         """Shows the progress; None where JSON is printed."""
 
     def target(self) -> AbstractAsyncContextManager[str | None]:
-        """Give the DSN of the call, of an embedded server where ``--embedded`` asks for one.
+        """Return the DSN of the call, of an embedded server with ``--embedded``.
 
         Raises:
             ConfigurationError: No database is named, or two are.
@@ -75,7 +75,7 @@ class Invocation(Protocol):
 
         Args:
             report: The report.
-            detail: Whether a terminal shows the tables that are left out of a text, too.
+            detail: Whether a terminal shows the tables that a text leaves out, too.
         """
 
     def line(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The tables that hold history: the statements that make them."""
+"""The statements that make the tables of history and the log."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from kimbledb.server import queries
 def creation(schema: str, *, version: str, take_over: bool) -> str:
     """Return the statements that make the tables where they are missing.
 
+    They fail where a table of that name exists that cannot be taken over, and
+    :func:`kimbledb.server.retry.meaning` makes a HistoryError of that failure.
+
     Args:
         schema: The target schema.
-        version: Of this package, for the log.
-        take_over: Whether there may be a history that another hand made, to be
-            brought to the shape of ours. Where what is there is not to be taken over,
-            they fail, and :func:`kimbledb.server.retry.meaning` makes a HistoryError of it.
+        version: The version of this package, for the log.
+        take_over: Whether a history that another hand made may exist, which is to be altered to the
+            shape of kimbledb's own.
     """
     quoted, literal = quote_identifier(schema), quote_literal(schema)
-    mending = ""
+    alterations = ""
     if take_over:
-        mending = queries.block(
+        alterations = queries.block(
             "history_takeover", schema=quoted, schema_literal=literal, version=quote_literal(version)
         )
     guard = queries.block("guard_history", shape=queries.filled("history_shape", schema=literal))
-    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=mending, guard=guard)
+    return queries.filled("history_tables", schema=quoted, schema_literal=literal, takeover=alterations, guard=guard)

@@ -1,6 +1,7 @@
 """The one way from a database to a plan: history, evidence, other tools' histories, hazards.
 
-Each step asks the database one question, and only where the answer can change the plan.
+Each step asks the database one question, and only where the answer can change the plan. ``load_plan`` takes all
+steps, for operations that report. Operations that write take them one by one, and refuse a plan between them.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from kimbledb.server.session import Session
 
 @frozen(eq=False, kw_only=True)
 class LoadedPlan:
-    """A plan, and what it rests on."""
+    """A plan, and the answers of the database from which it was made."""
 
     state: DatabaseState
-    #: Without findings where nobody has looked at the schema.
+    #: The findings about the schema's objects; none where the schema was not examined.
     evidence: Evidence
     plan: Plan
-    #: Whether evidence can change nothing in the plan.
+    #: Whether no further evidence can change the plan.
     is_final: bool
 
 
 async def load_plan(runner: Runner, session: Session, goal: Goal) -> LoadedPlan:
-    """Read from a database all that a plan shows. Nothing is written.
+    """Read all that a plan shows from a database. Nothing is written.
 
     Args:
-        runner: Of the call, to say what it is doing.
-        session: In which the questions are asked.
-        goal: What the call wants.
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the questions are asked.
+        goal: Which migrations the call wants, in which schema.
 
     Raises:
         PlanningError: No plan can be made.
-        HistoryError: ``migration_history`` is there in a shape that cannot be read.
+        HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
     loaded = await from_history(runner, session, goal)
@@ -49,20 +50,20 @@ async def load_plan(runner: Runner, session: Session, goal: Goal) -> LoadedPlan:
 
 
 async def from_history(runner: Runner, session: Session, goal: Goal, known: Evidence | None = None) -> LoadedPlan:
-    """Read history, in one round trip, and plan by it.
+    """Read history in one round trip, and plan by it.
 
-    Where history does not decide between alternatives, the schema may still: the plan then
-    shows how each migration stands, and is not final.
+    Where history does not decide between alternatives, the schema may do so: the plan then shows the
+    state of each migration, and is not final.
 
     Args:
-        runner: Of the call, to say what it is doing.
-        session: In which the questions are asked.
-        goal: What the call wants.
-        known: What an earlier look at the schema showed.
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the questions are asked.
+        goal: Which migrations the call wants, in which schema.
+        known: The findings of an earlier look at the schema; None without one.
 
     Raises:
         PlanningError: No plan can be made.
-        HistoryError: ``migration_history`` is there in a shape that cannot be read.
+        HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
     runner.doing = "reading the history"
@@ -80,13 +81,13 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
 
 
 async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
-    """Look at the schema, and at other tools' histories where there is none of ours, and plan by both.
+    """Examine the schema, and other tools' histories where kimbledb has none, and plan by both.
 
     Args:
-        runner: Of the call, to say what it is doing.
-        session: In which the questions are asked.
-        goal: What the call wants.
-        loaded: What history shows.
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the questions are asked.
+        goal: Which migrations the call wants, in which schema.
+        loaded: The plan by history.
 
     Raises:
         PlanningError: No plan can be made.
@@ -99,17 +100,17 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
 
 
 async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
-    """Ask what the pending steps would do to tables that hold rows, and which take their online script.
+    """Add the hazards of pending steps for tables that hold rows, and decide which steps take the online strategy.
 
     Args:
-        runner: Of the call, to know whether a second session can be had.
-        session: In which the questions are asked.
-        goal: What the call wants.
-        loaded: With evidence.
+        runner: The runner of the call, which knows whether a second session can be opened.
+        session: The session in which the question is asked.
+        goal: Which migrations the call wants, in which schema.
+        loaded: The plan by evidence.
     """
     if not loaded.plan.pending or not loaded.state.occupied:
         return loaded
-    from kimbledb.inspection import sizes  # needed only where tables may hold rows
+    from kimbledb.inspection import sizes  # 8 ms for the hazard rules, which a database without rows does not need
 
     online = runner.can_open_second_session(session, loaded.state.process_id)
     return evolve(loaded, plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online))

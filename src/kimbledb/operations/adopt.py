@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.execution import bootstrap, load_plan
+from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
-from kimbledb.execution.transaction import begin_step
 from kimbledb.inspection import preflight
 from kimbledb.model.migration import Evidence
 from kimbledb.model.names import quote_identifier

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
 from kimbledb.execution import history_tables
+from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
-from kimbledb.execution.transaction import begin_step
 from kimbledb.inspection import data_loss, history
 from kimbledb.inspection.preflight import check_history, check_server
 from kimbledb.model.migration import DatabaseObject, Loss

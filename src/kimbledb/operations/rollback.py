@@ -11,6 +11,7 @@ from kimbledb.execution.command import Invocation, name_or_number
 from kimbledb.execution.rolling_back import RollbackRun
 from kimbledb.execution.run import Request, Run
 from kimbledb.model.operator_reports import RollbackReport
+from kimbledb.planning.rollback_selection import RollbackGoal
 from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike
@@ -79,17 +80,11 @@ class Rollback(Request):
                 hint="a name or number rolls back one migration, phase=17 a phase, to=12 all after #12, to=0 everything",
             )
         self._check_known(name, phase, to)
-        run = Run(self, backup=backup)
-        rollback = RollbackRun(
-            run,
-            name=name,
-            phase=phase,
-            to=to,
-            cascade=cascade,
-            allow_data_loss=allow_data_loss,
-            include_adopted=include_adopted,
-            dry_run=dry_run,
+        goal = RollbackGoal(
+            catalog=self.catalog, name=name, phase=phase, to=to, cascade=cascade, include_adopted=include_adopted
         )
+        run = Run(self, backup=backup)
+        rollback = RollbackRun(goal, run, allow_data_loss=allow_data_loss, dry_run=dry_run)
         await run.until_done(rollback.work)
         return run.done(rollback.report)
 

@@ -15,9 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
-from kimbledb.errors import HazardError
 from kimbledb.model.migration import Hazard, Migration
-from kimbledb.model.plan import Plan
 from kimbledb.model.script import Script
 
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
@@ -136,21 +134,6 @@ def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[
     if not plain or not online or not migration.online_sql:
         return plain, False
     return hazards_of(migration, tables, online=True), True
-
-
-def refuse(plan: Plan, names: Sequence[str]) -> None:
-    """Refuse a plan with certain hazards.
-
-    Args:
-        plan: The plan.
-        names: The names of the hazards to refuse.
-
-    Raises:
-        HazardError: A pending step has such a hazard. The error lists all of them.
-    """
-    refused = [(step.name, hazard) for step in plan.pending for hazard in step.hazards if hazard.name in names]
-    if refused:
-        raise HazardError(refused)
 
 
 def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:

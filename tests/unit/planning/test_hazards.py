@@ -6,7 +6,8 @@ import kimbledb
 from kimbledb.model.migration import HAZARDS, Declarations, Migration
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.script import Script
-from kimbledb.planning.hazards import Tables, hazards_of, refuse
+from kimbledb.planning.hazards import Tables, hazards_of
+from kimbledb.planning.refused_plans import refuse_hazards
 
 ORDERS = {
     "rows": 1_000_000,
@@ -159,9 +160,9 @@ def test_shown_and_refused() -> None:
 
     assert "hazard: index_build on orders (about 1,000,000 rows, 300 MB)" in str(plan)
     assert "index_build on orders" in plan._repr_html_()
-    refuse(plan, ["table_rewrite"])
+    refuse_hazards(plan, ["table_rewrite"])
     with pytest.raises(kimbledb.HazardError, match="CONCURRENTLY") as caught:
-        refuse(plan, ["index_build"])
+        refuse_hazards(plan, ["index_build"])
     assert [(name, hazard.table) for name, hazard in caught.value.hazards] == [("a.sql", "orders")]
 
 

@@ -5,7 +5,7 @@ DECLARE
     -- What measure_after.sql found, as [kind, name, count, bound].
     lost constant jsonb := coalesce(nullif(current_setting('kimbledb.lost', true), ''), '[]');
     -- And what else it found: it is known only of a script that did all of its work in this transaction.
-    made constant jsonb := CASE WHEN NOT step->'detail' ? 'road' THEN nullif(current_setting('kimbledb.made', true), '') END;
+    made constant jsonb := CASE WHEN NOT step->'detail' ? 'strategy' THEN nullif(current_setting('kimbledb.made', true), '') END;
     entry bigint;
 BEGIN
     INSERT INTO {schema}.migration_history AS h

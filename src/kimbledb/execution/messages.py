@@ -1,0 +1,249 @@
+"""The text that is sent before and after a script: lock, settings, guards, proof, history row, COMMIT.
+
+Nothing is sent from here. :mod:`kimbledb.execution.transaction` sends the messages and reads the answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from kimbledb.execution.work import Work
+from kimbledb.inspection.checks import checks_block, checks_setting
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.server import queries
+from kimbledb.server.locks import lock_key, take_lock, take_lock_values
+from kimbledb.server.search_path import guard_of
+from kimbledb.server.session import BEGIN, Session
+from kimbledb.server.settings import durable, milliseconds, setting
+from kimbledb.version import __version__
+
+#: Ends a comment on a script's last line, and its last statement.
+END_OF_SCRIPT = "\n;\n"
+#: A setting with a dot in its name, where a script sets one.
+_NAMES_SETTING = re.compile(
+    r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
+    re.IGNORECASE,
+)
+#: The settings by which row level security identifies the user.
+_IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
+
+
+def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), reached: Sequence[str] = ()) -> str:
+    """Return the start of each transaction that changes a schema's history.
+
+    It takes the schema's lock, and fails where a statement could call an object of a stranger, or
+    where the log has moved on since the plan was made.
+
+    Args:
+        schema: The target schema.
+        log_position: The id of the newest entry of the log at that time, or None to skip that comparison.
+        path: The schemas in which a script looks names up.
+        reached: The schemas that migrations declare to reach.
+    """
+    return queries.block(
+        "begin_step",
+        lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
+        guard=guard_of(path or (schema,), reached),
+        schema=quote_identifier(schema),
+        head="NULL" if log_position is None else str(log_position),
+    )
+
+
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = ()) -> str:
+    """Return the text right before a script whose reach :func:`check_reach` checks afterwards.
+
+    Args:
+        schema: The target schema.
+        path: The schemas in which the script looks names up.
+        reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
+    """
+    # To plan the query by name takes twice as long, and few migrations declare a name.
+    gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
+    return (
+        Session.path()
+        # check_history.sql learns from it which tables are history's.
+        + queries.filled("mark_history", schema=quote_literal(schema))
+        + "\n"
+        + queries.filled("before_script", gone=queries.text_of(gone))
+        + "\n"
+        + Session.path(path)
+    )
+
+
+@lru_cache(maxsize=8)
+def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
+    """Return the text after that script. It fails where the script changed history or reached outside of its schema.
+
+    Args:
+        schema: The target schema.
+        reaches: As for :func:`before_script`.
+    """
+    literal = quote_literal(schema)
+    values = {
+        "schema_literal": literal,
+        "ended": queries.text_of("transaction_ended"),
+        "reaches": quote_array(reaches),
+        "whole": quote_array(name for name in reaches if "." not in name),
+    }
+    elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
+    return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values) + queries.block("check_history")
+
+
+class Messages:
+    """The parts of the messages that carry scripts, for one schema and one session."""
+
+    def __init__(self, session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> None:
+        """Take what all messages of a run share.
+
+        Args:
+            session: Whose settings and limits hold.
+            schema: The target schema.
+            path: The schemas in which scripts look names up.
+            reached: The schemas that migrations declare to reach.
+        """
+        self.session = session
+        self.schema = schema
+        self.path = tuple(path)
+        self.reached = tuple(reached)
+
+    def begin(self, *works: Work, holds_tables: bool = True) -> str:
+        """Return the begin of a transaction, which notes the settings that its scripts may change.
+
+        Args:
+            works: Whose scripts run in it.
+            holds_tables: Whether the transaction may keep locks on tables.
+        """
+        remember = self.session.remember({name for work in works for name in _settings_named(work.script.text)})
+        return BEGIN + (remember if holds_tables else _without_locks(remember))
+
+    def settings(self, work: Work) -> str:
+        """Return the settings that hold for a script."""
+        return self.session.settings(statement_timeout=work.migration.statement_timeout) + (
+            "" if work.last else "SET LOCAL synchronous_commit = off;\n"
+        )
+
+    def setting_up(self, work: Work, log_position: int | None, *, holds_tables: bool = True) -> str:
+        """Return what stands between BEGIN and a script.
+
+        Args:
+            work: Whose script runs.
+            log_position: The id of the log's newest entry when the plan was made, or None to skip that comparison.
+            holds_tables: Whether the transaction may keep the locks on the log that reading it takes. In a
+                transaction that idles while another session works, a REINDEX or VACUUM FULL of that
+                session would wait for them.
+        """
+        begin = begin_step(self.schema, log_position, self.path, self.reached)
+        if not holds_tables:
+            begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
+        return (
+            self.settings(work)
+            + setting("kimbledb.step", self.facts(work))
+            + (checks_setting([work.migration]) if work.verify else "")
+            + begin
+            + self.session.path(self.path)
+        )
+
+    def holding(self, work: Work, log_position: int) -> str:
+        """Return the begin of a transaction that takes the lock and then idles while another session works."""
+        # No call lasts longer than its deadline. A lock that is held for longer belongs to a client that is gone.
+        patience = milliseconds(self.session.options.deadline)
+        return (
+            self.begin(work, holds_tables=False)
+            + self.setting_up(work, log_position, holds_tables=False)
+            + f"SET LOCAL idle_in_transaction_session_timeout = {patience};\n"
+        )
+
+    def before(self, work: Work) -> str:
+        """Return what stands between the start of the transaction and the script."""
+        measuring = ""
+        if work.guard is not None:
+            measuring = self.session.path() + work.guard.before()
+        return measuring + before_script(self.schema, self.path, work.migration.reaches)
+
+    def after(self, work: Work) -> str:
+        """Return what stands right after a script: from there on every statement is kimbledb's again."""
+        # Deferred constraints, triggers among them, belong to the script.
+        return (
+            END_OF_SCRIPT
+            + "SET CONSTRAINTS ALL IMMEDIATE;\n"
+            + queries.block("after_script", ended=queries.text_of("transaction_ended"))
+            + self.settings(work)
+        )
+
+    def closing(self, work: Work, more: str = "") -> str:
+        """Return all that stands between a script and the end of its transaction.
+
+        Args:
+            work: Whose script runs.
+            more: Statements that run right after the script.
+        """
+        return (
+            self.after(work)
+            + more
+            + check_reach(self.schema, work.migration.reaches)
+            + (work.guard.after() if work.guard is not None else "")
+            + self.proof(work)
+            + self.record(work, leaving=self.session.leaving())
+        )
+
+    def proof(self, work: Work) -> str:
+        """Return the statements that run the migration's checks, if they are wanted."""
+        if not work.verify:
+            return ""
+        return checks_block(self.session, self.path, judging=True) + self.session.path()
+
+    def record(self, work: Work, *, leaving: str = "") -> str:
+        """Return the history row, the COMMIT and, for the last transaction, the question for the WAL position.
+
+        Args:
+            work: What is recorded.
+            leaving: Statements before the COMMIT that take back the traces of a script in the session.
+        """
+        return (
+            queries.block(work.record, schema=quote_identifier(self.schema))
+            + leaving
+            # The script may have set it.
+            + (durable() if work.last else "")
+            + "COMMIT;\n"
+            + (queries.block("log_position") if work.last else "")
+        )
+
+    def failure(self, work: Work, message: str, seconds: float) -> str:
+        """Return the transaction that records a failed try in the log.
+
+        Args:
+            work: What was tried.
+            message: The error, without any value of a row.
+            seconds: How long the try took.
+        """
+        facts = self.facts(work) | {"event": work.event, "error": message, "milliseconds": round(seconds * 1000)}
+        return (
+            BEGIN
+            + self.session.settings()
+            + setting("kimbledb.step", facts)
+            + queries.block("record_failed", schema=quote_identifier(self.schema))
+            + "COMMIT;\n"
+        )
+
+    def facts(self, work: Work) -> dict[str, Any]:
+        """Return what history and the log keep of a piece of work."""
+        return {
+            "name": work.migration.name,
+            "checksum": work.migration.checksum,
+            "version": __version__,
+            "detail": {"run": work.run, **work.detail},
+        }
+
+
+def _without_locks(statements: str) -> str:
+    """Return statements that keep no lock: the return to a savepoint releases all locks taken since."""
+    return f"SAVEPOINT kimbledb;\n{statements}ROLLBACK TO kimbledb;\nRELEASE kimbledb;\n"
+
+
+def _settings_named(script: str) -> list[str]:
+    """Return the custom settings that a script may change: the server does not list them."""
+    found = {re.sub(r"[\s\"]", "", match[1] or match[2]) for match in _NAMES_SETTING.finditer(script)}
+    return sorted({name for name in found if not name.startswith("kimbledb.")} | _IDENTITY)

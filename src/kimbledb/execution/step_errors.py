@@ -1,0 +1,93 @@
+"""What a server's error means for the step that it ended: try again, a refusal, or a script's own fault."""
+
+from __future__ import annotations
+
+import json
+
+from attrs import evolve
+
+from kimbledb.errors import ConnectionLostError
+from kimbledb.execution import error_location
+from kimbledb.execution.located_error import LocatedError
+from kimbledb.execution.work import ChecksFailed, ScriptError, Work
+from kimbledb.inspection import data_loss
+from kimbledb.inspection.checks import results_of
+from kimbledb.server import queries
+from kimbledb.server.codes import DATA_LOSS, VERIFICATION_FAILED, own_code
+from kimbledb.server.driver import ServerError
+from kimbledb.server.retry import meaning
+from kimbledb.server.session import Session
+
+#: What stays where a script committed a part of itself.
+_COMMITTED_BY_SCRIPT = (
+    "the script ended its transaction by itself: its changes up to there are committed and not recorded. Inspect the "
+    "schema, undo them by hand (a prepared transaction by ROLLBACK PREPARED), and take the COMMIT out of the script"
+)
+#: The SQLSTATE of a statement that somebody, or its own limit, has cancelled.
+_QUERY_CANCELLED = "57014"
+
+
+async def step_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> Exception:
+    """Return the exception that an error of the server means for a step.
+
+    Args:
+        session: Where the step ran; no transaction is open.
+        error: The server's error.
+        work: What was done.
+        ahead: The part of the message before the script, or None where it held no script.
+
+    Returns:
+        A :class:`~kimbledb.server.retry.Retry` or an error of the library, or
+        :class:`ScriptError`, :class:`ChecksFailed`, :class:`~kimbledb.inspection.data_loss.Suspected` or
+        :class:`~kimbledb.inspection.data_loss.Lost`.
+    """
+    if session.commits and not any(answer.code == "KD102" for answer in session.answered):
+        # The script ended its transaction by itself: a second try would repeat what it committed.
+        failure = await _script_error(session, error, work, ahead)
+        failure.standing = _COMMITTED_BY_SCRIPT
+        return failure
+    if (meant := meaning(error)) is not None:
+        return meant
+    code = own_code(error)
+    if code == DATA_LOSS and work.guard is not None:
+        return data_loss.refusal(error, work.guard)
+    if code == VERIFICATION_FAILED:
+        return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
+    return await _script_error(session, error, work, ahead)
+
+
+async def _script_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> ScriptError:
+    offset = None if ahead is None else error_location.offset_of(error, work.script.text, ahead, session.completed)
+    located = error_location.locate(error, work.migration, work.script, offset=offset, exact=bool(error.position))
+    return ScriptError(work.migration, await with_cancel_reason(session, error, located))
+
+
+async def with_cancel_reason(session: Session, error: ServerError, located: LocatedError) -> LocatedError:
+    """Return an error of a cancelled statement with a hint that depends on who cancelled it: its limit, or a person.
+
+    The server says so in its own language only, so that it is asked for both texts.
+
+    Args:
+        session: Where the statement ran; no transaction is open.
+        error: The server's error.
+        located: The same error with its place.
+    """
+    if error.sqlstate != _QUERY_CANCELLED:
+        return located
+    block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
+    try:
+        answers = await session.send(
+            f"BEGIN READ ONLY;\n{session.settings()}SET LOCAL statement_timeout = 50;\n{block['false']}"
+            f"SET LOCAL statement_timeout = 0;\n{block['true']}ROLLBACK;\n"
+        )
+    except (ServerError, ConnectionLostError):
+        return located
+    if len(answers) != 2:
+        return located
+    timed_out, cancelled = (answer.value for answer in answers)
+    if located.message == cancelled:
+        return evolve(located, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
+    if located.message != timed_out:
+        # A script can raise that SQLSTATE, too.
+        return evolve(located, hint=error.hint)
+    return located

@@ -1,0 +1,103 @@
+"""What one transaction does for one migration, and how it ends: the values that pass between the modules of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from kimbledb.execution.located_error import LocatedError
+from kimbledb.inspection.data_loss import Guard, Measured
+from kimbledb.model.migration import Check, Migration
+from kimbledb.model.script import Part, Script
+
+
+@frozen(kw_only=True)
+class Work:
+    """One script of one migration that is to run in a transaction."""
+
+    migration: Migration
+    #: Which of the migration's scripts is run.
+    part: Part
+    #: How the transaction is watched for data loss, or None where the loss is known.
+    guard: Guard | None = None
+    #: Whether the migration's checks run after the script and must pass.
+    verify: bool = False
+    #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
+    #: makes all before it durable (manual, 19.5 ``synchronous_commit``).
+    last: bool = True
+    #: The unique id of the run.
+    run: str
+    #: Invalid indexes that the script does not name, and that may stay invalid.
+    known: tuple[str, ...] = ()
+    #: What goes into the log beside the run's id.
+    detail: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def script(self) -> Script:
+        """The text that is sent, with its place in a file."""
+        return self.migration.script(self.part)
+
+    @property
+    def event(self) -> Literal["apply", "rollback"]:
+        """The name of the work's entry in the log."""
+        return "rollback" if self.part == "rollback" else "apply"
+
+    @property
+    def record(self) -> str:
+        """The block of ``sql/queries`` that writes history."""
+        return "record_rolled_back" if self.event == "rollback" else "record_applied"
+
+
+@frozen
+class Outcome:
+    """The server's answers in a committed transaction."""
+
+    #: The id of the newest entry of the log after it.
+    log_position: int
+    checks: tuple[Check, ...]
+    lsn: str | None
+    #: Seconds from its begin to its COMMIT: no lock was held for longer. None where the
+    #: work was done outside of it.
+    held: float | None
+    measured: Measured = field(factory=Measured)
+
+
+class StepFailed(Exception):
+    """A step failed, and its transaction was rolled back."""
+
+    #: What the step did outside of transactions, which of that stays and what was taken back, in
+    #: words. None where it did nothing there.
+    standing: str | None = None
+
+
+class ScriptError(StepFailed):
+    """A script failed.
+
+    Attributes:
+        migration: Whose script it is.
+        located: The server's error, its place and its cure.
+    """
+
+    def __init__(self, migration: Migration, located: LocatedError) -> None:
+        super().__init__(located.message)
+        self.migration = migration
+        self.located = located
+
+
+class ChecksFailed(StepFailed):
+    """A script ran, and some of its migration's checks did not pass.
+
+    Attributes:
+        checks: All that were run.
+    """
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        super().__init__()
+        self.checks = tuple(checks)
+
+    @property
+    def failing(self) -> list[Check]:
+        """The checks that did not pass."""
+        return [check for check in self.checks if not check.passed]
