@@ -300,7 +300,7 @@ async def test_planted_after_the_first_look(mallory: Stranger, folder: Folder) -
     folder.table(2, "b")
 
     with pytest.raises(
-        kimbledb.PreflightError, match=r"(?s)applied before it stays \(a.sql\).*function public.f\(\) belongs to"
+        kimbledb.PreflightError, match=r"(?s)applied before stay \(a.sql\).*function public.f\(\) belongs to"
     ) as caught:
         await kimbledb.migrate(mallory.dsn, catalog=folder.catalog)
 
