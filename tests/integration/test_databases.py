@@ -164,9 +164,10 @@ async def test_a_role_without_the_right(server: str, admin: asyncpg.Connection, 
     await admin.execute("DROP ROLE IF EXISTS kimbledb_nobody; CREATE ROLE kimbledb_nobody LOGIN PASSWORD 'x'")
     try:
         host = server.rpartition("@")[2]
-        with pytest.raises(kimbledb.PreflightError, match=r"(?s)permission denied.*CREATEDB"):
+        with pytest.raises(kimbledb.PreflightError, match=r"(?s)permission denied.*CREATEDB") as caught:
             async with Databases(f"postgresql://kimbledb_nobody:x@{host}", catalog=folder.catalog):
                 raise AssertionError
+        assert isinstance(caught.value.__cause__, asyncpg.InsufficientPrivilegeError)
     finally:
         await admin.execute("DROP ROLE kimbledb_nobody")
 

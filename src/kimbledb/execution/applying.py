@@ -22,7 +22,7 @@ from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
 from kimbledb.inspection import foreign_histories, history, preflight
-from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
+from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.model.migration import AppliedStep, Check, Evidence, Hazard, Loss, Migration, schemas_reached
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.reports import MigrationReport, VerificationReport
@@ -232,9 +232,9 @@ class ApplyRun:
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
-                undoing=takes_back(migration.apply_sql),
-                sequences=sets_sequences(migration.apply_sql)
-                or (migration.name in self.online and sets_sequences(migration.online_sql)),
+                undoing=may_undo_parts(migration.apply_sql),
+                sequences=may_set_sequences(migration.apply_sql)
+                or (migration.name in self.online and may_set_sequences(migration.online_sql)),
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),

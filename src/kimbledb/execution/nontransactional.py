@@ -93,7 +93,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             outcome = await holder.finish(work)
-        return evolve(outcome, measured=data_loss.together([statements.measured, outcome.measured]))
+        return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import history, preflight
-from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, sets_sequences, takes_back
+from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.model.migration import AppliedStep, DatabaseObject, Loss, Migration, schemas_reached
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
@@ -154,10 +154,10 @@ class RollbackRun:
             guard = Guard(
                 schema=self.schema,
                 reaches=tuple(reach for migration in migrations for reach in migration.reaches),
-                back=True,
-                telling=True,
+                rolling_back=True,
+                report_only=True,
                 sequences=True,
-                undoing=any(takes_back(work.script.text) for work in works),
+                undoing=any(may_undo_parts(work.script.text) for work in works),
                 suspects=suspects,
             )
             try:
@@ -226,8 +226,8 @@ class RollbackRun:
             guard = Guard(
                 schema=self.schema,
                 reaches=migration.reaches,
-                back=True,
-                sequences=sets_sequences(migration.rollback_sql),
+                rolling_back=True,
+                sequences=may_set_sequences(migration.rollback_sql),
                 suspects=self.suspects,
             )
             work = self._work_of(migration, None if self.allow_data_loss else guard)

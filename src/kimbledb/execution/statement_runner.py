@@ -71,7 +71,7 @@ class StatementRunner:
     @property
     def measured(self) -> Measured:
         """The data that the statements took away."""
-        return data_loss.together(self._measured)
+        return data_loss.combined(self._measured)
 
     async def run(self) -> None:
         """Run the statements that are not completed yet.

@@ -215,7 +215,7 @@ class Transactions:
         """
         try:
             with self._doubting():
-                lost = setting("kimbledb.lost", data_loss.as_measured(measured.losses))
+                lost = setting("kimbledb.lost", data_loss.loss_rows(measured.losses))
                 answers = await self.session.send(lost + self.messages.proof(work) + self.messages.record(work))
         except ServerError as error:
             raise await step_error(self.session, error, work, None) from error

@@ -26,10 +26,10 @@ from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
 from kimbledb.server.settings import setting
 
-_TAKES_BACK = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
+_UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
 #: setval(), or EXECUTE of a text. The EXECUTE FUNCTION of a trigger is not one.
-_SETS = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
+_SETS_SEQUENCES = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
 #: The SQLSTATE of a table that does not exist.
 _NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, in the form of the SQL.
@@ -44,11 +44,11 @@ class Guard:
     #: The objects outside of the schema that the migration declares to reach, as in its facts.
     reaches: tuple[str, ...] = ()
     #: Whether the transaction rolls a migration back: then each updated row is a loss, too.
-    back: bool = False
+    rolling_back: bool = False
     #: Whether rows and values may be lost. They are counted all the same.
     allowed: bool = False
     #: Whether losses are reported only, for a transaction that is rolled back: then the sequences are protected.
-    telling: bool = False
+    report_only: bool = False
     #: Whether the script may roll parts of itself back: the server counts the rows of these, too.
     undoing: bool = False
     #: Whether the script may set sequences back, which outlives its transaction: then their positions are read.
@@ -59,7 +59,7 @@ class Guard:
     def before(self) -> str:
         """Return the statements before the script. They look names up in pg_catalog."""
         literal = quote_literal(self.schema)
-        text = queries.block("shield_sequences", schemas=self._schemas) if self.telling else ""
+        text = queries.block("shield_sequences", schemas=self._schemas) if self.report_only else ""
         text += (
             setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", []) + setting("kimbledb.made", [])
         )
@@ -79,16 +79,16 @@ class Guard:
                 "measure_losses",
                 schema_literal=literal,
                 schemas=self._schemas,
-                back=_boolean(self.back),
+                back=_boolean(self.rolling_back),
                 allowed=_boolean(self.allowed),
-                telling=_boolean(self.telling),
+                telling=_boolean(self.report_only),
                 undoing=_boolean(self.undoing),
             )
         )
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
         return text + queries.block(
             "measure_after",
-            telling=_boolean(self.telling),
+            telling=_boolean(self.report_only),
             losses=quote_literal(losses),
             parts=queries.filled("own_parts", namespace=namespace),
         )
@@ -139,20 +139,20 @@ def measured(value: dict[str, Any]) -> Measured:
     return Measured(_losses(value["lost"]), _losses(value["updated"]), tuple(value["suspects"]))
 
 
-def takes_back(script: str) -> bool:
+def may_undo_parts(script: str) -> bool:
     """Whether a script may roll parts of itself back: by a savepoint, or by a block that catches an error."""
-    return _TAKES_BACK.search(script) is not None
+    return _UNDOES_PARTS.search(script) is not None
 
 
-def sets_sequences(script: str) -> bool:
+def may_set_sequences(script: str) -> bool:
     """Whether a script may call setval(), by name or in a statement that it composes at run time.
 
     Other statements that restart or drop a sequence are rolled back with the transaction.
     """
-    return _SETS.search(script) is not None
+    return _SETS_SEQUENCES.search(script) is not None
 
 
-def together(several: Sequence[Measured]) -> Measured:
+def combined(several: Sequence[Measured]) -> Measured:
     """Return the losses of several transactions as those of one."""
     return Measured(
         tuple(loss for each in several for loss in each.losses),
@@ -173,7 +173,7 @@ def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
     return Lost(found.losses)
 
 
-def dropping(oids: Sequence[int]) -> tuple[Suspect, ...]:
+def suspects_of_drop(oids: Sequence[int]) -> tuple[Suspect, ...]:
     """Return tables and materialised views that will be dropped, as suspects that are counted at once."""
     flags = {"gone": True, "strong": True, "rows": True, "compare": False, "columns": [], "types": {}}
     return tuple({"oid": oid, **flags} for oid in oids)
@@ -202,7 +202,7 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
         raise
 
 
-def as_measured(losses: Sequence[Loss]) -> list[list[Any]]:
+def loss_rows(losses: Sequence[Loss]) -> list[list[Any]]:
     """Return losses in the form of the SQL."""
     bounds = {(True, False): None, (False, True): "most"}
     return [[each.kind, each.name, each.count, bounds.get((each.exact, each.at_most), "unknown")] for each in losses]

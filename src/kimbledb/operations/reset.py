@@ -119,7 +119,7 @@ class Reset:
         quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
         before = after = ""
         if not self.allow_data_loss:
-            counted_now = data_loss.dropping([oid for kind, _, oid in found["stakes"] if kind != "S"])
+            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid in found["stakes"] if kind != "S"])
             guard = data_loss.Guard(schema=self.schema, suspects=counted_now)
             before, after = guard.before(), guard.after()
         message = (
