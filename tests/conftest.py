@@ -22,11 +22,7 @@ from tests.support.databases import (
     Clone,
     MakeTemplate,
     Meanwhile,
-    Picture,
-    Psql,
     fresh_database,
-    picture,
-    psql,
 )
 from tests.support.folders import Folder
 
@@ -69,12 +65,6 @@ def hosted_server(_kimbledb_background: Background) -> str:
     return dsn
 
 
-@pytest.fixture(name="picture")
-def picture_fixture() -> Picture:
-    """The function that takes the canonical snapshot of a schema: ``await picture(dsn, schema)``."""
-    return picture
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """An empty folder of migrations."""
@@ -110,12 +100,6 @@ def hosted_migrated_database(
     dsn = pool.take(1)
     yield dsn
     pool.give_back(dsn)
-
-
-@pytest.fixture(scope="session", name="psql")
-def psql_fixture() -> Psql:
-    """The function that sends a text to a database with psql: ``psql(dsn, text)``."""
-    return psql
 
 
 @pytest.fixture(scope="session")

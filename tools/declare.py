@@ -18,11 +18,10 @@ from pathlib import Path
 import asyncpg
 
 import kimbledb
-from kimbledb.inspection import history, snapshot
 from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject
-from kimbledb.model.snapshot import Difference, Snapshot
-from kimbledb.server.targets import target_of
-from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, with_database
+from kimbledb.model.snapshot import Difference
+from kimbledb.server.dsn import with_database
+from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, take_snapshot
 
 FOLDERS = Path(__file__).parent.parent / "src" / "kimbledb" / "sql" / "migrations"
 HEADING = "# What follows is written by `nox -s declare`, from the difference of two snapshots."
@@ -37,21 +36,12 @@ async def differences(dsn: str, prefer: tuple[str, ...]) -> dict[str, Difference
         dsn: An empty database.
         prefer: The alternatives to choose.
     """
-    options = kimbledb.Options()
     found = {}
-    catalog = kimbledb.Catalog.builtin()
     plan = await kimbledb.plan(dsn, prefer=prefer)
-
-    async def take() -> Snapshot:
-        async with target_of(dsn).session(options) as session:
-            state = await history.look(session, "public")
-            wanted = {each.name for migration in catalog for each in migration.extensions}
-            return await snapshot.take(session, "public", state.search_path("public", wanted))
-
-    before = await take()
+    before = await take_snapshot(dsn)
     for step in plan.pending:
         await kimbledb.migrate(dsn, to=step.name, prefer=prefer, verify=False)
-        after = await take()
+        after = await take_snapshot(dsn)
         found[step.name] = after.since(before)
         before = after
     return found

@@ -16,7 +16,7 @@ import kimbledb
 from kimbledb._embedded import programs
 from kimbledb.execution.backup import installed, restoring
 from kimbledb.model.names import quote_identifier
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 
 
@@ -69,7 +69,7 @@ async def contents(dsn: str) -> dict[str, tuple[int, str | None]]:
 
 
 async def test_rows_come_back_from_a_backup_as_they_were(
-    migrated_database: str, empty_database: str, tmp_path: Path, picture: Picture
+    migrated_database: str, empty_database: str, tmp_path: Path
 ) -> None:
     """10,000 rows with vectors, backed up by a rollback and brought back elsewhere: an equal snapshot and equal rows."""
     connection = await asyncpg.connect(migrated_database)
@@ -88,7 +88,7 @@ async def test_rows_come_back_from_a_backup_as_they_were(
         """
     )
     await connection.close()
-    before, pictured = await contents(migrated_database), await picture(migrated_database)
+    before, pictured = await contents(migrated_database), await take_snapshot(migrated_database)
     assert (before["knowledge_base"][0], before["notes"][0]) == (100, 10_000)
     file = tmp_path / "before.dump"
 
@@ -96,13 +96,13 @@ async def test_rows_come_back_from_a_backup_as_they_were(
     await kimbledb.restore(file, empty_database)
 
     assert await contents(empty_database) == before
-    assert not (await picture(empty_database)).since(pictured)
-    assert not pictured.since(await picture(empty_database))
+    assert not (await take_snapshot(empty_database)).since(pictured)
+    assert not pictured.since(await take_snapshot(empty_database))
     assert (await kimbledb.verify(empty_database)).ok
     assert not (await kimbledb.plan(empty_database)).pending
-    assert {each.name.partition(".")[0] for each in await picture(migrated_database) if each.kind == "column"} == {
-        "notes"
-    }
+    assert {
+        each.name.partition(".")[0] for each in await take_snapshot(migrated_database) if each.kind == "column"
+    } == {"notes"}
 
 
 @pytest.mark.parametrize("name", ["public data", "public postgres", 'pub "lic', "pg"])

@@ -13,7 +13,7 @@ import pytest
 
 import kimbledb
 from kimbledb.model.names import quote_identifier
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]
@@ -49,13 +49,13 @@ async def _run(connection: asyncpg.Connection, schema: str, sql: str) -> None:
         await connection.execute(sql)
 
 
-async def _migrate_verify_and_back(dsn: str, schema: str, picture: Picture) -> None:
-    before = await picture(dsn, schema)
+async def _migrate_verify_and_back(dsn: str, schema: str) -> None:
+    before = await take_snapshot(dsn, schema)
 
     report = await kimbledb.migrate(dsn, schema=schema)
     assert len(report.applied) == 34
     assert report.verification.failures == ()
-    after = await picture(dsn, schema)
+    after = await take_snapshot(dsn, schema)
     assert (await kimbledb.migrate(dsn, schema=schema)).applied == ()
     verification = await kimbledb.verify(dsn, schema=schema)
     assert verification.ok, str(verification)
@@ -65,24 +65,24 @@ async def _migrate_verify_and_back(dsn: str, schema: str, picture: Picture) -> N
     for step in report.applied:
         await _run(connection, schema, step.migration.apply_sql)
     await connection.close()
-    assert not (await picture(dsn, schema)).since(after), str((await picture(dsn, schema)).since(after))
+    assert not (await take_snapshot(dsn, schema)).since(after), str((await take_snapshot(dsn, schema)).since(after))
 
     back = await kimbledb.rollback(dsn, to=0, schema=schema)
     assert [step.migration for step in back.rolled_back] == [step.migration for step in reversed(report.applied)]
-    assert not (await picture(dsn, schema)).since(before), str((await picture(dsn, schema)).since(before))
+    assert not (await take_snapshot(dsn, schema)).since(before), str((await take_snapshot(dsn, schema)).since(before))
 
 
 @pytest.mark.wheel
 @pytest.mark.parametrize("schema", ["public", 'Ten "Ant"'])
-async def test_main_job_on_a_bare_server(database: str, picture: Picture, schema: str) -> None:
+async def test_main_job_on_a_bare_server(database: str, schema: str) -> None:
     """On a bare server: 34 applied and proved, nothing to do twice, and all the way back to the empty schema."""
-    await _migrate_verify_and_back(database, schema, picture)
+    await _migrate_verify_and_back(database, schema)
 
 
 @pytest.mark.parametrize("schema", ["public", "tenant_a"])
-async def test_main_job_on_a_hosted_server(hosted_database: str, picture: Picture, schema: str) -> None:
+async def test_main_job_on_a_hosted_server(hosted_database: str, schema: str) -> None:
     """The same where the hosted roles are, with the extensions in a schema of their own."""
-    await _migrate_verify_and_back(hosted_database, schema, picture)
+    await _migrate_verify_and_back(hosted_database, schema)
 
 
 async def test_defaults_by_platform(database: str, hosted_database: str) -> None:
@@ -94,22 +94,20 @@ async def test_defaults_by_platform(database: str, hosted_database: str) -> None
         assert plan.step(CATALOG[left].name).state is kimbledb.StepState.REPLACED
 
 
-async def test_tenants_do_not_touch_each_other(database: str, picture: Picture) -> None:
+async def test_tenants_do_not_touch_each_other(database: str) -> None:
     """Schemas of one database have equal pictures, and rolling one back leaves the other as it was."""
     for schema in ("tenant_a", "tenant_b"):
         await kimbledb.migrate(database, schema=schema)
-    first = await picture(database, "tenant_a")
-    assert first.objects == (await picture(database, "tenant_b")).objects
+    first = await take_snapshot(database, "tenant_a")
+    assert first.objects == (await take_snapshot(database, "tenant_b")).objects
 
     await kimbledb.rollback(database, to=0, schema="tenant_b")
 
-    assert first.objects == (await picture(database, "tenant_a")).objects
+    assert first.objects == (await take_snapshot(database, "tenant_a")).objects
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_each_migration_goes_through_its_cycle(
-    hosted_migrated_database: str, picture: Picture, name: str
-) -> None:
+async def test_each_migration_goes_through_its_cycle(hosted_migrated_database: str, name: str) -> None:
     """Apply, verify, apply again, roll back, compare with before, apply; and it does what it declares."""
     migration, dsn = CATALOG[name], hosted_migrated_database
     prefer = _choosing(name)
@@ -117,13 +115,13 @@ async def test_each_migration_goes_through_its_cycle(
     order = [step.name for step in (await kimbledb.plan(dsn)).steps if step.state is kimbledb.StepState.APPLIED]
     own = name if name in order else migration.alternatives[0]
     await kimbledb.rollback(dsn, to=order[order.index(own) - 1] if order.index(own) else 0)
-    before, dumped = await picture(dsn), _dump(dsn)
+    before, dumped = await take_snapshot(dsn), _dump(dsn)
 
     report = await kimbledb.migrate(dsn, to=name, prefer=prefer)
     assert [step.migration.name for step in report.applied] == [name]
     assert report.verification.ok
     assert report.verification.checks
-    after = await picture(dsn)
+    after = await take_snapshot(dsn)
     made = after.since(before)
     for declared, found, key in (
         (migration.creates, made.created, "creates"),
@@ -136,20 +134,18 @@ async def test_each_migration_goes_through_its_cycle(
     connection = await asyncpg.connect(dsn)
     await _run(connection, "public", migration.apply_sql)
     await connection.close()
-    assert not (await picture(dsn)).since(after), "apply.sql changes something when it runs again"
+    assert not (await take_snapshot(dsn)).since(after), "apply.sql changes something when it runs again"
 
     await kimbledb.rollback(dsn, name)
-    difference = (await picture(dsn)).since(before)
+    difference = (await take_snapshot(dsn)).since(before)
     assert not difference, f"rollback.sql does not bring the schema back:\n{difference}"
     assert dumped == _dump(dsn)
 
     await kimbledb.migrate(dsn, to=name, prefer=prefer)
-    assert (await picture(dsn)).objects == after.objects
+    assert (await take_snapshot(dsn)).objects == after.objects
 
 
-async def test_declarations_hold_on_a_bare_server(
-    database: str, picture: Picture, connection: asyncpg.Connection
-) -> None:
+async def test_declarations_hold_on_a_bare_server(database: str, connection: asyncpg.Connection) -> None:
     """All declarations folded in order are what is there, on a bare server as on a hosted one."""
     report = await kimbledb.migrate(database, verify=False)
     folded: dict[tuple[str, str], str | None] = {}
@@ -159,7 +155,7 @@ async def test_declarations_hold_on_a_bare_server(
             folded.pop(each.key, None)
         folded |= _privileges_there(step.migration.creates, roles) | _privileges_there(step.migration.changes, roles)
 
-    assert folded == (await picture(database)).objects
+    assert folded == (await take_snapshot(database)).objects
 
 
 def _dump(dsn: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 import kimbledb
 from kimbledb.planning.evidence import type_of
-from tests.support.databases import Clone, MakeTemplate, Picture
+from tests.support.databases import Clone, MakeTemplate, take_snapshot
 
 DATA = Path(__file__).parent.parent / "data" / "before"
 MISFITS = (DATA / "misfits.txt").read_text(encoding="utf-8").splitlines()
@@ -89,14 +89,14 @@ def alike(rows: Rows) -> Rows:
 
 @pytest.mark.parametrize("old", [["uuid_ids.sql", "invalid_indexes.sql"], ["few_columns.sql"]], ids=["whole", "sparse"])
 async def test_ids_become_text_and_every_row_is_kept(
-    database: str, connection: asyncpg.Connection, migrated_database: str, picture: Picture, old: list[str]
+    database: str, connection: asyncpg.Connection, migrated_database: str, old: list[str]
 ) -> None:
     """Thousands of rows are the same before and after, row by row, and the catalog's own keys, policies and views are there."""
     await fill(connection, *old)
     columns = await columns_of(connection)
     before = await rows_of(connection, columns)
     assert sum(map(len, before.values())) > 2500
-    was = await picture(database)
+    was = await take_snapshot(database)
     uuids = {name for (kind, name), text in was.objects.items() if kind == "column" and type_of(text) == "uuid"}
 
     await kimbledb.adopt(database)
@@ -107,7 +107,7 @@ async def test_ids_become_text_and_every_row_is_kept(
     if "uuid_ids.sql" in old:
         assert len(before["messages"]) == 2400
     assert alike(after) == alike(before)
-    now = await picture(database)
+    now = await take_snapshot(database)
     wrong = {
         name: now.objects["column", name]
         for name, kind in REPAIRED.items()
@@ -117,7 +117,7 @@ async def test_ids_become_text_and_every_row_is_kept(
     assert len({name for name in uuids if type_of(now.objects["column", name]) == "text"}) >= (
         30 if len(old) > 1 else 9
     )
-    fresh = await picture(migrated_database)
+    fresh = await take_snapshot(migrated_database)
     missing = [each for each in now.since(fresh).dropped if each.name != "user_tokens.user_tokens_id_key"]
     assert missing == []
     hang_on = {"policy", "view", "function", "trigger", "index"}
@@ -127,12 +127,10 @@ async def test_ids_become_text_and_every_row_is_kept(
     assert not await connection.fetch("SELECT conname FROM pg_constraint WHERE NOT convalidated")
 
 
-async def test_what_others_made_is_made_again_as_it_was(
-    database: str, connection: asyncpg.Connection, picture: Picture
-) -> None:
+async def test_what_others_made_is_made_again_as_it_was(database: str, connection: asyncpg.Connection) -> None:
     """Keys, policies, views, rules, triggers and functions of other hands are there after the repairs, of the same form."""
     await fill(connection, "uuid_ids.sql")
-    was = await picture(database)
+    was = await take_snapshot(database)
     declared = {each.key for migration in kimbledb.Catalog.builtin() for each in migration.creates + migration.changes}
     own = {key: text for key, text in was.objects.items() if key not in declared}
     assert len(own) > 80
@@ -140,7 +138,7 @@ async def test_what_others_made_is_made_again_as_it_was(
     await kimbledb.adopt(database)
     await kimbledb.migrate(database)
 
-    now = await picture(database)
+    now = await take_snapshot(database)
     # The type of an id is all that changed in them, and what a deparser writes for it.
     altered = {
         f"{kind} {name}": (text, now.objects.get((kind, name)))
@@ -167,15 +165,13 @@ def _as_text(definition: str | None) -> str | None:
     ).replace("text", "")
 
 
-async def test_a_second_run_of_the_repairs_changes_nothing(
-    database: str, connection: asyncpg.Connection, picture: Picture
-) -> None:
+async def test_a_second_run_of_the_repairs_changes_nothing(database: str, connection: asyncpg.Connection) -> None:
     """The scripts of all migrations, run again on a repaired database, write nothing: not a row, not a definition."""
     await fill(connection, "uuid_ids.sql", "invalid_indexes.sql")
     await kimbledb.adopt(database)
     await kimbledb.migrate(database)
     columns = await columns_of(connection)
-    rows, shape = await rows_of(connection, columns), await picture(database)
+    rows, shape = await rows_of(connection, columns), await take_snapshot(database)
     files = await connection.fetch("SELECT oid, relfilenode FROM pg_class WHERE relkind IN ('r', 'i') ORDER BY oid")
 
     assert (await kimbledb.migrate(database)).applied == ()
@@ -187,7 +183,7 @@ async def test_a_second_run_of_the_repairs_changes_nothing(
                 f"{migration.apply_sql}\n;COMMIT"
             )
 
-    assert str((await picture(database)).since(shape)) == "no difference"
+    assert str((await take_snapshot(database)).since(shape)) == "no difference"
     assert await rows_of(connection, columns) == rows
     # No table was written anew.
     assert (
@@ -212,15 +208,13 @@ def before_the_repairs(make_template: MakeTemplate) -> str:
 
 
 @pytest.mark.parametrize("misfit", MISFITS, ids=lambda text: re.sub(r"\W+", "_", text)[:60])
-async def test_what_does_not_fit_stops_the_repair_by_name(
-    before_the_repairs: str, clone: Clone, picture: Picture, misfit: str
-) -> None:
+async def test_what_does_not_fit_stops_the_repair_by_name(before_the_repairs: str, clone: Clone, misfit: str) -> None:
     """A policy that compares with a uuid, and the like, stops the repair by its name before any change."""
     dsn = await clone(before_the_repairs)
     connection = await asyncpg.connect(dsn)
     with suppress(asyncpg.UniqueViolationError):  # the last one leaves an invalid index, by intention
         await connection.execute(misfit)
-    was = await picture(dsn)
+    was = await take_snapshot(dsn)
 
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(dsn)
@@ -233,7 +227,7 @@ async def test_what_does_not_fit_stops_the_repair_by_name(
     assert any(name.strip('";').partition("(")[0] in str(caught.value) for name in named), str(caught.value)
     # What #8 did before #9 found it stays; of the one that failed there is nothing.
     if caught.value.failed.number == 8:
-        assert str((await picture(dsn)).since(was)) == "no difference"
+        assert str((await take_snapshot(dsn)).since(was)) == "no difference"
     assert (
         await connection.fetchval(
             "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'id'"
@@ -243,22 +237,22 @@ async def test_what_does_not_fit_stops_the_repair_by_name(
     await connection.close()
 
 
-async def test_a_schema_that_was_made_old_again_comes_back_as_it_was(migrated_on_each: str, picture: Picture) -> None:
+async def test_a_schema_that_was_made_old_again_comes_back_as_it_was(migrated_on_each: str) -> None:
     """Every id made uuid, with keys, policies, views and triggers gone: adopted and migrated it equals a fresh schema."""
     connection = await asyncpg.connect(migrated_on_each)
-    fresh = await picture(migrated_on_each)
+    fresh = await take_snapshot(migrated_on_each)
     ids = [column for column, kind in REPAIRED.items() if kind == "text"]
     await connection.execute(
         f"SELECT set_config('old.columns', '{' '.join(ids)}', false); DROP TABLE migration_history, migration_log;"
         + (DATA / "turn_back.sql").read_text(encoding="utf-8")
     )
-    turned = (await picture(migrated_on_each)).since(fresh)
+    turned = (await take_snapshot(migrated_on_each)).since(fresh)
     assert len(turned.dropped) > 100
 
     await kimbledb.adopt(migrated_on_each)
     await kimbledb.migrate(migrated_on_each)
 
-    assert str((await picture(migrated_on_each)).since(fresh)) == "no difference"
+    assert str((await take_snapshot(migrated_on_each)).since(fresh)) == "no difference"
     await connection.close()
 
 
@@ -302,12 +296,12 @@ def damages(number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [24, 35])
-async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, number: int, picture: Picture) -> None:
+async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, number: int) -> None:
     """Parts that the repair looks after, each taken away or made twice, is there once after it, as in a fresh database."""
     migration = kimbledb.Catalog.builtin()[number]
     from kimbledb.server import queries
 
-    fresh = dict((await picture(migrated_database)).objects)
+    fresh = dict((await take_snapshot(migrated_database)).objects)
     connection = await asyncpg.connect(migrated_database)
     question = queries.filled("snapshot", schema="'public'")
     wrong = {}

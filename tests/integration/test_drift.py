@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 
 BEFORE = Path(__file__).parent.parent / "data" / "before"
@@ -115,10 +115,10 @@ async def test_nothing_has_drifted_after_migrating(migrated_on_each: str) -> Non
 
 @pytest.mark.parametrize(("damage", "migration", "name", "cure"), DAMAGES, ids=[each[0][:50] for each in DAMAGES])
 async def test_what_was_altered_by_hand_is_told_and_cured(
-    migrated_database: str, picture: Picture, damage: str, migration: str, name: str, cure: str
+    migrated_database: str, damage: str, migration: str, name: str, cure: str
 ) -> None:
     """What a hand altered is listed with its migration, and the statement of its hint makes the schema whole again."""
-    whole = await picture(migrated_database)
+    whole = await take_snapshot(migrated_database)
     connection = await asyncpg.connect(migrated_database)
     await connection.execute(damage)
 
@@ -131,7 +131,7 @@ async def test_what_was_altered_by_hand_is_told_and_cured(
     assert hint.startswith(cure)
     await connection.execute("SET search_path = public, pg_temp")
     await connection.execute(hint)
-    left = [each for each in (await picture(migrated_database)).since(whole).changed if each.kind != "privilege"]
+    left = [each for each in (await take_snapshot(migrated_database)).since(whole).changed if each.kind != "privilege"]
     assert left == []
     assert not await drift_of(migrated_database)
     await connection.close()
@@ -233,10 +233,10 @@ async def test_a_migration_folds_over_the_one_before(
     ],
 )
 async def test_the_cure_of_a_columns_grant_is_for_that_column_alone(
-    hosted_migrated_database: str, picture: Picture, damage: str, name: str
+    hosted_migrated_database: str, damage: str, name: str
 ) -> None:
     """What a role may do to one column is given back, and nothing of the table beside it is given or taken."""
-    whole = await picture(hosted_migrated_database)
+    whole = await take_snapshot(hosted_migrated_database)
     connection = await asyncpg.connect(hosted_migrated_database)
     await connection.execute(damage)
 
@@ -244,11 +244,11 @@ async def test_the_cure_of_a_columns_grant_is_for_that_column_alone(
     await connection.execute(drifted.hint or "")
 
     assert name == drifted.name
-    assert str((await picture(hosted_migrated_database)).since(whole)) == "no difference"
+    assert str((await take_snapshot(hosted_migrated_database)).since(whole)) == "no difference"
     await connection.close()
 
 
-async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, folder: Folder, picture: Picture) -> None:
+async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, folder: Folder) -> None:
     """A privilege that its role may grant to others is cured with that option, and the others without."""
     folder.add(
         1,
@@ -258,14 +258,14 @@ async def test_what_may_be_granted_on_is_given_back_so(hosted_database: str, fol
         facts='[creates]\nprivilege = {"table a to service_role" = "select, update with grant option"}',
     )
     await kimbledb.migrate(hosted_database, catalog=folder.catalog)
-    whole = await picture(hosted_database)
+    whole = await take_snapshot(hosted_database)
     connection = await asyncpg.connect(hosted_database)
     await connection.execute("REVOKE ALL ON a FROM service_role")
 
     [drifted] = (await kimbledb.verify(hosted_database, catalog=folder.catalog)).failures
     await connection.execute(drifted.hint or "")
 
-    assert str((await picture(hosted_database)).since(whole)) == "no difference"
+    assert str((await take_snapshot(hosted_database)).since(whole)) == "no difference"
     await connection.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 import kimbledb
 from kimbledb.events import Applied, Applying, Failed, Waiting
 from kimbledb.server.locks import LOCK_CLASS, lock_key
-from tests.support.databases import Meanwhile, Psql
+from tests.support.databases import Meanwhile, psql
 from tests.support.folders import Folder
 
 #: What another run writes that applied a.sql.
@@ -564,7 +564,7 @@ COMMIT;
 """
 
 
-async def test_after_a_crash_nothing_counts_twice(database: str, folder: Folder, psql: Psql) -> None:
+async def test_after_a_crash_nothing_counts_twice(database: str, folder: Folder) -> None:
     """What the server had committed, and lost when it crashed, is applied again and is in the report once."""
     folder.table(1, "a")
     folder.table(2, "b")

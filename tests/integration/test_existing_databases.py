@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import kimbledb
 from kimbledb import StepState
-from tests.support.databases import Clone, Picture, Psql
+from tests.support.databases import Clone, psql, take_snapshot
 
 #: As the document's master file makes it.
 MASTER_HISTORY = """
@@ -261,7 +261,7 @@ async def test_a_history_under_a_view_is_refused_whole(database: str, connection
     assert len(columns) == 1
 
 
-async def by_hand(psql: Psql, dsn: str, count: int) -> list[str]:
+async def by_hand(dsn: str, count: int) -> list[str]:
     """Apply the first migrations of a bare database by psql, and return their names."""
     names = (await names_in_order(dsn))[:count]
     catalog = kimbledb.Catalog.builtin()
@@ -276,10 +276,10 @@ async def by_hand(psql: Psql, dsn: str, count: int) -> list[str]:
 @pytest.mark.parametrize("history", [False, True], ids=["no history", "with history"])
 @pytest.mark.parametrize("count", [0, 1, 17, 34])
 async def test_a_database_made_by_hand_is_completed(
-    psql: Psql, database: str, migrated_database: str, picture: Picture, count: int, history: bool
+    database: str, migrated_database: str, count: int, history: bool
 ) -> None:
     """After 0, 1, 17 or all migrations by psql, with a history or without, the rest comes, and the schema is that of a fresh one."""
-    names = await by_hand(psql, database, count)
+    names = await by_hand(database, count)
     connection = await asyncpg.connect(database)
     if history:
         await connection.execute(MASTER_HISTORY)
@@ -293,7 +293,7 @@ async def test_a_database_made_by_hand_is_completed(
     report = await kimbledb.migrate(database)
 
     assert [step.migration.name for step in report.applied] == (await names_in_order(database))[count:]
-    assert str((await picture(database)).since(await picture(migrated_database))) == "no difference"
+    assert str((await take_snapshot(database)).since(await take_snapshot(migrated_database))) == "no difference"
     assert (await kimbledb.migrate(database)).applied == ()
     if history and count == 34:
         # Nothing was to be written, so that the history is as another hand made it; verify() would tell that it is open.
@@ -346,9 +346,9 @@ def damage_of(each: kimbledb.DatabaseObject) -> str:
     )
 
 
-async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str, picture: Picture) -> None:
+async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str) -> None:
     """Take objects and history away, and make sure that adopt() and migrate() bring the whole schema back."""
-    fresh = await picture(dsn)
+    fresh = await take_snapshot(dsn)
     connection = await asyncpg.connect(dsn)
     await forget(connection)
     await connection.execute("".join(map(damage_of, gone)))
@@ -357,7 +357,7 @@ async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str, pic
     await kimbledb.adopt(dsn)
     await kimbledb.migrate(dsn)
 
-    assert str((await picture(dsn)).since(fresh)) == "no difference"
+    assert str((await take_snapshot(dsn)).since(fresh)) == "no difference"
     assert (await kimbledb.migrate(dsn)).applied == ()
 
 
@@ -370,10 +370,10 @@ async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str, pic
 )
 @given(gone=st.lists(st.sampled_from(BREAKABLE), min_size=1, max_size=12, unique=True))
 async def test_whatever_part_is_missing_comes_back(
-    template: str, clone: Clone, picture: Picture, gone: list[kimbledb.DatabaseObject]
+    template: str, clone: Clone, gone: list[kimbledb.DatabaseObject]
 ) -> None:
     """A database without history from which any objects were taken is adopted and migrated to the whole schema."""
-    await whole_again_without(gone, await clone(template), picture)
+    await whole_again_without(gone, await clone(template))
 
 
 @pytest.mark.xfail(
@@ -383,11 +383,11 @@ async def test_whatever_part_is_missing_comes_back(
     "columns come back without NOT NULL, though the table is empty; writing what is missing from the declarations will not",
 )
 @pytest.mark.parametrize("what", FORGOTTEN)
-async def test_what_the_guards_forgot_comes_back(template: str, clone: Clone, picture: Picture, what: str) -> None:
+async def test_what_the_guards_forgot_comes_back(template: str, clone: Clone, what: str) -> None:
     """So do those that the statements written by hand leave out."""
     by_name = {str(each): each for each in DAMAGEABLE}
 
-    await whole_again_without([by_name[each] for each in FORGOTTEN[what]], await clone(template), picture)
+    await whole_again_without([by_name[each] for each in FORGOTTEN[what]], await clone(template))
 
 
 async def test_a_flat_folder_goes_with_the_master_files_history(

@@ -13,7 +13,7 @@ import pytest
 import kimbledb
 from kimbledb.catalog import statements
 from kimbledb.events import Event, Statement
-from tests.support.databases import Clone, Picture
+from tests.support.databases import Clone, take_snapshot
 from tests.support.folders import Folder
 
 INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
@@ -244,7 +244,6 @@ async def test_a_verification_that_fails_afterwards(
 async def test_the_built_in_roads_end_where_the_plain_ones_do(
     database: str,
     clone: Clone,
-    picture: Picture,
 ) -> None:
     """Each built-in online strategy, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
     walked = []
@@ -266,7 +265,7 @@ async def test_the_built_in_roads_end_where_the_plain_ones_do(
 
             await kimbledb.migrate(copy, to=migration.name)
 
-            difference = (await picture(copy)).since(await picture(database))
+            difference = (await take_snapshot(copy)).since(await take_snapshot(database))
             assert not difference, f"{migration} after {done} statements:\n{difference}"
             for table in there:
                 assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1

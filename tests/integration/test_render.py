@@ -10,7 +10,7 @@ import pytest
 import kimbledb
 from kimbledb.catalog import statements
 from kimbledb.cli.main import main
-from tests.support.databases import Picture, Psql
+from tests.support.databases import psql, take_snapshot
 from tests.support.folders import Folder
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
@@ -23,7 +23,7 @@ def test_the_file_holds_no_command_of_a_client() -> None:
     assert {problem.message.split(" ")[0] for problem in problems} <= {"BEGIN", "COMMIT"}
 
 
-async def same_schema_by_two_roads(psql: Psql, empty: str, migrated: str, picture: Picture) -> list[str]:
+async def same_schema_by_two_roads(empty: str, migrated: str) -> list[str]:
     """Fill a database by the file, twice, compare it with a migrated one, and return the names in its history."""
     text = FILE.read_text(encoding="utf-8")
     first = psql(empty, text)
@@ -35,7 +35,7 @@ async def same_schema_by_two_roads(psql: Psql, empty: str, migrated: str, pictur
     second = psql(empty, text)
 
     assert (second.returncode, second.stderr) == (0, "")
-    assert str((await picture(empty)).since(await picture(migrated))) == "no difference"
+    assert str((await take_snapshot(empty)).since(await take_snapshot(migrated))) == "no difference"
     assert await connection.fetch("SELECT * FROM migration_history ORDER BY id") == history
     assert await connection.fetchval("SELECT count(*) FROM migration_log") == log == 34
     assert (await kimbledb.migrate(empty)).applied == ()
@@ -44,25 +44,21 @@ async def same_schema_by_two_roads(psql: Psql, empty: str, migrated: str, pictur
     return [row["migration_name"] for row in history]
 
 
-async def test_the_file_and_migrate_are_two_roads_to_one_schema(
-    psql: Psql, database: str, migrated_database: str, picture: Picture
-) -> None:
+async def test_the_file_and_migrate_are_two_roads_to_one_schema(database: str, migrated_database: str) -> None:
     """A database filled by the file, once or twice, equals one filled by migrate(), which then finds nothing to do."""
-    names = await same_schema_by_two_roads(psql, database, migrated_database, picture)
+    names = await same_schema_by_two_roads(database, migrated_database)
 
     assert "create_user_tokens_table.sql" in names
 
 
-async def test_so_are_they_on_a_hosted_database(
-    psql: Psql, hosted_database: str, hosted_migrated_database: str, picture: Picture
-) -> None:
+async def test_so_are_they_on_a_hosted_database(hosted_database: str, hosted_migrated_database: str) -> None:
     """The same holds on a hosted database, where the file takes the other alternative."""
-    names = await same_schema_by_two_roads(psql, hosted_database, hosted_migrated_database, picture)
+    names = await same_schema_by_two_roads(hosted_database, hosted_migrated_database)
 
     assert "supabase-migration-user_tokens.sql" in names
 
 
-async def test_the_file_goes_on_where_migrate_was(psql: Psql, database: str) -> None:
+async def test_the_file_goes_on_where_migrate_was(database: str) -> None:
     """On a database that migrate() filled in part, the file applies the rest, and keeps the alternative chosen there."""
     await kimbledb.migrate(database, to=12, prefer=["supabase-migration-user_tokens.sql"])
     await kimbledb.migrate(database, to=3, prefer=["supabase-migration-user_tokens.sql"])
@@ -77,7 +73,7 @@ async def test_the_file_goes_on_where_migrate_was(psql: Psql, database: str) -> 
 
 
 async def test_a_failing_migration_names_itself_and_leaves_nothing(
-    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
+    database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Where one migration fails, the error begins with its name, and of those before it nothing is kept."""
     folder.table(1, "one")
@@ -90,7 +86,7 @@ async def test_a_failing_migration_names_itself_and_leaves_nothing(
     assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
 
 
-async def test_an_edited_migration_stops_the_file(psql: Psql, database: str, folder: Folder) -> None:
+async def test_an_edited_migration_stops_the_file(database: str, folder: Folder) -> None:
     """What was applied as another text is told with both checksums, and nothing is run."""
     folder.table(1, "one")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -106,7 +102,7 @@ async def test_an_edited_migration_stops_the_file(psql: Psql, database: str, fol
     assert folder.catalog[1].checksum in run.stderr
 
 
-async def test_a_renamed_migration_stops_the_file(psql: Psql, database: str, folder: Folder) -> None:
+async def test_a_renamed_migration_stops_the_file(database: str, folder: Folder) -> None:
     """What history holds under another name is told with both names before anything runs, and the cure works."""
     made = folder.table(1, "one")
     await kimbledb.migrate(database, catalog=folder.catalog)
@@ -121,9 +117,7 @@ async def test_a_renamed_migration_stops_the_file(psql: Psql, database: str, fol
     assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
 
 
-async def test_the_texts_own_quotes_are_kept(
-    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
-) -> None:
+async def test_the_texts_own_quotes_are_kept(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A script that holds dollar quotes of the file, braces and quotes arrives as it is."""
     text = "CREATE TABLE IF NOT EXISTS said AS SELECT $script$ {name} it's $migration$ $kimbledb$ $script$ AS words;"
     folder.add(1, "o'clock", text)
@@ -134,9 +128,7 @@ async def test_the_texts_own_quotes_are_kept(
     assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
 
 
-async def test_the_file_waits_for_nobody(
-    psql: Psql, database: str, folder: Folder, connection: asyncpg.Connection
-) -> None:
+async def test_the_file_waits_for_nobody(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """While kimbledb holds its lock, the file stops at once and says why."""
     from kimbledb.server.locks import LOCK_CLASS, lock_key
 
@@ -184,7 +176,7 @@ def add_enums(folder: Folder, **other: str) -> kimbledb.Catalog:
     return catalog
 
 
-async def test_values_added_to_a_type_can_be_used(psql: Psql, database: str, folder: Folder) -> None:
+async def test_values_added_to_a_type_can_be_used(database: str, folder: Folder) -> None:
     """A file in which migrations add values to a type that later ones use runs whole, twice, and leaves nothing to do."""
     catalog = add_enums(folder)
     text = kimbledb.render(catalog)
@@ -221,7 +213,7 @@ async def test_a_later_transaction_waits_for_the_one_before(folder: Folder, conn
     assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
 
 
-async def test_a_failure_says_what_is_kept(psql: Psql, database: str, folder: Folder) -> None:
+async def test_a_failure_says_what_is_kept(database: str, folder: Folder) -> None:
     """A migration that fails after a COMMIT of the file says that what stands before it is kept, and up to where."""
     run = psql(database, kimbledb.render(add_enums(folder, c="SELECT 1 / 0;")))
 

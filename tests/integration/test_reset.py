@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 
 
@@ -38,20 +38,20 @@ async def around(connection: asyncpg.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await connection.fetch(AROUND)]
 
 
-async def test_everything_and_no_more(migrated_on_each: str, picture: Picture) -> None:
+async def test_everything_and_no_more(migrated_on_each: str) -> None:
     """The whole schema goes, extensions, the schema and all privileges around stay, and migrate() makes it again."""
     dsn = migrated_on_each
     connection = await asyncpg.connect(dsn)
-    before, pictured = await around(connection), await picture(dsn)
+    before, pictured = await around(connection), await take_snapshot(dsn)
 
     report = await kimbledb.reset(dsn, confirm=name_of(dsn))
 
-    assert len(await picture(dsn)) == 0
+    assert len(await take_snapshot(dsn)) == 0
     assert await around(connection) == before
     assert {each.name for each in report.objects if each.kind == "table"} >= {"users", "conversations", "workflows"}
     assert "table users" in str(report)
     await kimbledb.migrate(dsn, verify=False)
-    assert not (await picture(dsn)).since(pictured)
+    assert not (await take_snapshot(dsn)).since(pictured)
     await connection.close()
 
 
@@ -148,7 +148,7 @@ async def test_dependants_outside_stop_it_by_name(
     assert await connection.fetchval("SELECT to_regclass('public.a') IS NOT NULL AND to_regtype('mood') IS NOT NULL")
 
 
-async def test_circles_come_apart(database: str, connection: asyncpg.Connection, picture: Picture) -> None:
+async def test_circles_come_apart(database: str, connection: asyncpg.Connection) -> None:
     """Every kind of object goes, also where tables, functions, policies and partitions need each other."""
     await connection.execute(
         """
@@ -188,7 +188,7 @@ async def test_circles_come_apart(database: str, connection: asyncpg.Connection,
 
     report = await kimbledb.reset(database, confirm=name_of(database))
 
-    assert len(await picture(database)) == 0
+    assert len(await take_snapshot(database)) == 0
     left = await connection.fetch(
         "SELECT pg_describe_object(classid, objid, 0) FROM pg_depend AS d WHERE refclassid = 'pg_namespace'::regclass "
         "AND refobjid = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid "

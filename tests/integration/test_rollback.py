@@ -10,7 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import RolledBack, RollingBack
-from tests.support.databases import Meanwhile, Psql
+from tests.support.databases import Meanwhile, psql
 from tests.support.folders import Folder
 
 
@@ -323,7 +323,7 @@ async def test_an_edited_migration_can_be_taken_back(
 
 
 async def test_a_refusal_half_way_says_what_was_taken_back(
-    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection, psql: Psql
+    database: str, chain: kimbledb.Catalog, connection: asyncpg.Connection
 ) -> None:
     """Where rows arrive after the first migration was taken back, the error tells of both, and what was touched."""
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kimbledb
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 
 _schemas = itertools.count(1)
 #: #3 is the alternative to #2, and not the one that a bare server takes.
@@ -38,14 +38,14 @@ async def applied(dsn: str, schema: str) -> set[str]:
 
 @settings(max_examples=settings().max_examples // 25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.sets(NUMBERS, min_size=1, max_size=3), data=st.data())
-async def test_there_and_back(database: str, picture: Picture, wanted: set[int], data: st.DataObject) -> None:
+async def test_there_and_back(database: str, wanted: set[int], data: st.DataObject) -> None:
     """Any set of applied migrations, with rows: a rollback that is allowed and the way on again end in an equal snapshot and equal rows; one that would lose rows touches nothing."""
     schema = f"example_{next(_schemas)}"
     for number in sorted(wanted):
         await kimbledb.migrate(database, schema=schema, to=number, verify=False)
     connection = await asyncpg.connect(database)
     try:
-        await _there_and_back(database, picture, connection, schema, sorted(wanted), data)
+        await _there_and_back(database, connection, schema, sorted(wanted), data)
     finally:
         # Hypothesis ends an example that it has seen before where the test draws.
         await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
@@ -54,7 +54,6 @@ async def test_there_and_back(database: str, picture: Picture, wanted: set[int],
 
 async def _there_and_back(
     database: str,
-    picture: Picture,
     connection: asyncpg.Connection,
     schema: str,
     wanted: list[int],
@@ -66,7 +65,7 @@ async def _there_and_back(
         "INSERT INTO projects (id, owner_id, name) VALUES ('p', 'u', 'one')"
     )
     pictured, held, before = (
-        await picture(database, schema),
+        await take_snapshot(database, schema),
         await rows_of(connection, schema),
         await applied(database, schema),
     )
@@ -82,6 +81,6 @@ async def _there_and_back(
             await kimbledb.migrate(database, schema=schema, to=number)
 
     assert await applied(database, schema) == before
-    assert not (await picture(database, schema)).since(pictured)
-    assert not pictured.since(await picture(database, schema))
+    assert not (await take_snapshot(database, schema)).since(pictured)
+    assert not pictured.since(await take_snapshot(database, schema))
     assert await rows_of(connection, schema) == held

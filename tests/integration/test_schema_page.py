@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 
 import kimbledb
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
@@ -34,14 +34,14 @@ def test_every_bullet_is_answered() -> None:
     assert missing == []
 
 
-async def test_every_object_is_there(database: str, picture: Picture) -> None:
+async def test_every_object_is_there(database: str) -> None:
     """Each object that the page names is in a migrated database, with either alternative of the tokens' table."""
     await kimbledb.migrate(database, verify=False)
     other = database + "_other"
     admin = await asyncpg.connect(database.rsplit("/", 1)[0] + "/postgres")
     await admin.execute(f'CREATE DATABASE "{other.rsplit("/", 1)[1]}"')
     await kimbledb.migrate(other, verify=False, prefer=("supabase-migration-user_tokens.sql",))
-    present = set((await picture(database)).objects) | set((await picture(other)).objects)
+    present = set((await take_snapshot(database)).objects) | set((await take_snapshot(other)).objects)
     await admin.execute(f'DROP DATABASE "{other.rsplit("/", 1)[1]}" WITH (FORCE)')
     await admin.close()
     connection = await asyncpg.connect(database)

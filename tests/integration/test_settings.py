@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import Picture
+from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 
 #: A script that each of the settings below would change in its meaning, or in how it is shown.
@@ -90,22 +90,20 @@ async def catalog(folder: Folder, database: str) -> kimbledb.Catalog:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-async def test_a_script_means_the_same_whatever_is_set(
-    database: str, catalog: kimbledb.Catalog, picture: Picture, name: str
-) -> None:
+async def test_a_script_means_the_same_whatever_is_set(database: str, catalog: kimbledb.Catalog, name: str) -> None:
     """A script makes the same schema and values whatever the database sets, and every call reads them alike."""
     await set_for_database(database, **{name: SETTINGS[name]})
 
     applied = await kimbledb.migrate(database, catalog=catalog)
     verified = await kimbledb.verify(database, catalog=catalog)
-    seen = await picture(database)
+    seen = await take_snapshot(database)
     connection = await asyncpg.connect(database)
     await connection.execute(f"ALTER DATABASE {database.rpartition('/')[2]} RESET ALL")
     await connection.close()
 
     assert [check.passed for check in applied.verification.checks] == [True, True]
     assert verified.ok, verified
-    assert str((await picture(database)).since(seen)) == "no difference"
+    assert str((await take_snapshot(database)).since(seen)) == "no difference"
     assert len((await kimbledb.rollback(database, "a.sql", catalog=catalog, allow_data_loss=True)).rolled_back) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import kimbledb
-from tests.support.databases import picture, sql
+from tests.support.databases import sql, take_snapshot
 
 from .conftest import each
 
@@ -12,7 +12,7 @@ pytestmark = each(16, 17, 18)
 
 async def test_its_whole_life(fresh: str) -> None:
     """All of it is applied, proved, adopted after its history was lost, watched for drift, and taken back."""
-    before = await picture(fresh)
+    before = await take_snapshot(fresh)
     report = await kimbledb.migrate(fresh)
     assert len(report.applied) == 34
     assert report.verification.failures == ()
@@ -32,4 +32,4 @@ async def test_its_whole_life(fresh: str) -> None:
     assert found == {"column messages.content", "view restore_points"}
 
     await kimbledb.rollback(fresh, to=0, include_adopted=True)
-    assert not (await picture(fresh)).since(before)
+    assert not (await take_snapshot(fresh)).since(before)

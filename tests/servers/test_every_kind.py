@@ -12,7 +12,7 @@ import pytest
 import kimbledb
 from kimbledb.model.migration import OBJECT_KINDS
 from kimbledb.testing.background import Background
-from tests.support.databases import fresh_database, picture, sql
+from tests.support.databases import fresh_database, sql, take_snapshot
 from tests.support.programs import Cluster
 from tools.declare import as_toml
 
@@ -35,10 +35,10 @@ async def declare(server: str, folder: Path) -> None:
     plain = kimbledb.Catalog.from_directory(folder)
     async with fresh_database(server) as dsn:
         await sql(dsn, HOSTED)
-        before = await picture(dsn)
+        before = await take_snapshot(dsn)
         for migration in plain:
             await kimbledb.migrate(dsn, catalog=plain, to=migration.number)
-            after = await picture(dsn)
+            after = await take_snapshot(dsn)
             with (folder / Path(migration.location).name / "migration.toml").open("a", encoding="utf-8") as file:
                 file.write(as_toml(after.since(before)))
             before = after
@@ -110,7 +110,7 @@ async def test_it_is_applied_and_goes_back_whole(fresh: str, catalog: kimbledb.C
 
     await kimbledb.rollback(fresh, to=0, catalog=catalog)
 
-    assert list(await picture(fresh)) == []
+    assert list(await take_snapshot(fresh)) == []
 
 
 @pytest.mark.usefixtures("spelling")

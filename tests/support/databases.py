@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +16,7 @@ import kimbledb
 from kimbledb._embedded import programs
 from kimbledb.inspection import history, snapshot
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.server.dsn import with_database
 from kimbledb.server.targets import target_of
 
 _numbers = itertools.count(1)
@@ -36,11 +37,6 @@ HOSTED_DATABASE = """
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
 """
-
-
-def with_database(dsn: str, database: str) -> str:
-    """Return a DSN for another database of the same server."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
 
 
 def as_role(dsn: str, role: str) -> str:
@@ -86,7 +82,7 @@ async def sql(dsn: str, statement: str, *arguments: object) -> Any:
         await connection.close()
 
 
-async def picture(dsn: str, schema: str = "public") -> Snapshot:
+async def take_snapshot(dsn: str, schema: str = "public") -> Snapshot:
     """Take the canonical snapshot of a schema."""
     wanted = {each.name for migration in kimbledb.Catalog.builtin() for each in migration.extensions}
     async with target_of(dsn).session(kimbledb.Options()) as session:
@@ -105,14 +101,6 @@ def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-class Picture(Protocol):
-    """The type of the fixture ``picture``, which takes the canonical snapshot of a schema."""
-
-    async def __call__(self, dsn: str, schema: str = "public") -> Snapshot: ...
-
-
-#: The type of the fixture ``psql``: it sends a text to the database of a DSN.
-Psql: TypeAlias = Callable[[str, str], subprocess.CompletedProcess[str]]
 #: The type of the fixture ``make_template``: it makes a database, passes the DSN to a function, and returns its name.
 MakeTemplate: TypeAlias = Callable[[Callable[[str], Awaitable[None]]], str]
 #: The type of the fixture ``clone``: it clones a database by its name, and returns the DSN of the clone.
