@@ -588,7 +588,7 @@ async def test_a_check_of_a_value_that_was_just_added(
     step = folder.add(1, "a", "ALTER TYPE e ADD VALUE 'b';", verify="-- name: b\nSELECT 'b'::e IS NOT NULL AS passed")
     with pytest.raises(kimbledb.VerificationError, match="only after the COMMIT") as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)
-    cure = str(caught.value.checks[0].hint).partition("there: ")[2].replace("<type>", "e").replace("<value>", "b")
+    cure = str(caught.value.checks[0].hint).partition("exists: ")[2].replace("<type>", "e").replace("<value>", "b")
 
     (step / "verify.sql").write_text(f"-- name: b\n{cure}", encoding="utf-8")
 

@@ -5,15 +5,14 @@ A migration passes through these files, in this order:
 1. ``run``: the request of the call, and the run that outlives lost connections.
 2. ``load_plan``: from the database to the plan.
 3. ``applying`` or ``rolling_back``: refuse the plan or carry it out, one step after the other.
-4. ``backup``: a copy of the database before the first change, where the caller wants one.
+4. ``backup``: a copy of the database before the first change, if the caller wants one.
 5. ``bootstrap`` with ``history_tables``: the schema, the extensions and the tables of history.
 6. ``work``: one script of one migration, and how its transaction ends.
 7. ``messages`` and ``transaction``: the text of the transaction, and its way to the server and back.
-8. ``nontransactional``: the script that must run outside of a transaction, statement by statement
-   (``script_statement``, ``statement_log``, ``statement_runner``), with what it may leave behind
-   (``leftovers``).
-9. ``step_errors``: what an error of the server means for the step; ``error_location``, ``located_error``
+8. ``nontransactional``: a script that must run outside of a transaction, statement by statement
+   (``script_statement``, ``statement_log``, ``statement_runner``), and its ``leftovers``.
+9. ``step_errors``: the meaning of a server's error for the step; ``error_location``, ``located_error``
    and ``cures``: its line, its caret and its cure.
 
-``command`` is what the command line and an operation's file agree on.
+``command`` is the contract between the command line and the file of an operation.
 """

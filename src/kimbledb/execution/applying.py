@@ -60,12 +60,12 @@ class ApplyRun:
         self.allow_data_loss = allow_data_loss
         self.first_plan: Plan | None = None
         self.checks: list[Check] = []
-        #: By the migration's name: what its script took away.
+        #: By the migration's name: the data that its script took away.
         self.measured: dict[str, Measured] = {}
-        #: By the migration's name: what has to be counted when its script runs again.
+        #: By the migration's name: the tables whose rows must be counted when its script runs again.
         self.suspects: dict[str, tuple[Suspect, ...]] = {}
         self.lsn: str | None = None
-        #: What the schema showed at the first look. Later plans combine it with history, which
+        #: The findings of the first look at the schema. Later plans combine them with history, which
         #: this run and its rivals write.
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
@@ -82,7 +82,7 @@ class ApplyRun:
 
     @property
     def report(self) -> MigrationReport:
-        """What the run has achieved."""
+        """The migrations that were applied so far, with their checks and losses."""
         assert self.first_plan is not None  # the work is done only after planning
         measured = [self.measured[step.migration.name] for step in self.applied if step.migration.name in self.measured]
         return MigrationReport(

@@ -1,6 +1,6 @@
-"""What helps against a server's error: by its SQLSTATE, by the server's function that raised it, by an extension.
+"""Cures of a server's errors: by SQLSTATE, by the server's function that raised it, by a missing extension.
 
-A function of the server does not depend on the server's language, as the words of a message do.
+The name of the function, unlike the text of a message, does not depend on the server's language.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an interrupted or failed statement leaves behind, and how it is cleared away.
+"""The leftovers of interrupted and failed statements: finds them and clears them away.
 
 The catalogs before a statement are compared with those after it, by identity. Invalid indexes are
 dropped and built again, a half detached partition is detached, and constraints that the script
@@ -34,7 +34,7 @@ _NO_SUCH_TABLE = "42P01"
 
 @frozen
 class TakenBack:
-    """What was taken back after a failure, and what could not be, in words."""
+    """The leftovers of a failure in words: those that were taken back, and those that could not be."""
 
     done: list[str] = field(factory=list)
     left: list[str] = field(factory=list)

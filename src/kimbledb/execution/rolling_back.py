@@ -49,13 +49,13 @@ class RollbackRun:
         self.allow_data_loss = allow_data_loss
         self.dry_run = dry_run
         self.losses: tuple[Loss, ...] = ()
-        #: What must be counted in the transactions that may lose it.
+        #: The tables whose rows must be counted in the transactions that may lose them.
         self.suspects: tuple[Suspect, ...] = ()
         #: The objects that would be dropped and belong to no other object.
         self.objects: tuple[DatabaseObject, ...] = ()
         #: The objects that would be dropped with them and that no migration made.
         self.handmade: tuple[DatabaseObject, ...] = ()
-        #: What this call takes back, once decided. A later try takes back the rest of it.
+        #: The migrations that this call takes back, once selected. A later try takes back the rest of them.
         self.selection: Selection | None = None
 
     @property
@@ -65,7 +65,7 @@ class RollbackRun:
 
     @property
     def report(self) -> RollbackReport:
-        """What the run has achieved."""
+        """The migrations that were taken back so far, and the losses."""
         return RollbackReport(
             tuple(self.taken_back),
             self.losses,

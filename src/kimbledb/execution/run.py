@@ -1,6 +1,6 @@
-"""What all operations share: the request of a call, and the run of a call that writes.
+"""The base of all operations: the request of a call, and the run of a call that writes.
 
-A run settles lost replies. What it sent when the connection was lost is *in flight*: the next
+A run settles lost replies. A transaction whose reply was lost with the connection is *in flight*: the next
 connection asks the log whether it was committed.
 """
 

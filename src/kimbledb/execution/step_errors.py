@@ -1,4 +1,4 @@
-"""What a server's error means for the step that it ended: try again, a refusal, or a script's own fault."""
+"""The meaning of a server's error for the step that it ended: another try, a refusal, or a fault of the script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
 
-#: What stays where a script committed a part of itself.
+#: The words for a script that committed a part of itself.
 _COMMITTED_BY_SCRIPT = (
     "the script ended its transaction by itself: its changes up to there are committed and not recorded. Inspect the "
     "schema, undo them by hand (a prepared transaction by ROLLBACK PREPARED), and take the COMMIT out of the script"
@@ -63,9 +63,9 @@ async def _script_error(session: Session, error: ServerError, work: Work, ahead:
 
 
 async def with_cancel_reason(session: Session, error: ServerError, located: LocatedError) -> LocatedError:
-    """Return an error of a cancelled statement with a hint that depends on who cancelled it: its limit, or a person.
+    """Return an error of a cancelled statement with a hint that says whether its limit or a person cancelled it.
 
-    The server says so in its own language only, so that it is asked for both texts.
+    The message of the server is in the server's language. Therefore the server is asked for both texts.
 
     Args:
         session: Where the statement ran; no transaction is open.

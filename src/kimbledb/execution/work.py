@@ -1,4 +1,4 @@
-"""What one transaction does for one migration, and how it ends: the values that pass between the modules of a run."""
+"""The values that pass between the modules of a run: one script of one migration, its outcome and its failures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Work:
     run: str
     #: Invalid indexes that the script does not name, and that may stay invalid.
     known: tuple[str, ...] = ()
-    #: What goes into the log beside the run's id.
+    #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
 
     @property
@@ -67,8 +67,8 @@ class Outcome:
 class StepFailed(Exception):
     """A step failed, and its transaction was rolled back."""
 
-    #: What the step did outside of transactions, which of that stays and what was taken back, in
-    #: words. None where it did nothing there.
+    #: The step's changes outside of transactions, in words: which stay, and which were taken back.
+    #: None where it made none.
     standing: str | None = None
 
 

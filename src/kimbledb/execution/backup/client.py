@@ -32,7 +32,7 @@ class Client:
 
     folder: Path
     major: int
-    #: What their environment needs beside the connection.
+    #: The variables that they need beside those of the connection.
     environment: Mapping[str, str] = field(factory=dict)
 
     async def run(self, program: str, arguments: Sequence[str], access: Access, *, output: Path | None = None) -> str:
