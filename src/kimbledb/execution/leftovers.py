@@ -184,7 +184,7 @@ class Leftovers:
         """
         heard: list[tuple[str, str]] = []
         try:
-            await self._worker.send(statement.text, heard=heard)
+            await self._worker.send(statement.text, notices=heard)
         except ServerError as error:
             if error.sqlstate != _EXISTS_ALREADY:
                 raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from kimbledb.errors import ConfigurationError, ConnectionLostError
 from kimbledb.server.driver import MisuseError, ServerError, WrongServerError, first_line
 from kimbledb.server.dsn import HINT, Address
-from kimbledb.server.session import NotJustNow
+from kimbledb.server.session import TemporarilyUnavailable
 
 #: Files of TLS: parameter, environment variable, and description.
 _FILES = {
@@ -77,7 +77,7 @@ def _of_server(error: ServerError, label: str) -> ConfigurationError | Connectio
         # PgBouncer's error where all of its connections are in use.
         sqlstate == _PROTOCOL_VIOLATION and "no more connections allowed" in said
     ):
-        return NotJustNow(f"{label} accepts no connection now: {first_line(error)}")
+        return TemporarilyUnavailable(f"{label} accepts no connection now: {first_line(error)}")
     if sqlstate == _NO_SUCH_DATABASE:
         return ConfigurationError(
             f"{label}: {first_line(error)}", hint="create it (CREATE DATABASE), or name another database in the DSN"

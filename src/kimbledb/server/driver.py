@@ -203,7 +203,7 @@ class Connection(Protocol):
     def server_pid(self) -> int:
         """The process id that the server sent when the connection was made; a pooler makes up a number."""
 
-    def observed(self) -> AbstractAsyncContextManager[list[Endpoint]]:
+    def endpoints(self) -> AbstractAsyncContextManager[list[Endpoint]]:
         """Collect the endpoint of the connection: one for each message that is sent in the block.
 
         The list is filled when the block ends.

@@ -21,7 +21,7 @@ from kimbledb.server.in_process_lock import InProcessLock, running_loop
 from kimbledb.server.notifications import notify
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, failure, meaning
-from kimbledb.server.session import NotJustNow, Session
+from kimbledb.server.session import Session, TemporarilyUnavailable
 from kimbledb.server.targets import Target, target_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Runner:
                 elif self._in_process_lock is not None:
                     holder = self._in_process_lock.holder
             except ConnectionLostError as loss:
-                if not isinstance(loss, NotJustNow):
+                if not isinstance(loss, TemporarilyUnavailable):
                     losses.count(loss)
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)

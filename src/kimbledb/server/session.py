@@ -42,7 +42,7 @@ ENDS_SESSION = ("25P", "57P")
 _ENDS_CONNECTION = (*ENDS_SESSION, "08", "53", "58", "XX")
 
 
-class NotJustNow(ConnectionLostError):
+class TemporarilyUnavailable(ConnectionLostError):
     """The server runs and accepts no connection now: it is starting, or has too many connections."""
 
 
@@ -79,16 +79,16 @@ class Session:
         #: Whether a failed script deallocated prepared statements that the driver keeps.
         self._deallocated = False
         #: Collects the notices that are not answers.
-        self._heard: list[tuple[str, str]] | None = None
+        self._notices: list[tuple[str, str]] | None = None
         #: Whether the server has begun to run the message of :meth:`transact`.
         self._began = False
 
-    async def send(self, message: str, *, heard: list[tuple[str, str]] | None = None) -> list[Answer]:
+    async def send(self, message: str, *, notices: list[tuple[str, str]] | None = None) -> list[Answer]:
         """Send statements in one message and return the answers of their blocks.
 
         Args:
             message: The statements.
-            heard: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
+            notices: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
 
         Raises:
             ServerError: The server refused; the transaction is rolled back.
@@ -96,12 +96,12 @@ class Session:
             ConnectionLostError: The connection is lost, and the outcome of the message is unknown.
         """
         answers = self.answered = []
-        self._heard = heard
+        self._notices = notices
         try:
             # The command timeout of a caller's connection is not meant for
             # migrations; the deadline of the call is.
             try:
-                await self.connection.execute(message, limit=self.options.deadline, listen=self._hear)
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive)
             finally:
                 self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
@@ -122,11 +122,11 @@ class Session:
             raise
         return answers
 
-    def _hear(self, notice: Notice) -> None:
+    def _receive(self, notice: Notice) -> None:
         if own_code(notice) is None:
             # A script can raise any notice.
-            if self._heard is not None:
-                self._heard.append((notice.sqlstate, notice.message))
+            if self._notices is not None:
+                self._notices.append((notice.sqlstate, notice.message))
         elif notice.sqlstate in codes.ANSWERS:
             self.answered.append(Answer(notice.sqlstate, json.loads(notice.message)))
         elif notice.sqlstate == codes.PROCESS_ID:
@@ -195,7 +195,7 @@ class Session:
         try:
             # One message: behind a pooler the server's session belongs to another client right after the ROLLBACK.
             await self.connection.execute(
-                "ROLLBACK;\n" + self._clearing(), limit=self.options.deadline, listen=self._hear
+                "ROLLBACK;\n" + self._clearing(), limit=self.options.deadline, listen=self._receive
             )
             if self._deallocated:
                 self._deallocated = False

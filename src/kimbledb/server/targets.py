@@ -57,7 +57,7 @@ class Target:
             options: The options of the call.
 
         Raises:
-            NotJustNow: The server accepts no connection now; a later attempt may succeed.
+            TemporarilyUnavailable: The server accepts no connection now; a later attempt may succeed.
             ConnectionLostError: The server cannot be reached.
             ConfigurationError: The server refuses this connection, or the target cannot be used.
         """

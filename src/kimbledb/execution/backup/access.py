@@ -85,7 +85,7 @@ async def access_to(session: Session, state: DatabaseState, target: Target, opti
 
 
 async def _access(session: Session, state: DatabaseState, target: Target, options: Options) -> Access:
-    async with session.connection.observed() as endpoints:
+    async with session.connection.endpoints() as endpoints:
         process_id = await session.ask(queries.question("process_id"))
     if session.connection.server_pid != process_id:
         raise BackupError(

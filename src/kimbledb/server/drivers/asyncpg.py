@@ -120,7 +120,7 @@ def _counting(connection: GivenConnection) -> Iterator[_Completions]:
 
 
 class AsyncpgConnection:
-    """A connection of asyncpg's as a :class:`~kimbledb.server.drivers.Connection`."""
+    """A connection of asyncpg's as a :class:`~kimbledb.server.driver.Connection`."""
 
     def __init__(self, given: GivenConnection) -> None:
         self.given = given
@@ -131,13 +131,13 @@ class AsyncpgConnection:
     ) -> None:
         """Send statements in one message by the simple protocol."""
 
-        def hear(_connection: GivenConnection, said: asyncpg.PostgresLogMessage) -> None:
+        def receive(_connection: GivenConnection, notice: asyncpg.PostgresLogMessage) -> None:
             if listen is not None:
-                listen(Notice(said.sqlstate, said.message, said.constraint_name))
+                listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
         self.completed = self.commits = 0
         with _translated(message):
-            self.given.add_log_listener(hear)
+            self.given.add_log_listener(receive)
             try:
                 with _counting(self.given) as completions:
                     try:
@@ -146,7 +146,7 @@ class AsyncpgConnection:
                         self.completed, self.commits = completions.count, completions.commits
             finally:
                 if not self.is_closed:
-                    self.given.remove_log_listener(hear)
+                    self.given.remove_log_listener(receive)
 
     async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:
         """Return the rows of a query in the format of a binary COPY."""
@@ -199,11 +199,11 @@ class AsyncpgConnection:
 
     @property
     def server_pid(self) -> int:
-        """The process that the server named when the connection was made."""
+        """The process id that the server sent when the connection was made."""
         return self.given.get_server_pid()
 
     @asynccontextmanager
-    async def observed(self) -> AsyncIterator[list[Endpoint]]:
+    async def endpoints(self) -> AsyncIterator[list[Endpoint]]:
         """Collect the endpoint of the connection."""
         endpoints: list[Endpoint] = []
         logged: list[Any] = []
