@@ -18,7 +18,7 @@ from pathlib import Path
 import asyncpg
 
 import kimbledb
-from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.snapshot import Difference
 from kimbledb.server.dsn import with_database
 from tests.support.databases import HOSTED_DATABASE, HOSTED_ROLES, take_snapshot

@@ -45,7 +45,12 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.text import counted, few, one_line, printable
 
 if TYPE_CHECKING:
-    from kimbledb.model.migration import AppliedStep, Check, DatabaseObject, Fault, Hazard, Loss, Migration
+    from kimbledb.model.check import Check
+    from kimbledb.model.fault import Fault
+    from kimbledb.model.hazard import Hazard
+    from kimbledb.model.loss import Loss
+    from kimbledb.model.migration import AppliedStep, Migration
+    from kimbledb.model.objects import DatabaseObject
 
 #: The most items that a message lists; the attributes hold all of them.
 MOST_LISTED = 20

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import kimbledb
-from kimbledb.model.migration import OBJECT_KINDS
+from kimbledb.model.objects import OBJECT_KINDS
 from kimbledb.testing.background import Background
 from tests.support.databases import fresh_database, sql, take_snapshot
 from tests.support.programs import Cluster

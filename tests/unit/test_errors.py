@@ -30,7 +30,10 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
     VerificationError,
 )
-from kimbledb.model.migration import AppliedStep, Check, Fault, Loss, Migration
+from kimbledb.model.check import Check
+from kimbledb.model.fault import Fault
+from kimbledb.model.loss import Loss
+from kimbledb.model.migration import AppliedStep, Migration
 
 MIGRATION = Migration(name="a.sql", number=1)
 STEP = AppliedStep(MIGRATION, 0.5)

@@ -15,7 +15,8 @@ from attrs import evolve
 
 from kimbledb.catalog import shipped
 from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
 from kimbledb.model.tables import Table
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from kimbledb.catalog import formats, naming, other_tools
 from kimbledb.catalog.reading import Folder
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 
 #: The search for the folder that the caller meant: levels below the given folder, and folders of each level.
 _DEEPEST_LOOK: Final = 2

@@ -9,8 +9,10 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from kimbledb.errors import MOST_LISTED, CatalogError
-from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject, Declarations, Extension, Fault
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Extension
 from kimbledb.model.names import near
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Declarations
 from kimbledb.model.script import Script
 
 FILE: Final = "migration.toml"

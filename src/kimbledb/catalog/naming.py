@@ -7,7 +7,7 @@ from datetime import date
 
 from kimbledb.catalog import other_tools, reading
 from kimbledb.catalog.reading import Entry
-from kimbledb.model.migration import Fault
+from kimbledb.model.fault import Fault
 
 # Numbers of up to 18 digits: dates with times are numbers, and the database stores a number as bigint.
 #: ``{number}_{name}``, the folder of a migration.

@@ -13,7 +13,7 @@ from functools import cache
 from attrs import frozen
 
 from kimbledb.catalog import statements
-from kimbledb.model.migration import Fault
+from kimbledb.model.fault import Fault
 
 
 @frozen

@@ -15,7 +15,7 @@ from typing import Final
 from attrs import frozen
 
 from kimbledb.catalog import other_tools
-from kimbledb.model.migration import Fault
+from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
 #: Bytes of one read: most files are smaller.

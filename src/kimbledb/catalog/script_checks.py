@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from kimbledb.catalog import other_tools, statements
 from kimbledb.catalog.reading import Entry, read_script
 from kimbledb.catalog.statements import Problem
-from kimbledb.model.migration import Fault
+from kimbledb.model.fault import Fault
 from kimbledb.model.script import Part, Script
 
 

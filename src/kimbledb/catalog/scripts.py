@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kimbledb.model.migration import VerificationQuery
+    from kimbledb.model.check import VerificationQuery
     from kimbledb.model.script import Script
 
 

@@ -12,7 +12,8 @@ from typing import Final
 from kimbledb.catalog import facts
 from kimbledb.catalog.scripts import named_queries
 from kimbledb.errors import CatalogError
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
 from kimbledb.sql import packaged
 

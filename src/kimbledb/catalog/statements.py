@@ -20,7 +20,7 @@ from unicodedata import name as name_of_character
 
 from attrs import evolve, frozen
 
-from kimbledb.model.migration import VerificationQuery
+from kimbledb.model.check import VerificationQuery
 from kimbledb.model.redaction import masked
 from kimbledb.model.script import Part, Script
 

@@ -23,7 +23,11 @@ from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
 from kimbledb.inspection import foreign_histories, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
-from kimbledb.model.migration import AppliedStep, Check, Evidence, Hazard, Loss, Migration, schemas_reached
+from kimbledb.model.check import Check
+from kimbledb.model.evidence import Evidence
+from kimbledb.model.hazard import Hazard
+from kimbledb.model.loss import Loss
+from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.model.state import DatabaseState

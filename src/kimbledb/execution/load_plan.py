@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
 from kimbledb.inspection import foreign_histories, gathering, history
-from kimbledb.model.migration import Evidence
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal

@@ -17,7 +17,9 @@ from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
-from kimbledb.model.migration import AppliedStep, DatabaseObject, Loss, Migration, schemas_reached
+from kimbledb.model.loss import Loss
+from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.state import DatabaseState

@@ -19,7 +19,7 @@ from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ScriptError, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.data_loss import Lost, Measured, Suspected
-from kimbledb.model.migration import Loss
+from kimbledb.model.loss import Loss
 from kimbledb.model.redaction import masked
 from kimbledb.model.text import counted
 from kimbledb.server.codes import DATA_LOSS, MEASURED, own_code

@@ -9,7 +9,8 @@ from attrs import field, frozen
 
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.inspection.data_loss import Guard, Measured
-from kimbledb.model.migration import Check, Migration
+from kimbledb.model.check import Check
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
 
 

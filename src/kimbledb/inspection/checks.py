@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kimbledb.errors import PreflightError
-from kimbledb.model.migration import Check, Migration, VerificationQuery
+from kimbledb.model.check import Check, VerificationQuery
+from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
 from kimbledb.server.drivers.asyncpg import condition

@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import frozen
 
-from kimbledb.model.migration import Loss
+from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError

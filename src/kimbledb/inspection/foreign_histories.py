@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from kimbledb.catalog.other_tools import TOOLS
 from kimbledb.errors import ForeignHistoryError
-from kimbledb.model.migration import Evidence
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.inspection import snapshot
-from kimbledb.model.migration import Evidence
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning import evidence
 from kimbledb.server.session import Session

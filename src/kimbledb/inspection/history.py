@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kimbledb.errors import HistoryError
-from kimbledb.model.migration import AppliedMigration
+from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_condition

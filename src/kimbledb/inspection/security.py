@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from kimbledb.model.migration import Check
+from kimbledb.model.check import Check
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
 from kimbledb.server.session import Session

@@ -11,7 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
-from kimbledb.model.migration import AppliedMigration, AppliedStep, DatabaseObject, Loss
+from kimbledb.model.evidence import AppliedMigration
+from kimbledb.model.loss import Loss
+from kimbledb.model.migration import AppliedStep
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.presentation import Json, Report, error_as_dict, plain
 from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table

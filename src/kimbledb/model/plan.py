@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from kimbledb.model.migration import AppliedMigration, Hazard, Migration
+from kimbledb.model.evidence import AppliedMigration
+from kimbledb.model.hazard import Hazard
+from kimbledb.model.migration import Migration
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
 from kimbledb.model.text import one_line

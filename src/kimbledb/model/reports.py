@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
 
-from kimbledb.model.migration import AppliedStep, Check, Loss
+from kimbledb.model.migration import AppliedStep
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted, few, one_line
+
+if TYPE_CHECKING:
+    from kimbledb.model.check import Check
+    from kimbledb.model.loss import Loss
 
 
 @frozen(eq=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
-from kimbledb.model.migration import DatabaseObject
+from kimbledb.model.objects import DatabaseObject
 
 
 @frozen

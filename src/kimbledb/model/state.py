@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
-from kimbledb.model.migration import AppliedMigration
+from kimbledb.model.evidence import AppliedMigration
 
 
 @frozen(kw_only=True)

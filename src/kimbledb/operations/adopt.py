@@ -10,7 +10,7 @@ from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import preflight
-from kimbledb.model.migration import Evidence
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.operator_reports import AdoptionReport
 from kimbledb.model.plan import Plan, Step, StepState

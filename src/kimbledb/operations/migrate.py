@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kimbledb.errors import AlternativesError
 from kimbledb.execution.run import Request, Run
 from kimbledb.inspection import history
-from kimbledb.model.migration import Evidence
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.planning.planner import Goal, Planner

@@ -16,7 +16,8 @@ from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
 from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
-from kimbledb.model.migration import Evidence, Migration
+from kimbledb.model.evidence import Evidence
+from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.planning.planner import Planner

@@ -18,8 +18,9 @@ from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import data_loss, history
 from kimbledb.inspection.preflight import check_history, check_server
-from kimbledb.model.migration import DatabaseObject, Loss
+from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.operator_reports import ResetReport
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import one_line

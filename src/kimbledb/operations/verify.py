@@ -11,7 +11,8 @@ from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
 from kimbledb.inspection import history, security, snapshot
 from kimbledb.inspection.checks import verify_migrations
-from kimbledb.model.migration import Check, Migration, schemas_reached
+from kimbledb.model.check import Check
+from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport

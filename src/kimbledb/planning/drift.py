@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from kimbledb.model.migration import Check, DatabaseObject, Migration
+from kimbledb.model.check import Check
+from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_identifier
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.evidence import hangs_on, making, table_of, type_of
 

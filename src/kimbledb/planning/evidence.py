@@ -12,7 +12,9 @@ from functools import lru_cache
 
 from kimbledb.catalog import statements
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.model.migration import DatabaseObject, Evidence, Finding, Migration, ObjectState
+from kimbledb.model.evidence import Evidence, Finding, ObjectState
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a

@@ -15,7 +15,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
-from kimbledb.model.migration import Hazard, Migration
+from kimbledb.model.hazard import Hazard
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others

@@ -14,7 +14,8 @@ from attrs import frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
-from kimbledb.model.migration import AppliedMigration, Evidence, Finding, Migration, ObjectState
+from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
+from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
 from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
 from kimbledb.model.text import few

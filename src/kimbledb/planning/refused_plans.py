@@ -12,7 +12,7 @@ from kimbledb.errors import (
     RenamedMigrationError,
     UnrecordedObjectsError,
 )
-from kimbledb.model.migration import Evidence, ObjectState
+from kimbledb.model.evidence import Evidence, ObjectState
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.text import few
 

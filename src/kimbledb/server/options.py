@@ -7,7 +7,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from kimbledb.errors import ConfigurationError
-from kimbledb.model.migration import HAZARDS
+from kimbledb.model.hazard import HAZARDS
 
 #: The default application name in ``pg_stat_activity``.
 APPLICATION_NAME = "kimbledb"

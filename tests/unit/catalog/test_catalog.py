@@ -20,8 +20,11 @@ from kimbledb.catalog import facts as facts_module
 from kimbledb.catalog import reading
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError, ConfigurationError, DependencyCycleError, UnknownMigrationError
-from kimbledb.model.migration import OBJECT_KINDS, DatabaseObject, Extension, Fault, Migration, VerificationQuery
+from kimbledb.model.check import VerificationQuery
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Extension, Migration
 from kimbledb.model.names import folded
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.script import Script
 from kimbledb.planning.planner import Planner
 

@@ -23,7 +23,8 @@ TABLE = '''
 """A table of migrations."""
 
 from kimbledb.catalog.reading import read_script
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
 

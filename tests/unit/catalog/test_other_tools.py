@@ -10,7 +10,7 @@ import pytest
 from kimbledb.catalog import other_tools
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError
-from kimbledb.model.migration import Fault
+from kimbledb.model.fault import Fault
 
 UP = "CREATE TABLE t (id integer);\n"
 DOWN = "DROP TABLE t;\n"

@@ -18,7 +18,7 @@ from kimbledb.catalog.statements import (
     read_named_queries,
     split,
 )
-from kimbledb.model.migration import VerificationQuery
+from kimbledb.model.check import VerificationQuery
 from kimbledb.model.script import Script
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kimbledb import Catalog, CatalogError, Migration
 from kimbledb.catalog.statements import read_named_queries
-from kimbledb.model.migration import VerificationQuery
+from kimbledb.model.check import VerificationQuery
 from kimbledb.model.script import Script
 
 

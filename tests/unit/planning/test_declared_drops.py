@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.model.migration import Check, DatabaseObject, Declarations, Migration
+from kimbledb.model.check import Check
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import DatabaseObject, Declarations
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import drift
 from kimbledb.planning.evidence import weigh

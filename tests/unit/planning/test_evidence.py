@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.model.migration import DatabaseObject, Declarations, Migration, ObjectState
+from kimbledb.model.evidence import ObjectState
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import DatabaseObject, Declarations
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.evidence import weigh
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 import kimbledb
-from kimbledb.model.migration import HAZARDS, Declarations, Migration
+from kimbledb.model.hazard import HAZARDS
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import Declarations
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.script import Script
 from kimbledb.planning.hazards import Tables, hazards_of

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, PlanningError, UnknownMigrationError
-from kimbledb.model.migration import AppliedMigration, Evidence, Finding, Migration, ObjectState
+from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
+from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.planning.planner import Planner
 

@@ -4,7 +4,8 @@ import pytest
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
-from kimbledb.model.migration import AppliedMigration, Evidence, Migration
+from kimbledb.model.evidence import AppliedMigration, Evidence
+from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
 from kimbledb.planning.planner import Planner
 from kimbledb.planning.rollback_selection import RollbackGoal

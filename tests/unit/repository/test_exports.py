@@ -84,4 +84,4 @@ def test_an_import_of_the_package_imports_nothing_else() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert run.stdout.strip() == "[] <class 'kimbledb.model.migration.Loss'>"
+    assert run.stdout.strip() == "[] <class 'kimbledb.model.loss.Loss'>"

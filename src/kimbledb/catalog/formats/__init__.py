@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from kimbledb.catalog.reading import Folder
-    from kimbledb.model.migration import Fault, Migration
+    from kimbledb.model.fault import Fault
+    from kimbledb.model.migration import Migration
 
 
 class Format(Protocol):

@@ -15,7 +15,8 @@ from attrs import frozen
 from kimbledb.catalog import facts, naming
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import check_script, has_directive
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
 #: A file that reverts the file of the same name.

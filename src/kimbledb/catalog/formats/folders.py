@@ -13,7 +13,8 @@ from kimbledb.catalog import facts, naming, other_tools, reading
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import check_queries, check_script, has_directive
 from kimbledb.catalog.scripts import named_queries
-from kimbledb.model.migration import Fault, Migration
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
 _SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
