@@ -77,6 +77,7 @@ PUBLIC = {
     "kimbledb.planning.planner": ("Planner",),
     "kimbledb.events": ("Progress",),
     "kimbledb.server.options": ("Options",),
+    "kimbledb.server.targets": ("TargetLike",),
     "kimbledb.version": ("__version__",),
 }
 _HOMES = {name: module for module, names in PUBLIC.items() for name in names}

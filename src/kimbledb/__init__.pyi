@@ -79,6 +79,7 @@ from kimbledb.operations.verify import Verifier as Verifier
 from kimbledb.operations.verify import verify as verify
 from kimbledb.planning.planner import Planner as Planner
 from kimbledb.server.options import Options as Options
+from kimbledb.server.targets import TargetLike as TargetLike
 from kimbledb.version import __version__ as __version__
 
 PUBLIC: dict[str, tuple[str, ...]]

@@ -17,7 +17,7 @@ from kimbledb import testing
 from kimbledb.server.targets import Target, TargetLike
 
 PUBLIC: dict[str, Any] = {
-    **{name: getattr(kimbledb, name) for name in kimbledb.__all__},
+    **{name: getattr(kimbledb, name) for name in kimbledb.__all__ if name != "TargetLike"},  # which is a union of types
     **{f"testing.{name}": getattr(testing, name) for name in testing.__all__},
 }
 #: Methods of Python's own protocols, which take anything.
