@@ -24,6 +24,8 @@ async def test_rows_indexes_and_load(migrated_database: str) -> None:
             break
         await asyncio.sleep(0.01)
 
+    await busy.execute("SELECT pg_sleep(0.2)")  # the age of a transaction is shown in tenths of a second
+
     status = await kimbledb.status(migrated_database)
     await busy.execute("ROLLBACK")
     assert await blocked == "DELETE 30"
