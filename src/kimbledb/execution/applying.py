@@ -120,7 +120,7 @@ class ApplyRun:
         refused_plans.refuse_changed(plan)
         if not plan.pending:
             if self.applied and self.lsn is None:
-                self.lsn = await history.log_position(session)
+                self.lsn = await history.wal_position(session)
             return
         state = await self._prepare(session, loaded.state, plan)
         assert state.log_position is not None  # the bootstrap made the log

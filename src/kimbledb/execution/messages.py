@@ -208,7 +208,7 @@ class Messages:
             # The script may have set it.
             + (durable() if work.last else "")
             + "COMMIT;\n"
-            + (queries.block("log_position") if work.last else "")
+            + (queries.block("wal_position") if work.last else "")
         )
 
     def failure(self, work: Work, message: str, seconds: float) -> str:

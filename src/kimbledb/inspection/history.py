@@ -72,10 +72,10 @@ async def look(session: Session, schema: str) -> DatabaseState:
     )
 
 
-async def log_position(session: Session) -> str | None:
+async def wal_position(session: Session) -> str | None:
     """Return the position of the write-ahead log, or None where the role may not read it."""
     answers = await session.send(
-        "BEGIN READ ONLY;\n" + session.settings() + queries.block("log_position") + "COMMIT;\n"
+        "BEGIN READ ONLY;\n" + session.settings() + queries.block("wal_position") + "COMMIT;\n"
     )
     return str(answers[0].value) if answers else None
 
