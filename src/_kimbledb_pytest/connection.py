@@ -74,7 +74,7 @@ class _Kept:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        #: An instance of the class that :func:`_marking_connection` returns.
+        #: An instance of the class that ``_marking_connection()`` returns.
         self.connection: Any = None
         self._life = self._live()
 

@@ -1,6 +1,6 @@
 """The events of a call, each a value with its text for the log and for ``progress``.
 
-``progress`` of :func:`kimbledb.migrate` and of the other calls is a callable that takes one event;
+``progress`` of ``kimbledb.migrate()`` and of the other calls is a callable that takes one event;
 ``progress=print`` prints a line for each. An exception of this callable is logged and stops nothing.
 
 The logger ``kimbledb`` logs each event, too, with or without ``progress``. Every log record of every function has
@@ -225,7 +225,7 @@ class Stopped(Event):
 
 @frozen
 class OneOfMany(Event):
-    """An event of one schema in a call for many. The last one for each schema holds :class:`Done` or :class:`Stopped`."""
+    """An event of one schema in a call for many. The last one for each schema holds ``Done`` or ``Stopped``."""
 
     level = None
 

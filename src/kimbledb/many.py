@@ -49,7 +49,7 @@ async def migrate_many(
 ) -> ManyReport[MigrationReport]:
     """Apply the pending migrations of a catalog to many schemas or databases.
 
-    Each schema is migrated as :func:`kimbledb.migrate` does it. A schema that fails does not stop the others. A
+    Each schema is migrated as ``kimbledb.migrate()`` does it. A schema that fails does not stop the others. A
     second call continues where the first one stopped, and sends one query to each schema that is already current.
 
     Args:
@@ -66,8 +66,8 @@ async def migrate_many(
         concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
             used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
             connection of a step outside of transactions.
-        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
-            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        progress: Called with a ``OneOfMany`` for each event of each schema, and with
+            ``Done`` at the end. None for no notifications.
         options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
             the defaults.
 
@@ -119,8 +119,8 @@ async def verify_many(
         concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
             used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
             connection of a step outside of transactions.
-        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
-            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        progress: Called with a ``OneOfMany`` for each event of each schema, and with
+            ``Done`` at the end. None for no notifications.
         options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
             the defaults.
 
@@ -154,7 +154,7 @@ async def plan_many(
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> ManyReport[Plan]:
-    """Plan what :func:`migrate_many` would apply, with the reasons. It only reads.
+    """Plan what ``migrate_many()`` would apply, with the reasons. It only reads.
 
     Args:
         targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
@@ -167,8 +167,8 @@ async def plan_many(
         concurrency: The largest number of connections that are open at once, over all targets; at least 2 are
             used. One of them is reserved: it looks up the sessions that block the others, and serves as the second
             connection of a step outside of transactions.
-        progress: Called with a :class:`~kimbledb.events.OneOfMany` for each event of each schema, and with
-            :class:`~kimbledb.events.Done` at the end. None for no notifications.
+        progress: Called with a ``OneOfMany`` for each event of each schema, and with
+            ``Done`` at the end. None for no notifications.
         options: The deadline, the timeouts (in seconds) and the other limits, for each schema separately. None for
             the defaults.
 

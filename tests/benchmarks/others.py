@@ -300,7 +300,7 @@ def _catalog_steps() -> list[Step]:
 
 
 def _many_steps() -> list[Step]:
-    """Return what :func:`write_folder` writes."""
+    """Return what ``write_folder()`` writes."""
     return [
         Step(
             number,

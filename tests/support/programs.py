@@ -46,7 +46,7 @@ def account() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """Make a temporary folder that the user of :func:`account` owns."""
+    """Make a temporary folder that the user of ``account()`` owns."""
     path = Path(tempfile.mkdtemp(prefix="kimbledb-faults-"))
     give(path)
     try:
@@ -56,7 +56,7 @@ def folder() -> Iterator[Path]:
 
 
 def give(path: Path) -> None:
-    """Change the owner of a file or folder to the user of :func:`account`."""
+    """Change the owner of a file or folder to the user of ``account()``."""
     owner = account()
     if owner:
         os.chown(path, owner["user"], owner["group"])

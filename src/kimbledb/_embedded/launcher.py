@@ -94,7 +94,7 @@ class Launcher:
         """Wait for a program to end, and return whether it succeeded.
 
         Raises:
-            EmbeddedServerError: The program takes longer than :data:`PATIENCE`.
+            EmbeddedServerError: The program takes longer than ``PATIENCE``.
             AbandonedError: The caller has abandoned the start.
         """
         deadline = time.monotonic() + PATIENCE

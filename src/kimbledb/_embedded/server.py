@@ -42,7 +42,7 @@ PORTS = 5
 
 
 class Server:
-    """A server. :meth:`start` and :meth:`stop` block: call them in a thread.
+    """A server. ``start()`` and ``stop()`` block: call them in a thread.
 
     Args:
         data_dir: The folder that keeps the data; None for temporary data.
@@ -58,7 +58,7 @@ class Server:
 
         Raises:
             EmbeddedServerError: The server cannot start; the message ends with the end of the log.
-            AbandonedError: :meth:`abandon` was called meanwhile.
+            AbandonedError: ``abandon()`` was called meanwhile.
         """
         with ExitStack() as stack:
             try:

@@ -1,7 +1,7 @@
-"""A set of migrations: :class:`Catalog`, and the checks of the relations among its migrations.
+"""A set of migrations: ``Catalog``, and the checks of the relations among its migrations.
 
-:mod:`kimbledb.catalog.directories` reads folders, :mod:`kimbledb.catalog.shipped` the built-in migrations.
-:mod:`kimbledb.planning.planner` puts the migrations in order.
+``kimbledb.catalog.directories`` reads folders, ``kimbledb.catalog.shipped`` the built-in migrations.
+``kimbledb.planning.planner`` puts the migrations in order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Catalog:
     """
 
     def __init__(self, migrations: Iterable[Migration], *, source: str = "", faults: Iterable[Fault] = ()) -> None:
-        """Make a catalog of existing :class:`Migration` objects.
+        """Make a catalog of existing ``Migration`` objects.
 
         Args:
             migrations: The migrations, in any order. Their names and numbers must be unique.

@@ -22,7 +22,7 @@ from kimbledb.server.targets import target_of
 
 
 class Call:
-    """See :class:`kimbledb.execution.command.Invocation`."""
+    """See ``kimbledb.execution.command.Invocation``."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given

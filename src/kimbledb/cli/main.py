@@ -1,4 +1,4 @@
-"""The command line: each file of :mod:`kimbledb.operations` is a command of the same name.
+"""The command line: each file of ``kimbledb.operations`` is a command of the same name.
 
 Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
 migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an

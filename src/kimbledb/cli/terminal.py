@@ -61,7 +61,7 @@ class Display:
         print(printable(text), file=self.stream, flush=True)
 
     def show(self, report: Report, *, detail: bool = False) -> None:
-        """Show a report, with what :attr:`Table.detail` marks where ``detail`` is true."""
+        """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
         if isinstance(report, Plan):
             self._summary = report.summary
         if self._console is None:

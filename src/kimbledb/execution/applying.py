@@ -76,7 +76,7 @@ class ApplyRun:
         self.online: frozenset[str] = frozenset()
         #: Whether another run was at work when this one looked.
         self.gave_way = False
-        #: As :attr:`MigrationReport.history_owner`.
+        #: As ``MigrationReport.history_owner``.
         self.history_owner: str | None = None
 
     @property
@@ -108,7 +108,7 @@ class ApplyRun:
 
         Raises:
             Retry: Another run is at work or was quicker. What is committed stays.
-            KimbleDBError: As :func:`kimbledb.migrate` raises it.
+            KimbleDBError: As ``kimbledb.migrate()`` raises it.
         """
         if self.gave_way:
             await self._give_way(session)  # while the other run works, no further question is worth asking

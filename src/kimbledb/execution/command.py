@@ -1,6 +1,6 @@
 """The contract between the command line and the file of an operation.
 
-A file of :mod:`kimbledb.operations` with these three is a command of the file's name:
+A file of ``kimbledb.operations`` with these three is a command of the file's name:
 
 * ``GROUPS``: the arguments that it shares with other commands, of ``database``, ``limits`` and ``backup``;
 * ``add_arguments(parser)``: those of its own;

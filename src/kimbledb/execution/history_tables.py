@@ -10,7 +10,7 @@ def creation(schema: str, *, version: str, take_over: bool) -> str:
     """Return the statements that make the tables where they are missing.
 
     They fail where a table of that name exists that cannot be taken over, and
-    :func:`kimbledb.server.retry.meaning` makes a HistoryError of that failure.
+    ``kimbledb.server.retry.meaning()`` makes a HistoryError of that failure.
 
     Args:
         schema: The target schema.

@@ -75,7 +75,7 @@ class Leftovers:
         """Drop the invalid indexes, and detach the half detached partitions, of an earlier try.
 
         Args:
-            found: As :meth:`find` returns it.
+            found: As ``find()`` returns it.
 
         Raises:
             Retry: Another session still builds one of the indexes.

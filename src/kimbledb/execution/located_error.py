@@ -39,7 +39,7 @@ class LocatedError:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The attributes of the :class:`~kimbledb.errors.MigrationError` or RollbackError that it becomes."""
+        """The attributes of the ``MigrationError`` or RollbackError that it becomes."""
         return {
             "file": self.file,
             "line": self.line,

@@ -1,6 +1,6 @@
 """The text that is sent before and after a script: lock, settings, guards, proof, history row, COMMIT.
 
-Nothing is sent from here. :mod:`kimbledb.execution.transaction` sends the messages and reads the answers.
+Nothing is sent from here. ``kimbledb.execution.transaction`` sends the messages and reads the answers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), 
 
 
 def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = ()) -> str:
-    """Return the text right before a script whose reach :func:`check_reach` checks afterwards.
+    """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
         schema: The target schema.
@@ -79,7 +79,7 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
 
     Args:
         schema: The target schema.
-        reaches: As for :func:`before_script`.
+        reaches: As for ``before_script()``.
     """
     literal = quote_literal(schema)
     values = {

@@ -6,12 +6,12 @@ strategy for tables that hold rows.
 There are two connections. One, the holder, holds the lock in an open transaction, by messages that leave no
 snapshot and no lock on a table behind: CONCURRENTLY would wait for the snapshot, REINDEX and VACUUM FULL for
 the lock, for ever. The other, the worker, runs the statements one at a time
-(:mod:`kimbledb.execution.statement_runner`). Before each statement an intent is written to the log, and after
-it its completion (:mod:`kimbledb.execution.statement_log`), so that an interrupted script continues at the
+(``kimbledb.execution.statement_runner``). Before each statement an intent is written to the log, and after
+it its completion (``kimbledb.execution.statement_log``), so that an interrupted script continues at the
 statement that was interrupted.
 
 The leftovers of a statement are found by comparing the catalogs before and after it
-(:mod:`kimbledb.execution.leftovers`). After a failure invalid indexes, and constraints that were added and
+(``kimbledb.execution.leftovers``). After a failure invalid indexes, and constraints that were added and
 are not validated, are dropped, and the error says what stays. The proof and the history row come last, in
 the transaction that holds the lock, and so does apply.sql after an online.sql.
 
@@ -75,7 +75,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     """Run a migration's online.sql, and then the migration in the transaction that holds the lock.
 
     Args:
-        runner: Of the call; a second session can be opened (:meth:`Runner.can_open_second_session`).
+        runner: Of the call; a second session can be opened (``Runner.can_open_second_session()``).
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.

@@ -1,8 +1,8 @@
 """Rolling back: newest first, one transaction for each migration, and never data unasked.
 
-The counterpart of :mod:`kimbledb.execution.applying`. The losses are not derived from what
+The counterpart of ``kimbledb.execution.applying``. The losses are not derived from what
 migrations declare. The scripts run in a transaction that is rolled back, and their losses are
-measured (:mod:`kimbledb.inspection.data_loss`); the transactions that commit measure them once more.
+measured (``kimbledb.inspection.data_loss``); the transactions that commit measure them once more.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class RollbackRun:
 
         Raises:
             Retry: Another run is at work or was quicker. What is committed stays.
-            KimbleDBError: As :func:`kimbledb.rollback` raises it.
+            KimbleDBError: As ``kimbledb.rollback()`` raises it.
         """
         state, plan = await self._load(session)
         there = removable(plan)

@@ -66,7 +66,7 @@ class Request:
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for no calls.
+        progress: Called with each ``Event``; None for no calls.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -129,7 +129,7 @@ class Run:
         self._backup = backup
 
     async def until_done(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Do the work, and repeat it where it raises :class:`~kimbledb.server.retry.Retry`.
+        """Do the work, and repeat it where it raises ``Retry``.
 
         Args:
             work: A function of a session, called anew for each try.

@@ -59,7 +59,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as :attr:`ScriptStatement.kind`.
+            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
         """
         self.heed(await self._worker.send("BEGIN;\n" + self.closing(digest, state, kind=kind, words=words)))
@@ -78,7 +78,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as :attr:`ScriptStatement.kind`.
+            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
             before: The constraints that were not validated before it, where it ran in this transaction.
         """
@@ -100,7 +100,7 @@ class StatementLog:
         )
 
     def heed(self, answers: Sequence[Answer]) -> None:
-        """Keep which constraints are not validated, as the answer to :meth:`closing` says."""
+        """Keep which constraints are not validated, as the answer to ``closing()`` says."""
         found = answers[-1].value
         self.unvalidated = found["open"]
         added = self.added | {int(oid): shown for oid, shown in found["added"].items()}

@@ -37,9 +37,9 @@ async def step_error(session: Session, error: ServerError, work: Work, ahead: st
         ahead: The part of the message before the script, or None where it held no script.
 
     Returns:
-        A :class:`~kimbledb.server.retry.Retry` or an error of the library, or
-        :class:`ScriptError`, :class:`ChecksFailed`, :class:`~kimbledb.inspection.data_loss.Suspected` or
-        :class:`~kimbledb.inspection.data_loss.Lost`.
+        A ``Retry`` or an error of the library, or
+        ``ScriptError``, ``ChecksFailed``, ``Suspected`` or
+        ``Lost``.
     """
     if session.commits and not any(answer.code == "KD102" for answer in session.answered):
         # The script ended its transaction by itself: a second try would repeat what it committed.

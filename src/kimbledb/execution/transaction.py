@@ -1,7 +1,7 @@
 """One migration's transaction: its message is sent, its answers are read, its errors are explained.
 
-:mod:`kimbledb.execution.messages` has the text of the message, :mod:`kimbledb.execution.work` the
-values that go in and come out, :mod:`kimbledb.execution.step_errors` the meaning of the errors.
+``kimbledb.execution.messages`` has the text of the message, ``kimbledb.execution.work`` the
+values that go in and come out, ``kimbledb.execution.step_errors`` the meaning of the errors.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Transactions:
             of tables that stay.
 
         Raises:
-            Retry: As for :meth:`carry_out`.
+            Retry: As for ``carry_out()``.
             ScriptError: One of the scripts failed.
         """
         messages = self.messages
@@ -172,7 +172,7 @@ class Transactions:
             log_position: The id of the log's newest entry when the plan was made.
 
         Raises:
-            Retry: As for :meth:`carry_out`.
+            Retry: As for ``carry_out()``.
         """
         opening = self.messages.holding(work, log_position)
         try:
@@ -181,16 +181,16 @@ class Transactions:
             raise await step_error(self.session, error, work, opening) from error
 
     async def finish(self, work: Work) -> Outcome:
-        """Run the work in the transaction that :meth:`hold` opened, and commit it.
+        """Run the work in the transaction that ``hold()`` opened, and commit it.
 
         Args:
             work: The migration and its script.
 
         Raises:
-            Retry: As for :meth:`carry_out`.
-            ScriptError: As for :meth:`carry_out`.
-            ChecksFailed: As for :meth:`carry_out`.
-            ConnectionLostError: As for :meth:`carry_out`.
+            Retry: As for ``carry_out()``.
+            ScriptError: As for ``carry_out()``.
+            ChecksFailed: As for ``carry_out()``.
+            ConnectionLostError: As for ``carry_out()``.
         """
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
@@ -203,15 +203,15 @@ class Transactions:
         return evolve(_outcome(answers, work), held=clock())
 
     async def release(self, work: Work, measured: Measured) -> Outcome:
-        """Prove and record the work in the transaction that :meth:`hold` opened, and commit it.
+        """Prove and record the work in the transaction that ``hold()`` opened, and commit it.
 
         Args:
             work: What the other session did.
             measured: What data it took away, for the log.
 
         Raises:
-            ChecksFailed: As for :meth:`carry_out`.
-            ConnectionLostError: As for :meth:`carry_out`.
+            ChecksFailed: As for ``carry_out()``.
+            ConnectionLostError: As for ``carry_out()``.
         """
         try:
             with self._doubting():

@@ -71,7 +71,7 @@ class Guard:
         return text
 
     def after(self) -> str:
-        """Return the statements after the script: they fail with :data:`~kimbledb.server.codes.DATA_LOSS`, or report."""
+        """Return the statements after the script: they fail with ``DATA_LOSS``, or report."""
         literal = quote_literal(self.schema)
         text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
         losses = "DO " + quote_literal(
@@ -112,7 +112,7 @@ class Suspected(Exception):
     """A script may have lost rows or values that must be counted first; it is rolled back, and is to run again.
 
     Attributes:
-        suspects: The suspects for the :class:`Guard` of the next run, with those of this run.
+        suspects: The suspects for the ``Guard`` of the next run, with those of this run.
     """
 
     def __init__(self, suspects: Sequence[Suspect]) -> None:
@@ -164,7 +164,7 @@ def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
     """Return the exception for an error of the block after a script.
 
     Args:
-        error: The error, with :data:`~kimbledb.server.codes.DATA_LOSS`.
+        error: The error, with ``DATA_LOSS``.
         guard: The guard of the transaction.
     """
     found = measured(json.loads(error.detail or "{}"))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class Glance(NamedTuple):
     """The facts that show whether a start has nothing to do."""
 
-    #: As in :class:`kimbledb.model.state.DatabaseState`.
+    #: As in ``kimbledb.model.state.DatabaseState``.
     hosted: bool
     history: tuple[AppliedMigration, ...]
-    #: As in :class:`kimbledb.model.state.DatabaseState`.
+    #: As in ``kimbledb.model.state.DatabaseState``.
     history_owner: str | None
 
 
@@ -88,7 +88,7 @@ async def glance(session: Session, schema: str) -> Glance | None:
         schema: The target schema.
 
     Returns:
-        The glance, or None where :func:`look` is needed: the table does not exist, has another shape,
+        The glance, or None where ``look()`` is needed: the table does not exist, has another shape,
         is hidden by policies, or belongs to a stranger.
     """
     quoted = quote_identifier(schema)

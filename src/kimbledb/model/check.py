@@ -28,7 +28,7 @@ class VerificationQuery:
 class Check:
     """The result of one check.
 
-    A check has no truth value of its own: use :attr:`passed`.
+    A check has no truth value of its own: use ``passed``.
     """
 
     #: The name of the migration, or None for a check of the whole database.

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from kimbledb.model.text import one_line
 
-#: The values of :attr:`Hazard.name`.
+#: The values of ``Hazard.name``.
 HAZARDS = ("access_exclusive_lock", "table_rewrite", "index_build", "constraint_validation", "rows_deleted")
 
 
@@ -14,7 +14,7 @@ HAZARDS = ("access_exclusive_lock", "table_rewrite", "index_build", "constraint_
 class Hazard:
     """An operation of a pending migration on a table with rows that takes long or blocks other sessions."""
 
-    #: One of :data:`HAZARDS`.
+    #: One of ``HAZARDS``.
     name: str
     #: The name of the table.
     table: str

@@ -20,7 +20,7 @@ class Loss:
     name: str
     #: The number of rows, of values that are not null, or of positions of a sequence.
     count: int
-    #: False if the count is only a bound, or if the loss could not be counted: :attr:`count` is then 0.
+    #: False if the count is only a bound, or if the loss could not be counted: ``count`` is then 0.
     exact: bool = True
     #: Whether a count that is a bound may be too high. Otherwise it may be too low.
     at_most: bool = False

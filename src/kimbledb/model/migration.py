@@ -1,6 +1,6 @@
 """A migration: its facts and its scripts.
 
-Nothing here reads a file or queries a database. :mod:`kimbledb.catalog.catalog` makes a :class:`Migration`; the rooms
+Nothing here reads a file or queries a database. ``kimbledb.catalog.catalog`` makes a ``Migration``; the rooms
 above it plan it, apply it and roll it back.
 """
 
@@ -99,7 +99,7 @@ class Migration:
     reaches: tuple[str, ...] = ()
     #: Older checksums of apply.sql with the same result.
     supersedes: tuple[str, ...] = ()
-    #: SHA-256 of :attr:`apply_sql` in hexadecimal.
+    #: SHA-256 of ``apply_sql`` in hexadecimal.
     checksum: str = ""
     #: The path of its folder, or of its file in a flat folder.
     location: str = ""
@@ -139,17 +139,17 @@ class Migration:
 
     @property
     def verify_sql(self) -> str:
-        """The text of verify.sql, in the form of :attr:`apply_sql`."""
+        """The text of verify.sql, in the form of ``apply_sql``."""
         return self.script("verify").text
 
     @property
     def rollback_sql(self) -> str:
-        """The text of rollback.sql, in the form of :attr:`apply_sql`."""
+        """The text of rollback.sql, in the form of ``apply_sql``."""
         return self.script("rollback").text
 
     @property
     def online_sql(self) -> str:
-        """The text of online.sql, in the form of :attr:`apply_sql`; empty if there is none.
+        """The text of online.sql, in the form of ``apply_sql``; empty if there is none.
 
         It holds the slow part of the change on tables with rows, written so that other sessions do not wait for
         it. It runs before apply.sql, statement by statement, outside of a transaction.

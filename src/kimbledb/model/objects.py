@@ -34,7 +34,7 @@ class DatabaseObject:
     ``str()`` gives the form of messages and files: ``column users.email``.
     """
 
-    #: One of :data:`OBJECT_KINDS`.
+    #: One of ``OBJECT_KINDS``.
     kind: str
     #: Its name without the schema: ``users``, ``users.email``,
     #: ``search_knowledge_base(vector,double precision,integer)``.

@@ -124,7 +124,7 @@ class RollbackReport(Report):
         """Return the report as values.
 
         ``rolled_back``, ``dependents``: names. ``objects``, ``handmade``: each as text, such as ``table users``.
-        ``losses``: each with the attributes of a :class:`Loss`. ``dry_run``, ``seconds``: as the attributes.
+        ``losses``: each with the attributes of a ``Loss``. ``dry_run``, ``seconds``: as the attributes.
         """
         return {
             "rolled_back": [step.migration.name for step in self.rolled_back],
@@ -168,7 +168,7 @@ class ResetReport(Report):
         """Return the report as values.
 
         ``database``, ``schema``, ``seconds``: as the attributes. ``dropped``: each as text, such as ``table users``.
-        ``losses``: each with the attributes of a :class:`Loss`.
+        ``losses``: each with the attributes of a ``Loss``.
         """
         return {
             "database": self.database,
@@ -289,8 +289,8 @@ class Status(Report):
 
         ``database``, ``schema``, ``server_version``, ``hosted``: as the attributes. ``extensions``: versions by name.
         ``extension_schemas``: schemas by name. ``history``: null, or each with the attributes of an
-        :class:`AppliedMigration`. ``log``: the entries. ``tables``: each with the attributes of a :class:`TableUse`.
-        ``load``: null, or the attributes of a :class:`Load`. The keys of :meth:`Plan.as_dict` stand beside these.
+        ``AppliedMigration``. ``log``: the entries. ``tables``: each with the attributes of a ``TableUse``.
+        ``load``: null, or the attributes of a ``Load``. The keys of ``Plan.as_dict()`` stand beside these.
         """
         return {
             **self.plan.as_dict(),
@@ -376,7 +376,7 @@ class ManyReport(Report, Generic[Each]):
 
     @cached_property
     def failures(self) -> tuple[ManyResult[Each], ...]:
-        """The results that are not :attr:`ManyResult.ok`."""
+        """The results that are not ``ManyResult.ok``."""
         return tuple(result for result in self.results if not result.ok)
 
     @property
@@ -403,5 +403,5 @@ class ManyReport(Report, Generic[Each]):
         )
 
     def as_dict(self) -> dict[str, Json]:
-        """Return ``ok``, ``seconds`` and ``results``, each result as of :meth:`ManyResult.as_dict`."""
+        """Return ``ok``, ``seconds`` and ``results``, each result as of ``ManyResult.as_dict()``."""
         return {"ok": self.ok, "seconds": self.seconds, "results": [result.as_dict() for result in self.results]}

@@ -220,7 +220,7 @@ class Plan(Report):
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``notes`` and ``hazards``, each with the attributes of a
-        :class:`Hazard`. ``pending``, ``refused``: names. ``schema``, ``notes``: as the attributes.
+        ``Hazard``. ``pending``, ``refused``: names. ``schema``, ``notes``: as the attributes.
         """
         return {
             "schema": self.schema,

@@ -1,6 +1,6 @@
 """The base of all reports, and the plain values that ``as_dict()`` gives.
 
-A report gives its content once, as tables and as values. The outputs are made of these in :mod:`kimbledb.model.outputs`.
+A report gives its content once, as tables and as values. The outputs are made of these in ``kimbledb.model.outputs``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 def _written_as(output: str) -> Callable[[Report], str]:
-    """Return a method that writes a report's tables by ``write()`` of a module of :mod:`kimbledb.model.outputs`."""
+    """Return a method that writes a report's tables by ``write()`` of a module of ``kimbledb.model.outputs``."""
 
     def write(report: Report) -> str:
         # Imported by the first report that is shown, since a start shows none: HTML takes 11 ms, text 1 ms.
@@ -45,7 +45,7 @@ class Report(ABC):
 
     @abstractmethod
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the content as tables. The caption of the first table is :attr:`summary`."""
+        """Return the content as tables. The caption of the first table is ``summary``."""
 
     @abstractmethod
     def as_dict(self) -> dict[str, Json]:

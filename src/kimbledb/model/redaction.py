@@ -4,7 +4,7 @@ In SQL the contents of string constants and comments are masked. Numbers stay in
 and limits consist of them.
 
 In an error the SQLSTATE, the place and the names stay. PostgreSQL quotes values in its message (classes 22 and
-42601), its DETAIL, its context and the text of a RAISE. :func:`without_values` removes them from the object that the
+42601), its DETAIL, its context and the text of a RAISE. ``without_values()`` removes them from the object that the
 driver raised, so that no traceback, log or pickle of it shows them.
 """
 
@@ -58,7 +58,7 @@ def excerpt(sql: str, offset: int, hidden: list[tuple[int, int]]) -> tuple[str, 
 
 
 def cover(sql: str, hidden: list[tuple[int, int]], start: int, end: int) -> str:
-    """Return a part of SQL, masked. ``hidden`` is the result of :func:`spans`."""
+    """Return a part of SQL, masked. ``hidden`` is the result of ``spans()``."""
     return _cover(sql, hidden, start, end, start)[0]
 
 

@@ -62,7 +62,7 @@ class VerificationReport(Report):
         )
 
     def as_dict(self) -> dict[str, Json]:
-        """Return ``ok`` and ``checks``, each with the attributes of a :class:`Check`."""
+        """Return ``ok`` and ``checks``, each with the attributes of a ``Check``."""
         return {"ok": self.ok, "checks": [plain(check) for check in self.checks]}
 
 
@@ -135,8 +135,8 @@ class MigrationReport(Report):
         """Return the report as values.
 
         ``applied``: for each migration ``migration``, ``seconds``, ``held``. ``seconds``, ``lsn``, ``history_owner``:
-        as the attributes. ``losses``, ``updates``: each with the attributes of a :class:`Loss`. ``newer``: names.
-        ``verification``: as of :class:`VerificationReport`.
+        as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``newer``: names.
+        ``verification``: as of ``VerificationReport``.
         """
         return {
             "applied": [

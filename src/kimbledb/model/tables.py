@@ -1,6 +1,6 @@
 """Tables: the form in which a report gives its content to every output.
 
-:mod:`kimbledb.model.outputs` writes them as text and as HTML, :mod:`kimbledb.cli.terminal` as the grid of a terminal.
+``kimbledb.model.outputs`` writes them as text and as HTML, ``kimbledb.cli.terminal`` as the grid of a terminal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Table:
         """Return each column that is not empty, with its name and its cells.
 
         Args:
-            page: Whether to include the columns of :attr:`page_only`.
+            page: Whether to include the columns of ``page_only``.
 
         Raises:
             ValueError: A row has more or fewer cells than there are headers.

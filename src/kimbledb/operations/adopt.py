@@ -43,7 +43,7 @@ class Adoption(Request):
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -129,7 +129,7 @@ async def adopt(
 
     A migration is adopted if all the objects that it declares are present in
     their declared form, and every migration that it needs is applied or adopted.
-    :func:`migrate` applies the rest, and completes what is present in part.
+    ``migrate()`` applies the rest, and completes what is present in part.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.

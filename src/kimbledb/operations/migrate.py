@@ -45,14 +45,14 @@ class Executor(Request):
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
     """
 
     async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
-        """Return the plan that :meth:`apply` would follow. Only reads.
+        """Return the plan that ``apply()`` would follow. Only reads.
 
         Args:
             to: A migration's name or number: plan that one and all it needs, no more. None for all.
@@ -98,7 +98,7 @@ class Executor(Request):
             The migrations that were applied, the plan, and the checks.
 
         Raises:
-            KimbleDBError: As :func:`kimbledb.migrate` raises it; a migration that failed was rolled back.
+            KimbleDBError: As ``kimbledb.migrate()`` raises it; a migration that failed was rolled back.
         """
         goal = self._goal(to, phase, prefer)
         in_process_lock = InProcessLock(self.target.label, self.schema)
@@ -146,7 +146,7 @@ class Executor(Request):
         return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
 
     async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
-        """Return the plan and :attr:`MigrationReport.history_owner` if a glance at history shows that nothing is pending."""
+        """Return the plan and ``MigrationReport.history_owner`` if a glance at history shows that nothing is pending."""
         try:
             seen = await history.glance(session, self.schema)
         except TimeoutError as error:
@@ -190,11 +190,11 @@ async def migrate(
         prefer: Names of alternatives to take instead of the default.
         verify: Whether each migration's checks run in its transaction and must pass.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. :func:`restore` brings it back. A file that is
+            and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
         allow_data_loss: Whether rows and values that are there may go, also where the migration that
             takes them does not say so (``deletes`` in migration.toml).
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:

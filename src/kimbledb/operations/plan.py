@@ -29,7 +29,7 @@ async def plan(
     prefer: Iterable[str] = (),
     options: Options | None = None,
 ) -> Plan:
-    """Return what :func:`migrate` would do, and why. Only reads, on a standby too.
+    """Return what ``migrate()`` would do, and why. Only reads, on a standby too.
 
     Args:
         target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.

@@ -1,7 +1,7 @@
 """Render: write all migrations as one SQL file for an SQL editor, the document's run-all-migrations.sql.
 
 The file is plain SQL for the schema ``public``: one transaction, or several if a migration adds a value to a type.
-It writes the same history as :func:`kimbledb.migrate`, under the same locks, so that either can continue
+It writes the same history as ``kimbledb.migrate()``, under the same locks, so that either can continue
 where the other stopped.
 """
 
@@ -64,7 +64,7 @@ def render(catalog: Catalog | None = None) -> str:
     """Return one SQL file of all migrations, for an SQL editor.
 
     The file is one transaction for the schema ``public``, without commands of a client.
-    It writes history as :func:`migrate` does, is safe to run twice, and stops with the
+    It writes history as ``migrate()`` does, is safe to run twice, and stops with the
     name of a migration that fails, keeping nothing. History decides between alternatives,
     else whether the database is hosted.
 

@@ -48,7 +48,7 @@ _NEEDED = "2BP01"
 
 
 class Reset:
-    """One call of :func:`kimbledb.reset`, with its progress across connections."""
+    """One call of ``kimbledb.reset()``, with its progress across connections."""
 
     def __init__(
         self, request: Request, *, confirm: str, allow_data_loss: bool, backup: str | os.PathLike[str] | None
@@ -183,7 +183,7 @@ async def reset(
         schema: The name of the target schema; None for ``public``.
         allow_data_loss: Whether rows may go.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. :func:`restore` brings it back. A file that is
+            and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 

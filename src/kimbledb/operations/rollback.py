@@ -33,7 +33,7 @@ class Rollback(Request):
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -71,7 +71,7 @@ class Rollback(Request):
 
         Raises:
             ConfigurationError: Not exactly one of the three was given.
-            KimbleDBError: As :func:`kimbledb.rollback` raises it; a script that failed was rolled back.
+            KimbleDBError: As ``kimbledb.rollback()`` raises it; a script that failed was rolled back.
         """
         given = [each for each in (name, phase, to) if each is not None]
         if len(given) != 1:
@@ -130,9 +130,9 @@ async def rollback(
         include_adopted: Whether adopted migrations may be rolled back.
         dry_run: Whether only to report what would be lost. The same locks are taken for a moment.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. :func:`restore` brings it back. A file that is
+            and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:

@@ -46,7 +46,7 @@ class Verifier(Request):
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each :class:`~kimbledb.events.Event`; None for nobody.
+        progress: Called with each ``Event``; None for nobody.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.

@@ -1,6 +1,6 @@
 """Hazards: locks, rewrites and deletions that pending migrations would cause. Pure.
 
-:mod:`kimbledb.catalog.statements` splits the scripts. The caller asks the server once for the existing
+``kimbledb.catalog.statements`` splits the scripts. The caller asks the server once for the existing
 tables and their sizes. A statement on a table that does not exist or holds no rows is no hazard, nor is one whose column, index or
 constraint already exists. DO blocks, functions and CASCADE are not analysed here: the transaction that applies a
 migration measures the data loss. The hazards of a repair are those of the columns that it ``expects``.

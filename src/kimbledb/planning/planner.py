@@ -1,6 +1,6 @@
 """The planner: the order of the migrations, the choice among alternatives, and the state of each migration.
 
-It is pure and asks no database. The caller passes the history and the evidence of a database to :meth:`Planner.plan`.
+It is pure and asks no database. The caller passes the history and the evidence of a database to ``Planner.plan()``.
 Equal input gives an equal plan, in whatever order the rows of history come.
 """
 
@@ -69,7 +69,7 @@ class Planner:
 
         Args:
             applied: The history of the database: the names of the applied migrations, or rows as
-                :class:`AppliedMigration`.
+                ``AppliedMigration``.
             evidence: The evidence from the database's objects, or None for an empty database.
             to: The name or number of a migration. The plan selects that migration and all migrations that it requires.
             phase: The number of a phase. The plan selects its migrations and all migrations that they require.
@@ -508,7 +508,7 @@ class Goal:
     #: The last phase, or None for all.
     phase: int | None = None
     #: Whether the call applies migrations, so that exactly one of several alternatives must be chosen.
-    #: False for :meth:`Planner.standing`, which has no ``to`` and no ``phase``.
+    #: False for ``Planner.standing()``, which has no ``to`` and no ``phase``.
     deciding: bool = True
 
     @property

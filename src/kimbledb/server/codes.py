@@ -1,7 +1,7 @@
 """The SQLSTATEs that this library's own SQL blocks raise, and how to recognise them.
 
 A script can raise the same SQLSTATEs. What our blocks raise is signed
-(:data:`kimbledb.server.queries.SIGNATURE`), and :func:`own_code` checks the signature.
+(``kimbledb.server.queries.SIGNATURE``), and ``own_code()`` checks the signature.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ INDEX_NOT_VALID: Final = "KD012"
 PROCESS_ID: Final = "KD104"
 #: The settings of the session before the transaction.
 BEFORE: Final = "KD105"
-#: The rows and values that a script lost, as :func:`kimbledb.inspection.data_loss.measured` reads them.
+#: The rows and values that a script lost, as ``kimbledb.inspection.data_loss.measured()`` reads them.
 MEASURED: Final = "KD106"
 #: A failed script deallocated prepared statements that the driver keeps.
 DEALLOCATED: Final = "KD107"

@@ -1,8 +1,8 @@
 """The protocol that a database driver follows, and the errors that it raises.
 
-One module of :mod:`kimbledb.server.drivers` adapts one driver: it gives connections that follow
-:class:`Connection`, and raises the driver's errors as :class:`ServerError` or
-:class:`DriverError`. Errors of the network stay an :class:`OSError`.
+One module of ``kimbledb.server.drivers`` adapts one driver: it gives connections that follow
+``Connection``, and raises the driver's errors as ``ServerError`` or
+``DriverError``. Errors of the network stay an ``OSError``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Notice:
 class ServerError(Exception):
     """An error that the server reported.
 
-    Values of rows and of the script are removed from it and from the driver's error (:mod:`kimbledb.model.redaction`).
-    Users never see a ServerError: :func:`driver_errors` puts the driver's error in its place.
+    Values of rows and of the script are removed from it and from the driver's error (``kimbledb.model.redaction``).
+    Users never see a ServerError: ``driver_errors()`` puts the driver's error in its place.
 
     Attributes:
         sqlstate: Five characters; ``XX000`` where the driver gives none.
@@ -142,7 +142,7 @@ class Connection(Protocol):
     OSError where the connection cannot be used.
     """
 
-    #: How many statements of the last message of :meth:`execute` were completed.
+    #: How many statements of the last message of ``execute()`` were completed.
     completed: int
     #: How many COMMITs of that message were completed.
     commits: int

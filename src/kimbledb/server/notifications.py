@@ -61,7 +61,7 @@ def log(
     """Log a record. Every record has the same extra fields: database, schema, migration and seconds.
 
     Args:
-        level: The level, as in :mod:`logging`.
+        level: The level, as in ``logging``.
         text: The message, with ``%`` placeholders.
         values: The values of the placeholders.
         migration: The migration that the record is about.
@@ -83,7 +83,7 @@ def log(
 def call_scope(watcher: Watcher | None = None) -> Iterator[Callable[[str, str | None], object]]:
     """Open the scope of one public call.
 
-    An error that ends the call is notified as :class:`~kimbledb.events.Stopped`.
+    An error that ends the call is notified as ``Stopped``.
 
     Args:
         watcher: The progress callable, or None.

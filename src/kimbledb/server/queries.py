@@ -43,7 +43,7 @@ def block(name: str, /, **values: str) -> str:
 
     Args:
         name: The file, without ``.sql``.
-        values: The text for each placeholder, quoted by the caller (:mod:`kimbledb.model.names`).
+        values: The text for each placeholder, quoted by the caller (``kimbledb.model.names``).
     """
     return _do(filled(name, **values))
 

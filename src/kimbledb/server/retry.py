@@ -1,6 +1,6 @@
 """Which errors of the server a call retries, and which mean the same for every call: decided once.
 
-Code that sends SQL calls :func:`meaning` first. Where that returns None, the operation decides, since it alone knows
+Code that sends SQL calls ``meaning()`` first. Where that returns None, the operation decides, since it alone knows
 which script failed, or which role's objects a refusal is about.
 """
 
@@ -64,7 +64,7 @@ def meaning(error: ServerError, *, making: bool = False) -> Retry | HistoryError
 
 @contextmanager
 def decided() -> Iterator[None]:
-    """Raise, in place of a server's error, the exception that :func:`meaning` returns.
+    """Raise, in place of a server's error, the exception that ``meaning()`` returns.
 
     Raises:
         Retry: Other sessions block the work.

@@ -1,6 +1,6 @@
 """Runs the work of a call until it is done: the deadline, the retries and the reconnections.
 
-A piece of work is a function of a session. It raises :class:`~kimbledb.server.retry.Retry` where the
+A piece of work is a function of a session. It raises ``Retry`` where the
 database is not in the state that the work needs. Then the connection is given back, some time
 passes, and the work starts again, and reads the database anew: the database is the only memory
 from one session to the next.

@@ -43,5 +43,5 @@ def trusted(reached: Sequence[str] = ()) -> str:
 
 
 def gaps_of(dangers: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-    """Return the rows of :func:`strangers_in` as gaps of a PreflightError, each with its cure."""
+    """Return the rows of ``strangers_in()`` as gaps of a PreflightError, each with its cure."""
     return [(f"{thing} {reason}", cure) for thing, reason, cure in dangers]

@@ -72,7 +72,7 @@ class Session:
         self.answered: list[Answer] = []
         #: How many statements of the last message were completed, and how many of its COMMITs.
         self.completed = self.commits = 0
-        #: The part of the message before the second argument of :meth:`transact`, where one message carried both.
+        #: The part of the message before the second argument of ``transact()``, where one message carried both.
         self.prefix = ""
         #: The state of the session before the transaction that a rollback does not restore.
         self._before: Mapping[str, Any] | None = None
@@ -80,7 +80,7 @@ class Session:
         self._deallocated = False
         #: Collects the notices that are not answers.
         self._notices: list[tuple[str, str]] | None = None
-        #: Whether the server has begun to run the message of :meth:`transact`.
+        #: Whether the server has begun to run the message of ``transact()``.
         self._began = False
 
     async def send(self, message: str, *, notices: list[tuple[str, str]] | None = None) -> list[Answer]:
@@ -144,13 +144,13 @@ class Session:
         through a transaction pooler, too: the pooler keeps an open transaction on one server.
 
         Args:
-            begin: :data:`BEGIN` and :meth:`remember`.
+            begin: ``BEGIN`` and ``remember()``.
             rest: The rest of the transaction, up to the COMMIT.
 
         Raises:
-            ServerError: As :meth:`send`; :attr:`prefix` helps to locate it.
-            PreflightError: As :meth:`send`.
-            ConnectionLostError: As :meth:`send`.
+            ServerError: As ``send()``; ``prefix`` helps to locate it.
+            PreflightError: As ``send()``.
+            ConnectionLostError: As ``send()``.
         """
         check = queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
         self._began, self.prefix = False, begin + check
@@ -279,7 +279,7 @@ class Session:
         return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named))
 
     def recall(self) -> str:
-        """Return the statement that gives :meth:`leaving` the state that :meth:`remember` noted in an earlier message."""
+        """Return the statement that gives ``leaving()`` the state that ``remember()`` noted in an earlier message."""
         return setting("kimbledb.session", self._before)
 
     @staticmethod

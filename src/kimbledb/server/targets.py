@@ -1,4 +1,4 @@
-"""The target of a call: a DSN, a connection or a pool, each opened into a :class:`Session`.
+"""The target of a call: a DSN, a connection or a pool, each opened into a ``Session``.
 
 No part of a password leaves this module: messages show host, port and
 database of a DSN only, and errors that could quote a DSN are replaced.
@@ -131,7 +131,7 @@ class Target:
         return explain(error, self.label, self.address)
 
 
-#: A database as callers pass it: a DSN, a connection or a pool of asyncpg's, a :class:`Target`,
+#: A database as callers pass it: a DSN, a connection or a pool of asyncpg's, a ``Target``,
 #: or None for the environment's DSN.
 TargetLike: TypeAlias = str | driver.GivenConnection | driver.GivenPool | Target | None
 

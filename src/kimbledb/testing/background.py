@@ -34,7 +34,7 @@ class Background:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def enter(self, context: AbstractAsyncContextManager[Result]) -> Result:
-        """Enter an asynchronous context and return its value; :meth:`stop` leaves it."""
+        """Enter an asynchronous context and return its value; ``stop()`` leaves it."""
         return self.run(self._stack.enter_async_context(context))
 
     def call(self, function: Any, *arguments: Any) -> None:
@@ -42,7 +42,7 @@ class Background:
         self._loop.call_soon_threadsafe(function, *arguments)
 
     def start_server(self, data_dir: str | os.PathLike[str] | None = None) -> str:
-        """Start an embedded server and return its DSN; :meth:`stop` stops the server.
+        """Start an embedded server and return its DSN; ``stop()`` stops the server.
 
         Args:
             data_dir: The folder that keeps the data; None for temporary data.
@@ -85,7 +85,7 @@ class Pool:
         """Drop a database in the background.
 
         Args:
-            dsn: The DSN that :meth:`take` returned.
+            dsn: The DSN that ``take()`` returned.
         """
         self._background.call(self._databases.give_back, dsn)
 

@@ -51,7 +51,7 @@ class DatabaseAdmin:
         options: For the connection.
 
     Attributes:
-        lock: Held by the caller during each call except :meth:`drop`: a connection does one thing at a time.
+        lock: Held by the caller during each call except ``drop()``: a connection does one thing at a time.
     """
 
     def __init__(self, target: Target, options: Options) -> None:
@@ -72,7 +72,7 @@ class DatabaseAdmin:
     async def drop(self, name: str) -> bool:
         """Drop a database, whoever is connected to it, and return whether it is gone.
 
-        It takes :attr:`lock`. A database that cannot be dropped now is left to the next run.
+        It takes ``lock``. A database that cannot be dropped now is left to the next run.
         """
         quoted = quote_identifier(name)
         try:

@@ -131,7 +131,7 @@ class Databases:
         await self._close()
 
     async def take(self) -> str:
-        """Take a fresh migrated database: the caller's own until :meth:`give_back`.
+        """Take a fresh migrated database: the caller's own until ``give_back()``.
 
         Returns:
             The DSN of the database.
@@ -152,10 +152,10 @@ class Databases:
         """Drop a database in the background, whoever is still connected to it.
 
         Args:
-            dsn: The DSN that :meth:`take` returned.
+            dsn: The DSN that ``take()`` returned.
 
         Raises:
-            ConfigurationError: :meth:`take` did not return this DSN.
+            ConfigurationError: ``take()`` did not return this DSN.
         """
         name = unquote(urlsplit(dsn).path[1:])
         if name not in self._taken:

@@ -29,14 +29,14 @@ class Breach:
 
 @frozen(eq=False)
 class IsolationReport(Report):
-    """The result of :func:`check_isolation`."""
+    """The result of ``check_isolation()``."""
 
     #: The tables whose rows belong to a person, each with the number of own rows that a person could read.
     tables: Mapping[str, int]
     #: The accesses that the database should have refused.
     breaches: tuple[Breach, ...]
     #: References from one's own row to another person's row that the database allowed. They neither read nor
-    #: change that row; they only reveal that it exists, and may prevent its deletion. :attr:`ok` ignores them.
+    #: change that row; they only reveal that it exists, and may prevent its deletion. ``ok`` ignores them.
     loose: tuple[Breach, ...]
     #: The tables that could not be tried, each with the reason.
     untried: Mapping[str, str]
@@ -70,7 +70,7 @@ class IsolationReport(Report):
         """Return the report as values.
 
         ``ok``, ``tables``, ``untried``, ``tries``, ``roles``: as the attributes. ``breaches``, ``loose``: each with the
-        attributes of a :class:`Breach`.
+        attributes of a ``Breach``.
         """
         return {
             "ok": self.ok,

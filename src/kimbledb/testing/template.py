@@ -32,7 +32,7 @@ class Template:
     """The template of one catalog, schema and preparation on one server.
 
     Args:
-        maker: Creates the template. The caller of :meth:`find` holds its lock.
+        maker: Creates the template. The caller of ``find()`` holds its lock.
         dropper: Drops an incomplete template: a cancellation ends the maker's connection.
         server: The DSN of the server.
         label: The server, as messages name it.
@@ -42,7 +42,7 @@ class Template:
         options: For the migrations; ``deadline`` also bounds the wait for another process.
 
     Attributes:
-        name: The name of the database; empty before :meth:`find`.
+        name: The name of the database; empty before ``find()``.
     """
 
     def __init__(

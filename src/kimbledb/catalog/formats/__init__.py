@@ -1,12 +1,12 @@
 """Formats of catalogs: one module reads one format, and the folder is its only registration.
 
-A format is a module in this package with two functions (:class:`Format`):
+A format is a module in this package with two functions (``Format``):
 
 - ``matches(folder) -> bool`` decides by the names of the entries whether the folder is of this format;
 - ``read(folder) -> (migrations, faults)`` reads every migration, and reports all faults at once.
 
-:mod:`kimbledb.catalog.reading` reads entries and files safely, :mod:`kimbledb.catalog.script_checks` finds
-faults in SQL; a format uses both. :mod:`kimbledb.catalog.directories` chooses the format of a folder.
+``kimbledb.catalog.reading`` reads entries and files safely, ``kimbledb.catalog.script_checks`` finds
+faults in SQL; a format uses both. ``kimbledb.catalog.directories`` chooses the format of a folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Format(Protocol):
         """Return whether a folder is of this format.
 
         At most one format may match a folder. A folder of another migration tool has an
-        :attr:`~kimbledb.catalog.reading.Folder.owner`; a format that does not read that tool's files does not match.
+        ``owner``; a format that does not read that tool's files does not match.
 
         Args:
             folder: The folder that the caller gave, with its entries.

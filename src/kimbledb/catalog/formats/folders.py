@@ -1,6 +1,6 @@
 """One folder for each migration: ``19_api-cost-tracking/`` with apply.sql, verify.sql, rollback.sql and migration.toml.
 
-docs/format.md has the files with their reasons. :class:`kimbledb.catalog.catalog.Catalog` checks the relations
+docs/format.md has the files with their reasons. ``kimbledb.catalog.catalog.Catalog`` checks the relations
 among the migrations.
 """
 

@@ -39,7 +39,7 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
 
     Args:
         path: The path of the file that ``backup`` wrote.
-        target: As for :func:`kimbledb.restore`. The database must be empty.
+        target: As for ``kimbledb.restore()``. The database must be empty.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:

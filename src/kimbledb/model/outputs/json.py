@@ -11,6 +11,6 @@ def write(values: dict[str, Json]) -> str:
     """Write values as one JSON object of several lines.
 
     Args:
-        values: The values of a report's ``as_dict()``, or those of an error by :func:`error_as_dict`.
+        values: The values of a report's ``as_dict()``, or those of an error by ``error_as_dict()``.
     """
     return dumps(values, indent=2)

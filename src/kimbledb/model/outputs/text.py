@@ -14,7 +14,7 @@ def write(tables: Iterable[Table], *, detail: bool = False) -> str:
 
     Args:
         tables: The tables of a report.
-        detail: Whether to write the tables that :attr:`Table.detail` marks, too.
+        detail: Whether to write the tables that ``Table.detail`` marks, too.
 
     Returns:
         The lines, without a line break at the end.

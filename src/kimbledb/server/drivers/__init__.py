@@ -1,1 +1,1 @@
-"""The drivers: one module each, which alone imports its library and follows :mod:`kimbledb.server.driver`."""
+"""The drivers: one module each, which alone imports its library and follows ``kimbledb.server.driver``."""

@@ -120,7 +120,7 @@ def _counting(connection: GivenConnection) -> Iterator[_Completions]:
 
 
 class AsyncpgConnection:
-    """A connection of asyncpg's as a :class:`~kimbledb.server.driver.Connection`."""
+    """A connection of asyncpg's as a ``Connection``."""
 
     def __init__(self, given: GivenConnection) -> None:
         self.given = given
@@ -272,10 +272,10 @@ async def acquire(pool: GivenPool) -> AsyncpgConnection:
     """Borrow a connection from a pool.
 
     Raises:
-        ServerError: As :func:`connect`.
-        DriverError: As :func:`connect`.
-        OSError: As :func:`connect`.
-        ValueError: As :func:`connect`.
+        ServerError: As ``connect()``.
+        DriverError: As ``connect()``.
+        OSError: As ``connect()``.
+        ValueError: As ``connect()``.
     """
     with _translated():
         return AsyncpgConnection(await pool.acquire())
@@ -307,7 +307,7 @@ def condition(sqlstate: str | None) -> str:
 
 @contextmanager
 def _translated(sql: str | None = None) -> Iterator[None]:
-    """Raise asyncpg's errors as the errors of :mod:`kimbledb.server.driver`.
+    """Raise asyncpg's errors as the errors of ``kimbledb.server.driver``.
 
     Args:
         sql: The message that is sent, or None where errors quote no value of a row or of a script.
