@@ -24,9 +24,11 @@ _REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
 _DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
 
 # A key, or its first part, at the start of a line or of a table's name; or a text that may contain a lookalike.
+# No group is possessive: up to Python 3.11.4 such a group gives up where one of its alternatives looks ahead.
+# A text that is never closed ends where it may end, so that no position is looked at twice.
 _KEY = re.compile(
     r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]"""
-    r"""|#[^\n]*|"{3}(?:[^"\\]|\\.|"(?!""))*+"{3}|'{3}(?:[^']|'(?!''))*+'{3}|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*'""",
+    r"""|#[^\n]*|"{3}(?:[^"\\]|\\.|"(?!""))*(?:"{3}|\Z)|'{3}(?:[^']|'(?!''))*(?:'{3}|\Z)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?""",
     re.MULTILINE | re.DOTALL,
 )
 # The time that tomllib takes grows with the square of the parts of a key.

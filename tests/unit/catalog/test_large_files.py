@@ -172,3 +172,11 @@ def test_what_a_fault_quotes_is_cut(tmp_path: Path) -> None:
         Catalog.from_directory(tmp_path)
 
     assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\' * 1000 + '"', "'" + "a" * 1000, '"""' + '\\"""a' * 1000, "'''" + "'a" * 1000], ids=range(4)
+)
+def test_a_text_that_is_never_closed_is_passed_over_once(text: str) -> None:
+    """The place of a fact is looked for in one pass, whatever is never closed before it."""
+    assert [match.span() for match in facts._KEY.finditer(text)] == [(0, len(text))]
