@@ -8,21 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kimbledb import events
 from kimbledb.cli.progress_text import doing, obstacle
-from kimbledb.events import (
-    Applied,
-    Applying,
-    Building,
-    Done,
-    Event,
-    Failed,
-    OneOfMany,
-    Planned,
-    RolledBack,
-    RollingBack,
-    Statement,
-    Stopped,
-)
+from kimbledb.events import Event
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.text import counted, one_line
 
@@ -40,7 +28,7 @@ class LiveProgress:
 
     def show(self, event: Event) -> None:
         """Show an event. The first one starts the display, the last one ends it."""
-        is_last = isinstance(event, Done | Stopped)
+        is_last = isinstance(event, events.Done | events.Stopped)
         if not self._live.is_started and not is_last:
             self._clock = stopwatch()
             self._live.start()
@@ -51,21 +39,21 @@ class LiveProgress:
             self._console.print(line, soft_wrap=True)
         self._doing = doing(event) or self._doing
         # What blocks a statement may block it still.
-        if not isinstance(event, Statement | Building):
+        if not isinstance(event, events.Statement | events.Building):
             self._obstacle = obstacle(event) or ""
         if is_last:
             self._live.stop()
 
     def _count(self, event: Event) -> None:
         match event:
-            case OneOfMany(done=done, total=total):
+            case events.OneOfMany(done=done, total=total):
                 self._done, self._total = done, total
-            case Planned(plan):
+            case events.Planned(plan):
                 self._done, self._total = 0, len(plan.pending)
-            case Applying(place=place, total=total) | RollingBack(place=place, total=total):
+            case events.Applying(place=place, total=total) | events.RollingBack(place=place, total=total):
                 # A run that began anew counts what it has done before.
                 self._done, self._total = place - 1, max(total, self._total)
-            case Applied() | RolledBack():
+            case events.Applied() | events.RolledBack():
                 self._done += 1
 
     def _renderable(self) -> Group:
@@ -83,16 +71,16 @@ class LiveProgress:
 def _kept(event: Event) -> tuple[str, str, str, str] | None:
     """Return the line that stays for an event: mark, colour, name and the rest; None for no line."""
     match event:
-        case Applied(migration, seconds, checks):
+        case events.Applied(migration, seconds, checks):
             passed = f"  {counted(range(checks), 'check')} passed" if checks else ""
             return "✓", "green", str(migration), f"{seconds:.3f} s{passed}"
-        case RolledBack(migration, seconds):
+        case events.RolledBack(migration, seconds):
             return "↶", "green", str(migration), f"{seconds:.3f} s"
-        case Failed(migration, message):
+        case events.Failed(migration, message):
             return "✗", "red", str(migration), message.partition("\n")[0]
-        case OneOfMany(target, schema, Done(seconds=seconds)):
+        case events.OneOfMany(target, schema, events.Done(seconds=seconds)):
             return "✓", "green", f"{target} {schema}", f"{seconds:.3f} s"
-        case OneOfMany(target, schema, Stopped() as stopped):
+        case events.OneOfMany(target, schema, events.Stopped() as stopped):
             return "✗", "red", f"{target} {schema}", str(stopped)
         case _:
             return None

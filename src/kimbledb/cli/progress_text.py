@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from kimbledb.events import (
-    Applied,
-    Applying,
-    Blocked,
-    Done,
-    Event,
-    Failed,
-    OneOfMany,
-    Planned,
-    RolledBack,
-    RollingBack,
-    Stopped,
-    Waiting,
-)
+from kimbledb import events
+from kimbledb.events import Event
 
 
 def doing(event: Event) -> str | None:
     """Return what the call is doing since an event, or None where that has not changed."""
     match event:
-        case OneOfMany(target, schema, inner):
+        case events.OneOfMany(target, schema, inner):
             return f"{target} {schema}: {inner}"
-        case Planned(plan):
+        case events.Planned(plan):
             return plan.summary
-        case Applying() | RollingBack():
+        case events.Applying() | events.RollingBack():
             return str(event).partition(" (")[0]
-        case Applied() | RolledBack() | Failed() | Waiting() | Blocked() | Done() | Stopped():
+        case (
+            events.Applied()
+            | events.RolledBack()
+            | events.Failed()
+            | events.Waiting()
+            | events.Blocked()
+            | events.Done()
+            | events.Stopped()
+        ):
             return None
         case _:
             return str(event)
@@ -36,9 +32,9 @@ def doing(event: Event) -> str | None:
 def obstacle(event: Event) -> str | None:
     """Return what is in the way since an event, with the first blocker only; None where nothing is."""
     match event:
-        case Waiting(blockers, seconds):
+        case events.Waiting(blockers, seconds):
             return f"waiting {seconds:.1f} s" + "".join(f": {blocker}" for blocker in blockers[:1])
-        case Blocked(blockers, seconds):
+        case events.Blocked(blockers, seconds):
             return f"blocked for {seconds:.1f} s by {''.join(blockers[:1])}"
         case _:
             return None

@@ -5,24 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from kimbledb import events
 from kimbledb.cli.progress_text import doing, obstacle
-from kimbledb.events import (
-    Applied,
-    Applying,
-    Blocked,
-    Building,
-    Done,
-    Event,
-    Failed,
-    OneOfMany,
-    Planned,
-    RolledBack,
-    RollingBack,
-    Statement,
-    Stopped,
-    Verifying,
-    Waiting,
-)
+from kimbledb.events import Event
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
@@ -117,22 +102,22 @@ def _print_table(console: Console, table: Table) -> None:
 def _line_for(event: Event) -> str | None:
     """Return the line for an event, or None where the next one says more."""
     match event:
-        case Planned(plan):
+        case events.Planned(plan):
             return plan.summary
-        case Applying(_, place, total) | RollingBack(_, place, total):
+        case events.Applying(_, place, total) | events.RollingBack(_, place, total):
             return f"[{place:>{len(str(total))}}/{total}] {doing(event)}"
-        case Applied(_, seconds, checks):
+        case events.Applied(_, seconds, checks):
             verified = f", {checks} checks passed" if checks else ""
             return f"        done in {seconds:.3f} s{verified}"
-        case RolledBack(_, seconds):
+        case events.RolledBack(_, seconds):
             return f"        done in {seconds:.3f} s"
-        case Failed(migration, _):
+        case events.Failed(migration, _):
             return f"        {migration.name} failed and was rolled back"
-        case Waiting() | Blocked():
+        case events.Waiting() | events.Blocked():
             return f"        {obstacle(event)}"
-        case Statement(_, place, total, text):
+        case events.Statement(_, place, total, text):
             return f"        statement {place} of {total}: {text}"
-        case Building() | Verifying() | OneOfMany(_, _, Done() | Stopped()):
+        case events.Building() | events.Verifying() | events.OneOfMany(_, _, events.Done() | events.Stopped()):
             return f"        {event}"
         case _:
             return None

@@ -14,27 +14,12 @@ from kimbledb.catalog import statements
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.model.evidence import Evidence, Finding, ObjectState
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
-_PROVING = frozenset(
-    {
-        "type",
-        "sequence",
-        "table",
-        "column",
-        "constraint",
-        "index",
-        "function",
-        "view",
-        "trigger",
-        "rule",
-        "policy",
-        "statistics",
-    }
-)
+_PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege"}
 #: Kinds whose name begins with a table's name, and which are dropped with the table.
 _PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 #: The words before the table's name in the statement that makes an object of this kind.
