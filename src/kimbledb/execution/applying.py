@@ -18,6 +18,7 @@ from kimbledb.errors import (
 from kimbledb.events import Applied, Applying, Failed, Planned
 from kimbledb.execution import bootstrap, load_plan, nontransactional
 from kimbledb.execution.load_plan import LoadedPlan
+from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
@@ -126,7 +127,7 @@ class ApplyRun:
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
         path = state.search_path(self.goal.schema, self.goal.catalog.extensions)
-        transactions = Transactions(session, self.goal.schema, path, schemas_reached(self.goal.catalog))
+        transactions = Transactions(Messages(session, self.goal.schema, path, schemas_reached(self.goal.catalog)))
         for step in plan.pending:
             log_position = await self._apply(transactions, step, log_position, last=step is plan.pending[-1])
 

@@ -106,7 +106,7 @@ async def _second_session(runner: Runner, holder: Transactions, work: Work) -> A
             raise _no_room(work.migration)
         async with runner.direct.session(runner.options) as worker:
             await _refuse_elsewhere(holder, worker, work.migration)
-            await _take_session_lock(holder.schema, worker)
+            await _take_session_lock(holder.messages.schema, worker)
             statements = StatementRunner(runner, holder, worker, work)
             try:
                 yield statements
@@ -130,7 +130,7 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
         "session",
         holder=str(holder.session.process_id),
         lock_class=str(LOCK_CLASS),
-        lock_key=str(lock_key(holder.schema)),
+        lock_key=str(lock_key(holder.messages.schema)),
     )
     found = await worker.ask(block)
     if worker.connection.server_pid != found["process_id"]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from kimbledb.errors import DataLossError, RollbackError, RollbackRefusedError
 from kimbledb.events import Failed, RolledBack, RollingBack
 from kimbledb.execution import load_plan
+from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
@@ -99,7 +100,7 @@ class RollbackRun:
             return
         preflight.check_server(state)
         path = state.search_path(self.schema, self.goal.catalog.extensions)
-        transactions = Transactions(session, self.schema, path, schemas_reached(self.goal.catalog))
+        transactions = Transactions(Messages(session, self.schema, path, schemas_reached(self.goal.catalog)))
         await self._try_run(transactions, remaining, state.log_position)
         if self.dry_run:
             self.taken_back[:] = [AppliedStep(migration, 0.0) for migration in remaining]

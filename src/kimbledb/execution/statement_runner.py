@@ -61,8 +61,8 @@ class StatementRunner:
         self._guard = work.guard
         self._measured: list[Measured] = []
         self._statements = statements_of(work.script.text)
-        self._log = StatementLog(worker, holder.schema, work)
-        self._leftovers = Leftovers(worker, holder.path, self._log)
+        self._log = StatementLog(worker, holder.messages.schema, work)
+        self._leftovers = Leftovers(worker, holder.messages.path, self._log)
         #: How many statements are completed.
         self._completed = 0
         #: Whether the statement that runs may commit parts of its work by itself.
@@ -112,7 +112,7 @@ class StatementRunner:
             + f"SET SESSION idle_session_timeout = {milliseconds(worker.options.deadline)};\n"
             # The server reports an index that exists already, valid or not, by a notice and by nothing else.
             + "SET SESSION client_min_messages = notice;\n"
-            + worker.guarded(self._holder.path, self._holder.reached, for_session=True)
+            + worker.guarded(self._holder.messages.path, self._holder.messages.reached, for_session=True)
         )
 
     async def _continue_earlier_try(self) -> None:
@@ -227,19 +227,19 @@ class StatementRunner:
         raise never_valid(passed_over[0])
 
     async def _begin(self, measuring: str = "") -> None:
-        path, reaches = self._holder.path, self._work.migration.reaches
-        await self._worker.send(f"BEGIN;\n{measuring}{before_script(self._holder.schema, path, reaches)}")
+        path, reaches = self._holder.messages.path, self._work.migration.reaches
+        await self._worker.send(f"BEGIN;\n{measuring}{before_script(self._holder.messages.schema, path, reaches)}")
 
     def _ending(self, statement: ScriptStatement, measuring: str = "") -> str:
         """Return the end of a statement's transaction: its reach is checked, its completion noted."""
-        reach = self._worker.path() + check_reach(self._holder.schema, self._work.migration.reaches)
+        reach = self._worker.path() + check_reach(self._holder.messages.schema, self._work.migration.reaches)
         return reach + measuring + self._log.closing(statement.digest, "done", before=self._log.unvalidated)
 
     def _measuring(self, statement: ScriptStatement) -> tuple[str, str]:
         """Return the text before and after a statement in its transaction that measures data loss."""
         if self._guard is None or statement.kind:
             return "", ""
-        path, own = self._worker.path(self._holder.path), self._worker.path()
+        path, own = self._worker.path(self._holder.messages.path), self._worker.path()
         return own + self._guard.before() + path, own + self._guard.after()
 
     async def _run_outside(self, statement: ScriptStatement) -> None:

@@ -26,41 +26,19 @@ from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
-from kimbledb.server.session import ENDS_SESSION, Answer, Session
+from kimbledb.server.session import ENDS_SESSION, Answer
 from kimbledb.server.settings import setting
 
 
 class Transactions:
     """Carries out work on one schema through one session."""
 
-    def __init__(self, session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> None:
-        """Take what all transactions of a run share.
-
-        Args:
-            session: Through which they are sent.
-            schema: The target schema.
-            path: The schemas in which scripts look names up.
-            reached: The schemas that migrations declare to reach.
-        """
-        self.session = session
-        self.messages = Messages(session, schema, path, reached)
+    def __init__(self, messages: Messages) -> None:
+        """Take the messages of the run, for one schema and one session."""
+        self.messages = messages
+        self.session = messages.session
         #: Whether a COMMIT was sent, and the client cannot know whether it was executed.
         self.in_doubt = False
-
-    @property
-    def schema(self) -> str:
-        """The target schema."""
-        return self.messages.schema
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The schemas in which scripts look names up."""
-        return self.messages.path
-
-    @property
-    def reached(self) -> tuple[str, ...]:
-        """The schemas that migrations declare to reach."""
-        return self.messages.reached
 
     async def carry_out(self, work: Work, log_position: int) -> Outcome:
         """Run one migration's transaction.
@@ -137,18 +115,18 @@ class Transactions:
             ScriptError: One of the scripts failed.
         """
         messages = self.messages
-        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {quote_literal(self.schema)})"
+        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {quote_literal(self.messages.schema)})"
         listed = {each: queries.filled(f"own_{each}", namespace=namespace) for each in ("objects", "parts")}
         message = (
             messages.setting_up(works[0], log_position)
             + self.session.path()
             + queries.block("inventory", **listed)
             + guard.before()
-            + before_script(self.schema, self.path)
+            + before_script(self.messages.schema, self.messages.path)
         )
         places = []
         for work in works:
-            message += messages.settings(work) + self.session.path(self.path)
+            message += messages.settings(work) + self.session.path(self.messages.path)
             places.append(len(message))
             message += work.script.text + messages.after(work) + queries.block("check_history")
         message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
