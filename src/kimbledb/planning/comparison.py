@@ -1,0 +1,159 @@
+"""Comparison: whether an object of a schema is what a migration declares. Pure.
+
+Facts that read the same on every server are compared as they are. An expression is right if it reads as it is declared,
+or as history records it. It differs if history records another form from the same server and database. Otherwise it
+cannot be compared here, which is no difference.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+
+from attrs import field, frozen
+
+from kimbledb.model.forms import RecordedForm
+from kimbledb.model.objects import Fact, Facts, structure, words
+
+#: Facts that stand in no script unless it says so: the owner's settings then decide, such as default_tablespace.
+_OWNERS_CHOICE = frozenset({"access_method", "tablespace"})
+#: Facts whose texts are data, in which a quote is a character.
+_DATA = frozenset({"labels", "text"})
+#: Facts that hold a hash, which says nothing to a reader.
+_HASHED = frozenset({"body", "query", "rule", "sql_body"})
+#: How facts read that are there on one side only.
+_ABSENT = {"not_null": "nullable"}
+#: The first version that keeps a name for NOT NULL.
+_NAMES_NOT_NULL = 18
+#: A string constant, which stays; or a plain identifier in quotes, as a version prints it that has it as a keyword.
+_QUOTED = re.compile(r"""('(?:[^']|'')*')|"([a-z_][a-z0-9_$]*)\"""")
+_NO_RECORD = "history records no form of it"
+
+
+class Verdict(enum.Enum):
+    """The result of a comparison."""
+
+    #: The object is as declared.
+    RIGHT = "right"
+    #: A fact differs.
+    DIFFERS = "differs"
+    #: Only expressions may differ, and nothing here shows whether they do.
+    UNKNOWN = "cannot be compared here"
+
+
+@frozen
+class Comparison:
+    """A declared object, compared with the object that is found."""
+
+    verdict: Verdict
+    #: The declared facts that differ, or that cannot be compared. A fact that is only found is absent.
+    declared: Facts = field(factory=dict)
+    #: The found facts that differ, or that cannot be compared. A fact that is only declared is absent.
+    found: Facts = field(factory=dict)
+    #: The reason why it cannot be compared here, or None.
+    doubt: str | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the object is as declared."""
+        return self.verdict is Verdict.RIGHT
+
+    @property
+    def differs(self) -> bool:
+        """Whether a fact differs."""
+        return self.verdict is Verdict.DIFFERS
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the object cannot be compared here."""
+        return self.verdict is Verdict.UNKNOWN
+
+    @property
+    def expected_words(self) -> str:
+        """The declared facts that differ, in words."""
+        return _in_words(self.declared, self.found, "the declared")
+
+    @property
+    def found_words(self) -> str:
+        """The found facts that differ, in words."""
+        return _in_words(self.found, self.declared, "another")
+
+
+_RIGHT = Comparison(Verdict.RIGHT)
+
+
+def compare(
+    declared: Facts, found: Facts, *, version: int, form: str | None = None, recorded: RecordedForm | None = None
+) -> Comparison:
+    """Compare the facts of a declared object with those of the object that is found.
+
+    Args:
+        declared: The declared facts.
+        found: The facts that the server shows.
+        version: The major version of the server.
+        form: The form of the found object's expressions, or None if it has none.
+        recorded: The form that history records, or None.
+    """
+    if declared == found:
+        return _RIGHT
+    structural = _differing(structure(declared), structure(found), version)
+    if structural:
+        return _of(Verdict.DIFFERS, structural, declared, found)
+    textual = _differing(declared, found, version)
+    if not textual:
+        return _RIGHT
+    if recorded is None or form is None:
+        return _of(Verdict.UNKNOWN, textual, declared, found, _NO_RECORD)
+    if form == recorded.form:
+        return _RIGHT
+    if recorded.doubt is None:
+        return _of(Verdict.DIFFERS, textual, declared, found)
+    return _of(Verdict.UNKNOWN, textual, declared, found, recorded.doubt)
+
+
+def _differing(declared: Facts, found: Facts, version: int) -> list[str]:
+    """Return the names of the facts that differ, in the order of the declared ones."""
+    return [
+        name
+        for name in dict.fromkeys((*declared, *found))
+        if (declared.get(name) != found.get(name))
+        and not (name in _OWNERS_CHOICE and name not in declared)
+        and not (name == "not_null_name" and version < _NAMES_NOT_NULL)
+        and not (name in declared and name in found and _unquoted(name, declared[name]) == _unquoted(name, found[name]))
+    ]
+
+
+def _of(verdict: Verdict, names: Iterable[str], declared: Facts, found: Facts, doubt: str | None = None) -> Comparison:
+    return Comparison(
+        verdict,
+        {name: declared[name] for name in names if name in declared},
+        {name: found[name] for name in names if name in found},
+        doubt,
+    )
+
+
+def _unquoted(name: str, value: Fact) -> Fact:
+    """Return a fact without the quotes around plain identifiers: which of them are keywords depends on the version."""
+    if name in _DATA:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_bare(each) for each in value)
+    return _bare(value) if isinstance(value, str) else value
+
+
+def _bare(text: str) -> str:
+    return _QUOTED.sub(lambda match: match[1] or match[2], text) if '"' in text else text
+
+
+def _in_words(own: Facts, others: Facts, which: str) -> str:
+    shown: dict[str, Fact] = {}
+    said: list[str] = []
+    for name in dict.fromkeys((*own, *others)):
+        if name not in own:
+            said.append(_ABSENT.get(name, f"no {name.replace('_', ' ')}"))
+        elif name in _HASHED:
+            said.append(f"{which} {name.replace('_', ' ')}")
+        else:
+            shown[name] = own[name]
+    return " ".join([*([words(shown)] if shown else []), *said])
