@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.objects import DatabaseObject, Facts, Key, facts_of
 
 
 @frozen
@@ -47,15 +47,21 @@ class RecordedForms:
     origin: Origin
     #: A hash of the expressions of each object that has any, by the kind and name that the migration gives it.
     forms: Mapping[Key, str] = field(factory=dict, repr=False)
+    #: The facts of each object that existed before kimbledb in a form of its own, and that keeps it. Its hash in
+    #: ``forms`` is that of its own expressions, in each renewed record, too.
+    kept: Mapping[Key, Facts] = field(factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as the column ``forms`` of history holds it."""
-        return {
+        value: dict[str, Any] = {
             "server": self.origin.server,
             "system": self.origin.system,
             "table": self.origin.table,
             "forms": {f"{kind} {name}": form for (kind, name), form in self.forms.items()},
         }
+        if self.kept:
+            value["kept"] = kept_as_dict(self.kept)
+        return value
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> RecordedForms:
@@ -67,7 +73,17 @@ class RecordedForms:
         return cls(
             Origin(value["server"], value["system"], value["table"]),
             {DatabaseObject.of(text).key: form for text, form in value["forms"].items()},
+            {DatabaseObject.of(text).key: facts_of(facts) for text, facts in value.get("kept", {}).items()},
         )
+
+
+def kept_as_dict(kept: Mapping[Key, Facts]) -> dict[str, dict[str, Any]]:
+    """Return kept objects as the log and the column ``forms`` of history hold them.
+
+    Args:
+        kept: The facts of each object.
+    """
+    return {f"{kind} {name}": dict(facts) for (kind, name), facts in kept.items()}
 
 
 @frozen
@@ -99,6 +115,16 @@ class Forms:
         record = self.recorded.get(migration)
         form = None if record is None else record.forms.get(key)
         return None if record is None or form is None else RecordedForm(form, self._doubt(record.origin))
+
+    def kept(self, migration: str, key: Key) -> Facts | None:
+        """Return the facts in which an object was there before kimbledb, or None if it has none of its own.
+
+        Args:
+            migration: The name of the migration that created or changed the object last.
+            key: The kind and name that this migration gives the object.
+        """
+        record = self.recorded.get(migration)
+        return None if record is None else record.kept.get(key)
 
     def is_usable(self, migration: str) -> bool:
         """Return whether history holds a record of a migration from here.

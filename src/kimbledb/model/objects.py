@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import field, frozen
 
@@ -153,6 +154,15 @@ class DatabaseObject:
 
     def __str__(self) -> str:
         return f"{self.kind} {one_line(self.name)}"
+
+
+def facts_of(value: Mapping[str, Any]) -> Facts:
+    """Return the facts that a JSON or TOML document holds: a list becomes a tuple.
+
+    Args:
+        value: The facts of an object, by name.
+    """
+    return {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in value.items()}
 
 
 def words(facts: Facts) -> str:

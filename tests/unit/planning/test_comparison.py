@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kimbledb.model.forms import Forms, Origin, RecordedForms
@@ -120,6 +122,10 @@ def test_where_things_are_put_is_the_owners_choice() -> None:
 
 def test_a_record_is_read_as_it_was_written() -> None:
     """What history holds gives the same record back."""
-    record = RecordedForms(HERE, {KEY: "now", ("index", 'i "x"'): "then", ("operator class", "o using btree"): "1"})
+    record = RecordedForms(
+        HERE,
+        {KEY: "now", ("index", '"i x"'): "then", ("operator class", "o using btree"): "1"},
+        kept={("column", "a.b"): {"type": "text", "options": ("n_distinct=1",)}},
+    )
 
-    assert RecordedForms.of(record.as_dict()) == record
+    assert RecordedForms.of(json.loads(json.dumps(record.as_dict()))) == record
