@@ -157,6 +157,18 @@ def split(text: str) -> Iterator[Statement]:
     return _split(text, 0)
 
 
+def first_from(text: str, offset: int) -> Statement | None:
+    """Return the first statement from an offset on, where one begins or the text before it ended, or None.
+
+    Args:
+        text: The SQL.
+        offset: The offset, in characters.
+    """
+    with suppress(ValueError):  # UnreadableSQL, and the commands of psql
+        return next(_split(text, offset), None)
+    return None
+
+
 def with_names(statement: str) -> str:
     """Return a statement with a space for each comment, string and body. Quoted names are kept.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.script import Part
@@ -19,7 +20,7 @@ class DeclaredStatement:
     part: Part
     #: The line of the script's file on which the statement begins, counted from 1.
     line: int
-    #: Its column in that line, counted from 1. Only several statements in one line differ by it.
+    #: Its column in that line, counted from 1; 1 for the first statement of a line, wherever that one begins.
     column: int = 1
     #: Whether the effect is that on a hosted database only; None if it is the same on both platforms.
     hosted: bool | None = None
@@ -68,3 +69,26 @@ class Declarations:
     def renames(self) -> dict[Key, str]:
         """The new name of each object that the migration renames, by its old kind and name."""
         return {key: name for statement in self.statements for key, name in statement.renames.items()}
+
+    def without_sources(self) -> Declarations:
+        """Return the same declarations without the statements that make the objects."""
+        return evolve(
+            self,
+            statements=tuple(
+                evolve(
+                    each,
+                    creates=tuple(evolve(made, source=None) for made in each.creates),
+                    changes=tuple(evolve(changed, source=None) for changed in each.changes),
+                )
+                for each in self.statements
+            ),
+        )
+
+
+#: The declarations of a migration for which none were recorded.
+UNRECORDED: Final = Declarations()
+
+
+def not_recorded() -> Declarations:
+    """Return the declarations of a migration for which none were recorded."""
+    return UNRECORDED

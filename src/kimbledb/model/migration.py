@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import evolve, field, fields, frozen
 
-from kimbledb.model.objects import DatabaseObject, Declarations
+from kimbledb.model.declarations import UNRECORDED, Declarations, not_recorded
+from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.text import one_line
 
@@ -38,12 +39,16 @@ def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
     return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
 
 
-def _no_declarations() -> Declarations:
-    return Declarations()
-
-
 def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
     return ()
+
+
+@runtime_checkable
+class HoldsSql(Protocol):
+    """A function that reads declarations and that holds SQL, too."""
+
+    def without_sql(self) -> Callable[[], Declarations]:
+        """Return the function that returns the same declarations without SQL."""
 
 
 #: A script, its text, or a function that reads either on first use.
@@ -97,6 +102,11 @@ class Migration:
     deletes: str | None = None
     #: The objects outside of the target schema that it uses on purpose: ``schema.object``, or ``schema`` for all in it.
     reaches: tuple[str, ...] = ()
+    #: For a repair: the type of each column after it, by ``table.column``.
+    expects: Mapping[str, str] = field(factory=dict)
+    #: The new name of each object that it renames where the server cannot show it, by the object's old kind and name:
+    #: a table that is made anew under another name, and whose rows are copied.
+    renames: Mapping[Key, str] = field(factory=dict)
     #: Older checksums of apply.sql with the same result.
     supersedes: tuple[str, ...] = ()
     #: SHA-256 of ``apply_sql`` in hexadecimal.
@@ -107,7 +117,7 @@ class Migration:
     _verify_sql: _Source = ""
     _rollback_sql: _Source = ""
     _online_sql: _Source = ""
-    _declare: Callable[[], Declarations] = field(default=_no_declarations)
+    _declare: Callable[[], Declarations] = field(default=not_recorded)
     _read_queries: Callable[[Script], tuple[VerificationQuery, ...]] = field(default=_no_queries)
 
     def script(self, part: Part) -> Script:
@@ -162,9 +172,40 @@ class Migration:
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
-    def declarations(self) -> Declarations:
-        """Its declarations of objects in the schema."""
+    def recorded_declarations(self) -> Declarations:
+        """Its declarations as they were recorded, also where apply.sql was edited since.
+
+        Raises:
+            CatalogError: A file with declarations has faults: it was edited by hand, or merged with conflicts.
+        """
         return self._declare()
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """Its declarations of objects in the schema; empty if they were not recorded, or were recorded from another text.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        return UNRECORDED if self.is_outdated else self.recorded_declarations
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present apply.sql.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        return self.recorded_declarations is not UNRECORDED and not self.is_outdated
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether apply.sql was edited after its declarations were recorded, which are therefore not used.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        return self.recorded_declarations.checksum not in (None, self.checksum)
 
     @property
     def creates(self) -> tuple[DatabaseObject, ...]:
@@ -182,11 +223,6 @@ class Migration:
         return self.declarations.drops
 
     @property
-    def expects(self) -> Mapping[str, str]:
-        """For a repair: the type of each column after it, by ``table.column``."""
-        return self.declarations.expects
-
-    @property
     def is_repair(self) -> bool:
         """Whether it repairs an older shape, and changes nothing if the shape is right."""
         return bool(self.expects)
@@ -194,7 +230,8 @@ class Migration:
     @cached_property
     def verification_queries(self) -> tuple[VerificationQuery, ...]:
         """The named queries of verify.sql, in the order of the file."""
-        return self._read_queries(self.script("verify"))
+        script = self.script("verify")
+        return self._read_queries(script) if script.text else ()
 
     def file(self, part: Part) -> str:
         """Return the path of one of its files, for messages.
@@ -212,6 +249,8 @@ class Migration:
 
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
         parts = self.parts()
+        if isinstance(self._declare, HoldsSql):
+            parts["declare"] = self._declare.without_sql()
         for name in (name for name in parts if name.endswith("_sql")):
             # The path and the line stay for messages.
             parts[name] = evolve(script, text="") if isinstance(script := parts[name], Script) else ""
