@@ -94,7 +94,7 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     """
     runner.doing = "looking at the schema"
     state = loaded.state
-    shown = await gathering.gather(session, goal.catalog, state, goal.schema)
+    shown = await gathering.gather(session, goal.planner, state, goal.schema)
     plan = await foreign_histories.with_histories(session, goal.plan(state.history, shown), state, goal.schema)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True)
 

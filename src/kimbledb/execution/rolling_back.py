@@ -20,11 +20,12 @@ from kimbledb.inspection import history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import DatabaseObject, Key, parts_of
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted
+from kimbledb.planning.fold import fold
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.planning.rollback_selection import RollbackGoal, Selection, removable
 from kimbledb.server.notifications import notify
@@ -190,14 +191,23 @@ class RollbackRun:
 
         Nothing is returned where history does not say what each of the migrations made.
         """
-        declared = {each.key for migration in self.goal.catalog for each in (*migration.creates, *migration.changes)}
+        declared = self._declared_names()
         left = [DatabaseObject(kind, name) for kind, name in parts if (kind, name) not in declared]
         if not left:
             return ()
         made, known = await history.made_by_migrations(session, self.schema)
-        if any(each.name not in known and not each.creates for each in migrations):
+        if any(each.name not in known and not each.is_declared for each in migrations):
             return ()
         return tuple(each for each in left if str(each) not in made)
+
+    def _declared_names(self) -> set[Key]:
+        """Return every kind and name that a migration of the catalog gives an object, without quotes, as the server has it."""
+        planner = Planner(self.goal.catalog)
+        names: set[Key] = set()
+        for hosted in (False, True):
+            folded = fold(planner.in_order(), hosted=hosted)
+            names |= {*folded.objects, *folded.gone}
+        return {(kind, ".".join(parts_of(name))) for kind, name in names}
 
     async def _take_back(self, transactions: Transactions, migrations: Sequence[Migration], log_position: int) -> None:
         """Take migrations back, each in one transaction."""

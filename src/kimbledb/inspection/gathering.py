@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from kimbledb.catalog.catalog import Catalog
-from kimbledb.inspection import snapshot
+from kimbledb.inspection import forms, snapshot
 from kimbledb.model.evidence import Evidence
+from kimbledb.model.forms import Forms
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning import evidence
+from kimbledb.planning.planner import Planner
 from kimbledb.server.session import Session
 
 
-async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
-    """Return the evidence of every migration. Asks one question, or none where the schema is empty.
+async def gather(
+    session: Session, planner: Planner, state: DatabaseState, schema: str, known: Forms | None = None
+) -> Evidence:
+    """Return the evidence of every migration. Asks two questions, or none where the schema is empty.
 
     Args:
         session: The session.
-        catalog: The migrations.
+        planner: The planner, which has the migrations and their order.
         state: The state of the database.
         schema: The target schema.
+        known: The forms that this server gives to the declared objects; None for those that history records.
     """
     if not state.occupied and not any(row.legacy for row in state.history or ()):
         return Evidence(hosted=state.hosted, gathered=True)
-    path = state.search_path(schema, catalog.extensions)
-    return evidence.weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
+    path = state.search_path(schema, planner.catalog.extensions)
+    found = await snapshot.take(session, schema, path)
+    recorded = known or await forms.read(session, schema)
+    return evidence.weigh(planner.in_order(), found, hosted=state.hosted, forms=recorded)

@@ -50,6 +50,14 @@ class Declarations:
     #: The reason why no rollback can be derived, or None if one can. It was proven when this was recorded.
     no_rollback: str | None = None
 
+    def on(self, *, hosted: bool) -> tuple[DeclaredStatement, ...]:
+        """Return the statements that have an effect on one platform, in order.
+
+        Args:
+            hosted: Whether the database has the roles of a hosted platform.
+        """
+        return tuple(each for each in self.statements if each.hosted in (None, hosted))
+
     @cached_property
     def creates(self) -> tuple[DatabaseObject, ...]:
         """The objects that exist only after the migration."""

@@ -10,8 +10,10 @@ from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import preflight
-from kimbledb.model.evidence import Evidence
+from kimbledb.model.evidence import Evidence, KeptObject
+from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_identifier
+from kimbledb.model.objects import Key
 from kimbledb.model.operator_reports import AdoptionReport
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
@@ -88,12 +90,14 @@ class Adoption(Request):
     async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
         assert state.log_position is not None  # the preparation made the log
+        kept = _kept(loaded.plan, loaded.evidence)
         rows = [
             {
                 "name": step.name,
                 "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
                 "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
+                "kept": kept_as_dict({key: each.facts for key, each in kept.items() if step.name in each.migrations}),
             }
             for step in proved
         ]
@@ -101,7 +105,7 @@ class Adoption(Request):
             "version": __version__,
             "run": run.runner.run_id,
             "rows": rows,
-            "kept": dict(loaded.evidence.kept),
+            "kept": kept_as_dict({key: each.facts for key, each in kept.items()}),
         }
         # As for a migration: take the lock, and check that history has not changed since.
         message = (
@@ -192,6 +196,15 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
             there.add(step.name)
             proved.append(step)
     return proved
+
+
+def _kept(plan: Plan, shown: Evidence) -> dict[Key, KeptObject]:
+    """Return the columns and constraints that keep a form of their own.
+
+    Where kimbledb has applied a migration that declares the object, another form is drift.
+    """
+    ours = {step.name for step in plan.steps if step.is_applied and step.recorded and not step.recorded.legacy}
+    return {key: each for key, each in shown.kept.items() if ours.isdisjoint(each.migrations)}
 
 
 def _is_known(plan: Plan, state: DatabaseState) -> bool:

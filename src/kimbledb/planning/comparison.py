@@ -112,6 +112,16 @@ def compare(
     return _of(Verdict.UNKNOWN, textual, declared, found, recorded.doubt)
 
 
+def same_type(declared: Facts, found: Facts) -> bool:
+    """Return whether two columns have the same type.
+
+    Args:
+        declared: The facts of the one.
+        found: The facts of the other.
+    """
+    return _unquoted("type", declared.get("type", "")) == _unquoted("type", found.get("type", ""))
+
+
 def _differing(declared: Facts, found: Facts, version: int) -> list[str]:
     """Return the names of the facts that differ, in the order of the declared ones."""
     return [

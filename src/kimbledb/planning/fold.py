@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
@@ -59,6 +59,16 @@ class GoneObject:
     along: Key | None = None
 
 
+@define(eq=False)
+class Lineage:
+    """One object through all migrations."""
+
+    #: Its forms, under the name of each time, in the order of the migrations.
+    forms: list[FoldedObject] = field(factory=list)
+    #: Whether a migration drops it, and none makes it again.
+    is_gone: bool = False
+
+
 @frozen
 class Fold:
     """The objects that migrations together declare."""
@@ -67,6 +77,39 @@ class Fold:
     objects: Mapping[Key, FoldedObject] = field(factory=dict)
     #: The objects that must not exist.
     gone: Mapping[Key, GoneObject] = field(factory=dict)
+    _places: Mapping[tuple[str, Key], tuple[Lineage, int]] = field(factory=dict, repr=False)
+
+    def before(self, migration: Migration, key: Key) -> list[FoldedObject]:
+        """Return the forms that an object has before a migration which creates, changes or renames it.
+
+        Args:
+            migration: The migration.
+            key: The kind and name that the migration gives the object.
+        """
+        lineage, place = self._places[migration.name, key]
+        return lineage.forms[:place]
+
+    def since(self, migration: Migration, key: Key) -> list[FoldedObject]:
+        """Return the forms that an object has after a migration which creates, changes or renames it.
+
+        Args:
+            migration: The migration.
+            key: The kind and name that the migration gives the object.
+
+        Returns:
+            The forms, that of the migration first; none for an object that no migration declares.
+        """
+        lineage, place = self._places.get((migration.name, key), (Lineage(), 0))
+        return lineage.forms[place:]
+
+    def is_gone(self, migration: Migration, key: Key) -> bool:
+        """Return whether a later migration drops an object that a migration makes, and none makes it again.
+
+        Args:
+            migration: The migration that creates, changes or renames the object.
+            key: The kind and name that this migration gives the object.
+        """
+        return self._places[migration.name, key][0].is_gone
 
     def __iter__(self) -> Iterator[FoldedObject]:
         return iter(self.objects.values())
@@ -84,14 +127,14 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
     """
     folding = _Folding()
     for migration in migrations:
-        statements = [each for each in migration.declarations.statements if each.hosted in (None, hosted)]
+        statements = migration.declarations.on(hosted=hosted)
         for statement in statements:
             folding.drop(migration, statement)
         folding.rename(migration, statements)
         for statement in statements:
             for each in (*statement.creates, *statement.changes):
                 folding.put(FoldedObject(each, migration, statement, each.key))
-    return Fold(folding.objects, folding.gone)
+    return Fold(folding.objects, folding.gone, folding.places)
 
 
 class _Folding:
@@ -100,13 +143,15 @@ class _Folding:
     def __init__(self) -> None:
         self.objects: dict[Key, FoldedObject] = {}
         self.gone: dict[Key, GoneObject] = {}
+        #: The lineage of an object, and the number of its earlier forms, by the migration that gives it a form.
+        self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
+        self._lineages: dict[Key, Lineage] = {}
         self._belongings = Belongings()
 
     def put(self, item: FoldedObject) -> None:
         """Let an object exist in a new form."""
-        self.gone.pop(item.key, None)
-        self.objects[item.key] = item
-        self._belongings.add(item.key, item.each.facts)
+        self._hold(item)
+        self._continue(self._lineages.setdefault(item.key, Lineage()), item, item.migration)
 
     def drop(self, migration: Migration, statement: DeclaredStatement) -> None:
         """Move the objects that a statement drops, and all that belongs to them, to those that are gone."""
@@ -126,10 +171,16 @@ class _Folding:
             return
         names = {key: name for key, (name, _) in by_key.items()}
         before, self.objects, self._belongings = self.objects, {}, Belongings()
+        lineages = {key: self._lineages.pop(key) for key in before}
         left: list[GoneObject] = []
         for key, item in before.items():
             each = under_new_names(item.each, names)
-            self.put(item if each is item.each else evolve(item, each=each))
+            self._lineages[each.key] = lineages[key]
+            if each is item.each:
+                self._hold(item)
+                continue
+            self._hold(evolve(item, each=each))
+            self._continue(lineages[key], self.objects[each.key], migration)
             if each.key != key:
                 root = next(old for old in _chain(key) if old in by_key)
                 left.append(GoneObject(item.each, migration, by_key[root][1], along=None if root == key else root))
@@ -137,7 +188,19 @@ class _Folding:
             if gone.each.key not in self.objects:
                 self.gone[gone.each.key] = gone
 
+    def _hold(self, item: FoldedObject) -> None:
+        self.gone.pop(item.key, None)
+        self.objects[item.key] = item
+        self._belongings.add(item.key, item.each.facts)
+
+    def _continue(self, lineage: Lineage, item: FoldedObject, migration: Migration) -> None:
+        self.places[migration.name, item.key] = (lineage, len(lineage.forms))
+        lineage.forms.append(item)
+        lineage.is_gone = False
+
     def _remove(self, gone: GoneObject) -> None:
+        if gone.each.key in self._lineages:
+            self._lineages[gone.each.key].is_gone = True
         self.gone[gone.each.key] = gone
         self.objects.pop(gone.each.key, None)
         self._belongings.discard(gone.each.key)

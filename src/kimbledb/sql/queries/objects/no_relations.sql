@@ -1,2 +1,0 @@
--- A snapshot of all has no narrower scope.
-SELECT NULL::oid WHERE false

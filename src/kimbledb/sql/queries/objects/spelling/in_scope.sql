@@ -1,1 +1,0 @@
-(home.wanted IS NULL OR {x} IN (SELECT scope.oid FROM scope))

@@ -1,1 +1,0 @@
-{x} IN (SELECT scope.oid FROM scope)

@@ -1,1 +1,0 @@
-(home.wanted IS NULL OR {x} = ANY (home.wanted))

@@ -1,1 +1,0 @@
-{x} = ANY (home.wanted)

@@ -1,0 +1,26 @@
+-- The forms that history records, by migration, and where this is: a record of another server, cluster or history was
+-- made elsewhere. SELECT on history is enough, on a standby too. look.sql has shown whose history it is.
+DECLARE
+    history constant regclass := to_regclass({history});
+    recorded jsonb := '{}';
+BEGIN
+    -- A history that another tool made, or an older kimbledb, has no such column.
+    IF EXISTS (SELECT FROM pg_attribute AS a
+               WHERE a.attrelid = history AND a.attname = 'forms' AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped)
+    THEN
+        -- Our policy hides nothing from whoever was granted to read it. Another hides rows: that is an error.
+        IF row_security_active(history) AND current_user NOT IN ('anon', 'authenticated') AND (
+            SELECT bool_and(polname = 'migration_history_is_read_as_granted') FROM pg_policy WHERE polrelid = history)
+        THEN
+            PERFORM set_config('row_security', 'on', true);
+        END IF;
+        EXECUTE format('SELECT coalesce(jsonb_object_agg(migration_name, forms), ''{}'') FROM %s WHERE success AND forms IS NOT NULL',
+                       {history})
+            INTO recorded;
+    END IF;
+    RAISE INFO USING ERRCODE = 'KD100', MESSAGE = jsonb_build_object(
+        'server', current_setting('server_version_num')::integer,
+        'system', (SELECT system_identifier FROM pg_control_system()),
+        'table', coalesce(history::oid::bigint, 0),
+        'recorded', recorded)::text;
+END
