@@ -10,12 +10,12 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.inspection import snapshot
 from kimbledb.model.objects import Facts
 from tests.support.databases import Clone, MakeTemplate, take_snapshot
 
@@ -301,11 +301,9 @@ def damages(number: int) -> list[str]:
 async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, number: int) -> None:
     """Parts that the repair looks after, each taken away or made twice, is there once after it, as in a fresh database."""
     migration = kimbledb.Catalog.builtin()[number]
-    from kimbledb.server import queries
-
     fresh = dict((await take_snapshot(migrated_database)).objects)
     connection = await asyncpg.connect(migrated_database)
-    question = queries.filled("snapshot", schema="'public'")
+    question = snapshot.query("public")
     wrong = {}
     # All of them take a minute for #35: each third shows every kind.
     for damage in damages(number)[:: 3 if number == 35 else 1]:
@@ -314,8 +312,7 @@ async def test_missing_and_doubled_parts_are_made_right(migrated_database: str, 
         await connection.execute("SET LOCAL search_path = public, pg_temp; SET LOCAL client_min_messages = error")
         await connection.execute(damage)
         await connection.execute(migration.apply_sql)
-        found: list[Any] = json.loads(await connection.fetchval(question))
-        now = {(kind, name): definition for kind, name, definition in found}
+        now = snapshot.snapshot_of(json.loads(await connection.fetchval(question))).objects
         await transaction.rollback()
         otherwise = [key for key in {*now, *fresh} if now.get(key) != fresh.get(key)]
         # An index over two columns goes with one of them, and may be another migration's to make.

@@ -1,0 +1,341 @@
+"""Columns: their definitions within CREATE TABLE, and the statements that add, change and drop one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
+from kimbledb.planning.writer.names import (
+    changed_options,
+    identifier,
+    options,
+    own_name,
+    relation_of,
+    text,
+    texts,
+    written,
+)
+from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, needs_nothing_late
+
+#: What a column of a table that inherits has from the table above it.
+_FROM_ABOVE = frozenset(
+    {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "storage", "compression"}
+)
+#: What a column's definition does not say: a statement of its own sets it.
+_SETTINGS = ("statistics", "storage", "options")
+#: The kinds that a column's type and collation belong to; its default needs all others.
+_OF_TYPE = frozenset({"type", "collation", "table"})
+
+
+def definition(column: DatabaseObject, around: Surroundings) -> str:
+    """Return a column as it stands in CREATE TABLE and ADD COLUMN, after its name.
+
+    Args:
+        column: The column.
+        around: The objects around it: a default that needs what is made later is left to a statement of its own.
+    """
+    facts = facts_of(column)
+    compression = text(facts, "compression")
+    words = [text(facts, "type") or "", f"COMPRESSION {compression}" if compression else ""]
+    return " ".join(filter(None, [*words, *constraints(column, around)]))
+
+
+def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
+    """Yield the words after the type in a column's definition.
+
+    Args:
+        column: The column.
+        around: The objects around it.
+    """
+    facts = facts_of(column)
+    if foreign := texts(facts, "foreign_options"):
+        yield f"OPTIONS ({', '.join(foreign)})"
+    if collation := text(facts, "collation"):
+        yield f"COLLATE {written(collation)}"
+    if generated := text(facts, "generated"):
+        yield f"GENERATED ALWAYS AS ({generated}) {'VIRTUAL' if facts.get('virtual') else 'STORED'}"
+    if identity := text(facts, "identity"):
+        yield f"{_identity(identity)}{_sequence(facts)}"
+    if (default := text(facts, "default")) and not default_comes_late(column, around):
+        yield f"DEFAULT {default}"
+    if facts.get("not_null") and not _not_valid(facts):
+        name = text(facts, "not_null_name")
+        yield f"CONSTRAINT {written(name)} {_not_null(facts)}" if name else _not_null(facts)
+
+
+def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
+    """Return whether a column's default gets a statement of its own, after the functions that it calls."""
+    return "default" in facts_of(column) and not needs_nothing_late(column.key, around)
+
+
+def early_needs(column: DatabaseObject, around: Surroundings) -> set[Key]:
+    """Return the objects that a column needs before it is made: not those that its late default alone needs."""
+    needs = around.needs_of(column.key)
+    if default_comes_late(column, around):
+        return {need for need in needs if need[0] in _OF_TYPE}
+    return needs
+
+
+def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
+    """Yield the statements that make a column, but its definition where the statement of its table holds that."""
+    relation = relation_of(column.name)
+    facts = facts_of(column)
+    if around.has("view", relation):
+        yield from _set(column, _of_view(facts), Rank.DEFAULT, around, needs=[("view", relation)])
+        return
+    there = ("table", relation) not in around.made
+    above = _given_from_above(column, around)
+    if there and above is None:
+        yield Piece(
+            f"ALTER TABLE {written(relation)} ADD COLUMN {own_name(column.name)} {definition(column, around)}",
+            Rank.COLUMN,
+            makes=(column.key,),
+            needs=early_needs(column, around),
+        )
+    needs = [("table", relation), column.key]
+    if above is not None:
+        of_its_own = {fact: value for fact, value in facts.items() if fact in _FROM_ABOVE}
+        late = [*needs, *around.needs_of(column.key)]
+        yield from _set(
+            column,
+            [*loosening(above, of_its_own), *tightening(column, above, of_its_own)],
+            Rank.DEFAULT,
+            around,
+            needs=late,
+        )
+    elif default_comes_late(column, around):
+        late = [*needs, *around.needs_of(column.key)]
+        yield from _set(column, [f"SET DEFAULT {facts['default']}"], Rank.DEFAULT, around, needs=late)
+    yield from _set(
+        column, settings({}, facts, but=_FROM_ABOVE if above is not None else ()), Rank.SETTING, around, needs=needs
+    )
+    if _not_valid(facts):
+        yield Piece(_add_not_null(column), Rank.CHECK, needs=needs)
+
+
+def _set(
+    column: DatabaseObject, steps: Iterable[str], rank: Rank, around: Surroundings, *, needs: Iterable[Key]
+) -> Iterator[Piece]:
+    if statement := _altering(column, list(steps), around):
+        yield Piece(statement, rank, needs=needs)
+
+
+def _altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings) -> str:
+    relation = relation_of(column.name)
+    changes = ", ".join(f"ALTER COLUMN {own_name(column.name)} {step}" for step in steps)
+    return f"ALTER TABLE {around.only(relation)}{written(relation)} {changes}" if changes else ""
+
+
+def _of_view(facts: Facts) -> Iterator[str]:
+    if default := text(facts, "default"):
+        yield f"SET DEFAULT {default}"
+    yield from settings({}, facts)
+
+
+def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str, Fact] | None:
+    """Return what an inherited column has from the tables above it when it is made, or None if it is not inherited.
+
+    A partition is made with columns of its own, and attached.
+    """
+    table = around.facts("table", relation_of(column.name))
+    if not facts_of(column).get("inherited") or "partition_of" in table:
+        return None
+    own = parts_of(column.name)[-1]
+    given: dict[str, Fact] = {}
+    for name in texts(table, "inherits"):
+        for parent in around.parts("column", name):
+            if parts_of(parent.name)[-1] == own:
+                late = default_comes_late(parent, around)
+                for fact, value in facts_of(parent).items():
+                    if fact in _FROM_ABOVE and not (late and fact == "default"):
+                        given.setdefault(fact, value)
+    return given
+
+
+def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:
+    """Return the statements that change a column, or None if it must be dropped and made again."""
+    old, new = facts_of(before), facts_of(after)
+    if around.has("view", relation_of(after.name)):
+        return iter(
+            filter(None, [_altering(after, [*loosening(old, new), *_default(old, new), *settings(old, new)], around)])
+        )
+    if _is_made_otherwise(old, new):
+        return None
+    return _changed(after, old, new, around)
+
+
+def _is_made_otherwise(old: Facts, new: Facts) -> bool:
+    """Return whether no statement makes the later column of the earlier: a column becomes no generated one."""
+    generated = new.get("generated")
+    return (
+        generated is not None and (generated != old.get("generated") or old.get("type") != new.get("type"))
+    ) or bool(old.get("virtual") and not new.get("virtual"))
+
+
+def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surroundings) -> Iterator[str]:
+    relation = written(relation_of(column.name))
+    if _not_null_is_remade(old, new) or (old.get("not_null") and not new.get("not_null") and new.get("identity")):
+        old = {name: value for name, value in old.items() if not name.startswith("not_null")}
+        yield f"ALTER TABLE {relation} ALTER COLUMN {own_name(column.name)} DROP NOT NULL"
+    elif old.get("not_null") and new.get("not_null") and old.get("not_null_name") != new.get("not_null_name"):
+        yield f"ALTER TABLE {relation} RENAME CONSTRAINT {_not_null_name(column, old)} TO {_not_null_name(column, new)}"
+    if statement := _altering(
+        column, [*loosening(old, new), *tightening(column, old, new), *settings(old, new)], around
+    ):
+        yield statement
+    if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
+        yield _add_not_null(column)
+    foreign = list(foreign_options(old, new))
+    if foreign:
+        yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} OPTIONS ({', '.join(foreign)})"
+
+
+def loosening(old: Facts, new: Facts) -> Iterator[str]:
+    """Yield the steps that take from a column what its later form does not have, and what stands in the way of its type.
+
+    Args:
+        old: Its facts now.
+        new: Its later facts.
+    """
+    if "default" in old and (old["default"] != new.get("default") or _type(old) != _type(new)):
+        yield "DROP DEFAULT"
+    if (
+        "identity" in old
+        and (old.get("identity"), old.get("sequence")) != (new.get("identity"), new.get("sequence"))
+        and ("identity" not in new or old.get("sequence") != new.get("sequence"))
+    ):
+        yield "DROP IDENTITY"
+    if "generated" in old and "generated" not in new:
+        yield "DROP EXPRESSION"
+
+
+def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
+    """Yield the steps that give a column its later type, default, identity and NOT NULL.
+
+    Args:
+        column: The column.
+        old: Its facts now.
+        new: Its later facts.
+    """
+    if _type(old) != _type(new):
+        yield f"TYPE {_shown_type(old, new)}{_using(column, old, new)}"
+    if old.get("not_null") and not new.get("not_null"):
+        yield "DROP NOT NULL"
+    elif new.get("not_null") and not old.get("not_null") and not _has_own_not_null(new):
+        yield "SET NOT NULL"
+    yield from _default(old, new)
+    if "identity" in new:
+        identity = str(new["identity"])
+        if "identity" not in old or old.get("sequence") != new.get("sequence"):
+            yield f"ADD {_identity(identity)}{_sequence(new)}"
+        elif old["identity"] != new["identity"]:
+            yield f"SET GENERATED {identity.upper()}"
+
+
+def settings(old: Facts, new: Facts, *, but: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the steps that give a column its later statistics target, storage and parameters.
+
+    Args:
+        old: Its facts now.
+        new: Its later facts.
+        but: Facts that are looked after elsewhere.
+    """
+    changed = {fact for fact in (*_SETTINGS, "compression") if old.get(fact) != new.get(fact)} - set(but)
+    if "statistics" in changed:
+        yield f"SET STATISTICS {new.get('statistics', -1)}"
+    if "storage" in changed:
+        yield f"SET STORAGE {str(new.get('storage', 'default')).upper()}"
+    if "compression" in changed and old:
+        yield f"SET COMPRESSION {new.get('compression', 'default')}"
+    if "options" in changed:
+        yield from changed_options(options(old), options(new))
+
+
+def _default(old: Facts, new: Facts) -> Iterator[str]:
+    if "default" in new and (old.get("default") != new["default"] or _type(old) != _type(new)):
+        yield f"SET DEFAULT {new['default']}"
+
+
+def _type(facts: Facts) -> tuple[str | None, str | None]:
+    return text(facts, "type"), text(facts, "collation")
+
+
+def _shown_type(old: Facts, new: Facts) -> str:
+    collation = text(new, "collation") or ("default" if "collation" in old else None)
+    return f"{new['type']}" + (f" COLLATE {written(collation)}" if collation else "")
+
+
+def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
+    """Return the USING of a change of type, or nothing where only a length, a scale or a collation changes."""
+    before, after = (str(facts.get("type", "")) for facts in (old, new))
+    if before.partition("(")[0] == after.partition("(")[0]:
+        return ""
+    return f" USING {own_name(column.name)}::{after}"
+
+
+def _identity(identity: str) -> str:
+    return f"GENERATED {identity.upper()} AS IDENTITY"
+
+
+def _sequence(facts: Facts) -> str:
+    sequence = text(facts, "sequence")
+    return f" ({sequence})" if sequence else ""
+
+
+def _not_valid(facts: Facts) -> bool:
+    return "not valid" in texts(facts, "not_null_options")
+
+
+def _has_own_not_null(facts: Facts) -> bool:
+    """Return whether SET NOT NULL would not give a column its NOT NULL: it has a name or options of its own."""
+    return "not_null_name" in facts or "not_null_options" in facts
+
+
+def _not_null_is_remade(old: Facts, new: Facts) -> bool:
+    return bool(old.get("not_null") and new.get("not_null")) and old.get("not_null_options") != new.get(
+        "not_null_options"
+    )
+
+
+def _not_null(facts: Facts) -> str:
+    return "NOT NULL NO INHERIT" if "no inherit" in texts(facts, "not_null_options") else "NOT NULL"
+
+
+def _not_null_name(column: DatabaseObject, facts: Facts) -> str:
+    name = text(facts, "not_null_name")
+    return written(name) if name else identifier("_".join((*parts_of(column.name)[-2:], "not_null")))
+
+
+def _add_not_null(column: DatabaseObject) -> str:
+    facts = facts_of(column)
+    words = "".join(f" {each.upper()}" for each in texts(facts, "not_null_options"))
+    relation, own = written(relation_of(column.name)), own_name(column.name)
+    return f"ALTER TABLE {relation} ADD CONSTRAINT {_not_null_name(column, facts)} NOT NULL {own}{words}"
+
+
+def foreign_options(old: Facts, new: Facts) -> Iterator[str]:
+    """Yield the changes of the options of a foreign table or its column, each of the form ``name 'value'``.
+
+    Args:
+        old: The facts now.
+        new: The later facts.
+    """
+    before, after = (dict(each.split(" ", 1) for each in texts(facts, "foreign_options")) for facts in (old, new))
+    yield from (f"DROP {name}" for name in before if name not in after)
+    yield from (
+        f"{'SET' if name in before else 'ADD'} {name} {value}"
+        for name, value in after.items()
+        if before.get(name) != value
+    )
+
+
+def drop(column: DatabaseObject, around: Surroundings) -> str:
+    """Return the statement that drops a column."""
+    del around
+    return f"ALTER TABLE {written(relation_of(column.name))} DROP COLUMN {own_name(column.name)}"
+
+
+def rename(column: DatabaseObject, to: str, around: Surroundings) -> str:
+    """Return the statement that gives a column another name."""
+    del around
+    return f"ALTER TABLE {written(relation_of(column.name))} RENAME COLUMN {own_name(column.name)} TO {to}"

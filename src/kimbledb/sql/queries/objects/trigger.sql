@@ -1,0 +1,20 @@
+-- Triggers. Those that a partition has of its parent are left out, unless they are enabled otherwise there.
+SELECT 'trigger', relation.name || '.' || {quoted:t.tgname},
+       jsonb_strip_nulls(jsonb_build_object(
+           'event', CASE WHEN t.tgqual IS NULL THEN printed.text ELSE printed.parts[1] || ' ' || printed.parts[3] END,
+           'constraint', CASE WHEN t.tgconstraint <> 0 THEN true END,
+           'inherited', CASE WHEN t.tgparentid <> 0 THEN true END,
+           'enabled', CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always'
+                      ELSE CASE WHEN t.tgparentid <> 0 THEN 'origin' END END)),
+       CASE WHEN t.tgqual IS NOT NULL THEN jsonb_build_object('when', printed.parts[2]) END,
+       t.tableoid, t.oid, 0, relation.relowner, NULL
+FROM relation
+JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = relation.oid
+CROSS JOIN LATERAL (
+    SELECT regexp_match(text, '^(.*? FOR EACH (?:ROW|STATEMENT)) WHEN \((.*)\) (EXECUTE FUNCTION .*)$'), text
+    FROM (SELECT substr(pg_get_triggerdef(t.oid, true),
+                        length(CASE WHEN t.tgconstraint <> 0 THEN 'CREATE CONSTRAINT TRIGGER ' ELSE 'CREATE TRIGGER ' END
+                               || quote_ident(t.tgname)) + 2) OFFSET 0) AS whole (text)
+) AS printed (parts, text)
+WHERE NOT t.tgisinternal
+  AND (t.tgparentid = 0 OR t.tgenabled <> (SELECT parent.tgenabled FROM pg_catalog.pg_trigger AS parent WHERE parent.oid = t.tgparentid))
