@@ -112,7 +112,7 @@ class _Drift:
                 item,
                 expected=item.each.definition or "exists",
                 found="missing",
-                hint=cures.of_missing(item, along.get(item.key, ())),
+                hint=cures.of_missing(item, along.get(item.key, ()), self._found.objects),
             )
             for item in absent
             if item.key not in roots and item.each.kind not in _LEFT_OUT
@@ -131,7 +131,7 @@ class _Drift:
             if comparison.is_unknown:
                 self.doubtful.append(_Doubtful(item, comparison))
                 continue
-            hint = cures.of_changed(item.each, self._found.get(item.key))
+            hint = cures.of_changed(item, self._found.get(item.key), self._found.objects)
             drifted.append(
                 self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
             )
@@ -151,7 +151,7 @@ class _Drift:
                 passed=False,
                 expected="gone",
                 found=words(self._found.objects[key]) or "exists",
-                hint=cures.of_left(self._found.get(key)),
+                hint=cures.of_left(self._found.get(key), self._found.objects),
                 file=gone.migration.file(gone.statement.part),
                 line=gone.statement.line,
             )

@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import DatabaseObject, Facts, Key
+from kimbledb.planning import writer
 from kimbledb.planning.fold import FoldedObject
 
 
-def of_missing(item: FoldedObject, along: Iterable[FoldedObject] = ()) -> str:
-    """Return the statements that make a missing object again.
+def of_missing(item: FoldedObject, along: Iterable[FoldedObject], beside: Mapping[Key, Facts]) -> str:
+    """Return the statements that make a missing object.
 
     Args:
         item: The object.
         along: The missing objects that belong to it.
+        beside: The objects that exist.
     """
-    from kimbledb.planning import writer
-
     objects = [each.each for each in (item, *along) if each.each.facts is not None]
     if item.each.facts is None:
-        return f"run its statement again: {item.migration.file(item.statement.part)}:{item.statement.line}"
-    return _joined(writer.create(objects, {}))
+        return _again(item)
+    try:
+        return _joined(writer.create(objects, beside=beside))
+    except ValueError:  # the statement of a function, a view or a rule is not known
+        return _again(item)
 
 
-def of_changed(wanted: DatabaseObject, there: DatabaseObject) -> str:
+def of_changed(item: FoldedObject, there: DatabaseObject, beside: Mapping[Key, Facts]) -> str:
     """Return the statements that give an object its declared form.
 
     Args:
-        wanted: The object as it is declared.
+        item: The object as it is declared.
         there: The object as it is found.
+        beside: The objects that exist.
     """
-    from kimbledb.planning import writer
+    try:
+        steps = writer.alter(there, item.each, beside=beside)
+        if steps is not None:
+            return _joined(steps)
+        made = writer.create([item.each], beside=beside)
+    except ValueError:
+        return _again(item)
+    if _holds_data(there):
+        return f"no ALTER does this, and to drop it would lose its data: copy them into a new one: {_joined(made)}"
+    return _joined([writer.drop(there, beside=beside), *made])
 
-    steps = writer.alter(there, wanted)
-    return _joined([writer.drop(there), *writer.create([wanted], {})] if steps is None else steps)
 
-
-def of_left(there: DatabaseObject) -> str:
+def of_left(there: DatabaseObject, beside: Mapping[Key, Facts]) -> str:
     """Return the statement that drops an object which must be gone.
 
     Args:
         there: The object as it is found.
+        beside: The objects that exist.
     """
-    from kimbledb.planning import writer
+    return writer.drop(there, beside=beside)
 
-    return writer.drop(there)
+
+def _holds_data(there: DatabaseObject) -> bool:
+    """Return whether an object holds rows or values that no statement makes again."""
+    return there.kind == "table" or (there.kind == "column" and "generated" not in (there.facts or {}))
+
+
+def _again(item: FoldedObject) -> str:
+    return f"run its statement again: {item.migration.file(item.statement.part)}:{item.statement.line}"
 
 
 def _joined(steps: Iterable[str]) -> str:
-    return "; ".join(step.strip().removesuffix(";") for step in steps)
+    return "; ".join(steps)

@@ -1,7 +1,11 @@
--- What roles are granted on objects that an owner makes in the schema later.
+-- What roles are granted on objects that an owner makes in the schema later. The role that migrates is "current_user",
+-- whoever looks: the owner of history, or the present role where there is none.
 SELECT 'default privilege',
        CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' ELSE 'types' END
-       || ' of ' || CASE d.defaclrole WHEN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+       || ' of ' || CASE d.defaclrole WHEN coalesce(
+                                              (SELECT c.relowner FROM pg_catalog.pg_class AS c JOIN home ON home.oid = c.relnamespace
+                                               WHERE home.prefix = '' AND c.relname = 'migration_history'),
+                                              (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user))
                                       THEN 'current_user' ELSE {quoted:creator.name} END
        || ' to ' || grantee.name || CASE home.prefix WHEN '' THEN '' ELSE ' in ' || rtrim(home.prefix, '.') END,
        jsonb_build_object('may', {may:true}),
