@@ -40,6 +40,7 @@ async def take(
     reached: Iterable[str] = (),
     identities: bool = False,
     sources: bool = False,
+    needs: bool = False,
 ) -> Snapshot:
     """Take a snapshot of a schema.
 
@@ -53,9 +54,11 @@ async def take(
         reached: Objects of other schemas to look at besides, such as ``auth.users``, ``audit.*`` or ``audit``.
         identities: Whether the snapshot holds the identity of each object.
         sources: Whether it holds the statements that make functions, views and rules.
+        needs: Whether it holds the objects that each object needs. Its objects are then in the order in which they
+            were made, columns in that of their table, and privileges in that in which they were granted.
     """
     kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
-    text = query(schema, kinds, names, reached=reached, identities=identities, sources=sources)
+    text = query(schema, kinds, names, reached=reached, identities=identities, sources=sources, needs=needs)
     seen_from = quote_literal(path_of(tuple(path)))
     return snapshot_of(await session.ask(queries.block("printed", path=seen_from, question=text)))
 
@@ -102,11 +105,12 @@ def query(
     reached: Iterable[str] = (),
     identities: bool = False,
     sources: bool = False,
+    needs: bool = False,
     owners: bool = False,
 ) -> str:
     """Return the text of the query that gives the objects of a schema: one SELECT of one value of type json.
 
-    The value is ``{"objects": [[kind, name, facts, form, identity, source, owner], ...]}``. The form is a hash of the
+    The value is ``{"objects": [[kind, name, facts, form, identity, source, owner], ...], "needs": null}``. The form is a hash of the
     expressions of the object, as this server prints them, or null. The query must be planned with a search_path that
     holds the server's own schema alone, and run with the path whose schemas' names are to be left out: the block
     ``printed`` does both.
@@ -120,12 +124,14 @@ def query(
         reached: Objects of other schemas to look at besides, such as ``auth.users``, ``audit.*`` or ``audit``.
         identities: Whether to give the identity of each object.
         sources: Whether to give the statements that make functions, views and rules.
+        needs: Whether to give the objects in order, and with ``needs`` rows of an object and one that it needs: two
+            kinds with their names.
         owners: Whether to give the owner of each object.
     """
     homes = _homes(schema, names, reached)
     scope = "only" if names is not None else "named" if len(homes) > 1 else "all"
     return queries.fill(
-        _template(tuple(kind for kind in OBJECT_KINDS if kind in kinds), scope),
+        _template(tuple(kind for kind in OBJECT_KINDS if kind in kinds), scope, needs=needs),
         schema=quote_literal(schema),
         homes=", ".join(homes),
         identities=str(identities).lower(),
@@ -146,7 +152,15 @@ def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
         forms={key: form for key, _, form, *_ in rows if form is not None},
         identities={key: tuple(identity) for key, _, _, identity, *_ in rows if identity is not None},
         sources={key: source for key, _, _, _, source, _ in rows if source is not None},
+        needs=_needs(answer["needs"] or ()),
     )
+
+
+def _needs(rows: Iterable[tuple[str, str, str, str]]) -> dict[Key, set[Key]]:
+    found: dict[Key, set[Key]] = {}
+    for kind, name, other_kind, other_name in rows:
+        found.setdefault((kind, name), set()).add((other_kind, other_name))
+    return found
 
 
 def _facts(facts: Mapping[str, Any]) -> Facts:
@@ -172,7 +186,7 @@ def _homes(schema: str, names: Mapping[str, Collection[str]] | None, reached: It
 
 
 @cache
-def _template(kinds: tuple[str, ...], scope: str) -> str:
+def _template(kinds: tuple[str, ...], scope: str, *, needs: bool) -> str:
     """Return the query for some kinds, with the placeholders of the values."""
     objects = ["nothing", *(kind for kind in kinds if kind not in _ABOUT_OTHERS)]
     return queries.fill(
@@ -182,6 +196,9 @@ def _template(kinds: tuple[str, ...], scope: str) -> str:
         ),
         objects=_UNION.join(_fragment(each, scope) for each in objects),
         others="".join(_UNION + _fragment(each, scope) for each in kinds if each in _ABOUT_OTHERS),
+        needs=_fragment("needs", scope) if needs else "NULL",
+        place=", row_number() OVER () AS place" if needs else "",
+        in_order=" ORDER BY oid, sub, place" if needs else "",
     )
 
 

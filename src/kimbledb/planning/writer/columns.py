@@ -59,8 +59,8 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
     if (default := text(facts, "default")) and not default_comes_late(column, around):
         yield f"DEFAULT {default}"
     if facts.get("not_null") and not _not_valid(facts):
-        name = text(facts, "not_null_name")
-        yield f"CONSTRAINT {written(name)} {_not_null(facts)}" if name else _not_null(facts)
+        name = not_null_name(column, around)
+        yield f"CONSTRAINT {name} {_not_null(facts)}" if name != _usual_name(column) else _not_null(facts)
 
 
 def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
@@ -84,8 +84,8 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
         yield from _set(column, _of_view(facts), Rank.DEFAULT, around, needs=[("view", relation)])
         return
     there = ("table", relation) not in around.made
-    above = _given_from_above(column, around)
-    if there and above is None:
+    given = _given_from_above(column, around)
+    if there and given is None:
         yield Piece(
             f"ALTER TABLE {written(relation)} ADD COLUMN {own_name(column.name)} {definition(column, around)}",
             Rank.COLUMN,
@@ -93,12 +93,12 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
             needs=early_needs(column, around),
         )
     needs = [("table", relation), column.key]
-    if above is not None:
+    if given is not None:
         of_its_own = {fact: value for fact, value in facts.items() if fact in _FROM_ABOVE}
         late = [*needs, *around.needs_of(column.key)]
         yield from _set(
             column,
-            [*loosening(above, of_its_own), *tightening(column, above, of_its_own)],
+            [*loosening(given, of_its_own), *tightening(column, given, of_its_own)],
             Rank.DEFAULT,
             around,
             needs=late,
@@ -107,10 +107,10 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
         late = [*needs, *around.needs_of(column.key)]
         yield from _set(column, [f"SET DEFAULT {facts['default']}"], Rank.DEFAULT, around, needs=late)
     yield from _set(
-        column, settings({}, facts, but=_FROM_ABOVE if above is not None else ()), Rank.SETTING, around, needs=needs
+        column, settings({}, facts, but=_FROM_ABOVE if given is not None else ()), Rank.SETTING, around, needs=needs
     )
     if _not_valid(facts):
-        yield Piece(_add_not_null(column), Rank.CHECK, needs=needs)
+        yield Piece(_add_not_null(column, around), Rank.CHECK, needs=needs)
 
 
 def _set(
@@ -140,15 +140,12 @@ def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str,
     table = around.facts("table", relation_of(column.name))
     if not facts_of(column).get("inherited") or "partition_of" in table:
         return None
-    own = parts_of(column.name)[-1]
     given: dict[str, Fact] = {}
-    for name in texts(table, "inherits"):
-        for parent in around.parts("column", name):
-            if parts_of(parent.name)[-1] == own:
-                late = default_comes_late(parent, around)
-                for fact, value in facts_of(parent).items():
-                    if fact in _FROM_ABOVE and not (late and fact == "default"):
-                        given.setdefault(fact, value)
+    for parent in above(column, around):
+        late = default_comes_late(parent, around)
+        for fact, value in facts_of(parent).items():
+            if fact in _FROM_ABOVE and not (late and fact == "default"):
+                given.setdefault(fact, value)
     return given
 
 
@@ -178,13 +175,13 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
         old = {name: value for name, value in old.items() if not name.startswith("not_null")}
         yield f"ALTER TABLE {relation} ALTER COLUMN {own_name(column.name)} DROP NOT NULL"
     elif old.get("not_null") and new.get("not_null") and old.get("not_null_name") != new.get("not_null_name"):
-        yield f"ALTER TABLE {relation} RENAME CONSTRAINT {_not_null_name(column, old)} TO {_not_null_name(column, new)}"
+        yield f"ALTER TABLE {relation} RENAME CONSTRAINT {not_null_name(DatabaseObject(*column.key, old), around)} TO {not_null_name(column, around)}"
     if statement := _altering(
         column, [*loosening(old, new), *tightening(column, old, new), *settings(old, new)], around
     ):
         yield statement
     if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
-        yield _add_not_null(column)
+        yield _add_not_null(column, around)
     foreign = list(foreign_options(old, new))
     if foreign:
         yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} OPTIONS ({', '.join(foreign)})"
@@ -301,16 +298,45 @@ def _not_null(facts: Facts) -> str:
     return "NOT NULL NO INHERIT" if "no inherit" in texts(facts, "not_null_options") else "NOT NULL"
 
 
-def _not_null_name(column: DatabaseObject, facts: Facts) -> str:
-    name = text(facts, "not_null_name")
-    return written(name) if name else identifier("_".join((*parts_of(column.name)[-2:], "not_null")))
+def not_null_name(column: DatabaseObject, around: Surroundings) -> str:
+    """Return the name of a column's NOT NULL as SQL. An inherited one has that of the table above.
+
+    Args:
+        column: The column.
+        around: The objects around it.
+    """
+    facts = facts_of(column)
+    if name := text(facts, "not_null_name"):
+        return written(name)
+    if facts.get("inherited"):
+        for parent in above(column, around):
+            if facts_of(parent).get("not_null"):
+                return not_null_name(parent, around)
+    return _usual_name(column)
 
 
-def _add_not_null(column: DatabaseObject) -> str:
+def _usual_name(column: DatabaseObject) -> str:
+    return identifier("_".join((*parts_of(column.name)[-2:], "not_null")))
+
+
+def above(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObject]:
+    """Yield the columns of the tables above that an inherited column has its name from.
+
+    Args:
+        column: The column.
+        around: The objects around it.
+    """
+    table = around.facts("table", relation_of(column.name))
+    own = parts_of(column.name)[-1]
+    for name in (*texts(table, "partition_of"), *texts(table, "inherits")):
+        yield from (each for each in around.parts("column", name) if parts_of(each.name)[-1] == own)
+
+
+def _add_not_null(column: DatabaseObject, around: Surroundings) -> str:
     facts = facts_of(column)
     words = "".join(f" {each.upper()}" for each in texts(facts, "not_null_options"))
     relation, own = written(relation_of(column.name)), own_name(column.name)
-    return f"ALTER TABLE {relation} ADD CONSTRAINT {_not_null_name(column, facts)} NOT NULL {own}{words}"
+    return f"ALTER TABLE {relation} ADD CONSTRAINT {not_null_name(column, around)} NOT NULL {own}{words}"
 
 
 def foreign_options(old: Facts, new: Facts) -> Iterator[str]:

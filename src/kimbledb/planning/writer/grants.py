@@ -21,6 +21,8 @@ from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of
 
 #: The end of a privilege that its role may grant to others.
 _GRANTABLE = " with grant option"
+#: How many privileges are all, by the kind of the target.
+_ALL = {"table": 7, "view": 7, "sequence": 3, "tables": 7, "sequences": 3}
 #: The words of GRANT for the targets of privileges.
 _TARGETS = {"table": "TABLE", "column": "TABLE", "view": "TABLE", "sequence": "SEQUENCE", "type": "TYPE"}
 
@@ -134,7 +136,7 @@ def _granting(privilege: DatabaseObject, words: list[str], act: str, around: Sur
     kind, name, grantee = of_privilege(privilege.name)
     who = f"{'TO' if act == 'GRANT' else 'FROM'} {'CURRENT_USER' if grantee == 'owner' else role(grantee)}"
     own = f" ({own_name(name)})" if kind == "column" else ""
-    what = ", ".join(f"{word.upper()}{own}" for word in words)
+    what = "ALL" if len(words) == _ALL.get(kind) else ", ".join(f"{word.upper()}{own}" for word in words)
     if kind == "schema":
         return _here(f"{act} {what} ON SCHEMA %I {who}", name)
     return f"{act} {what} ON {_target(kind, name, around)} {who}"
@@ -190,8 +192,9 @@ def _defaults(privilege: DatabaseObject, act: str, may: Iterable[str]) -> Iterat
     who = f"{'TO' if act == 'GRANT' else 'FROM'} {role(grantee)}"
     for words, option in ((plain, ""), (grantable, _GRANTABLE.upper())):
         if words:
+            what = "ALL" if len(words) == _ALL.get(kinds) else ", ".join(words)
             yield _here(
-                f"ALTER DEFAULT PRIVILEGES{owner} IN SCHEMA %I {act} {', '.join(words)} ON {kinds.upper()} {who}{option}",
+                f"ALTER DEFAULT PRIVILEGES{owner} IN SCHEMA %I {act} {what} ON {kinds.upper()} {who}{option}",
                 schema,
             )
 

@@ -147,7 +147,11 @@ def create_family(family: DatabaseObject, around: Surroundings) -> Iterator[Piec
 
 
 def _members(facts: Facts) -> tuple[str, ...]:
-    return texts(facts, "operators") + texts(facts, "functions")
+    return tuple(
+        f"{word} {member}"
+        for word, fact in (("OPERATOR", "operators"), ("FUNCTION", "functions"))
+        for member in texts(facts, fact)
+    )
 
 
 def alter_family(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:

@@ -9,11 +9,18 @@ SELECT 'column', relation.name || '.' || {quoted:a.attname},
                  OR n.conname <> relation.relname || '_' || a.attname || '_not_null' OR n.connoinherit OR NOT n.convalidated OR n.coninhcount > 0
        THEN jsonb_strip_nulls(jsonb_build_object(
            'collation', CASE WHEN a.attcollation <> t.typcollation THEN {collation:a.attcollation} END,
-           -- As with a sequence. A name that is inherited is the parent's.
-           'not_null_name', CASE WHEN n.conislocal AND (n.coninhcount > 0 OR n.conname <> concat_ws('_',
-                                          left(relation.relname, greatest(27, 53 - length(a.attname))),
-                                          left(a.attname, greatest(26, 53 - length(relation.relname))), 'not_null'))
-                                 THEN {quoted:n.conname} END,
+           -- As with a sequence. A name that is inherited is the parent's, unless the table was attached to it.
+           'not_null_name', CASE
+               WHEN n.conislocal AND (n.coninhcount > 0 OR n.conname <> concat_ws('_',
+                        left(relation.relname, greatest(27, 53 - length(a.attname))),
+                        left(a.attname, greatest(26, 53 - length(relation.relname))), 'not_null'))
+                 OR NOT n.conislocal AND NOT EXISTS (
+                        SELECT FROM pg_catalog.pg_inherits AS i
+                        JOIN pg_catalog.pg_attribute AS above ON above.attrelid = i.inhparent AND above.attname = a.attname
+                        JOIN pg_catalog.pg_constraint AS same
+                            ON same.conrelid = i.inhparent AND same.contype = 'n' AND same.conkey[1] = above.attnum
+                        WHERE i.inhrelid = a.attrelid AND same.conname = n.conname)
+               THEN {quoted:n.conname} END,
            'not_null_options', nullif(concat_ws(', ', CASE WHEN n.connoinherit THEN 'no inherit' END,
                                                 CASE WHEN NOT n.convalidated THEN 'not valid' END), ''),
            'virtual', CASE a.attgenerated WHEN 'v' THEN true END,
@@ -48,7 +55,8 @@ SELECT 'column', relation.name || '.' || {quoted:a.attname},
            'storage', CASE WHEN a.attstorage <> t.typstorage THEN
                CASE a.attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END,
            'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
-           'options', (SELECT jsonb_agg(each ORDER BY each) FROM unnest(a.attoptions) AS each),
+           -- Since its releases of November 2026 the server keeps a number of its own among them.
+           'options', (SELECT jsonb_agg(each ORDER BY each) FROM unnest(a.attoptions) AS each WHERE each NOT LIKE 'pg_attver=%'),
            'foreign_options', (SELECT jsonb_agg(each ORDER BY each) FROM unnest(a.attfdwoptions) AS each),
            'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END))
        ELSE '{}' END,

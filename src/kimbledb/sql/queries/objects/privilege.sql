@@ -1,5 +1,5 @@
 -- What roles are granted on objects, and what of PostgreSQL's defaults the owner or PUBLIC lacks.
-SELECT 'privilege', controlled.name || ' to ' || grantee.name,
+(SELECT 'privilege', controlled.name || ' to ' || grantee.name,
        jsonb_strip_nulls(jsonb_build_object('may', {may:acl.granted}, 'lacks', {may:NOT acl.granted})),
        NULL::jsonb, controlled.class, controlled.oid, controlled.sub, controlled.owner, NULL
 FROM (
@@ -7,7 +7,7 @@ FROM (
            acldefault('r', relation.relowner)
     FROM relation WHERE relation.relacl IS NOT NULL
     UNION ALL
-    SELECT 'column ' || relation.name || '.' || {quoted:a.attname}, relation.class, relation.oid, a.attnum, relation.relowner, a.attacl, '{}'
+    SELECT 'column ' || relation.name || '.' || {quoted:a.attname}, relation.class, relation.oid, a.attnum, relation.relowner, a.attacl, NULL
     FROM relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = relation.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
     UNION ALL
@@ -30,20 +30,21 @@ FROM (
     WHERE home.prefix = '' AND n.nspacl IS NOT NULL
 ) AS controlled (name, class, oid, sub, owner, acl, standard)
 CROSS JOIN LATERAL (
-    SELECT has.grantee, has.privilege_type, has.is_grantable, true
-    FROM aclexplode(controlled.acl) AS has
+    SELECT has.grantee, has.privilege_type, has.is_grantable, true, has.place
+    FROM aclexplode(controlled.acl) WITH ORDINALITY AS has (grantor, grantee, privilege_type, is_grantable, place)
     WHERE has.grantee <> controlled.owner
       AND NOT EXISTS (SELECT FROM aclexplode(controlled.standard) AS usual
                       WHERE usual.grantee = has.grantee AND usual.privilege_type = has.privilege_type)
     UNION ALL
-    SELECT usual.grantee, usual.privilege_type, false, false
+    SELECT usual.grantee, usual.privilege_type, false, false, 0
     FROM aclexplode(controlled.standard) AS usual
     WHERE NOT EXISTS (SELECT FROM aclexplode(controlled.acl) AS has
                       WHERE has.grantee = usual.grantee AND has.privilege_type = usual.privilege_type)
-) AS acl (grantee, privilege_type, is_grantable, granted)
+) AS acl (grantee, privilege_type, is_grantable, granted, place)
 CROSS JOIN LATERAL (SELECT pg_get_userbyid(acl.grantee)) AS role (name)
 CROSS JOIN LATERAL (
     SELECT CASE WHEN acl.grantee = 0 THEN 'public' WHEN acl.grantee = controlled.owner THEN 'owner'
                 WHEN role.name = 'owner' THEN '"owner"' ELSE {quoted:role.name} END
 ) AS grantee (name)
 GROUP BY controlled.name, controlled.class, controlled.oid, controlled.sub, controlled.owner, grantee.name
+ORDER BY min(acl.place))
