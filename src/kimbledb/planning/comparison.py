@@ -18,14 +18,15 @@ from kimbledb.model.objects import Fact, Facts, structure, words
 
 #: Facts that stand in no script unless it says so: the owner's settings then decide, such as default_tablespace.
 _OWNERS_CHOICE = frozenset({"access_method", "tablespace"})
+#: Facts that mean nothing to a query, and that a server may choose: before 18 no server keeps a name for NOT NULL, and
+#: an upgrade to 18 gives it another one than the script.
+_NOT_COMPARED = frozenset({"not_null_name"})
 #: Facts whose texts are data, in which a quote is a character.
 _DATA = frozenset({"labels", "text"})
 #: Facts that hold a hash, which says nothing to a reader.
 _HASHED = frozenset({"body", "query", "rule", "sql_body"})
 #: How facts read that are there on one side only.
 _ABSENT = {"not_null": "nullable"}
-#: The first version that keeps a name for NOT NULL.
-_NAMES_NOT_NULL = 18
 #: A string constant, which stays; or a plain identifier in quotes, as a version prints it that has it as a keyword.
 _QUOTED = re.compile(r"""('(?:[^']|'')*')|"([a-z_][a-z0-9_$]*)\"""")
 _NO_RECORD = "history records no form of it"
@@ -84,31 +85,29 @@ _RIGHT = Comparison(Verdict.RIGHT)
 
 
 def compare(
-    declared: Facts, found: Facts, *, version: int, form: str | None = None, recorded: RecordedForm | None = None
+    declared: Facts, found: Facts, *, form: str | None = None, recorded: RecordedForm | None = None
 ) -> Comparison:
     """Compare the facts of a declared object with those of the object that is found.
 
     Args:
         declared: The declared facts.
         found: The facts that the server shows.
-        version: The major version of the server.
         form: The form of the found object's expressions, or None if it has none.
         recorded: The form that history records, or None.
     """
     if declared == found:
         return _RIGHT
-    structural = _differing(structure(declared), structure(found), version)
-    if structural:
-        return _of(Verdict.DIFFERS, structural, declared, found)
-    textual = _differing(declared, found, version)
+    structural = _differing(structure(declared), structure(found))
+    textual = _differing(declared, found)
     if not textual:
         return _RIGHT
+    proven = recorded is not None and form is not None and recorded.doubt is None and form != recorded.form
+    if structural or proven:
+        return _of(Verdict.DIFFERS, textual if proven else structural, declared, found)
     if recorded is None or form is None:
         return _of(Verdict.UNKNOWN, textual, declared, found, _NO_RECORD)
     if form == recorded.form:
         return _RIGHT
-    if recorded.doubt is None:
-        return _of(Verdict.DIFFERS, textual, declared, found)
     return _of(Verdict.UNKNOWN, textual, declared, found, recorded.doubt)
 
 
@@ -122,14 +121,14 @@ def same_type(declared: Facts, found: Facts) -> bool:
     return _unquoted("type", declared.get("type", "")) == _unquoted("type", found.get("type", ""))
 
 
-def _differing(declared: Facts, found: Facts, version: int) -> list[str]:
+def _differing(declared: Facts, found: Facts) -> list[str]:
     """Return the names of the facts that differ, in the order of the declared ones."""
     return [
         name
         for name in dict.fromkeys((*declared, *found))
         if (declared.get(name) != found.get(name))
         and not (name in _OWNERS_CHOICE and name not in declared)
-        and not (name == "not_null_name" and version < _NAMES_NOT_NULL)
+        and name not in _NOT_COMPARED
         and not (name in declared and name in found and _unquoted(name, declared[name]) == _unquoted(name, found[name]))
     ]
 

@@ -131,7 +131,7 @@ class _Drift:
             if comparison.is_unknown:
                 self.doubtful.append(_Doubtful(item, comparison))
                 continue
-            hint = cures.of_changed(item, self._found.get(item.key), self._found.objects)
+            hint = cures.of_changed(item, self._found.get(item.key), comparison, self._found.objects)
             drifted.append(
                 self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
             )
@@ -193,7 +193,6 @@ class _Drift:
         return compare(
             item.each.facts or {},
             self._found.objects[item.key],
-            version=self._forms.here.version,
             form=self._found.forms.get(item.key),
             recorded=self._forms.of(item.migration.name, item.declared_as),
         )
@@ -213,7 +212,6 @@ class _Drift:
         return not compare(
             kept,
             there,
-            version=self._forms.here.version,
             form=self._found.forms.get(item.key),
             recorded=self._forms.of(item.migration.name, item.declared_as),
         ).differs

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from attrs import evolve
+
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import writer
+from kimbledb.planning.comparison import Comparison
 from kimbledb.planning.fold import FoldedObject
 
 
@@ -26,16 +29,19 @@ def of_missing(item: FoldedObject, along: Iterable[FoldedObject], beside: Mappin
         return _again(item)
 
 
-def of_changed(item: FoldedObject, there: DatabaseObject, beside: Mapping[Key, Facts]) -> str:
-    """Return the statements that give an object its declared form.
+def of_changed(item: FoldedObject, there: DatabaseObject, comparison: Comparison, beside: Mapping[Key, Facts]) -> str:
+    """Return the statements that give an object its declared form. What does not differ is left as it is.
 
     Args:
         item: The object as it is declared.
         there: The object as it is found.
+        comparison: The facts that differ.
         beside: The objects that exist.
     """
+    facts = {name: fact for name, fact in (there.facts or {}).items() if name not in comparison.found}
+    wanted = evolve(item.each, facts={**facts, **comparison.declared})
     try:
-        steps = writer.alter(there, item.each, beside=beside)
+        steps = writer.alter(there, wanted, beside=beside)
         if steps is not None:
             return _joined(steps)
         made = writer.create([item.each], beside=beside)

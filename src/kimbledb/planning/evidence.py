@@ -126,7 +126,6 @@ class _Scales:
         return compare(
             item.each.facts or {},
             self._found.objects[item.key],
-            version=self._forms.here.version,
             form=self._found.forms.get(item.key),
             recorded=recorded,
         )

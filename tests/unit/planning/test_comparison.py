@@ -21,7 +21,7 @@ def compared(
     """Compare with a record that holds one form, while the object that is found has the form "now"."""
     records = {} if recorded is None else {"m.sql": RecordedForms(origin, {KEY: recorded})}
     form = Forms(here, records).of("m.sql", KEY)
-    return compare(declared, found, version=here.version, form="now", recorded=form)
+    return compare(declared, found, form="now", recorded=form)
 
 
 def test_a_fact_that_differs_is_named() -> None:
@@ -68,6 +68,16 @@ def test_an_expression_of_the_declared_text_is_right() -> None:
     assert compared(FIRST, FIRST, recorded="then").is_right
 
 
+def test_an_expression_beside_a_fact_that_differs() -> None:
+    """Of an object of another structure, expressions of another text are named where a record proves that they differ."""
+    declared: Facts = {"type": "text", "default": "'a'"}
+    found: Facts = {"type": "bigint", "default": "'b'"}
+
+    assert set(compared(declared, found).found) == {"type"}
+    assert set(compared(declared, found, recorded="now").found) == {"type"}
+    assert set(compared(declared, found, recorded="then").found) == {"type", "default"}
+
+
 def test_a_missing_expression_differs_without_a_record() -> None:
     """Whether there is an expression at all is structure."""
     assert compared({"type": "text", "default": "'a'::text"}, {"type": "text"}).differs
@@ -105,13 +115,13 @@ def test_quotes_in_a_constant_are_a_difference() -> None:
     assert compared({"default": "'\"a\"'::text"}, {"default": "'a'::text"}).is_unknown
 
 
-def test_names_of_not_null_count_from_18_on() -> None:
-    """Servers before 18 keep no name for NOT NULL."""
+def test_names_of_not_null_are_no_difference() -> None:
+    """Servers before 18 keep no name for NOT NULL, and an upgrade to 18 chooses one."""
     declared: Facts = {"type": "text", "not_null": True, "not_null_name": "must"}
-    found: Facts = {"type": "text", "not_null": True}
 
-    assert compared(declared, found).differs
-    assert compared(declared, found, here=Origin(170001, 7, 16400)).is_right
+    assert compared(declared, {"type": "text", "not_null": True}).is_right
+    assert compared(declared, {"type": "text", "not_null": True, "not_null_name": "t_a_not_null"}).is_right
+    assert compared(declared, {"type": "text", "not_null_name": "must"}).differs
 
 
 def test_where_things_are_put_is_the_owners_choice() -> None:

@@ -89,6 +89,32 @@ def test_the_facts_that_differ_are_named_with_the_statement() -> None:
     assert (index.expected, index.found) == ("using btree", "using hash")
 
 
+def test_a_cure_leaves_what_does_not_differ() -> None:
+    """A cure changes the facts that differ, and neither an expression of another text nor where the owner puts things."""
+    first = statement(
+        creates={"table t": {}, "column t.i": {"type": "integer", "default": "(0)", "not_null_name": "n"}}
+    )
+    found: Objects = {
+        "table t": {"tablespace": "fast"},
+        "column t.i": {"type": "integer", "not_null": True, "default": "0"},
+    }
+
+    [check] = checks(found, first)
+
+    assert check.hint == "ALTER TABLE t ALTER COLUMN i DROP NOT NULL"
+
+
+def test_a_cure_loses_no_rows() -> None:
+    """Where only dropping and making anew would do, the cure of a table says so, and that of a view does it."""
+    first = statement(creates={"table t": {"partition_by": "RANGE (i)"}})
+    [check] = checks({"table t": {}}, first)
+    assert (check.hint or "").startswith("no ALTER does this")
+
+    second = statement(creates={"index i": {"on": "t", "method": "btree", "columns": ("a",)}})
+    [check] = checks({"index i": {"on": "t", "method": "hash", "columns": ("a",)}}, second)
+    assert check.hint == "DROP INDEX i; CREATE INDEX i ON t USING btree (a)"
+
+
 def test_what_is_missing_is_told_with_its_form() -> None:
     """A missing object is expected in its declared form, and its cure makes it."""
     [check] = checks(without("index t_by_i"), FIRST)
