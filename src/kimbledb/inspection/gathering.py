@@ -26,6 +26,7 @@ async def gather(
     if not state.occupied and not any(row.legacy for row in state.history or ()):
         return Evidence(hosted=state.hosted, gathered=True)
     path = state.search_path(schema, planner.catalog.extensions)
-    found = await snapshot.take(session, schema, path)
+    reaches = [name for migration in planner.catalog for name in migration.reaches]
+    found = await snapshot.take(session, schema, path, reached=reaches)
     recorded = known or await forms.read(session, schema)
     return evidence.weigh(planner.in_order(), found, hosted=state.hosted, forms=recorded)

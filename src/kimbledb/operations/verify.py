@@ -89,10 +89,11 @@ class Verifier(Request):
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
                 return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
-            found = await snapshot.take(session, self.schema, path)
+            found = await snapshot.take(session, self.schema, path, reached=self._reaches)
             recorded = await forms.read(session, self.schema)
             applied, pending = self._standing(state, found, recorded)
-            checks = await verify_migrations(session, applied, path, reached)
+            lesser = state.history_owner is not None
+            checks = await verify_migrations(session, applied, path, reached, lesser=lesser)
             if applied:
                 checks += self._drift(state, found, recorded, applied, pending)
             checks += await self._whole_database(session, path)
@@ -101,6 +102,10 @@ class Verifier(Request):
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)
+
+    @property
+    def _reaches(self) -> list[str]:
+        return [name for migration in self.catalog for name in migration.reaches]
 
     def _standing(
         self, state: DatabaseState, found: Snapshot, recorded: Forms
