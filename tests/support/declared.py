@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from attrs import evolve
+
+import kimbledb
 from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts
 from kimbledb.model.snapshot import Snapshot
+from tests.support.databases import fresh_database, take_snapshot
 
 #: Objects by their kind and name, with their facts; None for one that is known by name alone.
 Objects = Mapping[str, Facts | None]
@@ -50,3 +55,19 @@ def snapshot(found: Objects, forms: Mapping[str, str] | None = None) -> Snapshot
 
 def _objects(named: Objects) -> tuple[DatabaseObject, ...]:
     return tuple(DatabaseObject.of(text, facts) for text, facts in named.items())
+
+
+async def recorded(folder: Path, server: str) -> kimbledb.Catalog:
+    """The catalog of a folder, with its declarations from a server."""
+    catalog = kimbledb.Catalog.from_directory(folder)
+    made = []
+    async with fresh_database(server) as dsn:
+        before = await take_snapshot(dsn, sources=True)
+        for each in catalog:
+            await kimbledb.migrate(dsn, catalog=catalog, to=each.number, verify=False)
+            after = await take_snapshot(dsn, sources=True)
+            effect = after.since(before)
+            declared = Declarations((DeclaredStatement("apply", 1, creates=effect.created, changes=effect.changed),))
+            made.append(evolve(each, declare=lambda declared=declared: declared))  # type: ignore[misc]
+            before = after
+    return kimbledb.Catalog(made)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kimbledb.model.forms import Forms, Origin, RecordedForms
-from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
 
-async def read(session: Session, schema: str) -> Forms:
+async def read(session: Session, schema: str, path: Iterable[str]) -> Forms:
     """Read the recorded forms in one question, on a standby too. No record is returned where there is no history.
 
     Args:
         session: The session.
         schema: The target schema, whose history the role may read.
+        path: The schema and those of extensions, as a snapshot has them.
     """
     history = quote_literal(f"{quote_identifier(schema)}.migration_history")
-    answer = await session.ask(queries.block("recorded_forms", history=history))
+    answer = await session.ask(queries.block("recorded_forms", history=history, path=quote_array(path)))
     return Forms(
         Origin(answer["server"], answer["system"], answer["table"]),
         {name: RecordedForms.of(value) for name, value in answer["recorded"].items()},
+        tuple(answer["unseen"]),
     )

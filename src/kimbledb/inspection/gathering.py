@@ -28,5 +28,5 @@ async def gather(
     path = state.search_path(schema, planner.catalog.extensions)
     reaches = [name for migration in planner.catalog for name in migration.reaches]
     found = await snapshot.take(session, schema, path, reached=reaches)
-    recorded = known or await forms.read(session, schema)
+    recorded = known or await forms.read(session, schema, path)
     return evidence.weigh(planner.in_order(), found, hosted=state.hosted, forms=recorded)

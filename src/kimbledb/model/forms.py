@@ -104,6 +104,8 @@ class Forms:
     here: Origin
     #: The record of each migration that has one, by its name.
     recorded: Mapping[str, RecordedForms] = field(factory=dict, repr=False)
+    #: The schemas of the search_path that the role may not use: the server prints their objects' names otherwise.
+    unseen: tuple[str, ...] = ()
 
     def of(self, migration: str, key: Key) -> RecordedForm | None:
         """Return the recorded form of an object, or None if history records none.

@@ -90,7 +90,7 @@ class Verifier(Request):
                 chosen = [self.catalog[key] for key in keys]
                 return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
             found = await snapshot.take(session, self.schema, path, reached=self._reaches)
-            recorded = await forms.read(session, self.schema)
+            recorded = await forms.read(session, self.schema, path)
             applied, pending = self._standing(state, found, recorded)
             lesser = state.history_owner is not None
             checks = await verify_migrations(session, applied, path, reached, lesser=lesser)

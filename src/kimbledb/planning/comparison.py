@@ -21,6 +21,10 @@ _OWNERS_CHOICE = frozenset({"access_method", "tablespace"})
 #: Facts that mean nothing to a query, and that a server may choose: before 18 no server keeps a name for NOT NULL, and
 #: an upgrade to 18 gives it another one than the script.
 _NOT_COMPARED = frozenset({"not_null_name"})
+#: Facts that list privileges.
+_PRIVILEGES = frozenset({"may", "lacks"})
+#: The privilege that no server before 17 has, and that a dump of such a server does not bring along.
+_SINCE_17 = "maintain"
 #: Facts whose texts are data, in which a quote is a character.
 _DATA = frozenset({"labels", "text"})
 #: Facts that hold a hash, which says nothing to a reader.
@@ -129,7 +133,7 @@ def _differing(declared: Facts, found: Facts) -> list[str]:
         if (declared.get(name) != found.get(name))
         and not (name in _OWNERS_CHOICE and name not in declared)
         and name not in _NOT_COMPARED
-        and not (name in declared and name in found and _unquoted(name, declared[name]) == _unquoted(name, found[name]))
+        and not (name in declared and name in found and _reads_alike(name, declared[name], found[name]))
     ]
 
 
@@ -140,6 +144,12 @@ def _of(verdict: Verdict, names: Iterable[str], declared: Facts, found: Facts, d
         {name: found[name] for name in names if name in found},
         doubt,
     )
+
+
+def _reads_alike(name: str, declared: Fact, found: Fact) -> bool:
+    if name in _PRIVILEGES and isinstance(declared, tuple) and isinstance(found, tuple):
+        return [each for each in declared if each in found or not each.startswith(_SINCE_17)] == list(found)
+    return _unquoted(name, declared) == _unquoted(name, found)
 
 
 def _unquoted(name: str, value: Fact) -> Fact:

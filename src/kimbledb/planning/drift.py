@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import DatabaseObject, Key, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
@@ -26,6 +27,8 @@ from kimbledb.planning.fold import RELATIONS, Belongings, Fold, FoldedObject, fo
 _LEFT_OUT = frozenset({"comment"})
 #: Kinds whose absence is not asked for: a later grant or comment of somebody else is no remainder.
 _MAY_STAY = frozenset({"comment", "privilege", "default privilege"})
+#: The name of the check that informs of what cannot be compared.
+_UNKNOWN = "cannot be compared here"
 #: How many of the objects that cannot be compared a check names. ``rows`` holds them all.
 _SHOWN = 5
 
@@ -54,6 +57,8 @@ def checks(
         One failed check for each object that drifted, or one passed check; and one that informs of the objects that
         cannot be compared here.
     """
+    if forms.unseen:
+        return [_cannot_be_read(forms.unseen)]
     drift = _Drift(applied, pending, found, forms, hosted=hosted)
     drifted = [evolve(each, informative=informative) for each in (*drift.missing(), *drift.changed(), *drift.left())]
     right = len(drift.wanted) - len(drift.doubtful)
@@ -230,6 +235,19 @@ class _Drift:
         )
 
 
+def _cannot_be_read(unseen: Sequence[str]) -> Check:
+    schemas = ", ".join(map(quote_identifier, unseen))
+    return Check(
+        None,
+        _UNKNOWN,
+        passed=True,
+        expected="a role that may use each schema of the search_path",
+        found=f"no object: this role lacks USAGE on {schemas}, and the server prints names otherwise for it",
+        hint=f"GRANT USAGE ON SCHEMA {schemas} TO this role",
+        informative=True,
+    )
+
+
 def _cannot_be_compared(doubtful: Sequence[_Doubtful]) -> list[Check]:
     if not doubtful:
         return []
@@ -237,7 +255,7 @@ def _cannot_be_compared(doubtful: Sequence[_Doubtful]) -> list[Check]:
     return [
         Check(
             None,
-            "cannot be compared here",
+            _UNKNOWN,
             passed=True,
             expected="a form of each expression that this server recorded in history",
             found=f"{counted(doubtful, 'object')}: "

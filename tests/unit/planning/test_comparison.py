@@ -124,6 +124,16 @@ def test_names_of_not_null_are_no_difference() -> None:
     assert compared(declared, {"type": "text", "not_null_name": "must"}).differs
 
 
+def test_an_upgrade_brings_no_maintain() -> None:
+    """The privilege that came with 17 is not missed where a server before 17 took it from the list, but is told where it was given."""
+    all_but_truncate: Facts = {"may": ("insert", "maintain", "select")}
+
+    assert compared(all_but_truncate, {"may": ("insert", "select")}).is_right
+    assert compared({"may": ("insert", "select")}, all_but_truncate).differs
+    assert compared(all_but_truncate, {"may": ("insert",)}).differs
+    assert compared({"may": ("maintain with grant option", "select")}, {"may": ("select",)}).is_right
+
+
 def test_where_things_are_put_is_the_owners_choice() -> None:
     """A tablespace of a database's default is no difference, unless a script names another one."""
     assert compared({}, {"tablespace": "fast"}).is_right

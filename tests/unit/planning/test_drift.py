@@ -387,3 +387,13 @@ def test_what_a_newer_version_may_have_done_only_informs() -> None:
     [check] = drift.checks([migration(1, FIRST)], [], snapshot({}), forms=Forms(HERE), hosted=False, informative=True)
 
     assert (check.passed, check.informative) == (False, True)
+
+
+def test_nothing_is_compared_where_names_read_otherwise() -> None:
+    """A role without USAGE on a schema of the path sees other names, and is told so."""
+    forms = Forms(HERE, unseen=("extensions",))
+
+    [check] = drift.checks([migration(1, FIRST)], [], snapshot({}), forms=forms, hosted=False)
+
+    assert (check.name, check.passed, check.informative) == ("cannot be compared here", True, True)
+    assert check.hint == 'GRANT USAGE ON SCHEMA "extensions" TO this role'

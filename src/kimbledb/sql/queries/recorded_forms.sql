@@ -22,5 +22,8 @@ BEGIN
         'server', current_setting('server_version_num')::integer,
         'system', (SELECT system_identifier FROM pg_control_system()),
         'table', coalesce(history::oid::bigint, 0),
-        'recorded', recorded)::text;
+        'recorded', recorded,
+        -- A schema without USAGE is not on the path of a role: the names of its objects are printed with it.
+        'unseen', (SELECT coalesce(jsonb_agg(n.nspname), '[]') FROM pg_namespace AS n
+                   WHERE n.nspname = ANY ({path}) AND NOT has_schema_privilege(n.oid, 'USAGE')))::text;
 END
