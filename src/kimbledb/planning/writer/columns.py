@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.planning.writer.names import (
+    changed_foreign_options,
     changed_options,
+    foreign_options,
     identifier,
     options,
     own_name,
+    parenthesized,
     relation_of,
     text,
     texts,
@@ -23,6 +26,8 @@ _FROM_ABOVE = frozenset(
 )
 #: What a column's definition does not say: a statement of its own sets it.
 _SETTINGS = ("statistics", "storage", "options")
+#: The bytes of the longest identifier.
+_LONGEST = 63
 #: The kinds that a column's type and collation belong to; its default needs all others.
 _OF_TYPE = frozenset({"type", "collation", "table"})
 
@@ -48,12 +53,12 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
         around: The objects around it.
     """
     facts = facts_of(column)
-    if foreign := texts(facts, "foreign_options"):
-        yield f"OPTIONS ({', '.join(foreign)})"
+    if foreign := foreign_options(facts):
+        yield foreign
     if collation := text(facts, "collation"):
         yield f"COLLATE {written(collation)}"
     if generated := text(facts, "generated"):
-        yield f"GENERATED ALWAYS AS ({generated}) {'VIRTUAL' if facts.get('virtual') else 'STORED'}"
+        yield f"GENERATED ALWAYS AS {parenthesized(generated)} {'VIRTUAL' if facts.get('virtual') else 'STORED'}"
     if identity := text(facts, "identity"):
         yield f"{_identity(identity)}{_sequence(facts)}"
     if (default := text(facts, "default")) and not default_comes_late(column, around):
@@ -182,9 +187,8 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
         yield statement
     if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
         yield _add_not_null(column, around)
-    foreign = list(foreign_options(old, new))
-    if foreign:
-        yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} OPTIONS ({', '.join(foreign)})"
+    if foreign := changed_foreign_options(old, new):
+        yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} {foreign}"
 
 
 def loosening(old: Facts, new: Facts) -> Iterator[str]:
@@ -316,7 +320,11 @@ def not_null_name(column: DatabaseObject, around: Surroundings) -> str:
 
 
 def _usual_name(column: DatabaseObject) -> str:
-    return identifier("_".join((*parts_of(column.name)[-2:], "not_null")))
+    """Return the name that the server gives to the NOT NULL of a column: it shortens the longer part of a long one."""
+    table, own = (part.encode() for part in parts_of(column.name)[-2:])
+    while len(table) + len(own) > _LONGEST - len("__not_null"):
+        table, own = (table[:-1], own) if len(table) > len(own) else (table, own[:-1])
+    return identifier("_".join((*(part.decode(errors="ignore") for part in (table, own)), "not_null")))
 
 
 def above(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObject]:
@@ -337,22 +345,6 @@ def _add_not_null(column: DatabaseObject, around: Surroundings) -> str:
     words = "".join(f" {each.upper()}" for each in texts(facts, "not_null_options"))
     relation, own = written(relation_of(column.name)), own_name(column.name)
     return f"ALTER TABLE {relation} ADD CONSTRAINT {not_null_name(column, around)} NOT NULL {own}{words}"
-
-
-def foreign_options(old: Facts, new: Facts) -> Iterator[str]:
-    """Yield the changes of the options of a foreign table or its column, each of the form ``name 'value'``.
-
-    Args:
-        old: The facts now.
-        new: The later facts.
-    """
-    before, after = (dict(each.split(" ", 1) for each in texts(facts, "foreign_options")) for facts in (old, new))
-    yield from (f"DROP {name}" for name in before if name not in after)
-    yield from (
-        f"{'SET' if name in before else 'ADD'} {name} {value}"
-        for name, value in after.items()
-        if before.get(name) != value
-    )
 
 
 def drop(column: DatabaseObject, around: Surroundings) -> str:

@@ -11,6 +11,7 @@ from kimbledb.planning.writer.names import (
     changed_options,
     options,
     own_name,
+    parenthesized,
     relation_of,
     text,
     texts,
@@ -32,7 +33,7 @@ def definition(facts: Facts) -> str:
         facts: Its facts.
     """
     if check := text(facts, "check"):
-        words = [f"CHECK ({check})", "NO INHERIT" if facts.get("no_inherit") else ""]
+        words = [f"CHECK {parenthesized(check)}", "NO INHERIT" if facts.get("no_inherit") else ""]
     else:
         rule = f"EXCLUDE {facts['exclude']}" if "exclude" in facts else str(facts["key"])
         when = _WHEN.search(rule)
@@ -85,7 +86,28 @@ def stands_in_table(constraint: DatabaseObject, around: Surroundings) -> bool:
         and not is_waiting(facts)
         and _is_own(constraint, around)
         and needs_nothing_late(constraint.key, around)
+        and not _has_twin(constraint, around)
     )
+
+
+def _has_twin(constraint: DatabaseObject, around: Surroundings) -> bool:
+    """Return whether an earlier key of the table has the same columns. Within CREATE TABLE the server makes one of both."""
+    columns = _columns_of(facts_of(constraint))
+    if columns is None:
+        return False
+    for each in around.parts("constraint", relation_of(constraint.name)):
+        if each.key == constraint.key:
+            return False
+        if _columns_of(facts_of(each)) == columns:
+            return True
+    return False
+
+
+def _columns_of(facts: Facts) -> str | None:
+    """Return what makes an index of its own: the text of a key or an exclusion without its first word."""
+    if is_reference(facts) or "check" in facts:
+        return None
+    return str(facts.get("exclude") or facts["key"]).removeprefix("PRIMARY KEY").removeprefix("UNIQUE").strip()
 
 
 def _is_own(constraint: DatabaseObject, around: Surroundings) -> bool:

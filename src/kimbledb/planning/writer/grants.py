@@ -118,12 +118,18 @@ def _target_keys(kind: str, name: str) -> set[Key]:
 
 
 def _grants(privilege: DatabaseObject, may: Iterable[str], around: Surroundings) -> Iterator[str]:
+    for words, option in _groups(of_privilege(privilege.name)[0], may):
+        yield _granting(privilege, words, "GRANT", around) + option
+
+
+def _groups(kind: str, may: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield privileges that one GRANT gives, with its option: first all, then those that the role may grant to others."""
     may = list(may)
-    plain = [each for each in may if not each.endswith(_GRANTABLE)]
     grantable = [each.removesuffix(_GRANTABLE) for each in may if each.endswith(_GRANTABLE)]
-    for words, option in ((plain, ""), (grantable, _GRANTABLE.upper())):
+    plain = [each for each in may if not each.endswith(_GRANTABLE)]
+    for words, whole, option in ((plain, may, ""), (grantable, grantable, _GRANTABLE.upper())):
         if words:
-            yield _granting(privilege, words, "GRANT", around) + option
+            yield ["all"] if len(whole) == _ALL.get(kind) else words, option
 
 
 def _revokes(privilege: DatabaseObject, lacks: Iterable[str], around: Surroundings) -> Iterator[str]:
@@ -184,19 +190,14 @@ def create_default(privilege: DatabaseObject, around: Surroundings) -> Iterator[
 
 def _defaults(privilege: DatabaseObject, act: str, may: Iterable[str]) -> Iterator[str]:
     kinds, owner, grantee, schema = _of_default(privilege.name)
-    may = list(may)
-    plain = [each.upper() for each in may if not each.endswith(_GRANTABLE)]
-    grantable = [each.removesuffix(_GRANTABLE).upper() for each in may if each.endswith(_GRANTABLE)]
     if act == "REVOKE":
-        plain, grantable = [*plain, *grantable], []
+        may = [each.removesuffix(_GRANTABLE) for each in may]
     who = f"{'TO' if act == 'GRANT' else 'FROM'} {role(grantee)}"
-    for words, option in ((plain, ""), (grantable, _GRANTABLE.upper())):
-        if words:
-            what = "ALL" if len(words) == _ALL.get(kinds) else ", ".join(words)
-            yield _here(
-                f"ALTER DEFAULT PRIVILEGES{owner} IN SCHEMA %I {act} {what} ON {kinds.upper()} {who}{option}",
-                schema,
-            )
+    for words, option in _groups(kinds, may):
+        what = ", ".join(words).upper()
+        yield _here(
+            f"ALTER DEFAULT PRIVILEGES{owner} IN SCHEMA %I {act} {what} ON {kinds.upper()} {who}{option}", schema
+        )
 
 
 def _of_default(name: str) -> tuple[str, str, str, str]:

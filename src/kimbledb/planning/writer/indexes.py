@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key
-from kimbledb.planning.writer.names import changed_options, list_of, options, text, texts, with_options, written
+from kimbledb.planning.writer.names import (
+    changed_options,
+    list_of,
+    options,
+    parenthesized,
+    text,
+    texts,
+    with_options,
+    written,
+)
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, attachment_of, facts_of
 
 #: What a statement changes of an index; all else makes another index.
@@ -79,7 +88,7 @@ def _statement(index: DatabaseObject, facts: Facts, only: str) -> str:
     if tablespace := text(facts, "tablespace"):
         words.append(f"TABLESPACE {written(tablespace)}")
     if where := text(facts, "where"):
-        words.append(f"WHERE ({where})")
+        words.append(f"WHERE {parenthesized(where)}")
     return " ".join(words)
 
 
@@ -129,7 +138,7 @@ def create_statistics(statistics: DatabaseObject, around: Surroundings) -> Itera
     facts = facts_of(statistics)
     on = str(facts["on"])
     kinds = f" ({list_of(texts(facts, 'kinds'))})" if "kinds" in facts else ""
-    items = [*map(written, texts(facts, "columns")), *(f"({each})" for each in texts(facts, "expressions"))]
+    items = [*map(written, texts(facts, "columns")), *map(parenthesized, texts(facts, "expressions"))]
     home: set[Key] = {("table", on), ("view", on), *(each.key for each in around.parts("column", on))}
     yield Piece(
         f"CREATE STATISTICS {written(statistics.name)}{kinds} ON {', '.join(items)} FROM {written(on)}",

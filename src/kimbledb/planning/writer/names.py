@@ -285,6 +285,30 @@ def list_of(names: Iterable[str]) -> str:
     return ", ".join(map(written, names))
 
 
+def parenthesized(expression: str) -> str:
+    """Return an expression in parentheses, where the server has not printed it in some.
+
+    Args:
+        expression: The expression.
+    """
+    return expression if _is_in_parentheses(expression) else f"({expression})"
+
+
+def _is_in_parentheses(expression: str) -> bool:
+    """Return whether the parenthesis with which an expression begins closes at its end."""
+    depth, quote = 0, ""
+    for place, letter in enumerate(expression):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        else:
+            depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return letter == ")" and place == len(expression) - 1
+    return False
+
+
 # How a fact is read. Facts are typed loosely, since their kinds differ.
 
 
@@ -313,6 +337,30 @@ def with_options(values: Mapping[str, str]) -> str:
     """
     shown = [f"{'.'.join(map(identifier, name.split('.')))} = {_value(value)}" for name, value in values.items()]
     return f"({', '.join(shown)})"
+
+
+def foreign_options(facts: Facts) -> str:
+    """Return the options of a foreign table or of one of its columns as SQL, or nothing where it has none."""
+    values = options(facts, "foreign_options")
+    shown = ", ".join(f"{identifier(name)} {quote_literal(value).strip()}" for name, value in values.items())
+    return f"OPTIONS ({shown})" if shown else ""
+
+
+def changed_foreign_options(old: Facts, new: Facts) -> str:
+    """Return the change of the options of a foreign table or of one of its columns as SQL, or nothing.
+
+    Args:
+        old: The facts now.
+        new: The later facts.
+    """
+    before, after = (options(facts, "foreign_options") for facts in (old, new))
+    steps = [f"DROP {identifier(name)}" for name in before if name not in after]
+    steps += [
+        f"{'SET' if name in before else 'ADD'} {identifier(name)} {quote_literal(value).strip()}"
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    return f"OPTIONS ({', '.join(steps)})" if steps else ""
 
 
 def changed_options(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

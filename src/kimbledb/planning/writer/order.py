@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from attrs import evolve
 
@@ -15,66 +16,64 @@ from kimbledb.planning.writer.views import or_replace
 def arranged(pieces: Iterable[Piece]) -> list[str]:
     """Return the statements of pieces in order.
 
-    Where pieces need each other in a circle, a view among them gets a stand-in, which its own statement replaces at
-    the end. In a circle without a view the piece with the lowest rank is taken first.
+    Where pieces need each other in a circle, a view among them is made twice: first as a stand-in, at the end by its own
+    statement. In a circle without a view the piece with the lowest rank comes first.
 
     Args:
         pieces: The pieces. Among those of one rank that need nothing of each other, the order stays.
     """
-    waiting = dict(enumerate(pieces))
-    statements: list[str] = []
-    while waiting:
-        done = _ready(waiting, statements)
-        for place in done:
-            del waiting[place]
-        if waiting:
-            _break_circle(waiting, statements)
-    return statements
-
-
-def _ready(waiting: Mapping[int, Piece], statements: list[str]) -> list[int]:
-    """Append the statements of all pieces that wait for no circle, and return their places."""
-    makers = {key: place for place, piece in waiting.items() for key in piece.makes}
-    after: dict[int, list[int]] = {}
-    missing: dict[int, int] = {}
-    for place, piece in waiting.items():
-        before = {makers[key] for key in piece.needs if key in makers} - {place}
-        missing[place] = len(before)
-        for each in before:
-            after.setdefault(each, []).append(place)
-    heap = [(waiting[place].rank, place) for place, count in missing.items() if not count]
+    waiting = list(pieces)
+    while circle := _circle(waiting):
+        _break(circle, waiting)
+    before = _before(waiting)
+    after: list[list[int]] = [[] for _ in waiting]
+    for place, needed in enumerate(before):
+        for each in needed:
+            after[each].append(place)
+    missing = list(map(len, before))
+    heap = [(piece.rank, place) for place, piece in enumerate(waiting) if not missing[place]]
     heapq.heapify(heap)
-    done = []
+    statements = []
     while heap:
         _, place = heapq.heappop(heap)
         statements.append(waiting[place].statement)
-        done.append(place)
-        for each in after.get(place, ()):
+        for each in after[place]:
             missing[each] -= 1
             if not missing[each]:
                 heapq.heappush(heap, (waiting[each].rank, each))
-    return done
+    return statements
 
 
-def _break_circle(waiting: dict[int, Piece], statements: list[str]) -> None:
-    circle = _circle(waiting)
-    view = next((place for place in circle if waiting[place].stand_in is not None), None)
+def _before(pieces: Sequence[Piece]) -> list[set[int]]:
+    """Return for each piece the places of those that it needs."""
+    makers: dict[Key, int] = {key: place for place, piece in enumerate(pieces) for key in piece.makes}
+    return [{makers[key] for key in piece.needs if key in makers} - {place} for place, piece in enumerate(pieces)]
+
+
+def _circle(pieces: Sequence[Piece]) -> Sequence[int]:
+    """Return the places of pieces that need each other in a circle; none if there is no circle."""
+    try:
+        TopologicalSorter(dict(enumerate(_before(pieces)))).prepare()
+    except CycleError as error:
+        circle: list[int] = error.args[1]
+        return circle[1:]  # it begins and ends with the same
+    return ()
+
+
+def _break(circle: Sequence[int], pieces: list[Piece]) -> None:
+    """Let a piece of a circle need none of the circle."""
+    view = next((place for place in circle if pieces[place].stand_in is not None), None)
     if view is None:
-        first = min(circle, key=lambda place: (waiting[place].rank, place))
-        statements.append(waiting.pop(first).statement)
+        first = min(circle, key=lambda place: (pieces[place].rank, place))
+        made = {key for place in circle if place != first for key in pieces[place].makes}
+        pieces[first] = evolve(pieces[first], needs=pieces[first].needs - made)
         return
-    piece = waiting[view]
-    assert piece.stand_in is not None
-    statements.append(piece.stand_in)
-    waiting[view] = evolve(piece, statement=or_replace(piece.statement), makes=(), stand_in=None)
-
-
-def _circle(waiting: Mapping[int, Piece]) -> Sequence[int]:
-    """Return the places of pieces that need each other in a circle."""
-    makers: dict[Key, int] = {key: place for place, piece in waiting.items() for key in piece.makes}
-    path: list[int] = []
-    place = min(waiting)
-    while place not in path:
-        path.append(place)
-        place = min(makers[key] for key in waiting[place].needs if makers.get(key, place) != place)
-    return path[path.index(place) :]
+    whole = pieces[view]
+    assert whole.stand_in is not None
+    types = {key for key in whole.needs if key[0] == "type"}
+    pieces[view] = evolve(whole, statement=whole.stand_in, needs=types, stand_in=None)
+    pieces.append(
+        evolve(
+            whole, statement=or_replace(whole.statement), makes=(), needs={*whole.needs, *whole.makes}, stand_in=None
+        )
+    )

@@ -40,9 +40,9 @@ class Rank(IntEnum):
     SECURITY = auto()
     POLICY = auto()
     COMMENT = auto()
-    DEFAULT_PRIVILEGE = auto()
     REVOKE = auto()
     GRANT = auto()
+    DEFAULT_PRIVILEGE = auto()
 
 
 def _keys(keys: Iterable[Key]) -> frozenset[Key]:

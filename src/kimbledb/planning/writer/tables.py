@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning.writer import columns, constraints
 from kimbledb.planning.writer.names import (
+    changed_foreign_options,
     changed_options,
+    foreign_options,
     list_of,
     options,
     own_name,
@@ -78,8 +80,7 @@ def _statement(table: DatabaseObject, lines: list[str]) -> str:
         words.append(f"PARTITION BY {partitioned}")
     if server := text(facts, "server"):
         words.append(f"SERVER {written(server)}")
-    if foreign := texts(facts, "foreign_options"):
-        words.append(f"OPTIONS ({', '.join(foreign)})")
+    words.append(foreign_options(facts))
     if method := text(facts, "access_method"):
         words.append(f"USING {written(method)}")
     if values := options(facts):
@@ -128,9 +129,8 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
 
 def _changed(table: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
     yield from _moved(table, old, new)
-    foreign = list(columns.foreign_options(old, new))
-    if foreign:
-        yield f"ALTER FOREIGN TABLE {written(table.name)} OPTIONS ({', '.join(foreign)})"
+    if foreign := changed_foreign_options(old, new):
+        yield f"ALTER FOREIGN TABLE {written(table.name)} {foreign}"
     for step in _steps(old, new):
         yield f"ALTER TABLE {written(table.name)} {step}"
 

@@ -10,6 +10,7 @@ from kimbledb.planning.writer.names import (
     changed_options,
     options,
     own_name,
+    parenthesized,
     relation_of,
     role,
     text,
@@ -55,7 +56,7 @@ def source_of(each: DatabaseObject) -> str:
     """
     if each.source is None:
         raise ValueError(f"the statement that makes {each} is not known")
-    return each.source
+    return each.source.strip()
 
 
 def or_replace(source: str) -> str:
@@ -155,7 +156,7 @@ def create_trigger(trigger: DatabaseObject, around: Surroundings) -> Iterator[Pi
     facts = facts_of(trigger)
     event = str(facts["event"])
     if when := text(facts, "when"):
-        event = _EXECUTE.sub(lambda found: f"{found[1]} WHEN ({when}) {found[2]}", event, count=1)
+        event = _EXECUTE.sub(lambda found: f"{found[1]} WHEN {parenthesized(when)} {found[2]}", event, count=1)
     constraint = "CONSTRAINT " if facts.get("constraint") else ""
     yield Piece(
         f"CREATE {constraint}TRIGGER {own_name(trigger.name)} {event}",
@@ -192,9 +193,9 @@ def _rules_of_policy(facts: Facts) -> Iterator[str]:
     if roles := texts(facts, "to"):
         yield f"TO {', '.join(map(role, roles))}"
     if using := text(facts, "using"):
-        yield f"USING ({using})"
+        yield f"USING {parenthesized(using)}"
     if check := text(facts, "with_check"):
-        yield f"WITH CHECK ({check})"
+        yield f"WITH CHECK {parenthesized(check)}"
 
 
 def alter_policy(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:

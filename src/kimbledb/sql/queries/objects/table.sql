@@ -13,7 +13,8 @@ SELECT 'table', relation.name,
                              WHERE toast.oid = relation.reltoastrelid) AS option (each)),
            'row_security', nullif(relation.relrowsecurity, false),
            'forced', nullif(relation.relforcerowsecurity, false),
-           'replica_identity', CASE relation.relreplident WHEN 'f' THEN 'full' WHEN 'n' THEN 'nothing'
+           'replica_identity', CASE relation.relreplident WHEN 'f' THEN 'full'
+               WHEN 'n' THEN CASE WHEN relation.relkind <> 'f' THEN 'nothing' END
                WHEN 'i' THEN 'index ' || (
                    SELECT {quoted:c.relname} FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
                    WHERE i.indrelid = relation.oid AND i.indisreplident) END,
