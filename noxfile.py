@@ -143,9 +143,9 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def declare(session: nox.Session) -> None:
-    """Write the objects of each built-in migration into its migration.toml, from a real database: ``-- --check`` compares."""
+    """Record from a server what each built-in migration does, into its declared.toml: ``-- --check`` compares."""
     session.install("-e", ".[dev]")
-    session.run("python", "-m", "tools.declare", *session.posargs)
+    session.run("kimbledb", "declare", "src/kimbledb/sql/migrations", *session.posargs)
 
 
 @nox.session

@@ -18,7 +18,7 @@ from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import UNRECORDED, Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order
 from kimbledb.model.script import Part, Script
 
 FILE: Final = "declared.toml"
@@ -163,11 +163,11 @@ class _Reading:
         if not isinstance(table, dict):
             self._fault(f"{self._name} is no table", self._name)
             return UNRECORDED
-        for key in table.keys() - {"checksum", "server", "no_rollback", "statement"}:
+        for key in table.keys() - {"checksum", "server", "recorded_on", "no_rollback", "statement"}:
             self._fault(f"there is no key {key}", key)
         texts = {}
-        for key in ("checksum", "server", "no_rollback"):
-            value = table.get(key, None if key == "no_rollback" else "")
+        for key in ("checksum", "server", "recorded_on", "no_rollback"):
+            value = table.get(key, "" if key in ("checksum", "server") else None)
             if value is not None and (not isinstance(value, str) or not value):
                 self._fault(f"{key} is {value!r}, and must be a text" if key in table else f"{key} is missing", key)
             texts[key] = value
@@ -178,7 +178,11 @@ class _Reading:
             given = []
         statements = [each for number, entry in enumerate(given) for each in self._statement(entry, number)]
         return Declarations(
-            tuple(statements), texts["checksum"] or None, texts["server"] or "", texts["no_rollback"] or None
+            tuple(statements),
+            checksum=texts["checksum"] or None,
+            server=texts["server"] or "",
+            recorded_on=texts["recorded_on"],
+            no_rollback=texts["no_rollback"],
         )
 
     def _statement(self, entry: dict[str, Any], number: int) -> Iterator[DeclaredStatement]:
@@ -357,15 +361,27 @@ def written_together(declared: Mapping[str, tuple[Declarations, Script]]) -> str
     """
     servers = sorted({declarations.server for declarations, _ in declared.values()})
     lines = [_HEADING.format(server=" and ".join(servers)).rstrip("\n")]
-    for name, (declarations, script) in declared.items():
-        lines += ["", f"[{toml.spelled_key(name)}]"]
-        lines += _lines_of(declarations, script, f"{toml.spelled_key(name)}.")
-    return "\n".join(lines) + "\n"
+    sections = [section(name, declarations, script) for name, (declarations, script) in declared.items()]
+    return "\n".join([*lines, *sections]) + "\n"
+
+
+def section(name: str, declarations: Declarations, script: Script) -> str:
+    """Return the part of a file for several migrations that holds one of them.
+
+    Args:
+        name: The name of the migration.
+        declarations: Its declarations.
+        script: The script that they name.
+    """
+    key = toml.spelled_key(name)
+    return "\n".join(["", f"[{key}]", *_lines_of(declarations, script, f"{key}.")])
 
 
 def _lines_of(declarations: Declarations, script: Script, prefix: str) -> Iterator[str]:
     yield f"checksum = {toml.spelled_text(declarations.checksum or '')}"
     yield f"server = {toml.spelled_text(declarations.server)}"
+    if declarations.recorded_on is not None:
+        yield f"recorded_on = {toml.spelled_text(declarations.recorded_on)}"
     if declarations.no_rollback is not None:
         yield f"no_rollback = {toml.spelled_text(declarations.no_rollback)}"
     for each in declarations.statements:
@@ -416,7 +432,7 @@ def _objects(objects: Iterable[DatabaseObject], table: str, own: str | None) -> 
 
 
 def _spelled_facts(facts: Facts, source: str | None) -> list[str]:
-    spelled = [f"{toml.spelled_key(name)} = {_spelled(value)}" for name, value in facts.items()]
+    spelled = [f"{toml.spelled_key(name)} = {_spelled(facts[name])}" for name in in_order(facts)]
     if source is not None:
         spelled.append(f"source = {toml.spelled_lines(source)}")
     return spelled

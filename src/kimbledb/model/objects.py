@@ -171,8 +171,12 @@ def words(facts: Facts) -> str:
     Args:
         facts: The facts of an object.
     """
-    ordered = [name for name in _WORDS if name in facts] + [name for name in facts if name not in _WORDS]
-    return " ".join(_in_words(name, facts[name]) for name in ordered)
+    return " ".join(_in_words(name, facts[name]) for name in in_order(facts))
+
+
+def in_order(facts: Facts) -> list[str]:
+    """Return the names of facts in the order in which people read them: what an object is, and then its details."""
+    return [*(name for name in _WORDS if name in facts), *sorted(name for name in facts if name not in _WORDS)]
 
 
 def _in_words(name: str, value: Fact) -> str:

@@ -1,0 +1,382 @@
+"""The recorder: applies migrations to a database of its own, and learns what each of their statements does.
+
+A migration runs twice. First its script runs as a whole, as in any run, and a snapshot before and one after it give its
+effect. Where that is what its declarations say, they stay, and it is committed. Else it is rolled back and runs again,
+statement by statement, with a snapshot after each. These snapshots look at the objects of the effect alone, so that
+their cost is in line with the migration and not with the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import frozen
+
+from kimbledb.catalog import declared, statements
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.statements import Statement
+from kimbledb.errors import CatalogError, MigrationError
+from kimbledb.execution import bootstrap, error_location
+from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach
+from kimbledb.execution.step_errors import with_cancel_reason
+from kimbledb.execution.work import Work
+from kimbledb.inspection import history, snapshot
+from kimbledb.model.clock import stopwatch
+from kimbledb.model.declarations import DeclaredStatement
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration, schemas_reached
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import OBJECT_KINDS, Key
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.state import DatabaseState
+from kimbledb.planning.effects import Attribution, Effect, UnknownRenameError, effect_of, statements_with
+from kimbledb.server import queries
+from kimbledb.server.driver import ServerError
+from kimbledb.server.search_path import path_of
+from kimbledb.server.session import Session
+from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
+
+#: The target schema of a recording. No name of a schema is in what is recorded.
+SCHEMA = "public"
+#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
+_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
+_SAVEPOINT = "kimbledb_recording"
+
+
+@frozen
+class Known:
+    """What the declarations of a migration say of one platform."""
+
+    effect: Effect
+    statements: tuple[DeclaredStatement, ...]
+    #: The version of the server from which they were recorded.
+    server: str
+
+
+@frozen
+class Recorded:
+    """What a recorder learned of a migration on one platform."""
+
+    migration: Migration
+    #: Its effect.
+    effect: Effect
+    #: The statements that have the effect, or None where only the effect was asked for.
+    statements: tuple[DeclaredStatement, ...] | None
+    #: What its declarations say, or None if there are none for its text.
+    known: Known | None
+    #: Whether they say what it does.
+    in_step: bool
+    #: Seconds that it took.
+    seconds: float
+
+
+class Recorder:
+    """Applies migrations to one database, one after the other, and records the effect of each."""
+
+    def __init__(self, session: Session, state: DatabaseState, path: Sequence[str], reached: Sequence[str]) -> None:
+        """Take a database that is prepared: ``open()`` does it.
+
+        Args:
+            session: A session of the database. Nobody else uses the database.
+            state: The state of the database after its preparation.
+            path: The schemas in which scripts look names up.
+            reached: The schemas that migrations declare to reach.
+        """
+        self.session = session
+        self.state = state
+        self._path = tuple(path)
+        self._messages = Messages(session, SCHEMA, path, reached)
+        #: The objects after the last migration.
+        self._before = Snapshot({})
+        #: The functions that take snapshots, by their names, with the queries that they run.
+        self._functions: dict[str, str] = {}
+        #: What the migrations so far reach.
+        self._reached: tuple[str, ...] = ()
+
+    @classmethod
+    async def open(cls, session: Session, catalog: Catalog, migrations: Sequence[Migration]) -> Recorder:
+        """Prepare an empty database for migrations: history and the extensions that they need.
+
+        Args:
+            session: A session of the database.
+            catalog: The catalog.
+            migrations: The migrations that will be recorded.
+
+        Raises:
+            PreflightError: The server lacks an extension, or the role a privilege.
+        """
+        reached = schemas_reached(catalog)
+        state = await history.look(session, SCHEMA)
+        state = await bootstrap.prepare(session, state, SCHEMA, migrations, reached)
+        recorder = cls(session, state, state.search_path(SCHEMA, catalog.extensions), reached)
+        recorder._before = await recorder._snapshot()
+        return recorder
+
+    async def record(self, migration: Migration, known: Known | None, *, attribute: bool) -> Recorded:
+        """Apply the next migration, and return what it does.
+
+        Args:
+            migration: The migration.
+            known: What its declarations say, if they were recorded from its text; else None. They stay where they
+                say what it does.
+            attribute: Whether to find the statement of each part of another effect.
+
+        Raises:
+            MigrationError: A statement failed, with its place and the cure.
+            CatalogError: ``renames`` in its migration.toml names what it does not rename.
+        """
+        clock = stopwatch()
+        reaches = tuple(dict.fromkeys((*self._reached, *migration.reaches)))
+        if reaches != self._reached:
+            self._reached = reaches
+            self._before = await self._snapshot()
+        if not migration.transactional:
+            return await self._record_outside(migration, known, clock, attribute=attribute)
+        function = await self._function("kimbledb_all", None)
+        await self._run(migration)
+        after = await self._objects(function)
+        effect = self._effect(migration, after)
+        in_step = self._is_in_step(effect, known)
+        if in_step or not attribute:
+            await self._commit(migration)
+            self._before = after
+            return Recorded(migration, effect, None, known, in_step, clock())
+        await self.session.roll_back()
+        scope = effect.keys()
+        found, snapshots, after = await self._step_by_step(migration, scope)
+        effect = self._effect(migration, after)
+        if not set(effect.keys()) <= set(scope):
+            # It does not do the same thing twice: no scope is right.
+            await self.session.roll_back()
+            found, snapshots, after = await self._step_by_step(migration, None)
+            effect = self._effect(migration, after)
+        await self._commit(migration)
+        attributed = self._attributed(migration, found, snapshots, after, effect)
+        self._before = after
+        return Recorded(migration, effect, attributed, known, in_step, clock())
+
+    async def _record_outside(
+        self,
+        migration: Migration,
+        known: Known | None,
+        clock: Callable[[], float],
+        *,
+        attribute: bool,
+    ) -> Recorded:
+        """Record a migration that cannot run in a transaction, and so runs once."""
+        snapshots = [self._before]
+        found = list(statements.split(migration.apply_sql))
+        settings = self.session.settings(statement_timeout=migration.statement_timeout, for_session=True)
+        await self.session.send(settings + self.session.path(self._path, for_session=True))
+        for statement in found:
+            await self._run_outside(migration, statement)
+            if attribute:
+                snapshots.append(await self._snapshot(sources=True))
+        after = snapshots[-1] if attribute else await self._snapshot()
+        effect = self._effect(migration, after)
+        in_step = self._is_in_step(effect, known)
+        attributed = None
+        if attribute and not in_step:
+            attributed = self._attributed(migration, found, snapshots, after, effect)
+        self._before = after
+        return Recorded(migration, effect, attributed, known, in_step, clock())
+
+    def _is_in_step(self, effect: Effect, known: Known | None) -> bool:
+        """Return whether declarations say what a migration does, as far as this server can tell."""
+        if known is None:
+            return False
+        if known.server.partition(".")[0] == str(self.state.version_number // 10_000):
+            return effect == known.effect
+        return effect.resembles(known.effect)
+
+    def _effect(self, migration: Migration, after: Snapshot) -> Effect:
+        try:
+            return effect_of(self._before, after, migration.renames)
+        except UnknownRenameError as error:
+            where = migration.location if migration.is_flat else f"{migration.location}/migration.toml"
+            raise CatalogError(
+                [Fault(where, f"renames: {error}", "correct the names, or remove them: most renames are recognised")]
+            ) from error
+
+    def _attributed(
+        self,
+        migration: Migration,
+        found: Sequence[Statement],
+        snapshots: Sequence[Snapshot],
+        after: Snapshot,
+        effect: Effect,
+    ) -> tuple[DeclaredStatement, ...]:
+        script = migration.script("apply")
+        parts = Attribution(snapshots).statements_of(effect)
+        return statements_with(
+            (
+                ("apply", *declared.place_of(script, found[number].start), part, _sources(found[number], part, after))
+                for number, part in parts.items()
+            )
+        )
+
+    # What is sent.
+
+    async def _run(self, migration: Migration) -> None:
+        """Run a script as a whole, and leave its transaction open."""
+        work = self._work(migration)
+        ahead = self._ahead(migration)
+        try:
+            await self.session.transact(
+                self._messages.begin(work), ahead + migration.apply_sql + self._messages.after(work)
+            )
+        except ServerError as error:
+            place = self.session.prefix + ahead
+            offset = error_location.offset_of(error, migration.apply_sql, place, self.session.completed)
+            raise await self._failed(migration, error, offset, exact=bool(error.position)) from error
+
+    async def _step_by_step(
+        self, migration: Migration, scope: Sequence[Key] | None
+    ) -> tuple[list[Statement], list[Snapshot], Snapshot]:
+        """Run a script statement by statement, and leave its transaction open.
+
+        Args:
+            migration: The migration.
+            scope: The objects that snapshots look at; None for all.
+
+        Returns:
+            The statements, the snapshots before the first and after each of them, and a snapshot of all at the end.
+        """
+        # Functions are made outside of the transaction, so that they do not count as the script's.
+        at_end = await self._function("kimbledb_sources", None, sources=True)
+        function = at_end if scope is None else await self._function("kimbledb_scope", scope)
+        await self.session.transact(self._messages.begin(self._work(migration)), self._ahead(migration))
+        found = list(statements.split(migration.apply_sql))
+        snapshots = [await self._objects(function)]
+        for statement in found:
+            try:
+                await self.session.send(statement.text + END_OF_SCRIPT)
+            except ServerError as error:
+                raise await self._failed_at(migration, error, statement) from error
+            snapshots.append(await self._objects(function))
+        try:
+            await self.session.send(self._messages.after(self._work(migration)))
+        except ServerError as error:
+            raise await self._failed(migration, error, None, exact=False) from error
+        return found, snapshots, await self._objects(at_end)
+
+    async def _run_outside(self, migration: Migration, statement: Statement) -> None:
+        """Run a statement in a transaction of its own, or in none where the server refuses that."""
+        before = before_script(SCHEMA, self._path, migration.reaches)
+        checking = self.session.path() + check_reach(SCHEMA, migration.reaches)
+        try:
+            if not statements.runs_alone(statement.skeleton):
+                try:
+                    await self.session.send(f"BEGIN;\n{before}{statement.text}{END_OF_SCRIPT}{checking}COMMIT;\n")
+                except ServerError as error:
+                    if error.sqlstate not in _WANTS_NO_TRANSACTION:
+                        raise
+                else:
+                    return
+            await self.session.send(statement.text)
+        except ServerError as error:
+            raise await self._failed_at(migration, error, statement) from error
+
+    async def _commit(self, migration: Migration) -> None:
+        try:
+            await self.session.send(
+                self._messages.settings(self._work(migration))
+                + self.session.path()
+                + check_reach(SCHEMA, migration.reaches)
+                + self.session.leaving()
+                + "COMMIT;\n"
+            )
+        except ServerError as error:
+            raise await self._failed(migration, error, None, exact=False) from error
+
+    def _ahead(self, migration: Migration) -> str:
+        """Return the part of the message between BEGIN and the script."""
+        return self._messages.settings(self._work(migration)) + before_script(SCHEMA, self._path, migration.reaches)
+
+    def _work(self, migration: Migration) -> Work:
+        return Work(migration=migration, part="apply", last=False, run="")
+
+    async def _function(self, name: str, scope: Sequence[Key] | None, *, sources: bool = False) -> str:
+        """Make a function that takes a snapshot: the server then plans its long query once, and not each time.
+
+        Args:
+            name: The name of the function among the session's temporary objects.
+            scope: The objects to look at; None for all.
+            sources: Whether the snapshot holds sources.
+        """
+        kinds, names = (OBJECT_KINDS, None) if scope is None else snapshot.scope_of(SCHEMA, scope)
+        text = snapshot.query(SCHEMA, kinds, names, reached=self._reached, identities=True, sources=sources)
+        if self._functions.get(name) != text:
+            body = queries.filled("printed", path=quote_literal(path_of(self._path)), question=text)
+            await self.session.send(
+                f"CREATE OR REPLACE FUNCTION pg_temp.{name}() RETURNS void LANGUAGE plpgsql AS {queries.quoted(body, name)};"
+            )
+            self._functions[name] = text
+        return name
+
+    async def _objects(self, function: str) -> Snapshot:
+        """Take a snapshot inside of a script's transaction, whose settings come back afterwards."""
+        settings = self.session.settings() + pin(PINNED_FOR_QUESTIONS)
+        [answer] = await self.session.send(
+            f"SAVEPOINT {_SAVEPOINT};\n"
+            f"SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}"
+            f"SELECT pg_temp.{function}();\n"
+            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
+        )
+        return snapshot.snapshot_of(answer.value)
+
+    async def _snapshot(self, *, sources: bool = False) -> Snapshot:
+        """Take a snapshot of all objects outside of a script's transaction."""
+        function = await self._function("kimbledb_sources" if sources else "kimbledb_all", None, sources=sources)
+        await self.session.send("BEGIN;\n")
+        found = await self._objects(function)
+        await self.session.send("ROLLBACK;\n")
+        return found
+
+    # What fails.
+
+    async def _failed_at(self, migration: Migration, error: ServerError, statement: Statement) -> MigrationError:
+        # The place of a statement that breaks off is right after it.
+        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        return await self._failed(migration, error, offset, exact=bool(error.position))
+
+    async def _failed(
+        self, migration: Migration, error: ServerError, offset: int | None, *, exact: bool
+    ) -> MigrationError:
+        await self.session.roll_back()
+        script = migration.script("apply")
+        located = error_location.locate(error, migration, script, offset=offset, exact=exact)
+        located = await with_cancel_reason(self.session, error, located)
+        platform = "a hosted" if self.state.hosted else "a bare"
+        cure = (
+            "the migrations are recorded on a database without rows: let the statement hold there, too; for what only "
+            "your server has, record from it: --server DSN"
+        )
+        attributes = {
+            **located.attributes,
+            "hint": cure if located.hint is None else f"{located.hint}; {cure}",
+        }
+        return MigrationError(
+            f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
+            failed=migration,
+            **attributes,
+        )
+
+
+def _sources(statement: Statement, part: Effect, after: Snapshot) -> Mapping[Key, str | None]:
+    """Return the statement that makes each object of a part: its own, or that of the server where it has none."""
+    return {
+        key: statement.text if makes(statement, key) else after.sources.get(key)
+        for key in (*part.creates, *part.changes)
+        if key in after.sources
+    }
+
+
+def makes(statement: Statement, key: Key) -> bool:
+    """Return whether a statement is the one that creates an object of this kind, by its first words."""
+    words = statement.skeleton.lower().split()
+    if not words or words[0] != "create":
+        return False
+    kind = key[0]
+    said = {"function": {"function", "procedure", "aggregate"}, "view": {"view"}, "rule": {"rule"}}.get(kind, {kind})
+    return any(word in said for word in words[1:6])
