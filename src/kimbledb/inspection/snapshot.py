@@ -210,15 +210,26 @@ def _fragment(name: str, scope: str) -> str:
         scope: Which objects are looked at: ``all`` of the target schema, some that are ``named`` in other schemas
             besides, or ``only`` those that are named.
     """
-    text = queries.text_of(f"objects/{name.replace(' ', '_')}")
+    return spelled(queries.text_of(f"objects/{name.replace(' ', '_')}"), scope)
+
+
+def spelled(text: str, scope: str = "all") -> str:
+    """Return a text with the expressions in ``objects/spelling/`` in their places, such as that for ``{quoted:x}``.
+
+    Args:
+        text: The text.
+        scope: As for a fragment of a snapshot.
+    """
     while True:
         # From the inside out: an expression may stand in another.
-        text, count = _SPELLED.subn(lambda found: _spelling(found[1], scope).replace("{x}", found[2]), text)
+        text, count = _SPELLED.subn(lambda found: _spelling(found[1], found[2], scope).replace("{x}", found[2]), text)
         if not count:
             return text
 
 
-def _spelling(word: str, scope: str) -> str:
+def _spelling(word: str, argument: str, scope: str) -> str:
+    if word in ("form", "printing"):
+        return queries.text_of(f"objects/{'forms' if word == 'form' else word}/{argument}")
     if word in ("named", "in_scope"):
         word = {"all": "anything", "named": word, "only": f"{word}_only"}[scope]
     return queries.text_of(f"objects/spelling/{word}")

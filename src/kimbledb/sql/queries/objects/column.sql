@@ -60,8 +60,7 @@ SELECT 'column', relation.name || '.' || {quoted:a.attname},
            'foreign_options', (SELECT jsonb_agg(each ORDER BY each) FROM unnest(a.attfdwoptions) AS each),
            'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END))
        ELSE '{}' END,
-       CASE WHEN d.oid IS NOT NULL THEN jsonb_build_object(
-           CASE a.attgenerated WHEN '' THEN 'default' ELSE 'generated' END, pg_get_expr(d.adbin, d.adrelid, true)) END,
+       {form:column},
        relation.class, relation.oid, a.attnum::integer, relation.relowner, NULL
 FROM relation
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = relation.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -11,11 +11,7 @@ SELECT 'constraint', held.name,
            'not_valid', CASE WHEN NOT held.convalidated AND held.conenforced THEN true END,
            'not_enforced', CASE WHEN NOT held.conenforced THEN true END,
            'inherited', CASE WHEN held.coninhcount > 0 AND NOT held.conislocal THEN true END)),
-       CASE held.contype WHEN 'c' THEN jsonb_build_object('check', pg_get_expr(held.conbin, held.conrelid, true))
-                         WHEN 'x' THEN jsonb_build_object('exclude', substr(printed.definition, length('EXCLUDE ') + 1)) END,
+       {form:constraint},
        held.class, held.oid, 0, held.relowner, NULL
 FROM held
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN held.contype <> 'c' THEN regexp_replace(pg_get_constraintdef(held.oid, true), ' NOT (VALID|ENFORCED)$', '') END
-    OFFSET 0
-) AS printed (definition)
+CROSS JOIN LATERAL {printing:constraint}

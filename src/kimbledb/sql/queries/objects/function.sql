@@ -50,12 +50,7 @@ SELECT 'function', routine.name,
                    'sortop = operator(' || {operator:g.aggsortop} || ')',
                    CASE g.aggkind WHEN 'h' THEN 'hypothetical' END)
                FROM pg_catalog.pg_aggregate AS g WHERE g.aggfnoid = routine.oid) END)),
-       CASE WHEN routine.pronargdefaults > 0 OR routine.atomic THEN jsonb_strip_nulls(jsonb_build_object(
-           'argument_defaults', CASE WHEN routine.pronargdefaults > 0 THEN (
-               SELECT jsonb_agg(pg_get_function_arg_default(routine.oid, place) ORDER BY place)
-                          FILTER (WHERE pg_get_function_arg_default(routine.oid, place) IS NOT NULL)
-               FROM generate_series(1, coalesce(cardinality(routine.proargmodes), routine.pronargs)) AS place) END,
-           'sql_body', CASE WHEN routine.atomic THEN md5(pg_get_function_sqlbody(routine.oid)) END)) END,
+       {form:function},
        routine.class, routine.oid, 0, routine.proowner,
        CASE WHEN {sources} AND routine.prokind <> 'a' THEN printed.source END
 FROM routine

@@ -8,9 +8,7 @@ SELECT 'policy', relation.name || '.' || {quoted:p.polname},
                FROM unnest(p.polroles) AS each
                CROSS JOIN LATERAL (SELECT pg_get_userbyid(each)) AS role_name (plain)
                CROSS JOIN LATERAL (SELECT CASE each WHEN 0 THEN 'public' ELSE {quoted:role_name.plain} END) AS role (name)) END)),
-       CASE WHEN p.polqual IS NOT NULL OR p.polwithcheck IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(
-           'using', pg_get_expr(p.polqual, p.polrelid, true),
-           'with_check', pg_get_expr(p.polwithcheck, p.polrelid, true))) END,
+       {form:policy},
        p.tableoid, p.oid, 0, relation.relowner, NULL
 FROM relation
 JOIN pg_catalog.pg_policy AS p ON p.polrelid = relation.oid

@@ -2,8 +2,8 @@
 SELECT 'rule', relation.name || '.' || {quoted:r.rulename},
        jsonb_strip_nulls(jsonb_build_object(
            'enabled', CASE r.ev_enabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END)),
-       jsonb_build_object('rule', md5(printed.source)),
+       {form:rule},
        r.tableoid, r.oid, 0, relation.relowner, CASE WHEN {sources} THEN rtrim(printed.source, ';') END
 FROM relation
 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = relation.oid AND r.rulename <> '_RETURN'
-CROSS JOIN LATERAL (SELECT pg_get_ruledef(r.oid, true) OFFSET 0) AS printed (source)
+CROSS JOIN LATERAL {printing:rule}

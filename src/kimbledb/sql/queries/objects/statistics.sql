@@ -9,7 +9,7 @@ SELECT 'statistics', home.prefix || {quoted:s.stxname},
            'columns', (SELECT jsonb_agg(quote_ident(a.attname) ORDER BY a.attname) FROM pg_catalog.pg_attribute AS a
                        WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys::smallint[])),
            'target', nullif(s.stxstattarget, -1))),
-       CASE WHEN 'e' = ANY (s.stxkind) THEN jsonb_build_object('expressions', pg_get_statisticsobjdef_expressions(s.oid)) END,
+       {form:statistics},
        s.tableoid, s.oid, 0, s.stxowner, NULL
 FROM relation
 JOIN pg_catalog.pg_statistic_ext AS s ON s.stxrelid = relation.oid

@@ -25,7 +25,7 @@ SELECT 'table', relation.name,
            'foreign_options', far.options,
            'clustered_on', (SELECT {quoted:c.relname} FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
                             WHERE i.indrelid = relation.oid AND i.indisclustered))),
-       CASE relation.relkind WHEN 'p' THEN jsonb_build_object('partition_by', pg_get_partkeydef(relation.oid)) END,
+       {form:table},
        relation.class, relation.oid, 0, relation.relowner, NULL
 FROM relation
 LEFT JOIN LATERAL (

@@ -6,15 +6,10 @@ SELECT 'trigger', relation.name || '.' || {quoted:t.tgname},
            'inherited', CASE WHEN t.tgparentid <> 0 THEN true END,
            'enabled', CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always'
                       ELSE CASE WHEN t.tgparentid <> 0 THEN 'origin' END END)),
-       CASE WHEN t.tgqual IS NOT NULL THEN jsonb_build_object('when', printed.parts[2]) END,
+       {form:trigger},
        t.tableoid, t.oid, 0, relation.relowner, NULL
 FROM relation
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = relation.oid
-CROSS JOIN LATERAL (
-    SELECT regexp_match(text, '^(.*? FOR EACH (?:ROW|STATEMENT)) WHEN \((.*)\) (EXECUTE FUNCTION .*)$'), text
-    FROM (SELECT substr(pg_get_triggerdef(t.oid, true),
-                        length(CASE WHEN t.tgconstraint <> 0 THEN 'CREATE CONSTRAINT TRIGGER ' ELSE 'CREATE TRIGGER ' END
-                               || quote_ident(t.tgname)) + 2) OFFSET 0) AS whole (text)
-) AS printed (parts, text)
+CROSS JOIN LATERAL {printing:trigger}
 WHERE NOT t.tgisinternal
   AND (t.tgparentid = 0 OR t.tgenabled <> (SELECT parent.tgenabled FROM pg_catalog.pg_trigger AS parent WHERE parent.oid = t.tgparentid))

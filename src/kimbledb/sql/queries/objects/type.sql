@@ -26,10 +26,6 @@ SELECT 'type', own_type.name,
                                 ORDER BY a.attnum)
                FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
                WHERE a.attrelid = own_type.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '[]')) END),
-       CASE own_type.typtype WHEN 'd' THEN (
-           SELECT nullif(jsonb_strip_nulls(jsonb_build_object(
-               'default', coalesce(pg_get_expr(own_type.typdefaultbin, 0), own_type.typdefault),
-               'checks', (SELECT jsonb_agg(quote_ident(con.conname) || ' ' || pg_get_constraintdef(con.oid, true) ORDER BY con.conname)
-                          FROM pg_catalog.pg_constraint AS con WHERE con.contypid = own_type.oid AND con.contype = 'c'))), '{}')) END,
+       {form:type},
        own_type.class, own_type.oid, 0, own_type.typowner, NULL
 FROM own_type

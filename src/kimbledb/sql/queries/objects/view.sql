@@ -9,7 +9,7 @@ SELECT 'view', relation.name,
            'clustered_on', CASE relation.relkind WHEN 'm' THEN (
                SELECT {quoted:c.relname} FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
                WHERE i.indrelid = relation.oid AND i.indisclustered) END)),
-       jsonb_build_object('query', md5(printed.query)),
+       {form:view},
        relation.class, relation.oid, 0, relation.relowner,
        CASE WHEN {sources} THEN concat(
            'CREATE ', CASE relation.relkind WHEN 'm' THEN 'MATERIALIZED ' END, 'VIEW ', quote_ident(relation.relname),
@@ -18,5 +18,5 @@ SELECT 'view', relation.name,
            (SELECT ' TABLESPACE ' || quote_ident(s.spcname) FROM pg_catalog.pg_tablespace AS s WHERE s.oid = relation.reltablespace),
            E' AS\n', rtrim(printed.query, ';'), CASE relation.relkind WHEN 'm' THEN E'\nWITH NO DATA' END) END
 FROM relation
-CROSS JOIN LATERAL (SELECT pg_get_viewdef(relation.oid, true) OFFSET 0) AS printed (query)
+CROSS JOIN LATERAL {printing:view}
 WHERE relation.kind = 'view'
