@@ -93,7 +93,8 @@ def _read_migration(
         stated["irreversible"] = "it has no rollback.sql"
     stated |= facts.of_head(apply, faults)
     if facts.FILE in present:
-        read = facts.read(scripts[facts.FILE].text if facts.FILE in scripts else None, path, faults)
+        text = scripts[facts.FILE].text if facts.FILE in scripts else None
+        read = facts.read(text, path, faults)
         # A file that cannot be read may allow what needs no transaction.
         stated |= {"transactional": False} if read is None else read
     _check_scripts(scripts, faults, transactional=stated.get("transactional", True))
