@@ -24,6 +24,7 @@ from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
 from kimbledb.inspection import foreign_histories, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
+from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
@@ -77,6 +78,8 @@ class ApplyRun:
         self.online: frozenset[str] = frozenset()
         #: Whether another run was at work when this one looked.
         self.gave_way = False
+        #: Whether the database is a hosted one.
+        self.hosted = False
         #: As ``MigrationReport.history_owner``.
         self.history_owner: str | None = None
 
@@ -126,8 +129,7 @@ class ApplyRun:
         state = await self._prepare(session, loaded.state, plan)
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
-        path = state.search_path(self.goal.schema, self.goal.catalog.extensions)
-        transactions = Transactions(Messages(session, self.goal.schema, path, schemas_reached(self.goal.catalog)))
+        transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
         for step in plan.pending:
             log_position = await self._apply(transactions, step, log_position, last=step is plan.pending[-1])
 
@@ -136,6 +138,7 @@ class ApplyRun:
         goal = self.goal
         loaded = await load_plan.from_history(self.runner, session, goal, self.evidence)
         state, plan = loaded.state, loaded.plan
+        self.hosted = state.hosted
         self.history_owner = state.history_owner
         await preflight.check_history(session, state, goal.schema, writing=False)
         refused_plans.refuse_another_application(goal.schema, plan)
@@ -230,6 +233,7 @@ class ApplyRun:
         return Work(
             migration=migration,
             part="apply",
+            hosted=self.hosted,
             verify=self.verify,
             last=last,
             run=self.runner.run_id,

@@ -21,6 +21,7 @@ from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, 
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.work import Work
 from kimbledb.inspection import history, snapshot
+from kimbledb.inspection.proof import Site
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.fault import Fault
@@ -73,19 +74,18 @@ class Recorded:
 class Recorder:
     """Applies migrations to one database, one after the other, and records the effect of each."""
 
-    def __init__(self, session: Session, state: DatabaseState, path: Sequence[str], reached: Sequence[str]) -> None:
+    def __init__(self, session: Session, state: DatabaseState, site: Site) -> None:
         """Take a database that is prepared: ``open()`` does it.
 
         Args:
             session: A session of the database. Nobody else uses the database.
             state: The state of the database after its preparation.
-            path: The schemas in which scripts look names up.
-            reached: The schemas that migrations declare to reach.
+            site: The schemas in which scripts look names up, and those that migrations declare to reach.
         """
         self.session = session
         self.state = state
-        self._path = tuple(path)
-        self._messages = Messages(session, SCHEMA, path, reached)
+        self._path = tuple(site.path)
+        self._messages = Messages(session, site)
         #: The objects after the last migration.
         self._before = Snapshot({})
         #: The functions that take snapshots, by their names, with the queries that they run.
@@ -108,7 +108,7 @@ class Recorder:
         reached = schemas_reached(catalog)
         state = await history.look(session, SCHEMA)
         state = await bootstrap.prepare(session, state, SCHEMA, migrations, reached)
-        recorder = cls(session, state, state.search_path(SCHEMA, catalog.extensions), reached)
+        recorder = cls(session, state, Site.of(state, SCHEMA, catalog))
         recorder._before = await recorder._snapshot()
         return recorder
 

@@ -18,8 +18,9 @@ from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
+from kimbledb.inspection.proof import Site
 from kimbledb.model.loss import Loss
-from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
+from kimbledb.model.migration import AppliedStep, Migration
 from kimbledb.model.objects import DatabaseObject, Key, parts_of
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
@@ -100,8 +101,7 @@ class RollbackRun:
         if not remaining or state.log_position is None:
             return
         preflight.check_server(state)
-        path = state.search_path(self.schema, self.goal.catalog.extensions)
-        transactions = Transactions(Messages(session, self.schema, path, schemas_reached(self.goal.catalog)))
+        transactions = Transactions(Messages(session, Site.of(state, self.schema, self.goal.catalog)))
         await self._try_run(transactions, remaining, state.log_position)
         if self.dry_run:
             self.taken_back[:] = [AppliedStep(migration, 0.0) for migration in remaining]

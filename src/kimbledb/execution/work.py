@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.inspection.data_loss import Guard, Measured
+from kimbledb.inspection.proof import Declared, declared_by
 from kimbledb.model.check import Check
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
@@ -23,7 +24,9 @@ class Work:
     part: Part
     #: How the transaction is watched for data loss, or None where the loss is known.
     guard: Guard | None = None
-    #: Whether the migration's checks run after the script and must pass.
+    #: Whether the database is a hosted one, which decides what the migration declares.
+    hosted: bool = False
+    #: Whether the declared objects are looked up and the migration's checks run after the script, and must pass.
     verify: bool = False
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
     #: makes all before it durable (manual, 19.5 ``synchronous_commit``).
@@ -39,6 +42,16 @@ class Work:
     def script(self) -> Script:
         """The text that is sent, with its place in a file."""
         return self.migration.script(self.part)
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the work makes what its migration declares."""
+        return self.part != "rollback" and self.migration.is_declared
+
+    @property
+    def declared(self) -> list[Declared]:
+        """The objects that the migration declares for the platform."""
+        return declared_by(self.migration, hosted=self.hosted)
 
     @property
     def event(self) -> Literal["apply", "rollback"]:

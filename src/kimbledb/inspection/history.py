@@ -51,6 +51,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
     return DatabaseState(
         server_version=answer["version"],
         version_number=answer["version_number"],
+        system=answer["system"],
         encoding=answer["encoding"],
         standby=answer["standby"],
         read_only=answer["read_only"],

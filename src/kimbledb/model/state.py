@@ -17,6 +17,8 @@ class DatabaseState:
     server_version: str
     #: The version as ``server_version_num``: 150018, 180001.
     version_number: int
+    #: The system identifier of the server's cluster. A standby has that of its primary.
+    system: int
     #: The encoding of the database, such as ``UTF8``.
     encoding: str
     #: Whether the server is a standby, which replays the log of another server and accepts no writes.

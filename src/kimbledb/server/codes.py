@@ -32,6 +32,8 @@ OTHER_SHAPE: Final = "KD008"
 READ_OTHERWISE: Final = "KD009"
 #: A script passed over an index that is not valid.
 INDEX_NOT_VALID: Final = "KD012"
+#: An object that a migration declares is missing, not valid or a stranger's, or one that it drops still exists.
+NOT_PROVED: Final = "KD013"
 
 # Notices: a block answers, and its transaction goes on.
 #: The process of the server that runs the transaction.

@@ -20,6 +20,7 @@ BEGIN
     answer := jsonb_build_object(
         'version', current_setting('server_version'),
         'version_number', current_setting('server_version_num')::integer,
+        'system', (SELECT system_identifier FROM pg_control_system()),
         'encoding', current_setting('server_encoding'),
         'standby', pg_is_in_recovery(),
         'read_only', current_setting('default_transaction_read_only')::boolean,

@@ -9,12 +9,12 @@ DECLARE
     entry bigint;
 BEGIN
     INSERT INTO {schema}.migration_history AS h
-        (migration_name, applied_at, success, error_message, execution_time_ms, checksum, applied_by, kimbledb_version, adopted, evidence)
-    VALUES (step->>'name', clock_timestamp(), true, NULL, taken, step->>'checksum', session_user, step->>'version', false, NULL)
+        (migration_name, applied_at, success, error_message, execution_time_ms, checksum, applied_by, kimbledb_version, adopted, evidence, forms)
+    VALUES (step->>'name', clock_timestamp(), true, NULL, taken, step->>'checksum', session_user, step->>'version', false, NULL, {forms})
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = excluded.forms;
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     VALUES ('apply', step->>'name', taken, step->>'checksum', step->>'version', step->'detail' || CASE WHEN lost <> '[]' THEN jsonb_build_object('losses', (
         SELECT jsonb_agg(concat(CASE one->>0 WHEN 'rows' THEN 'deleted rows of' ELSE one->>0 END, ' ', one->>1, ': ', CASE one->>3 WHEN 'most' THEN 'at most ' WHEN 'unknown' THEN 'cannot be counted' END, CASE WHEN one->>3 IS DISTINCT FROM 'unknown' THEN one->>2 END))
