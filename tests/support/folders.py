@@ -48,6 +48,11 @@ class Folder:
             rollback=f"DROP TABLE IF EXISTS {name};\n",
         )
 
+    async def declared(self, server: str) -> kimbledb.Catalog:
+        """Record what the migrations do on a server, and return their catalog."""
+        await kimbledb.declare(self.path, server=server)
+        return self.catalog
+
     @property
     def catalog(self) -> kimbledb.Catalog:
         """The catalog of the migrations that the folder has now."""
