@@ -189,7 +189,8 @@ def partitioned(maker: Maker) -> list[str]:
     made = Table(maker.name("p"), {}, partitioned=True)
     key, day, word = maker.name("id"), maker.name("day"), maker.name("word")
     made.columns = {key: "integer", day: "date", word: "text"}
-    lines = [f"{key} integer NOT NULL", f"{day} date NOT NULL", f"{word} text DEFAULT 'x'"]
+    numbered = " GENERATED ALWAYS AS IDENTITY" if maker.chance(4) else ""
+    lines = [f"{key} integer{numbered} NOT NULL", f"{day} date NOT NULL", f"{word} text DEFAULT 'x'"]
     by = maker.pick(["RANGE", "LIST", "HASH"])
     if maker.chance():
         lines.append(f"PRIMARY KEY ({key}, {day})")
@@ -237,7 +238,7 @@ def _partition(maker: Maker, parent: Table, by: str, number: int, lines: list[st
     if below.startswith("PARTITION"):
         override = f" ({word} DEFAULT 'own')" if maker.chance(3) else ""
         return [f"CREATE TABLE {name} {below}{override} {bound}", *own]
-    shown = [line for line in lines if not line.startswith("PRIMARY")]
+    shown = [line.replace(" GENERATED ALWAYS AS IDENTITY", "") for line in lines if not line.startswith("PRIMARY")]
     if below == "in another order":
         shown.reverse()
     statements = [f"CREATE TABLE {name} ({', '.join(shown)})"]

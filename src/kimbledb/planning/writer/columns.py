@@ -22,10 +22,20 @@ from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of,
 
 #: What a column of a table that inherits has from the table above it.
 _FROM_ABOVE = frozenset(
-    {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "storage", "compression"}
+    {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "compression"}
 )
 #: What a column's definition does not say: a statement of its own sets it.
 _SETTINGS = ("statistics", "storage", "options")
+#: The beginnings of the steps that reach the tables below.
+_RECURSIVE = (
+    "TYPE",
+    "SET NOT NULL",
+    "DROP NOT NULL",
+    "DROP IDENTITY",
+    "ADD GENERATED",
+    "SET GENERATED",
+    "DROP EXPRESSION",
+)
 #: The bytes of the longest identifier.
 _LONGEST = 63
 #: The kinds that a column's type and collation belong to; its default needs all others.
@@ -73,6 +83,20 @@ def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
     return "default" in facts_of(column) and not needs_nothing_late(column.key, around)
 
 
+def comes_late(column: DatabaseObject, around: Surroundings) -> bool:
+    """Return whether a column is added to its table later: its value comes from a function that reads the table.
+
+    Args:
+        column: The column.
+        around: The objects around it.
+    """
+    if "generated" not in facts_of(column):
+        return False
+    table = relation_of(column.name)
+    called = (need for need in around.needs_of(column.key) if need[0] == "function" and need in around.made)
+    return any(around.leads_to(need, table) for need in called)
+
+
 def early_needs(column: DatabaseObject, around: Surroundings) -> set[Key]:
     """Return the objects that a column needs before it is made: not those that its late default alone needs."""
     needs = around.needs_of(column.key)
@@ -88,14 +112,14 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     if around.has("view", relation):
         yield from _set(column, _of_view(facts), Rank.DEFAULT, around, needs=[("view", relation)])
         return
-    there = ("table", relation) not in around.made
+    apart = ("table", relation) not in around.made or comes_late(column, around)
     given = _given_from_above(column, around)
-    if there and given is None:
+    if apart and not facts.get("inherited"):
         yield Piece(
             f"ALTER TABLE {written(relation)} ADD COLUMN {own_name(column.name)} {definition(column, around)}",
             Rank.COLUMN,
             makes=(column.key,),
-            needs=early_needs(column, around),
+            needs={("table", relation), *early_needs(column, around)},
         )
     needs = [("table", relation), column.key]
     if given is not None:
@@ -111,9 +135,9 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     elif default_comes_late(column, around):
         late = [*needs, *around.needs_of(column.key)]
         yield from _set(column, [f"SET DEFAULT {facts['default']}"], Rank.DEFAULT, around, needs=late)
-    yield from _set(
-        column, settings({}, facts, but=_FROM_ABOVE if given is not None else ()), Rank.SETTING, around, needs=needs
-    )
+    # Tables that inherit from this one are made before: they would have its settings.
+    needs += [("table", each) for each in around.children(relation)]
+    yield from _set(column, settings({}, facts), Rank.SETTING, around, needs=needs)
     if _not_valid(facts):
         yield Piece(_add_not_null(column, around), Rank.CHECK, needs=needs)
 
@@ -125,10 +149,19 @@ def _set(
         yield Piece(statement, rank, needs=needs)
 
 
-def _altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings) -> str:
+def _altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings, *, below: bool = False) -> str:
+    """Return the statement of some steps, or nothing for none.
+
+    Args:
+        column: The column.
+        steps: What follows its name.
+        around: The objects around it.
+        below: Whether the tables below change with it.
+    """
     relation = relation_of(column.name)
     changes = ", ".join(f"ALTER COLUMN {own_name(column.name)} {step}" for step in steps)
-    return f"ALTER TABLE {around.only(relation)}{written(relation)} {changes}" if changes else ""
+    only = "" if below else around.only(relation)
+    return f"ALTER TABLE {only}{written(relation)} {changes}" if changes else ""
 
 
 def _of_view(facts: Facts) -> Iterator[str]:
@@ -181,10 +214,17 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
         yield f"ALTER TABLE {relation} ALTER COLUMN {own_name(column.name)} DROP NOT NULL"
     elif old.get("not_null") and new.get("not_null") and old.get("not_null_name") != new.get("not_null_name"):
         yield f"ALTER TABLE {relation} RENAME CONSTRAINT {not_null_name(DatabaseObject(*column.key, old), around)} TO {not_null_name(column, around)}"
-    if statement := _altering(
-        column, [*loosening(old, new), *tightening(column, old, new), *settings(old, new)], around
-    ):
-        yield statement
+    steps = [*loosening(old, new), *tightening(column, old, new), *settings(old, new)]
+    if not around.only(relation_of(column.name)):
+        yield from filter(None, [_altering(column, steps, around)])
+    else:
+        # What the tables below have from this one changes with it; a default and settings are each table's own.
+        own = [step for step in steps if not step.startswith(_RECURSIVE)]
+        shared = [step for step in steps if step.startswith(_RECURSIVE)]
+        first = [step for step in own if step == "DROP DEFAULT"]
+        rest = [step for step in own if step != "DROP DEFAULT"]
+        yield from filter(None, [_altering(column, first, around), _altering(column, shared, around, below=True)])
+        yield from filter(None, [_altering(column, rest, around)])
     if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
         yield _add_not_null(column, around)
     if foreign := changed_foreign_options(old, new):
@@ -233,15 +273,14 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
             yield f"SET GENERATED {identity.upper()}"
 
 
-def settings(old: Facts, new: Facts, *, but: Iterable[str] = ()) -> Iterator[str]:
+def settings(old: Facts, new: Facts) -> Iterator[str]:
     """Yield the steps that give a column its later statistics target, storage and parameters.
 
     Args:
         old: Its facts now.
         new: Its later facts.
-        but: Facts that are looked after elsewhere.
     """
-    changed = {fact for fact in (*_SETTINGS, "compression") if old.get(fact) != new.get(fact)} - set(but)
+    changed = {fact for fact in (*_SETTINGS, "compression") if old.get(fact) != new.get(fact)}
     if "statistics" in changed:
         yield f"SET STATISTICS {new.get('statistics', -1)}"
     if "storage" in changed:
@@ -284,7 +323,7 @@ def _sequence(facts: Facts) -> str:
 
 
 def _not_valid(facts: Facts) -> bool:
-    return "not valid" in texts(facts, "not_null_options")
+    return "not valid" in (text(facts, "not_null_options") or "")
 
 
 def _has_own_not_null(facts: Facts) -> bool:
@@ -299,7 +338,7 @@ def _not_null_is_remade(old: Facts, new: Facts) -> bool:
 
 
 def _not_null(facts: Facts) -> str:
-    return "NOT NULL NO INHERIT" if "no inherit" in texts(facts, "not_null_options") else "NOT NULL"
+    return "NOT NULL NO INHERIT" if "no inherit" in (text(facts, "not_null_options") or "") else "NOT NULL"
 
 
 def not_null_name(column: DatabaseObject, around: Surroundings) -> str:
@@ -342,9 +381,9 @@ def above(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObje
 
 def _add_not_null(column: DatabaseObject, around: Surroundings) -> str:
     facts = facts_of(column)
-    words = "".join(f" {each.upper()}" for each in texts(facts, "not_null_options"))
+    words = (text(facts, "not_null_options") or "").upper().replace(",", "")
     relation, own = written(relation_of(column.name)), own_name(column.name)
-    return f"ALTER TABLE {relation} ADD CONSTRAINT {not_null_name(column, around)} NOT NULL {own}{words}"
+    return f"ALTER TABLE {relation} ADD CONSTRAINT {not_null_name(column, around)} NOT NULL {own} {words}".rstrip()
 
 
 def drop(column: DatabaseObject, around: Surroundings) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.planning.writer import columns
 from kimbledb.planning.writer.indexes import attachment, is_made_alone
 from kimbledb.planning.writer.names import (
     changed_options,
@@ -87,7 +88,14 @@ def stands_in_table(constraint: DatabaseObject, around: Surroundings) -> bool:
         and _is_own(constraint, around)
         and needs_nothing_late(constraint.key, around)
         and not _has_twin(constraint, around)
+        and not _needs_late_column(constraint, around)
     )
+
+
+def _needs_late_column(constraint: DatabaseObject, around: Surroundings) -> bool:
+    needs = around.needs_of(constraint.key)
+    table = around.parts("column", relation_of(constraint.name))
+    return any(each.key in needs and columns.comes_late(each, around) for each in table)
 
 
 def _has_twin(constraint: DatabaseObject, around: Surroundings) -> bool:
@@ -119,10 +127,13 @@ def _is_own(constraint: DatabaseObject, around: Surroundings) -> bool:
     relation, facts = relation_of(constraint.name), facts_of(constraint)
     if not facts.get("inherited"):
         return True
-    if "partition_of" not in around.facts("table", relation) or is_waiting(facts):
+    if "partition_of" not in around.facts("table", relation):
         return False
     if is_reference(facts):
+        # A foreign key that was there before the parent's keeps its name.
         return not any(around.has("constraint", f"{each}.{_last(constraint)}") for each in _above(relation, around))
+    if is_waiting(facts):
+        return False
     return "check" not in facts or ("table", relation) in around.made
 
 
@@ -174,7 +185,9 @@ def _needs_of_kind(constraint: DatabaseObject, relation: str, around: Surroundin
     """Return the objects that a constraint needs by its own text, and by its place above or below others."""
     facts = facts_of(constraint)
     if is_reference(facts):
-        return _referred(facts, around)
+        below = (each for child in around.children(relation) for each in around.parts("constraint", child))
+        same = {each.key for each in below if is_reference(facts_of(each)) and facts_of(each)["key"] == facts["key"]}
+        return same | _referred(facts, around)
     if is_waiting(facts):
         return {attachment_of(each) for each in around.children(relation)}
     return {each.key for each in around.below(relation, _last(constraint))}

@@ -33,7 +33,11 @@ _FIXED = ("partition_by", "server")
 def create(table: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     """Yield the statements that make a table, with its columns."""
     facts = facts_of(table)
-    parts = [each for each in around.parts("column", table.name) if each.key in around.made]
+    parts = [
+        each
+        for each in around.parts("column", table.name)
+        if each.key in around.made and not columns.comes_late(each, around)
+    ]
     inline = [
         each
         for each in around.parts("constraint", table.name)
@@ -46,7 +50,7 @@ def create(table: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     makes = (table.key, *(each.key for each in (*parts, *inline)))
     statement = _statement(table, [*_columns(parts, facts, around), *map(constraints.in_table, inline)])
     yield Piece(statement, Rank.TABLE, makes, needs - set(makes))
-    yield from _attachment(table, around)
+    yield from attachment(table, around)
     home = {table.key}
     for mark in ("row_security", "forced"):
         if facts.get(mark):
@@ -90,8 +94,13 @@ def _statement(table: DatabaseObject, lines: list[str]) -> str:
     return " ".join(filter(None, words))
 
 
-def _attachment(table: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
-    """Yield the statement that attaches a partition, after its own keys and indexes: those are attached with it."""
+def attachment(table: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement that attaches a partition, after its own keys and indexes: those are attached with it.
+
+    Args:
+        table: The partition. Nothing is yielded for any other table.
+        around: The objects around it.
+    """
     facts = facts_of(table)
     parent = text(facts, "partition_of")
     if parent is None:

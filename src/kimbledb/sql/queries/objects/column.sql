@@ -11,10 +11,11 @@ SELECT 'column', relation.name || '.' || {quoted:a.attname},
            'collation', CASE WHEN a.attcollation <> t.typcollation THEN {collation:a.attcollation} END,
            -- As with a sequence. A name that is inherited is the parent's, unless the table was attached to it.
            'not_null_name', CASE
-               WHEN n.conislocal AND (n.coninhcount > 0 OR n.conname <> concat_ws('_',
+               WHEN (n.conislocal AND NOT relation.relispartition OR n.coninhcount = 0) AND (n.coninhcount > 0 OR n.conname <> concat_ws('_',
                         left(relation.relname, greatest(27, 53 - length(a.attname))),
                         left(a.attname, greatest(26, 53 - length(relation.relname))), 'not_null'))
-                 OR NOT n.conislocal AND NOT EXISTS (
+                 -- Of a partition nothing of the parent's is its own.
+                 OR (NOT n.conislocal OR relation.relispartition) AND n.coninhcount > 0 AND NOT EXISTS (
                         SELECT FROM pg_catalog.pg_inherits AS i
                         JOIN pg_catalog.pg_attribute AS above ON above.attrelid = i.inhparent AND above.attname = a.attname
                         JOIN pg_catalog.pg_constraint AS same
@@ -24,7 +25,12 @@ SELECT 'column', relation.name || '.' || {quoted:a.attname},
            'not_null_options', nullif(concat_ws(', ', CASE WHEN n.connoinherit THEN 'no inherit' END,
                                                 CASE WHEN NOT n.convalidated THEN 'not valid' END), ''),
            'virtual', CASE a.attgenerated WHEN 'v' THEN true END,
-           'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
+           -- A partition shares the sequence of its parent since version 17.
+           'identity', CASE WHEN a.attidentity <> '' AND EXISTS (
+               SELECT FROM pg_catalog.pg_depend AS d
+               WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                 AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i')
+               THEN CASE a.attidentity WHEN 'a' THEN 'always' ELSE 'by default' END END,
            'sequence', CASE WHEN a.attidentity <> '' THEN (
                SELECT nullif(concat_ws(' ',
                    -- The server shortens a name that is too long, the longer part first.
