@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from attrs import evolve
 
 import kimbledb
 from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts
 from kimbledb.model.snapshot import Snapshot
-from tests.support.databases import fresh_database, take_snapshot
 
 #: Objects by their kind and name, with their facts; None for one that is known by name alone.
 Objects = Mapping[str, Facts | None]
@@ -58,16 +56,10 @@ def _objects(named: Objects) -> tuple[DatabaseObject, ...]:
 
 
 async def recorded(folder: Path, server: str) -> kimbledb.Catalog:
-    """The catalog of a folder, with its declarations from a server."""
-    catalog = kimbledb.Catalog.from_directory(folder)
-    made = []
-    async with fresh_database(server) as dsn:
-        before = await take_snapshot(dsn, sources=True)
-        for each in catalog:
-            await kimbledb.migrate(dsn, catalog=catalog, to=each.number, verify=False)
-            after = await take_snapshot(dsn, sources=True)
-            effect = after.since(before)
-            declared = Declarations((DeclaredStatement("apply", 1, creates=effect.created, changes=effect.changed),))
-            made.append(evolve(each, declare=lambda declared=declared: declared))  # type: ignore[misc]
-            before = after
-    return kimbledb.Catalog(made)
+    """The catalog of a folder, with its declarations from a server. Nothing is written into the folder."""
+    with tempfile.NamedTemporaryFile(suffix=".toml") as file:
+        await kimbledb.declare(folder, server=server, output=file.name)
+        catalog = kimbledb.Catalog.from_directory(folder, declared=file.name)
+        for migration in catalog:
+            assert migration.is_declared  # reads the file
+    return catalog

@@ -101,13 +101,12 @@ class _Drift:
         self.doubtful: list[_Doubtful] = []
 
     def missing(self) -> list[Check]:
-        """Return a check for each object that does not exist. One check stands for a table with all its parts."""
+        """Return a check for each object that does not exist.
+
+        One check stands for a table with all its parts, and for an object with its comment and its privileges.
+        """
         absent = [item for item in self.wanted if item.key not in self._found.objects and self._is_missed(item)]
-        belongings = Belongings({item.key: item.each.facts for item in self.wanted})
-        roots: dict[Key, Key] = {}
-        for item in absent:
-            if item.key[0] in RELATIONS and item.key not in roots:
-                roots |= belongings.of([item.key])
+        roots = self._roots(absent)
         along: dict[Key, list[FoldedObject]] = {}
         for item in absent:
             if item.key in roots:
@@ -122,6 +121,21 @@ class _Drift:
             for item in absent
             if item.key not in roots and item.each.kind not in _LEFT_OUT
         ]
+
+    def _roots(self, absent: Sequence[FoldedObject]) -> dict[Key, Key]:
+        """Return the missing object with which others are missing, by the kinds and names of these others."""
+        belongings = Belongings({item.key: item.each.facts for item in self.wanted}) if absent else Belongings()
+        roots: dict[Key, Key] = {}
+        for item in absent:
+            if item.key[0] in RELATIONS and item.key not in roots:
+                roots |= belongings.of([item.key])
+        keys = {item.key for item in absent}
+        for item in absent:
+            if item.key[0] in _MAY_STAY and item.key not in roots:
+                owner = next((each for each in owners_of(item.key, item.each.facts) if each in keys), None)
+                if owner is not None:
+                    roots[item.key] = owner
+        return roots
 
     def changed(self) -> list[Check]:
         """Return a check for each object that exists in another form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from attrs import evolve
@@ -10,6 +11,8 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import writer
 from kimbledb.planning.comparison import Comparison
 from kimbledb.planning.fold import FoldedObject
+
+_REINDEX = re.compile(r"\AREINDEX INDEX ")
 
 
 def of_missing(item: FoldedObject, along: Iterable[FoldedObject], beside: Mapping[Key, Facts]) -> str:
@@ -72,4 +75,5 @@ def _again(item: FoldedObject) -> str:
 
 
 def _joined(steps: Iterable[str]) -> str:
-    return "; ".join(steps)
+    # A person runs a cure, outside of a transaction block: to build an index again need not stop those who write.
+    return "; ".join(_REINDEX.sub(r"\g<0>CONCURRENTLY ", step) for step in steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from attrs import evolve
 
 from kimbledb.model.check import Check
 from kimbledb.model.declarations import DeclaredStatement
@@ -163,8 +164,27 @@ def test_a_missing_column_is_told_beside_what_holds_it() -> None:
     assert drifted(without("column t.i", "index t_by_i", "privilege column t.i to anon"), FIRST) == [
         "column t.i",
         "index t_by_i",
-        "privilege column t.i to anon",
     ]
+
+
+def test_a_comment_and_privileges_come_with_their_object() -> None:
+    """The cure of a missing object gives it its comment and its privileges, and these are not told beside it."""
+    own: Objects = {
+        "function f()": {"language": "sql", "returns": "integer", "body": "md5"},
+        "comment function f()": {"text": "one"},
+        "privilege function f() to app": {"may": ("execute",)},
+    }
+    first = statement(creates=own)
+    [function] = [each for each in first.creates if each.kind == "function"]
+    made = evolve(first, creates=(evolve(function, source="CREATE FUNCTION f() ..."), *first.creates[1:]))
+
+    [check] = checks({}, made)
+
+    assert check.name == "function f()"
+    assert check.hint == (
+        "CREATE FUNCTION f() ...; COMMENT ON FUNCTION f() IS 'one'; GRANT EXECUTE ON FUNCTION f() TO app"
+    )
+    assert drifted({"function f()": own["function f()"]}, made) == ["privilege function f() to app"]
 
 
 def test_what_is_known_by_name_alone_must_exist() -> None:
