@@ -103,6 +103,15 @@ class Recorded:
         self.read(faults)
         return faults
 
+    @property
+    def checksum(self) -> str | None:
+        """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
+        _, tables, known = self.source.content
+        table: object = tables if self.name is None else tables.get(self.name)
+        if table is None and not known:
+            return None
+        return "" if known or not isinstance(table, dict) else str(table.get("checksum", ""))
+
     def read(self, faults: list[Fault]) -> Declarations:
         """Return the declarations, as far as they can be read.
 

@@ -208,12 +208,12 @@ def known_of(migration: Migration, *, hosted: bool) -> Known | None:
         migration: The migration.
         hosted: The platform.
     """
+    if not migration.is_declared:
+        return None
     try:
-        if not migration.is_declared:
-            return None
+        declarations = migration.recorded_declarations
     except CatalogError:
         return None
-    declarations = migration.recorded_declarations
     script = migration.script("apply")
     if any(declared.statement_at(script, each.line, each.column) is None for each in declarations.statements):
         return None

@@ -47,11 +47,11 @@ class Declarations:
     checksum: str | None = None
     #: The version of the server from which they were recorded, such as ``18.1``, or an empty text.
     server: str = ""
+    #: The reason why no rollback can be derived, or None if one can. It was proven when this was recorded.
+    no_rollback: str | None = None
     #: ``bare`` or ``hosted`` if they were recorded on that platform alone, and hold for both until the other one is
     #: recorded; else None.
     recorded_on: str | None = None
-    #: The reason why no rollback can be derived, or None if one can. It was proven when this was recorded.
-    no_rollback: str | None = None
 
     def on(self, *, hosted: bool) -> tuple[DeclaredStatement, ...]:
         """Return the statements that have an effect on one platform, in order.

@@ -44,8 +44,12 @@ def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
 
 
 @runtime_checkable
-class HoldsSql(Protocol):
-    """A function that reads declarations and that holds SQL, too."""
+class DeclarationsReader(Protocol):
+    """A function that reads declarations from a file."""
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
 
     def without_sql(self) -> Callable[[], Declarations]:
         """Return the function that returns the same declarations without SQL."""
@@ -187,25 +191,29 @@ class Migration:
         Raises:
             CatalogError: As ``recorded_declarations``.
         """
-        return UNRECORDED if self.is_outdated else self.recorded_declarations
+        found = self.recorded_declarations
+        return found if found.checksum in (None, self.checksum) else UNRECORDED
+
+    @cached_property
+    def declared_checksum(self) -> str | None:
+        """The checksum of the text from which its declarations were recorded.
+
+        It is empty if their file has a fault, and None if they were not recorded.
+        """
+        if isinstance(self._declare, DeclarationsReader):
+            return self._declare.checksum
+        found = self._declare()
+        return None if found is UNRECORDED else found.checksum or self.checksum
 
     @property
     def is_declared(self) -> bool:
-        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present apply.sql.
-
-        Raises:
-            CatalogError: As ``recorded_declarations``.
-        """
-        return self.recorded_declarations is not UNRECORDED and not self.is_outdated
+        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present apply.sql."""
+        return self.declared_checksum == self.checksum
 
     @property
     def is_outdated(self) -> bool:
-        """Whether apply.sql was edited after its declarations were recorded, which are therefore not used.
-
-        Raises:
-            CatalogError: As ``recorded_declarations``.
-        """
-        return self.recorded_declarations.checksum not in (None, self.checksum)
+        """Whether its declarations are not used: apply.sql was edited after they were recorded, or their file has a fault."""
+        return self.declared_checksum not in (None, self.checksum)
 
     @property
     def creates(self) -> tuple[DatabaseObject, ...]:
@@ -249,7 +257,7 @@ class Migration:
 
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
         parts = self.parts()
-        if isinstance(self._declare, HoldsSql):
+        if isinstance(self._declare, DeclarationsReader):
             parts["declare"] = self._declare.without_sql()
         for name in (name for name in parts if name.endswith("_sql")):
             # The path and the line stay for messages.

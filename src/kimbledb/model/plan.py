@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,8 @@ class Step:
             first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
             first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
+        if self.migration.is_outdated:
+            first.append("edited after its declarations were recorded, which are not used")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
@@ -148,6 +151,34 @@ class Plan(Report):
     def refused(self) -> tuple[Step, ...]:
         """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
+
+    @cached_property
+    def undeclared(self) -> tuple[Step, ...]:
+        """The steps of migrations without declarations: neither adoption nor drift knows what they make."""
+        return tuple(step for step in self._of_catalog if step.migration.declared_checksum is None)
+
+    @cached_property
+    def outdated(self) -> tuple[Step, ...]:
+        """The steps of migrations whose declarations were recorded from another text, or cannot be read: they are not used."""
+        return tuple(step for step in self._of_catalog if step.migration.is_outdated)
+
+    @property
+    def _of_catalog(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.state is not StepState.UNKNOWN)
+
+    @property
+    def _doubts(self) -> Iterator[str]:
+        """What the plan cannot know for want of declarations, in one line with the cure."""
+        every, undeclared, outdated = (len(steps) for steps in (self._of_catalog, self.undeclared, self.outdated))
+        counts = [f"{undeclared} of {every} migrations declare no objects"] if undeclared else []
+        if outdated:
+            counts.append(f"{outdated} of {every} were edited after they were recorded")
+        if counts:
+            of = (*self.undeclared, *self.outdated)[0].migration.location.rpartition("/")[0] or "DIR"
+            yield (
+                f"{', and '.join(counts)}: what they make is not known to adoption, drift and cures; "
+                f"`kimbledb declare {of}` records it"
+            )
 
     def step(self, name: str) -> Step:
         """Return the step of a migration.
@@ -207,26 +238,35 @@ class Plan(Report):
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *step.notes),
+                (step.reason, *step.notes, *self._notes_of(step)),
                 step.migration.title,
             )
             for step in self.steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        return (Table(self.summary, rows, headers, self.notes, below=True, page_only=("title",)),)
+        notes = (*self.notes, *self._doubts)
+        return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
+
+    def _notes_of(self, step: Step) -> Iterator[str]:
+        # Where no migration declares anything, the line below the table says so once.
+        if step in self.undeclared and len(self.undeclared) < len(self._of_catalog):
+            yield "declares no objects"
 
     def as_dict(self) -> dict[str, Json]:
         """Return the plan as values.
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``notes`` and ``hazards``, each with the attributes of a
-        ``Hazard``. ``pending``, ``refused``: names. ``schema``, ``notes``: as the attributes.
+        ``Hazard``. ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the
+        attributes.
         """
         return {
             "schema": self.schema,
             "steps": [_step_as_dict(step) for step in self.steps],
             "pending": [step.name for step in self.pending],
             "refused": [step.name for step in self.refused],
+            "undeclared": [step.name for step in self.undeclared],
+            "outdated": [step.name for step in self.outdated],
             "notes": plain(self.notes),
         }
 

@@ -128,7 +128,7 @@ class _Found:
             both, recorded_on = merged(only, only), _PLATFORMS[hosted]
         else:
             both, recorded_on = merged(found[False], found[True]), None
-        return Declarations(both, self.migration.checksum, self._server, recorded_on)
+        return Declarations(both, self.migration.checksum, self._server, recorded_on=recorded_on)
 
     def _statements(self, hosted: bool) -> tuple[DeclaredStatement, ...] | None:
         """Return the statements on a platform: those that were recorded now, or before from the same text."""
@@ -155,14 +155,15 @@ class _Found:
             yield line if len(those) == len(self._platforms) else f"{line} (on a {those[0]} server)"
 
     def _reason_of_unknown(self) -> str:
+        if self.migration.declared_checksum is None:
+            return "none were recorded"
         try:
-            if self.migration.is_outdated:
-                return "apply.sql was edited after they were recorded"
-            if not self.migration.is_declared:
-                return "none were recorded"
+            _ = self.migration.recorded_declarations
         except CatalogError as error:
             own = [fault for fault in error.faults if fault.path.startswith(self.migration.location)]
             return f"their file has a fault: {(own or error.faults)[0].message}"
+        if self.migration.is_outdated:
+            return f"{self.script.file_name} was edited after they were recorded"
         return "a statement does not begin where they say"
 
 

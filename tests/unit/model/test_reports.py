@@ -107,6 +107,28 @@ SAMPLES: dict[type, Any] = {
             tables=(kimbledb.TableUse("largest", 77, 8192, 3, 4, ("unused_index",)),),
             load=kimbledb.Load(5, 2, 1, 100, 6.5, 99.5),
         ),
+        kimbledb.DeclareReport(
+            (
+                kimbledb.DeclaredMigration(
+                    migration="a.sql",
+                    state=kimbledb.DeclaredState.OUT_OF_STEP,
+                    differences=("it drops table t, and they do not say so",),
+                    creates=1,
+                    changes=2,
+                    drops=3,
+                    renames=4,
+                    seconds=5.5,
+                    size=66,
+                    file="01_a/declared.toml",
+                ),
+                kimbledb.DeclaredMigration(migration="b.sql", state=kimbledb.DeclaredState.IN_STEP),
+            ),
+            "18.1",
+            ("bare", "hosted"),
+            7.5,
+            check=True,
+            notes=("the other platform was not recorded",),
+        ),
         kimbledb.ManyResult("host/one", "tenant", MIGRATED),
         kimbledb.ManyReport[Any](
             (
@@ -129,7 +151,11 @@ SAMPLES: dict[type, Any] = {
 #: Keys of values that are there for programs: no reader of a text or a page wants them.
 FOR_PROGRAMS = {"hazards", "history", "lsn", "needs", "rows", "tables", "title", "verification"}
 #: The same, for one class: what its caller named, and what each result shows by itself.
-FOR_PROGRAMS_OF: dict[type, set[str]] = {kimbledb.Plan: {"schema"}, kimbledb.ManyReport: {"report"}}
+FOR_PROGRAMS_OF: dict[type, set[str]] = {
+    kimbledb.DeclareReport: {"file"},
+    kimbledb.Plan: {"schema"},
+    kimbledb.ManyReport: {"report"},
+}
 
 
 def returned() -> set[type]:
