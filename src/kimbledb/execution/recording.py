@@ -8,9 +8,10 @@ their cost is in line with the migration and not with the schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog import declared, statements
 from kimbledb.catalog.catalog import Catalog
@@ -27,7 +28,7 @@ from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import OBJECT_KINDS, Key
+from kimbledb.model.objects import OBJECT_KINDS, Facts, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.effects import Attribution, Effect, UnknownRenameError, effect_of, statements_with
@@ -41,7 +42,12 @@ from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 SCHEMA = "public"
 #: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
+_SYNTAX_ERROR = "42601"
 _SAVEPOINT = "kimbledb_recording"
+#: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
+_DEFAULT = re.compile(r"(\w+) of current_user to (.+)", re.DOTALL)
+#: The classes of objects in default privileges, by the first word of a privilege's name.
+_CLASSES = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
 
 
 @frozen
@@ -88,19 +94,29 @@ class Recorder:
         self._messages = Messages(session, site)
         #: The objects after the last migration.
         self._before = Snapshot({})
+        #: What the platform's default privileges give on new objects: facts by the class of objects and the role.
+        self._platform: dict[tuple[str, str], Facts] = {}
+        #: A database of the same platform without these, which shows the privileges that migrations grant.
+        self._plain: Recorder | None = None
+        #: The privileges that the migrations so far granted.
+        self._granted: frozenset[Key] = frozenset()
         #: The functions that take snapshots, by their names, with the queries that they run.
         self._functions: dict[str, str] = {}
         #: What the migrations so far reach.
         self._reached: tuple[str, ...] = ()
 
     @classmethod
-    async def open(cls, session: Session, catalog: Catalog, migrations: Sequence[Migration]) -> Recorder:
+    async def open(
+        cls, session: Session, catalog: Catalog, migrations: Sequence[Migration], plain: Recorder | None = None
+    ) -> Recorder:
         """Prepare an empty database for migrations: history and the extensions that they need.
 
         Args:
             session: A session of the database.
             catalog: The catalog.
             migrations: The migrations that will be recorded.
+            plain: For a database in which a platform grants privileges by default: a database of the same platform
+                where it grants none. Then what the platform alone grants is not recorded.
 
         Raises:
             PreflightError: The server lacks an extension, or the role a privilege.
@@ -110,6 +126,8 @@ class Recorder:
         state = await bootstrap.prepare(session, state, SCHEMA, migrations, reached)
         recorder = cls(session, state, Site.of(state, SCHEMA, catalog))
         recorder._before = await recorder._snapshot()
+        if plain is not None:
+            recorder._plain, recorder._platform = plain, _defaults_in(recorder._before)
         return recorder
 
     async def record(self, migration: Migration, known: Known | None, *, attribute: bool) -> Recorded:
@@ -130,6 +148,9 @@ class Recorder:
         if reaches != self._reached:
             self._reached = reaches
             self._before = await self._snapshot()
+        if self._plain is not None:
+            await self._plain.apply(migration)
+            self._granted = await self._plain.privileges()
         if not migration.transactional:
             return await self._record_outside(migration, known, clock, attribute=attribute)
         function = await self._function("kimbledb_all", None)
@@ -155,6 +176,29 @@ class Recorder:
         self._before = after
         return Recorded(migration, effect, attributed, known, in_step, clock())
 
+    async def apply(self, migration: Migration) -> None:
+        """Apply the next migration, and record nothing.
+
+        Args:
+            migration: The migration.
+
+        Raises:
+            MigrationError: A statement failed.
+        """
+        if migration.transactional:
+            await self._run(migration)
+            await self._commit(migration)
+            return
+        await self._begin_outside(migration)
+        for statement in statements.split(migration.apply_sql):
+            await self._run_outside(migration, statement)
+
+    async def privileges(self) -> frozenset[Key]:
+        """Return the kinds and names of the privileges on the objects of the schema."""
+        text = snapshot.query(SCHEMA, ("privilege",), reached=self._reached)
+        block = queries.block("printed", path=quote_literal(path_of(self._path)), question=text)
+        return frozenset(snapshot.snapshot_of(await self.session.ask(block)).objects)
+
     async def _record_outside(
         self,
         migration: Migration,
@@ -166,8 +210,7 @@ class Recorder:
         """Record a migration that cannot run in a transaction, and so runs once."""
         snapshots = [self._before]
         found = list(statements.split(migration.apply_sql))
-        settings = self.session.settings(statement_timeout=migration.statement_timeout, for_session=True)
-        await self.session.send(settings + self.session.path(self._path, for_session=True))
+        await self._begin_outside(migration)
         for statement in found:
             await self._run_outside(migration, statement)
             if attribute:
@@ -260,6 +303,10 @@ class Recorder:
             raise await self._failed(migration, error, None, exact=False) from error
         return found, snapshots, await self._objects(at_end)
 
+    async def _begin_outside(self, migration: Migration) -> None:
+        settings = self.session.settings(statement_timeout=migration.statement_timeout, for_session=True)
+        await self.session.send(settings + self.session.path(self._path, for_session=True))
+
     async def _run_outside(self, migration: Migration, statement: Statement) -> None:
         """Run a statement in a transaction of its own, or in none where the server refuses that."""
         before = before_script(SCHEMA, self._path, migration.reaches)
@@ -323,7 +370,20 @@ class Recorder:
             f"SELECT pg_temp.{function}();\n"
             f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
         )
-        return snapshot.snapshot_of(answer.value)
+        return self._without_platform(snapshot.snapshot_of(answer.value))
+
+    def _without_platform(self, found: Snapshot) -> Snapshot:
+        """Leave out what nobody but the platform grants: another hosted server may grant other things by default."""
+        if not self._platform:
+            return found
+        objects = {key: facts for key, facts in found.objects.items() if not self._is_platforms(key, facts)}
+        return evolve(found, objects=objects, identities={key: found.identities[key] for key in objects})
+
+    def _is_platforms(self, key: Key, facts: Facts) -> bool:
+        if key[0] != "privilege" or key in self._granted:
+            return False
+        granted, _, role = key[1].rpartition(" to ")
+        return self._platform.get((_CLASSES.get(granted.partition(" ")[0], ""), role)) == facts
 
     async def _snapshot(self, *, sources: bool = False) -> Snapshot:
         """Take a snapshot of all objects outside of a script's transaction."""
@@ -352,15 +412,24 @@ class Recorder:
             "the migrations are recorded on a database without rows: let the statement hold there, too; for what only "
             "your server has, record from it: --server DSN"
         )
-        attributes = {
-            **located.attributes,
-            "hint": cure if located.hint is None else f"{located.hint}; {cure}",
-        }
+        hints = [located.hint] if located.hint is not None else []
+        if error.sqlstate != _SYNTAX_ERROR:
+            hints.append(cure)
+        attributes = {**located.attributes, "hint": "; ".join(hints) or None}
         return MigrationError(
             f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
             failed=migration,
             **attributes,
         )
+
+
+def _defaults_in(found: Snapshot) -> dict[tuple[str, str], Facts]:
+    """Return what default privileges give on new objects of the current role, by the class of objects and the role."""
+    defaults = {}
+    for (kind, name), facts in found.objects.items():
+        if kind == "default privilege" and (match := _DEFAULT.fullmatch(name)):
+            defaults[match[1], match[2]] = facts
+    return defaults
 
 
 def _sources(statement: Statement, part: Effect, after: Snapshot) -> Mapping[Key, str | None]:

@@ -89,8 +89,7 @@ async def _on_embedded_server(catalog: Catalog, *, hosted: bool, attribute: bool
         async with target.session(_OPTIONS) as session:
             if hosted:
                 await session.send(queries.text_of("hosted_roles"))
-            prepare = queries.text_of("hosted_database") if hosted else ""
-            return await _Recording(catalog, target, session, prepare, attribute=attribute).learned()
+            return await _Recording(catalog, target, session, makes_hosted=hosted, attribute=attribute).learned()
 
 
 async def _on_given_server(catalog: Catalog, target: Target, *, attribute: bool) -> Learned:
@@ -99,26 +98,28 @@ async def _on_given_server(catalog: Catalog, target: Target, *, attribute: bool)
             "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
         )
     async with target.session(_OPTIONS) as session:
-        return await _Recording(catalog, target, session, "", attribute=attribute).learned()
+        return await _Recording(catalog, target, session, makes_hosted=False, attribute=attribute).learned()
 
 
 class _Recording:
     """Records a catalog on one server."""
 
-    def __init__(self, catalog: Catalog, target: Target, session: Session, prepare: str, *, attribute: bool) -> None:
+    def __init__(
+        self, catalog: Catalog, target: Target, session: Session, *, makes_hosted: bool, attribute: bool
+    ) -> None:
         """Take a server.
 
         Args:
             catalog: The migrations.
             target: A database of the server, which is not touched.
             session: A session of it.
-            prepare: The statements that each new database gets first.
+            makes_hosted: Whether new databases become those of a hosted platform.
             attribute: As for ``learn()``.
         """
         self._catalog = catalog
         self._target = target
         self._session = session
-        self._prepare = prepare
+        self._makes_hosted = makes_hosted
         self._attribute = attribute
         self._recorded: dict[str, Recorded] = {}
         self._notes: list[str] = []
@@ -127,15 +128,26 @@ class _Recording:
 
     async def learned(self) -> Learned:
         for prefer, only in branches(self._catalog):
-            async with self._database() as session:
-                await self._record(session, prefer, only)
+            if self._makes_hosted:
+                schemas = queries.text_of("hosted_database")
+                async with (
+                    self._database(schemas) as plain,
+                    self._database(schemas + queries.text_of("hosted_defaults")) as session,
+                ):
+                    await self._record(session, plain, prefer, only)
+            else:
+                async with self._database("") as session:
+                    await self._record(session, None, prefer, only)
         return Learned(self._hosted, self._server, self._recorded, tuple(self._notes))
 
-    async def _record(self, session: Session, prefer: Sequence[str], only: Migration | None) -> None:
+    async def _record(
+        self, session: Session, plain: Session | None, prefer: Sequence[str], only: Migration | None
+    ) -> None:
         """Record the migrations of one branch.
 
         Args:
             session: A session of the branch's database.
+            plain: A session of a second database in which the platform grants nothing by default; None without one.
             prefer: The alternatives of the branch.
             only: The migration for which the branch is made; None for all.
         """
@@ -143,7 +155,8 @@ class _Recording:
         plan = planner.plan(evidence=Evidence(), to=None if only is None else only.name)
         migrations = [step.migration for step in plan.pending]
         try:
-            recorder = await Recorder.open(session, self._catalog, migrations)
+            without = None if plain is None else await Recorder.open(plain, self._catalog, migrations)
+            recorder = await Recorder.open(session, self._catalog, migrations, without)
             self._hosted, self._server = recorder.state.hosted, recorder.state.server_version
             for migration in migrations:
                 await self._record_one(recorder, migration)
@@ -165,8 +178,11 @@ class _Recording:
             self._recorded[migration.name] = found
 
     @asynccontextmanager
-    async def _database(self) -> AsyncIterator[Session]:
+    async def _database(self, prepare: str) -> AsyncIterator[Session]:
         """Make a database, and drop it at the end.
+
+        Args:
+            prepare: The statements that it gets first.
 
         Raises:
             ConfigurationError: The role may not make a database.
@@ -184,8 +200,8 @@ class _Recording:
         assert self._target.dsn is not None
         try:
             async with target_of(with_database(self._target.dsn, name)).session(_OPTIONS) as session:
-                if self._prepare:
-                    await session.send(self._prepare)
+                if prepare:
+                    await session.send(prepare)
                 yield session
         finally:
             await self._session.send(f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)")

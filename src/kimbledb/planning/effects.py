@@ -112,8 +112,8 @@ def _renames(before: Snapshot, after: Snapshot) -> dict[Key, str]:
     names = _names_by_identity(after)
     moved = [
         (key, name)
-        for key, identity in before.identities.items()
-        if key[0] not in _SAID_OF_OTHERS and (name := names.get((key[0], identity), key[1])) != key[1]
+        for key, identity in _identities(before).items()
+        if (name := names.get((key[0], identity), key[1])) != key[1]
     ]
     renames: dict[Key, str] = {}
     # A part follows its relation, which must be known before.
@@ -123,8 +123,13 @@ def _renames(before: Snapshot, after: Snapshot) -> dict[Key, str]:
     return renames
 
 
+def _identities(snapshot: Snapshot) -> dict[Key, Identity]:
+    """Return the identities of the objects that have one of their own: privileges and comments have that of their object."""
+    return {key: identity for key, identity in snapshot.identities.items() if key[0] not in _SAID_OF_OTHERS}
+
+
 def _names_by_identity(snapshot: Snapshot) -> dict[tuple[str, Identity], str]:
-    return {(kind, identity): name for (kind, name), identity in snapshot.identities.items()}
+    return {(kind, identity): name for (kind, name), identity in _identities(snapshot).items()}
 
 
 def _renamed(key: Key, renames: Mapping[Key, str]) -> Key:
@@ -145,7 +150,7 @@ def _gone(before: Snapshot, after: Snapshot, renames: Mapping[Key, str]) -> list
     """Return the objects of before that are not there afterwards, or whose name another one has taken."""
     names = _names_by_identity(after)
     kept: dict[Key, Key] = {}
-    for key, identity in before.identities.items():
+    for key, identity in _identities(before).items():
         if (name := names.get((key[0], identity))) is not None:
             kept[key[0], name] = key
     gone = []
@@ -235,7 +240,7 @@ class Attribution:
 
     def _maker(self, key: Key, otherwise: int | None, *, whole: bool) -> int:
         """Return the statement that makes an object, or the last one that changes it where it is made whole."""
-        identity = self.snapshots[-1].identities.get(key)
+        identity = self._last.get(key)
         states = [self._state(number, key, identity) for number in range(len(self.snapshots))]
         for number in range(len(states) - 1, 0, -1):
             earlier = states[number - 1]
@@ -256,7 +261,7 @@ class Attribution:
         return None if name is None else snapshot.objects.get((key[0], name))
 
     def _dropper(self, key: Key) -> int:
-        identity = self.snapshots[0].identities.get(key)
+        identity = self._first.get(key)
         for number in range(1, len(self.snapshots)):
             if identity is None:
                 present = key in self.snapshots[number].objects
@@ -267,7 +272,7 @@ class Attribution:
         raise LookupError(f"no statement drops {DatabaseObject(*key)}")
 
     def _renamer(self, key: Key, name: str) -> int:
-        identity = self.snapshots[-1].identities.get((key[0], name))
+        identity = self._last.get((key[0], name))
         for number in range(len(self.snapshots) - 1, 0, -1):
             if identity is None:
                 earlier = name if (key[0], name) in self.snapshots[number - 1].objects else None
@@ -276,6 +281,14 @@ class Attribution:
             if earlier != name and (key[0], name) in self.snapshots[number].objects:
                 return number - 1
         raise LookupError(f"no statement renames {DatabaseObject(*key)}")
+
+    @cached_property
+    def _first(self) -> dict[Key, Identity]:
+        return _identities(self.snapshots[0])
+
+    @cached_property
+    def _last(self) -> dict[Key, Identity]:
+        return _identities(self.snapshots[-1])
 
     @cached_property
     def _names(self) -> list[dict[tuple[str, Identity], str]]:

@@ -1,7 +1,4 @@
--- What a hosted platform gives to a new database: its schemas, and privileges on whatever will be made in public.
+-- The schemas of a hosted platform's database.
 CREATE SCHEMA auth;
 CREATE SCHEMA extensions;
 GRANT USAGE ON SCHEMA extensions, public TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
