@@ -22,7 +22,7 @@ from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
-from kimbledb.inspection import foreign_histories, history, preflight
+from kimbledb.inspection import foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
@@ -76,6 +76,8 @@ class ApplyRun:
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: Whether the records of forms were renewed, or need not be.
+        self._renewed = False
         #: Whether another run was at work when this one looked.
         self.gave_way = False
         #: Whether the database is a hosted one.
@@ -129,6 +131,7 @@ class ApplyRun:
         state = await self._prepare(session, loaded.state, plan)
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
+        await self._renew(session, state, plan)
         transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
         for step in plan.pending:
             log_position = await self._apply(transactions, step, log_position, last=step is plan.pending[-1])
@@ -169,6 +172,20 @@ class ApplyRun:
         self.runner.doing = "preparing the database"
         async with observed(self.runner, session):
             return await bootstrap.prepare(session, state, self.goal.schema, migrations, reached)
+
+    async def _renew(self, session: Session, state: DatabaseState, plan: Plan) -> None:
+        """Renew, once in a call, the records of forms that applied migrations lack, as after a restore or an upgrade."""
+        applied = [step.migration for step in plan.steps if step.is_applied]
+        if self._renewed or not applied:
+            return
+        site = Site.of(state, self.goal.schema, self.goal.catalog)
+        lacking = await forms.lacking(session, site)
+        if any(each.name in lacking and each.is_declared for each in applied):
+            from kimbledb.execution import renewal  # 20 ms, and records are seldom to be renewed
+
+            self.runner.doing = "renewing the recorded forms"
+            await renewal.renew_applied(session, state, self.goal.schema, self.goal.planner, applied)
+        self._renewed = True
 
     async def _give_way(self, session: Session) -> None:
         """Leave the schema to another run if one is at work on it.

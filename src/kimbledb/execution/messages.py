@@ -5,6 +5,7 @@ Nothing is sent from here. ``kimbledb.execution.transaction`` sends the messages
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -196,6 +197,9 @@ class Messages:
         The forms of declared objects are taken in any case, for history.
         """
         looked_up = checked = ""
+        if work.restored:
+            restored = [proof.Declared(each.each, each.statement) for each in work.restored]
+            looked_up = proof.statement(restored, self.site, judging=False)
         if work.is_declared:
             looked_up = proof.statement(work.declared, self.site, judging=work.verify)
         if work.verify:
@@ -213,7 +217,8 @@ class Messages:
             queries.block(
                 work.record,
                 schema=quote_identifier(self.schema),
-                forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared else "NULL",
+                forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
+                restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
             )
             + leaving
             # The script may have set it.

@@ -21,12 +21,12 @@ from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspec
 from kimbledb.inspection.proof import Site
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration
-from kimbledb.model.objects import DatabaseObject, Key, parts_of
+from kimbledb.model.objects import DatabaseObject, Key, has_expressions, parts_of
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted
-from kimbledb.planning.fold import fold
+from kimbledb.planning.fold import FoldedObject, fold
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.planning.rollback_selection import RollbackGoal, Selection, removable
 from kimbledb.server.notifications import notify
@@ -60,6 +60,9 @@ class RollbackRun:
         self.objects: tuple[DatabaseObject, ...] = ()
         #: The objects that would be dropped with them and that no migration made.
         self.handmade: tuple[DatabaseObject, ...] = ()
+        #: The applied migrations, in the order of the plan, and whether the database is a hosted one.
+        self.applied: list[Migration] = []
+        self.hosted = False
         #: The migrations that this call takes back, once selected. A later try takes back the rest of them.
         self.selection: Selection | None = None
 
@@ -101,6 +104,8 @@ class RollbackRun:
         if not remaining or state.log_position is None:
             return
         preflight.check_server(state)
+        self.hosted = state.hosted
+        self.applied = [step.migration for step in plan.steps if step.is_applied]
         transactions = Transactions(Messages(session, Site.of(state, self.schema, self.goal.catalog)))
         await self._try_run(transactions, remaining, state.log_position)
         if self.dry_run:
@@ -243,20 +248,37 @@ class RollbackRun:
                 sequences=may_set_sequences(migration.rollback_sql),
                 suspects=self.suspects,
             )
-            work = self._work_of(migration, None if self.allow_data_loss else guard)
+            work = self._work_of(migration, None if self.allow_data_loss else guard, self._restored(migration))
             try:
                 async with observed(self.runner, transactions.session):
                     return await transactions.carry_out(work, log_position)
             except Suspected as found:
                 self.suspects = found.suspects
 
-    def _work_of(self, migration: Migration, guard: Guard | None) -> Work:
+    def _restored(self, migration: Migration) -> tuple[FoldedObject, ...]:
+        """Return the objects with expressions that the rollback of a migration gives back in an earlier form."""
+        if not migration.is_declared:
+            return ()
+        gone = {step.migration.name for step in self.taken_back}
+        there = [each for each in self.applied if each.name not in gone]
+        before = fold([each for each in there if each is not migration], hosted=self.hosted)
+        after = fold(there, hosted=self.hosted)
+        return tuple(
+            item
+            for key, item in before.objects.items()
+            if has_expressions(item.each.facts or {})
+            and (key not in after.objects or after.objects[key].migration is migration)
+        )
+
+    def _work_of(self, migration: Migration, guard: Guard | None, restored: tuple[FoldedObject, ...] = ()) -> Work:
         detail = {"losses": [str(loss) for loss in self.losses]} if self.losses else {}
         return Work(
             migration=migration,
             part="rollback",
             run=self.runner.run_id,
             guard=guard,
+            hosted=self.hosted,
+            restored=restored,
             detail=detail,
         )
 

@@ -13,6 +13,7 @@ from kimbledb.inspection.proof import Declared, declared_by
 from kimbledb.model.check import Check
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
+from kimbledb.planning.fold import FoldedObject
 
 
 @frozen(kw_only=True)
@@ -33,6 +34,8 @@ class Work:
     last: bool = True
     #: The unique id of the run.
     run: str
+    #: The objects that a rollback gives back in an earlier form, with the migrations that gave them that form.
+    restored: tuple[FoldedObject, ...] = ()
     #: Invalid indexes that the script does not name, and that may stay invalid.
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
@@ -52,6 +55,14 @@ class Work:
     def declared(self) -> list[Declared]:
         """The objects that the migration declares for the platform."""
         return declared_by(self.migration, hosted=self.hosted)
+
+    @property
+    def restored_forms(self) -> dict[str, tuple[str, str]]:
+        """For each object that a rollback gives back, the migration whose record holds its form, and its key there."""
+        return {
+            f"{each.each.kind} {each.each.name}": (each.migration.name, " ".join(each.declared_as))
+            for each in self.restored
+        }
 
     @property
     def event(self) -> Literal["apply", "rollback"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import Forms, Origin, RecordedForms
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
@@ -25,3 +26,14 @@ async def read(session: Session, schema: str, path: Iterable[str]) -> Forms:
         {name: RecordedForms.of(value) for name, value in answer["recorded"].items()},
         tuple(answer["unseen"]),
     )
+
+
+async def lacking(session: Session, site: Site) -> frozenset[str]:
+    """Return the names of the applied migrations for which history has no record of forms that is valid here.
+
+    Args:
+        session: The session.
+        site: The target schema of the database, which has a history of kimbledb's shape.
+    """
+    question = queries.question("unrecorded_forms", schema=quote_identifier(site.schema), origin=site.origin)
+    return frozenset(await session.ask(question))

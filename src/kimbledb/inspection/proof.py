@@ -105,6 +105,12 @@ class Declared:
         return not self.gone and (each.kind in _PRINTED if each.facts is None else has_expressions(each.facts))
 
     @property
+    def is_reached(self) -> bool:
+        """Whether it belongs to another schema than the target, whose name is then in front of its own."""
+        kind, name = self.each.key
+        return len(parts_of(name)) > (2 if kind in PARTS else 1)
+
+    @property
     def state(self) -> str:
         """Its declared state, or an empty text if that is the usual one: valid, and enabled."""
         facts = self.each.facts or {}
@@ -120,7 +126,7 @@ def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
         migration: The migration.
         hosted: Whether the database is a hosted one.
     """
-    statements = [each for each in migration.declarations.statements if each.hosted in (None, hosted)]
+    statements = migration.declarations.on(hosted=hosted)
     found = {
         made.key: Declared(made, statement)
         for statement in statements

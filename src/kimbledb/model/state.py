@@ -68,5 +68,12 @@ class DatabaseState:
             schema: The name of the target schema.
             extensions: The names of the extensions. One that is not installed is left out.
         """
-        homes = {self.extensions[name][1] for name in extensions if name in self.extensions}
-        return [schema, *sorted(homes - {schema})]
+        return [schema, *(home for home in self.homes(extensions) if home != schema)]
+
+    def homes(self, extensions: Iterable[str]) -> list[str]:
+        """Return the schemas of some extensions, sorted.
+
+        Args:
+            extensions: The names of the extensions. One that is not installed is left out.
+        """
+        return sorted({self.extensions[name][1] for name in extensions if name in self.extensions})

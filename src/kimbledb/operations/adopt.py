@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.execution import bootstrap, load_plan
+from kimbledb.execution import bootstrap, load_plan, renewal
+from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
-from kimbledb.inspection import preflight
-from kimbledb.model.evidence import Evidence, KeptObject
-from kimbledb.model.forms import kept_as_dict
+from kimbledb.inspection import gathering, preflight
+from kimbledb.inspection.gathering import Looked
+from kimbledb.inspection.proof import Site
+from kimbledb.model.evidence import Evidence, Finding, KeptObject, ObjectState
+from kimbledb.model.forms import RecordedForms, kept_as_dict
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import Key
 from kimbledb.model.operator_reports import AdoptionReport
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal, Planner
+from kimbledb.planning.records import Made, Records
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+_MISSING = Finding(ObjectState.MISSING)
 
 
 class Adoption(Request):
@@ -74,20 +81,29 @@ class Adoption(Request):
             loaded = await load_plan.from_history(run.runner, session, goal)
             if await run.settle(session, loaded.state) and sent is not None:
                 return sent
-            loaded = await load_plan.with_evidence(run.runner, session, goal, loaded)
+            decided = await _decide(run, session, goal, loaded)
+            loaded = decided.loaded
             plan, proved = loaded.plan, _proved(loaded.plan, loaded.evidence)
-            if not dry_run and (proved or not _is_known(plan, loaded.state)):
+            records = decided.records(proved)
+            if not dry_run and (proved or records or not _is_known(plan, loaded.state)):
                 run.runner.doing = "recording what is there"
                 await preflight.check_history(session, loaded.state, self.schema)
                 sent = plan, proved
                 async with observed(run.runner, session):
-                    await self._record(run, session, loaded, proved)
+                    await self._record(run, session, loaded, proved, records)
             return plan, proved
 
         plan, proved = await run.until_done(work)
         return run.done(AdoptionReport(tuple(proved), plan, run.clock(), dry_run))
 
-    async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
+    async def _record(
+        self,
+        run: Run,
+        session: Session,
+        loaded: LoadedPlan,
+        proved: list[Step],
+        records: Mapping[str, RecordedForms],
+    ) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
         assert state.log_position is not None  # the preparation made the log
         kept = _kept(loaded.plan, loaded.evidence)
@@ -97,7 +113,6 @@ class Adoption(Request):
                 "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
                 "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
-                "kept": kept_as_dict({key: each.facts for key, each in kept.items() if step.name in each.migrations}),
             }
             for step in proved
         ]
@@ -107,13 +122,17 @@ class Adoption(Request):
             "rows": rows,
             "kept": kept_as_dict({key: each.facts for key, each in kept.items()}),
         }
+        adopting = ""
+        if proved or not _is_known(loaded.plan, loaded.state):
+            adopting = queries.block("record_adopted", schema=quote_identifier(self.schema))
         # As for a migration: take the lock, and check that history has not changed since.
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + setting("kimbledb.adopted", adopted)
             + begin_step(self.schema, state.log_position)
-            + queries.block("record_adopted", schema=quote_identifier(self.schema))
+            + adopting
+            + renewal.recording(records, Site.of(state, self.schema, self.catalog))
             + "COMMIT;\n"
         )
         with run.sending(Sent("adopt")), decided():
@@ -177,6 +196,48 @@ async def command(invocation: Invocation) -> int:
         )
     invocation.show(report)
     return 0
+
+
+@frozen
+class _Decided:
+    """What adopt() knows of a database once the server has run what had to be run."""
+
+    loaded: LoadedPlan
+    looked: Looked | None
+    #: The forms by the original statements, or None if these cannot be run.
+    made: Made | None
+
+    def records(self, proved: Sequence[Step]) -> dict[str, RecordedForms]:
+        """Return the records of forms that history lacks of the applied migrations and of those that are adopted."""
+        if self.looked is None:
+            return {}
+        plan, shown = self.loaded.plan, self.loaded.evidence
+        names = {step.name for step in proved}
+        recorded = [step.migration for step in plan.steps if step.is_applied or step.name in names]
+        kept = _kept(plan, shown)
+        records = Records(recorded, self.looked.found, self.looked.recorded, hosted=shown.hosted, kept=kept)
+        return records.made(self.made)
+
+
+async def _decide(run: Run, session: Session, goal: Goal, loaded: LoadedPlan) -> _Decided:
+    """Examine the schema and plan by it. Where only the server can tell an expression, it runs the original statements."""
+    run.runner.doing = "looking at the schema"
+    state, planner = loaded.state, goal.planner
+    looked = await gathering.look(session, planner, state, goal.schema)
+    shown = gathering.weighed(planner, state, looked)
+    loaded = await load_plan.by_evidence(session, goal, loaded, shown)
+    if looked is None:
+        return _Decided(loaded, None, None)
+    there = [
+        step.migration
+        for step in loaded.plan.steps
+        if step.is_applied or shown.findings.get(step.name, _MISSING).state is not ObjectState.MISSING
+    ]
+    renewed = await renewal.renew(session, state, goal.schema, planner.catalog, there, looked)
+    if renewed.records:
+        shown = gathering.weighed(planner, state, looked, renewed.forms)
+        loaded = await load_plan.by_evidence(session, goal, loaded, shown)
+    return _Decided(loaded, looked, renewed.made)
 
 
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:

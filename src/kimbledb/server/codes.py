@@ -44,8 +44,10 @@ BEFORE: Final = "KD105"
 MEASURED: Final = "KD106"
 #: A failed script deallocated prepared statements that the driver keeps.
 DEALLOCATED: Final = "KD107"
+#: A statement failed in a scratch schema, and was left out.
+LEFT_OUT: Final = "KD108"
 #: The notices that a call receives as answers.
-ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED})
+ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT})
 
 
 def own_code(raised: ServerError | Notice) -> str | None:
