@@ -33,6 +33,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.effects import Attribution, Effect, UnknownRenameError, effect_of, statements_with
 from kimbledb.server import queries
+from kimbledb.server.codes import own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
@@ -352,7 +353,9 @@ class Recorder:
             sources: Whether the snapshot holds sources.
         """
         kinds, names = (OBJECT_KINDS, None) if scope is None else snapshot.scope_of(SCHEMA, scope)
-        text = snapshot.query(SCHEMA, kinds, names, reached=self._reached, identities=True, sources=sources)
+        # A scope names the objects of other schemas, too.
+        reached = self._reached if scope is None else ()
+        text = snapshot.query(SCHEMA, kinds, names, reached=reached, identities=True, sources=sources)
         if self._functions.get(name) != text:
             body = queries.filled("printed", path=quote_literal(path_of(self._path)), question=text)
             await self.session.send(
@@ -413,7 +416,7 @@ class Recorder:
             "your server has, record from it: --server DSN"
         )
         hints = [located.hint] if located.hint is not None else []
-        if error.sqlstate != _SYNTAX_ERROR:
+        if error.sqlstate != _SYNTAX_ERROR and own_code(error) is None:
             hints.append(cure)
         attributes = {**located.attributes, "hint": "; ".join(hints) or None}
         return MigrationError(

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb._embedded import embedded
 from kimbledb.catalog import declared
@@ -23,6 +23,7 @@ from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, driver_errors, first_line
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
+from kimbledb.server.retry import failure
 from kimbledb.server.session import Session
 from kimbledb.server.targets import Target, target_of
 
@@ -49,6 +50,8 @@ class Learned:
 async def learn(catalog: Catalog, server: str | None, *, attribute: bool) -> list[Learned]:
     """Record all migrations of a catalog on one platform or both.
 
+    A catalog that runs on one platform alone is recorded there, with a note.
+
     Args:
         catalog: The migrations.
         server: The DSN of a server, on which databases are made and dropped again: the platform is that of the server.
@@ -63,24 +66,41 @@ async def learn(catalog: Catalog, server: str | None, *, attribute: bool) -> lis
         MigrationError: A migration failed.
         CatalogError: A migration states a rename that it does not do.
     """
-    with driver_errors():
-        if server is not None:
-            return [await _on_given_server(catalog, target_of(server, "the server's DSN"), attribute=attribute)]
-        return await _together(
-            _on_embedded_server(catalog, hosted=False, attribute=attribute),
-            _on_embedded_server(catalog, hosted=True, attribute=attribute),
-        )
+    try:
+        with driver_errors():
+            if server is not None:
+                return [await _on_given_server(catalog, target_of(server, "the server's DSN"), attribute=attribute)]
+            return await _together(
+                _on_embedded_server(catalog, hosted=False, attribute=attribute),
+                _on_embedded_server(catalog, hosted=True, attribute=attribute),
+            )
+    except ServerError as error:
+        raise failure(error, "recording") from error
 
 
 async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]:
-    """Return the results of all works. The first error ends the others."""
+    """Return what was learned on both platforms, or on the one on which the catalog runs."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        return await asyncio.gather(*tasks)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    errors = [each for each in found if isinstance(each, BaseException)]
+    learned = [each for each in found if isinstance(each, Learned)]
+    if errors and (not learned or not isinstance(errors[0], MigrationError | PreflightError)):
+        raise errors[0]
+    return [
+        evolve(each, notes=(*each.notes, *(_of_one_platform(error, hosted=not each.hosted) for error in errors)))
+        for each in learned
+    ]
+
+
+def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
+    assert isinstance(error, MigrationError | PreflightError)
+    lines = " ".join(line.strip() for line in error.message.splitlines()[:2])
+    return f"not recorded on a {'hosted' if hosted else 'bare'} server: {lines}"
 
 
 async def _on_embedded_server(catalog: Catalog, *, hosted: bool, attribute: bool) -> Learned:

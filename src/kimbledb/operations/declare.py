@@ -71,7 +71,7 @@ async def declare(
     exists = elsewhere is not None and elsewhere.is_file()
     catalog = Catalog.from_directory(directory, declared=elsewhere if exists else None)
     learned = await learn(catalog, server, attribute=not check)
-    files = list(_files(catalog, Path(directory), elsewhere, learned))
+    files = list(_files(catalog, Path(directory), elsewhere, learned, given=server is not None))
     rows = [row for file in files for row in file.rows(check=check)]
     if not check:
         _write({file.path: file.text for file in files if file.text != file.old})
@@ -96,18 +96,39 @@ def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
 class _Found:
     """What was learned of one migration on all platforms."""
 
-    def __init__(self, migration: Migration, learned: Sequence[Learned]) -> None:
+    def __init__(self, migration: Migration, learned: Sequence[Learned], *, given: bool) -> None:
+        """Take what was learned.
+
+        Args:
+            migration: The migration.
+            learned: What was learned of all migrations on each platform.
+            given: Whether the caller gave the server, which is of one platform.
+        """
         self.migration = migration
         self.script = migration.script("apply")
         self._server = learned[0].server
         self._platforms = {
             each.hosted: each.recorded[migration.name] for each in learned if migration.name in each.recorded
         }
+        #: The platform on which the catalog does not run, or None.
+        self._lost = None if given or len(learned) > 1 else _PLATFORMS[not learned[0].hosted]
+
+    @property
+    def was_recorded(self) -> bool:
+        """Whether it was recorded on any platform: the server may be of another one than it is for."""
+        return bool(self._platforms)
 
     @property
     def in_step(self) -> bool:
         """Whether its declarations say what it does, on each platform that was recorded."""
-        return all(each.in_step for each in self._platforms.values())
+        return all(each.in_step for each in self._platforms.values()) and not self._is_lost
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether its declarations hold for a platform on which the catalog does not run any more."""
+        if self._lost is None or all(each.known is None for each in self._platforms.values()):
+            return False
+        return self.migration.recorded_declarations.recorded_on in (None, self._lost)
 
     @property
     def seconds(self) -> float:
@@ -136,7 +157,9 @@ class _Found:
         if found is not None and not found.in_step:
             return found.statements
         known = known_of(self.migration, hosted=hosted)
-        if known is None or self.migration.recorded_declarations.recorded_on == _PLATFORMS[not hosted]:
+        if known is None or self._lost == _PLATFORMS[hosted]:
+            return None
+        if self.migration.recorded_declarations.recorded_on == _PLATFORMS[not hosted]:
             return None
         return known.statements
 
@@ -147,6 +170,8 @@ class _Found:
         if all(each.known is None for each in self._platforms.values()):
             yield self._reason_of_unknown()
             return
+        if self._is_lost:
+            yield f"they hold for a {self._lost} server, and the catalog does not run on one"
         platforms: dict[str, list[str]] = {}
         for hosted, each in self._platforms.items():
             for line in _differences(each):
@@ -223,7 +248,7 @@ class _File:
         otherwise = DeclaredState.OUT_OF_STEP if check else DeclaredState.WRITTEN
         all_in_step = all(each.in_step for each in self.found) and not self.stale
         is_written_so = not all_in_step or self.text == self.old
-        for each in self.found:
+        for each in (each for each in self.found if each.was_recorded):
             reasons = tuple(each.differences()) if is_written_so else ("the file is not as kimbledb writes it",)
             yield DeclaredMigration(
                 migration=each.migration.name,
@@ -248,14 +273,17 @@ class _File:
         return len(text.encode())
 
 
-def _files(catalog: Catalog, root: Path, output: Path | None, learned: Sequence[Learned]) -> Iterator[_File]:
+def _files(
+    catalog: Catalog, root: Path, output: Path | None, learned: Sequence[Learned], *, given: bool
+) -> Iterator[_File]:
     """Yield the files that hold the declarations of a catalog: one, or one for each migration."""
-    found = [_Found(migration, learned) for migration in catalog]
+    found = [_Found(migration, learned, given=given) for migration in catalog]
+    found = [each for each in found if each.was_recorded or each.migration.is_declared]
     shared = output
     if shared is None and any(each.migration.is_flat for each in found):
         shared = root / declared.FILE
     if shared is None:
-        for each in found:
+        for each in (each for each in found if each.was_recorded):
             path = Path(each.migration.location, declared.FILE)
             yield _File(path, [each], is_shared=False, old=_read(path))
         return
