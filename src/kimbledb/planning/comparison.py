@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 from kimbledb.model.forms import RecordedForm
-from kimbledb.model.objects import Fact, Facts, structure, words
+from kimbledb.model.objects import EXPRESSIONS, Fact, Facts, structure, words
 
 #: Facts that stand in no script unless it says so: the owner's settings then decide, such as default_tablespace.
 _OWNERS_CHOICE = frozenset({"access_method", "tablespace"})
@@ -33,6 +33,10 @@ _HASHED = frozenset({"body", "query", "rule", "sql_body"})
 _ABSENT = {"not_null": "nullable"}
 #: A string constant, which stays; or a plain identifier in quotes, as a version prints it that has it as a keyword.
 _QUOTED = re.compile(r"""('(?:[^']|'')*')|"([a-z_][a-z0-9_$]*)\"""")
+#: The cast of an array, behind it.
+_CAST = re.compile(r"::([^\[\]'\",:]+)\[\]")
+#: What stands for itself in an expression: a constant, a name in quotes, a parenthesis, a bracket, a comma.
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[\[\](),]""")
 _NO_RECORD = "history records no form of it"
 
 
@@ -152,17 +156,53 @@ def _reads_alike(name: str, declared: Fact, found: Fact) -> bool:
     return _unquoted(name, declared) == _unquoted(name, found)
 
 
+def _fed_back(text: str) -> str:
+    """Return an expression with the cast of an array at each of its elements, as it reads once it was read back.
+
+    A server prints ``v IN ('a', 'b')`` on a varchar as ``v::text = ANY (ARRAY['a'::varchar, 'b'::varchar]::text[])``. It
+    reads that back as another tree of the same meaning, and prints ``ARRAY['a'::varchar::text, 'b'::varchar::text]``. So
+    reads a database after a restore, and an object after its cure.
+    """
+    pieces: list[str] = []
+    rest = 0
+    while (start := text.find("ARRAY[", rest)) >= 0:
+        elements, end = _elements(text, start + len("ARRAY["))
+        cast = _CAST.match(text, end)
+        suffix = "" if cast is None else f"::{cast[1]}"
+        pieces += (text[rest:start], "ARRAY[", ", ".join(_fed_back(each) + suffix for each in elements), "]")
+        rest = end if cast is None else cast.end()
+    return "".join([*pieces, text[rest:]])
+
+
+def _elements(text: str, start: int) -> tuple[list[str], int]:
+    """Return the elements of an array from the place after its bracket, and the place after its last bracket."""
+    found: list[str] = []
+    depth, begin = 1, start
+    for token in _TOKEN.finditer(text, start):
+        depth += (token[0] in "([") - (token[0] in ")]")
+        if depth == 0 or (depth == 1 and token[0] == ","):
+            found.append(text[begin : token.start()].strip())
+            begin = token.end()
+        if depth == 0:
+            return found, token.end()
+    return found, len(text)
+
+
 def _unquoted(name: str, value: Fact) -> Fact:
-    """Return a fact without the quotes around plain identifiers: which of them are keywords depends on the version."""
+    """Return a fact without the quotes around plain identifiers: which of them are keywords depends on the version.
+
+    Expressions read as they do once they were read back.
+    """
     if name in _DATA:
         return value
     if isinstance(value, tuple):
-        return tuple(_bare(each) for each in value)
-    return _bare(value) if isinstance(value, str) else value
+        return tuple(_bare(each, name) for each in value)
+    return _bare(value, name) if isinstance(value, str) else value
 
 
-def _bare(text: str) -> str:
-    return _QUOTED.sub(lambda match: match[1] or match[2], text) if '"' in text else text
+def _bare(text: str, name: str) -> str:
+    bare = _QUOTED.sub(lambda match: match[1] or match[2], text) if '"' in text else text
+    return _fed_back(bare) if name in EXPRESSIONS and "ARRAY[" in bare else bare
 
 
 def _in_words(own: Facts, others: Facts, which: str) -> str:

@@ -10,9 +10,9 @@ from kimbledb.planning.comparison import Comparison, Verdict, compare
 
 HERE = Origin(server=180001, system=7, table=16400)
 KEY = ("constraint", "a.b")
-#: A check on a varchar as 18 prints it first, and once its own text was fed back, as a dump does.
-FIRST: Facts = {"check": "v::text = ANY (ARRAY['a'::character varying, 'b'::character varying]::text[])"}
-SECOND: Facts = {"check": "v::text = ANY (ARRAY['a'::character varying::text, 'b'::character varying::text])"}
+#: A check as one version prints it, and as another does.
+FIRST: Facts = {"check": "t.v > 0"}
+SECOND: Facts = {"check": "v > 0"}
 
 
 def compared(
@@ -76,6 +76,34 @@ def test_an_expression_beside_a_fact_that_differs() -> None:
     assert set(compared(declared, found).found) == {"type"}
     assert set(compared(declared, found, recorded="now").found) == {"type"}
     assert set(compared(declared, found, recorded="then").found) == {"type", "default"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            "v::text = ANY (ARRAY['a'::character varying, 'b'::character varying]::text[])",
+            "v::text = ANY (ARRAY['a'::character varying::text, 'b'::character varying::text])",
+        ),
+        (
+            "v <> ALL (ARRAY['a,]'::varchar, f(x, y)]::text[]) AND w",
+            "v <> ALL (ARRAY['a,]'::varchar::text, f(x, y)::text]) AND w",
+        ),
+        ("ARRAY[ARRAY[1]::bigint[]]", "ARRAY[ARRAY[1::bigint]]"),
+        ("ARRAY[1, 2] || ARRAY['x']::\"T\"[]", "ARRAY[1, 2] || ARRAY['x']::\"T\"[]"),
+    ],
+)
+def test_an_expression_that_was_fed_back_is_right(first: str, second: str) -> None:
+    """An expression is right as the server prints it once its own text was read back, without any record."""
+    assert compared({"check": first}, {"check": second}).is_right
+    assert compared({"checks": (f"c CHECK ({first})",)}, {"checks": (f"c CHECK ({second})",)}, recorded="then").is_right
+    assert compared({"columns": (f"({first})",)}, {"columns": (f"({second})",)}).is_right
+
+
+@pytest.mark.parametrize("other", ["ARRAY['a'::text, 'c'::text]", "ARRAY['a', 'b']::varchar[]", "ARRAY['a'::text]"])
+def test_another_array_is_not_right(other: str) -> None:
+    """Another element or another type makes another expression."""
+    assert compared({"default": "ARRAY['a', 'b']::text[]"}, {"default": other}).is_unknown
 
 
 def test_a_missing_expression_differs_without_a_record() -> None:
