@@ -63,9 +63,9 @@ async def two(folder: Folder, server: str) -> kimbledb.Catalog:
 
 async def recorded(database: str) -> dict[str, Any]:
     """Return the column ``forms`` of history, by the migration."""
-    return json.loads(
-        await sql(database, "SELECT jsonb_object_agg(migration_name, forms)::text FROM migration_history")
-    )
+    text = await sql(database, "SELECT jsonb_object_agg(migration_name, forms)::text FROM migration_history")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 async def drifted(database: str, catalog: kimbledb.Catalog) -> list[str]:
