@@ -183,3 +183,46 @@ async def test_a_monitor_without_usage_of_an_extension(server: str, folder: Fold
         await sql(dsn, f"GRANT USAGE ON SCHEMA extensions TO {role}")
         assert await verified(as_role(dsn, role), catalog) == (set(), set())
     await sql(server, f"DROP ROLE {role}")
+
+
+async def test_whoever_migrates_and_whoever_looks(server: str, folder: Folder) -> None:
+    """What one role recorded and another applied has not drifted for either of them, nor for a monitor."""
+    owner, monitor = (f"{name}_{secrets.token_hex(4)}" for name in ("owner", "monitor"))
+    folder.add(
+        1,
+        "a",
+        f"""
+CREATE TABLE things (id integer GENERATED ALWAYS AS IDENTITY, of_owner text);
+CREATE FUNCTION f() RETURNS integer LANGUAGE sql RETURN 1;
+GRANT SELECT, INSERT ON things TO {owner};
+GRANT UPDATE (of_owner) ON things TO {owner};
+GRANT SELECT ON things TO {monitor};
+GRANT EXECUTE ON FUNCTION f() TO {owner};
+REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC;
+REVOKE TRUNCATE ON things FROM CURRENT_USER;
+DO $$ BEGIN
+    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO {monitor}', current_schema());
+END $$;
+""",
+    )
+    for role in (owner, monitor):
+        await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    try:
+        catalog = await recorded(folder.path, server)
+        async with fresh_database(server) as dsn:
+            await sql(server, f'ALTER DATABASE "{dsn.rpartition("/")[2]}" OWNER TO {owner}')
+            await kimbledb.migrate(as_role(dsn, owner), catalog=catalog)
+            await sql(as_role(dsn, owner), f"GRANT SELECT ON migration_history TO {monitor}")
+
+            for target in (as_role(dsn, owner), dsn, as_role(dsn, monitor)):
+                assert await verified(target, catalog) == (set(), set())
+            await sql(
+                as_role(dsn, owner), f"REVOKE SELECT ON things FROM {monitor}; REVOKE DELETE ON things FROM {owner}"
+            )
+            for target in (as_role(dsn, owner), dsn, as_role(dsn, monitor)):
+                assert (await verified(target, catalog))[0] == {
+                    f"privilege table things to {monitor}",
+                    "privilege table things to owner",
+                }
+    finally:
+        await sql(server, f"DROP ROLE {owner}, {monitor}")

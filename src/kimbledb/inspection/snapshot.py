@@ -41,6 +41,7 @@ async def take(
     identities: bool = False,
     sources: bool = False,
     needs: bool = False,
+    owners: bool = False,
 ) -> Snapshot:
     """Take a snapshot of a schema.
 
@@ -56,9 +57,19 @@ async def take(
         sources: Whether it holds the statements that make functions, views and rules.
         needs: Whether it holds the objects that each object needs. Its objects are then in the order in which they
             were made, columns in that of their table, and privileges in that in which they were granted.
+        owners: Whether it holds the owner of each object.
     """
     kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
-    text = query(schema, kinds, names, reached=reached, identities=identities, sources=sources, needs=needs)
+    text = query(
+        schema,
+        kinds,
+        names,
+        reached=reached,
+        identities=identities,
+        sources=sources,
+        needs=needs,
+        owners=owners,
+    )
     seen_from = quote_literal(path_of(tuple(path)))
     return snapshot_of(await session.ask(queries.block("printed", path=seen_from, question=text)))
 
@@ -152,6 +163,7 @@ def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
         forms={key: form for key, _, form, *_ in rows if form is not None},
         identities={key: tuple(identity) for key, _, _, identity, *_ in rows if identity is not None},
         sources={key: source for key, _, _, _, source, _ in rows if source is not None},
+        owners={key: owner for key, _, _, _, _, owner in rows if owner is not None},
         needs=_needs(answer["needs"] or ()),
     )
 

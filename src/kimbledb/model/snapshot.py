@@ -51,6 +51,8 @@ class Snapshot:
     sources: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
     #: The objects that each object depends on, by the server's own record; empty unless it was asked for.
     needs: Mapping[Key, Collection[Key]] = field(factory=dict, eq=False, repr=False)
+    #: The name of the role that owns each object; empty unless it was asked for.
+    owners: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
 
     def __iter__(self) -> Iterator[DatabaseObject]:
         for key in self.objects:

@@ -89,7 +89,7 @@ class Verifier(Request):
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
                 return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
-            found = await snapshot.take(session, self.schema, path, reached=self._reaches)
+            found = await snapshot.take(session, self.schema, path, reached=self._reaches, owners=True)
             recorded = await forms.read(session, self.schema, path)
             applied, pending = self._standing(state, found, recorded)
             lesser = state.history_owner is not None

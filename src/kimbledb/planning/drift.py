@@ -16,12 +16,12 @@ from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_identifier
-from kimbledb.model.objects import DatabaseObject, Key, words
+from kimbledb.model.objects import DatabaseObject, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import RELATIONS, Belongings, Fold, FoldedObject, fold, owners_of, split
+from kimbledb.planning.fold import RELATIONS, Belongings, Fold, FoldedObject, fold, granted, owners_of, split
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
@@ -185,6 +185,7 @@ class _Drift:
             or any(later.key in self._found.objects for later in self._later(item) if later.key != item.key)
             or self._is_covered(item)
             or self._stands_in(item.each)
+            or self._is_granted_to_the_owner(item.each)
         )
 
     def _is_covered(self, item: FoldedObject) -> bool:
@@ -207,6 +208,14 @@ class _Drift:
         """Return the forms that pending migrations give an object."""
         applied = len(self.wanted.since(item.migration, item.declared_as))
         return self._ahead.since(item.migration, item.declared_as)[applied:]
+
+    def _is_granted_to_the_owner(self, each: DatabaseObject) -> bool:
+        """Return whether a privilege was granted to the role that owns its object here, and that may do all anyway."""
+        if each.kind != "privilege":
+            return False
+        role = granted(each.name)[1]
+        owned = (self._found.owners.get(owner) for owner in owners_of(each.key, each.facts))
+        return any(owner is not None and quoted(owner) == role for owner in owned)
 
     def _compared(self, item: FoldedObject) -> Comparison:
         return compare(

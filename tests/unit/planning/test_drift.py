@@ -10,7 +10,7 @@ from attrs import evolve
 from kimbledb.model.check import Check
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.forms import Forms, Origin, RecordedForms
-from kimbledb.model.objects import DatabaseObject, Facts
+from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import drift
 from tests.support.declared import Objects, migration, snapshot, statement
 
@@ -417,3 +417,22 @@ def test_nothing_is_compared_where_names_read_otherwise() -> None:
 
     assert (check.name, check.passed, check.informative) == ("cannot be compared here", True, True)
     assert check.hint == 'GRANT USAGE ON SCHEMA "extensions" TO this role'
+
+
+def test_an_owner_needs_no_grant() -> None:
+    """A privilege of the role that owns the object is not missed, and those of other roles are."""
+    first = statement(
+        creates={
+            "table t": {},
+            "privilege table t to app": {"may": ("select",)},
+            'privilege column t.i to "App"': {"may": ("select",)},
+        }
+    )
+
+    def missed(owners: Mapping[Key, str]) -> list[str]:
+        there = evolve(snapshot({"table t": {}}), owners=owners)
+        told = drift.checks([migration(1, first)], [], there, forms=Forms(HERE), hosted=False)
+        return [check.name for check in told if not check.passed]
+
+    assert missed({("table", "t"): "app", ("column", "t.i"): "App"}) == []
+    assert missed({("table", "t"): "other", ("column", "t.i"): "App"}) == ["privilege table t to app"]
