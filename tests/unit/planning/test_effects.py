@@ -171,6 +171,14 @@ def test_the_effect_names_what_does_not_follow(after: States, expected: dict[str
     assert expected == shown(effect_of(snapshot(BEFORE), snapshot(after)))
 
 
+def test_an_object_may_take_the_name_of_a_dropped_one() -> None:
+    """A table that is swapped for another one of its name is dropped, and the other one is renamed."""
+    before = snapshot({"table a": (1, {}), "column a.x": (2, {"type": "text"}), "table b": (3, {})})
+    after = snapshot({"table a": (3, {})})
+
+    assert shown(effect_of(before, after)) == {"drops": ["table a"], "renames": {"table b": "a"}}
+
+
 def test_a_stated_rename_holds_where_identity_does_not_show_it() -> None:
     """A table that was made anew under another name is renamed where migration.toml says so, and refused where untrue."""
     before = snapshot({"table a": (1, {}), "column a.x": (2, {"type": "text"})})
