@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -19,12 +20,13 @@ from kimbledb.catalog.statements import Statement
 from kimbledb.errors import CatalogError, MigrationError
 from kimbledb.execution import bootstrap, error_location
 from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach
+from kimbledb.execution.rollback_proof import RollbackProof
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.work import Work
 from kimbledb.inspection import history, snapshot
 from kimbledb.inspection.proof import Site
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.declarations import DeclaredStatement
+from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_literal
@@ -76,6 +78,17 @@ class Recorded:
     in_step: bool
     #: Seconds that it took.
     seconds: float
+    #: The reason why no rollback can be derived for it, or None if one is proven, or if none is wanted.
+    no_rollback: str | None = None
+    #: Whether a rollback was derived and proven, or none is wanted.
+    is_tried: bool = False
+
+    @property
+    def declared_statements(self) -> tuple[DeclaredStatement, ...] | None:
+        """The statements with their effects: those found now, else those of its declarations; None if neither is right."""
+        if self.statements is None and self.in_step and self.known is not None:
+            return self.known.statements
+        return self.statements
 
 
 class Recorder:
@@ -105,6 +118,8 @@ class Recorder:
         self._functions: dict[str, str] = {}
         #: What the migrations so far reach.
         self._reached: tuple[str, ...] = ()
+        #: The migrations so far, with their declarations for this platform; None where those of one are not known.
+        self._earlier: list[Migration] | None = []
 
     @classmethod
     async def open(
@@ -131,7 +146,9 @@ class Recorder:
             recorder._plain, recorder._platform = plain, _defaults_in(recorder._before)
         return recorder
 
-    async def record(self, migration: Migration, known: Known | None, *, attribute: bool) -> Recorded:
+    async def record(
+        self, migration: Migration, known: Known | None, *, attribute: bool, prove: bool = True
+    ) -> Recorded:
         """Apply the next migration, and return what it does.
 
         Args:
@@ -139,6 +156,7 @@ class Recorder:
             known: What its declarations say, if they were recorded from its text; else None. They stay where they
                 say what it does.
             attribute: Whether to find the statement of each part of another effect.
+            prove: Whether to derive and prove a rollback where the migration has none.
 
         Raises:
             MigrationError: A statement failed, with its place and the cure.
@@ -152,6 +170,28 @@ class Recorder:
         if self._plain is not None:
             await self._plain.apply(migration)
             self._granted = await self._plain.privileges()
+        before = self._before
+        found = await self._record(migration, known, clock, attribute=attribute)
+        if found.declared_statements is None or self._earlier is None:
+            self._earlier = None
+            return found
+        declarations = Declarations(found.declared_statements, migration.checksum)
+        declared_now = Migration(**{**migration.parts(), "declare": lambda: declarations})
+        reason = None
+        if prove and migration.wants_derived_rollback:
+            await self._function("kimbledb_all", None)
+            proof = RollbackProof(
+                messages=self._messages,
+                hosted=self.state.hosted,
+                take=partial(self._objects, "kimbledb_all"),
+            )
+            reason = await proof.reason_against(declared_now, self._earlier, before, self._before)
+        self._earlier.append(declared_now)
+        return evolve(found, no_rollback=reason, is_tried=True, seconds=clock())
+
+    async def _record(
+        self, migration: Migration, known: Known | None, clock: Callable[[], float], *, attribute: bool
+    ) -> Recorded:
         if not migration.transactional:
             return await self._record_outside(migration, known, clock, attribute=attribute)
         function = await self._function("kimbledb_all", None)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog import declared
 from kimbledb.catalog.catalog import Catalog
@@ -120,7 +120,13 @@ class _Found:
 
     @property
     def in_step(self) -> bool:
-        """Whether its declarations say what it does, on each platform that was recorded."""
+        """Whether its declarations say what it does, on each platform that was recorded, and whether it can be undone."""
+        if not (self._platforms and self._says_effect):
+            return self._says_effect
+        return self.no_rollback == self.migration.recorded_declarations.no_rollback
+
+    @property
+    def _says_effect(self) -> bool:
         return all(each.in_step for each in self._platforms.values()) and not self._is_lost
 
     @property
@@ -129,6 +135,21 @@ class _Found:
         if self._lost is None or all(each.known is None for each in self._platforms.values()):
             return False
         return self.migration.recorded_declarations.recorded_on in (None, self._lost)
+
+    @property
+    def no_rollback(self) -> str | None:
+        """The reason why no rollback can be derived, or None if one was proven, or if none is wanted."""
+        found = [each.no_rollback for each in self._platforms.values() if each.no_rollback is not None]
+        if not found and self._says_effect and not self._is_proven:
+            return self.migration.recorded_declarations.no_rollback
+        return found[0] if found else None
+
+    @property
+    def _is_proven(self) -> bool:
+        """Whether a rollback was derived and proven on both platforms, or none is wanted."""
+        if not self.migration.wants_derived_rollback:
+            return True
+        return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in _PLATFORMS)
 
     @property
     def seconds(self) -> float:
@@ -143,13 +164,15 @@ class _Found:
         """The declarations that are in step, or those that were recorded."""
         if self.in_step:
             return self.migration.recorded_declarations
+        if self._says_effect:
+            return evolve(self.migration.recorded_declarations, no_rollback=self.no_rollback)
         found = {hosted: statements for hosted in _PLATFORMS if (statements := self._statements(hosted)) is not None}
         if len(found) == 1:
             [(hosted, only)] = found.items()
             both, recorded_on = merged(only, only), _PLATFORMS[hosted]
         else:
             both, recorded_on = merged(found[False], found[True]), None
-        return Declarations(both, self.migration.checksum, self._server, recorded_on=recorded_on)
+        return Declarations(both, self.migration.checksum, self._server, self.no_rollback, recorded_on)
 
     def _statements(self, hosted: bool) -> tuple[DeclaredStatement, ...] | None:
         """Return the statements on a platform: those that were recorded now, or before from the same text."""
@@ -166,6 +189,13 @@ class _Found:
     def differences(self) -> Iterator[str]:
         """Yield the reasons why its declarations are out of step."""
         if self.in_step:
+            return
+        if self._says_effect:
+            yield (
+                "a rollback can be derived, and they say that none can"
+                if self.no_rollback is None
+                else f"no rollback can be derived, and they do not say so: {self.no_rollback}"
+            )
             return
         if all(each.known is None for each in self._platforms.values()):
             yield self._reason_of_unknown()
