@@ -254,7 +254,7 @@ class ApplyRun:
             verify=self.verify,
             last=last,
             run=self.runner.run_id,
-            detail={"strategy": "online"} if migration.name in self.online else {},
+            detail=self._detail(migration),
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
@@ -265,6 +265,16 @@ class ApplyRun:
                 suspects=self.suspects.get(migration.name, ()),
             ),
         )
+
+    def _detail(self, migration: Migration) -> dict[str, object]:
+        """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
+        detail: dict[str, object] = {"strategy": "online"} if migration.name in self.online else {}
+        finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
+        if finding is not None and finding.present:
+            declared = {str(each) for each in migration.creates}
+            if found := [each for each in finding.present if each in declared]:
+                detail["found"] = found
+        return detail
 
     async def _carry_out(
         self, transactions: Transactions, migration: Migration, log_position: int, *, last: bool

@@ -40,11 +40,13 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
+    #: The script of a rollback that is derived and stands in no file; else None.
+    derived: Script | None = None
 
     @property
     def script(self) -> Script:
         """The text that is sent, with its place in a file."""
-        return self.migration.script(self.part)
+        return self.derived or self.migration.script(self.part)
 
     @property
     def is_declared(self) -> bool:

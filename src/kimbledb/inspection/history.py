@@ -124,6 +124,30 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
     return bool(await session.ask(block))
 
 
+class AppliedHere(NamedTuple):
+    """What the log says of the last application of a migration."""
+
+    #: The constraints, indexes and statistics that it made on tables that were there before it, as ``kind name``. None
+    #: where that was not noted.
+    made: frozenset[str] | None = None
+    #: The objects of its declarations that were there before it, as ``kind name``.
+    found: frozenset[str] = frozenset()
+
+
+async def applied_here(session: Session, schema: str) -> dict[str, AppliedHere]:
+    """Ask the log what each migration made and found when it was applied, by its name.
+
+    Args:
+        session: The session.
+        schema: The target schema.
+    """
+    answer = await session.ask(queries.question("applied_here", schema=quote_identifier(schema)))
+    return {
+        name: AppliedHere(None if made is None else frozenset(made), frozenset(found or ()))
+        for name, (made, found) in answer.items()
+    }
+
+
 async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[str], frozenset[str]]:
     """Ask the log which constraints, indexes and statistics migrations created on existing tables.
 

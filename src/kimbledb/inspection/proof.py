@@ -135,6 +135,8 @@ def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
     for statement in statements:
         for (kind, _), name in statement.renames.items():
             found.setdefault((kind, name), Declared(DatabaseObject(kind, name), statement))
+    # Two objects may change names: a name is gone if no other object has it.
+    for statement in statements:
         for key in (*(each.key for each in statement.drops), *statement.renames):
             found.setdefault(key, Declared(DatabaseObject(*key), statement, gone=True))
     return list(found.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from attrs import evolve, field, fields, frozen
 
@@ -55,6 +55,8 @@ class DeclarationsReader(Protocol):
         """Return the function that returns the same declarations without SQL."""
 
 
+#: How a migration is rolled back: by its rollback.sql, by one derived from its declarations, or not at all.
+RollbackKind = Literal["written", "derived", "none"]
 #: A script, its text, or a function that reads either on first use.
 _Source = Script | str | Callable[[], Script | str]
 
@@ -214,6 +216,36 @@ class Migration:
     def is_outdated(self) -> bool:
         """Whether its declarations are not used: apply.sql was edited after they were recorded, or their file has a fault."""
         return self.declared_checksum not in (None, self.checksum)
+
+    @property
+    def wants_derived_rollback(self) -> bool:
+        """Whether a rollback is to be derived from its declarations: it has none of its own, and may be rolled back."""
+        return self.irreversible is None and self._rollback_sql == ""
+
+    @property
+    def rollback_kind(self) -> RollbackKind:
+        """``written`` if it has a rollback.sql, ``derived`` if one is derived from its declarations, else ``none``.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        if self.no_rollback is not None:
+            return "none"
+        return "derived" if self.wants_derived_rollback else "written"
+
+    @property
+    def no_rollback(self) -> str | None:
+        """The reason why it cannot be rolled back, in one sentence, or None if it can.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        if not self.wants_derived_rollback:
+            return self.irreversible
+        if self.is_declared:
+            return self.declarations.no_rollback
+        known = "were recorded from another text" if self.is_outdated else "were not recorded"
+        return f"it has no rollback.sql, and its declarations {known}"
 
     @property
     def creates(self) -> tuple[DatabaseObject, ...]:

@@ -120,6 +120,10 @@ class Step:
             first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
             first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
+        if self.state in TO_APPLY and self.migration.wants_derived_rollback:
+            why = self.migration.no_rollback
+            derived = "its rollback is derived from its declarations"
+            first.append(derived if why is None else f"it cannot be rolled back: {one_line(why)}")
         if self.migration.is_outdated:
             first.append("edited after its declarations were recorded, which are not used")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
@@ -256,8 +260,8 @@ class Plan(Report):
         """Return the plan as values.
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
-        ``needs``, ``selected``, ``to_apply``, ``online``, ``notes`` and ``hazards``, each with the attributes of a
-        ``Hazard``. ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the
+        ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
+        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``. ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the
         attributes.
         """
         return {
@@ -304,5 +308,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
         "online": step.online,
+        "rollback": step.migration.rollback_kind,
+        "no_rollback": step.migration.no_rollback,
         "notes": plain(step.notes),
     }

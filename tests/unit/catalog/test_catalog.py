@@ -247,7 +247,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "extensions": (),
         "transactional": True,
         "statement_timeout": None,
-        "irreversible": "it has no rollback.sql",
+        "irreversible": None,
         "reaches": (),
         "supersedes": (),
         "verification_queries": (),

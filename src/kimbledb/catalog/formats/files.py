@@ -1,7 +1,7 @@
 """One file for each migration, named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``).
 
 The order is the order of the numbers, or of the dates and, within one date, of the names. Each file requires the file
-before it. A migration in one file has neither a rollback nor checks. ``declared.toml`` beside the files holds the
+before it. A migration in one file has no checks, and no rollback but a derived one. ``declared.toml`` beside the files holds the
 declarations of all of them.
 """
 
@@ -161,7 +161,6 @@ def _migrations_of(ordered: Sequence[_File], folder: str, declared: Source | Non
             number=place if file.is_dated else file.order,
             title=re.sub(r"[-_]+", " ", file.description).strip(),
             requires=before,
-            irreversible="a migration in one file has no rollback and no checks",
             **file.head,
             apply_sql=file.script,
             checksum=file.script.checksum,

@@ -89,8 +89,6 @@ def _read_migration(
         faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
     apply = scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")
     stated: dict[str, Any] = {"title": re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()}
-    if "rollback.sql" not in present:
-        stated["irreversible"] = "it has no rollback.sql"
     stated |= facts.of_head(apply, faults)
     if facts.FILE in present:
         text = scripts[facts.FILE].text if facts.FILE in scripts else None
