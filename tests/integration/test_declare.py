@@ -545,7 +545,7 @@ async def test_a_plan_says_what_it_cannot_know(server: str, folder: Folder) -> N
     planner = kimbledb.Planner(folder.catalog).plan()
     assert [step.name for step in planner.undeclared] == ["a.sql", "b.sql"]
     assert (
-        f"2 of 2 migrations declare no objects: what they make is not known to adoption, drift and cures; `kimbledb declare {folder.path}` records it"
+        f"2 of 2 migrations without declarations: adoption, drift and cures do not know their objects; `kimbledb declare {folder.path}` records them"
         in str(planner)
     )
     assert planner.as_dict()["undeclared"] == ["a.sql", "b.sql"]
@@ -559,9 +559,9 @@ async def test_a_plan_says_what_it_cannot_know(server: str, folder: Folder) -> N
     (folder.path / "02_b" / "declared.toml").unlink()
     some = kimbledb.Planner(folder.catalog).plan()
     assert ([step.name for step in some.undeclared], [step.name for step in some.outdated]) == (["b.sql"], ["a.sql"])
-    assert "1 of 2 migrations declare no objects, and 1 of 2 were edited after they were recorded" in str(some)
-    assert some.step("a.sql").notes == ["edited after its declarations were recorded, which are not used"]
-    assert "declares no objects" in some._repr_html_()
+    assert "1 of 2 migrations without declarations, 1 of 2 migrations with outdated declarations" in str(some)
+    assert some.step("a.sql").notes == ["edited after its declarations were recorded: they are outdated, and not used"]
+    assert "without declarations" in some._repr_html_()
 
 
 async def test_an_edited_file_stops_a_plan(server: str, database: str, folder: Folder) -> None:

@@ -70,5 +70,6 @@ class Check:
             if self.found is not None:
                 text += f"\n    found:    {one_line(self.found)}"
             if self.hint is not None:
-                text += f"\n    hint:     {printable(self.hint)}"
+                lines = printable(self.hint).split("\n")
+                text += "\n    hint:     " + f"\n{' ' * 14}".join(lines)
         return text

@@ -307,6 +307,11 @@ class Migration:
         return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
 
 
+def folder_of(migration: Migration) -> str:
+    """Return the path of the folder of migrations that holds a migration, as ``kimbledb declare`` takes it."""
+    return migration.location.rpartition("/")[0] or "DIR"
+
+
 def _migration_of(parts: dict[str, Any]) -> Migration:
     return Migration(**parts)
 

@@ -11,10 +11,10 @@ from attrs import field, frozen
 
 from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.hazard import Hazard
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
-from kimbledb.model.text import one_line
+from kimbledb.model.text import counted, one_line
 
 if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
     from kimbledb.model.pictures import Graph
@@ -124,8 +124,8 @@ class Step:
             why = self.migration.no_rollback
             derived = "its rollback is derived from its declarations"
             first.append(derived if why is None else f"it cannot be rolled back: {one_line(why)}")
-        if self.migration.is_outdated:
-            first.append("edited after its declarations were recorded, which are not used")
+        if self.migration.is_outdated and self.state not in REFUSED:
+            first.append("edited after its declarations were recorded: they are outdated, and not used")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
@@ -173,15 +173,17 @@ class Plan(Report):
     @property
     def _doubts(self) -> Iterator[str]:
         """What the plan cannot know for want of declarations, in one line with the cure."""
-        every, undeclared, outdated = (len(steps) for steps in (self._of_catalog, self.undeclared, self.outdated))
-        counts = [f"{undeclared} of {every} migrations declare no objects"] if undeclared else []
+        # Of a file that must be restored the declarations are right again with it.
+        outdated = [step for step in self.outdated if step.state not in REFUSED]
+        every = counted(self._of_catalog, "migration")
+        counts = [f"{len(self.undeclared)} of {every} without declarations"] if self.undeclared else []
         if outdated:
-            counts.append(f"{outdated} of {every} were edited after they were recorded")
+            counts.append(f"{len(outdated)} of {every} with outdated declarations")
         if counts:
-            of = (*self.undeclared, *self.outdated)[0].migration.location.rpartition("/")[0] or "DIR"
+            of = folder_of((*self.undeclared, *outdated)[0].migration)
             yield (
-                f"{', and '.join(counts)}: what they make is not known to adoption, drift and cures; "
-                f"`kimbledb declare {of}` records it"
+                f"{', '.join(counts)}: adoption, drift and cures do not know their objects; "
+                f"`kimbledb declare {of}` records them"
             )
 
     def step(self, name: str) -> Step:
@@ -252,9 +254,9 @@ class Plan(Report):
         return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
 
     def _notes_of(self, step: Step) -> Iterator[str]:
-        # Where no migration declares anything, the line below the table says so once.
+        # Where no migration has declarations, the line below the table says so once.
         if step in self.undeclared and len(self.undeclared) < len(self._of_catalog):
-            yield "declares no objects"
+            yield "without declarations"
 
     def as_dict(self) -> dict[str, Json]:
         """Return the plan as values.

@@ -2,19 +2,20 @@
 
 Each object that the fold of the applied migrations holds must exist in its last form, and each object that they drop
 must be gone. Objects without a declaration belong to the application. Comments are not compared, because they affect
-nothing.
+nothing. If the declarations of an applied migration are not known, a difference in the objects of those before it may be
+its work, and is no drift.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
 from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import DatabaseObject, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
@@ -60,16 +61,76 @@ def checks(
     if forms.unseen:
         return [_cannot_be_read(forms.unseen)]
     drift = _Drift(applied, pending, found, forms, hosted=hosted)
-    drifted = [evolve(each, informative=informative) for each in (*drift.missing(), *drift.changed(), *drift.left())]
-    right = len(drift.wanted) - len(drift.doubtful)
-    passed = Check(
-        None,
-        "drift",
-        passed=True,
-        expected="every object in its declared form",
-        found=f"{right} objects in their declared form",
-    )
-    return [*(drifted or [passed]), *_cannot_be_compared(drift.doubtful)]
+    differing = [*drift.missing(), *drift.changed(), *drift.left()]
+    followed = _followed_by_unknown(applied)
+    drifted = [evolve(each, informative=informative) for each in differing if each.migration not in followed]
+    uncertain = [each for each in differing if each.migration in followed]
+    unknown = [each for each in applied if not _is_known(each)]
+    passed = [] if drifted else [_no_drift(drift, uncertain, unknown)]
+    return [*drifted, *passed, *_may_be_changed(uncertain, followed), *_cannot_be_compared(drift.doubtful)]
+
+
+def _is_known(migration: Migration) -> bool:
+    """Return whether the objects of a migration are known: by its declarations, or as those of a repair."""
+    return migration.is_declared or migration.is_repair
+
+
+def _followed_by_unknown(applied: Sequence[Migration]) -> dict[str, Migration]:
+    """Return, by the name of a migration, the next applied one whose objects are not known."""
+    followed: dict[str, Migration] = {}
+    unknown: Migration | None = None
+    for migration in reversed(applied):
+        if unknown is not None:
+            followed[migration.name] = unknown
+        if not _is_known(migration):
+            unknown = migration
+    return followed
+
+
+def _no_drift(drift: _Drift, uncertain: Iterable[Check], unknown: Sequence[Migration]) -> Check:
+    names = {each.name for each in uncertain}
+    migrations = {each.migration for each in uncertain}
+    differing = [
+        item
+        for item in drift.wanted
+        if str(item.each) in names or (item.migration.name in migrations and not drift.exists(item.key))
+    ]
+    right = len(drift.wanted) - len(drift.doubtful) - len(differing)
+    found = f"{right} objects in their declared form"
+    if unknown:
+        found += f"; {counted(unknown, 'applied migration')} without declarations"
+    return Check(None, "drift", passed=True, expected="every object in its declared form", found=found)
+
+
+def _may_be_changed(uncertain: Sequence[Check], followed: Mapping[str, Migration]) -> list[Check]:
+    """Return a check that informs of differences which a migration without declarations may have made."""
+    if not uncertain:
+        return []
+    makers = {each.name: followed[each.migration or ""] for each in uncertain}
+    names = list(dict.fromkeys(maker.name for maker in makers.values()))
+    folders = dict.fromkeys(folder_of(maker) for maker in makers.values())
+    return [
+        Check(
+            None,
+            _UNKNOWN,
+            passed=True,
+            expected="the declarations of every applied migration",
+            found=f"{counted(uncertain, 'object')}: {few(names)} without declarations may have changed "
+            f"{'it' if len(uncertain) == 1 else 'them'} ({few([each.name for each in uncertain], _SHOWN)})",
+            rows=tuple(
+                {
+                    "migration": each.migration,
+                    "object": each.name,
+                    "reason": f"{makers[each.name].name} may have changed it",
+                    "expected": each.expected,
+                    "found": each.found,
+                }
+                for each in uncertain
+            ),
+            hint=f"{' and '.join(f'`kimbledb declare {folder}`' for folder in folders)} records them",
+            informative=True,
+        )
+    ]
 
 
 @frozen
@@ -99,6 +160,10 @@ class _Drift:
         self._forms = forms
         #: Filled by ``changed()``.
         self.doubtful: list[_Doubtful] = []
+
+    def exists(self, key: Key) -> bool:
+        """Return whether an object is in the snapshot."""
+        return key in self._found.objects
 
     def missing(self) -> list[Check]:
         """Return a check for each object that does not exist.

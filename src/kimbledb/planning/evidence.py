@@ -140,6 +140,8 @@ class _Scales:
                 weighed.missing.append(str(each))
         elif any(item.is_right for item in compared):
             weighed.present.append(str(each))
+        elif existed and self._is_as_before(migration, each.key):
+            weighed.missing.append(f"the declared form of {each}")
         elif any(item.is_unknown for item in compared):
             weighed.present.append(str(each))
             weighed.doubtful.append(str(each))
@@ -148,6 +150,13 @@ class _Scales:
         else:
             weighed.present.append(str(each))
             weighed.missing.append(f"the declared form of {each}")
+
+    def _is_as_before(self, migration: Migration, key: Key) -> bool:
+        """Return whether an object that a migration changes has its form from before the migration."""
+        return any(
+            item.key in self._found.objects and self._compared(item).is_right
+            for item in self._fold.before(migration, key)
+        )
 
     def _weigh_type(
         self,

@@ -427,7 +427,7 @@ def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepSta
     if row.checksum not in (None, migration.checksum, *migration.supersedes):
         return (
             StepState.CHANGED,
-            f"applied with sha256 {str(row.checksum)[:12]}, the file has {migration.checksum[:12]}",
+            f"edited after it was applied: the sha256 was {str(row.checksum)[:12]} and is {migration.checksum[:12]}",
         )
     verb = "adopted" if row.adopted else "applied"
     return StepState.APPLIED, f"{verb}{_when(row)}"

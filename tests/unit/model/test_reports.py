@@ -15,6 +15,7 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
+from kimbledb.model.check import Check
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table
@@ -268,3 +269,14 @@ def test_no_cell_adds_a_line() -> None:
 
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text
+
+
+def test_a_cure_of_several_lines_stands_under_its_first() -> None:
+    """The lines of a cure begin in one column, so that it can be copied as a block."""
+    check = Check("a.sql", "view v", passed=False, hint="CREATE VIEW v AS\nSELECT 1", file="a.sql", line=3)
+
+    assert str(check).splitlines()[1:] == [
+        "    at:       a.sql:3",
+        "    hint:     CREATE VIEW v AS",
+        "              SELECT 1",
+    ]

@@ -10,6 +10,7 @@ from attrs import evolve
 from kimbledb.model.check import Check
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.forms import Forms, Origin, RecordedForms
+from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import drift
 from tests.support.declared import Objects, migration, snapshot, statement
@@ -407,6 +408,35 @@ def test_what_a_newer_version_may_have_done_only_informs() -> None:
     [check] = drift.checks([migration(1, FIRST)], [], snapshot({}), forms=Forms(HERE), hosted=False, informative=True)
 
     assert (check.passed, check.informative) == (False, True)
+
+
+def test_what_a_migration_without_declarations_may_have_done_only_informs() -> None:
+    """What differs is drift only if no migration without declarations was applied after the one that declares it."""
+    undeclared = Migration(name="2.sql", number=2, location="migrations/02_2")
+    later = migration(3, statement(creates={"table u": {}}))
+
+    passed, unknown = drift.checks(
+        [migration(1, FIRST), undeclared, later],
+        [],
+        snapshot({**without("index t_by_i", "constraint t.t_i_check"), "table u": {}}),
+        forms=Forms(HERE),
+        hosted=False,
+    )
+
+    assert passed.found == f"{len(TABLE) - 1} objects in their declared form; 1 applied migration without declarations"
+    assert (unknown.name, unknown.passed, unknown.informative) == ("cannot be compared here", True, True)
+    assert unknown.found == (
+        "2 objects: 2.sql without declarations may have changed them (constraint t.t_i_check, index t_by_i)"
+    )
+    assert unknown.hint == "`kimbledb declare migrations` records them"
+    assert [row["found"] for row in unknown.rows] == ["missing", "missing"]
+    assert [
+        check.name
+        for check in drift.checks(
+            [migration(1, FIRST), undeclared, later], [], snapshot(TABLE), forms=Forms(HERE), hosted=False
+        )
+        if not check.passed
+    ] == ["table u"]
 
 
 def test_nothing_is_compared_where_names_read_otherwise() -> None:

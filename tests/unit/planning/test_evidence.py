@@ -258,3 +258,31 @@ def test_what_is_made_for_the_other_platform_is_not_missed() -> None:
     both = migration(1, statement(creates={"table a": {}}), statement(2, creates=VIEW, hosted=True))
 
     assert states({"table a": {}}, both) == [ObjectState.APPLIED]
+
+
+def test_what_a_pending_migration_will_change_shows_nothing_of_it() -> None:
+    """An object in its form from before a migration is no part of that migration."""
+    check = "constraint a.c"
+    first = statement(
+        creates={
+            **TABLE,
+            **column(type="integer"),
+            **VIEW,
+            check: {"check": "old > ''"},
+            "constraint b.f": {"key": "(a)"},
+        }
+    )
+    renames = statement(
+        renames={"table a": "z", "column a.old": "z.new"},
+        changes={"constraint z.c": {"check": "new > ''"}, "constraint b.f": {"key": "(z)"}, "view v": {"query": "2"}},
+    )
+    before: Objects = {
+        **TABLE,
+        **column(type="integer"),
+        **VIEW,
+        check: {"check": "old > ''"},
+        "constraint b.f": {"key": "(a)"},
+    }
+
+    assert states(before, first, renames) == [ObjectState.APPLIED, ObjectState.MISSING]
+    assert states({**before, "view v": {"query": "2"}}, first, renames) == [ObjectState.APPLIED, ObjectState.PARTIAL]

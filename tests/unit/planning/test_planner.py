@@ -294,7 +294,7 @@ ONE = Catalog([migration("a", 1, supersedes=("an older sum",))])
             AppliedMigration("a.sql", checksum="another sum than it was"),
             None,
             "changed",
-            "applied with sha256 another sum , the file has sum of a",
+            "edited after it was applied: the sha256 was another sum  and is sum of a",
         ),
         (AppliedMigration("a.sql", success=False), None, "failed", "its last attempt failed: no error recorded"),
         (AppliedMigration("a.sql", success=False, error="oh\nno"), APPLIED, "failed", "its last attempt failed: oh"),
