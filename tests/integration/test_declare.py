@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -416,6 +419,7 @@ CREATE TABLE a (id integer PRIMARY KEY, n integer);
 CREATE VIEW v AS SELECT n FROM a;
 DROP TABLE old;
 ALTER TABLE b RENAME TO c;
+DO $$ BEGIN CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'; END $$;
 """
 #: An edit of declared.toml, and what --check says of it.
 PLANTED = {
@@ -432,6 +436,7 @@ PLANTED = {
         '"table a" = {}\n"index i" = { on = "a", columns = ["n"] }',
         "they say that it creates index i, and it does not",
     ),
+    "another source": ("SELECT 1", "SELECT 2", "function f() has another source"),
     "another query": (r'query = "\w+"', 'query = "0"', "view v has another query"),
     "a missing drop": (r'drops = \["table old"\]\n', "", "it drops table old, and they do not say so"),
     "a further drop": (r'\["table old"\]', '["table old", "view w"]', "they say that it drops view w, and it does not"),
@@ -470,6 +475,34 @@ async def test_check_finds_a_planted_difference(
     assert file.exists() == (pattern is not None)
     await kimbledb.declare(folder.path, server=server)
     assert file.read_text() == right
+
+
+async def run(*arguments: str) -> tuple[int, str, str]:
+    """Run the command, and return its exit code, its output and its errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kimbledb", "declare", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_the_command(server: str, folder: Folder) -> None:
+    """`declare` takes the folder as an argument or by --catalog; --check exits with 1 where something is out of step."""
+    folder.table(1, "a")
+    path = str(folder.path)
+
+    assert (await run())[0] == 2
+    code, out, _ = await run(path, "--server", server, "--check")
+    assert (code, "1 of 1 migration out of step with its declarations" in out) == (1, True)
+    code, out, _ = await run("--catalog", path, "--server", server)
+    assert (code, "recorded 1 of 1 migration" in out) == (0, True)
+    code, out, _ = await run(path, "--server", server, "--check", "--json")
+    assert (code, json.loads(out)["ok"]) == (0, True)
+    folder.add(2, "b", "SELECT 1 / 0;")
+    code, _, err = await run(path, "--server", server)
+    assert (code, f"{path}/02_b/apply.sql:1" in err) == (1, True)
 
 
 # What fails.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kimbledb.catalog import declared, statements
 from kimbledb.catalog.catalog import Catalog
@@ -61,6 +61,8 @@ class Known:
     statements: tuple[DeclaredStatement, ...]
     #: The version of the server from which they were recorded.
     server: str
+    #: The statements that the file itself holds, since no statement of the script makes the object.
+    sources: Mapping[Key, str] = field(factory=dict)
 
 
 @frozen
@@ -76,6 +78,8 @@ class Recorded:
     known: Known | None
     #: Whether they say what it does.
     in_step: bool
+    #: The objects for which they hold another statement than the server has.
+    other_sources: tuple[Key, ...]
     #: Seconds that it took.
     seconds: float
     #: The reason why no rollback can be derived for it, or None if one is proven, or if none is wanted.
@@ -194,15 +198,17 @@ class Recorder:
     ) -> Recorded:
         if not migration.transactional:
             return await self._record_outside(migration, known, clock, attribute=attribute)
-        function = await self._function("kimbledb_all", None)
+        sources = known is not None and bool(known.sources)
+        function = await self._function("kimbledb_sources" if sources else "kimbledb_all", None, sources=sources)
         await self._run(migration)
         after = await self._objects(function)
         effect = self._effect(migration, after)
-        in_step = self._is_in_step(effect, known)
+        others = self._other_sources(known, after)
+        in_step = self._is_in_step(effect, known) and not others
         if in_step or not attribute:
             await self._commit(migration)
             self._before = after
-            return Recorded(migration, effect, None, known, in_step, clock())
+            return Recorded(migration, effect, None, known, in_step, others, clock())
         await self.session.roll_back()
         scope = effect.keys()
         found, snapshots, after = await self._step_by_step(migration, scope)
@@ -215,7 +221,7 @@ class Recorder:
         await self._commit(migration)
         attributed = self._attributed(migration, found, snapshots, after, effect)
         self._before = after
-        return Recorded(migration, effect, attributed, known, in_step, clock())
+        return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
     async def apply(self, migration: Migration) -> None:
         """Apply the next migration, and record nothing.
@@ -256,22 +262,31 @@ class Recorder:
             await self._run_outside(migration, statement)
             if attribute:
                 snapshots.append(await self._snapshot(sources=True))
-        after = snapshots[-1] if attribute else await self._snapshot()
+        after = snapshots[-1] if attribute else await self._snapshot(sources=True)
         effect = self._effect(migration, after)
-        in_step = self._is_in_step(effect, known)
+        others = self._other_sources(known, after)
+        in_step = self._is_in_step(effect, known) and not others
         attributed = None
         if attribute and not in_step:
             attributed = self._attributed(migration, found, snapshots, after, effect)
         self._before = after
-        return Recorded(migration, effect, attributed, known, in_step, clock())
+        return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
     def _is_in_step(self, effect: Effect, known: Known | None) -> bool:
         """Return whether declarations say what a migration does, as far as this server can tell."""
         if known is None:
             return False
-        if known.server.partition(".")[0] == str(self.state.version_number // 10_000):
-            return effect == known.effect
-        return effect.resembles(known.effect)
+        return effect == known.effect if self._is_of(known.server) else effect.resembles(known.effect)
+
+    def _is_of(self, server: str) -> bool:
+        """Return whether a version is of the same major version as this server, which then prints the same."""
+        return server.partition(".")[0] == str(self.state.version_number // 10_000)
+
+    def _other_sources(self, known: Known | None, after: Snapshot) -> tuple[Key, ...]:
+        """Return the objects for which declarations hold another statement than this server has."""
+        if known is None or not self._is_of(known.server):
+            return ()
+        return tuple(key for key, source in known.sources.items() if after.sources.get(key) != source)
 
     def _effect(self, migration: Migration, after: Snapshot) -> Effect:
         try:

@@ -17,6 +17,7 @@ from kimbledb.execution.recording import Known, Recorded, Recorder
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_identifier
+from kimbledb.model.objects import Key
 from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
@@ -251,12 +252,19 @@ def known_of(migration: Migration, *, hosted: bool) -> Known | None:
     except CatalogError:
         return None
     script = migration.script("apply")
-    if any(declared.statement_at(script, each.line, each.column) is None for each in declarations.statements):
-        return None
+    sources: dict[Key, str] = {}
+    for each in declarations.statements:
+        own = declared.statement_at(script, each.line, each.column)
+        if own is None:
+            return None
+        if each.hosted in (None, hosted):
+            made = (*each.creates, *each.changes)
+            sources |= {item.key: item.source for item in made if item.source is not None and item.source != own}
     return Known(
         Effect.declared(declarations.statements, hosted=hosted),
         of_platform(declarations.statements, hosted=hosted),
         declarations.server,
+        sources,
     )
 
 

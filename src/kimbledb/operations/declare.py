@@ -236,6 +236,8 @@ def _differences(found: Recorded) -> Iterator[str]:
             names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
             if names:
                 yield f"{DatabaseObject(*key)} has another {', '.join(names)}"
+    for key in found.other_sources:
+        yield f"{DatabaseObject(*key)} has another source"
 
 
 def _facts(effect: Effect, what: str) -> dict[tuple[str, str], dict[str, object]]:
