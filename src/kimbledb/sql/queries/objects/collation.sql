@@ -1,6 +1,6 @@
 -- Collations.
 SELECT 'collation', own.name,
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'provider', CASE own.collprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' END,
            'locale', CASE WHEN own.collprovider = 'c' THEN own.collcollate ELSE own.locale END,
            'ctype', CASE WHEN own.collprovider = 'c' THEN nullif(own.collctype, own.collcollate) END,

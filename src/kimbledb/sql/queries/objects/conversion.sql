@@ -1,6 +1,6 @@
 -- Conversions between encodings.
 SELECT 'conversion', home.prefix || {quoted:v.conname},
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'from', pg_encoding_to_char(v.conforencoding),
            'to', pg_encoding_to_char(v.contoencoding),
            'function', {routine:v.conproc},

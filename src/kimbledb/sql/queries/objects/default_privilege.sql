@@ -8,7 +8,7 @@ SELECT 'default privilege',
                                               (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user))
                                       THEN 'current_user' ELSE {quoted:creator.name} END
        || ' to ' || grantee.name || CASE home.prefix WHEN '' THEN '' ELSE ' in ' || rtrim(home.prefix, '.') END,
-       jsonb_build_object('may', {may:true}),
+       json_build_object('may', json_agg(DISTINCT {may:acl})),
        NULL::jsonb, d.tableoid, d.oid, acl.grantee::bigint::integer, d.defaclrole, NULL
 FROM pg_catalog.pg_default_acl AS d
 JOIN home ON home.oid = d.defaclnamespace

@@ -1,28 +1,28 @@
--- Indexes. The index of a constraint is facts of the constraint.
-SELECT 'index', relation.prefix || {quoted:c.relname},
-       jsonb_strip_nulls(jsonb_build_object(
+-- Indexes. The index of a constraint is facts of the constraint. The columns are in the definition, behind its names: the
+-- server alone knows which operator class and which collation it would choose by itself.
+SELECT 'index', c.name,
+       json_strip_nulls(json_build_object(
            'on', relation.name,
            'unique', nullif(i.indisunique, false),
-           'columns', CASE WHEN i.indexprs IS NULL THEN parts.keys END,
-           'method', (SELECT {quoted:am.amname} FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam AND am.amname <> 'btree')))
-       || CASE WHEN i.indnullsnotdistinct OR i.indnatts > i.indnkeyatts OR c.reloptions IS NOT NULL OR NOT i.indisvalid
-                 OR NOT i.indisready OR c.relispartition OR c.reltablespace <> 0 OR parts.statistics IS NOT NULL
-       THEN jsonb_strip_nulls(jsonb_build_object(
            'nulls_not_distinct', nullif(i.indnullsnotdistinct, false),
-           'include', parts.others,
-           'options', (SELECT jsonb_agg(each ORDER BY each) FROM unnest(c.reloptions) AS each),
-           'invalid', CASE WHEN NOT (i.indisvalid AND i.indisready) THEN true END,
+           'method', CASE WHEN c.relam <> 403 THEN (SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam) END,
+           'definition', CASE WHEN i.indexprs IS NULL THEN printed.definition END,
+           'options', c.reloptions,
+           'statistics', CASE WHEN i.indexprs IS NOT NULL THEN (
+               SELECT json_agg(a.attnum || ' ' || a.attstattarget ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+               WHERE a.attrelid = c.oid AND a.attstattarget <> -1) END,
+           -- there: inheritance
            'partition_of', CASE WHEN c.relispartition THEN (
-               SELECT {quoted:parent.relname} FROM pg_catalog.pg_inherits AS h JOIN pg_catalog.pg_class AS parent ON parent.oid = h.inhparent
-               WHERE h.inhrelid = c.oid) END,
-           'tablespace', (SELECT {quoted:s.spcname} FROM pg_catalog.pg_tablespace AS s WHERE s.oid = c.reltablespace),
-           'statistics', parts.statistics))
-       ELSE '{}' END,
+               SELECT {relation:h.inhparent} FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid) END,
+           -- end
+           -- there: tablespace
+           'tablespace', (SELECT s.spcname FROM pg_catalog.pg_tablespace AS s WHERE s.oid = c.reltablespace),
+           -- end
+           'invalid', CASE WHEN NOT (i.indisvalid AND i.indisready) THEN true END)),
        {form:index},
-       c.tableoid, c.oid, 0, relation.relowner, NULL
+       c.class, c.oid, 0, relation.relowner, NULL
 FROM relation
 JOIN pg_catalog.pg_index AS i ON i.indrelid = relation.oid
-JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN class AS c ON c.oid = i.indexrelid
 CROSS JOIN LATERAL {printing:index}
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS con
-                  WHERE con.conindid = c.oid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x'))
+WHERE NOT EXISTS (SELECT FROM bound AS con WHERE con.conindid = c.oid AND con.contype IN ('p', 'u', 'x'))

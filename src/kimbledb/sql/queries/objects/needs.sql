@@ -44,7 +44,7 @@ known AS (
     FROM direct JOIN pg_catalog.pg_type AS t ON t.oid = direct.oid AND t.typarray <> 0
     WHERE direct.class = 'pg_catalog.pg_type'::regclass
 )
-SELECT json_agg(DISTINCT jsonb_build_array(one.kind, one.name, other.kind, other.name))
+SELECT jsonb_agg(DISTINCT jsonb_build_array(one.kind, one.name, other.kind, other.name))
 FROM pg_catalog.pg_depend AS d
 JOIN known AS one ON one.class = d.classid AND one.oid = d.objid AND one.sub = d.objsubid
 JOIN known AS other ON other.class = d.refclassid AND other.oid = d.refobjid AND other.sub = d.refobjsubid

@@ -1,7 +1,7 @@
 -- Operators, their families and their classes.
 SELECT 'operator', home.prefix || o.oprname || '(' || CASE o.oprleft WHEN 0 THEN '-' ELSE format_type(o.oprleft, NULL) END
                    || ',' || CASE o.oprright WHEN 0 THEN '-' ELSE format_type(o.oprright, NULL) END || ')',
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'function', {routine:o.oprcode},
            'commutator', {signature:o.oprcom},
            'negator', {signature:o.oprnegate},

@@ -1,10 +1,10 @@
 -- Operator classes with their members.
 SELECT 'operator class', home.prefix || {quoted:class.opcname} || ' using ' || {quoted:am.amname},
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'type', format_type(class.opcintype, NULL),
            'default', nullif(class.opcdefault, false),
-           'family', (SELECT CASE WHEN pg_opfamily_is_visible(f.oid) THEN '' ELSE {quoted:n.nspname} || '.' END || {quoted:f.opfname}
-                      FROM pg_catalog.pg_opfamily AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.opfnamespace
+           'family', (SELECT CASE WHEN pg_opfamily_is_visible(f.oid) THEN '' ELSE f.opfnamespace::regnamespace::text || '.' END || {quoted:f.opfname}
+                      FROM pg_catalog.pg_opfamily AS f
                       WHERE f.oid = class.opcfamily),
            'storage', format_type(nullif(class.opckeytype, 0), NULL),
            'operators', members.operators,

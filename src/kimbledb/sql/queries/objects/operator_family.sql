@@ -1,6 +1,6 @@
 -- Operator families with their loose members.
 SELECT 'operator family', home.prefix || {quoted:family.opfname} || ' using ' || {quoted:am.amname},
-       jsonb_strip_nulls(jsonb_build_object('operators', members.operators, 'functions', members.functions)),
+       json_strip_nulls(json_build_object('operators', members.operators, 'functions', members.functions)),
        NULL::jsonb, family.tableoid, family.oid, 0, family.opfowner, NULL
 FROM pg_catalog.pg_opfamily AS family
 JOIN home ON home.oid = family.opfnamespace

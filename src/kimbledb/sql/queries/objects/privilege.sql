@@ -1,8 +1,11 @@
 -- What roles are granted on objects, and what of PostgreSQL's defaults the owner or PUBLIC lacks.
 (SELECT 'privilege', controlled.name || ' to ' || grantee.name,
-       jsonb_strip_nulls(jsonb_build_object('may', {may:acl.granted}, 'lacks', {may:NOT acl.granted})),
+       json_strip_nulls(json_build_object(
+           'may', json_agg(DISTINCT {may:acl}) FILTER (WHERE acl.granted),
+           'lacks', json_agg(DISTINCT {may:acl}) FILTER (WHERE NOT acl.granted))),
        NULL::jsonb, controlled.class, controlled.oid, controlled.sub, controlled.owner, NULL
 FROM (
+    -- when: relation
     SELECT relation.kind || ' ' || relation.name, relation.class, relation.oid, 0, relation.relowner, relation.relacl,
            acldefault('r', relation.relowner)
     FROM relation WHERE relation.relacl IS NOT NULL
@@ -11,15 +14,23 @@ FROM (
     FROM relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = relation.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
     UNION ALL
+    -- end
+    -- when: sequence
     SELECT 'sequence ' || sequence.name, sequence.class, sequence.oid, 0, sequence.relowner, sequence.relacl, acldefault('s', sequence.relowner)
     FROM sequence WHERE sequence.relacl IS NOT NULL
     UNION ALL
+    -- end
+    -- when: function
     SELECT 'function ' || routine.name, routine.class, routine.oid, 0, routine.proowner, routine.proacl, acldefault('f', routine.proowner)
     FROM routine WHERE routine.proacl IS NOT NULL
     UNION ALL
+    -- end
+    -- when: type
     SELECT 'type ' || own_type.name, own_type.class, own_type.oid, 0, own_type.typowner, own_type.typacl, acldefault('T', own_type.typowner)
     FROM own_type WHERE own_type.typacl IS NOT NULL
     UNION ALL
+    -- end
+    -- when: schema
     -- What initdb grants to PUBLIC on the schema "public" is a default, too.
     SELECT 'schema', n.tableoid, n.oid, 0, n.nspowner, n.nspacl,
            acldefault('n', n.nspowner) || coalesce((
@@ -28,6 +39,9 @@ FROM (
     FROM pg_catalog.pg_namespace AS n
     JOIN home ON home.oid = n.oid
     WHERE home.prefix = '' AND n.nspacl IS NOT NULL
+    UNION ALL
+    -- end
+    SELECT '', 0::oid, 0::oid, 0, 0::oid, '{}'::aclitem[], '{}'::aclitem[] WHERE false
 ) AS controlled (name, class, oid, sub, owner, acl, standard)
 CROSS JOIN LATERAL (
     SELECT has.grantee, has.privilege_type, has.is_grantable, true, has.place

@@ -1,6 +1,6 @@
 -- Sequences. That of an identity column is a fact of the column.
 SELECT 'sequence', sequence.name,
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'type', CASE WHEN s.seqtypid <> 20 THEN format_type(s.seqtypid, NULL) END,
            'start', nullif(s.seqstart, CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END),
            'increment', nullif(s.seqincrement, 1),
@@ -12,13 +12,8 @@ SELECT 'sequence', sequence.name,
            'cycle', nullif(s.seqcycle, false),
            'unlogged', CASE WHEN sequence.relpersistence = 'u' THEN true END,
            'owned_by', CASE WHEN sequence.owned = 'a' THEN (
-               SELECT CASE WHEN pg_table_is_visible(c.oid) OR home.prefix = '' THEN '' ELSE {quoted:n.nspname} || '.' END
-                      || {quoted:c.relname} || '.' || {quoted:a.attname}
-               FROM pg_catalog.pg_class AS c
-               JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-               JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = sequence.owner_column
-               LEFT JOIN home ON home.oid = n.oid
-               WHERE c.oid = sequence.owner_table) END)),
+               SELECT {relation:a.attrelid} || '.' || {quoted:a.attname} FROM pg_catalog.pg_attribute AS a
+               WHERE a.attrelid = sequence.owner_table AND a.attnum = sequence.owner_column) END)),
        NULL::jsonb, sequence.class, sequence.oid, 0, sequence.relowner, NULL
 FROM sequence
 JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = sequence.oid

@@ -1,8 +1,8 @@
 -- Dictionaries of text search.
 SELECT 'text search dictionary', home.prefix || {quoted:each.dictname},
-       jsonb_strip_nulls(jsonb_build_object(
-           'template', (SELECT CASE WHEN pg_ts_template_is_visible(t.oid) THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(t.tmplname)
-                        FROM pg_catalog.pg_ts_template AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.tmplnamespace
+       json_strip_nulls(json_build_object(
+           'template', (SELECT CASE WHEN pg_ts_template_is_visible(t.oid) THEN '' ELSE t.tmplnamespace::regnamespace::text || '.' END || quote_ident(t.tmplname)
+                        FROM pg_catalog.pg_ts_template AS t
                         WHERE t.oid = each.dicttemplate),
            'options', each.dictinitoption)),
        NULL::jsonb, each.tableoid, each.oid, 0, each.dictowner, NULL

@@ -1,6 +1,6 @@
 -- Parsers of text search.
 SELECT 'text search parser', home.prefix || {quoted:p.prsname},
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'start', {routine:p.prsstart}, 'gettoken', {routine:p.prstoken}, 'end', {routine:p.prsend},
            'headline', {routine:p.prsheadline}, 'lextypes', {routine:p.prslextype})),
        NULL::jsonb, p.tableoid, p.oid, 0, NULL::oid, NULL

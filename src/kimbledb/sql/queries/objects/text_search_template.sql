@@ -1,6 +1,6 @@
 -- Templates of text search.
 SELECT 'text search template', home.prefix || {quoted:t.tmplname},
-       jsonb_strip_nulls(jsonb_build_object('init', {routine:t.tmplinit}, 'lexize', {routine:t.tmpllexize})),
+       json_strip_nulls(json_build_object('init', {routine:t.tmplinit}, 'lexize', {routine:t.tmpllexize})),
        NULL::jsonb, t.tableoid, t.oid, 0, NULL::oid, NULL
 FROM pg_catalog.pg_ts_template AS t
 JOIN home ON home.oid = t.tmplnamespace

@@ -1,6 +1,6 @@
 -- Triggers. Those that a partition has of its parent are left out, unless they are enabled otherwise there.
 SELECT 'trigger', relation.name || '.' || {quoted:t.tgname},
-       jsonb_strip_nulls(jsonb_build_object(
+       json_strip_nulls(json_build_object(
            'event', CASE WHEN t.tgqual IS NULL THEN printed.text ELSE printed.parts[1] || ' ' || printed.parts[3] END,
            'constraint', CASE WHEN t.tgconstraint <> 0 THEN true END,
            'inherited', CASE WHEN t.tgparentid <> 0 THEN true END,
@@ -12,4 +12,6 @@ FROM relation
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = relation.oid
 CROSS JOIN LATERAL {printing:trigger}
 WHERE NOT t.tgisinternal
+  -- there: inheritance
   AND (t.tgparentid = 0 OR t.tgenabled <> (SELECT parent.tgenabled FROM pg_catalog.pg_trigger AS parent WHERE parent.oid = t.tgparentid))
+  -- end
