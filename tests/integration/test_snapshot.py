@@ -16,19 +16,8 @@ from kimbledb.server.dsn import with_database
 from kimbledb.server.session import Session
 from kimbledb.server.targets import target_of
 from tests.support.databases import Clone, MakeTemplate, fresh_database, sql, take_snapshot
-from tests.support.every_object import EXTENSIONS, ROLES, Change, changes, schema_of
+from tests.support.every_object import Change, changes, make_every_object
 from tests.support.folders import Folder
-
-
-async def make(connection: asyncpg.Connection, schema: str) -> None:
-    """Make the schema with every kind of object."""
-    version = connection.get_server_version().major
-    await connection.execute(ROLES)
-    if version >= 18:
-        await connection.execute(EXTENSIONS)
-    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET search_path = "{schema}"')
-    await connection.execute(schema_of(version))
-    await connection.execute(f"COMMENT ON SCHEMA \"{schema}\" IS 'c'; RESET search_path")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +26,7 @@ def every_object(make_template: MakeTemplate) -> str:
 
     async def fill(dsn: str) -> None:
         connection = await asyncpg.connect(dsn)
-        await make(connection, "every")
+        await make_every_object(connection, "every")
         await connection.close()
 
     return make_template(fill)
@@ -90,7 +79,7 @@ async def test_a_change_is_seen_and_so_is_its_undoing(
 
 async def test_the_name_of_the_schema_is_not_in_it(shared: asyncpg.Connection, session: Session) -> None:
     """The same statements in a schema of another name, which has to be quoted, give the same snapshot."""
-    await make(shared, "Another schema")
+    await make_every_object(shared, "Another schema")
 
     other = await snapshot.take(session, "Another schema", ("Another schema", "public"))
     await shared.execute('SET client_min_messages = error; DROP SCHEMA "Another schema" CASCADE')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import asyncpg
 from attrs import frozen
 
 _FOLDER = Path(__file__).parent.parent / "data" / "every_object"
@@ -16,8 +17,6 @@ ROLES = """
 DO $$ BEGIN CREATE ROLE snapshot_app; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 DO $$ BEGIN CREATE ROLE "Snapshot Reader"; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 """
-#: The database's part: for the keys of version 18.
-EXTENSIONS = "CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public"
 
 
 @frozen
@@ -50,3 +49,19 @@ def changes() -> tuple[Change, ...]:
         Change(found["do"].strip(), found["undo"].strip(), int(found["since"] or 15), bool(found["icu"]))
         for found in _CHANGE.finditer(text)
     )
+
+
+async def make_every_object(connection: asyncpg.Connection, schema: str) -> None:
+    """Make the schema and its objects.
+
+    Args:
+        connection: A connection to a database.
+        schema: The name of the schema, which does not exist yet.
+    """
+    version = connection.get_server_version().major
+    await connection.execute(ROLES)
+    if version >= 18:  # for its keys without overlaps
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
+    await connection.execute(f'CREATE SCHEMA "{schema}"; SET search_path = "{schema}"')
+    await connection.execute(schema_of(version))
+    await connection.execute(f"COMMENT ON SCHEMA \"{schema}\" IS 'c'; RESET search_path")
