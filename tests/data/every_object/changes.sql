@@ -227,6 +227,11 @@ ALTER TABLE scratch ADD FOREIGN KEY (a) REFERENCES people (id) MATCH FULL ON DEL
 ALTER TABLE scratch DROP CONSTRAINT scratch_a_fkey;
 
 -- do
+ALTER TABLE ONLY measured ADD CONSTRAINT alone UNIQUE (day, place);
+-- undo
+ALTER TABLE measured DROP CONSTRAINT alone;
+
+-- do
 CREATE INDEX scratch_a ON scratch (a);
 -- undo
 DROP INDEX scratch_a;
@@ -874,6 +879,11 @@ GRANT SELECT ON owner_table TO CURRENT_USER;
 CREATE COLLATION ruled (provider = icu, locale = 'de', rules = '&a < g');
 -- undo
 DROP COLLATION ruled;
+
+-- do, since 17
+ALTER DOMAIN price RENAME CONSTRAINT price_not_null TO named;
+-- undo
+ALTER DOMAIN price RENAME CONSTRAINT named TO price_not_null;
 
 -- do, since 17
 GRANT MAINTAIN ON scratch TO snapshot_app;

@@ -16,6 +16,11 @@ SELECT 'constraint', held.relation_name || '.' || {quoted:held.conname},
            -- end
            'not_valid', CASE WHEN NOT held.convalidated AND held.conenforced THEN true END,
            'not_enforced', CASE WHEN NOT held.conenforced THEN true END,
+           -- there: inheritance
+           -- That of a partitioned table is valid once each partition has its part.
+           'invalid', CASE WHEN held.contype IN ('p', 'u', 'x') THEN (
+               SELECT true FROM pg_catalog.pg_index AS i WHERE i.indexrelid = held.conindid AND NOT i.indisvalid) END,
+           -- end
            'inherited', CASE WHEN held.coninhcount > 0 AND NOT held.conislocal THEN true END)) END,
        {form:constraint},
        held.class, held.oid, 0, held.relowner, NULL

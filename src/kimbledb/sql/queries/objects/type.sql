@@ -7,7 +7,11 @@ SELECT 'type', own_type.name,
                'base', format_type(own_type.typbasetype, own_type.typtypmod),
                'collation', CASE WHEN own_type.typcollation <> (SELECT b.typcollation FROM pg_catalog.pg_type AS b WHERE b.oid = own_type.typbasetype)
                                  THEN own_type.typcollation::regcollation::text END,
-               'not_null', nullif(own_type.typnotnull, false))
+               'not_null', nullif(own_type.typnotnull, false),
+               -- It has a name since version 17: shown unless it is the one that the server chooses.
+               'not_null_name', CASE WHEN own_type.typnotnull THEN (
+                   SELECT {quoted:n.conname} FROM pg_catalog.pg_constraint AS n
+                   WHERE n.contypid = own_type.oid AND n.contype = 'n' AND n.conname <> left(own_type.typname, 54) || '_not_null') END)
            WHEN 'r' THEN (
                SELECT json_build_object('range', concat_ws(', ',
                    'subtype = ' || format_type(r.rngsubtype, NULL),
