@@ -275,6 +275,17 @@ async def test_the_query_as_a_text(shared: asyncpg.Connection, session: Session)
     assert {row[-1] for row in rows} == {await shared.fetchval("SELECT current_user")}
 
 
+async def test_privileges_alone_are_all_privileges(shared: asyncpg.Connection, session: Session) -> None:
+    """The query for privileges alone gives those of all objects."""
+    await shared.execute("SET search_path = every, public")
+
+    answer = json.loads(await shared.fetchval(snapshot.query("every", ("privilege",))))
+
+    assert snapshot.snapshot_of(answer).objects == {
+        key: facts for key, facts in (await take(session)).objects.items() if key[0] == "privilege"
+    }
+
+
 async def test_forms_are_of_the_objects_with_expressions(session: Session) -> None:
     """An object has a form if one of its facts is an expression, and its form is that of its text."""
     whole = await take(session)

@@ -313,12 +313,15 @@ class _Question:
         return {"schema": quote_literal(self.schema), "homes": ", ".join(rows), "details": quote_literal(details)}
 
     def _parts(self, scope: str) -> tuple[_Part, ...]:
+        # Privileges alone are those of all objects.
+        alone = set(self.kinds) <= set(_LATER)
         beside = {
             **self.details,
+            "privileges of relations": alone or not {"table", "view"}.isdisjoint(self.kinds),
+            **{f"privileges of {kind}s": alone or kind in self.kinds for kind in ("sequence", "function", "type")},
             "detail": any(self.details.values()),
             "needs": self.needs,
             "schema": self.names is None or "schema" in self.kinds,
-            "relation": not {"table", "view"}.isdisjoint(self.kinds),
         }
         words = (
             *(kind for kind in OBJECT_KINDS if kind in self.kinds),

@@ -5,7 +5,7 @@
            'lacks', json_agg(DISTINCT {may:acl}) FILTER (WHERE NOT acl.granted))),
        NULL::jsonb, controlled.class, controlled.oid, controlled.sub, controlled.owner, NULL
 FROM (
-    -- when: relation
+    -- when: privileges of relations
     SELECT relation.kind || ' ' || relation.name, relation.class, relation.oid, 0, relation.relowner, relation.relacl,
            acldefault('r', relation.relowner)
     FROM relation WHERE relation.relacl IS NOT NULL
@@ -15,20 +15,24 @@ FROM (
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = relation.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
     UNION ALL
     -- end
-    -- when: sequence
+    -- when: privileges of sequences
+    -- there: sequence
     SELECT 'sequence ' || sequence.name, sequence.class, sequence.oid, 0, sequence.relowner, sequence.relacl, acldefault('s', sequence.relowner)
     FROM sequence WHERE sequence.relacl IS NOT NULL
     UNION ALL
     -- end
-    -- when: function
+    -- end
+    -- when: privileges of functions
     SELECT 'function ' || routine.name, routine.class, routine.oid, 0, routine.proowner, routine.proacl, acldefault('f', routine.proowner)
     FROM routine WHERE routine.proacl IS NOT NULL
     UNION ALL
     -- end
-    -- when: type
+    -- when: privileges of types
+    -- there: type
     SELECT 'type ' || own_type.name, own_type.class, own_type.oid, 0, own_type.typowner, own_type.typacl, acldefault('T', own_type.typowner)
     FROM own_type WHERE own_type.typacl IS NOT NULL
     UNION ALL
+    -- end
     -- end
     -- when: schema
     -- What initdb grants to PUBLIC on the schema "public" is a default, too.
