@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import take_snapshot
+from tests.support.databases import as_role, take_snapshot
 from tests.support.folders import Folder
 
 BEFORE = Path(__file__).parent.parent / "data" / "before"
@@ -176,16 +177,23 @@ async def test_a_privilege_that_was_taken_or_given_is_told(hosted_migrated_datab
 
 @pytest.mark.parametrize("old", ["uuid_ids.sql", "few_columns.sql"])
 async def test_what_was_so_before_is_no_drift(database: str, connection: asyncpg.Connection, old: str) -> None:
-    """Defaults, NOT NULL and keys that a database had before are no drift; what a hand alters later is."""
+    """Defaults, NOT NULL and keys that a database had before are no drift, also for a role that may not read the log; what a hand alters later is."""
+    monitor = f"monitor_{secrets.token_hex(4)}"
     await connection.execute((BEFORE / old).read_text(encoding="utf-8"))
     await kimbledb.adopt(database)
     await kimbledb.migrate(database)
+    await connection.execute(
+        f"CREATE ROLE {monitor} LOGIN PASSWORD '{monitor}'; GRANT SELECT ON migration_history TO {monitor}"
+    )
 
     assert await drift_of(database) == []
+    assert await drift_of(as_role(database, monitor)) == []
     await connection.execute(
         "ALTER TABLE messages DISABLE ROW LEVEL SECURITY; ALTER TABLE users ALTER name TYPE varchar"
     )
-    assert [check.name for check in await drift_of(database)] == ["table messages", "column users.name"]
+    for target in (database, as_role(database, monitor)):
+        assert {check.name for check in await drift_of(target)} == {"table messages", "column users.name"}
+    await connection.execute(f"DROP OWNED BY {monitor}; DROP ROLE {monitor}")
 
 
 async def test_only_what_is_applied_is_expected(database: str) -> None:

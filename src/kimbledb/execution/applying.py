@@ -247,11 +247,16 @@ class ApplyRun:
 
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
+        kept = self.evidence.kept if self.evidence is not None else {}
         return Work(
             migration=migration,
             part="apply",
             hosted=self.hosted,
             verify=self.verify,
+            completes=self._completes(migration),
+            own_forms=tuple(
+                f"{kind} {name}" for (kind, name), each in kept.items() if migration.name in each.migrations
+            ),
             last=last,
             run=self.runner.run_id,
             detail=self._detail(migration),
@@ -264,6 +269,16 @@ class ApplyRun:
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),
+        )
+
+    def _completes(self, migration: Migration) -> bool:
+        """Return whether a script may leave objects to a later repair: some were there before, or a repair has work to do."""
+        if self.evidence is None:
+            return False
+        finding = self.evidence.findings.get(migration.name)
+        repairs = (self.evidence.findings.get(each.name) for each in self.goal.catalog if each.is_repair)
+        return bool(finding and (finding.present or finding.conflicts)) or any(
+            each and each.missing for each in repairs
         )
 
     def _detail(self, migration: Migration) -> dict[str, object]:

@@ -201,7 +201,7 @@ class Messages:
             restored = [proof.Declared(each.each, each.statement) for each in work.restored]
             looked_up = proof.statement(restored, self.site, judging=False)
         if work.is_declared:
-            looked_up = proof.statement(work.declared, self.site, judging=work.verify)
+            looked_up = proof.statement(work.declared, self.site, judging=work.verify, whole=not work.completes)
         if work.verify:
             checked = checks_block(self.session, self.path, judging=True) + self.session.path()
         return looked_up + checked
@@ -219,6 +219,7 @@ class Messages:
                 schema=quote_identifier(self.schema),
                 forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
                 restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
+                own_forms=quote_array(work.own_forms),
             )
             + leaving
             # The script may have set it.

@@ -29,6 +29,11 @@ class Work:
     hosted: bool = False
     #: Whether the declared objects are looked up and the migration's checks run after the script, and must pass.
     verify: bool = False
+    #: Whether some of the declared objects were there before the script, or a repair is pending: the script may then leave
+    #: others to that repair, and none is missed.
+    completes: bool = False
+    #: The columns and constraints that the migration declares and that have a form of their own, as ``kind name``.
+    own_forms: tuple[str, ...] = ()
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
     #: makes all before it durable (manual, 19.5 ``synchronous_commit``).
     last: bool = True

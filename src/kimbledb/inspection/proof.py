@@ -177,13 +177,14 @@ class Site:
         )
 
 
-def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True) -> str:
+def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, whole: bool = True) -> str:
     """Return the statement that looks up objects, and sets ``kimbledb.forms`` to the record of their forms.
 
     Args:
         declared: The objects, as ``declared_by()`` gives them.
         site: Where they are looked up.
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
+        whole: Whether an object that is missing, or was not dropped, is a fault.
     """
     schema = site.schema
     lookups = _Lookups(schema)
@@ -206,10 +207,13 @@ def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True)
         path=quote_literal(path_of(site.path)),
         origin=site.origin,
         judging=str(judging).lower(),
+        whole=str(whole).lower(),
         wanted=_array(lookups.wanted),
         gone=_array(lookups.gone),
         states=_object(lookups.states),
-        faults=quote_literal(queries.filled("prove_objects_faults", trusted=trusted(site.reached))),
+        faults=quote_literal(
+            queries.filled("prove_objects_faults", trusted=trusted(site.reached), whole=str(whole).lower())
+        ),
     )
 
 
