@@ -226,3 +226,19 @@ END $$;
                 }
     finally:
         await sql(server, f"DROP ROLE {owner}, {monitor}")
+
+
+async def test_where_nobody_may_ask_for_the_cluster(server: str, catalog: kimbledb.Catalog) -> None:
+    """A platform that keeps the identity of its cluster to itself can be migrated and verified by an ordinary role."""
+    role = f"owner_{secrets.token_hex(4)}"
+    await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    async with fresh_database(server, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC") as dsn:
+        await sql(server, f'ALTER DATABASE "{dsn.rpartition("/")[2]}" OWNER TO {role}')
+        await kimbledb.migrate(as_role(dsn, role), catalog=catalog)
+        assert await verified(as_role(dsn, role), catalog) == (set(), set())
+        await sql(dsn, CHANGES["view seen"])
+
+        assert await verified(as_role(dsn, role), catalog) == ({"view seen"}, set())
+        # Who may ask sees another origin than the record's.
+        assert await verified(dsn, catalog) == (set(), {"view seen"})
+    await sql(server, f"DROP ROLE {role}")

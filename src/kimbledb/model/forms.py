@@ -20,7 +20,8 @@ class Origin:
 
     #: Its ``server_version_num``.
     server: int
-    #: The system identifier of its cluster, from ``pg_control_system()``. A standby has that of its primary.
+    #: The system identifier of its cluster, from ``pg_control_system()``. A standby has that of its primary. 0 where the
+    #: role may not ask for it.
     system: int
     #: The oid of ``migration_history``; 0 without one. A restored dump has another oid, a cloned database the same.
     table: int

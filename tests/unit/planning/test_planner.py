@@ -318,6 +318,10 @@ def test_the_state_of_a_migration(
     [
         (Finding(PARTIAL, tuple("abcde"), ("f", "g")), "not in history; a, b, c and 2 more present, f, g missing"),
         (Finding(APPLIED), "not in history; nothing left to repair"),
+        (
+            Finding(APPLIED, ("table x", "view v"), doubtful=("view v",)),
+            "not in history; all 2 objects exist; the expressions of view v are compared only when adopt() or migrate() runs",
+        ),
         (Finding(CONFLICTING, conflicts=("column x.y is text",)), "not in history; column x.y is text"),
     ],
 )
