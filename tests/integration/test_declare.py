@@ -578,7 +578,7 @@ async def test_a_plan_says_what_it_cannot_know(server: str, folder: Folder) -> N
     planner = kimbledb.Planner(folder.catalog).plan()
     assert [step.name for step in planner.undeclared] == ["a.sql", "b.sql"]
     assert (
-        f"2 of 2 migrations without declarations: adoption, drift and cures do not know their objects; `kimbledb declare {folder.path}` records them"
+        f"2 of 2 migrations without declarations: adoption, drift, cures and rollbacks do not know their objects; `kimbledb declare {folder.path}` records them"
         in str(planner)
     )
     assert planner.as_dict()["undeclared"] == ["a.sql", "b.sql"]

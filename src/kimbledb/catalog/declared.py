@@ -18,7 +18,7 @@ from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import UNRECORDED, Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order, rank_of
 from kimbledb.model.script import Part, Script
 
 FILE: Final = "declared.toml"
@@ -257,7 +257,7 @@ class _Reading:
             if source is None and not _HASHED.isdisjoint(facts):
                 source = text()
             found.append(evolve(each, facts=facts, source=None if source is None else str(source)))
-        return tuple(sorted(found, key=_place))
+        return tuple(sorted(found, key=rank_of))
 
     def _drops(self, entry: dict[str, Any], number: int) -> tuple[DatabaseObject, ...]:
         given = entry.get("drops", [])
@@ -313,10 +313,6 @@ def _is_fact(name: str, value: object) -> bool:
     if isinstance(value, list):
         return all(isinstance(each, str) for each in value)
     return isinstance(value, str | int) and value is not False
-
-
-def _place(each: DatabaseObject) -> tuple[int, str]:
-    return _ORDER[each.kind], each.name
 
 
 def statement_at(script: Script, line: int, column: int = 1) -> str | None:
@@ -411,7 +407,7 @@ def _lines_of(declarations: Declarations, script: Script, prefix: str) -> Iterat
 
 
 def _drops(objects: Iterable[DatabaseObject]) -> Iterator[str]:
-    names = [toml.spelled_text(f"{each.kind} {each.name}") for each in sorted(objects, key=_place)]
+    names = [toml.spelled_text(f"{each.kind} {each.name}") for each in sorted(objects, key=rank_of)]
     if len(names) == 1:
         yield f"drops = [{names[0]}]"
     else:
@@ -427,7 +423,7 @@ def _has_sources(statement: DeclaredStatement) -> bool:
 def _objects(objects: Iterable[DatabaseObject], table: str, own: str | None) -> Iterator[str]:
     short: list[str] = []
     long: list[str] = []
-    for each in sorted(objects, key=_place):
+    for each in sorted(objects, key=rank_of):
         name = toml.spelled_text(f"{each.kind} {each.name}")
         facts = _spelled_facts(each.facts or {}, None if each.source == own else each.source)
         line = f"{name} = {{ {', '.join(facts)} }}" if facts else f"{name} = {{}}"

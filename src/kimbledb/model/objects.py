@@ -98,6 +98,7 @@ _WORDS: Mapping[str, str] = {
     "generated": "generated always as ({})",
     "text": "{}",
 }
+_PLACES = {kind: place for place, kind in enumerate(OBJECT_KINDS)}
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".(]+)')
 
@@ -184,6 +185,19 @@ def _in_words(name: str, value: Fact) -> str:
         return name.replace("_", " ")
     shown = ", ".join(value) if isinstance(value, tuple) else str(value)
     return _WORDS.get(name, name.replace("_", " ") + " {}").format(shown)
+
+
+def rank_of(each: DatabaseObject) -> tuple[int, str]:
+    """Return the rank of an object among others: by kind, and then by name. The columns of a relation keep their order.
+
+    Args:
+        each: The object.
+    """
+    name = each.name
+    if each.kind == "column":
+        last = parts_of(name)[-1] if '"' in name else name.rpartition(".")[2]
+        name = name[: -len(quoted(last))]
+    return _PLACES[each.kind], name
 
 
 def quoted(identifier: str) -> str:

@@ -120,10 +120,10 @@ class Step:
             first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
             first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
-        if self.state in TO_APPLY and self.migration.wants_derived_rollback:
+        # Of a migration without declarations, or with outdated ones, the plan says so elsewhere.
+        if self.state in TO_APPLY and self.migration.wants_derived_rollback and self.migration.is_declared:
             why = self.migration.no_rollback
-            derived = "its rollback is derived from its declarations"
-            first.append(derived if why is None else f"it cannot be rolled back: {one_line(why)}")
+            first += [f"it cannot be rolled back: {one_line(why)}"] if why is not None else []
         if self.migration.is_outdated and self.state not in REFUSED:
             first.append("edited after its declarations were recorded: they are outdated, and not used")
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
@@ -182,7 +182,7 @@ class Plan(Report):
         if counts:
             of = folder_of((*self.undeclared, *outdated)[0].migration)
             yield (
-                f"{', '.join(counts)}: adoption, drift and cures do not know their objects; "
+                f"{', '.join(counts)}: adoption, drift, cures and rollbacks do not know their objects; "
                 f"`kimbledb declare {of}` records them"
             )
 
@@ -250,8 +250,15 @@ class Plan(Report):
             for step in self.steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        notes = (*self.notes, *self._doubts)
+        notes = (*self.notes, *self._doubts, *self._derived)
         return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
+
+    @property
+    def _derived(self) -> Iterator[str]:
+        """How many rollbacks of what the plan applies are derived, in one line."""
+        derived = [step for step in self.pending if step.migration.rollback_kind == "derived"]
+        if derived:
+            yield (f"{len(derived)} of {counted(self.pending, 'rollback')} derived from declarations")
 
     def _notes_of(self, step: Step) -> Iterator[str]:
         # Where no migration has declarations, the line below the table says so once.

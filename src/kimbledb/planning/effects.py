@@ -13,7 +13,7 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
-from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Facts, Key
+from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Facts, Key, rank_of
 from kimbledb.model.script import Part
 from kimbledb.model.snapshot import Identity, Snapshot
 from kimbledb.planning.comparison import compare
@@ -98,12 +98,20 @@ def effect_of(before: Snapshot, after: Snapshot, stated: Mapping[Key, str] | Non
         renames[key] = name
     drops = _roots(before, _gone(before, after, renames))
     left = _folded(before, drops, renames)
-    different = {key: facts for key, facts in after.objects.items() if left.get(key) != facts}
+    different = {key: after.objects[key] for key in _in_order(after) if left.get(key) != after.objects[key]}
     return Effect(
         creates={key: facts for key, facts in different.items() if key not in left},
         changes={key: facts for key, facts in different.items() if key in left},
         drops=tuple(sorted(drops)),
         renames=renames,
+    )
+
+
+def _in_order(snapshot: Snapshot) -> list[Key]:
+    """Return the objects of a snapshot, the columns of each table in their order."""
+    nowhere = ("", 0, 0)
+    return sorted(
+        snapshot.objects, key=lambda key: snapshot.identities.get(key, nowhere) if key[0] == "column" else nowhere
     )
 
 
@@ -383,7 +391,7 @@ def _joined(statements: Iterable[DeclaredStatement]) -> tuple[DeclaredStatement,
 
 
 def _sorted(objects: Iterable[DatabaseObject]) -> tuple[DatabaseObject, ...]:
-    return tuple(sorted(objects, key=lambda each: (_ORDER[each.kind], each.name)))
+    return tuple(sorted(objects, key=rank_of))
 
 
 def _shared(one: DeclaredStatement, other: DeclaredStatement) -> DeclaredStatement:

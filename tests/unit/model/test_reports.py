@@ -150,7 +150,18 @@ SAMPLES: dict[type, Any] = {
     )
 }
 #: Keys of values that are there for programs: no reader of a text or a page wants them.
-FOR_PROGRAMS = {"hazards", "history", "lsn", "needs", "rollback", "rows", "tables", "title", "verification"}
+FOR_PROGRAMS = {
+    "hazards",
+    "history",
+    "lsn",
+    "needs",
+    "no_rollback",
+    "rollback",
+    "rows",
+    "tables",
+    "title",
+    "verification",
+}
 #: The same, for one class: what its caller named, and what each result shows by itself.
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},

@@ -257,3 +257,30 @@ def test_both_platforms_are_told_apart(bare: Snapshot, hosted: Snapshot, line: i
     assert [each for each in statement(one) if one] == list(of_platform(both, hosted=False))
     if one == other and line == 1:
         assert all(each.hosted is None for each in both)
+
+
+def test_columns_keep_their_order() -> None:
+    """The columns of a table stand in the order of the table, other objects in that of their names."""
+    after = snapshot(
+        {
+            "index b": (9, {"on": "t"}),
+            "column t.id": (3, {"type": "integer"}),
+            'column t."a.b"': (5, {"type": "text"}),
+            "column t.a": (4, {"type": "text"}),
+            "column s.z": (7, {"type": "text"}),
+            "table t": (1, {}),
+            "index a": (10, {"on": "t"}),
+        }
+    )
+
+    [made] = statement(effect_of(Snapshot({}), after))
+
+    assert [str(each) for each in made.creates] == [
+        "table t",
+        "column s.z",
+        "column t.id",
+        "column t.a",
+        'column t."a.b"',
+        "index a",
+        "index b",
+    ]
