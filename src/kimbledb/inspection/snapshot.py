@@ -74,10 +74,50 @@ async def take(
             were made, columns in that of their table, and privileges in that in which they were granted.
         owners: Whether it holds the owner of each object.
     """
+    return snapshot_of(
+        await session.ask(
+            question(
+                schema,
+                path,
+                only=only,
+                reached=reached,
+                identities=identities,
+                sources=sources,
+                needs=needs,
+                owners=owners,
+            )
+        )
+    )
+
+
+def question(
+    schema: str,
+    path: Iterable[str],
+    *,
+    only: Iterable[Key] | None = None,
+    reached: Iterable[str] = (),
+    identities: bool = False,
+    sources: bool = False,
+    needs: bool = False,
+    owners: bool = False,
+) -> str:
+    """Return the block that answers with the value that ``snapshot_of()`` reads, for a transaction that is open.
+
+    The search_path must be the server's own schema alone when the block begins, and is that again when it ends.
+
+    Args:
+        schema: As in ``take()``.
+        path: As in ``take()``.
+        only: As in ``take()``.
+        reached: As in ``take()``.
+        identities: As in ``take()``.
+        sources: As in ``take()``.
+        needs: As in ``take()``.
+        owners: As in ``take()``.
+    """
     kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
     details = {"identity": identities, "source": sources, "owner": owners}
-    question = _Question(schema, kinds, names, reached, details, needs=needs)
-    return snapshot_of(await session.ask(question.block(path_of(tuple(path)))))
+    return _Question(schema, kinds, names, reached, details, needs=needs).block(path_of(tuple(path)))
 
 
 def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[str, set[str]]]:
