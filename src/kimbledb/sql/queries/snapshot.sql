@@ -7,7 +7,6 @@ DECLARE
     there text[];
     answer text;
     path constant text := current_setting('search_path');
-    merging constant text := current_setting('enable_mergejoin');
 BEGIN
     SELECT coalesce(bool_or(c.relkind IN ('v', 'm')), false) AS views,
            coalesce(bool_or(c.relkind = 'S'), false) AS sequences,
@@ -19,13 +18,11 @@ BEGIN
     WHERE {these}
       AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq');
     there := ARRAY(SELECT guard.word FROM (VALUES {guards}) AS guard (word, holds) WHERE guard.holds);
-    -- The planner reads the histograms of columns for each merge join that it thinks of.
-    PERFORM set_config('enable_mergejoin', 'off', true);
     EXECUTE (
         SELECT string_agg(part.text, E'\n' ORDER BY part.place)
         FROM (VALUES {parts}) AS part (place, words, text)
         WHERE part.words <@ there) INTO answer USING related, {path};
     -- The names of the schema's own functions are in reach here.
-    PERFORM pg_catalog.set_config('search_path', path, true), pg_catalog.set_config('enable_mergejoin', merging, true);
+    PERFORM pg_catalog.set_config('search_path', path, true);
     RAISE INFO USING MESSAGE = answer, ERRCODE = 'KD100';
 END
