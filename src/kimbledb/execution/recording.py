@@ -112,7 +112,8 @@ class Recorder:
         if reached != database.reached:
             database.reached = reached
             self._before = await database.snapshot()
-        before = self._before
+        proving = prove and migration.wants_derived_rollback
+        before = await database.whole() if proving else self._before
         found = await self._record(migration, known, clock, attribute=attribute)
         if found.declared_statements is None or self._earlier is None:
             self._earlier = None
@@ -120,12 +121,11 @@ class Recorder:
         declarations = Declarations(found.declared_statements, migration.checksum)
         declared_now = Migration(**{**migration.parts(), "declare": lambda: declarations})
         reason = None
-        if prove and migration.wants_derived_rollback:
-            await database.prepare(ALL)
-            proof = RollbackProof(
-                messages=database.messages, hosted=database.state.hosted, take=partial(database.objects, ALL)
-            )
-            reason = await proof.reason_against(declared_now, self._earlier, before, self._before)
+        if proving:
+            after = await database.whole()
+            take = partial(database.all_objects, ALL)
+            proof = RollbackProof(messages=database.messages, hosted=database.state.hosted, take=take)
+            reason = await proof.reason_against(declared_now, self._earlier, before, after)
         self._earlier.append(declared_now)
         return evolve(found, no_rollback=reason, is_tried=True, seconds=clock())
 

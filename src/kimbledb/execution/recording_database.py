@@ -254,6 +254,22 @@ class RecordingDatabase:
             await self._plain._make(_PRIVILEGES, snapshot.query(SCHEMA, ("privilege",), reached=self.reached))
 
     async def objects(self, name: str) -> Snapshot:
+        """Take a snapshot in the open transaction, without what the platform grants by default.
+
+        Args:
+            name: The function that takes it, which was prepared.
+        """
+        return self._without_defaults(await self.all_objects(name))
+
+    async def whole(self) -> Snapshot:
+        """Take a snapshot of all objects, with what the platform grants by default, where no transaction is open."""
+        await self.prepare(ALL)
+        await self.session.send("BEGIN;\n")
+        found = await self.all_objects(ALL)
+        await self.session.send("ROLLBACK;\n")
+        return found
+
+    async def all_objects(self, name: str) -> Snapshot:
         """Take a snapshot in the open transaction, whose settings come back afterwards.
 
         Args:
@@ -266,7 +282,7 @@ class RecordingDatabase:
             f"SELECT pg_temp.{name}();\n"
             f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
         )
-        return self._without_defaults(snapshot.snapshot_of(answer.value))
+        return snapshot.snapshot_of(answer.value)
 
     async def snapshot(self, name: str = ALL) -> Snapshot:
         """Take a snapshot where no transaction is open.
