@@ -12,7 +12,7 @@ BESIDE = Surroundings(
     homes=frozenset({"extensions"}),
     hosted=True,
 )
-TABLE = {"table t": {}}
+TABLE: declared.Objects = {"table t": {}}
 
 
 def rebuilt(script: str, *, makes: int | None = 1) -> list[Piece | LeftOut]:
