@@ -18,7 +18,7 @@ from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import UNRECORDED, Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order, rank_of
+from kimbledb.model.objects import HASHED, OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order, rank_of
 from kimbledb.model.script import Part, Script
 
 FILE: Final = "declared.toml"
@@ -36,8 +36,6 @@ _EFFECTS: Final = ("creates", "changes", "drops", "renames")
 #: A place: the name of a file, a line, and the column of a statement that is not the first of its line.
 _PLACE = re.compile(r"(.+?):([1-9][0-9]{0,8})(?::([1-9][0-9]{0,8}))?")
 _STATEMENT = re.compile(r"^\[\[(?:.*\.)?statement\]\]", re.MULTILINE)
-#: The facts that hold no more than a hash of what an object is: its statement is needed to make it.
-_HASHED: Final = frozenset({"body", "sql_body", "query", "rule"})
 _ORDER: Final = {kind: place for place, kind in enumerate(OBJECT_KINDS)}
 #: The longest facts that stand on one line with their object's name, in characters.
 _LONGEST_LINE: Final = 400
@@ -254,7 +252,7 @@ class _Reading:
                 continue
             facts = {fact: tuple(value) if isinstance(value, list) else value for fact, value in stated.items()}
             source = facts.pop("source", None)
-            if source is None and not _HASHED.isdisjoint(facts):
+            if source is None and not HASHED.isdisjoint(facts):
                 source = text()
             found.append(evolve(each, facts=facts, source=None if source is None else str(source)))
         return tuple(sorted(found, key=rank_of))

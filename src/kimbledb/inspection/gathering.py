@@ -52,7 +52,8 @@ def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known
     """
     if looked is None:
         return Evidence(hosted=state.hosted, gathered=True)
-    return evidence.weigh(planner.in_order(), looked.found, hosted=state.hosted, forms=known or looked.recorded)
+    migrations = evidence.as_applied(planner.in_order(), state.history or ())
+    return evidence.weigh(migrations, looked.found, hosted=state.hosted, forms=known or looked.recorded)
 
 
 async def gather(session: Session, planner: Planner, state: DatabaseState, schema: str) -> Evidence:

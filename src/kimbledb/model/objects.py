@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -74,6 +74,8 @@ EXPRESSIONS = frozenset(
         "with_check",
     }
 )
+#: The facts that hold no more than a hash of a text: they say nothing to a reader, and make nothing.
+HASHED: Final = frozenset({"body", "query", "rule", "sql_body"})
 #: How facts read in a message, in this order. A fact that is not listed reads as its name and its value.
 _WORDS: Mapping[str, str] = {
     "materialized": "materialized",
@@ -167,12 +169,12 @@ def facts_of(value: Mapping[str, Any]) -> Facts:
 
 
 def words(facts: Facts) -> str:
-    """Return facts in words: ``numeric(10,2) not null default 0``.
+    """Return facts in words: ``numeric(10,2) not null default 0``. Hashes are left out.
 
     Args:
         facts: The facts of an object.
     """
-    return " ".join(_in_words(name, facts[name]) for name in in_order(facts))
+    return " ".join(_in_words(name, facts[name]) for name in in_order(facts) if name not in HASHED)
 
 
 def in_order(facts: Facts) -> list[str]:

@@ -250,15 +250,18 @@ class Plan(Report):
             for step in self.steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        notes = (*self.notes, *self._doubts, *self._derived)
+        notes = (*self.notes, *self._doubts, *self._remarks)
         return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
 
     @property
-    def _derived(self) -> Iterator[str]:
-        """How many rollbacks of what the plan applies are derived, in one line."""
+    def _remarks(self) -> Iterator[str]:
+        """Which migrations can be adopted, and how many rollbacks are derived, a line each."""
+        adoptable = [step for step in self.pending if step.state is StepState.ADOPTABLE]
+        if adoptable:
+            yield f"`kimbledb adopt` records {counted(adoptable, 'migration')} as applied, and runs nothing"
         derived = [step for step in self.pending if step.migration.rollback_kind == "derived"]
         if derived:
-            yield (f"{len(derived)} of {counted(self.pending, 'rollback')} derived from declarations")
+            yield f"rollbacks derived from declarations: {len(derived)} of {len(self.pending)}"
 
     def _notes_of(self, step: Step) -> Iterator[str]:
         # Where no migration has declarations, the line below the table says so once.

@@ -362,7 +362,7 @@ def _umask() -> int:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (that of --catalog)")
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (migrations)")
     parser.add_argument("--catalog", metavar="DIR", help="the same")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit with 1 if a declaration is out of step"
@@ -375,9 +375,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Record from a server what each migration of a folder makes, changes and drops."""
     given = invocation.given
-    directory = given.directory or given.catalog
-    if directory is None:
-        raise ConfigurationError("no folder is named", hint="kimbledb declare migrations")
+    directory = given.directory or given.catalog or "migrations"
     report = await declare(directory, server=given.server, output=given.output, check=given.check)
     invocation.show(report)
     return ExitCode.DONE if report.ok else ExitCode.REFUSED

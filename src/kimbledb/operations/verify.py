@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
@@ -17,7 +15,7 @@ from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_literal
-from kimbledb.model.plan import Step, StepState
+from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
@@ -116,15 +114,16 @@ class Verifier(Request):
         planner = Planner(self.catalog)
         goal = Goal(planner=planner, schema=self.schema, deciding=False)
         try:
-            shown = evidence.weigh(planner.in_order(), found, hosted=state.hosted, forms=recorded)
+            known = evidence.as_applied(planner.in_order(), state.history or ())
+            shown = evidence.weigh(known, found, hosted=state.hosted, forms=recorded)
             plan = goal.plan(state.history, shown)
         except PlanningError:  # migrate() reports why; what history records is verified all the same
             names = {row.name for row in state.history or () if row.is_applied}
             return [each for each in self.catalog if each.name in names], []
-        known = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
         return (
-            [_as_applied(step) for step in known if step.is_recorded],
-            [step.migration for step in known if not step.is_recorded],
+            evidence.as_applied((step.migration for step in steps if step.is_recorded), state.history or ()),
+            [step.migration for step in steps if not step.is_recorded],
         )
 
     def _drift(
@@ -211,14 +210,6 @@ async def command(invocation: Invocation) -> int:
         )
     invocation.show(report, detail=True)
     return ExitCode.DONE if report.ok else ExitCode.REFUSED
-
-
-def _as_applied(step: Step) -> Migration:
-    """Return a migration with the declarations of the text that was applied, also where its file was edited since."""
-    declared, row = step.migration.declared_checksum, step.recorded
-    if step.migration.is_outdated and row is not None and declared and row.checksum == declared:
-        return evolve(step.migration, checksum=declared)
-    return step.migration
 
 
 async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:

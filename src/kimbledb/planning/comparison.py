@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 from kimbledb.model.forms import RecordedForm
-from kimbledb.model.objects import EXPRESSIONS, Fact, Facts, structure, words
+from kimbledb.model.objects import EXPRESSIONS, HASHED, Fact, Facts, structure, words
 
 #: Facts that stand in no script unless it says so: the owner's settings then decide, such as default_tablespace.
 _OWNERS_CHOICE = frozenset({"access_method", "tablespace"})
@@ -27,8 +27,6 @@ _PRIVILEGES = frozenset({"may", "lacks"})
 _SINCE_17 = "maintain"
 #: Facts whose texts are data, in which a quote is a character.
 _DATA = frozenset({"labels", "text"})
-#: Facts that hold a hash, which says nothing to a reader.
-_HASHED = frozenset({"body", "query", "rule", "sql_body"})
 #: How facts read that are there on one side only.
 _ABSENT = {"not_null": "nullable"}
 #: A string constant, which stays; or a plain identifier in quotes, as a version prints it that has it as a keyword.
@@ -211,7 +209,7 @@ def _in_words(own: Facts, others: Facts, which: str) -> str:
     for name in dict.fromkeys((*own, *others)):
         if name not in own:
             said.append(_ABSENT.get(name, f"no {name.replace('_', ' ')}"))
-        elif name in _HASHED:
+        elif name in HASHED:
             said.append(f"{which} {name.replace('_', ' ')}")
         else:
             shown[name] = own[name]

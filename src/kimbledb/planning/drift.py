@@ -98,7 +98,7 @@ def _no_drift(drift: _Drift, uncertain: Iterable[Check], unknown: Sequence[Migra
     right = len(drift.wanted) - len(drift.doubtful) - len(differing)
     found = f"{right} objects in their declared form"
     if unknown:
-        found += f"; {counted(unknown, 'applied migration')} without declarations"
+        found += f"; the declarations of {counted(unknown, 'applied migration')} are missing or outdated"
     return Check(None, "drift", passed=True, expected="every object in its declared form", found=found)
 
 
@@ -115,8 +115,8 @@ def _may_be_changed(uncertain: Sequence[Check], followed: Mapping[str, Migration
             _UNKNOWN,
             passed=True,
             expected="the declarations of every applied migration",
-            found=f"{counted(uncertain, 'object')}: {few(names)} without declarations may have changed "
-            f"{'it' if len(uncertain) == 1 else 'them'} ({few([each.name for each in uncertain], _SHOWN)})",
+            found=f"{counted(uncertain, 'object')} ({few([each.name for each in uncertain], _SHOWN)}): perhaps changed by "
+            f"{few(names)}, whose declarations are missing or outdated",
             rows=tuple(
                 {
                     "migration": each.migration,

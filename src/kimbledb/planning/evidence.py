@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from kimbledb.model.evidence import Evidence, Finding, KeptObject, ObjectState
+from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, KeptObject, ObjectState
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
@@ -24,6 +24,22 @@ from kimbledb.planning.fold import Fold, FoldedObject, fold, split
 _PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
+
+
+def as_applied(migrations: Iterable[Migration], rows: Iterable[AppliedMigration]) -> list[Migration]:
+    """Return migrations with the declarations of what was applied, also where a file was edited since.
+
+    Args:
+        migrations: The migrations.
+        rows: The rows of history.
+    """
+    checksums = {row.name: row.checksum for row in rows if row.is_applied}
+    return [
+        evolve(each, checksum=each.declared_checksum)
+        if each.is_outdated and each.declared_checksum and each.declared_checksum == checksums.get(each.name)
+        else each
+        for each in migrations
+    ]
 
 
 def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> Evidence:

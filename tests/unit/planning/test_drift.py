@@ -423,10 +423,14 @@ def test_what_a_migration_without_declarations_may_have_done_only_informs() -> N
         hosted=False,
     )
 
-    assert passed.found == f"{len(TABLE) - 1} objects in their declared form; 1 applied migration without declarations"
+    assert (
+        passed.found
+        == f"{len(TABLE) - 1} objects in their declared form; the declarations of 1 applied migration are missing or outdated"
+    )
     assert (unknown.name, unknown.passed, unknown.informative) == ("cannot be compared here", True, True)
     assert unknown.found == (
-        "2 objects: 2.sql without declarations may have changed them (constraint t.t_i_check, index t_by_i)"
+        "2 objects (constraint t.t_i_check, index t_by_i): perhaps changed by 2.sql, whose declarations are missing or "
+        "outdated"
     )
     assert unknown.hint == "`kimbledb declare migrations` records them"
     assert [row["found"] for row in unknown.rows] == ["missing", "missing"]
