@@ -20,6 +20,13 @@ from kimbledb.planning.writer.names import (
 )
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, needs_nothing_late
 
+#: The storage of types of variable length.
+_STORAGE = {
+    **dict.fromkeys(
+        ("text", "character varying", "character", "bytea", "json", "jsonb", "xml", "tsvector"), "extended"
+    ),
+    **dict.fromkeys(("numeric", "inet", "cidr"), "main"),
+}
 #: What a column of a table that inherits has from the table above it.
 _FROM_ABOVE = frozenset(
     {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "compression"}
@@ -284,11 +291,17 @@ def settings(old: Facts, new: Facts) -> Iterator[str]:
     if "statistics" in changed:
         yield f"SET STATISTICS {new.get('statistics', -1)}"
     if "storage" in changed:
-        yield f"SET STORAGE {str(new.get('storage', 'default')).upper()}"
+        yield f"SET STORAGE {str(new.get('storage') or _usual_storage(new)).upper()}"
     if "compression" in changed and old:
         yield f"SET COMPRESSION {new.get('compression', 'default')}"
     if "options" in changed:
         yield from changed_options(options(old), options(new))
+
+
+def _usual_storage(facts: Facts) -> str:
+    """Return the storage of a column's type, by its name where 15 has it: SET STORAGE DEFAULT is there from 16 on."""
+    name = str(facts.get("type", "")).partition("(")[0]
+    return "extended" if name.endswith("[]") else _STORAGE.get(name, "default")
 
 
 def _default(old: Facts, new: Facts) -> Iterator[str]:
