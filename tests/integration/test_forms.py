@@ -15,9 +15,11 @@ import kimbledb
 from kimbledb._embedded import programs
 from kimbledb.execution.scratch import NoScratch, Scratch
 from kimbledb.inspection import history
+from kimbledb.server.dsn import with_database
 from kimbledb.server.targets import target_of
 from tests.support.databases import as_role, fresh_database, psql, sql, take_snapshot
 from tests.support.folders import Folder
+from tests.support.programs import pgbouncer
 
 #: ``v IN (...)`` on a varchar is printed otherwise once the server's own text is fed back.
 ORDERS = """
@@ -123,6 +125,24 @@ async def test_forms_are_recorded_without_verification(database: str, server: st
     assert await drifted(database, catalog) == ["view chosen"]
 
 
+async def test_a_record_holds_what_its_migration_declares(database: str, server: str, folder: Folder) -> None:
+    """A column of an earlier table that bears the name of a declared one is not recorded again."""
+    folder.add(1, "one", "CREATE TABLE one (id integer DEFAULT 1, word text DEFAULT 'a');")
+    folder.add(
+        2,
+        "two",
+        "CREATE TABLE two (id integer DEFAULT 2);\nALTER TABLE one ADD COLUMN more integer;",
+        facts='requires = ["one.sql"]',
+    )
+    await kimbledb.declare(folder.path, server=server)
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    found = await recorded(database)
+
+    assert set(found["one.sql"]["forms"]) == {"column one.id", "column one.word"}
+    assert set(found["two.sql"]["forms"]) == {"column two.id"}
+
+
 async def test_what_is_not_declared_has_no_record(database: str, folder: Folder) -> None:
     """A migration without declarations leaves the column empty."""
     folder.add(1, "orders", ORDERS)
@@ -177,6 +197,23 @@ async def test_adopt_renews_a_record(database: str, server: str, folder: Folder)
         assert report.adopted == ()
         assert await drifted(other, catalog) == ["policy orders.known"]
         assert (await kimbledb.adopt(other, catalog=catalog)).adopted == ()
+
+    await restored(database, server, use)
+
+
+async def test_a_record_is_renewed_through_a_transaction_pooler(database: str, server: str, folder: Folder) -> None:
+    """The scratch schema lives and ends in one transaction, through a pool of one connection, too."""
+    catalog = await two(folder, server)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    async def use(other: str) -> None:
+        with pgbouncer(server, pool_size=1) as pooler:
+            through = with_database(pooler, other.rpartition("/")[2])
+            assert (await kimbledb.adopt(through, catalog=catalog)).adopted == ()
+            assert await drifted(through, catalog) == []
+        await sql(other, "ALTER POLICY known ON orders USING (v NOT IN ('x'))")
+        assert await drifted(other, catalog) == ["policy orders.known"]
+        assert await sql(other, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'kimbledb%'") == 0
 
     await restored(database, server, use)
 

@@ -210,6 +210,7 @@ def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True,
         whole=str(whole).lower(),
         wanted=_array(lookups.wanted),
         gone=_array(lookups.gone),
+        printed=_array(lookups.printed),
         states=_object(lookups.states),
         faults=quote_literal(
             queries.filled("prove_objects_faults", trusted=trusted(site.reached), whole=str(whole).lower())
@@ -283,6 +284,8 @@ class _Lookups:
     granted: dict[str, Sequence[str]] = field(factory=dict)
     wanted: list[str] = field(factory=list)
     gone: list[str] = field(factory=list)
+    #: The keys of the objects whose forms are wanted.
+    printed: list[str] = field(factory=list)
     states: dict[str, str] = field(factory=dict)
     _lookups: dict[str, _Lookup] = field(factory=dict)
     #: The relations among ``relations``, as objects have their names.
@@ -303,6 +306,7 @@ class _Lookups:
             if item.is_printed:
                 lookup.printed[each.name if each.kind in _BY_RELATION else own] = None
                 lookup.want(_form_of(each))
+                self.printed.append(item.key)
             if state := item.state:
                 self.states[item.key] = state
         (self.gone if item.gone else self.wanted).append(item.key)

@@ -20,7 +20,8 @@ DECLARE
 BEGIN
     OPEN looked FOR
         SELECT jsonb_object_agg(key, CASE WHEN fault IS NOT NULL THEN jsonb_build_array(fault, detail) END), count(fault),
-               jsonb_object_agg(key, md5(expressions::text)) FILTER (WHERE expressions <> '{}')
+               -- A name may be that of another relation's part, too, which the migration does not declare.
+               jsonb_object_agg(key, md5(expressions::text)) FILTER (WHERE expressions <> '{}' AND key = ANY ({printed}))
         FROM (
 {lookups}
         ) AS each (key, fault, detail, expressions);
