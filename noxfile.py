@@ -106,6 +106,17 @@ def servers(session: nox.Session) -> None:
 
 
 @nox.session
+def rollbacks(session: nox.Session) -> None:
+    """Hold the derived rollback of every built-in migration against the written one, on a bare and on a hosted database."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        environment |= {"KIMBLEDB_TEST_ROLLBACKS": "all"}
+        session.run(
+            "pytest", "-n", "auto", "tests/integration/test_builtin_rollbacks.py", *session.posargs, env=environment
+        )
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and test it where the sources cannot be imported."""
     built = Path(session.create_tmp()).resolve()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import take_snapshot
+from tests.support.databases import HOSTED_DATABASE, fresh_database, take_snapshot
 from tests.support.folders import Folder
 
 #: What stands before the migration of each example.
@@ -315,3 +319,195 @@ async def test_the_reason(server: str, folder: Folder, apply: str) -> None:
     assert catalog["more.sql"].rollback_kind == "none"
     assert catalog["more.sql"].no_rollback == NOT_DERIVABLE[apply]
     assert f"it cannot be rolled back: {NOT_DERIVABLE[apply]}" in str(kimbledb.Planner(catalog).plan())
+
+
+async def test_what_stood_there_before_stays(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """A table and a constraint that existed before the migration stay; what it added to them goes."""
+    folder.add(1, "base", "CREATE TABLE base (id integer, n integer);", rollback=None)
+    folder.add(
+        2,
+        "more",
+        """
+        CREATE TABLE IF NOT EXISTS kept (id integer);
+        ALTER TABLE kept ADD COLUMN IF NOT EXISTS name text;
+        CREATE INDEX IF NOT EXISTS kept_name ON kept (name);
+        CREATE INDEX IF NOT EXISTS base_n ON base (n);
+        CREATE INDEX IF NOT EXISTS base_id ON base (id);
+        CREATE TABLE IF NOT EXISTS made (id integer);
+        """,
+        rollback=None,
+        facts='requires = ["base.sql"]',
+    )
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog, to="base.sql")
+    await connection.execute("CREATE TABLE kept (id integer); CREATE INDEX base_n ON base (n)")
+    before = await take_snapshot(database)
+    await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    report = await kimbledb.rollback(database, "more.sql", catalog=catalog)
+
+    assert str((await take_snapshot(database)).since(before)) == "no difference"
+    assert report.derived["more.sql"].splitlines()[1:] == [
+        "DROP TABLE IF EXISTS made;",
+        "DROP INDEX IF EXISTS base_id;",
+        "ALTER TABLE kept DROP COLUMN IF EXISTS name;",
+    ]
+
+
+async def test_the_try_run_proves_it_again(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """Where something of this database keeps an object, the rollback is refused by its name, and nothing is touched."""
+    folder.add(1, "a", "CREATE TABLE a (id integer); CREATE TABLE b (id integer);", rollback=None)
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog)
+    await connection.execute(
+        "CREATE FUNCTION again() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN CREATE TABLE public.a (); END';"
+        "CREATE EVENT TRIGGER again ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION again()"
+    )
+    await connection.execute(
+        "CREATE OR REPLACE FUNCTION again() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF to_regclass(''public.a'') IS NULL THEN CREATE TABLE public.a (); END IF; END'"
+    )
+
+    with pytest.raises(kimbledb.RollbackRefusedError) as caught:
+        await kimbledb.rollback(database, "a.sql", catalog=catalog)
+
+    assert "nothing was touched:\n  table a is still there" in str(caught.value)
+    assert await connection.fetchval("SELECT to_regclass('b') IS NOT NULL")
+
+
+async def test_a_dry_run_shows_the_statements(database: str, server: str, folder: Folder) -> None:
+    """A dry run lists what a derived rollback would send; the report says of each migration how it is rolled back."""
+    folder.table(1, "written")
+    folder.add(2, "derived", 'CREATE TABLE "New" (id integer);', rollback=None)
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    report = await kimbledb.rollback(database, to=0, catalog=catalog, dry_run=True)
+
+    assert report.as_dict()["derived"] == {
+        "derived.sql": '-- Takes back derived.sql: derived from what its statements declare.\nDROP TABLE IF EXISTS "New";\n'
+    }
+    for shown in (str(report), report._repr_html_().replace("&quot;", '"')):
+        assert 'DROP TABLE IF EXISTS "New";' in shown
+        assert shown.count("by a derived rollback") == 1
+    steps: Any = kimbledb.Planner(catalog).plan().as_dict()["steps"]
+    assert [(step["rollback"], step["no_rollback"]) for step in steps] == [("written", None), ("derived", None)]
+
+
+async def test_a_file_of_a_flat_folder_is_rolled_back(database: str, server: str, tmp_path: Path) -> None:
+    """A migration in one file has no rollback.sql; its declarations give it one."""
+    (tmp_path / "001_a.sql").write_text("CREATE TABLE a (id integer);\n")
+    (tmp_path / "002_b.sql").write_text("ALTER TABLE a ADD COLUMN b integer;\nINSERT INTO a VALUES (1);\n")
+    await kimbledb.declare(tmp_path, server=server)
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert catalog[1].rollback_kind == "derived"
+    with pytest.raises(kimbledb.RollbackRefusedError) as caught:
+        await kimbledb.rollback(database, "002_b.sql", catalog=catalog)
+
+    assert str(caught.value) == (
+        "002_b.sql cannot be rolled back: 002_b.sql:2 inserts rows into a\n"
+        "  hint: give it a folder of its own, with an apply.sql and a rollback.sql"
+    )
+
+
+async def test_outside_of_transactions(database: str, server: str, folder: Folder) -> None:
+    """What a migration does outside of transactions is rolled back in one."""
+    folder.add(1, "a", "CREATE TABLE a (id integer);", rollback=None)
+    folder.add(
+        2,
+        "b",
+        "CREATE INDEX CONCURRENTLY a_id ON a (id);\nALTER TABLE a ADD COLUMN b integer;",
+        facts='transactional = false\nrequires = ["a.sql"]',
+        rollback=None,
+    )
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+    before = await take_snapshot(database)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    await kimbledb.rollback(database, "b.sql", catalog=catalog)
+
+    assert str((await take_snapshot(database)).since(before)) == "no difference"
+
+
+async def test_what_is_reached_is_rolled_back(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """Objects of another schema that a migration declares to reach are taken back with the rest."""
+    folder.add(
+        1,
+        "a",
+        """
+        CREATE SCHEMA IF NOT EXISTS outside;
+        """,
+        facts='reaches = ["outside"]',
+    )
+    folder.add(
+        2,
+        "b",
+        """
+        CREATE TABLE outside.people (id integer PRIMARY KEY, name text);
+        CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+        CREATE TRIGGER noted AFTER INSERT ON outside.people FOR EACH ROW EXECUTE FUNCTION noted();
+        CREATE TABLE notes (person integer REFERENCES outside.people (id));
+        """,
+        facts='reaches = ["outside"]\nrequires = ["a.sql"]',
+        rollback=None,
+    )
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    report = await kimbledb.rollback(database, "b.sql", catalog=catalog)
+
+    assert report.derived["b.sql"].splitlines()[1:] == [
+        "DROP TABLE IF EXISTS notes;",
+        "DROP TABLE IF EXISTS outside.people;",
+        "DROP FUNCTION IF EXISTS noted();",
+    ]
+    assert await connection.fetchval("SELECT to_regclass('outside.people') IS NULL")
+
+
+@pytest.mark.parametrize("revoke", ["", "REVOKE ALL ON v FROM anon;"])
+async def test_what_a_platform_grants(hosted_server: str, folder: Folder, revoke: str) -> None:
+    """A view that is made again has what default privileges give it. Where that is too much, no rollback is derived."""
+    folder.add(1, "a", f"CREATE TABLE a (id integer, n integer);\nCREATE VIEW v AS SELECT id, n FROM a;\n{revoke}")
+    folder.add(
+        2,
+        "b",
+        f"DROP VIEW v;\nCREATE VIEW v AS SELECT id FROM a;\n{revoke}",
+        rollback=None,
+        facts='requires = ["a.sql"]',
+    )
+    await kimbledb.declare(folder.path)
+    catalog = folder.catalog
+    if revoke:
+        assert catalog["b.sql"].no_rollback == "its derived rollback leaves privilege view v to anon"
+        return
+    async with fresh_database(hosted_server, HOSTED_DATABASE) as database:
+        await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+        before = await take_snapshot(database)
+        await kimbledb.migrate(database, catalog=catalog)
+
+        await kimbledb.rollback(database, "b.sql", catalog=catalog)
+
+        assert str((await take_snapshot(database)).since(before)) == "no difference"
+
+
+async def test_what_a_later_migration_builds_on_is_not_taken_away(database: str, server: str, folder: Folder) -> None:
+    """A column that a later migration adds stops the derived rollback of its table, also where no facts say that it needs it."""
+    folder.add(1, "a", "CREATE TABLE a (id integer);", rollback=None)
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN b integer;", rollback=None)
+    catalog = await _declared(folder, server)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    with pytest.raises(kimbledb.RollbackRefusedError, match=r"b\.sql changes what a\.sql declares.*: column a\.b"):
+        await kimbledb.rollback(database, "a.sql", catalog=catalog)
+
+    assert len((await kimbledb.rollback(database, to=0, catalog=catalog)).rolled_back) == 2

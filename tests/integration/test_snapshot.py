@@ -275,6 +275,32 @@ async def test_the_query_as_a_text(shared: asyncpg.Connection, session: Session)
     assert {row[-1] for row in rows} == {await shared.fetchval("SELECT current_user")}
 
 
+NEEDS: dict[Key, set[Key]] = {
+    ("column", "people.doubled"): {("function", "twice(integer)")},
+    ("column", "people.serial"): {("sequence", "people_serial_seq")},
+    ("column", "people.feeling"): {("type", "mood")},
+    ("view", "numbers_of"): {("column", "adults.id"), ("column", '"Orders".person'), ("function", "twice(integer)")},
+    ("function", "count_people(integer)"): {("column", "people.id")},
+    ("policy", "people.narrow"): {("table", "people"), ("column", '"Orders".person')},
+    ("trigger", "people.touched"): {("table", "people"), ("column", "people.name"), ("function", "touch()")},
+    ("constraint", '"Orders"."Orders_person_fkey"'): {("constraint", "people.people_pkey"), ("column", "people.id")},
+    ("statistics", "people_expressions"): {("column", "people.id"), ("column", "people.name")},
+    ("index", "people_name"): {("column", "people.name"), ("column", "people.born"), ("collation", "plain")},
+    ("table", "child"): {("table", "base")},
+    ("table", "measured_2024"): {("table", "measured")},
+    ("table", "of_point"): {("type", "point_of")},
+    ("sequence", "owned"): {("column", "owner_table.id")},
+    ("operator class", "odd_order using btree"): {("operator family", "numbers using btree")},
+}
+
+
+async def test_what_each_object_needs(session: Session) -> None:
+    """An object needs what the server records, through rules, defaults, types of rows and indexes of constraints."""
+    found = (await snapshot.take(session, "every", ("every", "public"), needs=True)).needs
+
+    assert {key: NEEDS[key] - set(found.get(key, ())) for key in NEEDS} == {key: set() for key in NEEDS}
+
+
 async def test_privileges_alone_are_all_privileges(shared: asyncpg.Connection, session: Session) -> None:
     """The query for privileges alone gives those of all objects."""
     await shared.execute("SET search_path = every, public")

@@ -49,7 +49,7 @@ def _read(folder: str, faults: list[Fault], together: list[declared.Recorded]) -
         number=int(number),
         apply_sql=apply,
         verify_sql=partial(_optional, folder, "verify"),
-        rollback_sql=partial(_script_of, folder, "rollback"),
+        rollback_sql=partial(_optional, folder, "rollback"),
         online_sql=partial(_optional, folder, "online"),
         checksum=apply.checksum,
         location=location,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from kimbledb.catalog import declared
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError, ConfigurationError, MigrationError, PreflightError
 from kimbledb.execution.recording import Known, Recorded, Recorder
+from kimbledb.execution.recording_database import RecordingDatabase
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_identifier
@@ -91,11 +93,20 @@ async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]
     errors = [each for each in found if isinstance(each, BaseException)]
     learned = [each for each in found if isinstance(each, Learned)]
     if errors and (not learned or not isinstance(errors[0], MigrationError | PreflightError)):
-        raise errors[0]
+        # The catalog is written for the platform on which it came further, or for the one that has more.
+        raise max(reversed(errors), key=_reached)
     return [
         evolve(each, notes=(*each.notes, *(_of_one_platform(error, hosted=not each.hosted) for error in errors)))
         for each in learned
     ]
+
+
+def _reached(error: BaseException) -> tuple[int, int]:
+    """Return how far a recording came before an error: the number of the migration, and the line."""
+    if not isinstance(error, MigrationError) or error.failed is None:
+        return 0, 0
+    # Without a line the script was complete, and a rule of a run refused it.
+    return error.failed.number, error.line or sys.maxsize
 
 
 def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
@@ -176,9 +187,10 @@ class _Recording:
         plan = planner.plan(evidence=Evidence(), to=None if only is None else only.name)
         migrations = [step.migration for step in plan.pending]
         try:
-            without = None if plain is None else await Recorder.open(plain, self._catalog, migrations)
-            recorder = await Recorder.open(session, self._catalog, migrations, without)
-            self._hosted, self._server = recorder.state.hosted, recorder.state.server_version
+            without = None if plain is None else await RecordingDatabase.open(plain, self._catalog, migrations)
+            database = await RecordingDatabase.open(session, self._catalog, migrations, without)
+            self._hosted, self._server = database.state.hosted, database.state.server_version
+            recorder = await Recorder.of(database)
             for migration in migrations:
                 await self._record_one(recorder, migration)
         except PreflightError as error:
@@ -192,7 +204,7 @@ class _Recording:
             self._notes.append(_not_recorded(only, error))
 
     async def _record_one(self, recorder: Recorder, migration: Migration) -> None:
-        known = known_of(migration, hosted=recorder.state.hosted)
+        known = known_of(migration, hosted=self._hosted)
         is_new = migration.name not in self._recorded
         found = await recorder.record(migration, known, attribute=self._attribute and is_new)
         if is_new:

@@ -275,8 +275,8 @@ class RollbackRun:
 
     def _restored(self, migration: Migration) -> tuple[FoldedObject, ...]:
         """Return the objects with expressions that the rollback of a migration gives back in an earlier form."""
-        if not migration.is_declared:
-            return ()
+        if not (migration.changes or migration.drops or migration.declarations.renames):
+            return ()  # what it only makes had no earlier form
         gone = {step.migration.name for step in self.taken_back}
         there = [each for each in self.applied if each.name not in gone]
         before = fold([each for each in there if each is not migration], hosted=self.hosted)

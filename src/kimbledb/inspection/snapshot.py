@@ -24,7 +24,7 @@ from attrs import field, frozen
 from kimbledb.inspection.index_definition import columns_of
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Facts, Key, parts_of, quoted
-from kimbledb.model.snapshot import Identity, Snapshot
+from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
 from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
@@ -38,6 +38,8 @@ _WITH_RELATIONS = (
 )
 #: The facts whose texts the server keeps in the order in which they were set.
 _UNORDERED = ("options", "foreign_options")
+#: The elements of a row up to its facts.
+_FACTS = 3
 #: A table has eight privileges since version 17.
 _ALL_PRIVILEGES = 8
 _MARK = re.compile(r"-- (end|(when|there): ([\w ]+))")
@@ -74,10 +76,50 @@ async def take(
             were made, columns in that of their table, and privileges in that in which they were granted.
         owners: Whether it holds the owner of each object.
     """
+    return snapshot_of(
+        await session.ask(
+            question(
+                schema,
+                path,
+                only=only,
+                reached=reached,
+                identities=identities,
+                sources=sources,
+                needs=needs,
+                owners=owners,
+            )
+        )
+    )
+
+
+def question(
+    schema: str,
+    path: Iterable[str],
+    *,
+    only: Iterable[Key] | None = None,
+    reached: Iterable[str] = (),
+    identities: bool = False,
+    sources: bool = False,
+    needs: bool = False,
+    owners: bool = False,
+) -> str:
+    """Return the block that answers with the value that ``snapshot_of()`` reads, for a transaction that is open.
+
+    The search_path must be the server's own schema alone when the block begins, and is that again when it ends.
+
+    Args:
+        schema: As in ``take()``.
+        path: As in ``take()``.
+        only: As in ``take()``.
+        reached: As in ``take()``.
+        identities: As in ``take()``.
+        sources: As in ``take()``.
+        needs: As in ``take()``.
+        owners: As in ``take()``.
+    """
     kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
     details = {"identity": identities, "source": sources, "owner": owners}
-    question = _Question(schema, kinds, names, reached, details, needs=needs)
-    return snapshot_of(await session.ask(question.block(path_of(tuple(path)))))
+    return _Question(schema, kinds, names, reached, details, needs=needs).block(path_of(tuple(path)))
 
 
 def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[str, set[str]]]:
@@ -161,33 +203,34 @@ def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
     Args:
         answer: The value, as ``query()`` describes it.
     """
+    # A schema has thousands of objects, of which most are a kind, a name and facts without lists.
     objects: dict[Key, Facts] = {}
     expressions: dict[Key, Any] = {}
-    details: dict[str, dict[Key, Any]] = {"identity": {}, "source": {}, "owner": {}}
-    asked = [details.setdefault(name, {}) for name in answer["details"]]
-    for kind, name, facts, *more in answer["objects"]:
-        key = (kind, name)
-        if more and more[0] is not None:
-            expressions[key] = more[0]
-            facts.update(more[0])
-        for detail, value in zip(asked, more[1:], strict=False):
-            if value is not None:
-                detail[key] = value
-        if kind == "index":
+    for row in answer["objects"]:
+        key = (row[0], row[1])
+        objects[key] = facts = row[2]
+        if len(row) > _FACTS and row[_FACTS] is not None:
+            expressions[key] = row[_FACTS]
+            facts.update(row[_FACTS])
+        if row[0] == "index":
             facts["columns"], include = columns_of(facts.pop("definition"))
             if include:
                 facts["include"] = include
-        objects[key] = _facts(facts)
-    identities: dict[Key, Identity] = {key: tuple(identity) for key, identity in details["identity"].items()}
-    needs = _needs(answer["needs"] or ())
-    return Snapshot(objects, _Forms(expressions), identities, details["source"], needs, details["owner"])
-
-
-def _facts(facts: dict[str, Any]) -> Facts:
-    for name, value in facts.items():
-        if type(value) is list:
-            facts[name] = _texts(name, value)
-    return facts
+        for name, value in facts.items():
+            if type(value) is list:
+                facts[name] = _texts(name, value)
+    details = {
+        detail: {(row[0], row[1]): row[place] for row in answer["objects"] if row[place] is not None}
+        for place, detail in enumerate(answer["details"], _FACTS + 1)
+    }
+    return Snapshot(
+        objects,
+        _Forms(expressions),
+        {key: tuple(identity) for key, identity in details.get("identity", {}).items()},
+        details.get("source", {}),
+        _needs(answer["needs"] or ()),
+        details.get("owner", {}),
+    )
 
 
 def _texts(name: str, value: list[str]) -> tuple[str, ...]:

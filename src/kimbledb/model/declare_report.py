@@ -52,6 +52,8 @@ class DeclaredMigration:
     size: int = 0
     #: The path of the file that holds them.
     file: str = ""
+    #: The reason why no rollback can be derived, or None if one was proven, or if none is wanted.
+    no_rollback: str | None = None
 
 
 @frozen(eq=False)
@@ -104,7 +106,7 @@ class DeclareReport(Report):
             (
                 each.migration,
                 str(each.state),
-                (*each.differences[:_SHOWN], *_more(each.differences)),
+                (*each.differences[:_SHOWN], *_more(each.differences), *_without_rollback(each)),
                 *(str(count or "") for count in (each.creates, each.changes, each.drops, each.renames)),
                 f"{each.seconds:.2f}",
                 str(each.size),
@@ -129,6 +131,13 @@ class DeclareReport(Report):
             "notes": plain(self.notes),
             "seconds": self.seconds,
         }
+
+
+def _without_rollback(each: DeclaredMigration) -> tuple[str, ...]:
+    """Return the reason why no rollback can be derived, where the differences do not say it."""
+    if each.no_rollback is None or any(each.no_rollback in line for line in each.differences[:_SHOWN]):
+        return ()
+    return (f"no rollback can be derived: {each.no_rollback}",)
 
 
 def _more(differences: tuple[str, ...]) -> tuple[str, ...]:

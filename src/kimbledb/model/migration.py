@@ -220,7 +220,13 @@ class Migration:
     @property
     def wants_derived_rollback(self) -> bool:
         """Whether a rollback is to be derived from its declarations: it has none of its own, and may be rolled back."""
-        return self.irreversible is None and self._rollback_sql == ""
+        return self.irreversible is None and not self._is_rollback_written
+
+    @cached_property
+    def _is_rollback_written(self) -> bool:
+        """Whether there is a rollback.sql. An empty one takes nothing back."""
+        source = self._rollback_sql
+        return (source if isinstance(source, Script | str) else source()) != ""
 
     @property
     def rollback_kind(self) -> RollbackKind:

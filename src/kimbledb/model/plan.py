@@ -273,8 +273,8 @@ class Plan(Report):
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
-        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``. ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the
-        attributes.
+        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``.
+        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the attributes.
         """
         return {
             "schema": self.schema,

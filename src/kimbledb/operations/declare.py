@@ -293,6 +293,7 @@ class _File:
                 seconds=each.seconds,
                 size=0 if check and not each.in_step else self._size(each),
                 file=str(self.path),
+                no_rollback=each.no_rollback,
             )
         for name in self.stale:
             yield DeclaredMigration(

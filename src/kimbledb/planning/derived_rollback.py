@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import PARTS, DatabaseObject, Fact, Facts, Key, parts_of
+from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.model.script import Script
 from kimbledb.planning import writer
 from kimbledb.planning.fold import RELATIONS, Belongings, owners_of, split, under_new_names
@@ -31,8 +30,12 @@ from kimbledb.planning.writer.names import written
 
 #: Kinds that are made again around an object that they need, where that is made again.
 _REMADE = frozenset({"view", "rule", "policy", "trigger", "index", "constraint", "statistics", "function"})
+#: Kinds of which the statements on others must know more than the name.
+_HOMES = frozenset({"table", "view", "type", "function"})
 #: Kinds that keep the server from giving a column another type.
 _HOLD_TYPES = frozenset({"view", "rule", "policy", "trigger", "function"})
+#: Kinds of which a statement takes back a part.
+GRANTED = frozenset({"privilege", "default privilege"})
 #: The words of a statement after which IF EXISTS can stand.
 _DROP = re.compile(
     r"DROP (?:FOREIGN TABLE|MATERIALIZED VIEW|OPERATOR (?:CLASS|FAMILY)|TEXT SEARCH \w+|\w+)(?= )|"
@@ -122,6 +125,7 @@ class _Derivation:
             each.key: number for number, statement in enumerate(self._statements) for each in statement.changes
         }
         self._dropped = self._all_dropped()
+        self._known: dict[tuple[bool, bool], dict[Key, Facts]] = {}
 
     def _all_dropped(self) -> dict[Key, int]:
         """Return the objects of before that are dropped, with those that go along, and the number of the statement."""
@@ -264,11 +268,9 @@ class _Derivation:
         return {name: _with_words(value, words) for name, value in facts.items()}
 
     def _can_be_altered(self, now: DatabaseObject, former: DatabaseObject) -> bool:
-        return _is_relabelled(now, former) or writer.alter(now, former, beside=self._beside) is not None
-
-    @cached_property
-    def _beside(self) -> dict[Key, Facts]:
-        return {key: each.facts or {} for key, each in self._after.items()}
+        if _is_relabelled(now, former):
+            return True
+        return writer.alter(now, former, beside=self.beside(renamed_back=False)) is not None
 
     # Views, and what is made again around another object.
 
@@ -362,24 +364,28 @@ class _Derivation:
 
     # For the emission.
 
-    @cached_property
-    def _beside_after_renames(self) -> dict[Key, Facts]:
-        return {
-            each.key: each.facts or {} for each in (*map(self.as_before, self._after.values()), *self._before.values())
-        }
-
-    @cached_property
-    def _beside_before_renames(self) -> dict[Key, Facts]:
-        former = (under_new_names(each, self._renames) for each in self._before.values())
-        return {each.key: each.facts or {} for each in (*former, *self._after.values())}
-
     def as_before(self, each: DatabaseObject) -> DatabaseObject:
         """Return an object with the name that it has once names are given back."""
         return under_new_names(each, self._names_before)
 
-    def beside(self, *, renamed_back: bool) -> dict[Key, Facts]:
-        """Return the facts of all objects that may exist, under the names of a time."""
-        return self._beside_after_renames if renamed_back else self._beside_before_renames
+    def beside(self, *, renamed_back: bool, whole: bool = False) -> dict[Key, Facts]:
+        """Return the facts of the objects that may exist.
+
+        Args:
+            renamed_back: Whether they have their names of before the migration.
+            whole: Whether all are wanted, or those alone that have parts of their own or a kind of their own in SQL.
+        """
+        if (known := self._known.get((renamed_back, whole))) is None:
+            kinds = OBJECT_KINDS if whole else _HOMES
+            before, after = (
+                [each for each in objects.values() if each.kind in kinds] for objects in (self._before, self._after)
+            )
+            if renamed_back:
+                found = [*map(self.as_before, after), *before]
+            else:
+                found = [*(under_new_names(each, self._renames) for each in before), *after]
+            known = self._known[renamed_back, whole] = {each.key: each.facts or {} for each in found}
+        return known
 
     @property
     def heading(self) -> str:
@@ -414,12 +420,17 @@ class _Emission:
             return statements
         beside = self._derivation.beside(renamed_back=self._renamed_back)
         if act.way is Way.DROP:
-            return [_if_exists(writer.drop(self._now(act.gone[0]), beside=beside))]
+            going = self._now(act.gone[0])
+            if going.kind in GRANTED:
+                # What somebody else granted the role stays.
+                return writer.alter(going, evolve(going, facts={}), beside=beside) or []
+            return [_if_exists(writer.drop(going, beside=beside))]
         if act.way is Way.ALTER:
             now, former = self._now(act.gone[0]), act.made[0]
             if self._renamed_back:
                 former = self._derivation.as_before(former)
             return _relabelled(now, former) or writer.alter(now, former, beside=beside) or []
+        beside = self._derivation.beside(renamed_back=self._renamed_back, whole=True)
         return writer.create(act.made, _needs_among(act.made), beside=beside)
 
     def _now(self, each: DatabaseObject) -> DatabaseObject:

@@ -10,6 +10,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts, Key, structure
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.comparison import compare
+from kimbledb.planning.derived_rollback import GRANTED
 from kimbledb.planning.fold import Belongings
 
 
@@ -32,7 +33,10 @@ class Expectation:
             staying: Objects that the migration declares to make, and that its rollback leaves.
         """
         for statement in migration.declarations.on(hosted=hosted):
-            self.objects |= {each.key: None for each in statement.creates if each.key not in staying}
+            going = [each.key for each in statement.creates if each.key not in staying]
+            self.objects |= dict.fromkeys(going)
+            for key in [key for key in going if key[0] in GRANTED]:
+                del self.objects[key]  # somebody else may have granted more
             for (kind, old), new in statement.renames.items():
                 self.objects[kind, new] = None
                 if (kind, old) in before:

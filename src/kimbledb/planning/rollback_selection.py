@@ -8,7 +8,7 @@ from attrs import frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.text import few, one_line
@@ -146,25 +146,24 @@ def without_rollback(migration: Migration, reason: str) -> RollbackRefusedError:
             else f"write {migration.location}/rollback.sql"
         )
         if not migration.is_declared:
-            hint += f", or record what it does: `kimbledb declare {migration.location.rpartition('/')[0] or 'DIR'}`"
+            hint += f", or record what it does: `kimbledb declare {folder_of(migration)}`"
     return RollbackRefusedError(f"{migration.name} cannot be rolled back: {reason}", hint=hint)
 
 
 def _refuse_tangled(going: Sequence[Step], there: Sequence[Step]) -> None:
     """Stop where a later migration that stays changes what a derived rollback would take away or give back."""
-    for step in going:
-        if step.migration.rollback_kind != "derived":
-            continue
-        for later in there[there.index(step) + 1 :]:
-            if (
-                later not in going
-                and later.migration.is_declared
-                and (shared := tangled(step.migration, later.migration))
-            ):
-                raise RollbackRefusedError(
-                    f"{later.name} changes what {step.name} declares, whose rollback is derived: {few(shared)}",
-                    hint=f"roll {later.name} back, too, or write a rollback.sql for {step.name}",
-                )
+    names = {step.name for step in going}
+    staying: list[Step] = []
+    for step in reversed(there):
+        if step.name not in names:
+            staying.append(step)
+        elif staying and step.migration.rollback_kind == "derived":
+            for later in staying:
+                if later.migration.is_declared and (shared := tangled(step.migration, later.migration)):
+                    raise RollbackRefusedError(
+                        f"{later.name} changes what {step.name} declares, whose rollback is derived: {few(shared)}",
+                        hint=f"roll {later.name} back, too, or write a rollback.sql for {step.name}",
+                    )
 
 
 def tangled(earlier: Migration, later: Migration) -> list[str]:

@@ -58,9 +58,9 @@ def test_a_file_is_a_migration_without_checks_and_rollback(tmp_path: Path) -> No
     assert migration.checksum == hashlib.sha256(b"SELECT 1;\n").hexdigest()
     assert (migration.verification_queries, migration.rollback_sql, migration.creates) == ((), "", ())
     assert migration.file("apply") == f"{tmp_path}/001_a.sql"
-    assert Planner(Catalog.from_directory(tmp_path)).plan().steps[0].notes == [
-        "it cannot be rolled back: it has no rollback.sql, and its declarations were not recorded"
-    ]
+    plan = Planner(Catalog.from_directory(tmp_path)).plan()
+    assert [step.name for step in plan.undeclared] == ["001_a.sql"]
+    assert f"`kimbledb declare {tmp_path}` records them" in str(plan)
 
 
 @pytest.mark.parametrize(

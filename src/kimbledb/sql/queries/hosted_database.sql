@@ -2,6 +2,8 @@
 CREATE SCHEMA auth;
 CREATE SCHEMA extensions;
 CREATE SCHEMA storage;
+CREATE EXTENSION pgcrypto SCHEMA extensions;
+CREATE EXTENSION "uuid-ossp" SCHEMA extensions;
 GRANT USAGE ON SCHEMA auth, extensions, public, storage TO anon, authenticated, service_role;
 CREATE TABLE auth.users (
     id uuid PRIMARY KEY,
@@ -26,6 +28,7 @@ CREATE TABLE storage.buckets (
     id text PRIMARY KEY,
     name text NOT NULL UNIQUE,
     owner uuid,
+    owner_id text,
     public boolean DEFAULT false,
     file_size_limit bigint,
     allowed_mime_types text[],
@@ -37,7 +40,12 @@ CREATE TABLE storage.objects (
     bucket_id text REFERENCES storage.buckets (id),
     name text,
     owner uuid,
+    owner_id text,
+    path_tokens text[] GENERATED ALWAYS AS (string_to_array(name, '/')) STORED,
+    version text,
     metadata jsonb,
+    user_metadata jsonb,
+    last_accessed_at timestamp with time zone DEFAULT now(),
     created_at timestamp with time zone DEFAULT now(),
     updated_at timestamp with time zone DEFAULT now(),
     UNIQUE (bucket_id, name)

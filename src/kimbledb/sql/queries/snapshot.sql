@@ -1,11 +1,12 @@
 -- A snapshot. Kinds of objects that are not there are left out of its query: to plan them would take most of its time.
--- As with "printed", the query is planned with the safe path and answered with another.
+-- The query is planned with the safe path, and sets the one by which the server prints before it reads a catalog.
 DECLARE
     homes constant oid[] := ARRAY(SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = ANY ({schemas}));
     related constant oid[] := {related};
     seen record;
     there text[];
     answer text;
+    path constant text := current_setting('search_path');
 BEGIN
     SELECT coalesce(bool_or(c.relkind IN ('v', 'm')), false) AS views,
            coalesce(bool_or(c.relkind = 'S'), false) AS sequences,
@@ -17,12 +18,11 @@ BEGIN
     WHERE {these}
       AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq');
     there := ARRAY(SELECT guard.word FROM (VALUES {guards}) AS guard (word, holds) WHERE guard.holds);
-    -- The planner reads the histograms of columns for each merge join that it thinks of.
-    PERFORM set_config('enable_mergejoin', 'off', true);
     EXECUTE (
         SELECT string_agg(part.text, E'\n' ORDER BY part.place)
         FROM (VALUES {parts}) AS part (place, words, text)
         WHERE part.words <@ there) INTO answer USING related, {path};
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    -- The names of the schema's own functions are in reach here.
+    PERFORM pg_catalog.set_config('search_path', path, true);
     RAISE INFO USING MESSAGE = answer, ERRCODE = 'KD100';
 END

@@ -32,4 +32,5 @@ FROM (
 ) AS described (kind, name, class, oid, sub)
 JOIN pg_catalog.pg_description AS d ON d.objoid = described.oid AND d.classoid = described.class AND d.objsubid = described.sub
 -- Objects of the server itself have lower numbers, but for the schema "public", which initdb gives a comment.
-WHERE (d.objoid >= 16384 OR described.kind = 'schema') AND NOT (described.kind = 'schema' AND d.description = 'standard public schema')
+WHERE (d.objoid >= 16384 OR d.classoid = 'pg_catalog.pg_namespace'::regclass)
+  AND NOT (described.kind = 'schema' AND d.description = 'standard public schema')

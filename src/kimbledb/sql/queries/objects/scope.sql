@@ -29,7 +29,8 @@ class AS (
                       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ),
 relation AS (
-    SELECT CASE WHEN class.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS kind, class.*
+    SELECT CASE WHEN class.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS kind, class.class, class.oid, class.name,
+           class.relname, class.relowner, class.relacl, class.relpersistence, class.relispartition
     FROM class WHERE class.relkind IN ('r', 'p', 'v', 'm', 'f')
 ),
 -- Constraint triggers are triggers. A foreign key to a partitioned table has a copy for each partition.
@@ -49,7 +50,7 @@ bound AS (
 ),
 -- Sequences of identity columns, too; these are facts of their column.
 sequence AS (
-    SELECT class.*, d.deptype AS owned, d.refobjid AS owner_table, d.refobjsubid AS owner_column
+    SELECT class.class, class.oid, class.name, class.relname, class.relowner, class.relacl, class.relpersistence, d.deptype AS owned, d.refobjid AS owner_table, d.refobjsubid AS owner_column
     FROM class
     LEFT JOIN pg_catalog.pg_depend AS d
         ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = class.oid AND d.objsubid = 0

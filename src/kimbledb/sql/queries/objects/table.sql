@@ -29,7 +29,7 @@ SELECT 'table', relation.name,
                             WHERE i.indrelid = relation.oid AND i.indisclustered))),
        {form:table},
        relation.class, relation.oid, 0, relation.relowner, NULL
-FROM relation
+FROM class AS relation
 LEFT JOIN pg_catalog.pg_class AS toast ON toast.oid = relation.reltoastrelid AND toast.reloptions IS NOT NULL
 -- there: inheritance
 LEFT JOIN LATERAL (
@@ -46,4 +46,4 @@ LEFT JOIN LATERAL (
     WHERE relation.relkind = 'f' AND f.ftrelid = relation.oid
 ) AS far (server, options) ON true
 -- end
-WHERE relation.kind = 'table'
+WHERE relation.relkind IN ('r', 'p', 'f')

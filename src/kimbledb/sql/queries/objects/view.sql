@@ -23,6 +23,6 @@ SELECT 'view', relation.name,
            E' AS\n', rtrim(printed.query, ';'), CASE relation.relkind WHEN 'm' THEN E'\nWITH NO DATA' END),
        -- end
        NULL)
-FROM relation
+FROM class AS relation
 CROSS JOIN LATERAL {printing:view}
-WHERE relation.kind = 'view'
+WHERE relation.relkind IN ('v', 'm')
