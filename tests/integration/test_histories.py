@@ -77,6 +77,7 @@ async def test_a_failed_row_of_a_file_that_is_gone_stands_in_no_way(database: st
         await kimbledb.migrate(database, catalog=folder.catalog)
     broken.rename(folder.path / "02_c")
     (folder.path / "02_c" / "apply.sql").write_text("SELECT 1;", encoding="utf-8")
+    await folder.declared(database)
     await kimbledb.migrate(database, catalog=folder.catalog)
 
     await sql(database, "ALTER TABLE a DROP COLUMN id")
