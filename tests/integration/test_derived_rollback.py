@@ -357,6 +357,23 @@ async def test_what_stood_there_before_stays(
     ]
 
 
+async def test_what_was_applied_before_it_was_declared(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """The log notes the indexes that a migration makes on older tables, also without declarations: one made by hand stays."""
+    folder.add(1, "base", "CREATE TABLE base (id integer, n integer);")
+    apply = "CREATE INDEX IF NOT EXISTS base_n ON base (n);\nCREATE INDEX IF NOT EXISTS base_id ON base (id);"
+    folder.add(2, "more", apply, rollback=None, facts='requires = ["base.sql"]')
+    await kimbledb.migrate(database, catalog=folder.catalog, to="base.sql")
+    await connection.execute("CREATE INDEX base_n ON base (n)")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    catalog = await _declared(folder, server)
+
+    report = await kimbledb.rollback(database, "more.sql", catalog=catalog)
+
+    assert report.derived["more.sql"].splitlines()[1:] == ["DROP INDEX IF EXISTS base_id;"]
+
+
 async def test_the_try_run_proves_it_again(
     database: str, server: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
