@@ -6,13 +6,16 @@ first, and for ``check_function_bodies = off``, since the server records no depe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key
+from kimbledb.planning.writer.changes import difference
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import identifier
 from kimbledb.planning.writer.order import arranged
-from kimbledb.planning.writer.pieces import Piece, Surroundings
+from kimbledb.planning.writer.pieces import Surroundings
+
+__all__ = ["alter", "create", "difference", "drop", "rename"]
 
 
 def create(
@@ -36,18 +39,7 @@ def create(
     around = Surroundings(
         {**(beside or {}), **{key: each.facts or {} for key, each in made.items()}}, frozenset(made), needs or {}
     )
-    return arranged(pieces(made.values(), around))
-
-
-def pieces(objects: Iterable[DatabaseObject], around: Surroundings) -> Iterator[Piece]:
-    """Yield the pieces that make objects.
-
-    Args:
-        objects: The objects.
-        around: The objects among which they are made.
-    """
-    for each in objects:
-        yield from KINDS[each.kind].create(each, around)
+    return arranged(piece for each in made.values() for piece in KINDS[each.kind].create(each, around))
 
 
 def alter(

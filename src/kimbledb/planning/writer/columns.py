@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.planning.writer.names import (
@@ -15,7 +16,7 @@ from kimbledb.planning.writer.names import (
     parenthesized,
     relation_of,
     text,
-    texts,
+    usual_name,
     written,
 )
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, needs_nothing_late
@@ -31,6 +32,16 @@ _STORAGE = {
 _FROM_ABOVE = frozenset(
     {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "compression"}
 )
+#: Types with casts between each other. Every type is cast from text and to text.
+_TEXTS = frozenset({"text", "character varying", "character"})
+_FAMILIES = (
+    _TEXTS,
+    frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"}),
+    frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
+    frozenset({"json", "jsonb"}),
+)
+#: What changes in the tables below with it.
+_FOLLOWING = ("type", "collation", "not_null", "generated", "virtual")
 #: What a column's definition does not say: a statement of its own sets it.
 _SETTINGS = ("statistics", "storage", "options")
 #: The beginnings of the steps that reach the tables below.
@@ -43,10 +54,8 @@ _RECURSIVE = (
     "SET GENERATED",
     "DROP EXPRESSION",
 )
-#: The bytes of the longest identifier.
-_LONGEST = 63
 #: The kinds that a column's type and collation belong to; its default needs all others.
-_OF_TYPE = frozenset({"type", "collation", "table"})
+OF_TYPE = frozenset({"type", "collation", "table"})
 
 
 def definition(column: DatabaseObject, around: Surroundings) -> str:
@@ -82,7 +91,10 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
         yield f"DEFAULT {default}"
     if facts.get("not_null") and not _not_valid(facts):
         name = not_null_name(column, around)
-        yield f"CONSTRAINT {name} {_not_null(facts)}" if name != _usual_name(column) else _not_null(facts)
+        # The server gives another name where a table that was below this one still has it.
+        below_it = {("table", each) for each in around.children(relation_of(column.name))}
+        shown = name != _usual_name(column) or not below_it <= around.made
+        yield f"CONSTRAINT {name} {_not_null(facts)}" if shown else _not_null(facts)
 
 
 def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
@@ -108,7 +120,7 @@ def early_needs(column: DatabaseObject, around: Surroundings) -> set[Key]:
     """Return the objects that a column needs before it is made: not those that its late default alone needs."""
     needs = around.needs_of(column.key)
     if default_comes_late(column, around):
-        return {need for need in needs if need[0] in _OF_TYPE}
+        return {need for need in needs if need[0] in OF_TYPE}
     return needs
 
 
@@ -121,11 +133,11 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
         return
     apart = ("table", relation) not in around.made or comes_late(column, around)
     given = _given_from_above(column, around)
-    if apart and not facts.get("inherited"):
+    if apart and given is None:
         yield Piece(
             f"ALTER TABLE {written(relation)} ADD COLUMN {own_name(column.name)} {definition(column, around)}",
             Rank.COLUMN,
-            makes=(column.key,),
+            makes=(column.key, *(each.key for each in below(column, around))),
             needs={("table", relation), *early_needs(column, around)},
         )
     needs = [("table", relation), column.key]
@@ -152,11 +164,11 @@ def create(column: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
 def _set(
     column: DatabaseObject, steps: Iterable[str], rank: Rank, around: Surroundings, *, needs: Iterable[Key]
 ) -> Iterator[Piece]:
-    if statement := _altering(column, list(steps), around):
+    if statement := altering(column, list(steps), around):
         yield Piece(statement, rank, needs=needs)
 
 
-def _altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings, *, below: bool = False) -> str:
+def altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings, *, below: bool = False) -> str:
     """Return the statement of some steps, or nothing for none.
 
     Args:
@@ -183,7 +195,10 @@ def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str,
     A partition is made with columns of its own, and attached.
     """
     table = around.facts("table", relation_of(column.name))
-    if not facts_of(column).get("inherited") or "partition_of" in table:
+    made = ("table", relation_of(column.name)) in around.made
+    if not facts_of(column).get("inherited") or (made and "partition_of" in table):
+        return None
+    if not made and not around.has_from_above(relation_of(column.name)):
         return None
     given: dict[str, Fact] = {}
     for parent in above(column, around):
@@ -191,7 +206,15 @@ def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str,
         for fact, value in facts_of(parent).items():
             if fact in _FROM_ABOVE and not (late and fact == "default"):
                 given.setdefault(fact, value)
+    if has_own_not_null(column) and ("table", relation_of(column.name)) in around.made:
+        given |= {fact: facts_of(column)[fact] for fact in ("not_null", "not_null_name")}
     return given
+
+
+def has_own_not_null(column: DatabaseObject) -> bool:
+    """Return whether an inherited column has a NOT NULL of its own, which CREATE TABLE says by its name."""
+    facts = facts_of(column)
+    return bool(facts.get("inherited") and "not_null_name" in facts and not _not_valid(facts))
 
 
 def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:
@@ -199,7 +222,7 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
     old, new = facts_of(before), facts_of(after)
     if around.has("view", relation_of(after.name)):
         return iter(
-            filter(None, [_altering(after, [*loosening(old, new), *_default(old, new), *settings(old, new)], around)])
+            filter(None, [altering(after, [*loosening(old, new), *_default(old, new), *settings(old, new)], around)])
         )
     if _is_made_otherwise(old, new):
         return None
@@ -221,19 +244,19 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
         yield f"ALTER TABLE {relation} ALTER COLUMN {own_name(column.name)} DROP NOT NULL"
     elif old.get("not_null") and new.get("not_null") and old.get("not_null_name") != new.get("not_null_name"):
         yield f"ALTER TABLE {relation} RENAME CONSTRAINT {not_null_name(DatabaseObject(*column.key, old), around)} TO {not_null_name(column, around)}"
+    if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
+        yield _add_not_null(column, around)
     steps = [*loosening(old, new), *tightening(column, old, new), *settings(old, new)]
     if not around.only(relation_of(column.name)):
-        yield from filter(None, [_altering(column, steps, around)])
+        yield from filter(None, [altering(column, steps, around)])
     else:
         # What the tables below have from this one changes with it; a default and settings are each table's own.
         own = [step for step in steps if not step.startswith(_RECURSIVE)]
         shared = [step for step in steps if step.startswith(_RECURSIVE)]
         first = [step for step in own if step == "DROP DEFAULT"]
         rest = [step for step in own if step != "DROP DEFAULT"]
-        yield from filter(None, [_altering(column, first, around), _altering(column, shared, around, below=True)])
-        yield from filter(None, [_altering(column, rest, around)])
-    if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
-        yield _add_not_null(column, around)
+        yield from filter(None, [altering(column, first, around), altering(column, shared, around, below=True)])
+        yield from filter(None, [altering(column, rest, around)])
     if foreign := changed_foreign_options(old, new):
         yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} {foreign}"
 
@@ -319,11 +342,19 @@ def _shown_type(old: Facts, new: Facts) -> str:
 
 
 def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
-    """Return the USING of a change of type, or nothing where only a length, a scale or a collation changes."""
+    """Return the USING of a change of type, or nothing where only a length, a scale or a collation changes.
+
+    Between types without a cast the value goes by way of text.
+    """
     before, after = (str(facts.get("type", "")) for facts in (old, new))
-    if before.partition("(")[0] == after.partition("(")[0]:
+    bare = [re.sub(r"\(.*?\)", "", each) for each in (before, after)]
+    if bare[0] == bare[1]:
         return ""
-    return f" USING {own_name(column.name)}::{after}"
+    families = [
+        next((family for family in _FAMILIES if each.removesuffix("[]") in family), frozenset()) for each in bare
+    ]
+    cast = _TEXTS in families or (families[0] and families[0] is families[1])
+    return f" USING {own_name(column.name)}{'' if cast else '::text'}::{after}"
 
 
 def _identity(identity: str) -> str:
@@ -372,11 +403,39 @@ def not_null_name(column: DatabaseObject, around: Surroundings) -> str:
 
 
 def _usual_name(column: DatabaseObject) -> str:
-    """Return the name that the server gives to the NOT NULL of a column: it shortens the longer part of a long one."""
-    table, own = (part.encode() for part in parts_of(column.name)[-2:])
-    while len(table) + len(own) > _LONGEST - len("__not_null"):
-        table, own = (table[:-1], own) if len(table) > len(own) else (table, own[:-1])
-    return identifier("_".join((*(part.decode(errors="ignore") for part in (table, own)), "not_null")))
+    return identifier(usual_name(column.name, "not_null"))
+
+
+def below(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObject]:
+    """Yield the columns of tables below that change and go with a column.
+
+    Args:
+        column: The column.
+        around: The objects around it.
+    """
+    own = parts_of(column.name)[-1]
+    for name in around.children(relation_of(column.name)):
+        for each in around.parts("column", name):
+            if parts_of(each.name)[-1] == own and facts_of(each).get("inherited"):
+                yield each
+                yield from below(each, around)
+
+
+def as_followed(facts: Mapping[str, Fact], old: Facts, new: Facts) -> dict[str, Fact]:
+    """Return the facts of an inherited column after the column above has changed.
+
+    Args:
+        facts: Its facts before.
+        old: The facts of the column above, before.
+        new: The facts of the column above, after.
+    """
+    followed = dict(facts)
+    for fact in _FOLLOWING:
+        if old.get(fact) != new.get(fact):
+            followed.pop(fact, None)
+            if fact in new:
+                followed[fact] = new[fact]
+    return followed
 
 
 def above(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObject]:
@@ -386,9 +445,8 @@ def above(column: DatabaseObject, around: Surroundings) -> Iterator[DatabaseObje
         column: The column.
         around: The objects around it.
     """
-    table = around.facts("table", relation_of(column.name))
     own = parts_of(column.name)[-1]
-    for name in (*texts(table, "partition_of"), *texts(table, "inherits")):
+    for name in around.above(relation_of(column.name)):
         yield from (each for each in around.parts("column", name) if parts_of(each.name)[-1] == own)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.writer import columns
-from kimbledb.planning.writer.indexes import attachment, is_made_alone
+from kimbledb.planning.writer.indexes import attachment_of_its_own
 from kimbledb.planning.writer.names import (
     changed_options,
     options,
@@ -15,7 +15,6 @@ from kimbledb.planning.writer.names import (
     parenthesized,
     relation_of,
     text,
-    texts,
     with_options,
     written,
 )
@@ -131,7 +130,7 @@ def _is_own(constraint: DatabaseObject, around: Surroundings) -> bool:
         return False
     if is_reference(facts):
         # A foreign key that was there before the parent's keeps its name.
-        return not any(around.has("constraint", f"{each}.{_last(constraint)}") for each in _above(relation, around))
+        return not any(around.has("constraint", f"{each}.{_last(constraint)}") for each in around.above(relation))
     if is_waiting(facts):
         return False
     return "check" not in facts or ("table", relation) in around.made
@@ -141,14 +140,9 @@ def _last(constraint: DatabaseObject) -> str:
     return quoted(parts_of(constraint.name)[-1])
 
 
-def _above(relation: str, around: Surroundings) -> tuple[str, ...]:
-    table = around.facts("table", relation)
-    return (*texts(table, "partition_of"), *texts(table, "inherits"))
-
-
 def create(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     """Yield the statements that make a constraint, but not what the statement of its table, or of the table above, makes."""
-    yield from _attachment(constraint, around)
+    yield from attachment_of_its_own(constraint, around)
     if stands_in_table(constraint, around):
         return
     relation, facts = relation_of(constraint.name), facts_of(constraint)
@@ -164,17 +158,10 @@ def create(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
             needs,
         )
     elif not is_waiting(facts):
-        above = [("constraint", f"{each}.{_last(constraint)}") for each in _above(relation, around)]
+        above = [("constraint", f"{each}.{_last(constraint)}") for each in around.above(relation)]
         if any(is_waiting(around.facts(*key)) for key in above):
             statement = f"{table} VALIDATE CONSTRAINT {own_name(constraint.name)}"
             yield Piece(statement, Rank.REFERENCE, needs=needs.union(above))
-
-
-def _attachment(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
-    """Yield the statement that attaches the index of a partition's key, where an index of the parent is made alone."""
-    parent = text(facts_of(constraint), "partition_of")
-    if parent is not None and is_made_alone(parent, around):
-        yield attachment(constraint.key, _last(constraint), parent, relation_of(constraint.name))
 
 
 def _rank(facts: Facts) -> Rank:

@@ -54,10 +54,22 @@ def create_comment(comment: DatabaseObject, around: Surroundings) -> Iterator[Pi
 
 
 def _commented(comment: DatabaseObject) -> DatabaseObject:
-    if comment.name == "schema" or comment.name.startswith("schema "):
-        return DatabaseObject("schema", comment.name[7:])
-    kind = max((each for each in OBJECT_KINDS if comment.name.startswith(f"{each} ")), key=len)
-    return DatabaseObject(kind, comment.name[len(kind) + 1 :])
+    return DatabaseObject(*target_of(*comment.key))
+
+
+def target_of(kind: str, name: str) -> Key:
+    """Return the object that a comment or a privilege is on.
+
+    Args:
+        kind: ``comment`` or ``privilege``.
+        name: The name of the comment or the privilege.
+    """
+    if kind == "privilege":
+        return of_privilege(name)[:2]
+    if name == "schema" or name.startswith("schema "):
+        return ("schema", name[7:])
+    target = max((each for each in OBJECT_KINDS if name.startswith(f"{each} ")), key=len)
+    return (target, name[len(target) + 1 :])
 
 
 def _comment(target: DatabaseObject, words: str | None, around: Surroundings) -> str:
@@ -224,14 +236,28 @@ def drop_default(privilege: DatabaseObject, around: Surroundings) -> str:
     return next(_defaults(privilege, "REVOKE", ["all"]))
 
 
-def implied_by_default(privilege: DatabaseObject, defaults: Mapping[Key, Facts]) -> tuple[str, ...]:
-    """Return what default privileges of the session's role grant to a role on a new object.
+#: The kinds of objects that default privileges are for.
+_BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
+
+
+def not_by_default(key: Key, defaults: Mapping[Key, Facts], around: Surroundings) -> Iterator[Piece]:
+    """Yield the statements that take from a new object the default privileges that it is not to have.
 
     Args:
-        privilege: A privilege on the object.
-        defaults: The default privileges, by kind and name.
+        key: The object.
+        defaults: The default privileges that there are when it is made, by kind and name.
+        around: The objects around it.
     """
-    kind, _, grantee = of_privilege(privilege.name)
-    kinds = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
-    found = defaults.get(("default privilege", f"{kinds.get(kind)} of current_user to {grantee}"))
-    return texts(found or {}, "may")
+    kind, name = key
+    if kind == "column" and (counter := around.counter(key)) is not None:
+        kind, name = "sequence", counter
+    for (_, default), facts in defaults.items():
+        kinds, _, grantee = default.partition(" of current_user to ")
+        if kinds == _BY_DEFAULT.get(kind) and grantee:
+            granted = DatabaseObject("privilege", f"{kind} {name} to {grantee}")
+            wanted = texts(around.facts(*granted.key), "may")
+            surplus = [each.removesuffix(_GRANTABLE) for each in texts(facts, "may") if each not in wanted]
+            if surplus and len(texts(facts, "may")) == _ALL.get(kind):
+                surplus = ["all"]  # since version 17 that is more than the facts say
+            for statement in _revokes(granted, surplus, around):
+                yield Piece(statement, Rank.REVOKE, needs={key})

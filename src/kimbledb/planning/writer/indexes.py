@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kimbledb.model.objects import DatabaseObject, Facts, Key
+from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.writer.names import (
     changed_options,
     list_of,
     options,
     parenthesized,
+    relation_of,
     text,
     texts,
     with_options,
@@ -37,11 +38,26 @@ def create(index: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     else:
         needs |= {each.key for each in around.below(on, index.name)}
     yield Piece(_statement(index, facts, "ONLY " if alone else ""), Rank.INDEX, (index.key,), needs)
-    parent = text(facts, "partition_of")
-    if parent is not None and is_made_alone(parent, around):
-        yield attachment(index.key, index.name, parent, on)
+    yield from attachment_of_its_own(index, around)
     for step in _statistics({}, facts):
         yield Piece(f"ALTER INDEX {written(index.name)} {step}", Rank.MARK, needs={index.key})
+
+
+def attachment_of_its_own(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement that attaches an index, or that of a key, to the index of the parent that is made alone.
+
+    Args:
+        each: The index or the constraint.
+        around: The objects around it.
+    """
+    facts = facts_of(each)
+    parent = text(facts, "partition_of")
+    if parent is None or ("index", parent) not in around.made or not is_made_alone(parent, around):
+        return
+    if each.kind == "index":
+        yield attachment(each.key, each.name, parent, str(facts["on"]))
+    else:
+        yield attachment(each.key, quoted(parts_of(each.name)[-1]), parent, relation_of(each.name))
 
 
 def attachment(key: Key, own: str, parent: str, on: str) -> Piece:

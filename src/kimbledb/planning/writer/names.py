@@ -9,174 +9,24 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.objects import Facts, parts_of, quoted
 
 #: The keywords that a version from 15 to 18 takes for no name, or not for each kind of name (manual, appendix C).
-_KEYWORDS = frozenset(
-    [
-        "all",
-        "analyse",
-        "analyze",
-        "and",
-        "any",
-        "array",
-        "as",
-        "asc",
-        "asymmetric",
-        "authorization",
-        "between",
-        "bigint",
-        "binary",
-        "bit",
-        "boolean",
-        "both",
-        "case",
-        "cast",
-        "char",
-        "character",
-        "check",
-        "coalesce",
-        "collate",
-        "collation",
-        "column",
-        "concurrently",
-        "constraint",
-        "create",
-        "cross",
-        "current_catalog",
-        "current_date",
-        "current_role",
-        "current_schema",
-        "current_time",
-        "current_timestamp",
-        "current_user",
-        "dec",
-        "decimal",
-        "default",
-        "deferrable",
-        "desc",
-        "distinct",
-        "do",
-        "else",
-        "end",
-        "except",
-        "exists",
-        "extract",
-        "false",
-        "fetch",
-        "float",
-        "for",
-        "foreign",
-        "freeze",
-        "from",
-        "full",
-        "grant",
-        "greatest",
-        "group",
-        "grouping",
-        "having",
-        "ilike",
-        "in",
-        "initially",
-        "inner",
-        "inout",
-        "int",
-        "integer",
-        "intersect",
-        "interval",
-        "into",
-        "is",
-        "isnull",
-        "join",
-        "json",
-        "json_array",
-        "json_arrayagg",
-        "json_exists",
-        "json_object",
-        "json_objectagg",
-        "json_query",
-        "json_scalar",
-        "json_serialize",
-        "json_table",
-        "json_value",
-        "lateral",
-        "leading",
-        "least",
-        "left",
-        "like",
-        "limit",
-        "localtime",
-        "localtimestamp",
-        "merge_action",
-        "national",
-        "natural",
-        "nchar",
-        "none",
-        "normalize",
-        "not",
-        "notnull",
-        "null",
-        "nullif",
-        "numeric",
-        "offset",
-        "on",
-        "only",
-        "or",
-        "order",
-        "out",
-        "outer",
-        "overlaps",
-        "overlay",
-        "placing",
-        "position",
-        "precision",
-        "primary",
-        "real",
-        "references",
-        "returning",
-        "right",
-        "row",
-        "select",
-        "session_user",
-        "setof",
-        "similar",
-        "smallint",
-        "some",
-        "substring",
-        "symmetric",
-        "system_user",
-        "table",
-        "tablesample",
-        "then",
-        "time",
-        "timestamp",
-        "to",
-        "trailing",
-        "treat",
-        "trim",
-        "true",
-        "union",
-        "unique",
-        "user",
-        "using",
-        "values",
-        "varchar",
-        "variadic",
-        "verbose",
-        "when",
-        "where",
-        "window",
-        "with",
-        "xmlattributes",
-        "xmlconcat",
-        "xmlelement",
-        "xmlexists",
-        "xmlforest",
-        "xmlnamespaces",
-        "xmlparse",
-        "xmlpi",
-        "xmlroot",
-        "xmlserialize",
-        "xmltable",
-    ]
-)
+_WORDS = """
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both
+    case cast char character check coalesce collate collation column concurrently constraint create cross
+    current_catalog current_date current_role current_schema current_time current_timestamp current_user dec
+    decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign
+    freeze from full grant greatest group grouping having ilike in initially inner inout int integer intersect
+    interval into is isnull join json json_array json_arrayagg json_exists json_object json_objectagg json_query
+    json_scalar json_serialize json_table json_value lateral leading least left like limit localtime
+    localtimestamp merge_action national natural nchar none normalize not notnull null nullif numeric offset on
+    only or order out outer overlaps overlay placing position precision primary real references returning right
+    row select session_user setof similar smallint some substring symmetric system_user table tablesample then
+    time timestamp to trailing treat trim true union unique user using values varchar variadic verbose when
+    where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi
+    xmlroot xmlserialize xmltable
+"""
+_KEYWORDS = frozenset(_WORDS.split())
+#: The bytes of the longest identifier.
+_LONGEST = 63
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 #: The target of a privilege, and its role at the end.
 _TO_ROLE = re.compile(r'(.+) to ("(?:[^"]|"")*"|[^" ]+)')
@@ -208,6 +58,19 @@ def relation_of(name: str) -> str:
 def own_name(name: str) -> str:
     """Return the last identifier of a part's name as SQL: ``email`` of ``users.email``."""
     return identifier(parts_of(name)[-1])
+
+
+def usual_name(part: str, label: str) -> str:
+    """Return the name that the server gives to what belongs to a column. It shortens the longer part of a long one.
+
+    Args:
+        part: The name of the column, with its table.
+        label: The end of the name, such as ``not_null``.
+    """
+    table, own = (each.encode() for each in parts_of(part)[-2:])
+    while len(table) + len(own) + len(label) + 2 > _LONGEST:
+        table, own = (table[:-1], own) if len(table) > len(own) else (table, own[:-1])
+    return "_".join((*(each.decode(errors="ignore") for each in (table, own)), label))
 
 
 def routine(name: str) -> str:

@@ -10,14 +10,13 @@ from attrs import evolve
 
 from kimbledb.model.objects import Key
 from kimbledb.planning.writer.pieces import Piece
-from kimbledb.planning.writer.views import or_replace
 
 
 def arranged(pieces: Iterable[Piece]) -> list[str]:
     """Return the statements of pieces in order.
 
-    Where pieces need each other in a circle, a view among them is made twice: first as a stand-in, at the end by its own
-    statement. In a circle without a view the piece with the lowest rank comes first.
+    Where pieces need each other in a circle, a view or a function among them is made twice: first as a stand-in, at the
+    end by its own statement. In a circle without one the piece with the lowest rank comes first.
 
     Args:
         pieces: The pieces. Among those of one rank that need nothing of each other, the order stays.
@@ -62,18 +61,12 @@ def _circle(pieces: Sequence[Piece]) -> Sequence[int]:
 
 def _break(circle: Sequence[int], pieces: list[Piece]) -> None:
     """Let a piece of a circle need none of the circle."""
-    view = next((place for place in circle if pieces[place].stand_in is not None), None)
-    if view is None:
-        first = min(circle, key=lambda place: (pieces[place].rank, place))
-        made = {key for place in circle if place != first for key in pieces[place].makes}
-        pieces[first] = evolve(pieces[first], needs=pieces[first].needs - made)
+    doubled = [place for place in circle if pieces[place].stand_in is not None]
+    if doubled:
+        last = max(doubled, key=lambda place: (pieces[place].rank, place))  # a view, if there is one
+        pieces[last], replacing = pieces[last].twice()
+        pieces.append(replacing)
         return
-    whole = pieces[view]
-    assert whole.stand_in is not None
-    types = {key for key in whole.needs if key[0] == "type"}
-    pieces[view] = evolve(whole, statement=whole.stand_in, needs=types, stand_in=None)
-    pieces.append(
-        evolve(
-            whole, statement=or_replace(whole.statement), makes=(), needs={*whole.needs, *whole.makes}, stand_in=None
-        )
-    )
+    first = min(circle, key=lambda place: (pieces[place].rank, place))
+    made = {key for place in circle if place != first for key in pieces[place].makes}
+    pieces[first] = evolve(pieces[first], needs=pieces[first].needs - made)

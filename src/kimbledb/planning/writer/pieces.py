@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import IntEnum, auto
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key
-from kimbledb.planning.writer.names import relation_of, texts
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.planning.writer.names import relation_of, texts, usual_name
 
+_CREATE = re.compile(r"\s*CREATE\s+(?!OR\s+REPLACE)", re.IGNORECASE)
 #: Kinds that stand before each table, unless a dependence says otherwise.
 BEFORE_TABLES = frozenset({"type", "sequence", "collation", "table", "column"})
 
@@ -59,8 +61,24 @@ class Piece:
     makes: tuple[Key, ...] = ()
     #: The objects that must exist before it. Those that no piece makes are there already.
     needs: frozenset[Key] = field(default=(), converter=_keys)
-    #: A statement that makes a stand-in without needing anything but types, where a circle leaves no other way.
+    #: A statement that makes a stand-in, which needs types alone, where a circle leaves no other way.
     stand_in: str | None = None
+
+    def twice(self) -> tuple[Piece, Piece]:
+        """Return the stand-in, which makes the objects, and the statement that replaces it."""
+        assert self.stand_in is not None
+        types = {key for key in self.needs if key[0] in ("type", "table")}
+        return (
+            evolve(self, statement=self.stand_in, needs=types, stand_in=None),
+            evolve(
+                self, statement=or_replace(self.statement), makes=(), needs={*self.needs, *self.makes}, stand_in=None
+            ),
+        )
+
+
+def or_replace(statement: str) -> str:
+    """Return a CREATE statement as CREATE OR REPLACE."""
+    return _CREATE.sub("CREATE OR REPLACE ", statement, count=1)
 
 
 # Without slots: the properties below are computed once.
@@ -71,11 +89,11 @@ class Surroundings:
     #: All objects, those that are made and those that exist, by kind and name, in order.
     objects: Mapping[Key, Facts]
     #: Those that are made. None where all are there already.
-    made: Collection[Key] = ()
+    made: frozenset[Key] = frozenset()
     #: The objects that each object needs, by the server's record.
     needs: Mapping[Key, Collection[Key]] = field(factory=dict)
-    #: The statements that make functions, views, rules and the like.
-    sources: Mapping[Key, str] = field(factory=dict)
+    #: The tables that exist and are attached to a parent, or inherit, only later.
+    apart: Collection[str] = ()
 
     @cached_property
     def _parts(self) -> Mapping[tuple[str, str], list[DatabaseObject]]:
@@ -88,9 +106,9 @@ class Surroundings:
     @cached_property
     def _children(self) -> Mapping[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for (kind, name), facts in self.objects.items():
+        for kind, name in self.objects:
             if kind == "table":
-                for parent in (*texts(facts, "inherits"), *texts(facts, "partition_of")):
+                for parent in self.above(name):
                     found.setdefault(parent, []).append(name)
         return found
 
@@ -117,6 +135,24 @@ class Surroundings:
     def children(self, table: str) -> list[str]:
         """Return the names of the partitions and of the tables that inherit from a table."""
         return self._children.get(table, [])
+
+    def above(self, table: str) -> tuple[str, ...]:
+        """Return the names of the tables that a table is a partition of or inherits from."""
+        facts = self.facts("table", table)
+        return (*texts(facts, "partition_of"), *texts(facts, "inherits"))
+
+    def has_from_above(self, table: str) -> bool:
+        """Return whether a table that exists gets what is made of the table above."""
+        above = [("table", each) for each in self.above(table)]
+        return ("table", table) not in self.made and table not in self.apart and self.made.isdisjoint(above)
+
+    def counter(self, column: Key) -> str | None:
+        """Return the name of the sequence of an identity column, or None if it is none."""
+        facts = self.objects.get(column, {})
+        if "identity" not in facts:
+            return None
+        named = re.match(r'sequence name ("(?:[^"]|"")*"|[^ ]+)', str(facts.get("sequence", "")))
+        return ".".join(map(quoted, parts_of(named[1]))) if named else quoted(usual_name(column[1], "seq"))
 
     def indexes(self, relation: str) -> list[DatabaseObject]:
         """Return the indexes of a table or a view, in order."""

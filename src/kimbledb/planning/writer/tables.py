@@ -70,6 +70,8 @@ def _columns(parts: list[DatabaseObject], facts: Facts, around: Surroundings) ->
                 yield f"{own_name(each.name)} WITH OPTIONS {' '.join(words)}"
         elif "partition_of" in facts or not facts_of(each).get("inherited"):
             yield f"{own_name(each.name)} {columns.definition(each, around)}"
+        elif columns.has_own_not_null(each):
+            yield f"CONSTRAINT {columns.not_null_name(each, around)} NOT NULL {own_name(each.name)}"
 
 
 def _statement(table: DatabaseObject, lines: list[str]) -> str:
@@ -127,6 +129,11 @@ def _marked_indexes(facts: Facts) -> Iterator[tuple[str, str]]:
     if identity is not None:
         kind, _, index = identity.partition(" ")
         yield f"REPLICA IDENTITY {f'USING INDEX {written(index)}' if index else kind.upper()}", index
+
+
+def marked(facts: Facts) -> list[str]:
+    """Return the indexes and keys that a table is clustered on, or identified by."""
+    return [index for _, index in _marked_indexes(facts) if index]
 
 
 def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:

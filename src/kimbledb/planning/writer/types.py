@@ -45,6 +45,11 @@ def _of_domain(facts: Facts, *, late: bool) -> Iterator[str]:
         yield from (f"CONSTRAINT {check}" for check in texts(facts, "checks"))
 
 
+def bare_steps(facts: Facts) -> Iterator[str]:
+    """Yield the steps that take from a domain its default and its checks."""
+    yield from _steps(facts, {fact: value for fact, value in facts.items() if fact not in ("default", "checks")})
+
+
 def _steps(old: Facts, new: Facts) -> Iterator[str]:
     """Yield the steps that give a domain its later default, NOT NULL and checks."""
     if old.get("default") != new.get("default"):

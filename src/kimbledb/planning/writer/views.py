@@ -17,13 +17,12 @@ from kimbledb.planning.writer.names import (
     texts,
     written,
 )
-from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of
+from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, or_replace
 
 #: The words that set when a trigger or a rule is in force.
 _ENABLED = {None: "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
 #: The place of the WHEN of a trigger in its event.
 _EXECUTE = re.compile(r'((?:"(?:[^"]|"")*"|[^"])*?) (EXECUTE (?:FUNCTION|PROCEDURE) .*)', re.DOTALL)
-_CREATE = re.compile(r"\s*CREATE\s+(?!OR\s+REPLACE)", re.IGNORECASE)
 
 
 def create(view: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
@@ -57,11 +56,6 @@ def source_of(each: DatabaseObject) -> str:
     if each.source is None:
         raise ValueError(f"the statement that makes {each} is not known")
     return each.source.strip()
-
-
-def or_replace(source: str) -> str:
-    """Return a CREATE statement as CREATE OR REPLACE."""
-    return _CREATE.sub("CREATE OR REPLACE ", source, count=1)
 
 
 def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:
