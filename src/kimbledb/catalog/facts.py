@@ -101,7 +101,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "reaches", "transactional")
+_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "transactional")
 #: Keys of earlier versions, which a person wrote.
 _RECORDED: Final = ("creates", "changes", "drops")
 _RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"

@@ -38,7 +38,10 @@ SCHEMA = "public"
 ALL, SOURCES, SCOPE, _PRIVILEGES = "kimbledb_all", "kimbledb_sources", "kimbledb_scope", "kimbledb_privileges"
 #: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
-_SYNTAX_ERROR = "42601"
+#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
+_OF_ROWS = frozenset({"21", "22", "23", "P0"})
+#: The functions of the server that look for what only some servers have: a role, a collation, an extension.
+_OF_THE_SERVER = frozenset({"get_role_oid", "get_collation_oid", "parse_extension_control_file"})
 _SAVEPOINT = "kimbledb_recording"
 #: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
 _DEFAULT = re.compile(r"(\w+) of current_user to (.+)", re.DOTALL)
@@ -341,19 +344,24 @@ class RecordingDatabase:
         located = error_location.locate(error, migration, script, offset=offset, exact=exact)
         located = await with_cancel_reason(self.session, error, located)
         platform = "a hosted" if self.state.hosted else "a bare"
-        cure = (
-            "the migrations are recorded on a database without rows: let the statement hold there, too; for what only "
-            "your server has, record from it: --server DSN"
-        )
-        hints = [located.hint] if located.hint is not None else []
-        if error.sqlstate != _SYNTAX_ERROR and own_code(error) is None:
-            hints.append(cure)
-        attributes = {**located.attributes, "hint": "; ".join(hints) or None}
+        cures = [cure for cure in (located.hint, _cure_of(error)) if cure is not None]
+        attributes = {**located.attributes, "hint": "; ".join(cures) or None}
         return MigrationError(
             f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
             failed=migration,
             **attributes,
         )
+
+
+def _cure_of(error: ServerError) -> str | None:
+    """Return the cure of an error that may come from the database of a recording, or None."""
+    if own_code(error) is not None:
+        return None
+    if error.sqlstate[:2] in _OF_ROWS:
+        return "migrations are recorded on a database without rows: let the statement succeed there, too"
+    if error.source_function in _OF_THE_SERVER:
+        return "or record on a server that has it: --server DSN"
+    return None
 
 
 def _defaults_in(found: Snapshot) -> dict[tuple[str, str], Facts]:

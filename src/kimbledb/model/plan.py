@@ -125,7 +125,11 @@ class Step:
             why = self.migration.no_rollback
             first += [f"it cannot be rolled back: {one_line(why)}"] if why is not None else []
         if self.migration.is_outdated and self.state not in REFUSED:
-            first.append("edited after its declarations were recorded: they are outdated, and not used")
+            first.append(
+                "edited after its declarations were recorded: they are outdated, and not used"
+                if self.migration.declared_checksum
+                else "the file with its declarations cannot be read: a merge with conflicts, or an edit by hand"
+            )
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:

@@ -351,7 +351,7 @@ def _write(texts: dict[Path, str]) -> None:
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be written: {error.strerror or error}",
-                hint="for a folder that cannot be written, name another file: output=... (--output FILE)",
+                hint="name a file in a folder that exists and can be written: output=... (--output FILE)",
             ) from error
 
 

@@ -219,7 +219,8 @@ class _Derivation:
         acts = self._with_remade(acts, remade)
         if self._renames:
             place = max(number for number, each in enumerate(self._statements) if each.renames)
-            acts.append(Act(Way.RENAME, place, renames=self._renames))
+            renames = {key: name for key, name in self._renames.items() if not self._is_renamed_above(key)}
+            acts.append(Act(Way.RENAME, place, renames=renames))
         return acts
 
     def _drops(self) -> Iterator[Act]:
@@ -262,6 +263,11 @@ class _Derivation:
         if now.kind == "view" and (former.facts or {}).get("query") != (now.facts or {}).get("query"):
             return False  # a hash shows no names
         return _without_names(self._renamed_within(former.facts or {})) == _without_names(now.facts or {})
+
+    def _is_renamed_above(self, key: Key) -> bool:
+        """Return whether an object has its name from a part of its table's parents, and cannot be renamed by itself."""
+        facts = self._before[key].facts or {} if key in self._before else {}
+        return "inherited" in facts and (key[0] == "column" or "check" in facts)
 
     def _renamed_within(self, facts: Facts) -> Facts:
         words = {parts_of(old)[-1]: parts_of(new)[-1] for (_, old), new in self._renames.items()}

@@ -9,7 +9,7 @@ its work, and is no drift.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -22,12 +22,24 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import RELATIONS, Belongings, Fold, FoldedObject, fold, granted, owners_of, split
+from kimbledb.planning.fold import (
+    RELATIONS,
+    Belongings,
+    Fold,
+    FoldedObject,
+    fold,
+    granted,
+    owners_of,
+    relation_of,
+    split,
+)
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
 #: Kinds whose absence is not asked for: a later grant or comment of somebody else is no remainder.
 _MAY_STAY = frozenset({"comment", "privilege", "default privilege"})
+#: Facts of the parts of a partition that come and go with it.
+_MEMBERSHIP = frozenset({"inherited", "partition_of"})
 #: The name of the check that informs of what cannot be compared.
 _UNKNOWN = "cannot be compared here"
 #: How many of the objects that cannot be compared a check names. ``rows`` holds them all.
@@ -168,10 +180,13 @@ class _Drift:
     def missing(self) -> list[Check]:
         """Return a check for each object that does not exist.
 
-        One check stands for a table with all its parts, and for an object with its comment and its privileges.
+        One check stands for a table with all its parts, for an object with its comment and its privileges, and for a part
+        of a partitioned or inherited table with that of each partition or child.
         """
         absent = [item for item in self.wanted if item.key not in self._found.objects and self._is_missed(item)]
         roots = self._roots(absent)
+        keys = {item.key for item in absent}
+        made_above = {item.key for item in absent if not keys.isdisjoint(self._above(item))}
         along: dict[Key, list[FoldedObject]] = {}
         for item in absent:
             if item.key in roots:
@@ -184,15 +199,42 @@ class _Drift:
                 hint=cures.of_missing(item, along.get(item.key, ()), self._found.objects),
             )
             for item in absent
-            if item.key not in roots and item.each.kind not in _LEFT_OUT
+            if item.key not in roots and item.key not in made_above and item.each.kind not in _LEFT_OUT
         ]
+
+    def _above(self, item: FoldedObject) -> Iterator[Key]:
+        """Yield the parts of parents with which an inherited part of a table is made."""
+        facts = item.each.facts or {}
+        if "inherited" not in facts:
+            return
+        relation, name = split(item.each.name)
+        for parent in self._parents(relation):
+            yield item.each.kind, f"{parent}.{name}"
+            if "key" in facts:  # the key of a partition has a name of its own
+                yield from (
+                    other.key
+                    for other in self.wanted
+                    if other.each.kind == "constraint"
+                    and split(other.each.name)[0] == parent
+                    and (other.each.facts or {}).get("key") == facts["key"]
+                )
+
+    def _parents(self, table: str) -> Iterator[str]:
+        """Yield the tables of which a table is a partition or a child."""
+        item = self.wanted.objects.get(("table", table))
+        facts = {} if item is None else item.each.facts or {}
+        if "partition_of" in facts:
+            yield str(facts["partition_of"])
+        inherited = facts.get("inherits", ())
+        yield from inherited if isinstance(inherited, tuple) else ()
 
     def _roots(self, absent: Sequence[FoldedObject]) -> dict[Key, Key]:
         """Return the missing object with which others are missing, by the kinds and names of these others."""
         belongings = Belongings({item.key: item.each.facts for item in self.wanted}) if absent else Belongings()
         roots: dict[Key, Key] = {}
         for item in absent:
-            if item.key[0] in RELATIONS and item.key not in roots:
+            # The indexes of partitions have names of their own: they are made with the index of the partitioned table.
+            if item.key[0] in (*RELATIONS, "index") and item.key not in roots:
                 roots |= belongings.of([item.key])
         keys = {item.key for item in absent}
         for item in absent:
@@ -203,8 +245,8 @@ class _Drift:
         return roots
 
     def changed(self) -> list[Check]:
-        """Return a check for each object that exists in another form."""
-        drifted = []
+        """Return a check for each object that exists in another form. One check stands for a partition with its parts."""
+        drifted: dict[Key, tuple[Comparison, Check]] = {}
         for item in self.wanted:
             there = self._found.objects.get(item.key)
             if there is None or item.each.facts is None or item.each.kind in _LEFT_OUT or self._is_covered(item):
@@ -216,10 +258,13 @@ class _Drift:
                 self.doubtful.append(_Doubtful(item, comparison))
                 continue
             hint = cures.of_changed(item, self._found.get(item.key), comparison, self._found.objects)
-            drifted.append(
-                self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
-            )
-        return drifted
+            check = self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
+            drifted[item.key] = (comparison, check)
+        return [
+            check
+            for key, (comparison, check) in drifted.items()
+            if ("table", relation_of(key, self._found.objects[key])) not in drifted or not _is_membership(comparison)
+        ]
 
     def left(self) -> list[Check]:
         """Return a check for each object that must be gone and exists. One check stands for a table with all its parts."""
@@ -321,6 +366,11 @@ class _Drift:
             file=item.migration.file(item.statement.part),
             line=item.statement.line,
         )
+
+
+def _is_membership(comparison: Comparison) -> bool:
+    """Return whether a part differs only as its table is, or is not, a partition or a child of another."""
+    return _MEMBERSHIP.issuperset((*comparison.declared, *comparison.found))
 
 
 def _cannot_be_read(unseen: Sequence[str]) -> Check:

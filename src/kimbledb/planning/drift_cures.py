@@ -46,7 +46,7 @@ def of_changed(item: FoldedObject, there: DatabaseObject, comparison: Comparison
     try:
         steps = writer.alter(there, wanted, beside=beside)
         if steps is not None:
-            return _joined(steps)
+            return _joined(steps) or _again(item)
         made = writer.create([item.each], beside=beside)
     except ValueError:
         return _again(item)

@@ -470,3 +470,46 @@ def test_an_owner_needs_no_grant() -> None:
 
     assert missed({("table", "t"): "app", ("column", "t.i"): "App"}) == []
     assert missed({("table", "t"): "other", ("column", "t.i"): "App"}) == ["privilege table t to app"]
+
+
+PARTED: Objects = {
+    "table p": {"partition_by": "RANGE (d)"},
+    "column p.d": {"type": "date"},
+    "constraint p.p_pkey": {"key": "PRIMARY KEY (d)"},
+    "constraint p.c": {"check": "d > '2000-01-01'"},
+    "index p_d": {"on": "p", "columns": ("d",)},
+    "table q": {"partition_of": "p", "bound": "DEFAULT"},
+    "column q.d": {"type": "date", "inherited": True},
+    "constraint q.q_pkey": {"key": "PRIMARY KEY (d)", "inherited": True},
+    "constraint q.c": {"check": "d > '2000-01-01'", "inherited": True},
+    "index q_d_idx": {"on": "q", "columns": ("d",), "partition_of": "p_d"},
+}
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"),
+    [
+        (["constraint p.p_pkey", "constraint q.q_pkey"], "constraint p.p_pkey"),
+        (["constraint p.c", "constraint q.c"], "constraint p.c"),
+        (["index p_d", "index q_d_idx"], "index p_d"),
+        (["index q_d_idx"], "index q_d_idx"),
+    ],
+)
+def test_what_a_partition_has_from_its_table_is_told_with_it(gone: list[str], expected: str) -> None:
+    """The cure of a part of a partitioned table makes that of each partition, which is not told by itself."""
+    left = {name: facts for name, facts in PARTED.items() if name not in gone}
+
+    assert drifted(left, statement(creates=PARTED)) == [expected]
+
+
+def test_a_detached_partition_is_told_once() -> None:
+    """What a partition's parts lose with it comes back with it; another change of them is told by itself."""
+    alone: Objects = {
+        name: {
+            fact: value for fact, value in (facts or {}).items() if fact not in ("inherited", "partition_of", "bound")
+        }
+        for name, facts in PARTED.items()
+    }
+
+    assert drifted(alone, statement(creates=PARTED)) == ["table q"]
+    assert drifted({**alone, "column q.d": {"type": "text"}}, statement(creates=PARTED)) == ["table q", "column q.d"]
