@@ -106,6 +106,17 @@ def servers(session: nox.Session) -> None:
 
 
 @nox.session
+def rollbacks(session: nox.Session) -> None:
+    """Hold the derived rollback of every built-in migration against the written one, on a bare and on a hosted database."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        environment |= {"KIMBLEDB_TEST_ROLLBACKS": "all"}
+        session.run(
+            "pytest", "-n", "auto", "tests/integration/test_builtin_rollbacks.py", *session.posargs, env=environment
+        )
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and test it where the sources cannot be imported."""
     built = Path(session.create_tmp()).resolve()
@@ -143,9 +154,9 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def declare(session: nox.Session) -> None:
-    """Write the objects of each built-in migration into its migration.toml, from a real database: ``-- --check`` compares."""
+    """Record from a server what each built-in migration does, into its declared.toml: ``-- --check`` compares."""
     session.install("-e", ".[dev]")
-    session.run("python", "-m", "tools.declare", *session.posargs)
+    session.run("kimbledb", "declare", "src/kimbledb/sql/migrations", *session.posargs)
 
 
 @nox.session

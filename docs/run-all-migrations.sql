@@ -249,7 +249,8 @@ FROM (
                  ('applied_by', ARRAY['text', 'character varying', 'name']),
                  ('kimbledb_version', ARRAY['text', 'character varying']),
                  ('adopted', ARRAY['boolean']),
-                 ('evidence', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
+                 ('evidence', ARRAY['jsonb']),
+                 ('forms', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
     WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
     UNION ALL
@@ -261,7 +262,7 @@ FROM (
     WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
       AND a.attname NOT IN ('migration_name', 'applied_at', 'success', 'error_message', 'execution_time_ms', 'checksum',
-                            'applied_by', 'kimbledb_version', 'adopted', 'evidence')
+                            'applied_by', 'kimbledb_version', 'adopted', 'evidence', 'forms')
       AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
     UNION ALL
     -- An application may have a table of that name. Ours has these columns and no others.
@@ -295,7 +296,8 @@ CREATE TABLE IF NOT EXISTS "public".migration_history (
     applied_by text NOT NULL DEFAULT session_user,
     kimbledb_version text,
     adopted boolean NOT NULL DEFAULT false,
-    evidence jsonb
+    evidence jsonb,
+    forms jsonb
 );
 CREATE TABLE IF NOT EXISTS "public".migration_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -350,7 +352,8 @@ BEGIN
                      (3, 'success', 'boolean DEFAULT true'),
                      (4, 'error_message', 'text'), (5, 'execution_time_ms', 'integer'), (6, 'checksum', 'text'),
                      (7, 'applied_by', 'text'), (8, 'kimbledb_version', 'text'),
-                     (9, 'adopted', 'boolean NOT NULL DEFAULT false'), (10, 'evidence', 'jsonb')) AS wanted (place, name, definition)
+                     (9, 'adopted', 'boolean NOT NULL DEFAULT false'), (10, 'evidence', 'jsonb'),
+                     (11, 'forms', 'jsonb')) AS wanted (place, name, definition)
         WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                           WHERE a.attrelid = history AND a.attname = wanted.name AND NOT a.attisdropped)
         ORDER BY wanted.place
@@ -450,6 +453,7 @@ COMMENT ON TABLE "public".migration_history IS 'Which migrations are applied: on
 COMMENT ON COLUMN "public".migration_history.success IS 'True: applied. False: the last attempt failed and left nothing behind.';
 COMMENT ON COLUMN "public".migration_history.checksum IS 'SHA-256 of the script as it was sent.';
 COMMENT ON COLUMN "public".migration_history.adopted IS 'Recorded because its objects were found, not because it was run.';
+COMMENT ON COLUMN "public".migration_history.forms IS 'Hashes of the expressions of its objects as this server printed them: with them drift is told from another spelling.';
 COMMENT ON TABLE "public".migration_log IS 'Everything that happened to the migrations of this schema, append-only.';DO $kimbledb$
 DECLARE
     extension text;
@@ -1359,7 +1363,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql';
@@ -1536,7 +1540,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql';
@@ -1738,7 +1742,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql';
@@ -1982,7 +1986,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql';
@@ -2166,7 +2170,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql';
@@ -2275,7 +2279,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql';
@@ -2473,7 +2477,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql';
@@ -3056,7 +3060,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql';
@@ -3749,7 +3753,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql';
@@ -3837,7 +3841,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql';
@@ -3908,7 +3912,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql';
@@ -4507,7 +4511,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql';
@@ -4703,7 +4707,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql';
@@ -4816,7 +4820,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql';
@@ -5185,7 +5189,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql';
@@ -5515,7 +5519,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql';
@@ -5805,7 +5809,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql';
@@ -6096,7 +6100,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql';
@@ -6607,7 +6611,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql';
@@ -7088,7 +7092,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql';
@@ -7455,7 +7459,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql';
@@ -7679,7 +7683,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql';
@@ -7857,7 +7861,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql';
@@ -8500,7 +8504,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql';
@@ -8884,7 +8888,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql';
@@ -9432,7 +9436,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql';
@@ -9756,7 +9760,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql';
@@ -10508,7 +10512,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql';
@@ -11127,7 +11131,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql';
@@ -11768,7 +11772,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql';
@@ -12236,7 +12240,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql';
@@ -12445,7 +12449,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql';
@@ -12857,7 +12861,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql';
@@ -13458,7 +13462,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql';
@@ -13960,7 +13964,7 @@ $script$;
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql';

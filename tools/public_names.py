@@ -19,6 +19,6 @@ def stub() -> str:
     lines = [
         f"from {module} import {name} as {name}\n"
         for module, names in sorted(kimbledb.PUBLIC.items())
-        for name in sorted(names)
+        for name in sorted(names, key=lambda name: (name.islower(), name.casefold()))
     ]
     return f"{_HEAD}{''.join(lines)}{_TAIL}"

@@ -38,6 +38,9 @@ from kimbledb.many import migrate_many as migrate_many
 from kimbledb.many import plan_many as plan_many
 from kimbledb.many import verify_many as verify_many
 from kimbledb.model.check import Check as Check
+from kimbledb.model.declare_report import DeclaredMigration as DeclaredMigration
+from kimbledb.model.declare_report import DeclaredState as DeclaredState
+from kimbledb.model.declare_report import DeclareReport as DeclareReport
 from kimbledb.model.evidence import AppliedMigration as AppliedMigration
 from kimbledb.model.evidence import Evidence as Evidence
 from kimbledb.model.evidence import Finding as Finding
@@ -66,6 +69,7 @@ from kimbledb.model.reports import VerificationReport as VerificationReport
 from kimbledb.model.tables import Table as Table
 from kimbledb.operations.adopt import Adoption as Adoption
 from kimbledb.operations.adopt import adopt as adopt
+from kimbledb.operations.declare import declare as declare
 from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan

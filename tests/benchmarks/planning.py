@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import kimbledb
@@ -12,17 +13,18 @@ from .process import BUILTIN, taken
 #: Milliseconds for the evidence of the whole catalog.
 _EVIDENCE = 150
 
-#: As ``nox -s declare`` writes it.
-_CREATES = """
-[creates]
-table = ["{0}"]
+#: As ``kimbledb declare`` writes it.
+_DECLARED = """
+checksum = "{1}"
+server = "18.1"
 
-[creates.column]
-"{0}.id" = "bigint not null"
-"{0}.name" = "text"
-
-[creates.constraint]
-"{0}.{0}_pkey" = "PRIMARY KEY (id)"
+[[statement]]
+at = "apply.sql:1"
+[statement.creates]
+"table {0}" = {{}}
+"column {0}.id" = {{ type = "bigint", not_null = true }}
+"column {0}.name" = {{ type = "text" }}
+"constraint {0}.{0}_pkey" = {{ key = "PRIMARY KEY (id)" }}
 """
 
 
@@ -42,7 +44,10 @@ def write_folder(folder: Path, count: int) -> None:
         home = folder / f"{number:05}_step_{number}"
         home.mkdir()
         needs = f'requires = ["step_{number - 1}.sql"]\n' if number > 1 else ""
-        (home / "migration.toml").write_text(f'title = "Step {number}"\n{needs}{_CREATES.format(f"t{number}")}')
-        (home / "apply.sql").write_text(f"CREATE TABLE IF NOT EXISTS t{number} (id bigint PRIMARY KEY, name text);\n")
+        (home / "migration.toml").write_text(f'title = "Step {number}"\n{needs}')
+        apply = f"CREATE TABLE IF NOT EXISTS t{number} (id bigint PRIMARY KEY, name text);\n"
+        (home / "apply.sql").write_text(apply)
+        checksum = hashlib.sha256(apply.encode()).hexdigest()
+        (home / "declared.toml").write_text(_DECLARED.format(f"t{number}", checksum))
         (home / "verify.sql").write_text(f"-- name: there\nSELECT to_regclass('t{number}') IS NOT NULL AS passed;\n")
         (home / "rollback.sql").write_text(f"DROP TABLE IF EXISTS t{number};\n")

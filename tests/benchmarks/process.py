@@ -99,13 +99,15 @@ async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[floa
         gathering,
         history,  # the others are measured without
     )
+    from kimbledb.planning.planner import Planner
     from kimbledb.server.targets import target_of
 
+    planner = Planner(catalog)
     async with target_of(dsn).session(_PATIENCE) as session:
         state = await history.look(session, "public")
 
         async def gather() -> None:
-            shown = await gathering.gather(session, catalog, state, "public")
+            shown = await gathering.gather(session, planner, state, "public")
             assert shown.findings
 
         return await _times(gather, runs)

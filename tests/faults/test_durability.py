@@ -78,9 +78,7 @@ async def test_applied_is_on_the_disk(
 async def test_taken_back_and_adopted_is_on_the_disk(forgetful: Cluster, database: str, steps: Steps) -> None:
     """What rollback() and adopt() reported is there after a crash, too."""
     folder = steps("a", "b")
-    for path in folder.path.glob("*/migration.toml"):
-        with path.open("a") as facts:
-            facts.write(f'\ncreates = ["table {path.parent.name.partition("_")[2]}"]\n')
+    await folder.declared(database)
     await sql(database, f"ALTER DATABASE {database.rpartition('/')[2]} SET {OFF}")
     await kimbledb.migrate(database, catalog=folder.catalog)
     await kimbledb.rollback(database, "b.sql", catalog=folder.catalog, allow_data_loss=True)

@@ -382,7 +382,8 @@ async def test_who_blocks_a_rollback(database: str, steps: Steps, dry_run: bool)
 
 async def test_who_blocks_an_adoption(database: str, folder: Folder) -> None:
     """adopt() that cannot write history names who has locked it."""
-    folder.table(1, "a", facts='creates = ["table a"]')
+    folder.table(1, "a")
+    await folder.declared(database)
     await kimbledb.migrate(database, catalog=folder.catalog)
     await sql(database, "DELETE FROM migration_history")
 

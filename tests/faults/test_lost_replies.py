@@ -57,7 +57,8 @@ def name_of(dsn: str) -> str:
 
 async def test_an_adoption_reports_what_it_recorded(database: str, proxy: Proxy, folder: Folder) -> None:
     """adopt() reports what its first try recorded, and the plan as it was before (faults 3)."""
-    folder.table(1, "a", facts='creates = ["table a"]')
+    folder.table(1, "a")
+    await folder.declared(database)
     await sql(database, "CREATE TABLE a (id integer PRIMARY KEY)")
 
     report = await without_reply(
@@ -71,7 +72,8 @@ async def test_an_adoption_reports_what_it_recorded(database: str, proxy: Proxy,
 
 async def test_an_adoption_that_finds_nothing_looks_once(database: str, proxy: Proxy, folder: Folder) -> None:
     """adopt() writes one entry to the log where it found nothing to record, too (faults 3)."""
-    folder.table(1, "a", facts='creates = ["table a"]')
+    folder.table(1, "a")
+    await folder.declared(database)
 
     report = await without_reply(
         proxy, database, "adopt", kimbledb.adopt(proxy.dsn, catalog=folder.catalog, options=OPTIONS)
@@ -122,7 +124,8 @@ async def test_a_lone_connection_cannot_ask(
     database: str, proxy: Proxy, folder: Folder, event: str, named: str
 ) -> None:
     """With a connection as target a lost reply is an unknown outcome, whatever the operation (faults 3, 7)."""
-    folder.table(1, "a", facts='creates = ["table a"]')
+    folder.table(1, "a")
+    await folder.declared(database)
     if event == "adopt":
         await sql(database, "CREATE TABLE a (id integer PRIMARY KEY)")
     else:

@@ -94,9 +94,8 @@ async def test_what_was_adopted_is_rolled_back_only_when_asked(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """An adopted migration is taken back with include_adopted only."""
-    folder.add(
-        1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", facts='creates = ["table a"]', rollback="DROP TABLE a;"
-    )
+    folder.add(1, "a", "CREATE TABLE IF NOT EXISTS a (id integer);", rollback="DROP TABLE a;")
+    await folder.declared(database)
     await connection.execute("CREATE TABLE a (id integer)")
     await kimbledb.adopt(database, catalog=folder.catalog)
 

@@ -405,7 +405,7 @@ async def test_a_flat_folder_goes_with_the_master_files_history(
     assert [step.migration.name for step in report.applied] == ["002_T2.sql", "003_T3.sql"]
     assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
     with pytest.raises(
-        kimbledb.RollbackRefusedError, match=r"003_T3\.sql cannot be rolled back: a migration in one file"
+        kimbledb.RollbackRefusedError, match=r"003_T3\.sql cannot be rolled back: it has no rollback\.sql"
     ):
         await kimbledb.rollback(database, 3, catalog=catalog)
     (tmp_path / "002_T2.sql").write_text("CREATE TABLE other (id integer);")

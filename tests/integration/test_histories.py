@@ -70,12 +70,14 @@ async def test_a_renamed_folder_does_not_run_again(database: str, folder: Folder
 
 async def test_a_failed_row_of_a_file_that_is_gone_stands_in_no_way(database: str, folder: Folder) -> None:
     """A migration that failed once and was renamed needs nothing: drift is told as such, and a rollback goes."""
-    folder.table(1, "a", facts='creates = ["table a", "column a.id"]')
+    folder.table(1, "a")
+    await folder.declared(database)
     broken = folder.add(2, "b", "SELECT 1 / 0;")
     with pytest.raises(kimbledb.MigrationError):
         await kimbledb.migrate(database, catalog=folder.catalog)
     broken.rename(folder.path / "02_c")
     (folder.path / "02_c" / "apply.sql").write_text("SELECT 1;", encoding="utf-8")
+    await folder.declared(database)
     await kimbledb.migrate(database, catalog=folder.catalog)
 
     await sql(database, "ALTER TABLE a DROP COLUMN id")
@@ -147,10 +149,10 @@ async def test_a_dropped_table_is_not_missed(database: str, folder: Folder) -> N
         1,
         "a",
         "CREATE TABLE t (id serial PRIMARY KEY, i integer UNIQUE);\nCREATE INDEX t_by_i ON t (i);",
-        facts='creates = ["table t", "column t.id", "column t.i", "constraint t.t_i_key", "index t_by_i", "sequence t_id_seq"]',
         rollback="DROP TABLE t;",
     )
-    folder.add(2, "b", "DROP TABLE t;", facts='requires = ["a.sql"]\ndrops = ["table t"]\nirreversible = "it is gone"')
+    folder.add(2, "b", "DROP TABLE t;", facts='requires = ["a.sql"]\nirreversible = "it is gone"')
+    await folder.declared(database)
 
     await kimbledb.migrate(database, catalog=folder.catalog)
     report = await kimbledb.verify(database, catalog=folder.catalog)
@@ -211,7 +213,8 @@ async def test_a_foreign_history_that_says_nothing_stands_in_no_way(database: st
 async def test_what_declares_its_objects_is_looked_for(database: str, folder: Folder) -> None:
     """Beside a foreign history a migration goes ahead whose objects are declared, and are not there."""
     await sql(database, GOOSE)
-    folder.table(1, "a", facts='creates = ["table a"]')
+    folder.table(1, "a")
+    await folder.declared(database)
 
     report = await kimbledb.migrate(database, catalog=folder.catalog)
 

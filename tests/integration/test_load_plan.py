@@ -10,12 +10,12 @@ from kimbledb import StepState
 from tests.support.folders import Folder
 
 
-def alternatives(folder: Folder, *, default: bool = False) -> kimbledb.Catalog:
+async def alternatives(folder: Folder, server: str, *, default: bool = False) -> kimbledb.Catalog:
     """Two migrations that provide the same, each with a table of its own."""
     for number, name in enumerate(("a", "b"), start=1):
-        facts = f'provides = ["thing"]\ncreates = ["table {name}"]'
+        facts = 'provides = ["thing"]'
         folder.table(number, name, facts=facts + ("\ndefault = true" if default and name == "a" else ""))
-    return folder.catalog
+    return await folder.declared(server)
 
 
 def states(plan: kimbledb.Plan) -> dict[str, StepState]:
@@ -27,7 +27,7 @@ async def test_what_is_there_decides_between_alternatives(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Where history does not decide between alternatives, every call takes the one whose objects are there."""
-    catalog = alternatives(folder)
+    catalog = await alternatives(folder, database)
     await connection.execute("CREATE TABLE b (id integer PRIMARY KEY)")
 
     adoption = await kimbledb.adopt(database, catalog=catalog, dry_run=True)
@@ -41,7 +41,7 @@ async def test_what_is_there_decides_between_alternatives(
 
 async def test_what_is_there_can_be_asked_for(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A limit of the plan may name an alternative that is there, although another one is the default."""
-    catalog = alternatives(folder, default=True)
+    catalog = await alternatives(folder, database, default=True)
     await connection.execute("CREATE TABLE b (id integer PRIMARY KEY)")
 
     plan = await kimbledb.plan(database, catalog=catalog, to="b.sql")
@@ -51,7 +51,7 @@ async def test_what_is_there_can_be_asked_for(database: str, folder: Folder, con
 
 async def test_a_choice_that_nothing_decides_is_still_an_error(database: str, folder: Folder) -> None:
     """Where neither history nor the schema decides between alternatives, the caller has to."""
-    catalog = alternatives(folder)
+    catalog = await alternatives(folder, database)
 
     for call in (kimbledb.plan, kimbledb.migrate, kimbledb.adopt):
         with pytest.raises(kimbledb.AlternativesError, match="none is chosen"):
@@ -62,7 +62,7 @@ async def test_a_rollback_takes_the_alternative_that_is_there(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:
     """Of two alternatives that another hand recorded, rollback() takes back the one that plan() shows as applied."""
-    alternatives(folder, default=True)
+    await alternatives(folder, database, default=True)
     folder.table(3, "base")
     catalog = folder.catalog
     await kimbledb.migrate(database, catalog=catalog, to="base.sql")
@@ -85,7 +85,8 @@ async def test_a_rollback_passes_over_what_is_not_there(
 ) -> None:
     """What another hand recorded and plan() shows as pending, since nothing of it is there, has nothing to be taken back."""
     folder.table(1, "a")
-    folder.add(2, "b", "CREATE TABLE b ();", facts='creates = ["table b"]', rollback="DROP TABLE b;")
+    folder.add(2, "b", "CREATE TABLE b ();", rollback="DROP TABLE b;")
+    await folder.declared(database)
     await kimbledb.migrate(database, catalog=folder.catalog, to="a.sql")
     await connection.execute("INSERT INTO migration_history (migration_name) VALUES ('b.sql')")
     assert states(await kimbledb.plan(database, catalog=folder.catalog))["b.sql"] is StepState.PENDING

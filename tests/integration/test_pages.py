@@ -17,8 +17,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.databases import fresh_database
+from tests.support.transcripts import Shell, blocks_of, commands_of, settled, shows
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+#: The page that shows files, commands and outputs.
+TRANSCRIPT = ROOT / "docs" / "how-to" / "plain-sql.md"
+EXAMPLES = [page for page in PAGES if page != TRANSCRIPT]
 
 
 def _examples(page: Path) -> list[CodeType]:
@@ -30,17 +36,46 @@ def _examples(page: Path) -> list[CodeType]:
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+async def _run(example: CodeType, names: dict[str, Any]) -> None:
+    running = FunctionType(example, names)()
+    if inspect.isawaitable(running):
+        await running
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=[page.stem for page in EXAMPLES])
 async def test_the_examples_run(database: str, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The examples of each page run one after the other, as in a notebook, given a DSN."""
     names: dict[str, Any] = {"dsn": database}
 
     for example in _examples(page):
-        running = FunctionType(example, names)()
-        if inspect.isawaitable(running):
-            await running
+        await _run(example, names)
 
     assert "kimbledb" in names
+    assert "Traceback" not in capsys.readouterr().out
+
+
+async def test_the_transcript_is_true(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the page on plain SQL shows is what happens: each file is written, each command run, each output compared."""
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path / "shop")
+    async with fresh_database(server) as shop, fresh_database(server) as branch:
+        shell = Shell(tmp_path / "shop", {"shop": shop, "branch": branch})
+        for block in blocks_of(TRANSCRIPT):
+            if block.language == "console":
+                for command in commands_of(block):
+                    found = await asyncio.to_thread(shell.run, command.line)
+                    assert shows(command.output, found), f"$ {command.line}\n{found}"
+            elif block.language == "python":
+                await _run(compile(block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), {"dsn": shop})
+            elif block.language == "toml":
+                found = shell.texts(block.title or "**/declared.toml")
+                assert settled(block.text) in settled(found), found
+            else:
+                assert block.title is not None
+                shell.write(block.title, block.text)
+
     assert "Traceback" not in capsys.readouterr().out
 
 

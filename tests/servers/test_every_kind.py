@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from kimbledb.model.objects import OBJECT_KINDS
 from kimbledb.testing.background import Background
 from tests.support.databases import fresh_database, sql, take_snapshot
 from tests.support.programs import Cluster
-from tools.declare import as_toml
 
 from .conftest import Servers, each
 from .installations import VERSIONS
@@ -25,23 +23,6 @@ pytestmark = each(*VERSIONS)
 
 #: By it and by the roles a database is known as a hosted platform's, of which privileges are declared.
 HOSTED = "CREATE SCHEMA auth"
-
-#: For what compares the definitions of views.
-SPELLING = "15 names the table before each column of a view of one table, and a view is compared by the text of 18"
-
-
-async def declare(server: str, folder: Path) -> None:
-    """Write into each migration.toml of a folder what its migration makes, changes and drops on a server."""
-    plain = kimbledb.Catalog.from_directory(folder)
-    async with fresh_database(server) as dsn:
-        await sql(dsn, HOSTED)
-        before = await take_snapshot(dsn)
-        for migration in plain:
-            await kimbledb.migrate(dsn, catalog=plain, to=migration.number)
-            after = await take_snapshot(dsn)
-            with (folder / Path(migration.location).name / "migration.toml").open("a", encoding="utf-8") as file:
-                file.write(as_toml(after.since(before)))
-            before = after
 
 
 @pytest.fixture
@@ -57,7 +38,7 @@ def declared(servers: Servers, tmp_path_factory: pytest.TempPathFactory, _kimble
     """The catalog's folder, with declarations from version 18."""
     folder = tmp_path_factory.mktemp("kinds") / "migrations"
     shutil.copytree(KINDS, folder)
-    _kimbledb_background.run(declare(servers.get(18).dsn, folder))
+    _kimbledb_background.run(kimbledb.declare(folder, server=servers.get(18).dsn))
     return folder
 
 
@@ -67,31 +48,10 @@ def catalog(declared: Path) -> kimbledb.Catalog:
     return kimbledb.Catalog.from_directory(declared)
 
 
-@pytest.fixture
-def catalog_of_names(declared: Path, tmp_path: Path) -> kimbledb.Catalog:
-    """The same, which declares views by name only."""
-    shutil.copytree(declared, tmp_path / "migrations")
-    for file in tmp_path.glob("migrations/*/migration.toml"):
-        text = re.sub(
-            r"\[(creates|changes)\.view\]\n((?:\w+ = .*\n)+)",
-            lambda table: f"[{table[1]}]\nview = {[line.split()[0] for line in table[2].splitlines()]}\n",
-            file.read_text(encoding="utf-8"),
-        )
-        file.write_text(text, encoding="utf-8")
-    return kimbledb.Catalog.from_directory(tmp_path / "migrations")
-
-
 async def drifted(dsn: str, catalog: kimbledb.Catalog) -> list[str]:
     """The names of what is not as a migration says; what the security checks say of the catalog is no matter here."""
     verification = await kimbledb.verify(dsn, catalog=catalog)
     return [check.name for check in verification.failures if check.migration is not None]
-
-
-@pytest.fixture
-def spelling(request: pytest.FixtureRequest, version: int) -> None:
-    """Expect the test to fail where views are spelt otherwise."""
-    if version == 15:
-        request.applymarker(pytest.mark.xfail(reason=SPELLING, raises=AssertionError, strict=True))
 
 
 @pytest.mark.usefixtures("version")
@@ -113,7 +73,6 @@ async def test_it_is_applied_and_goes_back_whole(fresh: str, catalog: kimbledb.C
     assert list(await take_snapshot(fresh)) == []
 
 
-@pytest.mark.usefixtures("spelling")
 async def test_it_verifies(fresh: str, catalog: kimbledb.Catalog) -> None:
     """Right after it was applied every object is as it is declared."""
     await kimbledb.migrate(fresh, catalog=catalog)
@@ -121,7 +80,6 @@ async def test_it_verifies(fresh: str, catalog: kimbledb.Catalog) -> None:
     assert await drifted(fresh, catalog) == []
 
 
-@pytest.mark.usefixtures("spelling")
 async def test_it_is_adopted_after_its_history_was_lost(fresh: str, catalog: kimbledb.Catalog) -> None:
     """Every migration is found again by what is there, and what was adopted verifies."""
     await kimbledb.migrate(fresh, catalog=catalog)
@@ -133,20 +91,6 @@ async def test_it_is_adopted_after_its_history_was_lost(fresh: str, catalog: kim
     assert await drifted(fresh, catalog) == []
 
 
-async def test_views_that_are_declared_by_name(fresh: str, catalog_of_names: kimbledb.Catalog) -> None:
-    """Where the catalog says of views only that they are there, everything verifies and is adopted on each version."""
-    assert {each.definition for migration in catalog_of_names for each in migration.creates if each.kind == "view"} == {
-        None
-    }
-    await kimbledb.migrate(fresh, catalog=catalog_of_names)
-    assert await drifted(fresh, catalog_of_names) == []
-    await sql(fresh, "DROP TABLE migration_history, migration_log")
-
-    assert len((await kimbledb.adopt(fresh, catalog=catalog_of_names)).adopted) == 4
-    assert await drifted(fresh, catalog_of_names) == []
-
-
-@pytest.mark.usefixtures("spelling")
 async def test_a_changed_view_is_drift(fresh: str, catalog: kimbledb.Catalog) -> None:
     """A view that somebody changed is named, and no other is."""
     await kimbledb.migrate(fresh, catalog=catalog)

@@ -82,12 +82,12 @@ async def sql(dsn: str, statement: str, *arguments: object) -> Any:
         await connection.close()
 
 
-async def take_snapshot(dsn: str, schema: str = "public") -> Snapshot:
-    """Take the canonical snapshot of a schema."""
+async def take_snapshot(dsn: str, schema: str = "public", **wanted_too: Any) -> Snapshot:
+    """Take the snapshot of a schema; further arguments are those of ``snapshot.take()``."""
     wanted = {each.name for migration in kimbledb.Catalog.builtin() for each in migration.extensions}
     async with target_of(dsn).session(kimbledb.Options()) as session:
         state = await history.look(session, schema)
-        return await snapshot.take(session, schema, state.search_path(schema, wanted))
+        return await snapshot.take(session, schema, state.search_path(schema, wanted), **wanted_too)
 
 
 def psql(dsn: str, text: str) -> subprocess.CompletedProcess[str]:

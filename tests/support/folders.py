@@ -23,9 +23,9 @@ class Folder:
         *,
         facts: str = "",
         verify: str = "-- name: nothing_to_check\nSELECT true AS passed",
-        rollback: str = "",
+        rollback: str | None = "",
     ) -> Path:
-        """Add a migration, by the texts of its files, and return its folder."""
+        """Add a migration, by the texts of its files, and return its folder. None for no rollback.sql."""
         folder = self.path / f"{number:02}_{name}"
         folder.mkdir()
         for file, text in (
@@ -34,7 +34,8 @@ class Folder:
             ("verify.sql", verify),
             ("rollback.sql", rollback),
         ):
-            (folder / file).write_text(text, encoding="utf-8")
+            if text is not None:
+                (folder / file).write_text(text, encoding="utf-8")
         return folder
 
     def table(self, number: int, name: str, *, facts: str = "") -> Path:
@@ -47,6 +48,11 @@ class Folder:
             verify=f"-- name: {name}_is_there\nSELECT to_regclass('{name}') IS NOT NULL AS passed",
             rollback=f"DROP TABLE IF EXISTS {name};\n",
         )
+
+    async def declared(self, server: str) -> kimbledb.Catalog:
+        """Record what the migrations do on a server, and return their catalog."""
+        await kimbledb.declare(self.path, server=server)
+        return self.catalog
 
     @property
     def catalog(self) -> kimbledb.Catalog:

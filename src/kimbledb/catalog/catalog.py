@@ -65,7 +65,7 @@ class Catalog:
         return _builtin
 
     @classmethod
-    def from_directory(cls, path: str | os.PathLike[str]) -> Catalog:
+    def from_directory(cls, path: str | os.PathLike[str], *, declared: str | os.PathLike[str] | None = None) -> Catalog:
         """Read a folder of migrations.
 
         Args:
@@ -73,6 +73,8 @@ class Catalog:
                 named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``); each file
                 requires the file before it and has neither a rollback nor checks. A symbolic link that leads out of
                 the folder is refused, so that nobody without access to the folder can change a migration.
+            declared: The file that ``kimbledb declare --output`` wrote, for a folder that cannot hold it. None for the
+                ``declared.toml`` of each migration's folder, or of a folder of files.
 
         Returns:
             The catalog of the migrations in the folder.
@@ -80,7 +82,7 @@ class Catalog:
         Raises:
             CatalogError: A file has a fault, or the folder holds no migrations, or it holds those of another tool. The
                 error has every fault of every file, each with its cure.
-            ConfigurationError: The path is not a folder.
+            ConfigurationError: The path is not a folder, or ``declared`` is not a file.
         """
         # Late: 25 ms, most of them for the patterns of the checks, and the built-in catalog reads no folder.
         from kimbledb.catalog import directories
@@ -91,7 +93,13 @@ class Catalog:
                 f"{root} {'is not a folder' if root.exists() else 'does not exist'}",
                 hint="give the folder that holds one folder for each migration, such as 01_base-tables",
             )
-        migrations, faults = directories.read(root)
+        elsewhere = None if declared is None else Path(declared)
+        if elsewhere is not None and not elsewhere.is_file():
+            raise ConfigurationError(
+                f"{elsewhere} {'is not a file' if elsewhere.exists() else 'does not exist'}",
+                hint=f"`kimbledb declare {root} --output {elsewhere}` writes it",
+            )
+        migrations, faults = directories.read(root, declared=elsewhere)
         return cls(migrations, source=str(root), faults=faults)
 
     def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:

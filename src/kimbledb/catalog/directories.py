@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kimbledb.catalog import formats, naming, other_tools
-from kimbledb.catalog.reading import Folder
+from kimbledb.catalog import formats, naming, other_tools, reading
+from kimbledb.catalog.reading import Entry, Folder
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 
@@ -16,15 +17,22 @@ _DEEPEST_LOOK: Final = 2
 _WIDEST_LOOK: Final = 50
 
 
-def read(root: Path, *, may_be_empty: bool = False) -> tuple[list[Migration], list[Fault]]:
+def read(
+    root: Path, *, may_be_empty: bool = False, declared: Path | None = None
+) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder, read by the one format that matches it, and all faults.
 
     Args:
         root: The folder.
         may_be_empty: Whether a folder without migrations is right; else it is a fault.
+        declared: The file with the declarations of all migrations, or None for those in the folder.
     """
     faults: list[Fault] = []
-    folder = Folder.of(root, faults)
+    source = None
+    if declared is not None:
+        where = os.path.realpath(declared)
+        source = reading.declarations_in(Entry(declared.name, is_folder=False, where=where), str(declared))
+    folder = Folder.of(root, faults, declared=source)
     if faults:
         return [], faults
     matching = {name: each for name, each in formats.every().items() if each.matches(folder)}

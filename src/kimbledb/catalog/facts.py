@@ -1,41 +1,25 @@
-"""Facts of a migration: the keys of migration.toml and of a script's first comments, and the declarations."""
+"""Facts of a migration: the keys of migration.toml and of a script's first comments."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kimbledb.errors import MOST_LISTED, CatalogError
+from kimbledb.catalog import toml
+from kimbledb.errors import MOST_LISTED
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Extension
 from kimbledb.model.names import near
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Declarations
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.script import Script
 
 FILE: Final = "migration.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
+_KIND = re.compile(rf"(?:{'|'.join(map(re.escape, OBJECT_KINDS))}) +\S")
 # A schema, all objects in it, or one object in it, as the system catalogs spell them.
 _REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
-# The start of the declarations, which are long and rarely used. TOML requires tables after plain keys, so the text
-# before them is a document of its own.
-_DECLARATIONS = re.compile(r"^\[(?:creates|changes|drops|expects)\b", re.MULTILINE)
-
-# A key, or its first part, at the start of a line or of a table's name; or a text that may contain a lookalike.
-# No group is possessive: up to Python 3.11.4 such a group gives up where one of its alternatives looks ahead.
-# A text that is never closed ends where it may end, so that no position is looked at twice.
-_KEY = re.compile(
-    r"""^[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([\w-]+))[ \t]*[=.\]]"""
-    r"""|#[^\n]*|"{3}(?:[^"\\]|\\.|"(?!""))*(?:"{3}|\Z)|'{3}(?:[^']|'(?!''))*(?:'{3}|\Z)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?""",
-    re.MULTILINE | re.DOTALL,
-)
-# The time that tomllib takes grows with the square of the parts of a key.
-_DEEPEST: Final = 50
-_DEEP_KEY = re.compile(
-    r"""\.(?:[ \t]*+(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.){%d}""" % (_DEEPEST - 1)  # noqa: UP031 - braces in it
-)
 _HEAD = re.compile(r"--[ \t]*kimbledb:[ \t]*(.*)")
 
 # PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
@@ -82,6 +66,18 @@ def _is_checksums(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and _CHECKSUM.fullmatch(item) for item in value)
 
 
+def _is_expects(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        column.count(".") == 1 and isinstance(kind, str) and kind for column, kind in value.items()
+    )
+
+
+def _is_renames(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        _KIND.match(old) and isinstance(new, str) and new.strip() for old, new in value.items()
+    )
+
+
 #: The keys of migration.toml: the form of each value in words, and the check of it.
 _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "title": ("a text", _is_text),
@@ -100,61 +96,47 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
     "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
+    "expects": ('a table such as "table.column" = "type"', _is_expects),
+    "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "reaches", "transactional")
-_DECLARATION_KEYS: Final[tuple[str, ...]] = ("creates", "changes", "drops", "expects")
+_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "transactional")
+#: Keys of earlier versions, which a person wrote.
+_RECORDED: Final = ("creates", "changes", "drops")
+_RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"
 
 
-def read(text: str | None, folder: str, faults: list[Fault], *, present: bool, lazily: bool) -> dict[str, Any] | None:
+def read(text: str | None, folder: str, faults: list[Fault]) -> dict[str, Any] | None:
     """Return the facts of a migration.toml.
 
     Args:
-        text: The text of the file, or None if there is none or it has a fault.
+        text: The text of the file, or None if it cannot be read, which is a fault already.
         folder: The migration's folder, to be shown.
         faults: Receives the faults of the file.
-        present: Whether the file exists.
-        lazily: Whether the declarations are read at their first use. Their faults are then an installation's damage.
 
     Returns:
-        The facts as arguments of a Migration, or None if the file cannot be parsed.
+        The facts as arguments of a Migration, or None if the file cannot be read or parsed.
     """
     path = f"{folder}/{FILE}"
-    if text is None:
-        if not present:
-            faults.append(Fault(path, "the file is missing", 'write it; the shortest is: title = "..."'))
-        return None if present else {}
-    split = _DECLARATIONS.search(text) if lazily else None
-    places = _Keys(text)
-    if (deep := _DEEP_KEY.search(text)) is not None:
-        line = text.count("\n", 0, deep.start()) + 1
-        faults.append(Fault(path, f"a key has more than {_DEEPEST} parts", "write a plain key", line))
+    table = None if text is None else toml.read(text, path, faults)
+    if text is None or table is None:
         return None
-    try:
-        table = tomllib.loads(text if split is None else text[: split.start()])
-    except (ValueError, RecursionError) as error:
-        # Python's own limits raise too: a number of thousands of digits, or brackets nested as deeply.
-        faults.append(Fault(path, f"it is not TOML: {error}", "correct this line", _line_of_error(text, str(error))))
-        return None
+    places = toml.Keys(text)
     facts: dict[str, Any] = {}
-    declared = {key: table.pop(key) for key in _DECLARATION_KEYS if key in table}
     for key, value in table.items():
         known = _KEYS.get(key)
-        if known is None:
+        if key in _RECORDED:
+            faults.append(Fault(path, f"it holds {key}", _RECORDED_CURE, places.line_of(key)))
+        elif known is None:
             # A file with so many unknown keys is another file: no similar keys are suggested.
-            meant = near(key, (*_KEYS, *_DECLARATION_KEYS)) if len(faults) < MOST_LISTED else ()
-            cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join((*_KEYS, *_DECLARATION_KEYS))}"
+            meant = near(key, _KEYS) if len(faults) < MOST_LISTED else ()
+            cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join(_KEYS)}"
             faults.append(Fault(path, f"there is no key {key}", cure, places.line_of(key)))
         elif not known[1](value):
             faults.append(_wrong_value(key, value, path, places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
-    if split is not None:
-        facts["declare"] = partial(_declarations_of, text)
-    elif declared:
-        declarations = _read_declarations(declared, path, places, faults)
-        facts["declare"] = partial(_identity, declarations)
     return facts
 
 
@@ -197,15 +179,13 @@ def _wrong_value(key: str, value: object, path: str, line: int | None) -> Fault:
     return Fault(path, f"{key} is {value!r}", f"it must be {_KEYS[key][0]}", line)
 
 
-def _identity(declarations: Declarations) -> Declarations:
-    return declarations
-
-
 def _converted(key: str, value: Any) -> Any:
     if key == "extensions":
         if isinstance(value, dict):
             return tuple(Extension(name, version) for name, version in value.items())
         return tuple(Extension(name) for name in value)
+    if key == "renames":
+        return {DatabaseObject.of(old).key: new.strip() for old, new in value.items()}
     if key == "reaches":
         return tuple(item.removesuffix(".*") for item in value)
     if isinstance(value, list):
@@ -213,93 +193,3 @@ def _converted(key: str, value: Any) -> Any:
     if key == "statement_timeout":
         return float(value)
     return value
-
-
-def _line_of_error(text: str, message: str) -> int | None:
-    if message.endswith("(at end of document)"):
-        return text.rstrip().count("\n") + 1
-    match = re.search(r"\(at line (\d+)", message)
-    return None if match is None else int(match[1])
-
-
-class _Keys:
-    """The lines of the keys of a file, computed once, and only if a key has a fault."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def line_of(self, key: str) -> int | None:
-        """Return the first line with a key, or a table, of this name, or None."""
-        return self._lines.get(key)
-
-    @cached_property
-    def _lines(self) -> dict[str, int]:
-        lines: dict[str, int] = {}
-        line, position = 1, 0
-        for match in _KEY.finditer(self._text):
-            line += self._text.count("\n", position, match.start())
-            position = match.start()
-            if match.lastindex is not None:
-                lines.setdefault(match[match.lastindex], line)
-        return lines
-
-
-def _declarations_of(text: str) -> Declarations:
-    """Return the declarations of a built-in file, which the tests have checked."""
-    table = tomllib.loads(text)
-    faults: list[Fault] = []
-    declared = {key: table[key] for key in _DECLARATION_KEYS if key in table}
-    declarations = _read_declarations(declared, FILE, _Keys(text), faults)
-    if faults:
-        raise CatalogError(faults)
-    return declarations
-
-
-def _read_declarations(declared: dict[str, Any], path: str, places: _Keys, faults: list[Fault]) -> Declarations:
-    read: dict[str, tuple[DatabaseObject, ...]] = {}
-    for key in ("creates", "changes", "drops"):
-        if key in declared:
-            objects: list[DatabaseObject] = []
-            for problem in _read_objects(declared[key], objects):
-                faults.append(Fault(path, f"{key}: {problem}", _DECLARATION_CURE, places.line_of(key)))
-            read[key] = tuple(objects)
-    expects = declared.get("expects", {})
-    if not isinstance(expects, dict) or not all(
-        isinstance(column, str) and column.count(".") == 1 and isinstance(kind, str) for column, kind in expects.items()
-    ):
-        faults.append(
-            Fault(
-                path,
-                "expects must be a table of columns and types",
-                'write "table.column" = "type"',
-                places.line_of("expects"),
-            )
-        )
-        expects = {}
-    return Declarations(expects=expects, **read)
-
-
-_DECLARATION_CURE = 'write a list such as ["table users", "column users.email"], or a table for each kind'
-
-
-def _read_objects(value: Any, objects: list[DatabaseObject]) -> Iterator[str]:
-    """Add the objects of a declaration, a list of "kind name" or a table of kinds, and yield its problems."""
-    if _is_texts(value):
-        for item in value:
-            kind, _, name = item.partition(" ")
-            if kind not in OBJECT_KINDS or not name.strip():
-                yield f"{item!r} names no object (kinds: {', '.join(OBJECT_KINDS)})"
-            else:
-                objects.append(DatabaseObject(kind, name.strip()))
-    elif isinstance(value, dict):
-        for kind, named in value.items():
-            if kind not in OBJECT_KINDS:
-                yield f"there is no kind {kind!r} (kinds: {', '.join(OBJECT_KINDS)})"
-            elif _is_texts(named):
-                objects.extend(DatabaseObject(kind, name) for name in named)
-            elif isinstance(named, dict) and all(isinstance(item, str) for item in named.values()):
-                objects.extend(DatabaseObject(kind, name, definition) for name, definition in named.items())
-            else:
-                yield f"{kind} must be a list of names, or a table of names and definitions"
-    else:
-        yield f"{value!r} must be a list or a table"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
 from kimbledb.catalog import other_tools
+from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
@@ -63,19 +64,24 @@ class Folder:
     home: str
     #: Its files and folders, sorted by name, without hidden entries and caches.
     entries: tuple[Entry, ...]
+    #: The file with the declarations of all migrations, if the caller named one that lies elsewhere.
+    declared: Source | None = None
 
     @classmethod
-    def of(cls, root: str | Path, faults: list[Fault], *, shown: str | None = None) -> Folder:
+    def of(
+        cls, root: str | Path, faults: list[Fault], *, shown: str | None = None, declared: Source | None = None
+    ) -> Folder:
         """List a folder.
 
         Args:
             root: The folder.
             faults: Receives a fault if the folder cannot be read.
             shown: Its path for messages, or None for ``root``.
+            declared: The file with the declarations of all migrations, if it lies elsewhere.
         """
         shown, home = shown or str(root), os.path.realpath(root)
         entries = [each for each in list_entries(root, shown, faults, home) if not each.is_passed_over]
-        return cls(shown, home, tuple(entries))
+        return cls(shown, home, tuple(entries), declared)
 
     @cached_property
     def owner(self) -> other_tools.Owner | None:
@@ -150,6 +156,21 @@ def read_script(entry: Entry, path: str, faults: list[Fault]) -> Script | None:
         faults.append(text)
         return None
     return Script.of_file(path, text)
+
+
+def declarations_in(entry: Entry, path: str) -> Source:
+    """Return a file with declarations, which is read at its first use.
+
+    Args:
+        entry: The file.
+        path: Its path, to be shown.
+    """
+    return Source(path, partial(_text_of, entry, path))
+
+
+def _text_of(entry: Entry, path: str, faults: list[Fault]) -> str | None:
+    script = read_script(entry, path, faults)
+    return None if script is None else script.text
 
 
 def _read_bytes(where: str) -> bytes | None:

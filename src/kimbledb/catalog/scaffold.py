@@ -1,15 +1,14 @@
-"""The folder of a new migration, with templates of its four files."""
+"""The folder of a new migration: apply.sql, and a migration.toml that holds its title."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kimbledb.catalog import directories
+from kimbledb.catalog import directories, toml
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 
@@ -18,24 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: A number from this one on is a timestamp, such as 20240101120000.
 _FIRST_MOMENT = 10**13
 
-_FACTS = """\
-title = {title}
-purpose = ""
-requires = [{requires}]
-# All keys, with their reasons: docs/format.md
-"""
 _APPLY = """\
--- The change. Without a schema's name, without BEGIN and COMMIT. A second run must
--- have no effect: CREATE TABLE IF NOT EXISTS, ADD COLUMN IF NOT EXISTS,
--- CREATE OR REPLACE FUNCTION.
-"""
-_VERIFY = """\
--- name: it_is_there
--- One SELECT for each name. It returns a boolean `passed`, and optionally `expected` and `found`.
-SELECT false AS passed, 'a check of your own' AS expected, 'the template' AS found;
-"""
-_ROLLBACK = """\
--- Restores exactly the state before the change, without CASCADE: DROP TABLE IF EXISTS ...
+-- The change, as one would write it for an empty database. Without a schema's name, without BEGIN and COMMIT.
 """
 
 
@@ -85,26 +68,27 @@ def new_migration(
     for needed in requires:
         if not catalog.providers(needed):
             catalog[needed]
-    shown = ", ".join(f'"{needed}"' for needed in requires)
-    # A TOML basic string has JSON's escapes.
-    facts = _FACTS.format(title=json.dumps(title or re.sub("[-_]", " ", stem), ensure_ascii=False), requires=shown)
+    facts = _facts(title or re.sub("[-_]", " ", stem), requires)
     folder = root / f"{_next_number(catalog):02}_{stem}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         raise _cannot_be_made(folder, error) from error
     try:
-        for file, text in (
-            ("migration.toml", facts),
-            ("apply.sql", _APPLY),
-            ("verify.sql", _VERIFY),
-            ("rollback.sql", _ROLLBACK),
-        ):
+        for file, text in (("migration.toml", facts), ("apply.sql", _APPLY)):
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)  # an incomplete migration would make the catalog invalid
         raise _cannot_be_made(folder, error) from error
     return folder
+
+
+def _facts(title: str, requires: tuple[str, ...]) -> str:
+    """Return the text of a migration.toml."""
+    lines = [f"title = {toml.spelled_text(title)}"]
+    if requires:
+        lines.append(f"requires = [{', '.join(map(toml.spelled_text, requires))}]")
+    return "\n".join(lines) + "\n"
 
 
 def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:

@@ -1,7 +1,7 @@
 """The built-in migrations, read without checks and as late as possible.
 
 The tests check them as any user's folder, so a start need not. It reads the facts and apply.sql of each migration.
-The checks, the rollback and the declarations are read at their first use.
+The checks, the rollback and the declarations are read at their first use, as in any folder.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from kimbledb.catalog import facts
+from kimbledb.catalog import declared, facts
 from kimbledb.catalog.scripts import named_queries
 from kimbledb.errors import CatalogError
 from kimbledb.model.fault import Fault
@@ -30,26 +30,30 @@ def read_migrations() -> list[Migration]:
         CatalogError: A migration.toml has a fault: the installation is damaged.
     """
     faults: list[Fault] = []
-    migrations = [_read(name, faults) for name in packaged.names_in(_FOLDER) if name[0].isdigit()]
+    together: list[declared.Recorded] = []
+    migrations = [_read(name, faults, together) for name in packaged.names_in(_FOLDER) if name[0].isdigit()]
     if faults:
         raise CatalogError(faults)
     return migrations
 
 
-def _read(folder: str, faults: list[Fault]) -> Migration:
+def _read(folder: str, faults: list[Fault], together: list[declared.Recorded]) -> Migration:
     number, _, name = folder.partition("_")
     location = f"{_SHOWN}/{folder}"
     apply = _script_of(folder, "apply")
-    read = facts.read(_file_of(folder, facts.FILE).text, location, faults, present=True, lazily=True)
+    read = facts.read(_file_of(folder, facts.FILE).text, location, faults)
+    source = declared.Source(f"{location}/{declared.FILE}", partial(_declared_in, folder))
+    together.append(declared.Recorded(source, apply, together=together))
     return Migration(
         name=f"{name}.sql",
         number=int(number),
         apply_sql=apply,
-        verify_sql=partial(_script_of, folder, "verify"),
-        rollback_sql=partial(_script_of, folder, "rollback"),
-        online_sql=partial(_online_of, folder),
+        verify_sql=partial(_optional, folder, "verify"),
+        rollback_sql=partial(_optional, folder, "rollback"),
+        online_sql=partial(_optional, folder, "online"),
         checksum=apply.checksum,
         location=location,
+        declare=together[-1],
         read_queries=named_queries,
         **(read or {}),
     )
@@ -63,8 +67,12 @@ def _script_of(folder: str, part: Part) -> Script:
     return _file_of(folder, f"{part}.sql")
 
 
-def _online_of(folder: str) -> Script | str:
+def _optional(folder: str, part: Part) -> Script | str:
     try:
-        return _script_of(folder, "online")
+        return _script_of(folder, part)
     except FileNotFoundError:
-        return ""  # few migrations have an online.sql
+        return ""
+
+
+def _declared_in(folder: str, _faults: list[Fault]) -> str | None:
+    return _file_of(folder, declared.FILE).text

@@ -11,6 +11,7 @@ semicolon outside of parentheses, strings, comments and ``BEGIN ATOMIC`` bodies.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -157,6 +158,18 @@ def split(text: str) -> Iterator[Statement]:
     return _split(text, 0)
 
 
+def first_from(text: str, offset: int) -> Statement | None:
+    """Return the first statement from an offset on, where one begins or the text before it ended, or None.
+
+    Args:
+        text: The SQL.
+        offset: The offset, in characters.
+    """
+    with suppress(ValueError):  # UnreadableSQL, and the commands of psql
+        return next(_split(text, offset), None)
+    return None
+
+
 def with_names(statement: str) -> str:
     """Return a statement with a space for each comment, string and body. Quoted names are kept.
 
@@ -221,6 +234,39 @@ def line_of_block(text: str, offset: int, number: int) -> int | None:
         if not begin:
             return None
     return _skip_space(text, begin) if begin < end else None
+
+
+def body_of_block(statement: str) -> str:
+    """Return the body of a DO block with a space for each comment. Its strings are kept.
+
+    Args:
+        statement: The text of the DO statement.
+
+    Raises:
+        UnreadableSQL: A part of the text is never closed.
+    """
+    bodies = [span for span in _end_of_statement(statement, 0)[1] if statement[span[0]] in "$'"]
+    # The name of the language may also be a string.
+    begin, end = max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
+    if statement[begin : begin + 1] == "'":
+        body = statement[begin + 1 : end - 1].replace("''", "'")
+    else:
+        tag = statement.find("$", begin + 1) + 1 - begin
+        body = statement[begin + tag : end - tag]
+    return _without_comments(body)
+
+
+def _without_comments(text: str) -> str:
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        start = _skip_blank(text, position)
+        end, hidden = _end_of_statement(text, start)
+        spans = [(position, start), *(span for span in hidden if text[span[0]] in "-/")]
+        for (_, begin), (stop, _) in itertools.pairwise([*spans, (end + 1, 0)]):
+            parts += [" ", text[begin:stop]]
+        position = end + 1
+    return "".join(parts)
 
 
 def runs_alone(skeleton: str) -> bool:

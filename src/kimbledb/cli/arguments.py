@@ -30,6 +30,9 @@ def _database() -> argparse.ArgumentParser:
     )
     database.add_argument("--schema", help="the target schema (public)")
     database.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    database.add_argument(
+        "--declared", metavar="FILE", help="the declarations of the catalog, where `declare --output` wrote them"
+    )
     database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
     database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
     return database

@@ -31,7 +31,12 @@ class Call:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog.builtin() if self.given.catalog is None else Catalog.from_directory(self.given.catalog)
+        given, declared = self.given, getattr(self.given, "declared", None)
+        if given.catalog is not None:
+            return Catalog.from_directory(given.catalog, declared=declared)
+        if declared is not None:
+            raise ConfigurationError("--declared is for the folder of --catalog", hint="name both, or neither")
+        return Catalog.builtin()
 
     @property
     def schema(self) -> str | None:

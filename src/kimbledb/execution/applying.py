@@ -22,8 +22,9 @@ from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
-from kimbledb.inspection import foreign_histories, history, preflight
+from kimbledb.inspection import foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
+from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
@@ -75,8 +76,12 @@ class ApplyRun:
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: Whether the records of forms were renewed, or need not be.
+        self._renewed = False
         #: Whether another run was at work when this one looked.
         self.gave_way = False
+        #: Whether the database is a hosted one.
+        self.hosted = False
         #: As ``MigrationReport.history_owner``.
         self.history_owner: str | None = None
 
@@ -126,8 +131,8 @@ class ApplyRun:
         state = await self._prepare(session, loaded.state, plan)
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
-        path = state.search_path(self.goal.schema, self.goal.catalog.extensions)
-        transactions = Transactions(Messages(session, self.goal.schema, path, schemas_reached(self.goal.catalog)))
+        await self._renew(session, state, plan)
+        transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
         for step in plan.pending:
             log_position = await self._apply(transactions, step, log_position, last=step is plan.pending[-1])
 
@@ -136,6 +141,7 @@ class ApplyRun:
         goal = self.goal
         loaded = await load_plan.from_history(self.runner, session, goal, self.evidence)
         state, plan = loaded.state, loaded.plan
+        self.hosted = state.hosted
         self.history_owner = state.history_owner
         await preflight.check_history(session, state, goal.schema, writing=False)
         refused_plans.refuse_another_application(goal.schema, plan)
@@ -166,6 +172,20 @@ class ApplyRun:
         self.runner.doing = "preparing the database"
         async with observed(self.runner, session):
             return await bootstrap.prepare(session, state, self.goal.schema, migrations, reached)
+
+    async def _renew(self, session: Session, state: DatabaseState, plan: Plan) -> None:
+        """Renew, once in a call, the records of forms that applied migrations lack, as after a restore or an upgrade."""
+        applied = [step.migration for step in plan.steps if step.is_applied]
+        if self._renewed or not applied:
+            return
+        site = Site.of(state, self.goal.schema, self.goal.catalog)
+        lacking = await forms.lacking(session, site)
+        if any(each.name in lacking and each.is_declared for each in applied):
+            from kimbledb.execution import renewal  # 20 ms, and records are seldom to be renewed
+
+            self.runner.doing = "renewing the recorded forms"
+            await renewal.renew_applied(session, state, self.goal.schema, self.goal.planner, applied)
+        self._renewed = True
 
     async def _give_way(self, session: Session) -> None:
         """Leave the schema to another run if one is at work on it.
@@ -227,13 +247,19 @@ class ApplyRun:
 
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
+        kept = self.evidence.kept if self.evidence is not None else {}
         return Work(
             migration=migration,
             part="apply",
+            hosted=self.hosted,
             verify=self.verify,
+            completes=self._completes(migration),
+            own_forms=tuple(
+                f"{kind} {name}" for (kind, name), each in kept.items() if migration.name in each.migrations
+            ),
             last=last,
             run=self.runner.run_id,
-            detail={"strategy": "online"} if migration.name in self.online else {},
+            detail=self._detail(migration),
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
@@ -244,6 +270,26 @@ class ApplyRun:
                 suspects=self.suspects.get(migration.name, ()),
             ),
         )
+
+    def _completes(self, migration: Migration) -> bool:
+        """Return whether a script may leave objects to a later repair: some were there before, or a repair has work to do."""
+        if self.evidence is None:
+            return False
+        finding = self.evidence.findings.get(migration.name)
+        repairs = (self.evidence.findings.get(each.name) for each in self.goal.catalog if each.is_repair)
+        return bool(finding and (finding.present or finding.conflicts)) or any(
+            each and each.missing for each in repairs
+        )
+
+    def _detail(self, migration: Migration) -> dict[str, object]:
+        """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
+        detail: dict[str, object] = {"strategy": "online"} if migration.name in self.online else {}
+        finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
+        if finding is not None and finding.present:
+            declared = {str(each) for each in migration.creates}
+            if found := [each for each in finding.present if each in declared]:
+                detail["found"] = found
+        return detail
 
     async def _carry_out(
         self, transactions: Transactions, migration: Migration, log_position: int, *, last: bool

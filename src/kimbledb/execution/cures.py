@@ -188,7 +188,9 @@ def _of_extension(error: ServerError, migration: Migration) -> str | None:
         return None
     name, extension = missing
     if extension not in {each.name for each in migration.extensions}:
-        return f'{name} comes with the extension {extension}: write extensions = ["{extension}"] in migration.toml'
+        fact = f'extensions = ["{extension}"]'
+        where = f"-- kimbledb: {fact} at the head of the script" if migration.is_flat else f"{fact} in migration.toml"
+        return f"{name} comes with the extension {extension}: write {where}"
     return (
         f"{name} comes with the extension {extension}, which is declared: the installed version may be too old "
         "(ALTER EXTENSION), or the arguments have other types"

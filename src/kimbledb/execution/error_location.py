@@ -61,8 +61,8 @@ def locate(
         sqlstate=sqlstate,
         hint=cure_of(error, migration, "" if offset is None else text[offset : offset + 20]),
         file=script.path,
-        context=error.context,
-        # The detail of kimbledb's own errors is for programs.
+        # The stack and the detail of kimbledb's own errors are for programs.
+        context=error.context if ours is None else None,
         detail=error.detail if ours is None else None,
         condition=condition(sqlstate) if ours is None else _OUR_CONDITIONS.get(ours, "refused by kimbledb"),
         subject=_subject(error) if ours is None else None,

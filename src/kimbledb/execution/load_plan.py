@@ -93,8 +93,23 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         PlanningError: No plan can be made.
     """
     runner.doing = "looking at the schema"
+    shown = await gathering.gather(session, goal.planner, loaded.state, goal.schema)
+    return await by_evidence(session, goal, loaded, shown)
+
+
+async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: Evidence) -> LoadedPlan:
+    """Plan by evidence, and by other tools' histories where kimbledb has none.
+
+    Args:
+        session: The session in which other tools' histories are looked for.
+        goal: Which migrations the call wants, in which schema.
+        loaded: The plan by history.
+        shown: The evidence.
+
+    Raises:
+        PlanningError: No plan can be made.
+    """
     state = loaded.state
-    shown = await gathering.gather(session, goal.catalog, state, goal.schema)
     plan = await foreign_histories.with_histories(session, goal.plan(state.history, shown), state, goal.schema)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True)
 

@@ -5,13 +5,16 @@ Nothing is sent from here. ``kimbledb.execution.transaction`` sends the messages
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from kimbledb.execution.work import Work
+from kimbledb.inspection import proof
 from kimbledb.inspection.checks import checks_block, checks_setting
+from kimbledb.inspection.proof import Site
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
@@ -95,19 +98,18 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
 class Messages:
     """The parts of the messages that carry scripts, for one schema and one session."""
 
-    def __init__(self, session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> None:
+    def __init__(self, session: Session, site: Site) -> None:
         """Take what all messages of a run share.
 
         Args:
             session: Whose settings and limits hold.
-            schema: The target schema.
-            path: The schemas in which scripts look names up.
-            reached: The schemas that migrations declare to reach.
+            site: The target schema, the schemas in which scripts look names up, and those that migrations reach.
         """
         self.session = session
-        self.schema = schema
-        self.path = tuple(path)
-        self.reached = tuple(reached)
+        self.site = site
+        self.schema = site.schema
+        self.path = tuple(site.path)
+        self.reached = tuple(site.reached)
 
     def begin(self, *works: Work, holds_tables: bool = True) -> str:
         """Return the begin of a transaction, which notes the settings that its scripts may change.
@@ -190,10 +192,19 @@ class Messages:
         )
 
     def proof(self, work: Work) -> str:
-        """Return the statements that run the migration's checks, if they are wanted."""
-        if not work.verify:
-            return ""
-        return checks_block(self.session, self.path, judging=True) + self.session.path()
+        """Return the statements that look up the declared objects, and run the migration's checks, if they are wanted.
+
+        The forms of declared objects are taken in any case, for history.
+        """
+        looked_up = checked = ""
+        if work.restored:
+            restored = [proof.Declared(each.each, each.statement) for each in work.restored]
+            looked_up = proof.statement(restored, self.site, judging=False)
+        if work.is_declared:
+            looked_up = proof.statement(work.declared, self.site, judging=work.verify, whole=not work.completes)
+        if work.verify:
+            checked = checks_block(self.session, self.path, judging=True) + self.session.path()
+        return looked_up + checked
 
     def record(self, work: Work, *, leaving: str = "") -> str:
         """Return the history row, the COMMIT and, for the last transaction, the question for the WAL position.
@@ -203,7 +214,13 @@ class Messages:
             leaving: Statements before the COMMIT that take back the traces of a script in the session.
         """
         return (
-            queries.block(work.record, schema=quote_identifier(self.schema))
+            queries.block(
+                work.record,
+                schema=quote_identifier(self.schema),
+                forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
+                restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
+                own_forms=quote_array(work.own_forms),
+            )
             + leaving
             # The script may have set it.
             + (durable() if work.last else "")

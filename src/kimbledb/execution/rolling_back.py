@@ -1,6 +1,7 @@
 """Rolling back: newest first, one transaction for each migration, and never data unasked.
 
-The counterpart of ``kimbledb.execution.applying``. The losses are not derived from what
+The counterpart of ``kimbledb.execution.applying``. A migration without a rollback.sql gets a derived script
+(``kimbledb.execution.rollback_scripts``). The losses are not derived from what
 migrations declare. The scripts run in a transaction that is rolled back, and their losses are
 measured (``kimbledb.inspection.data_loss``); the transactions that commit measure them once more.
 """
@@ -11,20 +12,23 @@ from collections.abc import Sequence
 
 from kimbledb.errors import DataLossError, RollbackError, RollbackRefusedError
 from kimbledb.events import Failed, RolledBack, RollingBack
-from kimbledb.execution import load_plan
+from kimbledb.execution import load_plan, rollback_scripts
 from kimbledb.execution.messages import Messages
+from kimbledb.execution.rollback_scripts import RollbackScripts
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
-from kimbledb.inspection import history, preflight
+from kimbledb.inspection import history, preflight, snapshot
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
+from kimbledb.inspection.proof import Site
 from kimbledb.model.loss import Loss
-from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.migration import AppliedStep, Migration
+from kimbledb.model.objects import DatabaseObject, Key, has_expressions, parts_of
 from kimbledb.model.operator_reports import RollbackReport
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted
+from kimbledb.planning.fold import FoldedObject, fold
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.planning.rollback_selection import RollbackGoal, Selection, removable
 from kimbledb.server.notifications import notify
@@ -58,8 +62,15 @@ class RollbackRun:
         self.objects: tuple[DatabaseObject, ...] = ()
         #: The objects that would be dropped with them and that no migration made.
         self.handmade: tuple[DatabaseObject, ...] = ()
+        #: The applied migrations, in the order of the plan, and whether the database is a hosted one.
+        self.applied: list[Migration] = []
+        self.hosted = False
         #: The migrations that this call takes back, once selected. A later try takes back the rest of them.
         self.selection: Selection | None = None
+        #: The scripts that no file holds.
+        self.scripts = RollbackScripts()
+        #: The SQL of each derived rollback of this call, by the migration's name.
+        self.derived: dict[str, str] = {}
 
     @property
     def taken_back(self) -> list[AppliedStep]:
@@ -77,6 +88,7 @@ class RollbackRun:
             self.objects,
             self.selection.dependents if self.selection is not None else (),
             self.handmade,
+            dict(self.derived),
         )
 
     async def work(self, session: Session) -> None:
@@ -99,9 +111,12 @@ class RollbackRun:
         if not remaining or state.log_position is None:
             return
         preflight.check_server(state)
-        path = state.search_path(self.schema, self.goal.catalog.extensions)
-        transactions = Transactions(Messages(session, self.schema, path, schemas_reached(self.goal.catalog)))
-        await self._try_run(transactions, remaining, state.log_position)
+        self.hosted = state.hosted
+        self.applied = [step.migration for step in plan.steps if step.is_applied]
+        self.scripts = await rollback_scripts.load(session, self.schema, plan, remaining, hosted=state.hosted)
+        self.derived |= {name: script.text for name, script in self.scripts.derived.items()}
+        transactions = Transactions(Messages(session, Site.of(state, self.schema, self.goal.catalog)))
+        await self._try_run(transactions, remaining, state)
         if self.dry_run:
             self.taken_back[:] = [AppliedStep(migration, 0.0) for migration in remaining]
             return
@@ -148,9 +163,15 @@ class RollbackRun:
             if not await self.run.did(session, state, Sent("rollback", step.migration)):
                 self.taken_back.remove(step)
 
-    async def _try_run(self, transactions: Transactions, migrations: Sequence[Migration], log_position: int) -> None:
-        """Run the scripts in a transaction that is rolled back, and keep which data and objects they would take."""
+    async def _try_run(self, transactions: Transactions, migrations: Sequence[Migration], state: DatabaseState) -> None:
+        """Run the scripts in a transaction that is rolled back, and keep which data and objects they would take.
+
+        Raises:
+            RollbackRefusedError: A derived one leaves an object, or does not give it back.
+        """
         self.runner.doing = "measuring what would be lost"
+        assert state.log_position is not None  # history is there
+        question = self.scripts.question(self.schema, transactions.messages.path, migrations)
         works = [self._work_of(migration, None) for migration in migrations]
         suspects: tuple[Suspect, ...] = ()
         while True:
@@ -165,15 +186,18 @@ class RollbackRun:
             )
             try:
                 async with observed(self.runner, transactions.session):
-                    measured, vanished = await transactions.rehearse(works, log_position, guard)
+                    tried = await transactions.rehearse(works, state.log_position, guard, question)
             except ScriptError as failure:
                 raise self._rollback_error(failure) from failure.__cause__
-            if not measured.suspects:
+            if not tried.measured.suspects:
                 break
-            suspects += measured.suspects
+            suspects += tried.measured.suspects
         self.suspects = suspects
-        self.handmade = await self._made_by_hand(transactions.session, migrations, vanished["parts"])
-        self._keep_losses(measured, vanished["objects"])
+        if tried.answer is not None:
+            found = snapshot.snapshot_of(tried.answer)
+            self.scripts.check(found, standing=self._standing("nothing was touched"))
+        self.handmade = await self._made_by_hand(transactions.session, migrations, tried.parts)
+        self._keep_losses(tried.measured, tried.objects)
 
     def _keep_losses(self, measured: Measured, objects: Sequence[Sequence[str]]) -> None:
         """Keep what the first try run measured, which covers the whole call; a later one may only stop it."""
@@ -190,14 +214,23 @@ class RollbackRun:
 
         Nothing is returned where history does not say what each of the migrations made.
         """
-        declared = {each.key for migration in self.goal.catalog for each in (*migration.creates, *migration.changes)}
+        declared = self._declared_names()
         left = [DatabaseObject(kind, name) for kind, name in parts if (kind, name) not in declared]
         if not left:
             return ()
         made, known = await history.made_by_migrations(session, self.schema)
-        if any(each.name not in known and not each.creates for each in migrations):
+        if any(each.name not in known and not each.is_declared for each in migrations):
             return ()
         return tuple(each for each in left if str(each) not in made)
+
+    def _declared_names(self) -> set[Key]:
+        """Return every kind and name that a migration of the catalog gives an object, without quotes, as the server has it."""
+        planner = Planner(self.goal.catalog)
+        names: set[Key] = set()
+        for hosted in (False, True):
+            folded = fold(planner.in_order(), hosted=hosted)
+            names |= {*folded.objects, *folded.gone}
+        return {(kind, ".".join(parts_of(name))) for kind, name in names}
 
     async def _take_back(self, transactions: Transactions, migrations: Sequence[Migration], log_position: int) -> None:
         """Take migrations back, each in one transaction."""
@@ -230,24 +263,42 @@ class RollbackRun:
                 schema=self.schema,
                 reaches=migration.reaches,
                 rolling_back=True,
-                sequences=may_set_sequences(migration.rollback_sql),
+                sequences=may_set_sequences(self._work_of(migration, None).script.text),
                 suspects=self.suspects,
             )
-            work = self._work_of(migration, None if self.allow_data_loss else guard)
+            work = self._work_of(migration, None if self.allow_data_loss else guard, self._restored(migration))
             try:
                 async with observed(self.runner, transactions.session):
                     return await transactions.carry_out(work, log_position)
             except Suspected as found:
                 self.suspects = found.suspects
 
-    def _work_of(self, migration: Migration, guard: Guard | None) -> Work:
+    def _restored(self, migration: Migration) -> tuple[FoldedObject, ...]:
+        """Return the objects with expressions that the rollback of a migration gives back in an earlier form."""
+        if not (migration.changes or migration.drops or migration.declarations.renames):
+            return ()  # what it only makes had no earlier form
+        gone = {step.migration.name for step in self.taken_back}
+        there = [each for each in self.applied if each.name not in gone]
+        before = fold([each for each in there if each is not migration], hosted=self.hosted)
+        after = fold(there, hosted=self.hosted)
+        return tuple(
+            item
+            for key, item in before.objects.items()
+            if has_expressions(item.each.facts or {})
+            and (key not in after.objects or after.objects[key].migration is migration)
+        )
+
+    def _work_of(self, migration: Migration, guard: Guard | None, restored: tuple[FoldedObject, ...] = ()) -> Work:
         detail = {"losses": [str(loss) for loss in self.losses]} if self.losses else {}
         return Work(
             migration=migration,
             part="rollback",
             run=self.runner.run_id,
             guard=guard,
+            hosted=self.hosted,
+            restored=restored,
             detail=detail,
+            derived=self.scripts.derived.get(migration.name),
         )
 
     def _standing(self, nothing: str) -> str:

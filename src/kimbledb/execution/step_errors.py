@@ -10,10 +10,10 @@ from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.work import ChecksFailed, ScriptError, Work
-from kimbledb.inspection import data_loss
+from kimbledb.inspection import data_loss, proof
 from kimbledb.inspection.checks import results_of
 from kimbledb.server import queries
-from kimbledb.server.codes import DATA_LOSS, VERIFICATION_FAILED, own_code
+from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, VERIFICATION_FAILED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
@@ -51,6 +51,9 @@ async def step_error(session: Session, error: ServerError, work: Work, ahead: st
     code = own_code(error)
     if code == DATA_LOSS and work.guard is not None:
         return data_loss.refusal(error, work.guard)
+    if code == NOT_PROVED:
+        faults = json.loads(error.detail or "[]")
+        return ChecksFailed(proof.checks_of(faults, work.migration, hosted=work.hosted))
     if code == VERIFICATION_FAILED:
         return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
     return await _script_error(session, error, work, ahead)

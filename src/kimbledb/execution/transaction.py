@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
@@ -28,6 +29,20 @@ from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer
 from kimbledb.server.settings import setting
+
+
+@frozen
+class Rehearsed:
+    """What scripts did in a transaction that was rolled back."""
+
+    #: The data that would be lost.
+    measured: Measured
+    #: The objects that would be dropped and belong to no other object, each as [kind, name].
+    objects: Sequence[Sequence[str]]
+    #: The objects that would be dropped and belong to columns of tables that stay, each as [kind, name].
+    parts: Sequence[Sequence[str]]
+    #: The answer to the question after the scripts, or None where none was asked.
+    answer: Any
 
 
 class Transactions:
@@ -92,9 +107,7 @@ class Transactions:
             raise
         self.in_doubt = False
 
-    async def rehearse(
-        self, works: Sequence[Work], log_position: int, guard: Guard
-    ) -> tuple[Measured, dict[str, list[list[str]]]]:
+    async def rehearse(self, works: Sequence[Work], log_position: int, guard: Guard, question: str = "") -> Rehearsed:
         """Run scripts one after the other in a transaction that is rolled back.
 
         It is one message, which ends by itself even if the client dies. Sequences get a storage
@@ -104,11 +117,7 @@ class Transactions:
             works: The scripts, in order.
             log_position: The id of the log's newest entry when the plan was made.
             guard: How the transaction is watched for data loss.
-
-        Returns:
-            The data that would be lost, and the objects that would be dropped, each as [kind, name]: under
-            ``objects`` those that belong to no other object, under ``parts`` those that belong to columns
-            of tables that stay.
+            question: A block that answers a question after all scripts, or nothing.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -129,15 +138,19 @@ class Transactions:
             message += messages.settings(work) + self.session.path(self.messages.path)
             places.append(len(message))
             message += work.script.text + messages.after(work) + queries.block("check_history")
-        message += guard.after() + queries.question("vanished", **listed) + self.session.leaving() + "ROLLBACK;\n"
+        asking = question + queries.question("vanished", **listed)
+        message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(messages.begin(*works), message)
         except ServerError as error:
             ahead = [self.session.prefix + message[:place] for place in places]
             at = error_location.failed_script(error, ahead, self.session.completed)
             raise await step_error(self.session, error, works[at], ahead[at]) from error
-        found = {answer.code: answer.value for answer in answers}
-        return data_loss.measured(found[MEASURED]), found["KD100"]
+        [measured] = [answer.value for answer in answers if answer.code == MEASURED]
+        [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
+        return Rehearsed(
+            data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
+        )
 
     async def hold(self, work: Work, log_position: int) -> None:
         """Open the transaction and take the lock, and keep both.

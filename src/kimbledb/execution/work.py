@@ -9,9 +9,11 @@ from attrs import field, frozen
 
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.inspection.data_loss import Guard, Measured
+from kimbledb.inspection.proof import Declared, declared_by
 from kimbledb.model.check import Check
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
+from kimbledb.planning.fold import FoldedObject
 
 
 @frozen(kw_only=True)
@@ -23,22 +25,51 @@ class Work:
     part: Part
     #: How the transaction is watched for data loss, or None where the loss is known.
     guard: Guard | None = None
-    #: Whether the migration's checks run after the script and must pass.
+    #: Whether the database is a hosted one, which decides what the migration declares.
+    hosted: bool = False
+    #: Whether the declared objects are looked up and the migration's checks run after the script, and must pass.
     verify: bool = False
+    #: Whether some of the declared objects were there before the script, or a repair is pending: the script may then leave
+    #: others to that repair, and none is missed.
+    completes: bool = False
+    #: The columns and constraints that the migration declares and that have a form of their own, as ``kind name``.
+    own_forms: tuple[str, ...] = ()
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
     #: makes all before it durable (manual, 19.5 ``synchronous_commit``).
     last: bool = True
     #: The unique id of the run.
     run: str
+    #: The objects that a rollback gives back in an earlier form, with the migrations that gave them that form.
+    restored: tuple[FoldedObject, ...] = ()
     #: Invalid indexes that the script does not name, and that may stay invalid.
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
+    #: The script of a rollback that is derived and stands in no file; else None.
+    derived: Script | None = None
 
     @property
     def script(self) -> Script:
         """The text that is sent, with its place in a file."""
-        return self.migration.script(self.part)
+        return self.derived or self.migration.script(self.part)
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the work makes what its migration declares."""
+        return self.part != "rollback" and self.migration.is_declared
+
+    @property
+    def declared(self) -> list[Declared]:
+        """The objects that the migration declares for the platform."""
+        return declared_by(self.migration, hosted=self.hosted)
+
+    @property
+    def restored_forms(self) -> dict[str, tuple[str, str]]:
+        """For each object that a rollback gives back, the migration whose record holds its form, and its key there."""
+        return {
+            f"{each.each.kind} {each.each.name}": (each.migration.name, " ".join(each.declared_as))
+            for each in self.restored
+        }
 
     @property
     def event(self) -> Literal["apply", "rollback"]:

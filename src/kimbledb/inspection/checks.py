@@ -22,12 +22,19 @@ _NEW_VALUE = (
 )
 #: The most migrations whose checks run in one transaction, which locks every table that the checks read.
 _AT_ONCE = 200
+#: The SQLSTATE of a missing privilege.
+_MAY_NOT = "42501"
 #: The most rows that run_checks.sql counts of a query that need only run.
 _COUNTED = 20
 
 
 async def verify_migrations(
-    session: Session, migrations: Iterable[Migration], path: Sequence[str], reached: Sequence[str]
+    session: Session,
+    migrations: Iterable[Migration],
+    path: Sequence[str],
+    reached: Sequence[str],
+    *,
+    lesser: bool = False,
 ) -> list[Check]:
     """Run the checks of migrations, in read-only transactions that are small enough not to run out of locks.
 
@@ -38,6 +45,7 @@ async def verify_migrations(
         migrations: The migrations.
         path: The schemas of the search_path.
         reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
+        lesser: Whether the role may only read history. A check for which it lacks a privilege then only informs.
     """
     migrations = list(migrations)
     checks: list[Check] = []
@@ -57,7 +65,7 @@ async def verify_migrations(
                 _not_run(migration, query, error) for migration in some for query in migration.verification_queries
             ]
         else:
-            checks += results_of(answers[-1].value, some)
+            checks += results_of(answers[-1].value, some, lesser=lesser)
     return checks
 
 
@@ -99,12 +107,15 @@ def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str
     return session.path() + block
 
 
-def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration]) -> list[Check]:
+def results_of(
+    value: Sequence[dict[str, Any]], migrations: Iterable[Migration], *, lesser: bool = False
+) -> list[Check]:
     """Return the checks with their results.
 
     Args:
         value: The server's answer.
         migrations: The migrations whose checks were run.
+        lesser: Whether the role may only read history. A check for which it lacks a privilege then only informs.
     """
     if not value:
         return []
@@ -126,6 +137,7 @@ def results_of(value: Sequence[dict[str, Any]], migrations: Iterable[Migration])
                 hint=_hint(result),
                 file=file,
                 line=line,
+                informative=lesser and result.get("sqlstate") == _MAY_NOT,
             )
         )
     return checks

@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
-from kimbledb.catalog.catalog import Catalog
-from kimbledb.inspection import snapshot
+from attrs import frozen
+
+from kimbledb.inspection import forms, snapshot
 from kimbledb.model.evidence import Evidence
+from kimbledb.model.forms import Forms
+from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning import evidence
+from kimbledb.planning.planner import Planner
 from kimbledb.server.session import Session
 
 
-async def gather(session: Session, catalog: Catalog, state: DatabaseState, schema: str) -> Evidence:
-    """Return the evidence of every migration. Asks one question, or none where the schema is empty.
+@frozen(eq=False)
+class Looked:
+    """What a database shows of declared objects."""
+
+    #: The objects of the schema.
+    found: Snapshot
+    #: The forms that history records.
+    recorded: Forms
+
+
+async def look(session: Session, planner: Planner, state: DatabaseState, schema: str) -> Looked | None:
+    """Look at the objects of a schema. Asks two questions, or none and returns None where the schema is empty.
 
     Args:
         session: The session.
-        catalog: The migrations.
+        planner: The planner, which has the migrations and their order.
         state: The state of the database.
         schema: The target schema.
     """
     if not state.occupied and not any(row.legacy for row in state.history or ()):
+        return None
+    path = state.search_path(schema, planner.catalog.extensions)
+    reaches = [name for migration in planner.catalog for name in migration.reaches]
+    found = await snapshot.take(session, schema, path, reached=reaches)
+    return Looked(found, await forms.read(session, schema, path))
+
+
+def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known: Forms | None = None) -> Evidence:
+    """Return the evidence of every migration.
+
+    Args:
+        planner: The planner, which has the migrations and their order.
+        state: The state of the database.
+        looked: What it shows, or None if the schema is empty.
+        known: The forms that this server gives to the declared objects; None for those that history records.
+    """
+    if looked is None:
         return Evidence(hosted=state.hosted, gathered=True)
-    path = state.search_path(schema, catalog.extensions)
-    return evidence.weigh(catalog, await snapshot.take(session, schema, path), hosted=state.hosted)
+    migrations = evidence.as_applied(planner.in_order(), state.history or ())
+    return evidence.weigh(migrations, looked.found, hosted=state.hosted, forms=known or looked.recorded)
+
+
+async def gather(session: Session, planner: Planner, state: DatabaseState, schema: str) -> Evidence:
+    """Return the evidence of every migration. Asks two questions, or none where the schema is empty.
+
+    Args:
+        session: The session.
+        planner: The planner, which has the migrations and their order.
+        state: The state of the database.
+        schema: The target schema.
+    """
+    return weighed(planner, state, await look(session, planner, state, schema))

@@ -51,6 +51,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
     return DatabaseState(
         server_version=answer["version"],
         version_number=answer["version_number"],
+        system=answer["system"],
         encoding=answer["encoding"],
         standby=answer["standby"],
         read_only=answer["read_only"],
@@ -121,6 +122,30 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
         run=quote_literal(run),
     )
     return bool(await session.ask(block))
+
+
+class AppliedHere(NamedTuple):
+    """What the log says of the last application of a migration."""
+
+    #: The constraints, indexes and statistics that it made on tables that were there before it, as ``kind name``. None
+    #: where that was not noted.
+    made: frozenset[str] | None = None
+    #: The objects of its declarations that were there before it, as ``kind name``.
+    found: frozenset[str] = frozenset()
+
+
+async def applied_here(session: Session, schema: str) -> dict[str, AppliedHere]:
+    """Ask the log what each migration made and found when it was applied, by its name.
+
+    Args:
+        session: The session.
+        schema: The target schema.
+    """
+    answer = await session.ask(queries.question("applied_here", schema=quote_identifier(schema)))
+    return {
+        name: AppliedHere(None if made is None else frozenset(made), frozenset(found or ()))
+        for name, (made, found) in answer.items()
+    }
 
 
 async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kimbledb.errors import PreflightError
+from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Extension, Migration
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.objects import Facts, Key, parts_of
 from kimbledb.model.state import DatabaseState
+from kimbledb.planning.fold import RELATIONS, relation_of
 from kimbledb.server import queries
 from kimbledb.server.notifications import log
 from kimbledb.server.search_path import gaps_of, strangers_in
@@ -250,10 +253,23 @@ def _extension_gaps(
 
 
 def _tables(migrations: Iterable[Migration]) -> list[str]:
-    """Return the tables that migrations declare to create or change, directly or through dependent objects."""
-    objects = [each for migration in migrations for each in migration.creates + migration.changes + migration.drops]
-    hangs = ("table", "column", "constraint", "trigger", "policy", "rule", "view")
-    return sorted({each.name.partition(".")[0] for each in objects if each.kind in hangs})
+    """Return the tables and views of the schema that migrations declare to affect, themselves or what belongs to them."""
+    relations = {
+        key[1] if key[0] in RELATIONS else relation_of(key, facts)
+        for migration in migrations
+        for statement in migration.declarations.statements
+        for key, facts in _affected(statement)
+    }
+    named = (parts_of(name) for name in relations if name is not None)
+    return sorted(parts[0] for parts in named if len(parts) == 1)
+
+
+def _affected(statement: DeclaredStatement) -> Iterable[tuple[Key, Facts | None]]:
+    for each in (*statement.creates, *statement.changes, *statement.drops):
+        yield each.key, each.facts
+    for (kind, old), new in statement.renames.items():
+        yield (kind, old), None
+        yield (kind, new), None
 
 
 def _version(text: str | None) -> tuple[int, ...]:

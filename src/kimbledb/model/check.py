@@ -50,9 +50,10 @@ class Check:
     informative: bool = False
     #: The severity of a security check: ``high``, ``medium``, ``low`` or ``information``. None for other checks.
     severity: str | None = None
-    #: The path of the file of its query, or None for a check of the whole database.
+    #: The path of the file of its query, or of the statement that makes its object; None for a check of the whole
+    #: database.
     file: str | None = None
-    #: The line on which its query begins, counted from 1, or None for a check of the whole database.
+    #: The line on which that query or statement begins, counted from 1, or None for a check of the whole database.
     line: int | None = None
 
     def __str__(self) -> str:
@@ -69,5 +70,6 @@ class Check:
             if self.found is not None:
                 text += f"\n    found:    {one_line(self.found)}"
             if self.hint is not None:
-                text += f"\n    hint:     {printable(self.hint)}"
+                lines = printable(self.hint).split("\n")
+                text += "\n    hint:     " + f"\n{' ' * 14}".join(lines)
         return text

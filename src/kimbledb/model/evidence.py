@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from kimbledb.model.objects import Facts, Key
+
 
 @frozen
 class AppliedMigration:
@@ -60,6 +62,18 @@ class Finding:
     missing: tuple[str, ...] = ()
     #: The objects of another shape, each as text with the expected and the existing shape.
     conflicts: tuple[str, ...] = ()
+    #: Those among ``present`` whose expressions cannot be compared here, each as text.
+    doubtful: tuple[str, ...] = ()
+
+
+@frozen
+class KeptObject:
+    """A column or a constraint that existed before kimbledb in a form of its own, and that keeps it."""
+
+    #: Its facts, as the server shows them.
+    facts: Facts
+    #: The names of the migrations that declare it in another form.
+    migrations: tuple[str, ...]
 
 
 @frozen
@@ -72,6 +86,5 @@ class Evidence:
     findings: Mapping[str, Finding] = field(factory=dict)
     #: Whether the schema was inspected. A migration without a finding then declares no objects.
     gathered: bool = False
-    #: The form of each column and constraint that differs from every declared form,
-    #: by ``str()`` of the object.
-    kept: Mapping[str, str] = field(factory=dict)
+    #: The columns and constraints that differ from every declared form.
+    kept: Mapping[Key, KeptObject] = field(factory=dict)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from attrs import evolve, field, fields, frozen
 
-from kimbledb.model.objects import DatabaseObject, Declarations
+from kimbledb.model.declarations import UNRECORDED, Declarations, not_recorded
+from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.text import one_line
 
@@ -38,14 +39,24 @@ def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
     return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
 
 
-def _no_declarations() -> Declarations:
-    return Declarations()
-
-
 def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
     return ()
 
 
+@runtime_checkable
+class DeclarationsReader(Protocol):
+    """A function that reads declarations from a file."""
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
+
+    def without_sql(self) -> Callable[[], Declarations]:
+        """Return the function that returns the same declarations without SQL."""
+
+
+#: How a migration is rolled back: by its rollback.sql, by one derived from its declarations, or not at all.
+RollbackKind = Literal["written", "derived", "none"]
 #: A script, its text, or a function that reads either on first use.
 _Source = Script | str | Callable[[], Script | str]
 
@@ -97,6 +108,11 @@ class Migration:
     deletes: str | None = None
     #: The objects outside of the target schema that it uses on purpose: ``schema.object``, or ``schema`` for all in it.
     reaches: tuple[str, ...] = ()
+    #: For a repair: the type of each column after it, by ``table.column``.
+    expects: Mapping[str, str] = field(factory=dict)
+    #: The new name of each object that it renames where the server cannot show it, by the object's old kind and name:
+    #: a table that is made anew under another name, and whose rows are copied.
+    renames: Mapping[Key, str] = field(factory=dict)
     #: Older checksums of apply.sql with the same result.
     supersedes: tuple[str, ...] = ()
     #: SHA-256 of ``apply_sql`` in hexadecimal.
@@ -107,7 +123,7 @@ class Migration:
     _verify_sql: _Source = ""
     _rollback_sql: _Source = ""
     _online_sql: _Source = ""
-    _declare: Callable[[], Declarations] = field(default=_no_declarations)
+    _declare: Callable[[], Declarations] = field(default=not_recorded)
     _read_queries: Callable[[Script], tuple[VerificationQuery, ...]] = field(default=_no_queries)
 
     def script(self, part: Part) -> Script:
@@ -162,9 +178,80 @@ class Migration:
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
-    def declarations(self) -> Declarations:
-        """Its declarations of objects in the schema."""
+    def recorded_declarations(self) -> Declarations:
+        """Its declarations as they were recorded, also where apply.sql was edited since.
+
+        Raises:
+            CatalogError: A file with declarations has faults: it was edited by hand, or merged with conflicts.
+        """
         return self._declare()
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """Its declarations of objects in the schema; empty if they were not recorded, or were recorded from another text.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        found = self.recorded_declarations
+        return found if found.checksum in (None, self.checksum) else UNRECORDED
+
+    @cached_property
+    def declared_checksum(self) -> str | None:
+        """The checksum of the text from which its declarations were recorded.
+
+        It is empty if their file has a fault, and None if they were not recorded.
+        """
+        if isinstance(self._declare, DeclarationsReader):
+            return self._declare.checksum
+        found = self._declare()
+        return None if found is UNRECORDED else found.checksum or self.checksum
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present apply.sql."""
+        return self.declared_checksum == self.checksum
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its declarations are not used: apply.sql was edited after they were recorded, or their file has a fault."""
+        return self.declared_checksum not in (None, self.checksum)
+
+    @property
+    def wants_derived_rollback(self) -> bool:
+        """Whether a rollback is to be derived from its declarations: it has none of its own, and may be rolled back."""
+        return self.irreversible is None and not self._is_rollback_written
+
+    @cached_property
+    def _is_rollback_written(self) -> bool:
+        """Whether there is a rollback.sql. An empty one takes nothing back."""
+        source = self._rollback_sql
+        return (source if isinstance(source, Script | str) else source()) != ""
+
+    @property
+    def rollback_kind(self) -> RollbackKind:
+        """``written`` if it has a rollback.sql, ``derived`` if one is derived from its declarations, else ``none``.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        if self.no_rollback is not None:
+            return "none"
+        return "derived" if self.wants_derived_rollback else "written"
+
+    @property
+    def no_rollback(self) -> str | None:
+        """The reason why it cannot be rolled back, in one sentence, or None if it can.
+
+        Raises:
+            CatalogError: As ``recorded_declarations``.
+        """
+        if not self.wants_derived_rollback:
+            return self.irreversible
+        if self.is_declared:
+            return self.declarations.no_rollback
+        known = "were recorded from another text" if self.is_outdated else "were not recorded"
+        return f"it has no rollback.sql, and its declarations {known}"
 
     @property
     def creates(self) -> tuple[DatabaseObject, ...]:
@@ -182,11 +269,6 @@ class Migration:
         return self.declarations.drops
 
     @property
-    def expects(self) -> Mapping[str, str]:
-        """For a repair: the type of each column after it, by ``table.column``."""
-        return self.declarations.expects
-
-    @property
     def is_repair(self) -> bool:
         """Whether it repairs an older shape, and changes nothing if the shape is right."""
         return bool(self.expects)
@@ -194,7 +276,8 @@ class Migration:
     @cached_property
     def verification_queries(self) -> tuple[VerificationQuery, ...]:
         """The named queries of verify.sql, in the order of the file."""
-        return self._read_queries(self.script("verify"))
+        script = self.script("verify")
+        return self._read_queries(script) if script.text else ()
 
     def file(self, part: Part) -> str:
         """Return the path of one of its files, for messages.
@@ -212,6 +295,8 @@ class Migration:
 
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
         parts = self.parts()
+        if isinstance(self._declare, DeclarationsReader):
+            parts["declare"] = self._declare.without_sql()
         for name in (name for name in parts if name.endswith("_sql")):
             # The path and the line stay for messages.
             parts[name] = evolve(script, text="") if isinstance(script := parts[name], Script) else ""
@@ -226,6 +311,11 @@ class Migration:
     def parts(self) -> dict[str, Any]:
         """Return the arguments of its constructor."""
         return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
+
+
+def folder_of(migration: Migration) -> str:
+    """Return the path of the folder of migrations that holds a migration, as ``kimbledb declare`` takes it."""
+    return migration.location.rpartition("/")[0] or "DIR"
 
 
 def _migration_of(parts: dict[str, Any]) -> Migration:

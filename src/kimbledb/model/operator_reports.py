@@ -5,7 +5,7 @@ The start of an application needs none of them: the package imports this module 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -96,6 +96,8 @@ class RollbackReport(Report):
     #: Constraints, indexes and statistics that no migration made and that would be dropped with a column. A dry
     #: run lists them; without ``dry_run`` they stop the rollback.
     handmade: tuple[DatabaseObject, ...] = ()
+    #: The SQL of each derived rollback, by the name of its migration. A migration that is not in it has a rollback.sql.
+    derived: Mapping[str, str] = field(factory=dict)
 
     @property
     def summary(self) -> str:
@@ -107,10 +109,7 @@ class RollbackReport(Report):
     def as_tables(self) -> tuple[Table, ...]:
         """Return the migrations, then the dropped objects and the lost data."""
         dropped, lost = ("that would be dropped", "that would be lost") if self.dry_run else ("dropped", "lost")
-        why = tuple(
-            "needs a migration that is rolled back" if step.migration.name in self.dependents else ""
-            for step in self.rolled_back
-        )
+        why = tuple("; ".join(self._why(step.migration.name)) for step in self.rolled_back)
         kinds = dict.fromkeys(each.kind for each in self.objects)
         names = (", ".join(one_line(each.name) for each in self.objects if each.kind == kind) for kind in kinds)
         return (
@@ -118,17 +117,30 @@ class RollbackReport(Report):
             *listed(f"objects {dropped}", map(": ".join, zip(kinds, names, strict=True))),
             *listed("objects that no migration made; they stop the rollback", self.handmade),
             *listed(f"data {lost}", self.losses),
+            *self._scripts(),
         )
+
+    def _why(self, name: str) -> Iterator[str]:
+        if name in self.dependents:
+            yield "needs a migration that is rolled back"
+        if name in self.derived:
+            yield "by a derived rollback"
+
+    def _scripts(self) -> Iterator[Table]:
+        """Yield the derived rollbacks that a dry run would send."""
+        for name, text in self.derived.items() if self.dry_run else ():
+            yield from listed(f"derived rollback of {name}", text.splitlines())
 
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``rolled_back``, ``dependents``: names. ``objects``, ``handmade``: each as text, such as ``table users``.
+        ``derived``: the SQL of each derived rollback, by the migration's name. ``rolled_back``, ``dependents``: names. ``objects``, ``handmade``: each as text, such as ``table users``.
         ``losses``: each with the attributes of a ``Loss``. ``dry_run``, ``seconds``: as the attributes.
         """
         return {
             "rolled_back": [step.migration.name for step in self.rolled_back],
             "dependents": plain(self.dependents),
+            "derived": dict(self.derived),
             "objects": [str(each) for each in self.objects],
             "handmade": [str(each) for each in self.handmade],
             "losses": plain(self.losses),

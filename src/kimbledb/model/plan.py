@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from attrs import field, frozen
 
 from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.hazard import Hazard
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
-from kimbledb.model.text import one_line
+from kimbledb.model.text import counted, one_line
 
 if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
     from kimbledb.model.pictures import Graph
@@ -119,6 +120,16 @@ class Step:
             first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
             first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
+        # Of a migration without declarations, or with outdated ones, the plan says so elsewhere.
+        if self.state in TO_APPLY and self.migration.wants_derived_rollback and self.migration.is_declared:
+            why = self.migration.no_rollback
+            first += [f"it cannot be rolled back: {one_line(why)}"] if why is not None else []
+        if self.migration.is_outdated and self.state not in REFUSED:
+            first.append(
+                "edited after its declarations were recorded: they are outdated, and not used"
+                if self.migration.declared_checksum
+                else "the file with its declarations cannot be read: a merge with conflicts, or an edit by hand"
+            )
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
 
     def __str__(self) -> str:
@@ -148,6 +159,36 @@ class Plan(Report):
     def refused(self) -> tuple[Step, ...]:
         """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
+
+    @cached_property
+    def undeclared(self) -> tuple[Step, ...]:
+        """The steps of migrations without declarations: neither adoption nor drift knows what they make."""
+        return tuple(step for step in self._of_catalog if step.migration.declared_checksum is None)
+
+    @cached_property
+    def outdated(self) -> tuple[Step, ...]:
+        """The steps of migrations whose declarations were recorded from another text, or cannot be read: they are not used."""
+        return tuple(step for step in self._of_catalog if step.migration.is_outdated)
+
+    @property
+    def _of_catalog(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.state is not StepState.UNKNOWN)
+
+    @property
+    def _doubts(self) -> Iterator[str]:
+        """What the plan cannot know for want of declarations, in one line with the cure."""
+        # Of a file that must be restored the declarations are right again with it.
+        outdated = [step for step in self.outdated if step.state not in REFUSED]
+        every = counted(self._of_catalog, "migration")
+        counts = [f"{len(self.undeclared)} of {every} without declarations"] if self.undeclared else []
+        if outdated:
+            counts.append(f"{len(outdated)} of {every} with outdated declarations")
+        if counts:
+            of = folder_of((*self.undeclared, *outdated)[0].migration)
+            yield (
+                f"{', '.join(counts)}: adoption, drift, cures and rollbacks do not know their objects; "
+                f"`kimbledb declare {of}` records them"
+            )
 
     def step(self, name: str) -> Step:
         """Return the step of a migration.
@@ -207,26 +248,45 @@ class Plan(Report):
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *step.notes),
+                (step.reason, *step.notes, *self._notes_of(step)),
                 step.migration.title,
             )
             for step in self.steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        return (Table(self.summary, rows, headers, self.notes, below=True, page_only=("title",)),)
+        notes = (*self.notes, *self._doubts, *self._remarks)
+        return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
+
+    @property
+    def _remarks(self) -> Iterator[str]:
+        """Which migrations can be adopted, and how many rollbacks are derived, a line each."""
+        adoptable = [step for step in self.pending if step.state is StepState.ADOPTABLE]
+        if adoptable:
+            yield f"`kimbledb adopt` records {counted(adoptable, 'migration')} as applied, and runs nothing"
+        derived = [step for step in self.pending if step.migration.rollback_kind == "derived"]
+        if derived:
+            yield f"rollbacks derived from declarations: {len(derived)} of {len(self.pending)}"
+
+    def _notes_of(self, step: Step) -> Iterator[str]:
+        # Where no migration has declarations, the line below the table says so once.
+        if step in self.undeclared and len(self.undeclared) < len(self._of_catalog):
+            yield "without declarations"
 
     def as_dict(self) -> dict[str, Json]:
         """Return the plan as values.
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
-        ``needs``, ``selected``, ``to_apply``, ``online``, ``notes`` and ``hazards``, each with the attributes of a
-        ``Hazard``. ``pending``, ``refused``: names. ``schema``, ``notes``: as the attributes.
+        ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
+        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``.
+        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the attributes.
         """
         return {
             "schema": self.schema,
             "steps": [_step_as_dict(step) for step in self.steps],
             "pending": [step.name for step in self.pending],
             "refused": [step.name for step in self.refused],
+            "undeclared": [step.name for step in self.undeclared],
+            "outdated": [step.name for step in self.outdated],
             "notes": plain(self.notes),
         }
 
@@ -264,5 +324,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
         "online": step.online,
+        "rollback": step.migration.rollback_kind,
+        "no_rollback": step.migration.no_rollback,
         "notes": plain(step.notes),
     }

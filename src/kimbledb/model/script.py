@@ -57,6 +57,16 @@ class Script:
         line = bisect_right(self._line_starts, offset)
         return line + self.first_line - 1, offset - self._line_starts[line - 1] + 1
 
+    def offset_of(self, line: int, column: int = 1) -> int | None:
+        """Return the place of a character in the text, counted from 0, or None if the text has no such line.
+
+        Args:
+            line: The line of the file, counted from 1.
+            column: The column, counted from 1.
+        """
+        number = line - self.first_line
+        return self._line_starts[number] + column - 1 if 0 <= number < len(self._line_starts) else None
+
     @cached_property
     def _line_starts(self) -> list[int]:
         # Computed once, since a file may have many faults.

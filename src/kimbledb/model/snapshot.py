@@ -6,11 +6,14 @@ part of a snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import DatabaseObject, Facts, Key
+
+#: The identity of an object in its database: the catalog that holds it, its oid, and the number of a column or 0.
+Identity = tuple[str, int, int]
 
 
 @frozen
@@ -19,7 +22,7 @@ class Difference:
 
     #: The objects that only the later snapshot holds.
     created: tuple[DatabaseObject, ...]
-    #: The objects that both hold in different forms, in the later form.
+    #: The objects that both hold with different facts, with the later facts.
     changed: tuple[DatabaseObject, ...]
     #: The objects that only the earlier snapshot holds.
     dropped: tuple[DatabaseObject, ...]
@@ -36,17 +39,38 @@ class Difference:
 
 @frozen
 class Snapshot:
-    """The objects of a schema."""
+    """The objects of a schema. Two snapshots are equal if their objects have equal facts."""
 
-    #: The definition of each object, by its kind and its name.
-    objects: Mapping[tuple[str, str], str]
+    #: The facts of each object, by its kind and its name.
+    objects: Mapping[Key, Facts]
+    #: A hash of the expressions of each object that has any, as this server prints them.
+    forms: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
+    #: The identity of each object; empty unless it was asked for.
+    identities: Mapping[Key, Identity] = field(factory=dict, eq=False, repr=False)
+    #: The statement that makes each function, view, rule and the like; empty unless it was asked for.
+    sources: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
+    #: The objects that each object depends on, by the server's own record; empty unless it was asked for.
+    needs: Mapping[Key, Collection[Key]] = field(factory=dict, eq=False, repr=False)
+    #: The name of the role that owns each object; empty unless it was asked for.
+    owners: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
 
     def __iter__(self) -> Iterator[DatabaseObject]:
-        for (kind, name), definition in self.objects.items():
-            yield DatabaseObject(kind, name, definition)
+        for key in self.objects:
+            yield self.get(key)
 
     def __len__(self) -> int:
         return len(self.objects)
+
+    def get(self, key: Key) -> DatabaseObject:
+        """Return an object of the snapshot by its kind and name.
+
+        Args:
+            key: Kind and name.
+
+        Raises:
+            KeyError: The snapshot has no such object.
+        """
+        return DatabaseObject(*key, self.objects[key], self.sources.get(key))
 
     def since(self, before: Snapshot) -> Difference:
         """Return the changes from an earlier snapshot to this one, in order of kind and name.
@@ -55,18 +79,18 @@ class Snapshot:
             before: The earlier snapshot.
         """
         return Difference(
-            created=_objects(self.objects, self.objects.keys() - before.objects.keys()),
+            created=_objects(self, self.objects.keys() - before.objects.keys()),
             changed=_objects(
-                self.objects,
+                self,
                 (
                     key
                     for key in self.objects.keys() & before.objects.keys()
                     if self.objects[key] != before.objects[key]
                 ),
             ),
-            dropped=_objects(before.objects, before.objects.keys() - self.objects.keys()),
+            dropped=_objects(before, before.objects.keys() - self.objects.keys()),
         )
 
 
-def _objects(source: Mapping[tuple[str, str], str], keys: Iterable[tuple[str, str]]) -> tuple[DatabaseObject, ...]:
-    return tuple(DatabaseObject(kind, name, source[kind, name]) for kind, name in sorted(keys))
+def _objects(source: Snapshot, keys: Iterable[Key]) -> tuple[DatabaseObject, ...]:
+    return tuple(source.get(key) for key in sorted(keys))

@@ -17,6 +17,8 @@ class DatabaseState:
     server_version: str
     #: The version as ``server_version_num``: 150018, 180001.
     version_number: int
+    #: The system identifier of the server's cluster. A standby has that of its primary.
+    system: int
     #: The encoding of the database, such as ``UTF8``.
     encoding: str
     #: Whether the server is a standby, which replays the log of another server and accepts no writes.
@@ -66,5 +68,12 @@ class DatabaseState:
             schema: The name of the target schema.
             extensions: The names of the extensions. One that is not installed is left out.
         """
-        homes = {self.extensions[name][1] for name in extensions if name in self.extensions}
-        return [schema, *sorted(homes - {schema})]
+        return [schema, *(home for home in self.homes(extensions) if home != schema)]
+
+    def homes(self, extensions: Iterable[str]) -> list[str]:
+        """Return the schemas of some extensions, sorted.
+
+        Args:
+            extensions: The names of the extensions. One that is not installed is left out.
+        """
+        return sorted({self.extensions[name][1] for name in extensions if name in self.extensions})

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.execution import bootstrap, load_plan
+from kimbledb.execution import bootstrap, load_plan, renewal
+from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
-from kimbledb.inspection import preflight
-from kimbledb.model.evidence import Evidence
+from kimbledb.inspection import gathering, preflight
+from kimbledb.inspection.gathering import Looked
+from kimbledb.inspection.proof import Site
+from kimbledb.model.evidence import Evidence, Finding, KeptObject, ObjectState
+from kimbledb.model.forms import RecordedForms, kept_as_dict
 from kimbledb.model.names import quote_identifier
+from kimbledb.model.objects import Key
 from kimbledb.model.operator_reports import AdoptionReport
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal, Planner
+from kimbledb.planning.records import Made, Records
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+_MISSING = Finding(ObjectState.MISSING)
 
 
 class Adoption(Request):
@@ -72,22 +81,32 @@ class Adoption(Request):
             loaded = await load_plan.from_history(run.runner, session, goal)
             if await run.settle(session, loaded.state) and sent is not None:
                 return sent
-            loaded = await load_plan.with_evidence(run.runner, session, goal, loaded)
+            decided = await _decide(run, session, goal, loaded)
+            loaded = decided.loaded
             plan, proved = loaded.plan, _proved(loaded.plan, loaded.evidence)
-            if not dry_run and (proved or not _is_known(plan, loaded.state)):
+            records = decided.records(proved)
+            if not dry_run and (proved or records or not _is_known(plan, loaded.state)):
                 run.runner.doing = "recording what is there"
                 await preflight.check_history(session, loaded.state, self.schema)
                 sent = plan, proved
                 async with observed(run.runner, session):
-                    await self._record(run, session, loaded, proved)
+                    await self._record(run, session, loaded, proved, records)
             return plan, proved
 
         plan, proved = await run.until_done(work)
         return run.done(AdoptionReport(tuple(proved), plan, run.clock(), dry_run))
 
-    async def _record(self, run: Run, session: Session, loaded: load_plan.LoadedPlan, proved: list[Step]) -> None:
+    async def _record(
+        self,
+        run: Run,
+        session: Session,
+        loaded: LoadedPlan,
+        proved: list[Step],
+        records: Mapping[str, RecordedForms],
+    ) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
         assert state.log_position is not None  # the preparation made the log
+        kept = _kept(loaded.plan, loaded.evidence)
         rows = [
             {
                 "name": step.name,
@@ -101,15 +120,19 @@ class Adoption(Request):
             "version": __version__,
             "run": run.runner.run_id,
             "rows": rows,
-            "kept": dict(loaded.evidence.kept),
+            "kept": kept_as_dict({key: each.facts for key, each in kept.items()}),
         }
+        adopting = ""
+        if proved or not _is_known(loaded.plan, loaded.state):
+            adopting = queries.block("record_adopted", schema=quote_identifier(self.schema))
         # As for a migration: take the lock, and check that history has not changed since.
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
             + session.settings()
             + setting("kimbledb.adopted", adopted)
             + begin_step(self.schema, state.log_position)
-            + queries.block("record_adopted", schema=quote_identifier(self.schema))
+            + adopting
+            + renewal.recording(records, Site.of(state, self.schema, self.catalog))
             + "COMMIT;\n"
         )
         with run.sending(Sent("adopt")), decided():
@@ -175,6 +198,48 @@ async def command(invocation: Invocation) -> int:
     return 0
 
 
+@frozen
+class _Decided:
+    """What adopt() knows of a database once the server has run what had to be run."""
+
+    loaded: LoadedPlan
+    looked: Looked | None
+    #: The forms by the original statements, or None if these cannot be run.
+    made: Made | None
+
+    def records(self, proved: Sequence[Step]) -> dict[str, RecordedForms]:
+        """Return the records of forms that history lacks of the applied migrations and of those that are adopted."""
+        if self.looked is None:
+            return {}
+        plan, shown = self.loaded.plan, self.loaded.evidence
+        names = {step.name for step in proved}
+        recorded = [step.migration for step in plan.steps if step.is_applied or step.name in names]
+        kept = _kept(plan, shown)
+        records = Records(recorded, self.looked.found, self.looked.recorded, hosted=shown.hosted, kept=kept)
+        return records.made(self.made)
+
+
+async def _decide(run: Run, session: Session, goal: Goal, loaded: LoadedPlan) -> _Decided:
+    """Examine the schema and plan by it. Where only the server can tell an expression, it runs the original statements."""
+    run.runner.doing = "looking at the schema"
+    state, planner = loaded.state, goal.planner
+    looked = await gathering.look(session, planner, state, goal.schema)
+    shown = gathering.weighed(planner, state, looked)
+    loaded = await load_plan.by_evidence(session, goal, loaded, shown)
+    if looked is None:
+        return _Decided(loaded, None, None)
+    there = [
+        step.migration
+        for step in loaded.plan.steps
+        if step.is_applied or shown.findings.get(step.name, _MISSING).state is not ObjectState.MISSING
+    ]
+    renewed = await renewal.renew(session, state, goal.schema, planner.catalog, there, looked)
+    if renewed.records:
+        shown = gathering.weighed(planner, state, looked, renewed.forms)
+        loaded = await load_plan.by_evidence(session, goal, loaded, shown)
+    return _Decided(loaded, looked, renewed.made)
+
+
 def _proved(plan: Plan, shown: Evidence) -> list[Step]:
     """Return the steps whose objects are all present and whose needs are applied or proved, too.
 
@@ -192,6 +257,15 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
             there.add(step.name)
             proved.append(step)
     return proved
+
+
+def _kept(plan: Plan, shown: Evidence) -> dict[Key, KeptObject]:
+    """Return the columns and constraints that keep a form of their own.
+
+    Where kimbledb has applied a migration that declares the object, another form is drift.
+    """
+    ours = {step.name for step in plan.steps if step.is_applied and step.recorded and not step.recorded.legacy}
+    return {key: each for key, each in shown.kept.items() if ours.isdisjoint(each.migrations)}
 
 
 def _is_known(plan: Plan, state: DatabaseState) -> bool:

@@ -26,5 +26,5 @@ async def command(invocation: Invocation) -> int:
     """Create the folder of a new migration."""
     given = invocation.given
     folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
-    invocation.line(f"created {folder}: write apply.sql, verify.sql and rollback.sql")
+    invocation.line(f"created {folder}: write apply.sql, then run `kimbledb declare {given.directory}`")
     return 0

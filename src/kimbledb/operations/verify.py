@@ -9,11 +9,12 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
-from kimbledb.inspection import history, security, snapshot
+from kimbledb.inspection import forms, history, security, snapshot
 from kimbledb.inspection.checks import verify_migrations
 from kimbledb.model.check import Check
+from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, schemas_reached
-from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
@@ -88,11 +89,13 @@ class Verifier(Request):
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
                 return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
-            found = await snapshot.take(session, self.schema, path)
-            applied, pending = self._standing(state, found)
-            checks = await verify_migrations(session, applied, path, reached)
+            found = await snapshot.take(session, self.schema, path, reached=self._reaches, owners=True)
+            recorded = await forms.read(session, self.schema, path)
+            applied, pending = self._standing(state, found, recorded)
+            lesser = state.history_owner is not None
+            checks = await verify_migrations(session, applied, path, reached, lesser=lesser)
             if applied:
-                checks += await self._drift(session, state, found, applied, pending)
+                checks += self._drift(state, found, recorded, applied, pending)
             checks += await self._whole_database(session, path)
             checks += await _trust(session, self.schema, path, reached)
             checks += await security.check(session, self.schema)
@@ -100,35 +103,40 @@ class Verifier(Request):
 
         return await runner.run(work)
 
-    def _standing(self, state: DatabaseState, found: Snapshot) -> tuple[list[Migration], list[Migration]]:
+    @property
+    def _reaches(self) -> list[str]:
+        return [name for migration in self.catalog for name in migration.reaches]
+
+    def _standing(
+        self, state: DatabaseState, found: Snapshot, recorded: Forms
+    ) -> tuple[list[Migration], list[Migration]]:
         """Return the migrations that history records as applied, in order, and the others."""
-        shown = evidence.weigh(self.catalog, found, hosted=state.hosted)
-        goal = Goal(planner=Planner(self.catalog), schema=self.schema, deciding=False)
+        planner = Planner(self.catalog)
+        goal = Goal(planner=planner, schema=self.schema, deciding=False)
         try:
+            known = evidence.as_applied(planner.in_order(), state.history or ())
+            shown = evidence.weigh(known, found, hosted=state.hosted, forms=recorded)
             plan = goal.plan(state.history, shown)
         except PlanningError:  # migrate() reports why; what history records is verified all the same
             names = {row.name for row in state.history or () if row.is_applied}
             return [each for each in self.catalog if each.name in names], []
-        known = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
         return (
-            [step.migration for step in known if step.is_recorded],
-            [step.migration for step in known if not step.is_recorded],
+            evidence.as_applied((step.migration for step in steps if step.is_recorded), state.history or ()),
+            [step.migration for step in steps if not step.is_recorded],
         )
 
-    async def _drift(
+    def _drift(
         self,
-        session: Session,
         state: DatabaseState,
         found: Snapshot,
+        recorded: Forms,
         applied: Sequence[Migration],
         pending: Sequence[Migration],
     ) -> list[Check]:
-        kept = {}
-        if state.log_position is not None:
-            kept = await session.ask(queries.question("kept_forms", schema=quote_identifier(self.schema)))
         # Migrations of a newer version may have changed what this version declares.
         newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
-        return drift.checks(applied, pending, found, kept=kept, hosted=state.hosted, informative=newer)
+        return drift.checks(applied, pending, found, forms=recorded, hosted=state.hosted, informative=newer)
 
     async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
         rows = await session.ask(

@@ -1,47 +1,57 @@
 """Drift: the difference between the declarations of the applied migrations and the objects of a snapshot. Pure.
 
-The declarations are folded in the order of the plan. Each object that they create or change must exist in its last
-form, and each object that they drop must be gone. Objects without a declaration belong to the application. Comments
-are not compared, because they affect nothing.
+Each object that the fold of the applied migrations holds must exist in its last form, and each object that they drop
+must be gone. Objects without a declaration belong to the application. Comments are not compared, because they affect
+nothing. If the declarations of an applied migration are not known, a difference in the objects of those before it may be
+its work, and is no drift.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.model.check import Check
-from kimbledb.model.migration import Migration
+from kimbledb.model.forms import Forms
+from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.names import quote_identifier
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import DatabaseObject, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.evidence import hangs_on, making, table_of, type_of
+from kimbledb.model.text import counted, few
+from kimbledb.planning import drift_cures as cures
+from kimbledb.planning.comparison import Comparison, compare, same_type
+from kimbledb.planning.fold import (
+    RELATIONS,
+    Belongings,
+    Fold,
+    FoldedObject,
+    fold,
+    granted,
+    owners_of,
+    relation_of,
+    split,
+)
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
-#: The suffix of a privilege that its role may grant to others.
-_GRANTABLE = " with grant option"
-
-
-@frozen
-class _Declared:
-    """An object in the form that the applied migrations give it."""
-
-    each: DatabaseObject
-    #: The last migration that created or changed it.
-    migration: Migration
-    #: The forms that pending migrations give it. They are accepted: a newer version may have run.
-    later: frozenset[str | None] = frozenset()
+#: Kinds whose absence is not asked for: a later grant or comment of somebody else is no remainder.
+_MAY_STAY = frozenset({"comment", "privilege", "default privilege"})
+#: Facts of the parts of a partition that come and go with it.
+_MEMBERSHIP = frozenset({"inherited", "partition_of"})
+#: The name of the check that informs of what cannot be compared.
+_UNKNOWN = "cannot be compared here"
+#: How many of the objects that cannot be compared a check names. ``rows`` holds them all.
+_SHOWN = 5
 
 
 def checks(
     applied: Sequence[Migration],
-    pending: Iterable[Migration],
+    pending: Sequence[Migration],
     found: Snapshot,
     *,
-    kept: Mapping[str, str],
+    forms: Forms,
     hosted: bool,
     informative: bool = False,
 ) -> list[Check]:
@@ -49,286 +59,361 @@ def checks(
 
     Args:
         applied: The migrations that history records as applied, in the order of the plan.
-        pending: The other migrations of the catalog, without the alternatives that are not used.
+        pending: The other migrations of the catalog, without the alternatives that are not used, in the order of the
+            plan. A newer version may have applied them.
         found: The objects of the schema.
-        kept: The forms that objects had before kimbledb, as adopt() recorded them, by ``str()`` of the object.
-        hosted: Whether the roles of the declared privileges exist.
+        forms: The recorded forms of the database.
+        hosted: Whether the database has the roles of a hosted platform.
         informative: Whether drift may be the work of a newer version, and so no failure.
 
     Returns:
-        One failed check for each object that drifted, or one passed check.
+        One failed check for each object that drifted, or one passed check; and one that informs of the objects that
+        cannot be compared here.
     """
-    pending = tuple(pending)
-    declared, dropped = _folded(applied, pending)
-    # A newer version may have dropped these already.
-    going = [each for migration in pending for each in migration.drops]
-    drifted = [
-        _check(item, there, cure, informative)
-        for item, there, cure in _drifted(declared, going, found, kept=kept, hosted=hosted)
+    if forms.unseen:
+        return [_cannot_be_read(forms.unseen)]
+    drift = _Drift(applied, pending, found, forms, hosted=hosted)
+    differing = [*drift.missing(), *drift.changed(), *drift.left()]
+    followed = _followed_by_unknown(applied)
+    drifted = [evolve(each, informative=informative) for each in differing if each.migration not in followed]
+    uncertain = [each for each in differing if each.migration in followed]
+    unknown = [each for each in applied if not _is_known(each)]
+    passed = [] if drifted else [_no_drift(drift, uncertain, unknown)]
+    return [*drifted, *passed, *_may_be_changed(uncertain, followed), *_cannot_be_compared(drift.doubtful)]
+
+
+def _is_known(migration: Migration) -> bool:
+    """Return whether the objects of a migration are known: by its declarations, or as those of a repair."""
+    return migration.is_declared or migration.is_repair
+
+
+def _followed_by_unknown(applied: Sequence[Migration]) -> dict[str, Migration]:
+    """Return, by the name of a migration, the next applied one whose objects are not known."""
+    followed: dict[str, Migration] = {}
+    unknown: Migration | None = None
+    for migration in reversed(applied):
+        if unknown is not None:
+            followed[migration.name] = unknown
+        if not _is_known(migration):
+            unknown = migration
+    return followed
+
+
+def _no_drift(drift: _Drift, uncertain: Iterable[Check], unknown: Sequence[Migration]) -> Check:
+    names = {each.name for each in uncertain}
+    migrations = {each.migration for each in uncertain}
+    differing = [
+        item
+        for item in drift.wanted
+        if str(item.each) in names or (item.migration.name in migrations and not drift.exists(item.key))
     ]
-    for each, migration in dropped:
-        if each.kind not in _LEFT_OUT and each.kind != "privilege" and each.key in found.objects:
-            drifted.append(
-                Check(
-                    migration.name,
-                    str(each),
-                    passed=False,
-                    expected="gone",
-                    found=found.objects[each.key],
-                    hint=_dropping(each),
-                    informative=informative,
-                )
-            )
-    return drifted or [
+    right = len(drift.wanted) - len(drift.doubtful) - len(differing)
+    found = f"{right} objects in their declared form"
+    if unknown:
+        found += f"; the declarations of {counted(unknown, 'applied migration')} are missing or outdated"
+    return Check(None, "drift", passed=True, expected="every object in its declared form", found=found)
+
+
+def _may_be_changed(uncertain: Sequence[Check], followed: Mapping[str, Migration]) -> list[Check]:
+    """Return a check that informs of differences which a migration without declarations may have made."""
+    if not uncertain:
+        return []
+    makers = {each.name: followed[each.migration or ""] for each in uncertain}
+    names = list(dict.fromkeys(maker.name for maker in makers.values()))
+    folders = dict.fromkeys(folder_of(maker) for maker in makers.values())
+    return [
         Check(
             None,
-            "drift",
+            _UNKNOWN,
             passed=True,
-            expected="every object in its declared form",
-            found=f"{len(declared)} objects in their declared form",
+            expected="the declarations of every applied migration",
+            found=f"{counted(uncertain, 'object')} ({few([each.name for each in uncertain], _SHOWN)}): perhaps changed by "
+            f"{few(names)}, whose declarations are missing or outdated",
+            rows=tuple(
+                {
+                    "migration": each.migration,
+                    "object": each.name,
+                    "reason": f"{makers[each.name].name} may have changed it",
+                    "expected": each.expected,
+                    "found": each.found,
+                }
+                for each in uncertain
+            ),
+            hint=f"{' and '.join(f'`kimbledb declare {folder}`' for folder in folders)} records them",
+            informative=True,
         )
     ]
 
 
-def _drifted(
-    declared: Mapping[tuple[str, str], _Declared],
-    going: Sequence[DatabaseObject],
-    found: Snapshot,
-    *,
-    kept: Mapping[str, str],
-    hosted: bool,
-) -> Iterator[tuple[_Declared, str | None, str]]:
-    """Yield each declared object that is missing or has another form, with its form or None, and the cure."""
-    lost = {
-        item.each.name
-        for item in declared.values()
-        if item.each.kind in ("table", "view") and item.each.key not in found.objects
-    }
-    views = {item.each.name for item in declared.values() if item.each.kind == "view"}
-    makers: dict[str | None, list[Migration]] = {}
-    for item in declared.values():
-        makers.setdefault(table_of(item.each), []).append(item.migration)
-    for item in declared.values():
-        each = item.each
-        if each.kind in _LEFT_OUT or (each.kind == "privilege" and not hosted):
-            continue
-        if each.kind == "column" and table_of(each) in views:
-            continue  # the view's own definition covers its columns
-        there = found.objects.get(each.key)
-        if there is None:
-            if any(each.key == gone.key or hangs_on(item.each, item.migration, gone) for gone in going):
+@frozen
+class _Doubtful:
+    """An object that cannot be compared here."""
+
+    item: FoldedObject
+    comparison: Comparison
+
+
+class _Drift:
+    """The fold of the applied migrations beside a snapshot."""
+
+    def __init__(
+        self,
+        applied: Sequence[Migration],
+        pending: Sequence[Migration],
+        found: Snapshot,
+        forms: Forms,
+        *,
+        hosted: bool,
+    ) -> None:
+        self.wanted: Fold = fold(applied, hosted=hosted)
+        #: With the pending migrations, whose forms are accepted.
+        self._ahead: Fold = fold((*applied, *pending), hosted=hosted) if pending else self.wanted
+        self._found = found
+        self._forms = forms
+        #: Filled by ``changed()``.
+        self.doubtful: list[_Doubtful] = []
+
+    def exists(self, key: Key) -> bool:
+        """Return whether an object is in the snapshot."""
+        return key in self._found.objects
+
+    def missing(self) -> list[Check]:
+        """Return a check for each object that does not exist.
+
+        One check stands for a table with all its parts, for an object with its comment and its privileges, and for a part
+        of a partitioned or inherited table with that of each partition or child.
+        """
+        absent = [item for item in self.wanted if item.key not in self._found.objects and self._is_missed(item)]
+        roots = self._roots(absent)
+        keys = {item.key for item in absent}
+        made_above = {item.key for item in absent if not keys.isdisjoint(self._above(item))}
+        along: dict[Key, list[FoldedObject]] = {}
+        for item in absent:
+            if item.key in roots:
+                along.setdefault(roots[item.key], []).append(item)
+        return [
+            self._check(
+                item,
+                expected=item.each.definition or "exists",
+                found="missing",
+                hint=cures.of_missing(item, along.get(item.key, ()), self._found.objects),
+            )
+            for item in absent
+            if item.key not in roots and item.key not in made_above and item.each.kind not in _LEFT_OUT
+        ]
+
+    def _above(self, item: FoldedObject) -> Iterator[Key]:
+        """Yield the parts of parents with which an inherited part of a table is made."""
+        facts = item.each.facts or {}
+        if "inherited" not in facts:
+            return
+        relation, name = split(item.each.name)
+        for parent in self._parents(relation):
+            yield item.each.kind, f"{parent}.{name}"
+            if "key" in facts:  # the key of a partition has a name of its own
+                yield from (
+                    other.key
+                    for other in self.wanted
+                    if other.each.kind == "constraint"
+                    and split(other.each.name)[0] == parent
+                    and (other.each.facts or {}).get("key") == facts["key"]
+                )
+
+    def _parents(self, table: str) -> Iterator[str]:
+        """Yield the tables of which a table is a partition or a child."""
+        item = self.wanted.objects.get(("table", table))
+        facts = {} if item is None else item.each.facts or {}
+        if "partition_of" in facts:
+            yield str(facts["partition_of"])
+        inherited = facts.get("inherits", ())
+        yield from inherited if isinstance(inherited, tuple) else ()
+
+    def _roots(self, absent: Sequence[FoldedObject]) -> dict[Key, Key]:
+        """Return the missing object with which others are missing, by the kinds and names of these others."""
+        belongings = Belongings({item.key: item.each.facts for item in self.wanted}) if absent else Belongings()
+        roots: dict[Key, Key] = {}
+        for item in absent:
+            # The indexes of partitions have names of their own: they are made with the index of the partitioned table.
+            if item.key[0] in (*RELATIONS, "index") and item.key not in roots:
+                roots |= belongings.of([item.key])
+        keys = {item.key for item in absent}
+        for item in absent:
+            if item.key[0] in _MAY_STAY and item.key not in roots:
+                owner = next((each for each in owners_of(item.key, item.each.facts) if each in keys), None)
+                if owner is not None:
+                    roots[item.key] = owner
+        return roots
+
+    def changed(self) -> list[Check]:
+        """Return a check for each object that exists in another form. One check stands for a partition with its parts."""
+        drifted: dict[Key, tuple[Comparison, Check]] = {}
+        for item in self.wanted:
+            there = self._found.objects.get(item.key)
+            if there is None or item.each.facts is None or item.each.kind in _LEFT_OUT or self._is_covered(item):
                 continue
-            if each.kind in ("table", "view") or (table_of(each) not in lost and not _stands_in(each, found)):
-                yield item, None, _cure_of_missing(item, makers.get(each.name, ()))
-        elif not _is_right(item, there, kept.get(str(each))):
-            yield item, there, _cure_of_changed(item, there)
+            comparison = self._compared(item)
+            if comparison.is_right or self._is_accepted(item, comparison):
+                continue
+            if comparison.is_unknown:
+                self.doubtful.append(_Doubtful(item, comparison))
+                continue
+            hint = cures.of_changed(item, self._found.get(item.key), comparison, self._found.objects)
+            check = self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
+            drifted[item.key] = (comparison, check)
+        return [
+            check
+            for key, (comparison, check) in drifted.items()
+            if ("table", relation_of(key, self._found.objects[key])) not in drifted or not _is_membership(comparison)
+        ]
+
+    def left(self) -> list[Check]:
+        """Return a check for each object that must be gone and exists. One check stands for a table with all its parts."""
+        there = {
+            key: gone
+            for key, gone in self.wanted.gone.items()
+            if key[0] not in _MAY_STAY and gone.along is None and key in self._found.objects and key in self._ahead.gone
+        }
+        return [
+            Check(
+                gone.migration.name,
+                str(gone.each),
+                passed=False,
+                expected="gone",
+                found=words(self._found.objects[key]) or "exists",
+                hint=cures.of_left(self._found.get(key), self._found.objects),
+                file=gone.migration.file(gone.statement.part),
+                line=gone.statement.line,
+            )
+            for key, gone in there.items()
+            if there.keys().isdisjoint(owners_of(key, self._found.objects[key]))
+        ]
+
+    def _is_missed(self, item: FoldedObject) -> bool:
+        """Return whether the absence of an object is drift: no pending migration drops or renames it, and no key replaces it."""
+        return not (
+            self._ahead.is_gone(item.migration, item.declared_as)
+            or any(later.key in self._found.objects for later in self._later(item) if later.key != item.key)
+            or self._is_covered(item)
+            or self._stands_in(item.each)
+            or self._is_granted_to_the_owner(item.each)
+        )
+
+    def _is_covered(self, item: FoldedObject) -> bool:
+        """Return whether an object is a column of a view, whose query covers it."""
+        return item.each.kind == "column" and ("view", split(item.each.name)[0]) in self.wanted.objects
+
+    def _stands_in(self, each: DatabaseObject) -> bool:
+        """Return whether a primary key on the same columns serves as a declared unique constraint."""
+        key = str((each.facts or {}).get("key", ""))
+        if each.kind != "constraint" or not key.startswith("UNIQUE ("):
+            return False
+        primary = key.replace("UNIQUE", "PRIMARY KEY", 1)
+        table = split(each.name)[0]
+        return any(
+            kind == "constraint" and facts.get("key") == primary and split(name)[0] == table
+            for (kind, name), facts in self._found.objects.items()
+        )
+
+    def _later(self, item: FoldedObject) -> list[FoldedObject]:
+        """Return the forms that pending migrations give an object."""
+        applied = len(self.wanted.since(item.migration, item.declared_as))
+        return self._ahead.since(item.migration, item.declared_as)[applied:]
+
+    def _is_granted_to_the_owner(self, each: DatabaseObject) -> bool:
+        """Return whether a privilege was granted to the role that owns its object here, and that may do all anyway."""
+        if each.kind != "privilege":
+            return False
+        role = granted(each.name)[1]
+        owned = (self._found.owners.get(owner) for owner in owners_of(each.key, each.facts))
+        return any(owner is not None and quoted(owner) == role for owner in owned)
+
+    def _compared(self, item: FoldedObject) -> Comparison:
+        return compare(
+            item.each.facts or {},
+            self._found.objects[item.key],
+            form=self._found.forms.get(item.key),
+            recorded=self._forms.of(item.migration.name, item.declared_as),
+        )
+
+    def _is_accepted(self, item: FoldedObject, comparison: Comparison) -> bool:
+        """Return whether an object has the form of a pending migration, or one that it had before kimbledb."""
+        later = [self._compared(each) for each in self._later(item) if each.key == item.key]
+        if any(each.is_right or (each.is_unknown and comparison.differs) for each in later):
+            return True
+        kept = self._forms.kept(item.migration.name, item.declared_as)
+        if kept is None:
+            return False
+        there = self._found.objects[item.key]
+        # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL.
+        if item.each.kind == "column":
+            return same_type(item.each.facts or {}, there)
+        return not compare(
+            kept,
+            there,
+            form=self._found.forms.get(item.key),
+            recorded=self._forms.of(item.migration.name, item.declared_as),
+        ).differs
+
+    @staticmethod
+    def _check(item: FoldedObject, *, expected: str, found: str, hint: str) -> Check:
+        return Check(
+            item.migration.name,
+            str(item.each),
+            passed=False,
+            expected=expected,
+            found=found,
+            hint=hint,
+            file=item.migration.file(item.statement.part),
+            line=item.statement.line,
+        )
 
 
-def _folded(
-    applied: Sequence[Migration], pending: Sequence[Migration]
-) -> tuple[dict[tuple[str, str], _Declared], list[tuple[DatabaseObject, Migration]]]:
-    ahead: dict[tuple[str, str], set[str | None]] = {}
-    for migration in pending:
-        for each in migration.creates + migration.changes:
-            ahead.setdefault(each.key, set()).add(each.definition)
-        for each in migration.drops:
-            ahead.setdefault(each.key, set()).add(None)
-    declared: dict[tuple[str, str], _Declared] = {}
-    dropped: dict[tuple[str, str], tuple[DatabaseObject, Migration]] = {}
-    for migration in applied:
-        for each in migration.drops:
-            _take_out(each, declared)
-            dropped[each.key] = (each, migration)
-        for each in migration.creates + migration.changes:
-            dropped.pop(each.key, None)
-            declared[each.key] = _Declared(each, migration, frozenset(ahead.get(each.key, ())))
-    return declared, [gone for key, gone in dropped.items() if key not in ahead]
+def _is_membership(comparison: Comparison) -> bool:
+    """Return whether a part differs only as its table is, or is not, a partition or a child of another."""
+    return _MEMBERSHIP.issuperset((*comparison.declared, *comparison.found))
 
 
-def _take_out(gone: DatabaseObject, declared: dict[tuple[str, str], _Declared]) -> None:
-    """Remove an object that is dropped or renamed, and all objects that depend on it, from the declared objects."""
-    declared.pop(gone.key, None)
-    hanging = [item.each for item in declared.values() if hangs_on(item.each, item.migration, gone)]
-    for each in hanging:
-        declared.pop(each.key, None)
-    for each in hanging:
-        if each.kind == "table":  # a partition
-            _take_out(each, declared)
-
-
-def _is_right(item: _Declared, there: str, kept: str | None) -> bool:
-    wanted = item.each.definition
-    if wanted is None or there == wanted or there in item.later:
-        return True
-    if kept is None:
-        return False
-    # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL.
-    return type_of(there) == type_of(wanted) if item.each.kind == "column" else there == kept
-
-
-def _stands_in(each: DatabaseObject, found: Snapshot) -> bool:
-    """Return whether a primary key on the same columns serves as a declared unique constraint."""
-    if each.kind != "constraint" or not (each.definition or "").startswith("UNIQUE ("):
-        return False
-    primary = (each.definition or "").replace("UNIQUE", "PRIMARY KEY", 1)
-    table = table_of(each)
-    return any(
-        kind == "constraint" and definition == primary and name.partition(".")[0] == table
-        for (kind, name), definition in found.objects.items()
-    )
-
-
-def _check(item: _Declared, there: str | None, hint: str, informative: bool) -> Check:
+def _cannot_be_read(unseen: Sequence[str]) -> Check:
+    schemas = ", ".join(map(quote_identifier, unseen))
     return Check(
-        item.migration.name,
-        str(item.each),
-        passed=False,
-        expected=item.each.definition or "exists",
-        found="missing" if there is None else there,
-        hint=hint,
-        informative=informative,
+        None,
+        _UNKNOWN,
+        passed=True,
+        expected="a role that may use each schema of the search_path",
+        found=f"no object: this role lacks USAGE on {schemas}, and the server prints names otherwise for it",
+        hint=f"GRANT USAGE ON SCHEMA {schemas} TO this role",
+        informative=True,
     )
 
 
-# The cures. Each is a statement, for a search_path with the target schema and the schemas of the extensions.
+def _cannot_be_compared(doubtful: Sequence[_Doubtful]) -> list[Check]:
+    if not doubtful:
+        return []
+    reasons = Counter(each.comparison.doubt or "" for each in doubtful)
+    return [
+        Check(
+            None,
+            _UNKNOWN,
+            passed=True,
+            expected="a form of each expression that this server recorded in history",
+            found=f"{counted(doubtful, 'object')}: "
+            + "; ".join(_with_examples(reason, doubtful) for reason in reasons),
+            rows=tuple(
+                {
+                    "migration": each.item.migration.name,
+                    "object": str(each.item.each),
+                    "reason": each.comparison.doubt,
+                    "expected": each.comparison.expected_words,
+                    "found": each.comparison.found_words,
+                }
+                for each in doubtful
+            ),
+            hint="adopt() renews the record of forms in history, and so does migrate() when it applies a migration",
+            informative=True,
+        )
+    ]
 
 
-def _cure_of_missing(item: _Declared, of_it: Iterable[Migration]) -> str:
-    """Return the cure of a missing object. For a table, the migrations that make its parts must run again as well."""
-    each, definition = item.each, item.each.definition
-    table, own = (quote_identifier(part) for part in _parted(each))
-    if each.kind == "table":
-        return _rerun(item.migration, *of_it)
-    if definition is not None:
-        if each.kind == "column":
-            return f"ALTER TABLE {table} ADD COLUMN {own} {definition}"
-        if each.kind == "constraint":
-            return f"ALTER TABLE {table} ADD CONSTRAINT {own} {definition}"
-        if each.kind == "index":
-            return _index(each.name, definition)
-        if each.kind == "policy":
-            return _policy(table, own, definition)
-        if each.kind == "trigger":
-            return _trigger(own, definition)
-        if each.kind == "privilege":
-            return _grant(each, definition)
-    return _from_script(item)
-
-
-def _cure_of_changed(item: _Declared, there: str) -> str:
-    each, wanted = item.each, item.each.definition or ""
-    table, own = (quote_identifier(part) for part in _parted(each))
-    if each.kind == "table":
-        if "row level security" in wanted and "row level security" not in there:
-            return f"ALTER TABLE {quote_identifier(each.name)} ENABLE ROW LEVEL SECURITY"
-    elif each.kind == "column":
-        return _column(table, own, wanted, there)
-    elif each.kind == "constraint":
-        return f"ALTER TABLE {table} DROP CONSTRAINT {own}, ADD CONSTRAINT {own} {wanted}"
-    elif each.kind == "index":
-        return _recreated_index(each.name, wanted, there)
-    elif each.kind == "policy":
-        return f"DROP POLICY {own} ON {table}; {_policy(table, own, wanted)}"
-    elif each.kind == "trigger":
-        return _recreated_trigger(table, own, wanted, there)
-    elif each.kind == "privilege":
-        kind, name, role = _privilege(each)
-        return f"REVOKE ALL{_of_column(each)} ON {kind} {name} FROM {role}; {_grant(each, wanted)}"
-    return _from_script(item)
-
-
-def _column(table: str, own: str, wanted: str, there: str) -> str:
-    steps = []
-    if type_of(wanted) != type_of(there):
-        steps.append(f"ALTER COLUMN {own} TYPE {type_of(wanted)} USING {own}::{type_of(wanted)}")
-    if (" not null" in wanted) != (" not null" in there):
-        steps.append(f"ALTER COLUMN {own} {'SET' if ' not null' in wanted else 'DROP'} NOT NULL")
-    default = wanted.partition(" default ")[2]
-    if " generated " not in wanted and default != there.partition(" default ")[2]:
-        steps.append(f"ALTER COLUMN {own} SET DEFAULT {default}" if default else f"ALTER COLUMN {own} DROP DEFAULT")
-    if not steps:
-        return f"recreate column {own} of {table} as: {wanted}"
-    return f"ALTER TABLE {table} {', '.join(steps)}"
-
-
-def _index(name: str, definition: str) -> str:
-    unique = "UNIQUE " if definition.startswith("UNIQUE ") else ""
-    return f"CREATE {unique}INDEX {quote_identifier(name)} ON {definition.removeprefix('UNIQUE ')}"
-
-
-def _recreated_index(name: str, wanted: str, there: str) -> str:
-    if there == f"{wanted} INVALID":
-        return f"REINDEX INDEX CONCURRENTLY {quote_identifier(name)}"
-    return f"DROP INDEX {quote_identifier(name)}; {_index(name, wanted)}"
-
-
-def _policy(table: str, own: str, definition: str) -> str:
-    restrictive = "AS RESTRICTIVE " if definition.startswith("restrictive ") else ""
-    return f"CREATE POLICY {own} ON {table} {restrictive}{definition.removeprefix('restrictive ')}"
-
-
-def _trigger(own: str, definition: str) -> str:
-    constraint = "CONSTRAINT " if definition.startswith("CONSTRAINT ") else ""
-    return f"CREATE {constraint}TRIGGER {own} {definition.removeprefix('CONSTRAINT ')}"
-
-
-def _recreated_trigger(table: str, own: str, wanted: str, there: str) -> str:
-    if re.sub(r" (disabled|replica|always)$", "", there) == wanted:
-        return f"ALTER TABLE {table} ENABLE TRIGGER {own}"
-    return f"DROP TRIGGER {own} ON {table}; {_trigger(own, wanted)}"
-
-
-def _privilege(each: DatabaseObject) -> tuple[str, str, str]:
-    kind, _, rest = each.name.partition(" ")
-    name, _, role = rest.rpartition(" to ")
-    if kind == "column":
-        return "TABLE", quote_identifier(name.partition(".")[0]), role
-    if kind == "function":
-        return "FUNCTION", name, role
-    return ("SEQUENCE" if kind == "sequence" else "TABLE"), quote_identifier(name), role
-
-
-def _of_column(each: DatabaseObject) -> str:
-    """Return the column of a privilege in parentheses, as GRANT wants it after each privilege, or an empty text."""
-    if not each.name.startswith("column "):
-        return ""
-    return f" ({quote_identifier(each.name.rpartition(' to ')[0].partition('.')[2])})"
-
-
-def _grant(each: DatabaseObject, definition: str) -> str:
-    kind, name, role = _privilege(each)
-    own = _of_column(each)
-    may = definition.split(", ")
-    plain = [f"{each}{own}" for each in may if not each.endswith(_GRANTABLE)]
-    grantable = [f"{each.removesuffix(_GRANTABLE)}{own}" for each in may if each.endswith(_GRANTABLE)]
-    return "; ".join(
-        f"GRANT {', '.join(words)} ON {kind} {name} TO {role}{option}"
-        for words, option in ((plain, ""), (grantable, _GRANTABLE.upper()))
-        if words
-    )
-
-
-def _dropping(each: DatabaseObject) -> str:
-    table, own = (quote_identifier(part) for part in _parted(each))
-    if each.kind == "function":
-        return f"DROP FUNCTION {each.name}"
-    if each.kind in ("column", "constraint"):
-        return f"ALTER TABLE {table} DROP {each.kind.upper()} {own}"
-    if each.kind in ("trigger", "policy", "rule"):
-        return f"DROP {each.kind.upper()} {own} ON {table}"
-    return f"DROP {each.kind.upper()} {quote_identifier(each.name)}"
-
-
-def _from_script(item: _Declared) -> str:
-    """Return the statement that makes an object, or the advice to run the whole script again."""
-    return making(item.each, item.migration) or _rerun(item.migration)
-
-
-def _rerun(*migrations: Migration) -> str:
-    files = list(dict.fromkeys(migration.file("apply") for migration in migrations))
-    return f"run again (a correct object stays as it is): {', then '.join(files)}"
-
-
-def _parted(each: DatabaseObject) -> tuple[str, str]:
-    table, _, own = each.name.partition(".")
-    return table, own
+def _with_examples(reason: str, doubtful: Iterable[_Doubtful]) -> str:
+    names = [str(each.item.each) for each in doubtful if each.comparison.doubt == reason]
+    return f"{reason} ({few(names, _SHOWN)})"

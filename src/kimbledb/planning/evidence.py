@@ -1,209 +1,215 @@
 """Evidence: for each migration, how many of its declared objects exist. Pure.
 
 One snapshot of the schema is compared with the whole catalog. An object counts as present in the form of its own
-migration or of a later one: a later migration may already have changed it.
+migration or of a later one: a later migration may already have changed or renamed it. An object whose expressions
+cannot be compared here counts as present, too. An object that is known by name alone proves nothing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 
-from kimbledb.catalog import statements
-from kimbledb.catalog.catalog import Catalog
-from kimbledb.model.evidence import Evidence, Finding, ObjectState
+from attrs import define, evolve, field
+
+from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, KeptObject, ObjectState
+from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.comparison import Comparison, compare, same_type
+from kimbledb.planning.fold import Fold, FoldedObject, fold, split
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
-_PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege"}
-#: Kinds whose name begins with a table's name, and which are dropped with the table.
-_PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
-#: The words before the table's name in the statement that makes an object of this kind.
-_BEFORE_TABLE = {"index": r"on(?:\s+only)?", "statistics": "from", "table": r"partition\s+of"}
+_PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
 
-def weigh(catalog: Catalog, found: Snapshot, *, hosted: bool) -> Evidence:
-    """Compare the declarations of a catalog with the objects of a schema. Pure.
+def as_applied(migrations: Iterable[Migration], rows: Iterable[AppliedMigration]) -> list[Migration]:
+    """Return migrations with the declarations of what was applied, also where a file was edited since.
 
     Args:
-        catalog: The migrations.
+        migrations: The migrations.
+        rows: The rows of history.
+    """
+    checksums = {row.name: row.checksum for row in rows if row.is_applied}
+    return [
+        evolve(each, checksum=each.declared_checksum)
+        if each.is_outdated and each.declared_checksum and each.declared_checksum == checksums.get(each.name)
+        else each
+        for each in migrations
+    ]
+
+
+def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> Evidence:
+    """Compare the declarations of migrations with the objects of a schema. Pure.
+
+    Args:
+        migrations: The migrations of a catalog, in the order of a plan.
         found: The objects of the schema.
         hosted: Whether the database has the roles of a hosted platform.
+        forms: The recorded forms of the database.
 
     Returns:
         One finding for each migration that declares objects which prove something.
     """
-    migrations = list(catalog)
-    forms = _acceptable_forms(migrations)
-    removals = [(migration.number, gone) for migration in migrations for gone in migration.drops]
-    repaired = {(column, kind) for migration in migrations for column, kind in migration.expects.items()}
-    return Evidence(
-        hosted=hosted,
-        gathered=True,
-        kept={
-            str(DatabaseObject(kind, name)): found.objects[kind, name]
-            for (kind, name), accepted in forms.items()
-            if kind in _KEPT
-            and (kind, name) in found.objects
-            and None not in (accepted_forms := {form for _, form in accepted})
-            and found.objects[kind, name] not in accepted_forms
-        },
-        findings={
-            migration.name: _finding(migration, found.objects, forms, removals, repaired)
-            for migration in migrations
-            if migration.is_repair or any(each.kind in _PROVING for each in migration.creates + migration.changes)
-        },
-    )
+    scales = _Scales(migrations, found, hosted=hosted, forms=forms)
+    findings = {}
+    for migration in scales.migrations:
+        if migration.is_repair:
+            findings[migration.name] = _repair_finding(migration, found)
+        elif finding := scales.finding(migration):
+            findings[migration.name] = finding
+    return Evidence(hosted=hosted, gathered=True, kept=scales.kept(), findings=findings)
 
 
-def type_of(definition: str) -> str:
-    """Return the type at the start of a column's definition: ``numeric(10,2) not null`` is ``numeric(10,2)``."""
-    for end in (" not null", " default ", " generated ", " collate "):
-        definition = definition.partition(end)[0]
-    return definition
+@define(eq=False)
+class _Weighed:
+    """What a schema shows of one migration so far."""
+
+    present: list[str] = field(factory=list)
+    missing: list[str] = field(factory=list)
+    conflicts: list[str] = field(factory=list)
+    doubtful: list[str] = field(factory=list)
+
+    @property
+    def finding(self) -> Finding:
+        return Finding(
+            _verdict(self.present, self.missing, self.conflicts),
+            tuple(self.present),
+            tuple(self.missing),
+            tuple(self.conflicts),
+            tuple(self.doubtful),
+        )
 
 
-def hangs_on(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bool:
-    """Return whether an object disappears together with a table, a view or a column.
+class _Scales:
+    """The fold of all migrations beside a snapshot."""
 
-    Args:
-        each: The object.
-        maker: The migration that declares the object. Its script names the table where the object's name does not.
-        gone: The table, view or column that is dropped or renamed.
-    """
-    table, _, column = gone.name.partition(".")
-    if gone.kind in ("table", "view"):
-        return _home_of(each, maker) == table or (each.kind == "sequence" and _is_counter(each.name, table))
-    if gone.kind != "column":
-        return False
-    if each.kind == "privilege":
-        return each.name.startswith(f"column {gone.name} to ")
-    if each.kind == "sequence":
-        return each.name == f"{table}_{column}_seq"
-    # A constraint or an index is dropped with any of its columns (manual, ALTER TABLE, "DROP COLUMN").
-    if each.kind not in ("constraint", "index") or _home_of(each, maker) != table:
-        return False
-    definition = each.definition or (making(each, maker) or "").partition("(")[2]
-    return re.search(rf'(?<![\w"$]){re.escape(column)}(?![\w"$])|"{re.escape(column)}"', definition) is not None
+    def __init__(self, migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> None:
+        self.migrations = list(migrations)
+        self._found = found
+        self._hosted = hosted
+        self._forms = forms
+        self._fold: Fold = fold(self.migrations, hosted=hosted)
+        #: The columns that a repair converts, each with its type after it.
+        self._repaired = {(column, kind) for migration in self.migrations for column, kind in migration.expects.items()}
 
+    def finding(self, migration: Migration) -> Finding | None:
+        """Return the finding of a migration that is no repair, or None if it declares nothing that proves something."""
+        weighed = _Weighed()
+        proving = False
+        for each, existed in self._declared(migration):
+            proving = True
+            self._weigh(migration, each, weighed, existed=existed)
+        if not proving:
+            return None
+        for statement in migration.declarations.on(hosted=self._hosted):
+            for each in statement.drops:
+                if each.kind in _PROVING and each.key in self._found.objects and each.key not in self._fold.objects:
+                    weighed.missing.append(f"the removal of {each}")
+        return weighed.finding
 
-def table_of(each: DatabaseObject) -> str | None:
-    """Return the table that an object belongs to, by its name or its definition, or None."""
-    if each.kind in _PARTS:
-        return each.name.partition(".")[0]
-    if each.kind == "index" and each.definition:
-        return each.definition.removeprefix("UNIQUE ").partition(" ")[0].strip('"')
-    if each.kind == "privilege":
-        return each.name.split(" ")[1].partition(".")[0]
-    return None
+    def kept(self) -> dict[Key, KeptObject]:
+        """Return the columns and constraints that differ from every declared form."""
+        kept: dict[Key, KeptObject] = {}
+        declared: dict[Key, list[FoldedObject]] = {}
+        for migration in self.migrations:
+            for each, _ in self._declared(migration):
+                if each.kind in _KEPT and each.key in self._found.objects:
+                    declared.setdefault(each.key, []).append(self._fold.since(migration, each.key)[0])
+        for key, items in declared.items():
+            if all(self._compared(item).differs for item in items):
+                names = tuple(item.migration.name for item in items)
+                kept[key] = KeptObject(self._found.objects[key], names)
+        return kept
 
+    def _declared(self, migration: Migration) -> Iterator[tuple[DatabaseObject, bool]]:
+        """Yield the objects that prove a migration, each with whether it was there before the migration."""
+        found: dict[Key, tuple[DatabaseObject, bool]] = {}
+        for statement in migration.declarations.on(hosted=self._hosted):
+            for (kind, _), name in statement.renames.items():
+                found |= {item.key: (item.each, True) for item in self._fold.since(migration, (kind, name))[:1]}
+            for objects, before in ((statement.creates, False), (statement.changes, True)):
+                found |= {each.key: (each, before) for each in objects}
+        for each, before in found.values():
+            if each.kind in _PROVING and each.facts is not None:
+                yield each, before
 
-def _home_of(each: DatabaseObject, maker: Migration) -> str | None:
-    """Return the table that an object belongs to, by its name, its definition or the statement that makes it."""
-    known = table_of(each)
-    before = _BEFORE_TABLE.get(each.kind)
-    if known is not None or before is None:
-        return known
-    found = re.search(rf'\s{before}\s+"?([^\s"(;]+)', making(each, maker) or "", re.IGNORECASE)
-    return None if found is None else found[1].rpartition(".")[2]
+    def _compared(self, item: FoldedObject) -> Comparison:
+        recorded = self._forms.of(item.migration.name, item.declared_as)
+        return compare(
+            item.each.facts or {},
+            self._found.objects[item.key],
+            form=self._found.forms.get(item.key),
+            recorded=recorded,
+        )
 
-
-def _is_counter(name: str, table: str) -> bool:
-    """Return whether a sequence has the name that the server gives to the sequence of a column of a table."""
-    return name.startswith(f"{table}_") and name.endswith("_seq")
-
-
-def making(each: DatabaseObject, maker: Migration) -> str | None:
-    """Return the statement of a migration's script that makes an object, or None if none is found."""
-    name = re.escape(each.name.partition("(")[0])
-    pattern = re.compile(
-        rf"create\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:materialized\s+)?{each.kind}\s+(?:concurrently\s+)?"
-        rf"(?:if\s+not\s+exists\s+)?\"?{name}(?![\w$])",
-        re.IGNORECASE,
-    )
-    return next((text for text in _statements_of(maker) if pattern.match(text)), None)
-
-
-@lru_cache(256)
-def _statements_of(migration: Migration) -> tuple[str, ...]:
-    try:
-        return tuple(statement.text for statement in statements.split(migration.apply_sql))
-    except ValueError:
-        return ()  # the script was sent whole, and need not be splittable
-
-
-def _acceptable_forms(migrations: Sequence[Migration]) -> dict[tuple[str, str], list[tuple[int, str | None]]]:
-    """Return for each object its forms: the number of each migration that creates or changes it, and the form after it."""
-    forms: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
-    for migration in migrations:
-        for each in migration.creates + migration.changes:
-            forms.setdefault(each.key, []).append((migration.number, each.definition))
-    return forms
-
-
-def _goes_with(each: DatabaseObject, maker: Migration, gone: DatabaseObject) -> bool:
-    return each.key == gone.key or hangs_on(each, maker, gone)
-
-
-def _finding(
-    migration: Migration,
-    found: Mapping[tuple[str, str], str],
-    forms: Mapping[tuple[str, str], Sequence[tuple[int, str | None]]],
-    removals: Sequence[tuple[int, DatabaseObject]],
-    repaired: set[tuple[str, str]],
-) -> Finding:
-    if migration.is_repair:
-        return _repair_finding(migration, found)
-    present: list[str] = []
-    missing: list[str] = []
-    conflicts: list[str] = []
-    for each in _proving(migration.creates + migration.changes):
-        there = found.get(each.key)
-        accepted = [form for number, form in forms[each.key] if number >= migration.number]
-        if there is None:
+    def _weigh(self, migration: Migration, each: DatabaseObject, weighed: _Weighed, *, existed: bool) -> None:
+        accepted = self._fold.since(migration, each.key)
+        there = [item for item in accepted if item.key in self._found.objects]
+        compared = [self._compared(item) for item in there]
+        if not there:
             # The absence of an object that a later migration drops, and none creates again, proves nothing.
-            made = max(number for number, _ in forms[each.key])
-            if not any(number > made and _goes_with(each, migration, gone) for number, gone in removals):
-                missing.append(str(each))
-        elif None in accepted or there in accepted:
-            present.append(str(each))
-        elif each.kind == "column" and not _same_type(there, accepted):
-            wanted = type_of(each.definition or "")
-            shown = f"{each} is {type_of(there)} instead of {wanted}"
-            # A type that a repair, or this migration itself, will change is no conflict.
-            before = [form for number, form in forms[each.key] if number < migration.number]
-            awaited = (each.name, wanted) in repaired or (each in migration.changes and _same_type(there, before))
-            (missing if awaited else conflicts).append(shown)
+            if not self._fold.is_gone(migration, each.key):
+                weighed.missing.append(str(each))
+        elif any(item.is_right for item in compared):
+            weighed.present.append(str(each))
+        elif existed and self._is_as_before(migration, each.key):
+            weighed.missing.append(f"the declared form of {each}")
+        elif any(item.is_unknown for item in compared):
+            weighed.present.append(str(each))
+            weighed.doubtful.append(str(each))
+        elif each.kind == "column" and not self._has_type(there):
+            self._weigh_type(migration, each, there, weighed, existed=existed)
         else:
-            present.append(str(each))
-            missing.append(f"the declared form of {each}")
-    for each in _proving(migration.drops):
-        made_again = any(number > migration.number for number, _ in forms.get(each.key, ()))
-        if each.key in found and not made_again:
-            missing.append(f"the removal of {each}")
-    return Finding(_verdict(present, missing, conflicts), tuple(present), tuple(missing), tuple(conflicts))
+            weighed.present.append(str(each))
+            weighed.missing.append(f"the declared form of {each}")
+
+    def _is_as_before(self, migration: Migration, key: Key) -> bool:
+        """Return whether an object that a migration changes has its form from before the migration."""
+        return any(
+            item.key in self._found.objects and self._compared(item).is_right
+            for item in self._fold.before(migration, key)
+        )
+
+    def _weigh_type(
+        self,
+        migration: Migration,
+        each: DatabaseObject,
+        there: Sequence[FoldedObject],
+        weighed: _Weighed,
+        *,
+        existed: bool,
+    ) -> None:
+        """Weigh a column of another type. A type that a repair, or this migration itself, will change is no conflict."""
+        wanted = str((each.facts or {}).get("type"))
+        key = there[0].key
+        shown = f"{each} is {self._found.objects[key].get('type')} instead of {wanted}"
+        before = [item for item in self._fold.before(migration, each.key) if item.key in self._found.objects]
+        awaited = (each.name, wanted) in self._repaired or (existed and self._has_type(before))
+        (weighed.missing if awaited else weighed.conflicts).append(shown)
+
+    def _has_type(self, items: Iterable[FoldedObject]) -> bool:
+        """Return whether a column that is found has the type of one of its declared forms."""
+        return any(same_type(item.each.facts or {}, self._found.objects[item.key]) for item in items)
 
 
-def _repair_finding(migration: Migration, found: Mapping[tuple[str, str], str]) -> Finding:
+def _repair_finding(migration: Migration, found: Snapshot) -> Finding:
     """Return the finding of a repair, which is applied if every column that it expects has the expected type."""
     right: list[str] = []
     wrong: list[str] = []
     for column, kind in migration.expects.items():
-        there = found.get(("column", column))
-        if there is None and ("table", column.partition(".")[0]) not in found:
+        there = found.objects.get(("column", column))
+        if there is None and ("table", split(column)[0]) not in found.objects:
             continue  # the table's migration makes the column with the right type
         if there is None:
             wrong.append(f"column {column} does not exist")
-        elif type_of(there) == kind:
+        elif same_type(there, {"type": kind}):
             right.append(f"column {column}")
         else:
-            wrong.append(f"column {column} is {type_of(there)} and becomes {kind}")
+            wrong.append(f"column {column} is {there.get('type')} and becomes {kind}")
     # A repair creates no objects, so it is never applied in part. Where none of its columns exists, it was not applied.
     done = right and not wrong
     return Finding(ObjectState.APPLIED if done else ObjectState.MISSING, tuple(right), tuple(wrong))
@@ -215,11 +221,3 @@ def _verdict(present: Sequence[str], missing: Sequence[str], conflicts: Sequence
     if not present:
         return ObjectState.MISSING
     return ObjectState.PARTIAL if missing else ObjectState.APPLIED
-
-
-def _same_type(there: str, accepted: Iterable[str | None]) -> bool:
-    return type_of(there) in {type_of(form) for form in accepted if form is not None}
-
-
-def _proving(objects: Iterable[DatabaseObject]) -> list[DatabaseObject]:
-    return [each for each in objects if each.kind in _PROVING]

@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 from kimbledb.catalog import statements
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration
+from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 
 # All but the characters of ASCII that a name has not (manual, 4.1.1): a class of the others
@@ -190,7 +191,7 @@ _Told = tuple[str, str, str]
 
 def _of_repair(migration: Migration, tables: Tables) -> Iterator[_Told]:
     for column, kind in migration.expects.items():
-        table, _, name = column.partition(".")
+        table, name = parts_of(column)
         there = tables.tables.get(table, {"columns": {}})["columns"].get(name)
         if there is not None and there[0] != kind:
             yield _LOCK, table, f"the repair changes {name} to {kind}"

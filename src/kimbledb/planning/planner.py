@@ -229,6 +229,14 @@ class Planner:
             needs[migration.name] = tuple(wanted)
         return needs
 
+    def in_order(self) -> list[Migration]:
+        """Return all migrations of the catalog in the order of execution, alternatives side by side.
+
+        Raises:
+            DependencyCycleError: Migrations require each other.
+        """
+        return [self.catalog[name] for name in self.ordered(self._needs({}, deciding=False))]
+
     def ordered(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Return all names in the order of execution.
 
@@ -419,7 +427,7 @@ def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepSta
     if row.checksum not in (None, migration.checksum, *migration.supersedes):
         return (
             StepState.CHANGED,
-            f"applied with sha256 {str(row.checksum)[:12]}, the file has {migration.checksum[:12]}",
+            f"edited after it was applied: the sha256 was {str(row.checksum)[:12]} and is {migration.checksum[:12]}",
         )
     verb = "adopted" if row.adopted else "applied"
     return StepState.APPLIED, f"{verb}{_when(row)}"
@@ -462,7 +470,12 @@ def _adoptable_reason(finding: Finding) -> str:
 
 def _all_there(finding: Finding) -> str:
     count = len(finding.present)
-    return "nothing left to repair" if not count else f"all {count} objects exist"
+    if not count:
+        return "nothing left to repair"
+    shown = f"all {count} objects exist"
+    if finding.doubtful:
+        shown += f"; the expressions of {few(finding.doubtful)} are compared only when adopt() or migrate() runs"
+    return shown
 
 
 def _when(row: AppliedMigration) -> str:

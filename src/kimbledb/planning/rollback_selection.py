@@ -8,9 +8,11 @@ from attrs import frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, folder_of
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan, Step, StepState
-from kimbledb.model.text import one_line
+from kimbledb.model.text import few, one_line
+from kimbledb.planning.fold import owners_of
 
 #: States in which a part of a migration that another tool recorded exists.
 _IN_PART = (StepState.PARTIAL, StepState.CONFLICTING)
@@ -58,8 +60,8 @@ class RollbackGoal:
             plan: The state of each migration.
 
         Raises:
-            RollbackRefusedError: The migration is not applied, is adopted or irreversible, or history
-                holds entries of a newer version.
+            RollbackRefusedError: The migration is not applied, is adopted, has no rollback, or history holds entries
+                of a newer version; or a later migration that stays changes what a derived rollback takes away.
             DependentsError: Applied migrations need one of these, and ``cascade`` is not set.
         """
         there = removable(plan)
@@ -71,7 +73,8 @@ class RollbackGoal:
         going = [there[step.name] for step in reversed(plan.steps) if step.name in wanted | dependents]
         _refuse_newer(plan, going)
         self._refuse_adopted(going)
-        _refuse_irreversible(going)
+        _refuse_without_rollback(going)
+        _refuse_tangled(going, list(there.values()))
         return Selection(
             tuple(step.migration for step in going), tuple(step.name for step in going if step.name in dependents)
         )
@@ -118,10 +121,70 @@ def _refuse_newer(plan: Plan, going: Sequence[Step]) -> None:
     )
 
 
-def _refuse_irreversible(going: Sequence[Step]) -> None:
+def _refuse_without_rollback(going: Sequence[Step]) -> None:
     for step in going:
-        if step.migration.irreversible is not None:
-            raise RollbackRefusedError(f"{step.name} cannot be rolled back: {step.migration.irreversible}")
+        if (reason := step.migration.no_rollback) is not None:
+            raise without_rollback(step.migration, reason)
+        if step.state is StepState.CHANGED and step.migration.rollback_kind == "derived":
+            raise without_rollback(
+                step.migration, "it was edited after it was applied, and its declarations are of the edited text"
+            )
+
+
+def without_rollback(migration: Migration, reason: str) -> RollbackRefusedError:
+    """Return the error for a migration that cannot be rolled back.
+
+    Args:
+        migration: The migration.
+        reason: The reason, in one sentence.
+    """
+    hint = None
+    if migration.irreversible is None:
+        hint = (
+            "give it a folder of its own, with an apply.sql and a rollback.sql"
+            if migration.is_flat
+            else f"write {migration.location}/rollback.sql"
+        )
+        if not migration.is_declared:
+            hint += f", or record what it does: `kimbledb declare {folder_of(migration)}`"
+    return RollbackRefusedError(f"{migration.name} cannot be rolled back: {reason}", hint=hint)
+
+
+def _refuse_tangled(going: Sequence[Step], there: Sequence[Step]) -> None:
+    """Stop where a later migration that stays changes what a derived rollback would take away or give back."""
+    names = {step.name for step in going}
+    staying: list[Step] = []
+    for step in reversed(there):
+        if step.name not in names:
+            staying.append(step)
+        elif staying and step.migration.rollback_kind == "derived":
+            for later in staying:
+                if later.migration.is_declared and (shared := tangled(step.migration, later.migration)):
+                    raise RollbackRefusedError(
+                        f"{later.name} changes what {step.name} declares, whose rollback is derived: {few(shared)}",
+                        hint=f"roll {later.name} back, too, or write a rollback.sql for {step.name}",
+                    )
+
+
+def tangled(earlier: Migration, later: Migration) -> list[str]:
+    """Return the objects of an earlier migration that a later one changes, or to which it adds parts.
+
+    Args:
+        earlier: The migration that would be rolled back.
+        later: The one that would stay.
+    """
+    made = {each.key for each in earlier.creates}
+    made |= {(kind, name) for (kind, _), name in earlier.declarations.renames.items()}
+    touched = made | {each.key for each in earlier.changes}
+    dropped = {each.key for each in earlier.drops}
+    found = [each.key for each in (*later.changes, *later.drops) if each.key in touched]
+    found += [key for key in later.declarations.renames if key in touched]
+    found += [
+        each.key
+        for each in later.creates
+        if each.key in dropped or any(owner in made for owner in owners_of(each.key, each.facts))
+    ]
+    return [str(DatabaseObject(*key)) for key in dict.fromkeys(found)]
 
 
 def _dependents(wanted: Iterable[str], there: Mapping[str, Step]) -> set[str]:

@@ -32,6 +32,8 @@ OTHER_SHAPE: Final = "KD008"
 READ_OTHERWISE: Final = "KD009"
 #: A script passed over an index that is not valid.
 INDEX_NOT_VALID: Final = "KD012"
+#: An object that a migration declares is missing, not valid or a stranger's, or one that it drops still exists.
+NOT_PROVED: Final = "KD013"
 
 # Notices: a block answers, and its transaction goes on.
 #: The process of the server that runs the transaction.
@@ -42,8 +44,10 @@ BEFORE: Final = "KD105"
 MEASURED: Final = "KD106"
 #: A failed script deallocated prepared statements that the driver keeps.
 DEALLOCATED: Final = "KD107"
+#: A statement failed in a scratch schema, and was left out.
+LEFT_OUT: Final = "KD108"
 #: The notices that a call receives as answers.
-ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED})
+ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT})
 
 
 def own_code(raised: ServerError | Notice) -> str | None:

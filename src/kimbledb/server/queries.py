@@ -84,7 +84,17 @@ def filled(name: str, /, **values: str) -> str:
         name: The file, without ``.sql``.
         values: The text for each placeholder, quoted by the caller.
     """
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text_of(name))
+    return fill(text_of(name), **values)
+
+
+def fill(text: str, /, **values: str) -> str:
+    """Return a text with its placeholders filled; one without a value stays.
+
+    Args:
+        text: The text, such as one that was put together from files.
+        values: The text for each placeholder, quoted by the caller.
+    """
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
 
 
 def unsigned(text: str) -> str:

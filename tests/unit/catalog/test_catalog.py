@@ -24,7 +24,6 @@ from kimbledb.model.check import VerificationQuery
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Extension, Migration
 from kimbledb.model.names import folded
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.script import Script
 from kimbledb.planning.planner import Planner
 
@@ -104,8 +103,6 @@ FACTS = st.fixed_dictionaries(
         "default_when": st.just("hosted"),
     },
 )
-OBJECTS = st.lists(st.tuples(st.sampled_from(OBJECT_KINDS), WORDS).map(" ".join), max_size=3)
-DECLARED = st.dictionaries(st.sampled_from(["creates", "changes", "drops"]), OBJECTS, max_size=3)
 SCRIPTS = st.lists(
     st.sampled_from(
         ["SELECT 1;", "-- é 😀", "SELECT 'a;b';", "", "/* COMMIT */", "SELECT $$\\$$;", "CREATE TABLE t ();"]
@@ -117,7 +114,6 @@ FOLDERS = st.lists(
         st.integers(1, 999_999),
         st.text("abcXYZ019-_. éßÅあ", min_size=1, max_size=10),
         FACTS,
-        DECLARED,
         st.tuples(SCRIPTS, SCRIPTS, WRITINGS),
     ),
     max_size=5,
@@ -133,12 +129,12 @@ def written(text: str, writing: tuple[bool, bool]) -> bytes:
 
 @settings(max_examples=settings().max_examples // 4)
 @given(FOLDERS.filter(bool), st.data())
-def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any, Any]], data: st.DataObject) -> None:
+def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any]], data: st.DataObject) -> None:
     """Every fact, name and text of a folder comes back as it was written, in the order of the numbers."""
     hosted: set[str] = set()
     requires: dict[int, list[str]] = {}
     with tempfile.TemporaryDirectory() as place:
-        for number, name, facts, declared, (apply, rollback, writing) in folders:
+        for number, name, facts, (apply, rollback, writing) in folders:
             # One hosted default for each thing.
             if facts.get("default_when"):
                 facts["provides"] = [each for each in facts.get("provides", []) if each not in hosted]
@@ -146,9 +142,7 @@ def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any,
             requires[number] = data.draw(
                 st.lists(st.sampled_from([f"{each[1]}.sql" for each in folders]), max_size=2, unique=True)
             )
-            lines = [
-                f"{key} = {toml(value)}" for key, value in {**facts, "requires": requires[number], **declared}.items()
-            ]
+            lines = [f"{key} = {toml(value)}" for key, value in {**facts, "requires": requires[number]}.items()]
             put(
                 Path(place) / f"{number:0{data.draw(st.integers(1, 6))}}_{name}",
                 migration=written("\n".join(lines), writing),
@@ -159,7 +153,7 @@ def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any,
         catalog = Catalog.from_directory(place)
 
     assert sorted(requires) == [migration.number for migration in catalog]
-    for number, name, facts, declared, (apply, rollback, _) in folders:
+    for number, name, facts, (apply, rollback, _) in folders:
         migration = catalog[number]
         extensions = facts.pop("extensions", [])
         assert migration is catalog[f"{name}.sql"]
@@ -171,12 +165,10 @@ def test_what_is_written_is_what_is_read(folders: list[tuple[int, str, Any, Any,
         ) == (migration.extensions)
         for key, value in facts.items():
             assert (tuple(value) if isinstance(value, list) else value) == getattr(migration, key)
-        for key in ("creates", "changes", "drops"):
-            assert declared.get(key, []) == [str(each) for each in getattr(migration, key)]
 
 
 def test_all_facts_of_a_migration_are_read(tmp_path: Path) -> None:
-    """The keys of the format, in the long form of the declarations, each arrive where they belong."""
+    """The keys of the format each arrive where they belong."""
     migration = read_one(
         tmp_path,
         migration=f"""
@@ -199,20 +191,12 @@ lines'''
             [extensions]
             vector = "0.5"
 
-            [creates]
-            table = ["invoices"]
-
-            [creates.column]
-            "invoices.id" = "bigint not null"
-
-            [changes]
-            index = ["idx"]
-
-            [drops.table]
-            old = "gone"
-
             [expects]
             "invoices.id" = "uuid"
+
+            [renames]
+            "column invoices.total" = "invoices.sum"
+            "function f(integer)" = "g(integer)"
         """,
         rollback=None,
     )
@@ -236,9 +220,8 @@ lines'''
         "supersedes": (SUM,),
         "rollback_sql": "",
         "extensions": (Extension("vector", "0.5"),),
-        "creates": (DatabaseObject("table", "invoices"), DatabaseObject("column", "invoices.id", "bigint not null")),
-        "changes": (DatabaseObject("index", "idx"),),
-        "drops": (DatabaseObject("table", "old", "gone"),),
+        "creates": (),
+        "renames": {("column", "invoices.total"): "invoices.sum", ("function", "f(integer)"): "g(integer)"},
         "expects": {"invoices.id": "uuid"},
         "is_repair": True,
         "location": f"{tmp_path}/01_a",
@@ -249,11 +232,11 @@ lines'''
 
 
 def test_the_least_migration(tmp_path: Path) -> None:
-    """Every key may be left out."""
-    migration = read_one(tmp_path, migration="", apply="", rollback="")
+    """Every key may be left out, and every file but apply.sql. The title is then made from the name."""
+    migration = read_one(tmp_path, migration=None, apply="", verify=None, rollback=None)
 
     expected: dict[str, object] = {
-        "title": "",
+        "title": "a",
         "phase": None,
         "order": None,
         "requires": (),
@@ -267,7 +250,10 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "irreversible": None,
         "reaches": (),
         "supersedes": (),
+        "verification_queries": (),
+        "is_declared": False,
         "creates": (),
+        "renames": {},
         "expects": {},
         "is_repair": False,
     }
@@ -374,7 +360,9 @@ def script(text: str | bytes, message: str, cure: str, line: int | None = 1, fil
 CASES = {
     "unknown key": facts('title = "x"\n\ncolour = 1', "there is no key colour", "the keys are title, ", 3),
     "misspelt key": facts('\n\n\nrequire = ["a"]', "there is no key require", "is it requires?", 4),
-    "misspelt declaration": facts('title = "x"\n[create]\ntable = ["x"]', "there is no key create", "is it creates?", 2),
+    "creates by hand": facts('title = "x"\n[creates]\ntable = ["x"]', "it holds creates", "remove it: `kimbledb declare`", 2),
+    "changes by hand": facts('changes = ["table x"]', "it holds changes", "remove it: `kimbledb declare`", 1),
+    "drops by hand": facts('\n\ndrops = ["table x"]', "it holds drops", "remove it: `kimbledb declare`", 3),
     "quoted key": facts('title = "x"\n"tags" = 1', "there is no key tags", "is it status?", 2),
     "key of another case": facts("Title = 'x'", "there is no key Title", "is it title?", 1),
     "bad TOML": facts('title = "x"\nphase = = 1', "it is not TOML: Invalid value (at line 2, column 9)", "correct this line", 2),
@@ -413,10 +401,7 @@ CASES = {
     "empty check": Case({"verify.sql": "\n-- name: a\n"}, "verify.sql", "check a has 0 statements", "one SELECT", 2),
     "writing check": Case({"verify.sql": "-- name: a\nDELETE FROM t"}, "verify.sql", "check a is no SELECT", "only reads", 2),
     "open check": Case({"verify.sql": "/* a\n-- name: a\nSELECT 1"}, "verify.sql", "a comment starts here", "close it", 1),
-    "no facts": Case({"migration.toml": None}, "migration.toml", "the file is missing", "the shortest is: title"),
     "no apply": Case({"apply.sql": None}, "apply.sql", "the file is missing", "write the SQL that makes the change"),
-    "no verify": Case({"verify.sql": None}, "verify.sql", "the file is missing", "`passed`"),
-    "no rollback": Case({"rollback.sql": None}, "rollback.sql", "the file is missing", 'irreversible = "..."'),
     "road that ends the transaction": Case({"online.sql": "COMMIT;"}, "online.sql", "COMMIT", "remove", 1),
     "two roads without a transaction": Case(
         {"migration.toml": "transactional = false", "online.sql": "SELECT 1"},
@@ -495,7 +480,6 @@ def test_all_faults_of_one_migration_are_told_at_once(tmp_path: Path) -> None:
         ("01_a/migration.toml", None),
         ("01_a/migration.toml", 1),
         ("01_a/migration.toml", 2),
-        ("01_a/rollback.sql", None),
         ("01_a/verify.sql", 1),
         ("01_a/verify.sql", 3),
     ]
@@ -516,15 +500,14 @@ def test_a_fault_of_one_is_no_fault_of_those_that_need_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("migration", "files"),
     [
-        ("= 1", {"rollback.sql": None}),
         ("= 1", {"apply.sql": "VACUUM t"}),
-        ('transactional = false\nirreversible = "it is"', {"rollback.sql": None, "apply.sql": "VACUUM t"}),
+        ("transactional = false", {"apply.sql": "VACUUM t"}),
     ],
 )
 def test_what_the_facts_may_excuse_is_no_fault(
     tmp_path: Path, migration: str, files: Mapping[str, str | bytes | None]
 ) -> None:
-    """Where migration.toml excuses a missing rollback.sql or VACUUM, or might if it could be read, neither is told."""
+    """Where migration.toml excuses VACUUM, or might if it could be read, VACUUM is no fault."""
     put(tmp_path / "01_a", {"migration.toml": migration, **files})
     if migration.startswith("="):
         expected = ["01_a/migration.toml"]
@@ -545,9 +528,7 @@ WRONG = {
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
-    "creates": ["1", "true", '"table t"', "[1]", '["t"]', '["tabel t"]', '["table "]', "{ table = 1 }", "{ tabel = ['t'] }"],
-    "changes": ["{ table = [1] }", "{ table = { t = 1 } }", "{ column = 'a.b' }", "1979-05-27"],
-    "drops": ['["table t", 1]', "{ table = true }", '["drop table t"]'],
+    "renames": ["1", "[]", "{ a = 'b' }", "{ 'table a' = 1 }", "{ 'tabel a' = 'b' }", "{ 'table ' = 'b' }", "{ 'table a' = '' }"],
     "expects": ["1", "[]", '{ "a.b" = 1 }', '{ a = "uuid" }', '{ "a.b.c" = "uuid" }'],
 }  # fmt: skip
 
@@ -593,7 +574,7 @@ def test_a_fact_further_down_is_a_comment(tmp_path: Path) -> None:
 
 def test_the_forms_of_all_keys_are_tried() -> None:
     """No key of the format is left out of the test above."""
-    assert set(WRONG) == {*facts_module._KEYS, *facts_module._DECLARATION_KEYS}
+    assert set(WRONG) == set(facts_module._KEYS)
 
 
 @settings(max_examples=settings().max_examples // 2)
@@ -993,7 +974,7 @@ def test_the_built_in_catalog_has_no_faults() -> None:
         *("name", "number", "order", "phase", "title", "purpose", "status", "notes", "requires", "provides"),
         *("alternatives", "default", "default_when", "extensions", "transactional", "statement_timeout"),
         *("irreversible", "reaches", "supersedes", "apply_sql", "verify_sql", "rollback_sql", "checksum"),
-        *("creates", "changes", "drops", "expects", "verification_queries"),
+        *("creates", "changes", "drops", "expects", "renames", "verification_queries"),
     ]
 
     assert quick is Catalog.builtin()

@@ -58,9 +58,9 @@ def test_a_file_is_a_migration_without_checks_and_rollback(tmp_path: Path) -> No
     assert migration.checksum == hashlib.sha256(b"SELECT 1;\n").hexdigest()
     assert (migration.verification_queries, migration.rollback_sql, migration.creates) == ((), "", ())
     assert migration.file("apply") == f"{tmp_path}/001_a.sql"
-    assert Planner(Catalog.from_directory(tmp_path)).plan().steps[0].reason == (
-        "not applied yet; it cannot be rolled back: a migration in one file has no rollback and no checks"
-    )
+    plan = Planner(Catalog.from_directory(tmp_path)).plan()
+    assert [step.name for step in plan.undeclared] == ["001_a.sql"]
+    assert f"`kimbledb declare {tmp_path}` records them" in str(plan)
 
 
 @pytest.mark.parametrize(
@@ -179,3 +179,17 @@ def test_a_folder_among_files_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(CatalogError, match="archive: it is a folder beside migrations in files"):
         Catalog.from_directory(tmp_path)
+
+
+def test_a_file_names_its_extensions_at_its_head(tmp_path: Path) -> None:
+    """A file has no migration.toml: extensions, and what it reaches or deletes, stand in its first comments."""
+    put(
+        tmp_path,
+        "001_a.sql",
+        text='-- kimbledb: extensions = ["pg_trgm"]\n-- kimbledb: reaches = ["audit.*"]\nSELECT 1;\n',
+    )
+
+    [migration] = Catalog.from_directory(tmp_path)
+
+    assert [extension.name for extension in migration.extensions] == ["pg_trgm"]
+    assert migration.reaches == ("audit",)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kimbledb.catalog import facts, other_tools, statements
+from kimbledb.catalog import facts, other_tools, statements, toml
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import CatalogError
 from kimbledb.model.script import Script
@@ -56,7 +56,7 @@ class _Counted:
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     """The work of the patterns by which files are read."""
     counting = Work()
-    for module in (statements, facts):
+    for module in (statements, facts, toml):
         for name, value in list(vars(module).items()):
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, counting.counted(value))
@@ -117,7 +117,7 @@ def test_the_work_grows_with_the_facts(many: Callable[[int], str], work: Work) -
 
     def read_facts(count: int) -> int:
         before = work.characters
-        facts.read(many(count), "01_a", [], present=True, lazily=False)
+        facts.read(many(count), "01_a", [])
         return work.characters - before
 
     assert read_facts(1600) <= 5 * read_facts(400)
@@ -179,4 +179,4 @@ def test_what_a_fault_quotes_is_cut(tmp_path: Path) -> None:
 )
 def test_a_text_that_is_never_closed_is_passed_over_once(text: str) -> None:
     """The place of a fact is looked for in one pass, whatever is never closed before it."""
-    assert [match.span() for match in facts._KEY.finditer(text)] == [(0, len(text))]
+    assert [match.span() for match in toml._KEY.finditer(text)] == [(0, len(text))]

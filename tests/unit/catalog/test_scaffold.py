@@ -26,6 +26,16 @@ def test_the_first_migration_makes_the_folder(tmp_path: Path) -> None:
     assert Catalog.from_directory(tmp_path / "notes")[1].title == 'Größe: "a\\b"'
 
 
+def test_a_new_folder_holds_two_files(tmp_path: Path) -> None:
+    """Only apply.sql and a migration.toml of one line are made; what is required has a line of its own."""
+    first = new_migration(tmp_path, "add-invoices")
+    second = new_migration(tmp_path, "more", requires=("add-invoices.sql",))
+
+    assert contents(first) == ["apply.sql", "migration.toml"]
+    assert (first / "migration.toml").read_text() == 'title = "add invoices"\n'
+    assert (second / "migration.toml").read_text() == 'title = "more"\nrequires = ["add-invoices.sql"]\n'
+
+
 @pytest.mark.parametrize(
     ("name", "requires", "error"),
     [

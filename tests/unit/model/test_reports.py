@@ -15,6 +15,7 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
+from kimbledb.model.check import Check
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table
@@ -107,6 +108,28 @@ SAMPLES: dict[type, Any] = {
             tables=(kimbledb.TableUse("largest", 77, 8192, 3, 4, ("unused_index",)),),
             load=kimbledb.Load(5, 2, 1, 100, 6.5, 99.5),
         ),
+        kimbledb.DeclareReport(
+            (
+                kimbledb.DeclaredMigration(
+                    migration="a.sql",
+                    state=kimbledb.DeclaredState.OUT_OF_STEP,
+                    differences=("it drops table t, and they do not say so",),
+                    creates=1,
+                    changes=2,
+                    drops=3,
+                    renames=4,
+                    seconds=5.5,
+                    size=66,
+                    file="01_a/declared.toml",
+                ),
+                kimbledb.DeclaredMigration(migration="b.sql", state=kimbledb.DeclaredState.IN_STEP),
+            ),
+            "18.1",
+            ("bare", "hosted"),
+            7.5,
+            check=True,
+            notes=("the other platform was not recorded",),
+        ),
         kimbledb.ManyResult("host/one", "tenant", MIGRATED),
         kimbledb.ManyReport[Any](
             (
@@ -127,9 +150,24 @@ SAMPLES: dict[type, Any] = {
     )
 }
 #: Keys of values that are there for programs: no reader of a text or a page wants them.
-FOR_PROGRAMS = {"hazards", "history", "lsn", "needs", "rows", "tables", "title", "verification"}
+FOR_PROGRAMS = {
+    "hazards",
+    "history",
+    "lsn",
+    "needs",
+    "no_rollback",
+    "rollback",
+    "rows",
+    "tables",
+    "title",
+    "verification",
+}
 #: The same, for one class: what its caller named, and what each result shows by itself.
-FOR_PROGRAMS_OF: dict[type, set[str]] = {kimbledb.Plan: {"schema"}, kimbledb.ManyReport: {"report"}}
+FOR_PROGRAMS_OF: dict[type, set[str]] = {
+    kimbledb.DeclareReport: {"file"},
+    kimbledb.Plan: {"schema"},
+    kimbledb.ManyReport: {"report"},
+}
 
 
 def returned() -> set[type]:
@@ -242,3 +280,14 @@ def test_no_cell_adds_a_line() -> None:
 
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text
+
+
+def test_a_cure_of_several_lines_stands_under_its_first() -> None:
+    """The lines of a cure begin in one column, so that it can be copied as a block."""
+    check = Check("a.sql", "view v", passed=False, hint="CREATE VIEW v AS\nSELECT 1", file="a.sql", line=3)
+
+    assert str(check).splitlines()[1:] == [
+        "    at:       a.sql:3",
+        "    hint:     CREATE VIEW v AS",
+        "              SELECT 1",
+    ]

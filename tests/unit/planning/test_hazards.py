@@ -5,7 +5,6 @@ import pytest
 import kimbledb
 from kimbledb.model.hazard import HAZARDS
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import Declarations
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.script import Script
 from kimbledb.planning.hazards import Tables, hazards_of
@@ -145,8 +144,8 @@ def test_a_hazard_has_its_place() -> None:
 
 def test_a_repair_rewrites_tables_of_other_types() -> None:
     """A repair would rewrite the tables whose columns have another type than it expects."""
-    expects = Declarations(expects={"orders.id": "text", "orders.price": "numeric(10,2)", "gone.id": "text"})
-    migration = Migration(name="a.sql", number=1, declare=lambda: expects)
+    expects = {"orders.id": "text", "orders.price": "numeric(10,2)", "gone.id": "text"}
+    migration = Migration(name="a.sql", number=1, expects=expects)
 
     found = hazards_of(migration, TABLES)
 

@@ -294,7 +294,7 @@ ONE = Catalog([migration("a", 1, supersedes=("an older sum",))])
             AppliedMigration("a.sql", checksum="another sum than it was"),
             None,
             "changed",
-            "applied with sha256 another sum , the file has sum of a",
+            "edited after it was applied: the sha256 was another sum  and is sum of a",
         ),
         (AppliedMigration("a.sql", success=False), None, "failed", "its last attempt failed: no error recorded"),
         (AppliedMigration("a.sql", success=False, error="oh\nno"), APPLIED, "failed", "its last attempt failed: oh"),
@@ -318,6 +318,10 @@ def test_the_state_of_a_migration(
     [
         (Finding(PARTIAL, tuple("abcde"), ("f", "g")), "not in history; a, b, c and 2 more present, f, g missing"),
         (Finding(APPLIED), "not in history; nothing left to repair"),
+        (
+            Finding(APPLIED, ("table x", "view v"), doubtful=("view v",)),
+            "not in history; all 2 objects exist; the expressions of view v are compared only when adopt() or migrate() runs",
+        ),
         (Finding(CONFLICTING, conflicts=("column x.y is text",)), "not in history; column x.y is text"),
     ],
 )

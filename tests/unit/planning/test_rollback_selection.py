@@ -4,18 +4,20 @@ import pytest
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
+from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.evidence import AppliedMigration, Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
 from kimbledb.planning.planner import Planner
-from kimbledb.planning.rollback_selection import RollbackGoal
+from kimbledb.planning.rollback_selection import RollbackGoal, tangled
+from tests.support import declared
 
 CATALOG = Catalog(
     [
-        Migration(name="a.sql", number=1, phase=1, checksum="a"),
-        Migration(name="b.sql", number=2, phase=1, checksum="b", requires=("a.sql",)),
-        Migration(name="c.sql", number=3, phase=2, checksum="c", requires=("b.sql",)),
-        Migration(name="d.sql", number=4, phase=2, checksum="d"),
+        Migration(name="a.sql", number=1, phase=1, checksum="a", rollback_sql="SELECT 1;"),
+        Migration(name="b.sql", number=2, phase=1, checksum="b", rollback_sql="SELECT 1;", requires=("a.sql",)),
+        Migration(name="c.sql", number=3, phase=2, checksum="c", rollback_sql="SELECT 1;", requires=("b.sql",)),
+        Migration(name="d.sql", number=4, phase=2, checksum="d", rollback_sql="SELECT 1;"),
     ]
 )
 
@@ -65,3 +67,68 @@ def test_an_adopted_migration_refuses_unless_included() -> None:
         RollbackGoal(catalog=CATALOG, name="d.sql").select(plan)
 
     assert RollbackGoal(catalog=CATALOG, name="d.sql", include_adopted=True).select(plan).migrations
+
+
+def test_a_migration_without_a_rollback_says_why() -> None:
+    """Without a rollback.sql and declarations nothing is taken back, and the error says what to write or to record."""
+    catalog = Catalog([Migration(name="a.sql", number=1, location="db/01_a")])
+    plan = Planner(catalog).standing([AppliedMigration(name="a.sql")], Evidence())
+
+    with pytest.raises(RollbackRefusedError) as caught:
+        RollbackGoal(catalog=catalog, name="a.sql").select(plan)
+
+    assert str(caught.value) == (
+        "a.sql cannot be rolled back: it has no rollback.sql, and its declarations were not recorded\n"
+        "  hint: write db/01_a/rollback.sql, or record what it does: `kimbledb declare db`"
+    )
+
+
+def test_an_edited_migration_has_no_derived_rollback() -> None:
+    """The declarations of an edited text say nothing about the text that was applied."""
+    catalog = Catalog([declared.migration(1, declared.statement(creates={"table a": {}}), apply="CREATE TABLE a ()")])
+    plan = Planner(catalog).standing([AppliedMigration(name="1.sql", checksum="another", version="1")], Evidence())
+
+    with pytest.raises(RollbackRefusedError, match="it was edited after it was applied"):
+        RollbackGoal(catalog=catalog, name="1.sql").select(plan)
+
+
+@pytest.mark.parametrize(
+    ("later", "shared"),
+    [
+        (declared.statement(creates={"index i": {"on": "a", "columns": ("x",)}}), ["index i"]),
+        (declared.statement(changes={"column b.y": {"type": "text"}}), ["column b.y"]),
+        (declared.statement(drops=["column a.x"]), ["column a.x"]),
+        (declared.statement(renames={"table c": "d"}), ["table c"]),
+        (declared.statement(creates={"view gone": {}}), ["view gone"]),
+        (declared.statement(creates={"table e": {}, "column e.x": {}}, changes={"column b.z": {}}), []),
+    ],
+)
+def test_what_a_later_migration_builds_on_stays(later: DeclaredStatement, shared: list[str]) -> None:
+    """A derived rollback is refused where a later migration that stays changes, or adds to, what would go."""
+    first = declared.migration(
+        1,
+        declared.statement(
+            creates={"table a": {}, "column a.x": {"type": "text"}},
+            changes={"column b.y": {"type": "integer"}},
+            drops=["view gone"],
+            renames={"table old": "c"},
+        ),
+    )
+
+    assert tangled(first, declared.migration(2, later)) == shared
+
+
+def test_a_tangled_rollback_names_both() -> None:
+    """The error names the later migration and what it changes; taken back together, nothing refuses."""
+    catalog = Catalog(
+        [
+            declared.migration(1, declared.statement(creates={"table a": {}})),
+            declared.migration(2, declared.statement(creates={"column a.x": {"type": "text"}})),
+        ]
+    )
+    plan = Planner(catalog).standing([AppliedMigration(name="1.sql"), AppliedMigration(name="2.sql")], Evidence())
+
+    with pytest.raises(RollbackRefusedError, match=r"2\.sql changes what 1\.sql declares, .*: column a\.x"):
+        RollbackGoal(catalog=catalog, name="1.sql").select(plan)
+
+    assert len(RollbackGoal(catalog=catalog, to=0).select(plan).migrations) == 2

@@ -1,7 +1,8 @@
 """One file for each migration, named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``).
 
 The order is the order of the numbers, or of the dates and, within one date, of the names. Each file requires the file
-before it. A migration in one file has neither a rollback nor checks.
+before it. A migration in one file has no checks, and no rollback but a derived one. ``declared.toml`` beside the files holds the
+declarations of all of them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any
 
 from attrs import frozen
 
-from kimbledb.catalog import facts, naming
+from kimbledb.catalog import declared, facts, naming, reading
+from kimbledb.catalog.declared import Recorded, Source
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import check_script, has_directive
+from kimbledb.model.declarations import not_recorded
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
@@ -41,7 +44,19 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     # By number where both orders are used, which is a fault.
     ordered = sorted(files, key=lambda file: (file.is_dated, file.order, file.name))
     ordered = [file for file in ordered if file.is_dated == ordered[0].is_dated]
-    return list(_migrations_of(ordered, folder.shown)), faults
+    return list(_migrations_of(ordered, folder.shown, _declared_in(folder))), faults
+
+
+def _declared_in(folder: Folder) -> Source | None:
+    """Return the file with the declarations of a folder's migrations, or None if there is none."""
+    beside = next((entry for entry in folder.entries if _is_declared(entry)), None)
+    if folder.declared is None and beside is not None:
+        return reading.declarations_in(beside, f"{folder.shown}/{declared.FILE}")
+    return folder.declared
+
+
+def _is_declared(entry: Entry) -> bool:
+    return entry.name == declared.FILE and not entry.is_folder
 
 
 @frozen(eq=False, slots=False)
@@ -63,7 +78,7 @@ class _File:
 def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
-        if not (entry.is_text or entry.is_folder):
+        if _is_declared(entry) or not (entry.is_text or entry.is_folder):
             continue
         if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
             faults.append(fault)
@@ -135,18 +150,21 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
         )
 
 
-def _migrations_of(ordered: Sequence[_File], folder: str) -> Iterator[Migration]:
+def _migrations_of(ordered: Sequence[_File], folder: str, declared: Source | None) -> Iterator[Migration]:
     before: tuple[str, ...] = ()
+    together: list[Recorded] = []
     for place, file in enumerate(ordered, 1):
+        if declared is not None:
+            together.append(Recorded(declared, file.script, file.name, together))
         yield Migration(
             name=file.name,
             number=place if file.is_dated else file.order,
             title=re.sub(r"[-_]+", " ", file.description).strip(),
             requires=before,
-            irreversible="a migration in one file has no rollback and no checks",
             **file.head,
             apply_sql=file.script,
             checksum=file.script.checksum,
             location=f"{folder}/{file.name}",
+            declare=together[-1] if together else not_recorded,
         )
         before = (file.name,)

@@ -1,4 +1,4 @@
-"""One folder for each migration: ``19_api-cost-tracking/`` with apply.sql, verify.sql, rollback.sql and migration.toml.
+"""One folder for each migration: ``19_api-cost-tracking/`` with apply.sql, and beside it what else the migration needs.
 
 docs/format.md has the files with their reasons. ``kimbledb.catalog.catalog.Catalog`` checks the relations
 among the migrations.
@@ -7,25 +7,25 @@ among the migrations.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from kimbledb.catalog import facts, naming, other_tools, reading
+from kimbledb.catalog import declared, facts, naming, other_tools, reading
+from kimbledb.catalog.declared import Recorded
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import check_queries, check_script, has_directive
 from kimbledb.catalog.scripts import named_queries
+from kimbledb.model.declarations import Declarations, not_recorded
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
-_SQL_FILES = ("apply.sql", "verify.sql", "rollback.sql")
-#: An optional file: another strategy for tables that hold rows.
+#: Another strategy for tables that hold rows.
 _ONLINE = "online.sql"
-_FILES = (facts.FILE, *_SQL_FILES, _ONLINE)
-_CURES_OF_MISSING = {
-    "apply.sql": "write the SQL that makes the change",
-    "verify.sql": "write `-- name: <check>` and a SELECT that returns a boolean `passed`",
-    "rollback.sql": 'write the SQL that reverts the change, or state why none exists: irreversible = "..." in migration.toml',
-}
+#: The files that are read with the folder. Only apply.sql must exist.
+_READ = (facts.FILE, "apply.sql", "verify.sql", "rollback.sql", _ONLINE)
+_FILES = (*_READ, declared.FILE)
 
 
 def matches(folder: Folder) -> bool:
@@ -37,6 +37,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder of folders, and all faults in it."""
     migrations: list[Migration] = []
     faults: list[Fault] = []
+    together: list[Recorded] = []
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
         match = naming.NUMBERED_FOLDER.fullmatch(entry.name)
@@ -53,7 +54,8 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
         ) is not None:
             faults.append(fault)
         else:
-            migrations.append(_read_migration(entry, path, folder.home, int(match[1]), match[2] + ".sql", faults))
+            name = match[2] + ".sql"
+            migrations.append(_read_migration(entry, path, folder, int(match[1]), name, faults, together))
     return migrations, faults
 
 
@@ -69,27 +71,31 @@ def _check_file(entry: Entry, path: str, faults: list[Fault]) -> None:
         )
 
 
-def _read_migration(entry: Entry, path: str, home: str, number: int, name: str, faults: list[Fault]) -> Migration:
+def _read_migration(
+    entry: Entry, path: str, folder: Folder, number: int, name: str, faults: list[Fault], together: list[Recorded]
+) -> Migration:
     """Return a migration; where it has faults, with the parts that could be read.
 
     The faults keep the catalog from being made. The others that require this migration then have no fault of their own.
     """
-    present = {each.name: each for each in reading.list_entries(entry.where, path, faults, home)}
+    present = {each.name: each for each in reading.list_entries(entry.where, path, faults, folder.home)}
     owner = None if "apply.sql" in present else other_tools.owner_of_parts(present)
     if owner is not None:
         faults.append(owner.fault(path))
         return Migration(name=name, number=number, location=path)
     scripts = _read_files(present, path, faults)
     faults.extend(_unknown_files(present, path))
+    if "apply.sql" not in present:
+        faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
     apply = scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")
-    head = facts.of_head(apply, faults)
-    text = scripts[facts.FILE].text if facts.FILE in scripts else None
-    stated = facts.read(text, path, faults, present=facts.FILE in present, lazily=False)
-    # Where the facts cannot be read, they might excuse a missing rollback.
-    may_lack_rollback = stated is None or bool(stated.get("irreversible"))
-    faults.extend(_missing_files(present, path, may_lack_rollback=may_lack_rollback))
-    transactional = stated is not None and {**head, **stated}.get("transactional", True)
-    _check_scripts(scripts, faults, transactional=transactional)
+    stated: dict[str, Any] = {"title": re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()}
+    stated |= facts.of_head(apply, faults)
+    if facts.FILE in present:
+        text = scripts[facts.FILE].text if facts.FILE in scripts else None
+        read = facts.read(text, path, faults)
+        # A file that cannot be read may allow what needs no transaction.
+        stated |= {"transactional": False} if read is None else read
+    _check_scripts(scripts, faults, transactional=stated.get("transactional", True))
     return Migration(
         name=name,
         number=number,
@@ -100,13 +106,28 @@ def _read_migration(entry: Entry, path: str, home: str, number: int, name: str, 
         checksum=apply.checksum,
         location=path,
         read_queries=named_queries,
-        **{**head, **(stated or {})},
+        **stated,
+        declare=_declarations(present, path, folder, name, apply, together),
     )
+
+
+def _declarations(
+    present: Mapping[str, Entry], path: str, folder: Folder, name: str, apply: Script, together: list[Recorded]
+) -> Callable[[], Declarations]:
+    """Return the function that reads the declarations of a migration."""
+    if folder.declared is not None:
+        together.append(Recorded(folder.declared, apply, name, together))
+    elif declared.FILE in present:
+        source = reading.declarations_in(present[declared.FILE], f"{path}/{declared.FILE}")
+        together.append(Recorded(source, apply, None, together))
+    else:
+        return not_recorded
+    return together[-1]
 
 
 def _read_files(present: Mapping[str, Entry], path: str, faults: list[Fault]) -> dict[str, Script]:
     """Return the files of a migration that can be read, by name."""
-    read = {file: read_script(present[file], f"{path}/{file}", faults) for file in _FILES if file in present}
+    read = {file: read_script(present[file], f"{path}/{file}", faults) for file in _READ if file in present}
     return {file: script for file, script in read.items() if script is not None}
 
 
@@ -116,12 +137,6 @@ def _unknown_files(present: Mapping[str, Entry], path: str) -> Iterator[Fault]:
             meant = difflib.get_close_matches(name.lower(), _FILES, n=1)
             cure = f"is it {meant[0]}?" if meant else f"the files are {', '.join(_FILES)}"
             yield Fault(f"{path}/{name}", "a migration has no file of this name", cure)
-
-
-def _missing_files(present: Mapping[str, Entry], path: str, *, may_lack_rollback: bool) -> Iterator[Fault]:
-    for file in _SQL_FILES:
-        if file not in present and not (file == "rollback.sql" and may_lack_rollback):
-            yield Fault(f"{path}/{file}", "the file is missing", _CURES_OF_MISSING[file])
 
 
 def _check_scripts(scripts: Mapping[str, Script], faults: list[Fault], *, transactional: bool) -> None:

@@ -119,7 +119,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'KD004',
             MESSAGE = 'the script reached outside of the target schema: ' || array_to_string(shown[:5], ', ')
                 || CASE WHEN cardinality(shown) > 5 THEN format(' and %s more', cardinality(shown) - 5) ELSE '' END,
-            HINT = CASE WHEN extensions IS NOT NULL THEN 'extensions are declared under `extensions` in migration.toml, which makes them'
+            HINT = CASE WHEN extensions IS NOT NULL THEN 'name extensions under `extensions` in migration.toml, or after `-- kimbledb:` at the head of the script: they are made before it'
                    ELSE 'name only objects of the target schema' END
                 || CASE WHEN names IS NULL THEN ''
                    ELSE format('; if this is meant, say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches = [%s%s]',

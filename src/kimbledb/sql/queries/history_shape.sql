@@ -28,7 +28,8 @@ FROM (
                  ('applied_by', ARRAY['text', 'character varying', 'name']),
                  ('kimbledb_version', ARRAY['text', 'character varying']),
                  ('adopted', ARRAY['boolean']),
-                 ('evidence', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
+                 ('evidence', ARRAY['jsonb']),
+                 ('forms', ARRAY['jsonb'])) AS wanted (name, types) ON wanted.name = a.attname
     WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
     UNION ALL
@@ -40,7 +41,7 @@ FROM (
     WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
       AND a.attname NOT IN ('migration_name', 'applied_at', 'success', 'error_message', 'execution_time_ms', 'checksum',
-                            'applied_by', 'kimbledb_version', 'adopted', 'evidence')
+                            'applied_by', 'kimbledb_version', 'adopted', 'evidence', 'forms')
       AND NOT (a.attname = 'id' AND format_type(a.atttypid, NULL) IN ('smallint', 'integer', 'bigint'))
     UNION ALL
     -- An application may have a table of that name. Ours has these columns and no others.

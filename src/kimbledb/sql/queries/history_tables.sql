@@ -10,7 +10,8 @@
     applied_by text NOT NULL DEFAULT session_user,
     kimbledb_version text,
     adopted boolean NOT NULL DEFAULT false,
-    evidence jsonb
+    evidence jsonb,
+    forms jsonb
 );
 CREATE TABLE IF NOT EXISTS {schema}.migration_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -67,4 +68,5 @@ COMMENT ON TABLE {schema}.migration_history IS 'Which migrations are applied: on
 COMMENT ON COLUMN {schema}.migration_history.success IS 'True: applied. False: the last attempt failed and left nothing behind.';
 COMMENT ON COLUMN {schema}.migration_history.checksum IS 'SHA-256 of the script as it was sent.';
 COMMENT ON COLUMN {schema}.migration_history.adopted IS 'Recorded because its objects were found, not because it was run.';
+COMMENT ON COLUMN {schema}.migration_history.forms IS 'Hashes of the expressions of its objects as this server printed them: with them drift is told from another spelling.';
 COMMENT ON TABLE {schema}.migration_log IS 'Everything that happened to the migrations of this schema, append-only.';

@@ -40,7 +40,8 @@ BEGIN
                      (3, 'success', 'boolean DEFAULT true'),
                      (4, 'error_message', 'text'), (5, 'execution_time_ms', 'integer'), (6, 'checksum', 'text'),
                      (7, 'applied_by', 'text'), (8, 'kimbledb_version', 'text'),
-                     (9, 'adopted', 'boolean NOT NULL DEFAULT false'), (10, 'evidence', 'jsonb')) AS wanted (place, name, definition)
+                     (9, 'adopted', 'boolean NOT NULL DEFAULT false'), (10, 'evidence', 'jsonb'),
+                     (11, 'forms', 'jsonb')) AS wanted (place, name, definition)
         WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                           WHERE a.attrelid = history AND a.attname = wanted.name AND NOT a.attisdropped)
         ORDER BY wanted.place

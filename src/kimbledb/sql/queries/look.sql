@@ -16,10 +16,16 @@ DECLARE
     head bigint;
     differences jsonb := '[]';
     looked boolean;
+    system_id bigint := 0;
 BEGIN
+    -- A platform may have taken it from everybody.
+    IF has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN
+        SELECT system_identifier INTO system_id FROM pg_control_system();
+    END IF;
     answer := jsonb_build_object(
         'version', current_setting('server_version'),
         'version_number', current_setting('server_version_num')::integer,
+        'system', system_id,
         'encoding', current_setting('server_encoding'),
         'standby', pg_is_in_recovery(),
         'read_only', current_setting('default_transaction_read_only')::boolean,

@@ -1,5 +1,5 @@
--- What stands by itself in the target schema: [kind, name] of tables, views, sequences, functions and types.
-SELECT coalesce(jsonb_agg(jsonb_build_array(o.kind, o.name) ORDER BY o.kind, o.name), '[]')
+-- What stands by itself in the target schema: [kind, name, oid] of tables, views, sequences, functions and types.
+SELECT coalesce(jsonb_agg(jsonb_build_array(o.kind, o.name, o.oid::bigint) ORDER BY o.kind, o.name), '[]')
 FROM (
     SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view' WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END,
            c.relname::text, 'pg_class'::regclass, c.oid

@@ -31,7 +31,7 @@ BEGIN
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
-        adopted = false, evidence = NULL;
+        adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
     SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
     FROM public.migration_history WHERE migration_name = {name};

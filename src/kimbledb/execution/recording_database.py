@@ -1,0 +1,373 @@
+"""A database of a recording: scripts run in it whole or statement by statement, and snapshots are taken in between.
+
+The rules of a run hold: its settings, its search_path, and the check of what a script does in other schemas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from kimbledb.catalog import statements
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.statements import Statement
+from kimbledb.errors import MigrationError
+from kimbledb.execution import bootstrap, error_location
+from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach
+from kimbledb.execution.step_errors import with_cancel_reason
+from kimbledb.execution.work import Work
+from kimbledb.inspection import history, snapshot
+from kimbledb.inspection.proof import Site
+from kimbledb.model.migration import Migration, schemas_reached
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import OBJECT_KINDS, Facts, Key
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.state import DatabaseState
+from kimbledb.server import queries
+from kimbledb.server.codes import own_code
+from kimbledb.server.driver import ServerError
+from kimbledb.server.search_path import path_of
+from kimbledb.server.session import Session
+from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
+
+#: The target schema of a recording. No name of a schema is in what is recorded.
+SCHEMA = "public"
+#: The functions that take a snapshot of all objects, without and with sources, one of some, and one of privileges.
+ALL, SOURCES, SCOPE, _PRIVILEGES = "kimbledb_all", "kimbledb_sources", "kimbledb_scope", "kimbledb_privileges"
+#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
+_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
+#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
+_OF_ROWS = frozenset({"21", "22", "23", "P0"})
+#: The functions of the server that look for what only some servers have: a role, a collation, an extension.
+_OF_THE_SERVER = frozenset({"get_role_oid", "get_collation_oid", "parse_extension_control_file"})
+_SAVEPOINT = "kimbledb_recording"
+#: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
+_DEFAULT = re.compile(r"(\w+) of current_user to (.+)", re.DOTALL)
+#: The classes of objects in default privileges, by the first word of a privilege's name.
+_CLASSES = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
+
+
+class RecordingDatabase:
+    """One database, to which migrations are applied one after the other.
+
+    Where a platform grants privileges by default, snapshots leave out those that it alone grants: another hosted server
+    may grant other things. A second database without such grants goes the same way, and shows which ones migrations make.
+    """
+
+    def __init__(self, session: Session, state: DatabaseState, site: Site) -> None:
+        """Take a database that is prepared: ``open()`` does it.
+
+        Args:
+            session: A session of the database. Nobody else uses the database.
+            state: The state of the database after its preparation.
+            site: The schemas in which scripts look names up, and those that migrations declare to reach.
+        """
+        self.session = session
+        self.state = state
+        self.messages = Messages(session, site)
+        #: What the migrations so far reach.
+        self.reached: tuple[str, ...] = ()
+        self._path = tuple(site.path)
+        #: The same database without the platform's grants, or None where the platform grants nothing.
+        self._plain: RecordingDatabase | None = None
+        #: What the platform grants on new objects: facts by the class of objects and the role.
+        self._by_default: dict[tuple[str, str], Facts] = {}
+        #: The privileges that migrations granted up to here, and before the open transaction.
+        self._granted: frozenset[Key] = frozenset()
+        self._granted_before: frozenset[Key] = frozenset()
+        #: The functions that take snapshots, by their names, with the queries that they run.
+        self._functions: dict[str, str] = {}
+
+    @classmethod
+    async def open(
+        cls, session: Session, catalog: Catalog, migrations: Sequence[Migration], plain: RecordingDatabase | None = None
+    ) -> RecordingDatabase:
+        """Prepare an empty database for migrations: history and the extensions that they need.
+
+        Args:
+            session: A session of the database.
+            catalog: The catalog.
+            migrations: The migrations that will be recorded.
+            plain: The same database without the platform's grants, or None where the platform grants nothing.
+
+        Raises:
+            PreflightError: The server lacks an extension, or the role a privilege.
+        """
+        state = await history.look(session, SCHEMA)
+        state = await bootstrap.prepare(session, state, SCHEMA, migrations, schemas_reached(catalog))
+        database = cls(session, state, Site.of(state, SCHEMA, catalog))
+        if plain is not None:
+            database._by_default = _defaults_in(await database.snapshot())
+            database._plain = plain
+        return database
+
+    # Scripts.
+
+    async def run(self, migration: Migration) -> None:
+        """Run a script as a whole, and leave its transaction open.
+
+        Args:
+            migration: The migration.
+
+        Raises:
+            MigrationError: A statement failed.
+        """
+        if self._plain is not None:
+            await self._plain.run(migration)
+            await self._learn_grants()
+        work = self._work(migration)
+        ahead = self._ahead(migration)
+        try:
+            await self.session.transact(
+                self.messages.begin(work), ahead + migration.apply_sql + self.messages.after(work)
+            )
+        except ServerError as error:
+            place = self.session.prefix + ahead
+            offset = error_location.offset_of(error, migration.apply_sql, place, self.session.completed)
+            raise await self._failed(migration, error, offset, exact=bool(error.position)) from error
+
+    async def begin(self, migration: Migration) -> None:
+        """Open a transaction for the statements of a script."""
+        if self._plain is not None:
+            await self._plain.begin(migration)
+        await self.session.transact(self.messages.begin(self._work(migration)), self._ahead(migration))
+
+    async def send(self, migration: Migration, statement: Statement) -> None:
+        """Run a statement of a script in the open transaction.
+
+        Args:
+            migration: The migration.
+            statement: The statement.
+
+        Raises:
+            MigrationError: It failed.
+        """
+        if self._plain is not None:
+            await self._plain.send(migration, statement)
+            await self._learn_grants()
+        try:
+            await self.session.send(statement.text + END_OF_SCRIPT)
+        except ServerError as error:
+            raise await self._failed_at(migration, error, statement) from error
+
+    async def end(self, migration: Migration) -> None:
+        """Do what follows the last statement of a script. The transaction stays open.
+
+        Raises:
+            MigrationError: A deferred constraint or trigger failed.
+        """
+        if self._plain is not None:
+            await self._plain.end(migration)
+        try:
+            await self.session.send(self.messages.after(self._work(migration)))
+        except ServerError as error:
+            raise await self._failed(migration, error, None, exact=False) from error
+
+    async def commit(self, migration: Migration) -> None:
+        """Check what a script did in other schemas, and commit it.
+
+        Raises:
+            MigrationError: It reached outside of the schema.
+        """
+        if self._plain is not None:
+            await self._plain.commit(migration)
+        try:
+            await self.session.send(
+                self.messages.settings(self._work(migration))
+                + self.session.path()
+                + check_reach(SCHEMA, migration.reaches)
+                + self.session.leaving()
+                + "COMMIT;\n"
+            )
+        except ServerError as error:
+            raise await self._failed(migration, error, None, exact=False) from error
+        self._granted_before = self._granted
+
+    async def roll_back(self) -> None:
+        """End the open transaction."""
+        if self._plain is not None:
+            await self._plain.roll_back()
+        self._granted = self._granted_before
+        await self.session.roll_back()
+
+    async def begin_outside(self, migration: Migration) -> None:
+        """Set the settings of the session for the statements of a script that cannot run in a transaction."""
+        if self._plain is not None:
+            await self._plain.begin_outside(migration)
+        settings = self.session.settings(statement_timeout=migration.statement_timeout, for_session=True)
+        await self.session.send(settings + self.session.path(self._path, for_session=True))
+
+    async def run_outside(self, migration: Migration, statement: Statement) -> None:
+        """Run a statement in a transaction of its own, or in none where the server refuses that.
+
+        Args:
+            migration: The migration.
+            statement: The statement.
+
+        Raises:
+            MigrationError: It failed.
+        """
+        if self._plain is not None:
+            await self._plain.run_outside(migration, statement)
+        before = before_script(SCHEMA, self._path, migration.reaches)
+        checking = self.session.path() + check_reach(SCHEMA, migration.reaches)
+        try:
+            if not statements.runs_alone(statement.skeleton):
+                try:
+                    await self.session.send(f"BEGIN;\n{before}{statement.text}{END_OF_SCRIPT}{checking}COMMIT;\n")
+                except ServerError as error:
+                    if error.sqlstate not in _WANTS_NO_TRANSACTION:
+                        raise
+                else:
+                    return
+            await self.session.send(statement.text)
+        except ServerError as error:
+            raise await self._failed_at(migration, error, statement) from error
+
+    def _ahead(self, migration: Migration) -> str:
+        """Return the part of the message between BEGIN and the script."""
+        return self.messages.settings(self._work(migration)) + before_script(SCHEMA, self._path, migration.reaches)
+
+    @staticmethod
+    def _work(migration: Migration) -> Work:
+        return Work(migration=migration, part="apply", last=False, run="")
+
+    # Snapshots.
+
+    async def prepare(self, *names: str, scope: Sequence[Key] = ()) -> None:
+        """Make the functions that take snapshots: the server then plans their long queries once, and not each time.
+
+        They are made outside of a script's transaction, so that they do not count as the script's.
+
+        Args:
+            names: Those that will be used: ``ALL``, ``SOURCES`` or ``SCOPE``.
+            scope: The objects that ``SCOPE`` looks at.
+        """
+        for name in names:
+            kinds, named = snapshot.scope_of(SCHEMA, scope) if name == SCOPE else (OBJECT_KINDS, None)
+            # A scope names the objects of other schemas, too.
+            reached = self.reached if name != SCOPE else ()
+            await self._make(
+                name,
+                snapshot.query(SCHEMA, kinds, named, reached=reached, identities=True, sources=name == SOURCES),
+            )
+        if self._plain is not None:
+            await self._plain._make(_PRIVILEGES, snapshot.query(SCHEMA, ("privilege",), reached=self.reached))
+
+    async def objects(self, name: str) -> Snapshot:
+        """Take a snapshot in the open transaction, without what the platform grants by default.
+
+        Args:
+            name: The function that takes it, which was prepared.
+        """
+        return self._without_defaults(await self.all_objects(name))
+
+    async def whole(self) -> Snapshot:
+        """Take a snapshot of all objects, with what the platform grants by default, where no transaction is open."""
+        await self.prepare(ALL)
+        await self.session.send("BEGIN;\n")
+        found = await self.all_objects(ALL)
+        await self.session.send("ROLLBACK;\n")
+        return found
+
+    async def all_objects(self, name: str) -> Snapshot:
+        """Take a snapshot in the open transaction, whose settings come back afterwards.
+
+        Args:
+            name: The function that takes it, which was prepared.
+        """
+        settings = self.session.settings() + pin(PINNED_FOR_QUESTIONS)
+        [answer] = await self.session.send(
+            f"SAVEPOINT {_SAVEPOINT};\n"
+            f"SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}"
+            f"SELECT pg_temp.{name}();\n"
+            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
+        )
+        return snapshot.snapshot_of(answer.value)
+
+    async def snapshot(self, name: str = ALL) -> Snapshot:
+        """Take a snapshot where no transaction is open.
+
+        Args:
+            name: The function that takes it.
+        """
+        await self.prepare(name)
+        if self._plain is not None:
+            await self._plain.session.send("BEGIN;\n")
+            await self._learn_grants()
+            await self._plain.session.send("ROLLBACK;\n")
+            self._granted_before = self._granted
+        await self.session.send("BEGIN;\n")
+        found = await self.objects(name)
+        await self.session.send("ROLLBACK;\n")
+        return found
+
+    async def _make(self, name: str, text: str) -> None:
+        if self._functions.get(name) == text:
+            return
+        body = queries.filled("printed", path=quote_literal(path_of(self._path)), question=text)
+        await self.session.send(
+            f"CREATE OR REPLACE FUNCTION pg_temp.{name}() RETURNS void LANGUAGE plpgsql AS {queries.quoted(body, name)};"
+        )
+        self._functions[name] = text
+
+    async def _learn_grants(self) -> None:
+        assert self._plain is not None
+        self._granted = frozenset((await self._plain.objects(_PRIVILEGES)).objects)
+
+    def _without_defaults(self, found: Snapshot) -> Snapshot:
+        if not self._by_default:
+            return found
+        objects = {key: facts for key, facts in found.objects.items() if not self._is_default(key, facts)}
+        return evolve(found, objects=objects, identities={key: found.identities[key] for key in objects})
+
+    def _is_default(self, key: Key, facts: Facts) -> bool:
+        if key[0] != "privilege" or key in self._granted:
+            return False
+        granted, _, role = key[1].rpartition(" to ")
+        return self._by_default.get((_CLASSES.get(granted.partition(" ")[0], ""), role)) == facts
+
+    # What fails.
+
+    async def _failed_at(self, migration: Migration, error: ServerError, statement: Statement) -> MigrationError:
+        # The place of a statement that breaks off is right after it.
+        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        return await self._failed(migration, error, offset, exact=bool(error.position))
+
+    async def _failed(
+        self, migration: Migration, error: ServerError, offset: int | None, *, exact: bool
+    ) -> MigrationError:
+        await self.session.roll_back()
+        script = migration.script("apply")
+        located = error_location.locate(error, migration, script, offset=offset, exact=exact)
+        located = await with_cancel_reason(self.session, error, located)
+        platform = "a hosted" if self.state.hosted else "a bare"
+        cures = [cure for cure in (located.hint, _cure_of(error)) if cure is not None]
+        attributes = {**located.attributes, "hint": "; ".join(cures) or None}
+        return MigrationError(
+            f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
+            failed=migration,
+            **attributes,
+        )
+
+
+def _cure_of(error: ServerError) -> str | None:
+    """Return the cure of an error that may come from the database of a recording, or None."""
+    if own_code(error) is not None:
+        return None
+    if error.sqlstate[:2] in _OF_ROWS:
+        return "migrations are recorded on a database without rows: let the statement succeed there, too"
+    if error.source_function in _OF_THE_SERVER:
+        return "or record on a server that has it: --server DSN"
+    return None
+
+
+def _defaults_in(found: Snapshot) -> dict[tuple[str, str], Facts]:
+    """Return what default privileges give on new objects of the current role, by the class of objects and the role."""
+    defaults = {}
+    for (kind, name), facts in found.objects.items():
+        if kind == "default privilege" and (match := _DEFAULT.fullmatch(name)):
+            defaults[match[1], match[2]] = facts
+    return defaults

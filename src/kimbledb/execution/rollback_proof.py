@@ -1,0 +1,228 @@
+"""Proves a derived rollback on a server, in transactions that are rolled back.
+
+On the database of a recorder, where the migration is applied:
+
+1. The derived rollback runs. The schema must be what it was before the migration.
+2. The tables of before get sample rows, the migration is applied again, and is rolled back again. The rows and values must
+   be what they were.
+
+The second step shows what no statement says: whether a block that may change rows does so on a schema as declared, and
+whether values survive a change of type and back. It shows it for the sample rows, not for every row. A condition that
+fits no sample row is not seen, and therefore statements that change rows are read, too
+(``kimbledb.planning.script_effects``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from kimbledb.catalog import statements
+from kimbledb.catalog.declared import place_of
+from kimbledb.execution import error_location
+from kimbledb.execution.messages import END_OF_SCRIPT, Messages
+from kimbledb.execution.work import Work
+from kimbledb.model.migration import Migration
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import DatabaseObject, quoted
+from kimbledb.model.script import Script
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.text import one_line
+from kimbledb.planning.derived_rollback import DerivedRollback, NotDerivableError, derive
+from kimbledb.planning.fold import fold
+from kimbledb.planning.sample_rows import SampleTable, filling, sample_tables
+from kimbledb.server import queries
+from kimbledb.server.driver import ServerError, first_line
+from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
+
+_SAVEPOINT = "kimbledb_contents"
+#: The rows and the positions of sequences, as ``contents.sql`` gives them.
+Contents = Mapping[str, Mapping[str, Any]]
+
+
+class _Failed(Exception):
+    """A script of a proof failed, and its transaction is rolled back."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+@frozen(kw_only=True)
+class RollbackProof:
+    """Proves derived rollbacks on one database, whose migrations are applied one after the other."""
+
+    messages: Messages
+    #: Whether the database has the roles of a hosted platform.
+    hosted: bool
+    #: Takes a snapshot of the schema in the open transaction.
+    take: Callable[[], Awaitable[Snapshot]]
+
+    async def reason_against(
+        self, migration: Migration, earlier: Sequence[Migration], before: Snapshot, after: Snapshot
+    ) -> str | None:
+        """Return the reason why no rollback can be derived for the last applied migration, or None if one is proven.
+
+        Args:
+            migration: The migration, with its declarations.
+            earlier: The migrations that were applied before it, with theirs.
+            before: The objects before it.
+            after: The objects after it.
+        """
+        objects = {item.key: item.each for item in fold(earlier, hosted=self.hosted)}
+        try:
+            derived = derive(migration, objects, hosted=self.hosted)
+        except NotDerivableError as error:
+            return error.reason
+        try:
+            if (reason := await self._of_objects(migration, derived, before)) is not None:
+                return reason
+            if not migration.transactional:
+                return derived.doubts[0] if derived.doubts else None
+            return await self._of_rows(migration, sample_tables(objects), derived, after)
+        except _Failed as failure:
+            return failure.words
+        finally:
+            await self.messages.session.roll_back()
+
+    async def _of_objects(self, migration: Migration, derived: DerivedRollback, before: Snapshot) -> str | None:
+        """Return the reason why the objects are not those of before, or None. The transaction stays open."""
+        await self._begin(migration)
+        await self._run(migration, derived.script, "its derived rollback fails")
+        if difference := (await self.take()).since(before):
+            for word, those in (
+                ("leaves", difference.created),
+                ("does not give back", difference.changed),
+                ("does not make again", difference.dropped),
+            ):
+                if those:
+                    return f"its derived rollback {word} {one_line(str(those[0]))}"
+        return None
+
+    async def _of_rows(
+        self, migration: Migration, tables: Sequence[SampleTable], derived: DerivedRollback, after: Snapshot
+    ) -> str | None:
+        """Return the reason why sample rows are not those of before, or None. The migration is rolled back already."""
+        try:
+            await self._fill(tables)
+            before = await self._contents()
+            await self._run(migration, migration.script("apply"), "applied again, it fails")
+            rows_fit = True
+        except _Failed:
+            # Not every row fits what the migration demands of it.
+            rows_fit = False
+            await self._begin(migration)
+            await self._run(migration, derived.script, "its derived rollback fails")
+            before = await self._contents()
+            await self._run(migration, migration.script("apply"), "applied again after its derived rollback, it fails")
+        if again := (await self.take()).since(after):
+            [first, *_] = (*again.created, *again.changed, *again.dropped)
+            return f"applied again after its derived rollback, it does something else to {one_line(str(first))}"
+        if derived.doubts and not (rows_fit and self._shows_rows(migration, tables, before)):
+            return f"{derived.doubts[0]}, and no sample rows show whether it does"
+        await self._run(migration, derived.script, "its derived rollback fails on rows")
+        if different := next(_differences(before, await self._contents()), None):
+            return await self._with_line(migration, derived, tables, different)
+        return None
+
+    @staticmethod
+    def _shows_rows(migration: Migration, tables: Sequence[SampleTable], held: Contents) -> bool:
+        """Return whether each table that a migration names holds sample rows."""
+        names = {quoted(name) for name, table in held["tables"].items() if table["rows"]}
+        return all(table.name in names or table.name not in migration.apply_sql for table in tables)
+
+    async def _with_line(
+        self, migration: Migration, derived: DerivedRollback, tables: Sequence[SampleTable], different: str
+    ) -> str:
+        """Return a reason for a difference of rows, with the line of the statement that makes it."""
+        await self.messages.session.roll_back()
+        await self._begin(migration)
+        await self._run(migration, derived.script, "its derived rollback fails")
+        await self._fill(tables)
+        held = await self._contents()
+        script = migration.script("apply")
+        for statement in statements.split(script.text):
+            await self._run(migration, Script(script.path, statement.text), "it fails")
+            if different in _differences(held, await self._contents(), whole=False):
+                line, _ = place_of(script, statement.start)
+                return f"{script.file_name}:{line} changes {different}"
+        return f"its derived rollback does not give back {different}"
+
+    # What is sent.
+
+    async def _begin(self, migration: Migration) -> None:
+        work = _work(migration)
+        await self.messages.session.transact(self.messages.begin(work), self.messages.settings(work))
+
+    async def _run(self, migration: Migration, script: Script, failing: str) -> None:
+        """Run a script in the open transaction.
+
+        Raises:
+            _Failed: It failed.
+        """
+        session = self.messages.session
+        ahead = self.messages.settings(_work(migration)) + session.path(self.messages.path)
+        try:
+            await session.send(ahead + script.text + END_OF_SCRIPT + "SET CONSTRAINTS ALL IMMEDIATE;\n")
+        except ServerError as error:
+            offset = error_location.offset_of(error, script.text, ahead, session.completed)
+            statement = None if offset is None else _statement_at(script.text, offset)
+            shown = "" if statement is None else f": {statements.name_of(statement)}"
+            raise _Failed(f"{failing}{shown}: {first_line(error)}") from error
+
+    async def _fill(self, tables: Sequence[SampleTable]) -> None:
+        session = self.messages.session
+        body = queries.quoted(filling(tables), "kimbledb")
+        ahead = session.settings() + session.path(self.messages.path)
+        await session.send(f"{ahead}SET CONSTRAINTS ALL IMMEDIATE;\nDO {body};\n")
+
+    async def _contents(self) -> Contents:
+        session = self.messages.session
+        settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
+        block = queries.block("contents", schema_literal=quote_literal(self.messages.schema))
+        [answer] = await session.send(
+            f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{block}"
+            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
+        )
+        found: Contents = answer.value
+        return found
+
+
+def _work(migration: Migration) -> Work:
+    return Work(migration=migration, part="rollback", last=False, run="")
+
+
+def _statement_at(text: str, offset: int) -> str | None:
+    """Return the statement that holds a character of a text."""
+    return next(
+        (each.text for each in statements.split(text) if each.start <= offset <= each.start + len(each.text)), None
+    )
+
+
+def _differences(before: Contents, after: Contents, *, whole: bool = True) -> Iterator[str]:
+    """Yield the tables and columns of before whose rows or values are others, and the sequences that went back.
+
+    Args:
+        before: The contents before.
+        after: The contents afterwards.
+        whole: Whether all of a table counts, and not only the columns that are there both times.
+    """
+    for name, held in before["tables"].items():
+        table = f"table {quoted(name)}"
+        now = after["tables"].get(name)
+        if now is None and not whole:
+            continue  # it has another name, or is dropped, which its declarations say
+        if now is None or now["rows"] != held["rows"]:
+            yield f"the rows of {table}"
+            continue
+        columns, later = held["columns"] or {}, now["columns"] or {}
+        for column, values in columns.items():
+            if later.get(column, None if whole else values) != values:
+                yield f"the values of {DatabaseObject('column', f'{quoted(name)}.{quoted(column)}')}"
+        if whole and now["whole"] != held["whole"]:
+            yield f"the rows of {table}"
+    for name, position in before["sequences"].items():
+        if position is not None and name in after["sequences"] and (after["sequences"][name] or 0) < position:
+            yield f"the position of sequence {quoted(name)}"

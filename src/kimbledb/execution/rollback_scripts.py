@@ -1,0 +1,143 @@
+"""The scripts of a rollback that no file holds: derived for this database, with what must be true after them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from attrs import field, frozen
+
+from kimbledb.errors import RollbackRefusedError
+from kimbledb.inspection import history, snapshot
+from kimbledb.inspection.history import AppliedHere
+from kimbledb.model.migration import Migration
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import DatabaseObject, Key, parts_of
+from kimbledb.model.plan import Plan
+from kimbledb.model.script import Script
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.derived_rollback import NotDerivableError, derive, objects_after
+from kimbledb.planning.fold import relation_of
+from kimbledb.planning.rollback_expectation import Expectation
+from kimbledb.planning.rollback_selection import removable, without_rollback
+from kimbledb.server import queries
+from kimbledb.server.search_path import path_of
+from kimbledb.server.session import Session
+
+#: Kinds of which history says which a migration made on tables that were there before it.
+_NOTED = frozenset({"constraint", "index", "statistics"})
+
+
+@frozen(kw_only=True)
+class RollbackScripts:
+    """The derived scripts of a rollback."""
+
+    #: By the name of the migration.
+    derived: Mapping[str, Script] = field(factory=dict)
+    #: What must be true after all scripts of the rollback.
+    expected: Expectation = field(factory=Expectation)
+    hosted: bool = False
+
+    def question(self, schema: str, path: Sequence[str], migrations: Sequence[Migration]) -> str:
+        """Return the statements that answer with the objects which the derived rollbacks take away or give back.
+
+        Args:
+            schema: The target schema.
+            path: The schemas in which scripts look names up.
+            migrations: The migrations that are rolled back.
+        """
+        if not self.expected.objects:
+            return ""
+        kinds, names = snapshot.scope_of(schema, self.expected.objects)
+        reached = [each for migration in migrations for each in migration.reaches]
+        text = snapshot.query(schema, kinds, names, reached=reached)
+        return queries.block("printed", path=quote_literal(path_of(tuple(path))), question=text)
+
+    def check(self, found: Snapshot, *, standing: str) -> None:
+        """Check the state after the scripts.
+
+        Args:
+            found: The objects after the scripts.
+            standing: What the call has changed so far, in words.
+
+        Raises:
+            RollbackRefusedError: An object is not as it was before the migrations.
+        """
+        if differences := list(self.expected.differences(found)):
+            raise RollbackRefusedError(
+                f"a derived rollback does not take back all that its migration did; {standing}:\n"
+                + "\n".join(f"  {each}" for each in differences),
+                hint="write a rollback.sql for it",
+            )
+
+
+async def load(
+    session: Session, schema: str, plan: Plan, going: Sequence[Migration], *, hosted: bool
+) -> RollbackScripts:
+    """Derive the rollbacks of those migrations that have none of their own.
+
+    Args:
+        session: The session.
+        schema: The target schema.
+        plan: The state of each migration.
+        going: The migrations that are rolled back, newest first.
+        hosted: Whether the database has the roles of a hosted platform.
+
+    Raises:
+        RollbackRefusedError: None can be derived for one of them.
+    """
+    wanted = {each.name for each in going if each.wants_derived_rollback}
+    if not wanted:
+        return RollbackScripts()
+    here = await history.applied_here(session, schema)
+    before: dict[str, dict[Key, DatabaseObject]] = {}
+    objects: dict[Key, DatabaseObject] = {}
+    for step in removable(plan).values():
+        if step.name in wanted:
+            before[step.name] = objects
+        objects = objects_after(objects, step.migration, hosted=hosted)
+    derived: dict[str, Script] = {}
+    expected = Expectation()
+    for migration in going:
+        if migration.name not in wanted:
+            expected.forget(migration)
+            continue
+        known = here.get(migration.name, AppliedHere())
+        staying = staying_objects(migration, before[migration.name], known, hosted=hosted)
+        try:
+            script = derive(migration, before[migration.name], hosted=hosted, staying=staying).script
+        except NotDerivableError as error:
+            raise without_rollback(migration, error.reason) from error
+        derived[migration.name] = script
+        expected.add(migration, before[migration.name], hosted=hosted, staying=staying)
+    return RollbackScripts(derived=derived, expected=expected, hosted=hosted)
+
+
+def staying_objects(
+    migration: Migration, before: Collection[Key], known: AppliedHere, *, hosted: bool
+) -> frozenset[Key]:
+    """Return the objects that a migration declares to make and that it did not make here: they stood before it.
+
+    Args:
+        migration: The migration.
+        before: The objects that earlier migrations declare. A name among them belonged to one of these.
+        known: What the log says of its application.
+        hosted: Whether the database has the roles of a hosted platform.
+    """
+    declared = [
+        each
+        for statement in migration.declarations.on(hosted=hosted)
+        for each in statement.creates
+        if each.key not in before
+    ]
+    staying = {each.key for each in declared if str(each) in known.found}
+    if known.made is not None:
+        fresh = {each.name for each in migration.creates if each.kind in ("table", "view")}
+        fresh -= {name for _, name in staying}
+        staying |= {
+            each.key
+            for each in declared
+            if each.kind in _NOTED
+            and relation_of(each.key, each.facts) not in fresh
+            and f"{each.kind} {'.'.join(parts_of(each.name))}" not in known.made
+        }
+    return frozenset(staying)

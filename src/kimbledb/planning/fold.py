@@ -1,0 +1,392 @@
+"""The fold: what migrations together declare, in the order in which they were applied. Pure.
+
+A migration's drops and renames name objects as they were before it, its creates and changes name objects as they are
+after it. With a table, a view or a column goes what belongs to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import define, evolve, field, frozen
+
+from kimbledb.model.declarations import DeclaredStatement
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key
+
+#: Kinds that hold columns and other parts.
+RELATIONS = ("table", "view")
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
+#: A name and its last identifier.
+_LAST = re.compile(rf"(?P<before>.*)\.(?P<last>{_NAME})", re.DOTALL)
+#: A privilege's object and role.
+_GRANT = re.compile(rf"(?P<object>.+) to (?P<role>{_NAME})", re.DOTALL)
+#: The columns of a key, and those that it includes.
+_KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
+
+
+@frozen
+class FoldedObject:
+    """An object in the form that the migrations together give it."""
+
+    #: The object, under its present name.
+    each: DatabaseObject
+    #: The last migration that created or changed it.
+    migration: Migration
+    #: The statement of that migration which does so.
+    statement: DeclaredStatement
+    #: The kind and name that this migration gives it. A later one may have renamed it.
+    declared_as: Key
+
+    @property
+    def key(self) -> Key:
+        """Its present kind and name."""
+        return self.each.key
+
+
+@frozen
+class GoneObject:
+    """An object that the migrations together dropped or renamed, and that none made again."""
+
+    #: The object under its last name, with its last facts where they are known.
+    each: DatabaseObject
+    #: The migration that dropped or renamed it.
+    migration: Migration
+    #: The statement of that migration which names it, or names the object with which it went.
+    statement: DeclaredStatement
+    #: The object with which it went, or None if the migration names the object itself.
+    along: Key | None = None
+
+
+@define(eq=False)
+class Lineage:
+    """One object through all migrations."""
+
+    #: Its forms, under the name of each time, in the order of the migrations.
+    forms: list[FoldedObject] = field(factory=list)
+    #: Whether a migration drops it, and none makes it again.
+    is_gone: bool = False
+
+
+@frozen
+class Fold:
+    """The objects that migrations together declare."""
+
+    #: The objects that must exist, in the order in which they were first made.
+    objects: Mapping[Key, FoldedObject] = field(factory=dict)
+    #: The objects that must not exist.
+    gone: Mapping[Key, GoneObject] = field(factory=dict)
+    _places: Mapping[tuple[str, Key], tuple[Lineage, int]] = field(factory=dict, repr=False)
+
+    def before(self, migration: Migration, key: Key) -> list[FoldedObject]:
+        """Return the forms that an object has before a migration which creates, changes or renames it.
+
+        Args:
+            migration: The migration.
+            key: The kind and name that the migration gives the object.
+        """
+        lineage, place = self._places[migration.name, key]
+        return lineage.forms[:place]
+
+    def since(self, migration: Migration, key: Key) -> list[FoldedObject]:
+        """Return the forms that an object has after a migration which creates, changes or renames it.
+
+        Args:
+            migration: The migration.
+            key: The kind and name that the migration gives the object.
+
+        Returns:
+            The forms, that of the migration first; none for an object that no migration declares.
+        """
+        lineage, place = self._places.get((migration.name, key), (Lineage(), 0))
+        return lineage.forms[place:]
+
+    def is_gone(self, migration: Migration, key: Key) -> bool:
+        """Return whether a later migration drops an object that a migration makes, and none makes it again.
+
+        Args:
+            migration: The migration that creates, changes or renames the object.
+            key: The kind and name that this migration gives the object.
+        """
+        return self._places[migration.name, key][0].is_gone
+
+    def __iter__(self) -> Iterator[FoldedObject]:
+        return iter(self.objects.values())
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+
+def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
+    """Return what migrations together declare.
+
+    Args:
+        migrations: The migrations, in the order in which they are applied.
+        hosted: Whether the database is a hosted one: statements for the other platform do not count.
+    """
+    folding = _Folding()
+    for migration in migrations:
+        statements = migration.declarations.on(hosted=hosted)
+        for statement in statements:
+            folding.drop(migration, statement)
+        folding.rename(migration, statements)
+        for statement in statements:
+            for each in (*statement.creates, *statement.changes):
+                folding.put(FoldedObject(each, migration, statement, each.key))
+    return Fold(folding.objects, folding.gone, folding.places)
+
+
+class _Folding:
+    """The objects of the migrations so far."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, FoldedObject] = {}
+        self.gone: dict[Key, GoneObject] = {}
+        #: The lineage of an object, and the number of its earlier forms, by the migration that gives it a form.
+        self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
+        self._lineages: dict[Key, Lineage] = {}
+        self._belongings = Belongings()
+
+    def put(self, item: FoldedObject) -> None:
+        """Let an object exist in a new form."""
+        self._hold(item)
+        self._continue(self._lineages.setdefault(item.key, Lineage()), item, item.migration)
+
+    def drop(self, migration: Migration, statement: DeclaredStatement) -> None:
+        """Move the objects that a statement drops, and all that belongs to them, to those that are gone."""
+        if not statement.drops:
+            return
+        along = self._belongings.of(each.key for each in statement.drops)
+        for each in statement.drops:
+            known = self.objects.get(each.key)
+            self._remove(GoneObject(known.each if known else each, migration, statement))
+        for key, root in along.items():
+            self._remove(GoneObject(self.objects[key].each, migration, statement, along=root))
+
+    def rename(self, migration: Migration, statements: Iterable[DeclaredStatement]) -> None:
+        """Give objects the names that a migration gives them. All of its renames happen at once."""
+        by_key = {key: (name, statement) for statement in statements for key, name in statement.renames.items()}
+        if not by_key:
+            return
+        names = {key: name for key, (name, _) in by_key.items()}
+        before, self.objects, self._belongings = self.objects, {}, Belongings()
+        lineages = {key: self._lineages.pop(key) for key in before}
+        left: list[GoneObject] = []
+        for key, item in before.items():
+            each = under_new_names(item.each, names)
+            self._lineages[each.key] = lineages[key]
+            if each is item.each:
+                self._hold(item)
+                continue
+            self._hold(evolve(item, each=each))
+            self._continue(lineages[key], self.objects[each.key], migration)
+            if each.key != key:
+                root = next(old for old in _chain(key) if old in by_key)
+                left.append(GoneObject(item.each, migration, by_key[root][1], along=None if root == key else root))
+        for gone in left:
+            if gone.each.key not in self.objects:
+                self.gone[gone.each.key] = gone
+
+    def _hold(self, item: FoldedObject) -> None:
+        self.gone.pop(item.key, None)
+        self.objects[item.key] = item
+        self._belongings.add(item.key, item.each.facts)
+
+    def _continue(self, lineage: Lineage, item: FoldedObject, migration: Migration) -> None:
+        self.places[migration.name, item.key] = (lineage, len(lineage.forms))
+        lineage.forms.append(item)
+        lineage.is_gone = False
+
+    def _remove(self, gone: GoneObject) -> None:
+        if gone.each.key in self._lineages:
+            self._lineages[gone.each.key].is_gone = True
+        self.gone[gone.each.key] = gone
+        self.objects.pop(gone.each.key, None)
+        self._belongings.discard(gone.each.key)
+
+
+class Belongings:
+    """Which objects are dropped with which others."""
+
+    def __init__(self, facts: Mapping[Key, Facts | None] | None = None) -> None:
+        """Take in objects.
+
+        Args:
+            facts: The facts of all objects, by kind and name; None for an object that is known by name alone.
+        """
+        self._owners: dict[Key, list[Key]] = {}
+        self._of_owner: dict[Key, dict[Key, None]] = {}
+        for key, known in (facts or {}).items():
+            self.add(key, known)
+
+    def add(self, key: Key, facts: Facts | None) -> None:
+        """Take in an object, in place of an earlier one of its name.
+
+        Args:
+            key: The kind and name of the object.
+            facts: Its facts, or None if only its name is known.
+        """
+        self.discard(key)
+        self._owners[key] = owners_of(key, facts)
+        for owner in self._owners[key]:
+            self._of_owner.setdefault(owner, {})[key] = None
+
+    def discard(self, key: Key) -> None:
+        """Take an object out."""
+        for owner in self._owners.pop(key, ()):
+            self._of_owner[owner].pop(key, None)
+
+    def of(self, roots: Iterable[Key]) -> dict[Key, Key]:
+        """Return the objects that go with others: those that belong to them, directly or through others.
+
+        Args:
+            roots: The objects that are dropped.
+
+        Returns:
+            For each object, without the roots themselves, the root with which it goes.
+        """
+        source = {root: root for root in roots}
+        waiting = list(source)
+        found: dict[Key, Key] = {}
+        for owner in waiting:
+            for key in self._of_owner.get(owner, ()):
+                if key not in source:
+                    source[key] = found[key] = source[owner]
+                    waiting.append(key)
+        return found
+
+
+def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> DatabaseObject:
+    """Return an object under the name that it has after renames: its own, or that of the relation it belongs to.
+
+    Of its facts, those follow that name nothing but a relation or a column: ``on``, ``owned_by`` and the like.
+
+    Args:
+        each: The object.
+        renames: The new name of each renamed object, by its old kind and name.
+    """
+    name = _new_name(each.key, renames)
+    facts = each.facts
+    if facts:
+        followed = {fact: _new_reference(facts, fact, renames) for fact in _REFERENCES if fact in facts}
+        if any(facts[fact] != value for fact, value in followed.items()):
+            facts = {**facts, **followed}
+    return each if name == each.name and facts is each.facts else evolve(each, name=name, facts=facts)
+
+
+def owners_of(key: Key, facts: Facts | None) -> list[Key]:
+    """Return the kinds and names of the objects with which an object is dropped.
+
+    Args:
+        key: The kind and name of the object.
+        facts: Its facts, or None if only its name is known.
+    """
+    kind, name = key
+    facts = facts or {}
+    owners = list(_owners_by_name(kind, name))
+    for fact in _REFERENCES:
+        if fact in facts:
+            owners += _referred(kind, fact, str(facts[fact]))
+    relations = [relation for owner, relation in owners if owner in RELATIONS]
+    if kind in ("index", "constraint", "statistics") and relations:
+        owners += [("column", f"{relations[0]}.{column}") for column in _columns_of(facts)]
+    return owners
+
+
+def relation_of(key: Key, facts: Facts | None = None) -> str | None:
+    """Return the name of the table or view that an object belongs to, or None.
+
+    Args:
+        key: The kind and name of the object.
+        facts: Its facts, or None if only its name is known.
+    """
+    return next((name for kind, name in owners_of(key, facts) if kind in RELATIONS), None)
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return the name of the relation, and the last identifier, of the name of a part such as ``users.email``."""
+    match = _LAST.fullmatch(name)
+    return ("", name) if match is None else (match["before"], match["last"])
+
+
+def granted(name: str) -> tuple[str, str]:
+    """Return the object, such as ``table users``, and the role of a privilege's name."""
+    match = _GRANT.fullmatch(name)
+    return (name, "") if match is None else (match["object"], match["role"])
+
+
+#: Facts that name nothing but a relation, an index or a column.
+_REFERENCES = ("on", "owned_by", "partition_of")
+
+
+def _owners_by_name(kind: str, name: str) -> Iterator[Key]:
+    if kind in PARTS:
+        relation = split(name)[0]
+        for each in RELATIONS:
+            yield each, relation
+    elif kind in ("comment", "privilege"):
+        described = name if kind == "comment" else granted(name)[0]
+        try:
+            yield DatabaseObject.of(described).key
+        except ValueError:
+            return  # the schema itself
+
+
+def _referred(kind: str, fact: str, value: str) -> Iterator[Key]:
+    if fact == "owned_by":
+        yield "column", value
+        for each in RELATIONS:
+            yield each, split(value)[0]
+    elif fact == "partition_of" and kind == "index":
+        yield "index", value
+    else:
+        for each in RELATIONS:
+            yield each, value
+
+
+def _columns_of(facts: Facts) -> Iterator[str]:
+    """Yield the columns that a key, an index or statistics hold by name. Expressions are not read."""
+    for listed in _KEY_COLUMNS.findall(str(facts.get("key", ""))):
+        yield from re.findall(_NAME, listed)
+    for fact in ("columns", "include"):
+        columns = facts.get(fact, ())
+        for column in columns if isinstance(columns, tuple) else ():
+            if (first := re.match(_NAME, column)) is not None:
+                yield first[0]
+
+
+def _chain(key: Key) -> Iterator[Key]:
+    """Yield an object and those that its name holds, from the object itself to its relation."""
+    yield key
+    for owner in _owners_by_name(*key):
+        yield from _chain(owner)
+
+
+def _new_name(key: Key, renames: Mapping[Key, str]) -> str:
+    kind, name = key
+    if key in renames:
+        return renames[key]
+    if kind in PARTS:
+        relation, last = split(name)
+        return next((f"{renames[each, relation]}.{last}" for each in RELATIONS if (each, relation) in renames), name)
+    if kind == "comment":
+        return _new_description(name, renames)
+    if kind == "privilege":
+        described, role = granted(name)
+        return f"{_new_description(described, renames)} to {role}"
+    return name
+
+
+def _new_description(text: str, renames: Mapping[Key, str]) -> str:
+    try:
+        kind, name = DatabaseObject.of(text).key
+    except ValueError:
+        return text  # the schema itself
+    return f"{kind} {_new_name((kind, name), renames)}"
+
+
+def _new_reference(facts: Facts, fact: str, renames: Mapping[Key, str]) -> str:
+    value = str(facts[fact])
+    kinds = ("column",) if fact == "owned_by" else (*RELATIONS, "index")
+    return next((new for kind in kinds if (new := _new_name((kind, value), renames)) != value), value)

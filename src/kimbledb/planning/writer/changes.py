@@ -1,0 +1,179 @@
+"""The statements from one schema to another: first those that drop, then those that change and make. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kimbledb.model.objects import DatabaseObject, Fact, Key
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.writer import columns, grants, indexes, tables
+from kimbledb.planning.writer.drops import drops
+from kimbledb.planning.writer.fates import Fates
+from kimbledb.planning.writer.kinds import KINDS
+from kimbledb.planning.writer.names import relation_of, texts, written
+from kimbledb.planning.writer.order import arranged
+from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of
+
+#: The ranks of changes, by kind; those of other kinds come with the settings.
+_RANKS = {
+    "type": Rank.TYPE,
+    "sequence": Rank.SEQUENCE,
+    "column": Rank.COLUMN,
+    "function": Rank.ROUTINE,
+    "view": Rank.VIEW,
+    "constraint": Rank.CHECK,
+    "privilege": Rank.GRANT,
+    "default privilege": Rank.DEFAULT_PRIVILEGE,
+}
+#: The facts of a table that tell what it is below.
+_PLACE = ("partition_of", "bound", "inherits")
+
+
+def difference(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the statements that make one schema of another: drops, then changes and what is made, each in order.
+
+    Tables and columns stay wherever a statement can keep them; what else must go in between is made again.
+
+    Args:
+        before: The schema as it is, with the objects that each object needs.
+        after: The schema as it is to be, with these and with the statements that make functions, views and rules.
+    """
+    fates = Fates(before, after)
+    fates.decide()
+    made = frozenset(key for key in after.objects if key not in before.objects or key in fates.gone)
+    around = Surroundings(after.objects, made, after.needs, fates.apart())
+    pieces = [piece for key in after.objects if key in made for piece in KINDS[key[0]].create(after.get(key), around)]
+    for key in after.objects:
+        if key not in made:
+            pieces += _changes(key, fates, around)
+    pieces += _not_by_default(fates, around)
+    return [*drops(fates), *arranged(pieces)]
+
+
+def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
+    kind, name = key
+    old, new = _as_left(key, fates), dict(fates.after.objects[key])
+    after = fates.after.get(key)
+    if kind == "table":
+        yield from _moves(after, fates, around)
+        for facts in (old, new):
+            for fact in _PLACE:
+                facts.pop(fact, None)
+    if kind in ("index", "constraint") and fates.is_moved(key):
+        new.pop("partition_of", None)
+        yield from indexes.attachment_of_its_own(after, around)
+    if old == new:
+        return
+    needs = {key, *around.needs_of(key)}
+    if kind == "column" and not around.has("view", relation_of(name)):
+        yield from _changed_column(old, after, fates, around)
+        return
+    steps = KINDS[kind].alter(DatabaseObject(kind, name, old), DatabaseObject(kind, name, new, after.source), around)
+    assert steps is not None  # else it goes
+    if kind == "table":
+        needs |= {("index", each) for each in tables.marked(new)}
+        needs |= {each.key for each in around.parts("constraint", name)}
+    for owner in texts(new, "owned_by"):
+        needs |= {("column", owner), ("table", relation_of(owner))}
+    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index") else ()
+    if kind == "view":
+        makes = (key, *(each.key for each in around.parts("column", name)))
+    yield from _in_sequence(list(steps), _RANKS.get(kind, Rank.SETTING), makes, needs)
+
+
+def _in_sequence(steps: list[str], rank: Rank, makes: tuple[Key, ...], needs: set[Key]) -> Iterator[Piece]:
+    """Yield statements that follow each other; the last of them makes the objects."""
+    before: set[Key] = needs - {*makes}
+    for place, step in enumerate(steps):
+        last = place == len(steps) - 1
+        mark = makes if last else ((f"step {place}", step),)
+        yield Piece(step, rank, mark, before)
+        before = before | {*mark}
+
+
+def _as_left(key: Key, fates: Fates) -> dict[str, Fact]:
+    """Return the facts of an object that stays, as the drops leave them, and the changes of the table above."""
+    facts = _without_detours(key, fates)
+    above = fates.follows(key)
+    if above is None or above in fates.gone:
+        return facts
+    if key[0] == "constraint":
+        return dict(fates.after.objects[key])
+    return columns.as_followed(facts, _without_detours(above, fates), fates.after.objects[above])
+
+
+def _without_detours(key: Key, fates: Fates) -> dict[str, Fact]:
+    """Return the facts of an object that stays, as the drops leave them."""
+    facts: dict[str, Fact] = dict(fates.before.objects[key])
+    if key in fates.by_text:
+        facts = {name: fact for name, fact in facts.items() if name not in ("default", "collation")} | {"type": "text"}
+    if key in fates.without_default:
+        facts.pop("default", None)
+    if key in fates.bare:
+        facts = {name: fact for name, fact in facts.items() if name not in ("default", "checks")}
+    if key in fates.released:
+        facts.pop("owned_by", None)
+    if key[0] in ("table", "view"):
+        for mark in ("clustered_on", "replica_identity"):
+            index = str(facts.get(mark, "")).removeprefix("index ")
+            constraint = ("constraint", f"{key[1]}.{index}")
+            if mark in facts and (("index", index) in fates.gone or constraint in fates.gone):
+                del facts[mark]
+    if key[0] in ("index", "constraint") and fates.is_moved(key):
+        facts.pop("partition_of", None)
+    return facts
+
+
+def _moves(table: DatabaseObject, fates: Fates, around: Surroundings) -> Iterator[Piece]:
+    """Yield what puts a table below others: it is attached, or inherits."""
+    new = facts_of(table)
+    if "partition_of" in new and fates.is_placed(table.name):
+        yield from tables.attachment(table, around)
+    kept = fates.kept_parents(table.key)
+    for parent in texts(new, "inherits"):
+        if parent not in kept or ("table", parent) in fates.gone:
+            own = (each.key for relation in (parent, table.name) for each in around.parts("column", relation))
+            statement = f"ALTER TABLE {written(table.name)} INHERIT {written(parent)}"
+            yield Piece(statement, Rank.PARTITION, needs={("table", parent), table.key, *own})
+
+
+def _changed_column(
+    old: dict[str, Fact], column: DatabaseObject, fates: Fates, around: Surroundings
+) -> Iterator[Piece]:
+    """Yield the changes of a column: of its type and the like, then of its default, which may need what needs the column."""
+    new = dict(facts_of(column))
+    if old.get("not_null") and new.get("not_null"):
+        # Without a fact the name depends on the tables above, which may be others.
+        names = columns.not_null_name(fates.before.get(column.key), fates.old), columns.not_null_name(column, around)
+        known = "not_null_name" in old or "not_null_name" in new  # before version 18 there are no names
+        for facts, name in zip((old, new), names, strict=True):
+            facts.pop("not_null_name", None)
+            if known and names[0] != names[1]:
+                facts["not_null_name"] = name
+    default = new.pop("default", None)
+    if default is not None and old.get("default") == default and old.get("type") == new.get("type"):
+        new["default"] = default
+    between = DatabaseObject(*column.key, new)
+    makes = (column.key, *(each.key for each in columns.below(column, around)))
+    home = {("table", relation_of(column.name))}
+    steps = KINDS["column"].alter(DatabaseObject(*column.key, old), between, around)
+    assert steps is not None  # else it goes
+    early = {need for need in around.needs_of(column.key) if need[0] in columns.OF_TYPE}
+    yield from _in_sequence(list(steps), Rank.COLUMN, makes, home | early)
+    if default is not None and "default" not in new:
+        needs = home | {column.key} | around.needs_of(column.key)
+        yield Piece(columns.altering(column, [f"SET DEFAULT {default}"], around), Rank.DEFAULT, needs=needs)
+
+
+# Default privileges of the role that makes the objects.
+
+
+def _not_by_default(fates: Fates, around: Surroundings) -> Iterator[Piece]:
+    """Yield what takes from new objects the default privileges that they are not to have."""
+    defaults = {
+        key: facts
+        for key, facts in fates.before.objects.items()
+        if key[0] == "default privilege" and key not in fates.gone
+    }
+    for key in around.made if defaults else ():
+        yield from grants.not_by_default(key, defaults, around)

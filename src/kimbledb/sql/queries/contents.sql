@@ -1,0 +1,35 @@
+-- What the tables of a schema hold: for each its number of rows, a hash of its rows, and a hash of the values of each
+-- column, whatever the order of rows and columns; and the position of each sequence. History is left out, and so are
+-- materialised views, whose rows come from others.
+DECLARE
+    one record;
+    part jsonb;
+    tables jsonb := '{}';
+    sequences jsonb := '{}';
+    position bigint;
+BEGIN
+    FOR one IN
+        SELECT c.relname AS name, format('%I.%I', {schema_literal}, c.relname) AS source, c.relkind AS kind
+        FROM pg_class AS c
+        WHERE c.relnamespace = {schema_literal}::regnamespace AND c.relkind IN ('r', 'S')
+          AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq')
+    LOOP
+        IF one.kind = 'S' THEN
+            EXECUTE format('SELECT CASE WHEN is_called THEN last_value END FROM %s', one.source) INTO position;
+            sequences := sequences || jsonb_build_object(one.name, position);
+        ELSE
+            EXECUTE format($q$
+                SELECT jsonb_build_object(
+                    'rows', (SELECT count(*) FROM %1$s),
+                    'whole', (SELECT md5(string_agg(to_jsonb(held)::text, ' ' ORDER BY to_jsonb(held)::text)) FROM %1$s AS held),
+                    'columns', (
+                        SELECT jsonb_object_agg(name, hash)
+                        FROM (SELECT field.key, md5(string_agg(coalesce(field.value, ' null '), ' ' ORDER BY field.value))
+                              FROM %1$s AS held, jsonb_each_text(to_jsonb(held)) AS field
+                              GROUP BY field.key) AS summed (name, hash)))
+            $q$, one.source) INTO part;
+            tables := tables || jsonb_build_object(one.name, part);
+        END IF;
+    END LOOP;
+    RAISE INFO USING MESSAGE = jsonb_build_object('tables', tables, 'sequences', sequences)::text, ERRCODE = 'KD100';
+END

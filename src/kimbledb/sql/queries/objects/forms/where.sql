@@ -1,0 +1,1 @@
+pg_get_expr(i.indpred, i.indrelid, true)

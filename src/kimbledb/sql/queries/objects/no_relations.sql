@@ -1,0 +1,2 @@
+-- A snapshot of all has no narrower scope.
+SELECT NULL::oid WHERE false

@@ -1,0 +1,1 @@
+(home.wanted IS NULL OR {x} IN (SELECT scope.oid FROM scope))

@@ -1,0 +1,1 @@
+{x} IN (SELECT scope.oid FROM scope)

@@ -1,0 +1,1 @@
+(home.wanted IS NULL OR {x} = ANY (home.wanted))

@@ -1,0 +1,1 @@
+{x} = ANY (home.wanted)

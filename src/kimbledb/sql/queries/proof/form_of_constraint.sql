@@ -1,0 +1,1 @@
+(SELECT {form:constraint} FROM {printing:constraint})

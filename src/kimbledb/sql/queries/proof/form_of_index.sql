@@ -1,0 +1,1 @@
+(SELECT {form:index} FROM {printing:index})

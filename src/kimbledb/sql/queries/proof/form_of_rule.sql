@@ -1,0 +1,1 @@
+(SELECT {form:rule} FROM {printing:rule})

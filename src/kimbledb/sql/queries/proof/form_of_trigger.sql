@@ -1,0 +1,1 @@
+(SELECT {form:trigger} FROM {printing:trigger})

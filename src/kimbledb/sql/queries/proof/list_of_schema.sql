@@ -1,0 +1,1 @@
+SELECT 'privilege schema', n.nspacl FROM pg_namespace AS n WHERE n.oid = ANY (homes)

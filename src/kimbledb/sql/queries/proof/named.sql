@@ -1,0 +1,5 @@
+-- Kinds that have a name in a schema and an owner, and nothing else to be looked at.
+SELECT '{kind} ' || spaces[array_position(homes, o.{prefix}namespace)] || {quoted:o.{prefix}name},
+       CASE WHEN o.{prefix}owner <> own_role THEN 'owner' END, o.{prefix}owner::text, NULL::jsonb
+FROM {catalog} AS o
+WHERE o.{prefix}name = ANY ({own}::name[]) AND o.{prefix}namespace = ANY (homes)

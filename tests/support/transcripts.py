@@ -1,0 +1,137 @@
+"""Pages that show files, commands and outputs: each is carried out in its order, and compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from kimbledb._embedded import programs
+
+_BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```', re.DOTALL | re.MULTILINE)
+#: What differs from run to run, and what stands in its place.
+_VARYING = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "<time>"),
+    (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
+    (re.compile(r"\b\d+\.\d\d\b"), "<seconds>"),
+    (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
+    # Columns are as wide as their longest cell.
+    (re.compile(r"(?<=\S) {2,}"), " "),
+)
+#: A line of a shown output that stands for lines which are left out, and the end of a line that is.
+_LEFT_OUT = "..."
+
+
+@frozen
+class Block:
+    """A block of a page."""
+
+    #: Its language: ``console`` for commands with their outputs.
+    language: str
+    #: The path of the file that it shows, or None.
+    title: str | None
+    text: str
+
+
+@frozen
+class Command:
+    """A command with the output that a page shows."""
+
+    line: str
+    output: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Return the blocks of a page, in their order."""
+    text = page.read_text(encoding="utf-8")
+    return [Block(found["language"], found["title"], found["text"]) for found in _BLOCK.finditer(text)]
+
+
+def commands_of(block: Block) -> Iterator[Command]:
+    """Yield the commands of a block, each with its output."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        line, _, output = part.partition("\n")
+        yield Command(line, output)
+
+
+def settled(text: str) -> str:
+    """Return a text with marks in place of times, durations and versions."""
+    for varying, mark in _VARYING:
+        text = varying.sub(mark, text)
+    return text
+
+
+def shows(shown: str, found: str) -> bool:
+    """Return whether an output is as a page shows it, with lines left out where the page has ``...``."""
+    pattern = ""
+    for line in settled(shown).splitlines():
+        if line == _LEFT_OUT:
+            pattern += r"(?:.*\n)*?"
+        elif line.endswith(_LEFT_OUT):
+            pattern += re.escape(line.removesuffix(_LEFT_OUT)) + r".*\n"
+        else:
+            pattern += re.escape(line) + r"\n"
+    return re.fullmatch(pattern, settled(found)) is not None
+
+
+class Shell:
+    """A shell in a folder, in which ``kimbledb`` is this package and ``psql`` the embedded server's."""
+
+    def __init__(self, folder: Path, databases: Mapping[str, str]) -> None:
+        """Take a folder.
+
+        Args:
+            folder: The folder in which the commands run.
+            databases: The DSN of each database that the commands name ``postgresql://localhost/NAME``.
+        """
+        self.folder = folder
+        self._databases = databases
+        binaries = folder.parent / f"{folder.name}-programs"
+        binaries.mkdir()
+        _script(binaries / "kimbledb", f'exec "{sys.executable}" -m kimbledb "$@"')
+        library = programs().parent / "lib"
+        _script(binaries / "psql", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "psql"}" -X "$@"')
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        (self.folder / path).write_text(text, encoding="utf-8")
+
+    def texts(self, pattern: str) -> str:
+        """Return the texts of all files with paths of a pattern, one after the other."""
+        return "\n".join(file.read_text(encoding="utf-8") for file in sorted(self.folder.glob(pattern)))
+
+    def run(self, line: str) -> str:
+        """Run a command, and return its output and its errors."""
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.environment[name] = self._databases[value.rpartition("/")[2]]
+            return ""
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return done.stdout
+
+
+def _script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
