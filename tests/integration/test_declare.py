@@ -518,7 +518,7 @@ async def test_a_failing_statement_is_named(server: str, folder: Folder) -> None
     assert (caught.value.file, caught.value.line) == (f"{folder.path}/02_b/apply.sql", 3)
     assert caught.value.failed is not None
     assert caught.value.failed.name == "b.sql"
-    assert "recorded on a database without rows" in str(caught.value.hint)
+    assert "roles belong to the server" in str(caught.value.hint)
     assert "--server DSN" in str(caught.value.hint)
     assert list(folder.path.rglob("declared.toml")) == []
 
