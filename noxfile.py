@@ -102,6 +102,8 @@ def servers(session: nox.Session) -> None:
     """Run the integration tests on PostgreSQL 15, 16, 17 and 18, and print a table: ``-- 16 18`` for some of them."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
+        every = environment | {"KIMBLEDB_TEST_SERVERS": "all"}
+        session.run("pytest", "-q", "-n", "auto", "--dist", "loadgroup", "tests/servers", env=every)
         session.run("python", "-m", "tools.servers", *session.posargs, env=environment)
 
 

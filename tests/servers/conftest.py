@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
@@ -48,10 +49,14 @@ def servers(_kimbledb_background: Background) -> Iterator[Servers]:
 
 
 def each(*versions: int) -> pytest.MarkDecorator:
-    """Run a test on some versions; those of one version on the same worker, which starts its server."""
+    """Run a test on the oldest and the newest of some versions, in ``nox -s servers`` on all of them.
+
+    Those of one version run on the same worker, which starts its server.
+    """
+    chosen = versions if os.environ.get("KIMBLEDB_TEST_SERVERS") == "all" else sorted({min(versions), max(versions)})
     return pytest.mark.parametrize(
         "version",
-        [pytest.param(version, marks=pytest.mark.xdist_group(f"postgresql-{version}")) for version in versions],
+        [pytest.param(version, marks=pytest.mark.xdist_group(f"postgresql-{version}")) for version in chosen],
     )
 
 
