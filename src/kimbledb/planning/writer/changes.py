@@ -59,9 +59,9 @@ def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
         for facts in (old, new):
             for fact in _PLACE:
                 facts.pop(fact, None)
-    if kind in ("index", "constraint") and fates.is_moved(key):
+    if kind == "index" and (fates.is_moved(key) or "partition_of" not in old):
         new.pop("partition_of", None)
-        yield from indexes.attachment_of_its_own(after, around)
+        yield from indexes.attachment(after, around)
     if old == new:
         return
     needs = {key, *around.needs_of(key)}
@@ -119,7 +119,7 @@ def _without_detours(key: Key, fates: Fates) -> dict[str, Fact]:
             constraint = ("constraint", f"{key[1]}.{index}")
             if mark in facts and (("index", index) in fates.gone or constraint in fates.gone):
                 del facts[mark]
-    if key[0] in ("index", "constraint") and fates.is_moved(key):
+    if key[0] == "index" and fates.is_moved(key):
         facts.pop("partition_of", None)
     return facts
 
@@ -142,27 +142,52 @@ def _changed_column(
 ) -> Iterator[Piece]:
     """Yield the changes of a column: of its type and the like, then of its default, which may need what needs the column."""
     new = dict(facts_of(column))
-    if old.get("not_null") and new.get("not_null"):
-        # Without a fact the name depends on the tables above, which may be others.
-        names = columns.not_null_name(fates.before.get(column.key), fates.old), columns.not_null_name(column, around)
-        known = "not_null_name" in old or "not_null_name" in new  # before version 18 there are no names
-        for facts, name in zip((old, new), names, strict=True):
-            facts.pop("not_null_name", None)
-            if known and names[0] != names[1]:
-                facts["not_null_name"] = name
+    above = fates.follows(column.key)
+    own = _settle_names(old, new, column, fates, around)
     default = new.pop("default", None)
     if default is not None and old.get("default") == default and old.get("type") == new.get("type"):
         new["default"] = default
-    between = DatabaseObject(*column.key, new)
-    makes = (column.key, *(each.key for each in columns.below(column, around)))
-    home = {("table", relation_of(column.name))}
-    steps = KINDS["column"].alter(DatabaseObject(*column.key, old), between, around)
+    # The tables below change with it, but for what is their own.
+    along = [each.key for each in columns.below(column, around) if each.key in fates.gone or _is_done(each.key, fates)]
+    needs = {("table", relation_of(column.name)), *([above] if above else [])}
+    steps = KINDS["column"].alter(DatabaseObject(*column.key, old), DatabaseObject(*column.key, new), around)
     assert steps is not None  # else it goes
     early = {need for need in around.needs_of(column.key) if need[0] in columns.OF_TYPE}
-    yield from _in_sequence(list(steps), Rank.COLUMN, makes, home | early)
+    yield from _in_sequence([*steps, *own], Rank.COLUMN, (column.key, *along), needs | early)
     if default is not None and "default" not in new:
-        needs = home | {column.key} | around.needs_of(column.key)
+        needs |= {column.key} | around.needs_of(column.key)
         yield Piece(columns.altering(column, [f"SET DEFAULT {default}"], around), Rank.DEFAULT, needs=needs)
+
+
+def _is_done(key: Key, fates: Fates) -> bool:
+    """Return whether an inherited column is as it is to be once the column above has changed."""
+    return key in fates.before.objects and _as_left(key, fates) == fates.after.objects.get(key)
+
+
+def _settle_names(
+    old: dict[str, Fact], new: dict[str, Fact], column: DatabaseObject, fates: Fates, around: Surroundings
+) -> list[str]:
+    """Leave the names of NOT NULL in the facts of a column only where they change; return what makes it a table's own.
+
+    Without a fact the name depends on the tables above, which may be others. Before version 18 there are no names.
+    """
+    if not (old.get("not_null") and new.get("not_null")):
+        return []
+    before, above = fates.before.get(column.key), fates.follows(column.key)
+    follows = above is not None and not facts_of(before).get("not_null")
+    was = (
+        columns.not_null_name(fates.after.get(above), around)
+        if above and follows
+        else columns.not_null_name(before, fates.old)
+    )
+    name = columns.not_null_name(column, around)
+    known = "not_null_name" in old or "not_null_name" in new
+    own = columns.has_own_not_null(column) and not columns.has_own_not_null(before) and above is not None
+    for facts, each in ((old, was), (new, name)):
+        facts.pop("not_null_name", None)
+        if known and was != name:
+            facts["not_null_name"] = each
+    return [columns.altering(column, ["SET NOT NULL"], around)] if own and was == name else []
 
 
 # Default privileges of the role that makes the objects.

@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 
 from kimbledb.model.objects import PARTS, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import constraints, grants
+from kimbledb.planning.writer import constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import relation_of, text, texts
 from kimbledb.planning.writer.pieces import Surroundings
@@ -25,8 +25,6 @@ from kimbledb.planning.writer.pieces import Surroundings
 _AGAINST_A_TYPE = frozenset({"view", "rule", "policy", "trigger", "function"})
 #: The kinds of what a column's type and collation are.
 _OF_TYPE = frozenset({"type", "table", "view", "collation"})
-#: What a partition or an heir has from the table above.
-_INHERITED = frozenset({"column", "constraint", "index"})
 
 
 # Without slots: the properties below are computed once.
@@ -116,11 +114,19 @@ class Fates:
         facts = self.before.objects[key]
         relation = relation_of(name) if kind in PARTS else str(facts.get("on"))
         above = self.old.above(relation)
-        if kind in _INHERITED and (index := text(facts, "partition_of")) is not None:
-            yield from (("index", index), *(("constraint", f"{each}.{index}") for each in above))
-        elif kind in ("column", "constraint") and facts.get("inherited"):
-            own = name[len(relation) + 1 :]
-            yield from ((kind, f"{each}.{own}") for each in above)
+        if kind == "index" and "partition_of" in facts:
+            yield ("index", str(facts["partition_of"]))
+        elif kind == "column" and facts.get("inherited"):
+            yield from ((kind, f"{each}.{name[len(relation) + 1 :]}") for each in above)
+        elif kind == "constraint" and facts.get("inherited"):
+            own, rule = name[len(relation) + 1 :], constraints.rule_of(facts)
+            for each in above:
+                same = (
+                    part.key
+                    for part in self.old.parts(kind, each)
+                    if rule is not None and constraints.rule_of(part.facts or {}) == rule
+                )
+                yield (kind, f"{each}.{own}") if rule is None else next(same, (kind, f"{each}.{own}"))
 
     def _described(self, key: Key) -> Iterator[Key]:
         """Yield the object of a comment or a privilege, or that which a sequence, an index or a constraint stands for."""
@@ -168,11 +174,12 @@ class Fates:
                 self.drop(key)
             elif facts != self.after.objects[key]:
                 self._change(key)
+        later = Surroundings(self.after.objects)
         for (kind, name), facts in self.after.objects.items():
             if kind == "table" and "partition_of" in facts and self.is_placed(name):
-                # With it the server makes the indexes that the parent has and that it lacks.
+                # For each index of the parent the server takes one of the partition that fits, or makes one.
                 for index in self.old.indexes(str(facts["partition_of"])):
-                    if "invalid" in (index.facts or {}):
+                    if indexes.is_made_alone(index.name, later):
                         self.drop(index.key)
 
     def is_placed(self, table: str) -> bool:
@@ -241,13 +248,12 @@ class Fates:
         }
 
     def is_moved(self, key: Key) -> bool:
-        """Return whether the table of an index or a constraint leaves its parent, or comes below one.
+        """Return whether the table of an index leaves its parent, or comes below one.
 
         Args:
-            key: The index or the constraint.
+            key: The index.
         """
-        name = key[1]
-        table = relation_of(name) if key[0] in PARTS else str(self.before.objects[key].get("on"))
+        table = str(self.before.objects[key].get("on"))
         later = self.after.objects.get(("table", table), {})
         return table in self.detached or ("partition_of" in later and self.is_placed(table))
 
@@ -341,7 +347,7 @@ class Fates:
         old, new = self.before.objects[key], self.after.objects[key]
         if self.follows(key) is not None:
             return
-        if kind in ("index", "constraint") and self.is_moved(key):
+        if kind == "index" and self.is_moved(key):
             before, after = (evolve(each, facts=_without(each.facts or {}, "partition_of")) for each in (before, after))
         if KINDS[kind].alter(before, after, Surroundings(self.after.objects)) is None or (
             kind == "view" and not self._keeps_its_columns(name)

@@ -159,16 +159,16 @@ class Surroundings:
         return self._indexes.get(relation, [])
 
     def below(self, relation: str, index: str) -> list[DatabaseObject]:
-        """Return the indexes and keys of the partitions of a table that belong to an index or a key of the table.
+        """Return the indexes of the partitions of a table that belong to an index of the table.
 
         Args:
             relation: The table.
-            index: The name of its index or key.
+            index: Its index.
         """
         return [
             each
             for child in self.children(relation)
-            for each in (*self.indexes(child), *self.parts("constraint", child))
+            for each in self.indexes(child)
             if (each.facts or {}).get("partition_of") == index
         ]
 
@@ -187,6 +187,7 @@ class Surroundings:
             if each not in seen:
                 seen.add(each)
                 waiting += [need for need in self.needs.get(each, ()) if need in self.made]
+                waiting += [("table", relation_of(each[1]))] if each[0] == "column" else []
         return False
 
     def only(self, table: str) -> str:
