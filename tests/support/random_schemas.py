@@ -810,6 +810,7 @@ def other_type(maker: Maker) -> list[str]:
         for step in (
             f"ALTER TYPE {each} ADD VALUE 'new' BEFORE 'Good'",
             f"ALTER TYPE {each} RENAME VALUE 'bad' TO 'worse'",
+            f"DROP TYPE {each} CASCADE; CREATE TYPE {each} AS ENUM ('Good', 'bad')",
             f"ALTER TYPE {each} ADD ATTRIBUTE added integer CASCADE",
         )
     ]

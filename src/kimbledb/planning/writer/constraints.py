@@ -200,12 +200,17 @@ def _needs_of_kind(constraint: DatabaseObject, relation: str, around: Surroundin
     return same
 
 
+def refers_to(facts: Facts) -> str | None:
+    """Return the name of the table that a foreign key refers to, or None for another constraint."""
+    found = _REFERS.match(str(facts.get("key", "")))
+    return ".".join(map(quoted, parts_of(found[1]))) if found else None
+
+
 def _referred(facts: Facts, around: Surroundings) -> set[Key]:
     """Return the table that a foreign key refers to, with its unique keys."""
-    found = _REFERS.match(str(facts["key"]))
-    if found is None:
+    table = refers_to(facts)
+    if table is None:
         return set()
-    table = ".".join(map(quoted, parts_of(found[1])))
     keys = {each.key for each in around.parts("constraint", table) if _rank(facts_of(each)) is Rank.KEY}
     return {("table", table), *keys, *(each.key for each in around.indexes(table) if facts_of(each).get("unique"))}
 

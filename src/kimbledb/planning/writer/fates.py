@@ -182,6 +182,21 @@ class Fates:
                     if indexes.is_made_alone(index.name, later):
                         self.drop(index.key)
 
+        self._detach_what_is_referred_to()
+
+    def _detach_what_is_referred_to(self) -> None:
+        """Detach the partitions that go while a foreign key refers to their parent: it depends on each of them."""
+        referred = {
+            constraints.refers_to(facts) for (kind, _), facts in self.before.objects.items() if kind == "constraint"
+        }
+        for kind, name in self.gone:
+            above = self.old.above(name)
+            if kind == "table" and not any(("table", each) in self.gone for each in above):
+                while above and not referred.intersection(above):
+                    above = self.old.above(above[0])
+                if above and "partition_of" in self.old.facts(kind, name):
+                    self.detached.add(name)
+
     def is_placed(self, table: str) -> bool:
         """Return whether a table is attached to its parent: it is new, detached, or was no partition."""
         key = ("table", table)
@@ -334,8 +349,8 @@ class Fates:
             facts = self.before.objects.get(each, {})
             if each[0] in _AGAINST_A_TYPE or constraints.is_reference(facts) or "generated" in facts:
                 self._lose(each, key)
-            elif each[0] == "column" and relation_of(each[1]) != relation:
-                self._by_text(each)
+            elif each[0] == "column" and relation_of(each[1]) != relation and each not in self.gone:
+                self._lose_of_column(each, ("table", relation))
         for each in self.hanging.get(key, ()):
             if each[0] == "column":
                 self.without_default.add(each)

@@ -28,7 +28,7 @@ def create(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
 
 def _body(facts: Facts) -> str:
     if "labels" in facts:
-        return f"ENUM ({', '.join(quote_literal(label).strip() for label in texts(facts, 'labels'))})"
+        return f"ENUM ({', '.join(_constant(label) for label in texts(facts, 'labels'))})"
     if "range" in facts:
         return f"RANGE ({facts['range']})"
     return f"({', '.join(texts(facts, 'attributes'))})"
@@ -81,26 +81,32 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
             return None
         return (f"ALTER DOMAIN {written(after.name)} {step}" for step in _steps(old, new))
     if "labels" in old and "labels" in new:
-        return _more_labels(after, texts(old, "labels"), texts(new, "labels"))
+        return _other_labels(after, texts(old, "labels"), texts(new, "labels"))
     if "attributes" in old and "attributes" in new:
         return _other_attributes(after, texts(old, "attributes"), texts(new, "attributes"))
     return None
 
 
-def _more_labels(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
-    """Return the statements that add labels to an enum, or None where one goes or moves."""
+def _other_labels(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
+    """Return the statements that add or rename labels of an enum, or None where one goes or moves."""
+    change = f"ALTER TYPE {written(each.name)}"
+    if len(old) == len(new):
+        pairs = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
+        if {before for before, _ in pairs} & set(new) or {after for _, after in pairs} & set(old):
+            return None
+        return (f"{change} RENAME VALUE {_constant(before)} TO {_constant(after)}" for before, after in pairs)
     if [label for label in new if label in old] != list(old):
         return None
-
-    def constant(label: str) -> str:
-        return quote_literal(label).strip()
-
     steps = []
     for place, label in enumerate(new):
         if label not in old:
-            beside = f"AFTER {constant(new[place - 1])}" if place else f"BEFORE {constant(old[0])}" if old else ""
-            steps.append(f"ALTER TYPE {written(each.name)} ADD VALUE {constant(label)} {beside}".rstrip())
+            beside = f"AFTER {_constant(new[place - 1])}" if place else f"BEFORE {_constant(old[0])}" if old else ""
+            steps.append(f"{change} ADD VALUE {_constant(label)} {beside}".rstrip())
     return iter(steps)
+
+
+def _constant(label: str) -> str:
+    return quote_literal(label).strip()
 
 
 def _other_attributes(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
