@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import evolve, frozen
 
 from kimbledb.model.objects import DatabaseObject, Fact, Key
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import columns, grants, indexes, tables
+from kimbledb.planning.mentions import needs_among
+from kimbledb.planning.writer import columns, grants, indexes, publications, tables
 from kimbledb.planning.writer.drops import drops
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
@@ -29,28 +32,67 @@ _RANKS = {
 _PLACE = ("partition_of", "bound", "inherits")
 
 
-def difference(before: Snapshot, after: Snapshot) -> list[str]:
+def difference(
+    before: Snapshot, after: Snapshot, *, using: Mapping[Key, str] | None = None, defaults_stay: bool = False
+) -> list[str]:
     """Return the statements that make one schema of another: drops, then changes and what is made, each in order.
 
-    Tables and columns stay wherever a statement can keep them; what else must go in between is made again.
+    Tables and columns stay wherever a statement can keep them; what else must go in between is made again. All columns
+    of a table that change their type do so in one statement. Publications are no objects of a schema: those with a list
+    or a condition of columns let go of a table while columns of it change their type.
 
     Args:
         before: The schema as it is, with the objects that each object needs.
-        after: The schema as it is to be, with these and with the statements that make functions, views and rules.
+        after: The schema as it is to be, with these and with the statements that make functions, views and rules. Where
+            it has no needs, an object that is as before has those of before, and those of the others are guessed by the
+            names that they hold. A statement that it lacks is that of before.
+        using: For columns that change their type, by kind and name, the expression that gives the later value of a row;
+            a value is cast where there is none.
+        defaults_stay: Whether new objects keep what default privileges give to roles beyond what ``after`` holds.
+
+    Raises:
+        ValueError: The statement that makes a function, a view or a rule is not known.
     """
-    fates = Fates(before, after)
+    after = _known(before, after)
+    fates = Fates(before, after, using or {})
     fates.decide()
     made = frozenset(key for key in after.objects if key not in before.objects or key in fates.gone)
     around = Surroundings(after.objects, made, after.needs, fates.apart())
     pieces = [piece for key in after.objects if key in made for piece in KINDS[key[0]].create(after.get(key), around)]
+    retyped: dict[str, list[_Retyped]] = {}
     for key in after.objects:
         if key not in made:
-            pieces += _changes(key, fates, around)
-    pieces += _not_by_default(fates, around)
-    return [*drops(fates), *arranged(pieces)]
+            pieces += _changes(key, fates, around, retyped)
+    for table, those in retyped.items():
+        pieces += _with_other_types(table, those, around)
+    if not defaults_stay:
+        pieces += _not_by_default(fates, around)
+    return publications.around(sorted(fates.with_other_types()), [*drops(fates), *arranged(pieces)])
 
 
-def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
+def _known(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Return a schema with the needs and the statements that it lacks: from the earlier one, or guessed by names."""
+    same = {key for key, facts in after.objects.items() if before.objects.get(key) == facts}
+    sources = {**{key: source for key, source in before.sources.items() if key in same}, **after.sources}
+    if after.needs:
+        return evolve(after, sources=sources)
+    after = evolve(after, sources=sources)
+    needs = needs_among((each for each in after if each.key not in same), after)
+    return evolve(after, needs={**{key: those for key, those in before.needs.items() if key in same}, **needs})
+
+
+@frozen
+class _Retyped:
+    """A column that changes its type with others of its table."""
+
+    key: Key
+    steps: list[str]
+    #: The objects that are as they are to be after these steps.
+    makes: tuple[Key, ...]
+    needs: set[Key]
+
+
+def _changes(key: Key, fates: Fates, around: Surroundings, retyped: dict[str, list[_Retyped]]) -> Iterator[Piece]:
     kind, name = key
     old, new = _as_left(key, fates), dict(fates.after.objects[key])
     after = fates.after.get(key)
@@ -66,7 +108,7 @@ def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
         return
     needs = {key, *around.needs_of(key)}
     if kind == "column" and not around.has("view", relation_of(name)):
-        yield from _changed_column(old, after, fates, around)
+        yield from _changed_column(old, after, fates, around, retyped)
         return
     steps = KINDS[kind].alter(DatabaseObject(kind, name, old), DatabaseObject(kind, name, new, after.source), around)
     assert steps is not None  # else it goes
@@ -137,8 +179,25 @@ def _moves(table: DatabaseObject, fates: Fates, around: Surroundings) -> Iterato
             yield Piece(statement, Rank.PARTITION, needs={("table", parent), table.key, *own})
 
 
+def _with_other_types(table: str, those: Iterable[_Retyped], around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement by which columns of a table change their types."""
+    steps = {each.key: each.steps for each in those}
+    makes = (_types_of(table), *(key for each in those for key in each.makes))
+    needs = {need for each in those for need in each.needs}
+    yield from _in_sequence(list(columns.together(steps, around)), Rank.COLUMN, makes, needs)
+
+
+def _types_of(table: str) -> Key:
+    """Return what a statement needs that comes after columns of a table have their later types."""
+    return ("types", table)
+
+
 def _changed_column(
-    old: dict[str, Fact], column: DatabaseObject, fates: Fates, around: Surroundings
+    old: dict[str, Fact],
+    column: DatabaseObject,
+    fates: Fates,
+    around: Surroundings,
+    retyped: dict[str, list[_Retyped]],
 ) -> Iterator[Piece]:
     """Yield the changes of a column: of its type and the like, then of its default, which may need what needs the column."""
     new = dict(facts_of(column))
@@ -150,12 +209,21 @@ def _changed_column(
     # The tables below change with it, but for what is their own.
     along = [each.key for each in columns.below(column, around) if each.key in fates.gone or _is_done(each.key, fates)]
     needs = {("table", relation_of(column.name)), *([above] if above else [])}
+    early = {need for need in around.needs_of(column.key) if need[0] in columns.OF_TYPE}
+    first: list[str] = []
+    if columns.type_of(old) != columns.type_of(new):
+        first, old = columns.retyping(column, old, new, fates.expression(column.key))
     steps = KINDS["column"].alter(DatabaseObject(*column.key, old), DatabaseObject(*column.key, new), around)
     assert steps is not None  # else it goes
-    early = {need for need in around.needs_of(column.key) if need[0] in columns.OF_TYPE}
-    yield from _in_sequence([*steps, *own], Rank.COLUMN, (column.key, *along), needs | early)
+    rest = [*steps, *own]
+    if first:
+        makes = () if rest else (column.key, *along)
+        table = relation_of(column.name)
+        retyped.setdefault(table, []).append(_Retyped(column.key, first, makes, needs | early))
+        needs = needs | {_types_of(table)}
+    yield from _in_sequence(rest, Rank.COLUMN, (column.key, *along), needs | early)
     if default is not None and "default" not in new:
-        needs |= {column.key} | around.needs_of(column.key)
+        needs = needs | {column.key} | around.needs_of(column.key)
         yield Piece(columns.altering(column, [f"SET DEFAULT {default}"], around), Rank.DEFAULT, needs=needs)
 
 

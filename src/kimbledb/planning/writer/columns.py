@@ -178,9 +178,33 @@ def altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings,
         below: Whether the tables below change with it.
     """
     relation = relation_of(column.name)
-    changes = ", ".join(f"ALTER COLUMN {own_name(column.name)} {step}" for step in steps)
-    only = "" if below else around.only(relation)
-    return f"ALTER TABLE {only}{written(relation)} {changes}" if changes else ""
+    changes = ((own_name(column.name), step) for step in steps)
+    return "".join(_joined(relation, changes, "" if below else around.only(relation)))
+
+
+def together(steps: Mapping[Key, Iterable[str]], around: Surroundings) -> Iterator[str]:
+    """Yield the statements of steps of columns of one table: one, unless tables below have these columns from it.
+
+    Args:
+        steps: What follows the names of the columns, by their keys.
+        around: The objects around them.
+    """
+    table = relation_of(next(iter(steps))[1])
+    changes = [(own_name(name), step) for (_, name), those in steps.items() for step in those]
+    if not around.only(table):
+        yield from _joined(table, changes)
+        return
+    # What the tables below have from this one changes with it; a default and settings are each table's own.
+    shared = [change for change in changes if change[1].startswith(_RECURSIVE)]
+    first = [change for change in changes if change[1] == "DROP DEFAULT"]
+    rest = [change for change in changes if change not in shared and change not in first]
+    for only, those in (("ONLY ", first), ("", shared), ("ONLY ", rest)):
+        yield from _joined(table, those, only)
+
+
+def _joined(table: str, changes: Iterable[tuple[str, str]], only: str = "") -> Iterator[str]:
+    if shown := ", ".join(f"ALTER COLUMN {column} {step}" for column, step in changes):
+        yield f"ALTER TABLE {only}{written(table)} {shown}"
 
 
 def _of_view(facts: Facts) -> Iterator[str]:
@@ -247,16 +271,7 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
     if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
         yield _add_not_null(column, around)
     steps = [*loosening(old, new), *tightening(column, old, new), *settings(old, new)]
-    if not around.only(relation_of(column.name)):
-        yield from filter(None, [altering(column, steps, around)])
-    else:
-        # What the tables below have from this one changes with it; a default and settings are each table's own.
-        own = [step for step in steps if not step.startswith(_RECURSIVE)]
-        shared = [step for step in steps if step.startswith(_RECURSIVE)]
-        first = [step for step in own if step == "DROP DEFAULT"]
-        rest = [step for step in own if step != "DROP DEFAULT"]
-        yield from filter(None, [altering(column, first, around), altering(column, shared, around, below=True)])
-        yield from filter(None, [altering(column, rest, around)])
+    yield from together({column.key: steps}, around)
     if foreign := changed_foreign_options(old, new):
         yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} {foreign}"
 
@@ -268,7 +283,7 @@ def loosening(old: Facts, new: Facts) -> Iterator[str]:
         old: Its facts now.
         new: Its later facts.
     """
-    if "default" in old and (old["default"] != new.get("default") or _type(old) != _type(new)):
+    if "default" in old and (old["default"] != new.get("default") or type_of(old) != type_of(new)):
         yield "DROP DEFAULT"
     if (
         "identity" in old
@@ -288,7 +303,7 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
         old: Its facts now.
         new: Its later facts.
     """
-    if _type(old) != _type(new):
+    if type_of(old) != type_of(new):
         yield f"TYPE {_shown_type(old, new)}{_using(column, old, new)}"
     if old.get("not_null") and not new.get("not_null"):
         yield "DROP NOT NULL"
@@ -301,6 +316,36 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
             yield f"ADD {_identity(identity)}{_sequence(new)}"
         elif old["identity"] != new["identity"]:
             yield f"SET GENERATED {identity.upper()}"
+
+
+#: The steps that take something from a column, each with the facts that go.
+_TAKING = {
+    "DROP DEFAULT": ("default",),
+    "DROP IDENTITY": ("identity", "sequence"),
+    "DROP EXPRESSION": ("generated", "virtual"),
+    "DROP NOT NULL": ("not_null", "not_null_name", "not_null_options"),
+}
+
+
+def retyping(
+    column: DatabaseObject, old: Facts, new: Facts, expression: str | None = None
+) -> tuple[list[str], dict[str, Fact]]:
+    """Return the steps that give a column its later type, with what must go before, and its facts after them.
+
+    Args:
+        column: The column.
+        old: Its facts now.
+        new: Its later facts.
+        expression: What gives the later value of a row; None for a cast of the value now.
+    """
+    steps = list(loosening(old, new))
+    if old.get("not_null") and not new.get("not_null") and "identity" not in new:
+        steps.append("DROP NOT NULL")
+    gone = {"type", "collation", "storage", "compression", *(fact for step in steps for fact in _TAKING[step])}
+    using = _using(column, old, new) if expression is None else f" USING {expression}"
+    left = {fact: value for fact, value in old.items() if fact not in gone}
+    left |= {fact: new[fact] for fact in ("type", "collation") if fact in new}
+    return [*steps, f"TYPE {_shown_type(old, new)}{using}"], left
 
 
 def settings(old: Facts, new: Facts) -> Iterator[str]:
@@ -328,11 +373,12 @@ def _usual_storage(facts: Facts) -> str:
 
 
 def _default(old: Facts, new: Facts) -> Iterator[str]:
-    if "default" in new and (old.get("default") != new["default"] or _type(old) != _type(new)):
+    if "default" in new and (old.get("default") != new["default"] or type_of(old) != type_of(new)):
         yield f"SET DEFAULT {new['default']}"
 
 
-def _type(facts: Facts) -> tuple[str | None, str | None]:
+def type_of(facts: Facts) -> tuple[str | None, str | None]:
+    """Return the type and the collation of a column."""
     return text(facts, "type"), text(facts, "collation")
 
 

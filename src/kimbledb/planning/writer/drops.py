@@ -136,7 +136,8 @@ def _detours_of_columns(fates: Fates) -> Iterator[Piece]:
             yield Piece(statement, Rank.DEFAULT, needs={*fates.before.needs.get(key, ()), key})
     for key in sorted(fates.by_text):
         column = fates.before.get(key)
-        steps = [f"TYPE text USING {own_name(column.name)}::text"]
+        value = f"({fates.using[key]})" if key in fates.using else own_name(column.name)
+        steps = [f"TYPE text USING {value}::text"]
         if "default" in facts_of(column):
             steps.insert(0, "DROP DEFAULT")
         statement = columns.altering(column, steps, fates.old, below=True)

@@ -34,6 +34,8 @@ class Fates:
 
     before: Snapshot
     after: Snapshot
+    #: The expressions that give the later values of columns which change their type.
+    using: Mapping[Key, str] = field(factory=dict)
     #: The objects that are dropped, or go with others. Those that the later schema holds are made again.
     gone: set[Key] = field(factory=set)
     #: The columns that are text until their type is made again.
@@ -250,6 +252,19 @@ class Fates:
         old, new = (texts(side.objects[key], "inherits") for side in (self.before, self.after))
         kept = [each for each in old if each in new]
         return kept if kept == list(new[: len(kept)]) else []
+
+    def expression(self, key: Key) -> str | None:
+        """Return the expression for the values of a column that changes its type; None for a cast, or if it is text already.
+
+        Args:
+            key: The column.
+        """
+        return None if key in self.by_text else self.using.get(key)
+
+    def with_other_types(self) -> set[str]:
+        """Return the tables that stay while columns of theirs change their type."""
+        tables = {relation_of(name) for _, name in self._retyped}
+        return {table for table in tables if self.old.has("table", table) and ("table", table) not in self.gone}
 
     def apart(self) -> set[str]:
         """Return the tables that stay and come below a table only after it is made or changed."""
