@@ -55,13 +55,14 @@ def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), 
     )
 
 
-def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = ()) -> str:
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
         schema: The target schema.
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
+        closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
     """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
@@ -72,8 +73,22 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         + "\n"
         + queries.filled("before_script", gone=queries.text_of(gone))
         + "\n"
+        + (keep_older() if closed else "")
         + Session.path(path)
     )
+
+
+def keep_older() -> str:
+    """Return the statement before a script of a closed catalog by which ``take_back()`` knows what the script made."""
+    return queries.text_of("older") + "\n"
+
+
+def take_back() -> str:
+    """Return the block after a script of a closed catalog that takes back what default privileges gave on what it made.
+
+    It runs where the search_path is the server's own schema alone, by the role that began.
+    """
+    return queries.block("take_back")
 
 
 @lru_cache(maxsize=8)
@@ -118,7 +133,7 @@ class Messages:
             works: Whose scripts run in it.
             holds_tables: Whether the transaction may keep locks on tables.
         """
-        remember = self.session.remember({name for work in works for name in _settings_named(work.script.text)})
+        remember = self.session.remember({name for work in works for name in _settings_named(work.sql)})
         return BEGIN + (remember if holds_tables else _without_locks(remember))
 
     def settings(self, work: Work) -> str:
@@ -163,7 +178,25 @@ class Messages:
         measuring = ""
         if work.guard is not None:
             measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(self.schema, self.path, work.migration.reaches)
+        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.migration.closed)
+
+    def body(self, work: Work) -> tuple[str, list[int]]:
+        """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""
+        text = ""
+        starts: list[int] = []
+        for script in work.scripts:
+            if starts:
+                text += self.between(work)
+            starts.append(len(text))
+            text += script.text
+        return text, starts
+
+    def between(self, work: Work) -> str:
+        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first."""
+        deferred = "SET CONSTRAINTS ALL DEFERRED;\n"
+        return (
+            self.after(work) + (take_back() if work.migration.closed else "") + deferred + self.session.path(self.path)
+        )
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
@@ -175,18 +208,23 @@ class Messages:
             + self.settings(work)
         )
 
-    def closing(self, work: Work, more: str = "") -> str:
+    def closing(self, work: Work, more: str = "", noting: str = "") -> str:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
             work: Whose script runs.
             more: Statements that run right after the script.
+            noting: Statements that run after the data loss was measured.
         """
+        # With two scripts it stands between them.
+        closes = work.migration.closed and len(work.scripts) == 1
         return (
             self.after(work)
+            + (take_back() if closes else "")
             + more
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")
+            + noting
             + self.proof(work)
             + self.record(work, leaving=self.session.leaving())
         )

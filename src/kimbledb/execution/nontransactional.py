@@ -13,7 +13,7 @@ statement that was interrupted.
 The leftovers of a statement are found by comparing the catalogs before and after it
 (``kimbledb.execution.leftovers``). After a failure invalid indexes, and constraints that were added and
 are not validated, are dropped, and the error says what stays. The proof and the history row come last, in
-the transaction that holds the lock, and so does apply.sql after an online.sql.
+the transaction that holds the lock, and so do apply.sql after an online.sql, and hosted.sql.
 
 The worker holds a lock of its own for as long as its session lives. When its client dies the server may
 continue a statement for a moment, and no other run begins before that has ended.
@@ -68,7 +68,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
     await holder.hold(work, log_position)
     async with _second_session(runner, holder, work) as statements:
         await statements.run()
-        return evolve(await holder.release(work, statements.measured), held=None, measured=statements.measured)
+        return evolve(await holder.release(work, statements.measured), held=None)
 
 
 async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log_position: int) -> Outcome:

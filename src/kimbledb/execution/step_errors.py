@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from attrs import evolve
 
@@ -27,14 +28,14 @@ _COMMITTED_BY_SCRIPT = (
 _QUERY_CANCELLED = "57014"
 
 
-async def step_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> Exception:
+async def step_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> Exception:
     """Return the exception that an error of the server means for a step.
 
     Args:
         session: Where the step ran; no transaction is open.
         error: The server's error.
         work: What was done.
-        ahead: The part of the message before the script, or None where it held no script.
+        ahead: For each script of the work the part of the message before it; none where the message held no script.
 
     Returns:
         A ``Retry`` or an error of the library, or
@@ -59,9 +60,13 @@ async def step_error(session: Session, error: ServerError, work: Work, ahead: st
     return await _script_error(session, error, work, ahead)
 
 
-async def _script_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> ScriptError:
-    offset = None if ahead is None else error_location.offset_of(error, work.script.text, ahead, session.completed)
-    located = error_location.locate(error, work.migration, work.script, offset=offset, exact=bool(error.position))
+async def _script_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> ScriptError:
+    script, offset = work.script, None
+    if ahead:
+        at = error_location.failed_script(error, ahead, session.completed) if len(ahead) > 1 else 0
+        script = work.scripts[at]
+        offset = error_location.offset_of(error, script.text, ahead[at], session.completed)
+    located = error_location.locate(error, work.migration, script, offset=offset, exact=bool(error.position))
     return ScriptError(work.migration, await with_cancel_reason(session, error, located))
 
 

@@ -73,17 +73,17 @@ class Transactions:
         """
         messages = self.messages
         ahead = messages.setting_up(work, log_position) + messages.before(work)
+        body, starts = messages.body(work)
         try:
             with self._doubting():
                 closing = messages.closing(work, queries.block("check_indexes", known=quote_array(work.known)))
-                answers = await self.session.transact(messages.begin(work), ahead + work.script.text + closing)
+                answers = await self.session.transact(messages.begin(work), ahead + body + closing)
         except ServerError as error:
-            if own_code(error) == INDEX_NOT_VALID and (
-                others := _not_in(work.script.text, json.loads(error.detail or "[]"))
-            ):
+            if own_code(error) == INDEX_NOT_VALID and (others := _not_in(work.sql, json.loads(error.detail or "[]"))):
                 # Another index on the same table was made meanwhile, or existed before.
                 return await self.carry_out(evolve(work, known=(*work.known, *others)), log_position)
-            raise await step_error(self.session, error, work, self.session.prefix + ahead) from error
+            ahead = self.session.prefix + ahead
+            raise await step_error(self.session, error, work, [ahead + body[:start] for start in starts]) from error
         return _outcome(answers, work)
 
     @contextmanager
@@ -145,7 +145,7 @@ class Transactions:
         except ServerError as error:
             ahead = [self.session.prefix + message[:place] for place in places]
             at = error_location.failed_script(error, ahead, self.session.completed)
-            raise await step_error(self.session, error, works[at], ahead[at]) from error
+            raise await step_error(self.session, error, works[at], [ahead[at]]) from error
         [measured] = [answer.value for answer in answers if answer.code == MEASURED]
         [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
         return Rehearsed(
@@ -169,13 +169,14 @@ class Transactions:
         try:
             await self.session.send(opening)
         except ServerError as error:
-            raise await step_error(self.session, error, work, opening) from error
+            raise await step_error(self.session, error, work, ()) from error
 
-    async def finish(self, work: Work) -> Outcome:
+    async def finish(self, work: Work, noting: str = "") -> Outcome:
         """Run the work in the transaction that ``hold()`` opened, and commit it.
 
         Args:
             work: The migration and its script.
+            noting: As for ``Messages.closing()``.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -185,32 +186,41 @@ class Transactions:
         """
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
+        body, starts = self.messages.body(work)
         try:
             with self._doubting():
-                answers = await self.session.send(ahead + work.script.text + self.messages.closing(work))
+                answers = await self.session.send(ahead + body + self.messages.closing(work, noting=noting))
         except ServerError as error:
-            raise await step_error(self.session, error, work, ahead) from error
+            raise await step_error(self.session, error, work, [ahead + body[:start] for start in starts]) from error
         # Tables were locked for as long as this took, and not since the schema's lock was taken.
         return evolve(_outcome(answers, work), held=clock())
 
     async def release(self, work: Work, measured: Measured) -> Outcome:
-        """Prove and record the work in the transaction that ``hold()`` opened, and commit it.
+        """Prove and record the work in the transaction that ``hold()`` opened, and commit it. A hosted.sql runs before that.
 
         Args:
             work: What the other session did.
             measured: What data it took away, for the log.
 
         Raises:
+            Retry: As for ``carry_out()``.
+            ScriptError: hosted.sql failed.
             ChecksFailed: As for ``carry_out()``.
+            Suspected: As for ``carry_out()``.
+            Lost: As for ``carry_out()``.
             ConnectionLostError: As for ``carry_out()``.
         """
+        if work.scripts:
+            losses = quote_literal(json.dumps(data_loss.loss_rows(measured.losses)))
+            outcome = await self.finish(work, queries.filled("also_lost", losses=losses) + "\n")
+            return evolve(outcome, measured=data_loss.combined([measured, outcome.measured]))
         try:
             with self._doubting():
                 lost = setting("kimbledb.lost", data_loss.loss_rows(measured.losses))
                 answers = await self.session.send(lost + self.messages.proof(work) + self.messages.record(work))
         except ServerError as error:
-            raise await step_error(self.session, error, work, None) from error
-        return _outcome(answers, work)
+            raise await step_error(self.session, error, work, ()) from error
+        return evolve(_outcome(answers, work), measured=measured)
 
     async def record_failure(self, work: Work, message: str, seconds: float) -> None:
         """Record a failed try in the log, in a transaction of its own.

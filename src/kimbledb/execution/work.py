@@ -50,8 +50,26 @@ class Work:
 
     @property
     def script(self) -> Script:
-        """The text that is sent, with its place in a file."""
+        """The script of its part, with its place in a file."""
         return self.derived or self.migration.script(self.part)
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """The scripts that run in its transaction, in order.
+
+        Those of a migration that is applied on a hosted database may be two. What cannot run in a transaction is not here.
+        """
+        if self.part != "apply":
+            return (self.script,)
+        scripts = self.migration.applied_scripts(hosted=self.hosted)
+        if not self.migration.transactional:
+            del scripts["apply"]
+        return tuple(scripts.values())
+
+    @property
+    def sql(self) -> str:
+        """The texts of these scripts together, to look for names in them."""
+        return "\n".join(script.text for script in self.scripts)
 
     @property
     def is_declared(self) -> bool:

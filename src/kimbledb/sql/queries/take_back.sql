@@ -1,0 +1,79 @@
+-- Right after the script of a closed catalog: what it made starts closed. PUBLIC and the roles of a hosted platform
+-- lose what default privileges gave them on the tables, views, sequences and routines that the script made.
+DECLARE
+    older constant refcursor := 'kimbledb_older';
+    -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
+    top constant xid8 := pg_current_xact_id();
+    span constant integer := age(top::xid);
+    epoch constant numeric := top::text::numeric - top::xid::text::numeric;
+    -- PUBLIC is 0.
+    roles constant oid[] := ARRAY(SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) || 0::oid;
+    relations oid[];
+    routines oid[];
+    was record;
+    each record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = older::text) THEN
+        RAISE EXCEPTION USING ERRCODE = 'KD010',
+            MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
+            HINT = 'take CLOSE ALL out, and name the cursors that are meant';
+    END IF;
+    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    SELECT array_agg(c.oid) INTO relations
+    FROM pg_class AS c
+    WHERE CASE WHEN age(c.xmin) <= span THEN c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            AND pg_xact_status((epoch + c.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = c.relnamespace) END;
+    SELECT array_agg(p.oid) INTO routines
+    FROM pg_proc AS p
+    WHERE p.oid >= 16384 AND CASE WHEN age(p.xmin) <= span THEN
+            pg_xact_status((epoch + p.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
+    IF relations IS NULL AND routines IS NULL THEN
+        CLOSE older;
+        RETURN;
+    END IF;
+    PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
+    LOOP
+        FETCH older INTO was;
+        EXIT WHEN NOT FOUND;
+        IF was.tableoid = 'pg_class'::regclass THEN
+            relations := array_remove(relations, was.oid);
+        ELSE
+            routines := array_remove(routines, was.oid);
+        END IF;
+    END LOOP;
+    CLOSE older;
+    -- What an extension brings comes as it is.
+    relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+    routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+    -- Where a script runs statement by statement: what its earlier statements made.
+    relations := relations || nullif(current_setting('kimbledb.closed_relations', true), '')::oid[];
+    routines := routines || nullif(current_setting('kimbledb.closed_routines', true), '')::oid[];
+    PERFORM set_config('kimbledb.closed_relations', relations::text, true), set_config('kimbledb.closed_routines', routines::text, true);
+    FOR each IN
+        SELECT open.what, string_agg(open.name, ', ') AS names,
+               'PUBLIC' || coalesce((SELECT string_agg(', ' || quote_ident(rolname), '') FROM pg_roles
+                                     WHERE oid = ANY (roles) AND oid <> open.owner), '') AS grantees
+        FROM (
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
+            FROM pg_class AS c
+            WHERE c.oid = ANY (relations)
+              AND (EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = ANY (roles) AND a.grantee <> c.relowner)
+                   OR EXISTS (SELECT FROM pg_attribute AS b, aclexplode(b.attacl) AS a
+                              WHERE b.attrelid = c.oid AND NOT b.attisdropped
+                                AND a.grantee = ANY (roles) AND a.grantee <> c.relowner))
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+            FROM pg_proc AS p
+            WHERE p.oid = ANY (routines)
+              AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+                          WHERE a.grantee = ANY (roles) AND a.grantee <> p.proowner)
+        ) AS open (what, name, owner)
+        GROUP BY open.what, open.owner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names, each.grantees);
+    END LOOP;
+END

@@ -1,0 +1,233 @@
+"""hosted.sql runs on hosted databases alone, and what a closed catalog makes starts closed."""
+
+from __future__ import annotations
+
+import pytest
+
+import kimbledb
+from tests.support.databases import sql
+from tests.support.folders import Folder
+
+APPLY = """\
+CREATE TABLE orders (id integer PRIMARY KEY, number serial, person uuid);
+CREATE VIEW recent AS SELECT id FROM orders;
+CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM orders;
+CREATE SEQUENCE "Own";
+CREATE FUNCTION next_order("of" integer, VARIADIC more text[]) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+CREATE PROCEDURE tidy(INOUT n integer) LANGUAGE plpgsql AS 'BEGIN END';
+CREATE AGGREGATE together(text) (SFUNC = textcat, STYPE = text);
+"""
+HOSTED = """\
+GRANT SELECT ON orders TO authenticated;
+GRANT EXECUTE ON FUNCTION next_order(integer, text[]) TO authenticated, service_role;
+ALTER TABLE orders ADD CONSTRAINT orders_person FOREIGN KEY (person) REFERENCES auth.users (id);
+"""
+#: What PUBLIC and the platform's roles may do with the relations and routines of the schema.
+MAY = """
+SELECT coalesce(jsonb_object_agg(name, roles), '{}')::text FROM (
+    SELECT name, string_agg(DISTINCT coalesce(nullif(pg_get_userbyid(grantee), 'unknown (OID=0)'), 'public'), ' ' ORDER BY
+                            coalesce(nullif(pg_get_userbyid(grantee), 'unknown (OID=0)'), 'public')) AS roles
+    FROM (
+        SELECT c.relname, relowner, relacl FROM pg_class AS c
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'S') AND relname !~ '^migration_'
+        UNION ALL
+        SELECT proname, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = pg_proc.oid AND d.deptype = 'e')
+    ) AS made (name, owner, acl), aclexplode(acl) AS a
+    WHERE grantee <> owner GROUP BY name) AS open
+"""
+OPENED = '{"orders": "authenticated", "next_order": "authenticated service_role"}'
+
+
+@pytest.fixture
+async def hosted_database(hosted_database: str) -> str:
+    """The database of a hosted platform, with its table of people."""
+    await sql(hosted_database, "CREATE TABLE auth.users (id uuid PRIMARY KEY)")
+    return hosted_database
+
+
+async def may(dsn: str) -> str:
+    """What PUBLIC and the platform's roles may do, by the names of the objects."""
+    found: str = await sql(dsn, MAY.strip())
+    return found
+
+
+async def test_hosted_sql_runs_on_hosted_databases_alone(database: str, hosted_database: str, folder: Folder) -> None:
+    """On a hosted database it runs after apply.sql, in the same transaction; on a bare one it is not run."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    keys = "SELECT count(*) FROM pg_constraint WHERE conname = 'orders_person'"
+
+    for dsn in (database, hosted_database):
+        await kimbledb.migrate(dsn, catalog=folder.catalog)
+
+    assert (await sql(database, keys), await sql(hosted_database, keys)) == (0, 1)
+    assert (await kimbledb.migrate(hosted_database, catalog=folder.catalog)).applied == ()
+
+
+async def test_a_closed_catalog_starts_closed(database: str, hosted_database: str, folder: Folder) -> None:
+    """Where default privileges grant all to the platform's roles, they may do what hosted.sql grants; PUBLIC may nothing."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    folder.close()
+
+    for dsn in (database, hosted_database):
+        await kimbledb.migrate(dsn, catalog=folder.catalog)
+
+    assert await may(database) == "{}"
+    assert await may(hosted_database) == OPENED
+
+
+async def test_another_catalog_keeps_what_the_platform_grants(hosted_database: str, folder: Folder) -> None:
+    """Nothing is taken back in a catalog that is not closed."""
+    folder.add(1, "orders", APPLY)
+
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert '"orders": "anon authenticated service_role"' in await may(hosted_database)
+    assert '"next_order": "anon authenticated public service_role"' in await may(hosted_database)
+
+
+async def test_what_was_there_before_keeps_its_privileges(hosted_database: str, folder: Folder) -> None:
+    """A function that is replaced, a table that is altered and those of others keep theirs, whatever a migration does to them."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    folder.add(
+        2,
+        "more",
+        "CREATE OR REPLACE FUNCTION next_order(\"of\" integer, VARIADIC more text[]) RETURNS integer LANGUAGE sql AS 'SELECT 2';\n"
+        "ALTER TABLE orders ADD COLUMN note text;\n"
+        "CREATE OR REPLACE VIEW recent AS SELECT id, 1 AS one FROM orders;\n"
+        "ALTER TABLE theirs RENAME TO others;\nCREATE TABLE lines (id integer);\n",
+    )
+    folder.close()
+    await sql(hosted_database, "CREATE TABLE theirs (id integer)")
+
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert '"others": "anon authenticated service_role"' in await may(hosted_database)
+    assert '"next_order": "authenticated service_role"' in await may(hosted_database)
+    assert '"lines"' not in await may(hosted_database)
+
+
+async def test_what_parts_of_a_script_make_is_closed(hosted_database: str, folder: Folder) -> None:
+    """What a block makes under an EXCEPTION, as another role, or with other settings is closed, too."""
+    folder.add(
+        1,
+        "odd",
+        "DO $$ BEGIN BEGIN CREATE TABLE inner_one (id integer); RAISE EXCEPTION 'x'; EXCEPTION WHEN OTHERS THEN NULL; END;\n"
+        "BEGIN CREATE TABLE kept (id integer); EXCEPTION WHEN OTHERS THEN NULL; END; END $$;\n"
+        "SET LOCAL search_path = nowhere;\n"
+        "SELECT 1 AS n INTO public.copied;\n"
+        "CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';\n",
+        hosted="GRANT SELECT ON kept TO anon;\n",
+    )
+    folder.close()
+
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert await may(hosted_database) == '{"kept": "anon"}'
+
+
+async def test_an_error_in_hosted_sql_has_its_file_and_line(hosted_database: str, folder: Folder) -> None:
+    """An error of a name, and one that arises while a statement runs, are found in hosted.sql; nothing is left."""
+    for text, line in (
+        ("-- one\n\nGRANT SELECT ON orderz TO anon;\n", 3),
+        ("GRANT SELECT ON orders TO anon;\n\nSELECT 1 / (SELECT 0);\nSELECT 1;\n", 3),
+        ("\nGRANT SELEC ON orders TO anon;\n", 2),
+    ):
+        there = Folder(folder.path / str(len(text)))
+        there.add(1, "orders", APPLY, hosted=text)
+        there.close()
+
+        with pytest.raises(kimbledb.MigrationError) as caught:
+            await kimbledb.migrate(hosted_database, catalog=there.catalog)
+
+        assert str(caught.value.file).endswith("01_orders/hosted.sql")
+        assert caught.value.line == line
+        assert await sql(hosted_database, "SELECT to_regclass('orders')") is None
+
+
+async def test_an_error_in_apply_sql_stays_there(hosted_database: str, folder: Folder) -> None:
+    """An error in apply.sql is found there, also where a hosted.sql follows."""
+    folder.add(1, "orders", APPLY + "SELECT 1 / (SELECT 0);\n", hosted=HOSTED)
+    folder.close()
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert str(caught.value.file).endswith("01_orders/apply.sql")
+    assert caught.value.line == 8
+
+
+async def test_a_script_that_closes_all_cursors_is_refused(database: str, folder: Folder) -> None:
+    """In a closed catalog CLOSE ALL hides what was there before, and the error says so."""
+    folder.add(1, "a", "CREATE TABLE a (id integer);\nCLOSE ALL;\n")
+    folder.close()
+
+    with pytest.raises(kimbledb.MigrationError, match="take CLOSE ALL out"):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_steps_outside_of_a_transaction(hosted_database: str, folder: Folder, closed: bool) -> None:
+    """Of a migration that cannot run in a transaction hosted.sql runs in the one that records it; what it makes is closed."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer, person uuid);\nCREATE INDEX CONCURRENTLY i ON orders (id);\n",
+        hosted="GRANT SELECT ON orders TO authenticated;\n"
+        "ALTER TABLE orders ADD CONSTRAINT orders_person FOREIGN KEY (person) REFERENCES auth.users (id);\n",
+        facts="transactional = false",
+    )
+    if closed:
+        folder.close()
+
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    who = "authenticated" if closed else "anon authenticated service_role"
+    assert await may(hosted_database) == f'{{"orders": "{who}"}}'
+    assert await sql(hosted_database, "SELECT count(*) FROM pg_constraint WHERE conname = 'orders_person'") == 1
+
+
+async def test_a_failing_hosted_sql_outside_of_a_transaction_goes_on_later(
+    hosted_database: str, folder: Folder
+) -> None:
+    """The statements that were done stay done; once hosted.sql is mended the migration is completed."""
+    made = folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer);\nCREATE INDEX CONCURRENTLY i ON orders (id);\n",
+        hosted="GRANT SELECT ON orderz TO authenticated;\n",
+        facts="transactional = false",
+    )
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert str(caught.value.file).endswith("hosted.sql")
+    assert "its 2 statements stay done" in str(caught.value)
+    (made / "hosted.sql").write_text("GRANT SELECT ON orders TO authenticated;\n")
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+    assert await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'SELECT')")
+
+
+async def test_online_statements_of_a_closed_catalog_are_closed(hosted_database: str, folder: Folder) -> None:
+    """What online.sql makes beside a table with rows starts closed, as what apply.sql makes."""
+    folder.add(1, "orders", "CREATE TABLE orders (id integer);\n")
+    path = folder.add(
+        2,
+        "more",
+        "CREATE TABLE IF NOT EXISTS beside (id integer);\nCREATE INDEX IF NOT EXISTS i ON orders (id);\n",
+        hosted="GRANT SELECT ON orders TO anon;\n",
+    )
+    (path / "online.sql").write_text(
+        "CREATE TABLE IF NOT EXISTS beside (id integer);\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON orders (id);\n"
+    )
+    folder.close()
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog, to="orders.sql")
+    await sql(hosted_database, "INSERT INTO orders SELECT generate_series(1, 100)")
+    await sql(hosted_database, "ANALYZE orders")
+
+    report = await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert report.plan.step("more.sql").online
+    assert await may(hosted_database) == '{"orders": "anon"}'
