@@ -214,15 +214,30 @@ class ConflictingObjectsError(PlanningError):
 
     Attributes:
         conflicts: For each such migration its name and the differences.
+        applied: The migrations that the same call applied before.
     """
 
-    def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        conflicts: Sequence[tuple[str, str]],
+        *,
+        applied: Sequence[AppliedStep] = (),
+        standing: str = "nothing was run",
+    ) -> None:
+        """Make the error.
+
+        Args:
+            conflicts: For each migration its name and the differences.
+            applied: The migrations that the same call applied before.
+            standing: What stays of the call, in words.
+        """
         lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
-            f"existing objects have another shape than these migrations declare; nothing was run:\n{lines}",
+            f"existing objects have another shape than these migrations declare; {standing}:\n{lines}",
             hint="rename or convert these objects by hand, then run again; `kimbledb plan` shows the differences",
         )
         self.conflicts = tuple(conflicts)
+        self.applied = tuple(applied)
 
 
 class HazardError(PlanningError):

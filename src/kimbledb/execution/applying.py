@@ -9,6 +9,7 @@ connection was lost) the history row decides.
 from __future__ import annotations
 
 from kimbledb.errors import (
+    ConflictingObjectsError,
     DataLossError,
     HazardError,
     MigrationError,
@@ -16,7 +17,7 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.execution import bootstrap, load_plan, nontransactional
+from kimbledb.execution import bootstrap, completing, load_plan, nontransactional
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
@@ -76,6 +77,8 @@ class ApplyRun:
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: The plan that is carried out.
+        self._plan: Plan | None = None
         #: Whether the records of forms were renewed, or need not be.
         self._renewed = False
         #: Whether another run was at work when this one looked.
@@ -119,7 +122,7 @@ class ApplyRun:
         if self.gave_way:
             await self._give_way(session)  # while the other run works, no further question is worth asking
         loaded = await self._load(session)
-        plan = loaded.plan
+        plan = self._plan = loaded.plan
         if self.first_plan is None:
             self.first_plan = plan
             notify(self.progress, Planned(plan))
@@ -222,7 +225,7 @@ class ApplyRun:
         self.runner.standing = None
         try:
             with self.run.sending(Sent("apply", migration), lambda: transactions.in_doubt):
-                outcome = await self._carry_out(transactions, migration, log_position, last=last)
+                outcome = await self._carry_out(transactions, step, log_position, last=last)
         except ScriptError as failure:
             await self._record_failure(transactions, migration, failure.located.for_history)
             raise self._script_error(migration, failure) from failure.__cause__
@@ -234,6 +237,10 @@ class ApplyRun:
             error = self._loss_error(migration, refused)
             notify(self.progress, Failed(migration, error.message))
             raise error from refused.__cause__
+        except ConflictingObjectsError as error:
+            raise ConflictingObjectsError(
+                error.conflicts, applied=self.applied, standing=self._standing(None)
+            ) from error
         except PreflightError as error:
             # Objects of strangers were made after the first look; the script was not sent.
             raise PreflightError(error.gaps, applied=self.applied) from error
@@ -253,7 +260,6 @@ class ApplyRun:
             part="apply",
             hosted=self.hosted,
             verify=self.verify,
-            completes=self._completes(migration),
             own_forms=tuple(
                 f"{kind} {name}" for (kind, name), each in kept.items() if migration.name in each.migrations
             ),
@@ -271,15 +277,26 @@ class ApplyRun:
             ),
         )
 
-    def _completes(self, migration: Migration) -> bool:
-        """Return whether a script may leave objects to a later repair: some were there before, or a repair has work to do."""
-        if self.evidence is None:
-            return False
-        finding = self.evidence.findings.get(migration.name)
-        repairs = (self.evidence.findings.get(each.name) for each in self.goal.catalog if each.is_repair)
-        return bool(finding and (finding.present or finding.conflicts)) or any(
-            each and each.missing for each in repairs
+    async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
+        """Return what the completion of a migration is measured against now."""
+        assert self._plan is not None
+        site = transactions.messages.site
+        done = {step.migration.name for step in self.applied}
+        return completing.Background(
+            migrations=[
+                step.migration
+                for step in self._plan.steps
+                if step.is_applied or step.name in done or step.migration is migration
+            ],
+            forms=await forms.read(transactions.session, self.goal.schema, site.path),
+            hosted=self.hosted,
+            closed=self.goal.catalog.closed,
+            begun=migration.name in self.online or self._is_begun(migration),
         )
+
+    def _is_begun(self, migration: Migration) -> bool:
+        finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
+        return finding is not None and finding.begun
 
     def _detail(self, migration: Migration) -> dict[str, object]:
         """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
@@ -291,23 +308,40 @@ class ApplyRun:
                 detail["found"] = found
         return detail
 
-    async def _carry_out(
-        self, transactions: Transactions, migration: Migration, log_position: int, *, last: bool
-    ) -> Outcome:
+    async def _carry_out(self, transactions: Transactions, step: Step, log_position: int, *, last: bool) -> Outcome:
         """Apply one migration by its strategy. A try that may have lost data is undone and repeated with a count."""
+        migration = step.migration
         online = migration.name in self.online
         while True:
             work = self._work_of(migration, last=last)
             try:
-                if migration.transactional and not online:
+                if not migration.transactional:
+                    return await nontransactional.carry_out(self.runner, transactions, work, log_position)
+                # What online.sql made is there before apply.sql.
+                if step.completion is None and not (online and migration.is_declared):
+                    if online:
+                        return await nontransactional.carry_out_online(
+                            self.runner, transactions, work, log_position, transactions.finish
+                        )
                     async with observed(self.runner, transactions.session, migration):
                         return await transactions.carry_out(work, log_position)
-                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
-                return await carry_out(self.runner, transactions, work, log_position)
+                return await self._complete(transactions, work, log_position, online=online)
             except Suspected as found:
                 self.suspects[migration.name] = found.suspects
                 if online or not migration.transactional:
                     raise Retry from found  # its statements have written entries into the log
+
+    async def _complete(self, transactions: Transactions, work: Work, log_position: int, *, online: bool) -> Outcome:
+        """Bring the rest of a migration that is there in part."""
+        background = await self._background(transactions, work.migration)
+
+        async def finish(work: Work) -> Outcome:
+            return (await completing.finish(transactions, work, background))[0]
+
+        if online:
+            return await nontransactional.carry_out_online(self.runner, transactions, work, log_position, finish)
+        async with observed(self.runner, transactions.session, work.migration):
+            return (await completing.carry_out(transactions, work, log_position, background))[0]
 
     def _script_error(self, migration: Migration, failure: ScriptError) -> MigrationError:
         found = failure.located

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
-from kimbledb.inspection import foreign_histories, gathering, history
+from kimbledb.inspection import completions, foreign_histories, gathering, history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.state import DatabaseState
@@ -93,8 +93,14 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         PlanningError: No plan can be made.
     """
     runner.doing = "looking at the schema"
-    shown = await gathering.gather(session, goal.planner, loaded.state, goal.schema)
-    return await by_evidence(session, goal, loaded, shown)
+    state = loaded.state
+    looked = await gathering.look(session, goal.planner, state, goal.schema)
+    shown = gathering.weighed(goal.planner, state, looked)
+    loaded = await by_evidence(session, goal, loaded, shown)
+    if looked is None or not loaded.plan.pending:
+        return loaded
+    plan = await completions.foresee(session, goal.planner, loaded.plan, shown, looked.recorded, state, goal.schema)
+    return evolve(loaded, plan=plan)
 
 
 async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: Evidence) -> LoadedPlan:

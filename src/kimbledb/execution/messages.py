@@ -239,7 +239,7 @@ class Messages:
             restored = [proof.Declared(each.each, each.statement) for each in work.restored]
             looked_up = proof.statement(restored, self.site, judging=False)
         if work.is_declared:
-            looked_up = proof.statement(work.declared, self.site, judging=work.verify, whole=not work.completes)
+            looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.verify:
             checked = checks_block(self.session, self.path, judging=True) + self.session.path()
         return looked_up + checked

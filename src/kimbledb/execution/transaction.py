@@ -24,6 +24,7 @@ from kimbledb.inspection.checks import results_of
 from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.script import Script
 from kimbledb.server import queries
 from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
@@ -151,6 +152,52 @@ class Transactions:
         return Rehearsed(
             data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
         )
+
+    async def open(self, work: Work, log_position: int) -> None:
+        """Open the transaction of a migration whose script is written only when the schema was looked at.
+
+        Args:
+            work: The migration.
+            log_position: The id of the log's newest entry when the plan was made.
+
+        Raises:
+            Retry: As for ``carry_out()``.
+        """
+        opening = self.messages.setting_up(work, log_position)
+        try:
+            await self.session.transact(self.messages.begin(work), opening)
+        except ServerError as error:
+            raise await step_error(self.session, error, work, None) from error
+
+    async def ask(self, work: Work, question: str) -> Any:
+        """Ask a question in the transaction that is open, and return the answer.
+
+        Args:
+            work: Whose transaction it is.
+            question: A block that answers, for the safe path.
+        """
+        try:
+            [answer] = await self.session.send(self.session.path() + question + self.session.path(self.messages.path))
+        except ServerError as error:
+            raise await step_error(self.session, error, work, None) from error
+        return answer.value
+
+    async def run(self, work: Work, script: Script) -> None:
+        """Run a script in the transaction that is open, before that of the work.
+
+        Args:
+            work: Whose transaction it is.
+            script: The script.
+
+        Raises:
+            Retry: As for ``carry_out()``.
+            ScriptError: As for ``carry_out()``.
+        """
+        ahead = self.session.path(self.messages.path)
+        try:
+            await self.session.send(ahead + script.text + "SET CONSTRAINTS ALL IMMEDIATE;\n" + self.messages.settings(work))
+        except ServerError as error:
+            raise await step_error(self.session, error, evolve(work, derived=script), ahead) from error
 
     async def hold(self, work: Work, log_position: int) -> None:
         """Open the transaction and take the lock, and keep both.

@@ -29,9 +29,8 @@ class Work:
     hosted: bool = False
     #: Whether the declared objects are looked up and the migration's checks run after the script, and must pass.
     verify: bool = False
-    #: Whether some of the declared objects were there before the script, or a repair is pending: the script may then leave
-    #: others to that repair, and none is missed.
-    completes: bool = False
+    #: The declared objects that were there before in a form of their own, and stay so, each as ``kind name``.
+    left: frozenset[str] = frozenset()
     #: The columns and constraints that the migration declares and that have a form of their own, as ``kind name``.
     own_forms: tuple[str, ...] = ()
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
@@ -45,7 +44,7 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
-    #: The script of a rollback that is derived and stands in no file; else None.
+    #: A script that is derived and stands in no file, that of a rollback or a completion; else None.
     derived: Script | None = None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from attrs import define, field, frozen
@@ -177,14 +177,14 @@ class Site:
         )
 
 
-def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, whole: bool = True) -> str:
+def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, left: Collection[str] = ()) -> str:
     """Return the statement that looks up objects, and sets ``kimbledb.forms`` to the record of their forms.
 
     Args:
         declared: The objects, as ``declared_by()`` gives them.
         site: Where they are looked up.
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
-        whole: Whether an object that is missing, or was not dropped, is a fault.
+        left: The objects that need not be as declared, each as ``Declared.key``: they were there before, and stay.
     """
     schema = site.schema
     lookups = _Lookups(schema)
@@ -207,14 +207,11 @@ def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True,
         path=quote_literal(path_of(site.path)),
         origin=site.origin,
         judging=str(judging).lower(),
-        whole=str(whole).lower(),
-        wanted=_array(lookups.wanted),
-        gone=_array(lookups.gone),
+        wanted=_array(each for each in lookups.wanted if each not in left),
+        gone=_array(each for each in lookups.gone if each not in left),
         printed=_array(lookups.printed),
         states=_object(lookups.states),
-        faults=quote_literal(
-            queries.filled("prove_objects_faults", trusted=trusted(site.reached), whole=str(whole).lower())
-        ),
+        faults=quote_literal(queries.filled("prove_objects_faults", trusted=trusted(site.reached))),
     )
 
 

@@ -64,6 +64,8 @@ class Finding:
     conflicts: tuple[str, ...] = ()
     #: Those among ``present`` whose expressions cannot be compared here, each as text.
     doubtful: tuple[str, ...] = ()
+    #: Whether an object that it makes or changes is there: its script cannot run as it is.
+    begun: bool = False
 
 
 @frozen

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration, folder_of
@@ -76,6 +77,8 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
+    #: What brings the rest of it, where a part of it is there: then its script is not run. Else None.
+    completion: Completion | None = None
 
     @property
     def name(self) -> str:
@@ -114,6 +117,8 @@ class Step:
     def notes(self) -> list[str]:
         """Remarks on the way in which it would be applied, such as hazards, a line each."""
         first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
+        if self.completion is not None:
+            first += self.completion.notes
         if self.online:
             first.append("online.sql runs first, outside of a transaction: tables hold rows")
         if self.migration.reaches:
