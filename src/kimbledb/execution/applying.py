@@ -290,7 +290,6 @@ class ApplyRun:
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
-            closed=self.goal.catalog.closed,
             begun=migration.name in self.online or self._is_begun(migration),
         )
 

@@ -35,8 +35,6 @@ class Background:
     #: The forms that history records.
     forms: Forms
     hosted: bool
-    #: Whether only declared privileges may stand.
-    closed: bool
     #: Whether a part of the migration's own objects is there.
     begun: bool = True
 
@@ -53,7 +51,6 @@ class Background:
             found=found,
             forms=self.forms,
             hosted=self.hosted,
-            closed=self.closed,
             begun=self.begun,
         )
 

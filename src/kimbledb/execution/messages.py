@@ -178,7 +178,7 @@ class Messages:
         measuring = ""
         if work.guard is not None:
             measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.migration.closed)
+        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.closes)
 
     def body(self, work: Work) -> tuple[str, list[int]]:
         """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""
@@ -194,9 +194,7 @@ class Messages:
     def between(self, work: Work) -> str:
         """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first."""
         deferred = "SET CONSTRAINTS ALL DEFERRED;\n"
-        return (
-            self.after(work) + (take_back() if work.migration.closed else "") + deferred + self.session.path(self.path)
-        )
+        return self.after(work) + (take_back() if work.closes else "") + deferred + self.session.path(self.path)
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
@@ -217,7 +215,7 @@ class Messages:
             noting: Statements that run after the data loss was measured.
         """
         # With two scripts it stands between them.
-        closes = work.migration.closed and len(work.scripts) == 1
+        closes = work.closes and len(work.scripts) == 1
         return (
             self.after(work)
             + (take_back() if closes else "")

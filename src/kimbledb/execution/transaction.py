@@ -167,7 +167,7 @@ class Transactions:
         try:
             await self.session.transact(self.messages.begin(work), opening)
         except ServerError as error:
-            raise await step_error(self.session, error, work, None) from error
+            raise await step_error(self.session, error, work, ()) from error
 
     async def ask(self, work: Work, question: str) -> Any:
         """Ask a question in the transaction that is open, and return the answer.
@@ -179,7 +179,7 @@ class Transactions:
         try:
             [answer] = await self.session.send(self.session.path() + question + self.session.path(self.messages.path))
         except ServerError as error:
-            raise await step_error(self.session, error, work, None) from error
+            raise await step_error(self.session, error, work, ()) from error
         return answer.value
 
     async def run(self, work: Work, script: Script) -> None:
@@ -195,9 +195,11 @@ class Transactions:
         """
         ahead = self.session.path(self.messages.path)
         try:
-            await self.session.send(ahead + script.text + "SET CONSTRAINTS ALL IMMEDIATE;\n" + self.messages.settings(work))
+            await self.session.send(
+                ahead + script.text + "SET CONSTRAINTS ALL IMMEDIATE;\n" + self.messages.settings(work)
+            )
         except ServerError as error:
-            raise await step_error(self.session, error, evolve(work, derived=script), ahead) from error
+            raise await step_error(self.session, error, evolve(work, derived=script), [ahead]) from error
 
     async def hold(self, work: Work, log_position: int) -> None:
         """Open the transaction and take the lock, and keep both.

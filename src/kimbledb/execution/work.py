@@ -58,12 +58,17 @@ class Work:
 
         Those of a migration that is applied on a hosted database may be two. What cannot run in a transaction is not here.
         """
-        if self.part != "apply":
+        if self.part != "apply" or self.derived is not None:
             return (self.script,)
         scripts = self.migration.applied_scripts(hosted=self.hosted)
         if not self.migration.transactional:
             del scripts["apply"]
         return tuple(scripts.values())
+
+    @property
+    def closes(self) -> bool:
+        """Whether privileges on what the script makes are taken back after it. A completion grants what is declared."""
+        return self.migration.closed and self.derived is None
 
     @property
     def sql(self) -> str:

@@ -56,7 +56,6 @@ async def foresee(
                 found=found,
                 forms=forms,
                 hosted=shown.hosted,
-                closed=planner.catalog.closed,
                 begun=shown.findings[step.name].begun,
             )
             asked = rows.question(schema, unfinished)

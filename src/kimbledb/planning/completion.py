@@ -10,7 +10,7 @@ and with all that hangs on them. What no statement reaches is a conflict, and is
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import define, evolve, frozen
@@ -27,7 +27,7 @@ from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fold import Fold, FoldedObject, fold, granted, split, under_new_names
-from kimbledb.planning.mentions import NOT_NEEDED, mentioned, needs
+from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
 
 #: Kinds of which two objects cannot have one name.
@@ -98,8 +98,6 @@ class Unfinished:
     #: The forms that history records.
     forms: Forms
     hosted: bool
-    #: Whether only declared privileges may stand.
-    closed: bool = False
     #: Whether a part of the migration's own objects is there. Otherwise its script runs after what is written here.
     begun: bool = True
 
@@ -196,14 +194,14 @@ class Unfinished:
             del objects[key]
         self._conflicts += self._removals(found)
         after = self._after(found, objects, [*made, *changed])
-        fates = Fates(found, after)
+        using = {each.key: each.using for each in conversions.values()}
+        fates = Fates(found, after, using)
         fates.decide()
         self._conflicts += self._lost(fates)
         statements: list[str] = []
         if not self._conflicts:
-            using = {each.key: each.using for each in conversions.values()}
             statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
-            statements += writer.difference(found, after, using=using)
+            statements += writer.difference(found, after, using=using, defaults_stay=not self.migration.closed)
         return Completion(
             statements=tuple(statements),
             made=tuple(each.each for each in made),
@@ -352,7 +350,7 @@ class Unfinished:
                 )
                 return None
             return {**there, **comparison.declared}
-        if kind == "privilege" and not self.closed:
+        if kind == "privilege" and not self.migration.closed:
             return _with_more(there, comparison.declared)
         return {**_without(there, *comparison.found), **comparison.declared}
 
@@ -374,7 +372,7 @@ class Unfinished:
 
     def _revoked(self, objects: Mapping[Key, Facts]) -> Iterator[Key]:
         """Yield the privileges of a closed catalog's objects that it does not declare."""
-        if not self.closed:
+        if not self.migration.closed:
             return
         homes = {f"{kind} {name}" for kind, name in self._scope if kind in ("table", "view", "sequence", "function")}
         for key in objects:
@@ -425,21 +423,12 @@ class Unfinished:
 
     # The schema afterwards.
 
-    def _after(self, found: Snapshot, objects: Mapping[Key, Facts], items: Iterable[FoldedObject]) -> Snapshot:
+    def _after(self, found: Snapshot, objects: Mapping[Key, Facts], items: Sequence[FoldedObject]) -> Snapshot:
         """Return the schema afterwards. What its new objects need is known by the names that they hold."""
-        sources = dict(found.sources)
-        known: dict[Key, Collection[Key]] = {key: each for key, each in found.needs.items() if key in objects}
-        named: dict[str, list[DatabaseObject]] = {}
-        for key, facts in objects.items():
-            if key[0] not in NOT_NEEDED:
-                named.setdefault(_word(key), []).append(DatabaseObject(*key, facts))
-        for item in items:
-            each = evolve(item.each, facts=objects[item.key])
-            if each.source is not None:
-                sources[each.key] = each.source
-            near = (other for word in mentioned(each) & named.keys() for other in named[word])
-            known[each.key] = {other.key for other in near if needs(each, other)}
-        return Snapshot(objects, sources=sources, needs=known)
+        known = {key: each for key, each in found.needs.items() if key in objects}
+        sources = {**found.sources, **{item.key: item.each.source for item in items if item.each.source is not None}}
+        after = Snapshot(objects, sources=sources)
+        return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
 
 
 def _wants_a_value(facts: Facts) -> bool:
@@ -485,7 +474,3 @@ def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
 def _twin_of(kind: str, name: str, facts: Facts) -> tuple[str, str, str]:
     """Return what two constraints or indexes of one table have in common that say the same."""
     return kind, split(name)[0] if kind == "constraint" else "", repr(sorted(facts.items()))
-
-
-def _word(key: Key) -> str:
-    return key[1].partition("(")[0] if key[0] == "operator" else parts_of(key[1].partition(" using ")[0])[-1]
