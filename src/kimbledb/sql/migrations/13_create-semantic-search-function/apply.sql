@@ -131,5 +131,5 @@ END
 $function$;
 COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
     'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine '
-    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows (1 to '
-    '1000).';
+    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows '
+    '(1 to 1000).';
