@@ -1,4 +1,4 @@
-"""What the rows of a schema allow: which tables hold any, and which columns hold NULL."""
+"""What the rows of a schema allow: which tables hold any, which columns hold NULL, which materialized views are filled."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def question(schema: str, unfinished: Unfinished) -> str | None:
         asked.append(
             f"({quote_literal(column)}, 'null', EXISTS (SELECT FROM {home}.{written(table)} WHERE {own} IS NULL))"
         )
+    asked += [
+        f"({quote_literal(view)}, 'populated', (SELECT relispopulated FROM pg_class WHERE oid = "
+        f"to_regclass({quote_literal(f'{home}.{written(view)}')})))"
+        for view in unfinished.views_asked
+    ]
     if not asked:
         return None
     values = ",\n".join(asked)
@@ -45,4 +50,5 @@ def rows_of(answer: list[list[str]]) -> Rows:
     return Rows(
         filled=frozenset(name for name, what in answer if what == "filled"),
         null=frozenset(name for name, what in answer if what == "null"),
+        populated=frozenset(name for name, what in answer if what == "populated"),
     )

@@ -25,9 +25,12 @@ async def with_hazards(session: Session, plan: Plan, schema: str, *, online: boo
     found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
     tables = hazards.Tables(schema, found["tables"], found["indexes"])
     # In a thread: long scripts would block the event loop.
-    pending = [step.migration for step in plan.pending]
+    # What is there in part has perhaps not the types that online.sql relies on.
     found_hazards = await asyncio.to_thread(
-        lambda: {each.name: hazards.by_strategy(each, tables, online=online) for each in pending}
+        lambda: {
+            step.name: hazards.by_strategy(step.migration, tables, online=online and step.completion is None)
+            for step in plan.pending
+        }
     )
     return evolve(
         plan,

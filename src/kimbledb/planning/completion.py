@@ -23,19 +23,19 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
+from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
-from kimbledb.planning.fold import Fold, FoldedObject, fold, granted, split, under_new_names
+from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
+from kimbledb.planning.writer.names import written
 
 #: Kinds of which two objects cannot have one name.
 _RELATIONS = frozenset({"table", "view", "sequence", "index"})
 #: Kinds that hold what no statement makes again.
 _HOLD_DATA = frozenset({"table", "column", "sequence", "type"})
-#: The roles to which a closed catalog grants only what it declares.
-_CLOSED_TO = frozenset({"public", "anon", "authenticated", "service_role"})
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
 #: The facts of a column that say where its values come from.
@@ -52,6 +52,8 @@ class Rows:
     filled: frozenset[str] = frozenset()
     #: The columns in which some row has NULL.
     null: frozenset[str] = frozenset()
+    #: The materialized views that are filled.
+    populated: frozenset[str] = frozenset()
 
 
 def is_begun(migration: Migration, shown: Evidence) -> bool:
@@ -166,6 +168,11 @@ class Unfinished:
             )
         )
 
+    @cached_property
+    def views_asked(self) -> list[str]:
+        """The materialized views, which may have to be made again, and then hold nothing."""
+        return [name for (kind, name), facts in self.found.objects.items() if kind == "view" and "materialized" in facts]
+
     # What is done.
 
     def complete(self, rows: Rows) -> Completion:
@@ -202,6 +209,11 @@ class Unfinished:
         if not self._conflicts:
             statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
             statements += writer.difference(found, after, using=using, defaults_stay=not self.migration.closed)
+            statements += [
+                f"REFRESH MATERIALIZED VIEW {written(name)}"
+                for name in self.views_asked
+                if ("view", name) in fates.gone and ("view", name) in objects and name in rows.populated
+            ]
         return Completion(
             statements=tuple(statements),
             made=tuple(each.each for each in made),
@@ -357,9 +369,7 @@ class Unfinished:
     def _changed_column(self, item: FoldedObject, there: Facts, rows: Rows) -> Facts:
         declared = item.each.facts or {}
         if any(declared.get(fact) != there.get(fact) for fact in _ORIGIN & declared.keys()):
-            self._conflicts.append(
-                self._at(item, f"{item.each} holds values of its own instead of {item.each.definition}")
-            )
+            self._left[item.key] = "it holds values of its own"
         facts = dict(there)
         if "default" in declared and "default" not in there:
             facts["default"] = declared["default"]
@@ -374,13 +384,7 @@ class Unfinished:
         """Yield the privileges of a closed catalog's objects that it does not declare."""
         if not self.migration.closed:
             return
-        homes = {f"{kind} {name}" for kind, name in self._scope if kind in ("table", "view", "sequence", "function")}
-        for key in objects:
-            if key[0] == "privilege" and key not in self._fold.objects:
-                described, role = granted(key[1])
-                home = f"table {split(described[7:])[0]}" if described.startswith("column ") else described
-                if role in _CLOSED_TO and home in homes:
-                    yield key
+        yield from undeclared(objects, self._fold.objects, self._scope)
 
     # What cannot be reached.
 

@@ -16,6 +16,7 @@ from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
 from kimbledb.planning.fold import Fold, FoldedObject, fold, split
 
@@ -108,12 +109,31 @@ class _Scales:
                 if each.kind in _PROVING and each.key in self._found.objects and each.key not in self._fold.objects:
                     weighed.missing.append(f"the removal of {each}")
         begun = bool(weighed.present or weighed.conflicts)
+        if begun and migration.closed:
+            weighed.missing += self._open(migration)
         if migration.is_repair:
             _weigh_repair(migration, self._found, weighed)
         finding = weighed.finding(begun=begun)
         # A repair of which only the columns are there, which others make, was not applied in part.
         apart = migration.is_repair and not begun and finding.state is ObjectState.PARTIAL
         return evolve(finding, state=ObjectState.MISSING) if apart else finding
+
+    def _open(self, migration: Migration) -> Iterator[str]:
+        """Yield the privileges that a migration of a closed catalog declares or takes back, and that are otherwise."""
+        declared = [
+            each
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for each in (*statement.creates, *statement.changes)
+        ]
+        for each in declared:
+            last = self._fold.since(migration, each.key)[-1:]
+            if each.kind != "privilege" or not last or last[0].key not in self._fold.objects:
+                continue
+            there = self._found.objects.get(last[0].key)
+            if there is None or compare(last[0].each.facts or {}, there).differs:
+                yield str(each)
+        for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared)):
+            yield f"the removal of {DatabaseObject(*key)}"
 
     def kept(self) -> dict[Key, KeptObject]:
         """Return the columns and constraints that differ from every declared form."""
