@@ -99,6 +99,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "deletes": ("a text that says why", _is_reason),
     "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
+    "fills": ('a table such as "table.column" = "expression"', _is_expects),
     "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }

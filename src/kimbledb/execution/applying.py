@@ -290,7 +290,7 @@ class ApplyRun:
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
-            begun=migration.name in self.online or self._is_begun(migration),
+            begun=self._is_begun(migration),
         )
 
     def _is_begun(self, migration: Migration) -> bool:
@@ -314,33 +314,23 @@ class ApplyRun:
         while True:
             work = self._work_of(migration, last=last)
             try:
-                if not migration.transactional:
-                    return await nontransactional.carry_out(self.runner, transactions, work, log_position)
-                # What online.sql made is there before apply.sql.
-                if step.completion is None and not (online and migration.is_declared):
-                    if online:
-                        return await nontransactional.carry_out_online(
-                            self.runner, transactions, work, log_position, transactions.finish
-                        )
+                if step.completion is not None:
+                    return await self._complete(transactions, work, log_position)
+                if migration.transactional and not online:
                     async with observed(self.runner, transactions.session, migration):
                         return await transactions.carry_out(work, log_position)
-                return await self._complete(transactions, work, log_position, online=online)
+                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
+                return await carry_out(self.runner, transactions, work, log_position)
             except Suspected as found:
                 self.suspects[migration.name] = found.suspects
                 if online or not migration.transactional:
                     raise Retry from found  # its statements have written entries into the log
 
-    async def _complete(self, transactions: Transactions, work: Work, log_position: int, *, online: bool) -> Outcome:
+    async def _complete(self, transactions: Transactions, work: Work, log_position: int) -> Outcome:
         """Bring the rest of a migration that is there in part."""
         background = await self._background(transactions, work.migration)
-
-        async def finish(work: Work) -> Outcome:
-            return (await completing.finish(transactions, work, background))[0]
-
-        if online:
-            return await nontransactional.carry_out_online(self.runner, transactions, work, log_position, finish)
         async with observed(self.runner, transactions.session, work.migration):
-            return (await completing.carry_out(transactions, work, log_position, background))[0]
+            return await completing.carry_out(transactions, work, log_position, background)
 
     def _script_error(self, migration: Migration, failure: ScriptError) -> MigrationError:
         found = failure.located

@@ -14,7 +14,6 @@ from kimbledb.errors import ConflictingObjectsError
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import rows, snapshot
-from kimbledb.model.completion import Completion
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
@@ -55,9 +54,7 @@ class Background:
         )
 
 
-async def carry_out(
-    transactions: Transactions, work: Work, log_position: int, background: Background
-) -> tuple[Outcome, Completion]:
+async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
     """Complete a migration in a transaction of its own.
 
     Args:
@@ -65,9 +62,6 @@ async def carry_out(
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
         background: What it is measured against.
-
-    Returns:
-        The outcome, and what was done.
 
     Raises:
         Retry: Another run holds the lock or was quicker, or the application held a lock for too long. Nothing is left.
@@ -79,28 +73,6 @@ async def carry_out(
         ConnectionLostError: Whether it was committed is unknown.
     """
     await transactions.open(work, log_position)
-    return await finish(transactions, work, background)
-
-
-async def finish(transactions: Transactions, work: Work, background: Background) -> tuple[Outcome, Completion]:
-    """Complete a migration in the transaction that is open and holds the lock.
-
-    Args:
-        transactions: The session.
-        work: The migration.
-        background: What it is measured against.
-
-    Returns:
-        The outcome, and what was done.
-
-    Raises:
-        ScriptError: As ``carry_out()``.
-        ConflictingObjectsError: As ``carry_out()``.
-        ChecksFailed: As ``carry_out()``.
-        Suspected: As ``carry_out()``.
-        Lost: As ``carry_out()``.
-        ConnectionLostError: As ``carry_out()``.
-    """
     messages = transactions.messages
     question = snapshot.question(
         messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True
@@ -117,6 +89,6 @@ async def finish(transactions: Transactions, work: Work, background: Background)
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     if completion.runs_script:
         await transactions.run(work, derived)
-        return await transactions.finish(work), completion
+        return await transactions.finish(work)
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    return await transactions.finish(evolve(work, derived=derived, left=work.left | left)), completion
+    return await transactions.finish(evolve(work, derived=derived, left=work.left | left))

@@ -21,7 +21,7 @@ continue a statement for a moment, and no other run begins before that has ended
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from attrs import evolve
@@ -71,13 +71,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
         return evolve(await holder.release(work, statements.measured), held=None)
 
 
-async def carry_out_online(
-    runner: Runner,
-    holder: Transactions,
-    work: Work,
-    log_position: int,
-    finish: Callable[[Work], Awaitable[Outcome]],
-) -> Outcome:
+async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log_position: int) -> Outcome:
     """Run a migration's online.sql, and then the migration in the transaction that holds the lock.
 
     Args:
@@ -85,7 +79,6 @@ async def carry_out_online(
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
-        finish: Does the rest of the migration in the transaction that holds the lock.
 
     Raises:
         Retry: Another run holds the lock or was quicker, or the application held a lock for too long.
@@ -99,7 +92,7 @@ async def carry_out_online(
     async with _second_session(runner, holder, evolve(work, part="online")) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
-            outcome = await finish(work)
+            outcome = await holder.finish(work)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 
 

@@ -49,6 +49,8 @@ class Completion:
     converted: tuple[Conversion, ...] = ()
     #: The privileges that are taken back: the catalog is closed, and does not declare them.
     revoked: tuple[DatabaseObject, ...] = ()
+    #: The columns in which rows that were there before get a value, each as ``table.column``.
+    filled: tuple[str, ...] = ()
     #: The objects that stay as they were before, though declared otherwise, each with the reason.
     left: Mapping[Key, str] = field(factory=dict)
     #: The statements of the script that make no object, and are not run: each with its place.
@@ -75,6 +77,8 @@ class Completion:
             yield f"renames {few([f'{each.kind} {old} to {each.name}' for old, each in self.renamed])}"
         if self.revoked:
             yield f"takes back {few(list(map(str, self.revoked)))}"
+        if self.filled:
+            yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
         if self.not_run:

@@ -110,6 +110,9 @@ class Migration:
     reaches: tuple[str, ...] = ()
     #: For a repair: the type of each column after it, by ``table.column``.
     expects: Mapping[str, str] = field(factory=dict)
+    #: For tables with rows that were there before the migration was: the value of a column, by ``table.column``, as an
+    #: SQL expression over the row. It is used where the migration is completed, before its constraints are made.
+    fills: Mapping[str, str] = field(factory=dict)
     #: The new name of each object that it renames where the server cannot show it, by the object's old kind and name:
     #: a table that is made anew under another name, and whose rows are copied.
     renames: Mapping[Key, str] = field(factory=dict)

@@ -10,10 +10,10 @@ and with all that hangs on them. What no statement reaches is a conflict, and is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.model.completion import Completion, Conversion
@@ -30,7 +30,7 @@ from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
-from kimbledb.planning.writer.names import written
+from kimbledb.planning.writer.names import own_name, written
 
 #: Kinds of which two objects cannot have one name.
 _RELATIONS = frozenset({"table", "view", "sequence", "index"})
@@ -156,22 +156,33 @@ class Unfinished:
 
     @cached_property
     def tables_asked(self) -> list[str]:
-        """The tables that get a column which must not be NULL and has no value of its own."""
-        return list(
-            dict.fromkeys(
-                split(item.each.name)[0]
-                for item in self._scope.values()
-                if item.key[0] == "column"
-                and item.key not in self.found.objects
-                and ("table", split(item.each.name)[0]) in self.found.objects
-                and _wants_a_value(item.each.facts or {})
-            )
+        """The tables that get a column which must not be NULL and has no value of its own, and those that are filled."""
+        wanting = (
+            split(item.each.name)[0]
+            for item in self._scope.values()
+            if item.key[0] == "column"
+            and item.key not in self.found.objects
+            and ("table", split(item.each.name)[0]) in self.found.objects
+            and _wants_a_value(item.each.facts or {})
         )
+        return list(dict.fromkeys((*wanting, *self._fills)))
+
+    @cached_property
+    def _fills(self) -> dict[str, dict[str, str]]:
+        """The expressions of values, by table and column, for tables that are there."""
+        found: dict[str, dict[str, str]] = {}
+        for column, expression in self.migration.fills.items() if self.begun else ():
+            table = split(column)[0]
+            if ("table", table) in self.found.objects:
+                found.setdefault(table, {})[column] = expression
+        return found
 
     @cached_property
     def views_asked(self) -> list[str]:
         """The materialized views, which may have to be made again, and then hold nothing."""
-        return [name for (kind, name), facts in self.found.objects.items() if kind == "view" and "materialized" in facts]
+        return [
+            name for (kind, name), facts in self.found.objects.items() if kind == "view" and "materialized" in facts
+        ]
 
     # What is done.
 
@@ -201,18 +212,24 @@ class Unfinished:
             del objects[key]
         self._conflicts += self._removals(found)
         after = self._after(found, objects, [*made, *changed])
-        using = {each.key: each.using for each in conversions.values()}
-        fates = Fates(found, after, using)
-        fates.decide()
-        self._conflicts += self._lost(fates)
+        fills = {table: each for table, each in self._fills.items() if table in rows.filled}
+        way = _Way(found, {each.key: each.using for each in conversions.values()}, closed=self.migration.closed)
+        if fills:
+            early = [item for item in made if _is_early(item.each, fills)]
+            way.lead(self._between(found, conversions, early, objects))
+            way.statements += [
+                step for table, each in fills.items() for step in _filled(table, each, way.now.objects, after.objects)
+            ]
+        way.lead(after)
+        self._conflicts += self._lost(found, way.gone)
         statements: list[str] = []
         if not self._conflicts:
             statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
-            statements += writer.difference(found, after, using=using, defaults_stay=not self.migration.closed)
+            statements += way.statements
             statements += [
                 f"REFRESH MATERIALIZED VIEW {written(name)}"
                 for name in self.views_asked
-                if ("view", name) in fates.gone and ("view", name) in objects and name in rows.populated
+                if ("view", name) in way.gone and ("view", name) in objects and name in rows.populated
             ]
         return Completion(
             statements=tuple(statements),
@@ -221,6 +238,7 @@ class Unfinished:
             renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in renames.items()),
             converted=tuple(conversions.values()),
             revoked=tuple(DatabaseObject(*key) for key in revoked),
+            filled=tuple(column for each in fills.values() for column in each),
             left=dict(self._left),
             not_run=tuple(self._not_run()) if self.begun else (),
             runs_script=not self.begun,
@@ -228,6 +246,21 @@ class Unfinished:
             unproven=frozenset(self._unproven()),
             after=after,
         )
+
+    def _between(
+        self,
+        found: Snapshot,
+        conversions: Mapping[Key, Conversion],
+        early: Sequence[FoldedObject],
+        objects: Mapping[Key, Facts],
+    ) -> Snapshot:
+        """Return the schema in which rows are filled: columns and functions are there, and no new constraint."""
+        between: dict[Key, Facts] = dict(found.objects)
+        for each in conversions.values():
+            between[each.key] = _converted(between[each.key], each)
+        for item in early:
+            between[item.key] = _without(objects[item.key], "not_null", "not_null_name")
+        return self._after(found, between, early)
 
     def _at(self, item: FoldedObject, words: str) -> str:
         return f"{words} ({item.migration.file(item.statement.part)}:{item.statement.line})"
@@ -315,7 +348,12 @@ class Unfinished:
         if kind == "constraint" and (standing := self._key_in_place_of(name, facts, found)):
             self._left[item.key] = f"{standing} stands in its place"
             return None
-        if kind == "column" and _wants_a_value(facts) and split(name)[0] in rows.filled:
+        if (
+            kind == "column"
+            and _wants_a_value(facts)
+            and split(name)[0] in rows.filled
+            and name not in self.migration.fills
+        ):
             self._left[item.key] = "it may be NULL: the table holds rows, and no value is declared for them"
             return _without(facts, "not_null", "not_null_name")
         return facts
@@ -374,7 +412,7 @@ class Unfinished:
         if "default" in declared and "default" not in there:
             facts["default"] = declared["default"]
         if declared.get("not_null") and not there.get("not_null"):
-            if item.each.name in rows.null:
+            if item.each.name in rows.null and item.each.name not in self.migration.fills:
                 self._left[item.key] = "it may be NULL: some row has NULL there"
             else:
                 facts |= {fact: declared[fact] for fact in ("not_null", "not_null_name") if fact in declared}
@@ -402,12 +440,13 @@ class Unfinished:
                     place = f"{self.migration.file(statement.part)}:{statement.line}"
                     yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
 
-    def _lost(self, fates: Fates) -> Iterator[str]:
+    def _lost(self, found: Snapshot, gone: Collection[Key]) -> Iterator[str]:
         """Yield the objects with data that would have to be dropped."""
-        for key in fates.gone:
+        for key in gone:
             kind, name = key
-            facts = fates.before.objects[key]
-            if kind not in _HOLD_DATA or "generated" in facts or fates.old.has("view", split(name)[0]):
+            facts = found.objects.get(key, {})
+            of_view = kind == "column" and ("view", split(name)[0]) in found.objects
+            if kind not in _HOLD_DATA or "generated" in facts or of_view or key not in found.objects:
                 continue
             if kind == "sequence" and "owned_by" in facts:
                 continue  # it goes with its column, or stays with it
@@ -433,6 +472,65 @@ class Unfinished:
         sources = {**found.sources, **{item.key: item.each.source for item in items if item.each.source is not None}}
         after = Snapshot(objects, sources=sources)
         return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
+
+
+def _is_early(each: DatabaseObject, fills: Collection[str]) -> bool:
+    """Return whether the expressions that fill tables may use an object: a column of these, or a function."""
+    if each.kind == "function":
+        return "sql_body" not in (each.facts or {})  # such a body needs its tables
+    return each.kind == "column" and split(each.name)[0] in fills
+
+
+@define(eq=False)
+class _Way:
+    """The statements from one schema to the next."""
+
+    #: The schema that the statements so far lead to.
+    now: Snapshot
+    using: Mapping[Key, str]
+    closed: bool = field(kw_only=True)
+    statements: list[str] = field(factory=list)
+    #: The objects that are dropped on the way, some of them to be made again.
+    gone: set[Key] = field(factory=set)
+
+    def lead(self, to: Snapshot) -> None:
+        """Go on to a later schema."""
+        fates = Fates(self.now, to, self.using)
+        fates.decide()
+        self.gone |= fates.gone
+        self.statements += writer.difference(self.now, to, using=self.using, defaults_stay=not self.closed)
+        self.now = to
+
+
+def _filled(
+    table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], later: Mapping[Key, Facts]
+) -> Iterator[str]:
+    """Yield the statements that set columns of a table, with its triggers held still.
+
+    Args:
+        table: The table.
+        fills: The expression of each column.
+        objects: The objects of the schema now.
+        later: Those afterwards: what has gone by then is not set.
+    """
+    there = {column: value for column, value in fills.items() if ("column", column) in later}
+    held = [
+        (own_name(name), facts)
+        for (kind, name), facts in objects.items()
+        if kind == "trigger" and split(name)[0] == table and facts.get("enabled") != "disabled"
+    ]
+    for name, _ in held:
+        yield f"ALTER TABLE {written(table)} DISABLE TRIGGER {name}"
+    names = ", ".join(map(own_name, there))
+    values = ", ".join(f"({value})" for value in there.values())
+    assigned = ", ".join(f"{own_name(column)} = ({value})" for column, value in there.items())
+    yield f"UPDATE {written(table)} SET {assigned} WHERE ROW ({names}) IS DISTINCT FROM ROW ({values})"
+    if held:
+        # A key that is deferred would still wait for these rows, and block this.
+        yield "SET CONSTRAINTS ALL IMMEDIATE"
+    for name, facts in held:
+        mode = {"always": "ALWAYS ", "replica": "REPLICA "}.get(str(facts.get("enabled")), "")
+        yield f"ALTER TABLE {written(table)} ENABLE {mode}TRIGGER {name}"
 
 
 def _wants_a_value(facts: Facts) -> bool:
