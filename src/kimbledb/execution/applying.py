@@ -269,8 +269,8 @@ class ApplyRun:
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
-                undoing=may_undo_parts(migration.apply_sql),
-                sequences=may_set_sequences(migration.apply_sql)
+                undoing=may_undo_parts(migration.apply_sql + migration.hosted_sql),
+                sequences=may_set_sequences(migration.apply_sql + migration.hosted_sql)
                 or (migration.name in self.online and may_set_sequences(migration.online_sql)),
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),

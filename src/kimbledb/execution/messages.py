@@ -18,7 +18,7 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.search_path import guard_of
+from kimbledb.server.search_path import guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
@@ -86,7 +86,7 @@ def keep_older() -> str:
 def take_back() -> str:
     """Return the block after a script of a closed catalog that takes back what default privileges gave on what it made.
 
-    It runs where the search_path is the server's own schema alone, by the role that began.
+    It needs no search_path.
     """
     return queries.block("take_back")
 
@@ -191,10 +191,32 @@ class Messages:
             text += script.text
         return text, starts
 
-    def between(self, work: Work) -> str:
-        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first."""
-        deferred = "SET CONSTRAINTS ALL DEFERRED;\n"
-        return self.after(work) + (take_back() if work.closes else "") + deferred + self.session.path(self.path)
+    def between(self, work: Work, *, closing: bool = True) -> str:
+        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first.
+
+        Args:
+            work: The work.
+            closing: Whether what apply.sql made is closed there if its catalog is closed.
+        """
+        closed = take_back() if closing and work.closes else ""
+        return self.after(work) + closed + "SET CONSTRAINTS ALL DEFERRED;\n" + self.session.path(self.path)
+
+    def ending(self, work: Work) -> str:
+        """Return what stands right after the last script of a transaction."""
+        # With two scripts the taking back stands between them.
+        closes = work.closes and len(work.scripts) == 1
+        return self.after(work) + (take_back() if closes else "") + self.granting(work.grants)
+
+    def granting(self, statements: Sequence[str]) -> str:
+        """Return the block that grants again, after ``take_back()``, on objects that a rollback may have made again.
+
+        Args:
+            statements: The statements that grant.
+        """
+        if not statements:
+            return ""
+        path = quote_literal(path_of(self.path))
+        return queries.block("grant_again", path=path, statements=quote_array(statements))
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
@@ -214,11 +236,8 @@ class Messages:
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
         """
-        # With two scripts it stands between them.
-        closes = work.closes and len(work.scripts) == 1
         return (
-            self.after(work)
-            + (take_back() if closes else "")
+            self.ending(work)
             + more
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")

@@ -299,6 +299,7 @@ class RollbackRun:
             restored=restored,
             detail=detail,
             derived=self.scripts.derived.get(migration.name),
+            grants=self.scripts.grants.get(migration.name, ()),
         )
 
     def _standing(self, nothing: str) -> str:

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import Messages, before_script
+from kimbledb.execution.messages import Messages, before_script, keep_older
 from kimbledb.execution.step_errors import step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
@@ -136,9 +136,10 @@ class Transactions:
         )
         places = []
         for work in works:
-            message += messages.settings(work) + self.session.path(self.messages.path)
+            older = keep_older() if work.closes else ""
+            message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.after(work) + queries.block("check_history")
+            message += work.script.text + messages.ending(work) + queries.block("check_history")
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:

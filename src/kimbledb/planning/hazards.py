@@ -121,42 +121,50 @@ class Tables:
     indexes: Mapping[str, str]
 
 
-def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
+def by_strategy(
+    migration: Migration, tables: Tables, *, online: bool, hosted: bool = False
+) -> tuple[tuple[Hazard, ...], bool]:
     """Choose a migration's strategy, and find the hazards under that strategy. Pure.
 
     Args:
         migration: The migration, with its scripts.
         tables: The tables of the target schema.
         online: Whether the run can execute online.sql, outside of a transaction.
+        hosted: Whether the database has the roles of a hosted platform.
 
     Returns:
         The hazards, and whether online.sql runs before apply.sql.
     """
-    plain = hazards_of(migration, tables)
+    plain = hazards_of(migration, tables, hosted=hosted)
     if not plain or not online or not migration.online_sql:
         return plain, False
-    return hazards_of(migration, tables, online=True), True
+    return hazards_of(migration, tables, online=True, hosted=hosted), True
 
 
-def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:
+def hazards_of(
+    migration: Migration, tables: Tables, *, online: bool = False, hosted: bool = False
+) -> tuple[Hazard, ...]:
     """Return the hazards of a migration for the existing tables, each hazard once for each table. Pure.
 
     Args:
         migration: The migration, with its scripts.
         tables: The tables of the target schema.
         online: Whether online.sql runs before apply.sql.
+        hosted: Whether the database has the roles of a hosted platform.
     """
     found: dict[tuple[str, str], Hazard] = {}
     apply = migration.script("apply")
     #: With the script and the place of the statement; a repair is told by its columns.
     told: list[tuple[Script, int | None, _Told]] = [(apply, None, each) for each in _of_repair(migration, tables)]
     try:
-        for script in (migration.script("online"), apply) if online else (apply,):
+        scripts = list(migration.applied_scripts(hosted=hosted).values())
+        scripts = [migration.script("online"), *scripts] if online else scripts
+        for script in scripts:
             texts: list[str] = []
             for statement in statements.split(script.text):
                 texts.append(statements.with_names(statement.text))
                 told += [(script, statement.start, each) for each in _of_statement(texts[-1], tables)]
-            if script is not apply:
+            if script is not scripts[-1]:
                 tables = _after(texts, tables)
     except ValueError:
         pass  # what cannot be told apart is refused elsewhere
