@@ -26,9 +26,13 @@ async def with_hazards(session: Session, plan: Plan, schema: str, *, online: boo
     found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
     tables = hazards.Tables(schema, found["tables"], found["indexes"])
     # In a thread: long scripts would block the event loop.
-    pending = [step.migration for step in plan.pending]
     found_hazards = await asyncio.to_thread(
-        lambda: {each.name: hazards.by_strategy(each, tables, online=online, hosted=hosted) for each in pending}
+        lambda: {
+            step.name: hazards.by_strategy(
+                step.migration, tables, online=online, hosted=hosted, completion=step.completion
+            )
+            for step in plan.pending
+        }
     )
     return evolve(
         plan,
