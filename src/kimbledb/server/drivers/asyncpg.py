@@ -42,6 +42,8 @@ _CONDITIONS = {
 #: Type and length of a message: the length counts itself and what follows (manual, 55.7).
 _TYPE, _HEADER = 1, 5
 _COMMAND_COMPLETE = ord("C")
+#: The server's answer to a message without a statement.
+_EMPTY = ord("I")
 #: The server's tags of statements whose effects stay, whatever follows. The tag of a COMMIT in a
 #: failed transaction is "ROLLBACK".
 _COMMITS = (b"COMMIT\0", b"PREPARE TRANSACTION\0")
@@ -53,6 +55,8 @@ class _Completions(asyncio.Protocol):
     def __init__(self, protocol: Any) -> None:
         self.count = 0
         self.commits = 0
+        #: Whether the message holds no statement.
+        self.empty = False
         self._protocol = protocol
         self._header = b""
         #: Bytes of the current message that are still to come, and the tag, as far as it has come, where it has one.
@@ -99,6 +103,7 @@ class _Completions(asyncio.Protocol):
             if len(self._header) == _HEADER:
                 self._tag = b"" if self._header[0] == _COMMAND_COMPLETE else None
                 self.count += self._tag is not None
+                self.empty = self.empty or self._header[0] == _EMPTY
                 self._rest = int.from_bytes(self._header[_TYPE:]) - (_HEADER - _TYPE)
                 self._header = b""
 
@@ -142,6 +147,10 @@ class AsyncpgConnection:
                 with _counting(self.given) as completions:
                     try:
                         await self.given.execute(message, timeout=limit)
+                    except AttributeError:
+                        # asyncpg reads the tag of the last statement, also where there is none: a message of comments.
+                        if not completions.empty:
+                            raise
                     finally:
                         self.completed, self.commits = completions.count, completions.commits
             finally:
