@@ -50,11 +50,11 @@ _COMMITS = (b"COMMIT\0", b"PREPARE TRANSACTION\0")
 
 
 class _Completions(asyncio.Protocol):
-    """Counts the statements and the COMMITs that the server completes, and passes all data on."""
+    """Counts the statements that the server completes, notes its COMMITs, and passes all data on."""
 
     def __init__(self, protocol: Any) -> None:
         self.count = 0
-        self.commits = 0
+        self.commits: list[int] = []
         #: Whether the message holds no statement.
         self.empty = False
         self._protocol = protocol
@@ -94,8 +94,8 @@ class _Completions(asyncio.Protocol):
                 if self._tag is not None:
                     self._tag += data[position : position + step]
                 position += step
-                if not self._rest:
-                    self.commits += self._tag in _COMMITS
+                if not self._rest and self._tag in _COMMITS:
+                    self.commits.append(self.count)
                 continue
             missing = _HEADER - len(self._header)
             self._header += data[position : position + missing]
@@ -129,7 +129,8 @@ class AsyncpgConnection:
 
     def __init__(self, given: GivenConnection) -> None:
         self.given = given
-        self.completed = self.commits = 0
+        self.completed = 0
+        self.commits: Sequence[int] = ()
 
     async def execute(
         self, message: str, *, limit: float | None = None, listen: Callable[[Notice], None] | None = None
@@ -140,7 +141,7 @@ class AsyncpgConnection:
             if listen is not None:
                 listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
-        self.completed = self.commits = 0
+        self.completed, self.commits = 0, ()
         with _translated(message):
             self.given.add_log_listener(receive)
             try:
