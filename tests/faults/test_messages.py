@@ -183,7 +183,7 @@ async def test_each_has_its_own_times(database: str, steps: Steps) -> None:
     assert await sql(database, slow_ones) == "b.sql"
 
 
-async def test_a_message_carries_fifty(database: str, proxy: Proxy, folder: Folder) -> None:
+async def test_a_message_carries_fifty(proxy: Proxy, folder: Folder) -> None:
     """A hundred and twenty migrations are three messages, and a large one does not go with many."""
     for number in range(1, 121):
         folder.add(number, f"m{number}", f"CREATE TABLE m{number} (n integer);")
