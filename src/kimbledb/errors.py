@@ -542,19 +542,28 @@ class OutcomeUnknownError(KimbleDBError):
 
     Attributes:
         migration: The name of the migration whose outcome is unknown, ``the adoption`` or ``the reset``.
+        after: The names of the migrations that were sent together with it, in order: the outcome of each is unknown, too.
         applied: The migrations that this run applied, or rolled back, before, each with its seconds.
     """
 
     def __init__(
-        self, migration: str, *, applied: Sequence[AppliedStep] = (), can_ask: bool = False, back: bool = False
+        self,
+        migration: str,
+        *,
+        applied: Sequence[AppliedStep] = (),
+        can_ask: bool = False,
+        back: bool = False,
+        after: Sequence[str] = (),
     ) -> None:
         either = "completely rolled back, or still applied" if back else "completely applied and recorded, or absent"
         needed = "when the server can be reached" if can_ask else "with a DSN or a pool as target"
+        together = f", and so is each of {', '.join(after)}, which were sent with it" if after else ""
         super().__init__(
-            f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}",
+            f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}{together}",
             hint=f"call again {needed}; migration_history then shows the outcome",
         )
         self.migration = migration
+        self.after = tuple(after)
         self.applied = tuple(applied)
 
 

@@ -53,6 +53,12 @@ async def may(dsn: str) -> str:
     return found
 
 
+async def drift(dsn: str, folder: Folder) -> list[tuple[str, str | None, str | None]]:
+    """The failed checks of the migrations: the name, what was found, and the hint."""
+    report = await kimbledb.verify(dsn, catalog=folder.catalog)
+    return [(each.name, each.found, each.hint) for each in report.failures if each.migration is not None]
+
+
 async def test_hosted_sql_runs_on_hosted_databases_alone(database: str, hosted_database: str, folder: Folder) -> None:
     """On a hosted database it runs after apply.sql, in the same transaction; on a bare one it is not run."""
     folder.add(1, "orders", APPLY, hosted=HOSTED)
@@ -231,3 +237,138 @@ async def test_online_statements_of_a_closed_catalog_are_closed(hosted_database:
 
     assert report.plan.step("more.sql").online
     assert await may(hosted_database) == '{"orders": "anon"}'
+
+
+# Declarations.
+
+ALTERED = """\
+CREATE OR REPLACE FUNCTION next_order("of" integer, VARIADIC more text[]) RETURNS integer LANGUAGE sql AS 'SELECT 2';
+ALTER TABLE orders ADD COLUMN note text;
+DROP VIEW recent;
+"""
+
+
+def statements_of(migration: kimbledb.Migration) -> dict[tuple[str, bool | None], list[str]]:
+    """What each statement declares, by its place and platform: the objects with what roles may do or lack."""
+    return {
+        (f"{each.part}.sql:{each.line}", each.hosted): [
+            f"{item} {(item.facts or {}).get('may') or (item.facts or {}).get('lacks') or ''}".strip()
+            for item in (*each.creates, *each.changes)
+            if item.kind in ("privilege", "table", "function")
+        ]
+        + [f"drops {item}" for item in each.drops]
+        for each in migration.declarations.statements
+    }
+
+
+async def test_declare_records_statements_of_hosted_sql_and_what_is_closed(folder: Folder) -> None:
+    """Each grant stands with its line of hosted.sql, on the hosted platform; each function with what PUBLIC lacks, on both."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer);\nCREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1';\n",
+        hosted="-- Grants.\nGRANT SELECT ON orders TO authenticated;\nGRANT EXECUTE ON FUNCTION f() TO anon;\n",
+        rollback=None,
+    )
+    folder.add(2, "more", "CREATE OR REPLACE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 2';\n", rollback=None)
+    folder.close()
+
+    report = await kimbledb.declare(folder.path)
+
+    assert statements_of(folder.catalog[1]) == {
+        ("apply.sql:1", None): ["table orders"],
+        ("apply.sql:2", None): ["function f()", "privilege function f() to public ('execute',)"],
+        ("hosted.sql:2", True): ["privilege table orders to authenticated ('select',)"],
+        ("hosted.sql:3", True): ["privilege function f() to anon ('execute',)"],
+    }
+    assert statements_of(folder.catalog[2]) == {("apply.sql:1", None): ["function f()"]}
+    assert [each.no_rollback for each in report.migrations] == [None, None]
+    assert (await kimbledb.declare(folder.path, check=True)).ok
+    (folder.path / "01_orders" / "hosted.sql").write_text("GRANT SELECT ON orders TO anon;\n")
+    assert not (await kimbledb.declare(folder.path, check=True)).ok
+
+
+async def test_verify_right_after_migrate(database: str, hosted_database: str, folder: Folder) -> None:
+    """What was declared on both platforms is proven, and shows no drift, where default privileges grant all to everybody."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED, rollback=None)
+    folder.add(2, "more", ALTERED, hosted="GRANT INSERT ON orders TO authenticated;\n", rollback=None)
+    folder.close()
+    await kimbledb.declare(folder.path)
+
+    for dsn in (database, hosted_database):
+        await kimbledb.migrate(dsn, catalog=folder.catalog)
+        assert await drift(dsn, folder) == []
+
+
+async def test_a_derived_rollback_closes_what_it_makes_again(
+    hosted_database: str, database: str, folder: Folder
+) -> None:
+    """An object that a rollback makes again starts closed, and gets the grants that earlier migrations declare."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer);\nCREATE VIEW recent AS SELECT id FROM orders;\nCREATE VIEW old AS SELECT id FROM orders;\n"
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1';\n",
+        hosted="GRANT SELECT ON orders, recent TO authenticated;\nGRANT EXECUTE ON FUNCTION f() TO anon;\n",
+    )
+    folder.add(2, "derived", "DROP VIEW recent, old;\nDROP FUNCTION f();\n", rollback=None)
+    folder.close()
+    await kimbledb.declare(folder.path)
+    before = '{"f": "anon", "orders": "authenticated", "recent": "authenticated"}'
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert await may(hosted_database) == '{"orders": "authenticated"}'
+    await kimbledb.rollback(hosted_database, "derived.sql", catalog=folder.catalog)
+
+    assert await may(hosted_database) == before
+    assert await drift(hosted_database, folder) == []
+    assert len((await kimbledb.migrate(hosted_database, catalog=folder.catalog)).applied) == 1
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await kimbledb.rollback(database, "derived.sql", catalog=folder.catalog)
+    assert await may(database) == "{}"
+
+
+async def test_a_written_rollback_closes_what_it_makes_again(hosted_database: str, folder: Folder) -> None:
+    """A rollback.sql runs on both platforms and grants nothing to the roles of one; what earlier migrations granted is back."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer);\nCREATE VIEW recent AS SELECT id FROM orders;\nCREATE VIEW old AS SELECT id FROM orders;\n",
+        hosted="GRANT SELECT ON orders, recent TO authenticated;\n",
+    )
+    folder.add(
+        2,
+        "written",
+        "DROP VIEW recent, old;\n",
+        rollback="CREATE VIEW recent AS SELECT id FROM orders;\nCREATE VIEW old AS SELECT id FROM orders;\n",
+    )
+    folder.close()
+    await kimbledb.declare(folder.path)
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    await kimbledb.rollback(hosted_database, "written.sql", catalog=folder.catalog)
+
+    assert await may(hosted_database) == '{"orders": "authenticated", "recent": "authenticated"}'
+    assert await drift(hosted_database, folder) == []
+
+
+async def test_the_rollback_of_a_migration_with_hosted_sql(hosted_database: str, folder: Folder) -> None:
+    """What hosted.sql did to older tables is derived back, too, and the table of its own goes with its grants."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    folder.add(
+        2,
+        "more",
+        "CREATE TABLE lines (id integer, person uuid);\n",
+        hosted="GRANT SELECT ON lines TO authenticated;\nGRANT INSERT ON orders TO authenticated;\nREVOKE SELECT ON orders FROM authenticated;\n",
+        rollback=None,
+    )
+    folder.close()
+    await kimbledb.declare(folder.path)
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+    assert '"lines": "authenticated"' in await may(hosted_database)
+
+    await kimbledb.rollback(hosted_database, "more.sql", catalog=folder.catalog)
+
+    assert await may(hosted_database) == OPENED
+    assert await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'SELECT')")
+    assert not await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'INSERT')")

@@ -134,4 +134,7 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     from kimbledb.inspection import sizes  # 8 ms for the hazard rules, which a database without rows does not need
 
     online = runner.can_open_second_session(session, loaded.state.process_id)
-    return evolve(loaded, plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online))
+    return evolve(
+        loaded,
+        plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online, hosted=loaded.state.hosted),
+    )

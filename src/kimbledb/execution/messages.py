@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from attrs import frozen
+
 from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
 from kimbledb.inspection.checks import checks_block, checks_setting
@@ -18,7 +20,7 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.search_path import guard_of
+from kimbledb.server.search_path import guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
@@ -34,7 +36,29 @@ _NAMES_SETTING = re.compile(
 _IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
 
-def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), reached: Sequence[str] = ()) -> str:
+@frozen
+class After:
+    """The log position that the transaction of a piece of work leaves, for the next transaction of the same message."""
+
+    work: Work
+
+    def entry(self, schema: str) -> str:
+        """Return the expression that gives the id of its entry if that is the newest one, else of none.
+
+        Args:
+            schema: The target schema.
+        """
+        return queries.filled(
+            "own_entry",
+            schema=quote_identifier(schema),
+            name=quote_literal(self.work.migration.name),
+            run=quote_literal(self.work.run),
+        )
+
+
+def begin_step(
+    schema: str, log_position: int | After | None, path: Sequence[str] = (), reached: Sequence[str] = ()
+) -> str:
     """Return the start of each transaction that changes a schema's history.
 
     It takes the schema's lock, and fails where a statement could call an object of a stranger, or
@@ -42,16 +66,18 @@ def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), 
 
     Args:
         schema: The target schema.
-        log_position: The id of the newest entry of the log at that time, or None to skip that comparison.
+        log_position: The id of the newest entry of the log at that time, or the transaction before it in the same
+            message, which writes that entry. None to skip that comparison.
         path: The schemas in which a script looks names up.
         reached: The schemas that migrations declare to reach.
     """
+    head = log_position.entry(schema) if isinstance(log_position, After) else str(log_position or 0)
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
         guard=guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
-        head="NULL" if log_position is None else str(log_position),
+        head="NULL" if log_position is None else head,
     )
 
 
@@ -86,7 +112,7 @@ def keep_older() -> str:
 def take_back() -> str:
     """Return the block after a script of a closed catalog that takes back what default privileges gave on what it made.
 
-    It runs where the search_path is the server's own schema alone, by the role that began.
+    It needs no search_path.
     """
     return queries.block("take_back")
 
@@ -142,12 +168,12 @@ class Messages:
             "" if work.last else "SET LOCAL synchronous_commit = off;\n"
         )
 
-    def setting_up(self, work: Work, log_position: int | None, *, holds_tables: bool = True) -> str:
+    def setting_up(self, work: Work, log_position: int | After | None, *, holds_tables: bool = True) -> str:
         """Return what stands between BEGIN and a script.
 
         Args:
             work: Whose script runs.
-            log_position: The id of the log's newest entry when the plan was made, or None to skip that comparison.
+            log_position: As for ``begin_step()``.
             holds_tables: Whether the transaction may keep the locks on the log that reading it takes. In a
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
@@ -191,10 +217,32 @@ class Messages:
             text += script.text
         return text, starts
 
-    def between(self, work: Work) -> str:
-        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first."""
-        deferred = "SET CONSTRAINTS ALL DEFERRED;\n"
-        return self.after(work) + (take_back() if work.closes else "") + deferred + self.session.path(self.path)
+    def between(self, work: Work, *, closing: bool = True) -> str:
+        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first.
+
+        Args:
+            work: The work.
+            closing: Whether what apply.sql made is closed there if its catalog is closed.
+        """
+        closed = take_back() if closing and work.closes else ""
+        return self.after(work) + closed + "SET CONSTRAINTS ALL DEFERRED;\n" + self.session.path(self.path)
+
+    def ending(self, work: Work) -> str:
+        """Return what stands right after the last script of a transaction."""
+        # With two scripts the taking back stands between them.
+        closes = work.closes and len(work.scripts) == 1
+        return self.after(work) + (take_back() if closes else "") + self.granting(work.grants)
+
+    def granting(self, statements: Sequence[str]) -> str:
+        """Return the block that grants again, after ``take_back()``, on objects that a rollback may have made again.
+
+        Args:
+            statements: The statements that grant.
+        """
+        if not statements:
+            return ""
+        path = quote_literal(path_of(self.path))
+        return queries.block("grant_again", path=path, statements=quote_array(statements))
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
@@ -214,11 +262,8 @@ class Messages:
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
         """
-        # With two scripts it stands between them.
-        closes = work.closes and len(work.scripts) == 1
         return (
-            self.after(work)
-            + (take_back() if closes else "")
+            self.ending(work)
             + more
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")

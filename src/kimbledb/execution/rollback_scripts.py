@@ -17,6 +17,7 @@ from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.derived_rollback import NotDerivableError, derive, objects_after
 from kimbledb.planning.fold import relation_of
+from kimbledb.planning.grants_again import granted_again
 from kimbledb.planning.rollback_expectation import Expectation
 from kimbledb.planning.rollback_selection import removable, without_rollback
 from kimbledb.server import queries
@@ -36,6 +37,8 @@ class RollbackScripts:
     #: What must be true after all scripts of the rollback.
     expected: Expectation = field(factory=Expectation)
     hosted: bool = False
+    #: The statements that grant again, in a closed catalog, what a rollback may have made again, by the migration's name.
+    grants: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     def question(self, schema: str, path: Sequence[str], migrations: Sequence[Migration]) -> str:
         """Return the statements that answer with the objects which the derived rollbacks take away or give back.
@@ -86,13 +89,14 @@ async def load(
         RollbackRefusedError: None can be derived for one of them.
     """
     wanted = {each.name for each in going if each.wants_derived_rollback}
-    if not wanted:
+    closed = {each.name for each in going if each.closed}
+    if not wanted and not closed:
         return RollbackScripts()
     here = await history.applied_here(session, schema)
     before: dict[str, dict[Key, DatabaseObject]] = {}
     objects: dict[Key, DatabaseObject] = {}
     for step in removable(plan).values():
-        if step.name in wanted:
+        if step.name in wanted or step.name in closed:
             before[step.name] = objects
         objects = objects_after(objects, step.migration, hosted=hosted)
     derived: dict[str, Script] = {}
@@ -109,7 +113,8 @@ async def load(
             raise without_rollback(migration, error.reason) from error
         derived[migration.name] = script
         expected.add(migration, before[migration.name], hosted=hosted, staying=staying)
-    return RollbackScripts(derived=derived, expected=expected, hosted=hosted)
+    grants = {each.name: granted_again(each, before[each.name], hosted=hosted) for each in going if each.closed}
+    return RollbackScripts(derived=derived, expected=expected, hosted=hosted, grants=grants)
 
 
 def staying_objects(

@@ -44,6 +44,8 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
+    #: The statements that grant again, after a rollback in a closed catalog, what earlier migrations granted.
+    grants: tuple[str, ...] = ()
     #: A script that is derived and stands in no file, that of a rollback or a completion; else None.
     derived: Script | None = None
 
@@ -68,7 +70,7 @@ class Work:
     @property
     def closes(self) -> bool:
         """Whether privileges on what the script makes are taken back after it. A completion grants what is declared."""
-        return self.migration.closed and self.derived is None
+        return self.migration.closed and (self.derived is None or self.part == "rollback")
 
     @property
     def sql(self) -> str:

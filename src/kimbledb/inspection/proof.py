@@ -226,7 +226,9 @@ def checks_of(faults: Iterable[Sequence[str]], migration: Migration, *, hosted: 
     found = {key: (fault, detail) for key, fault, detail in faults}
     return [
         _check(each, *found[each.key], migration)
-        for each in sorted(declared_by(migration, hosted=hosted), key=lambda each: each.statement.line)
+        for each in sorted(
+            declared_by(migration, hosted=hosted), key=lambda each: (each.statement.part, each.statement.line)
+        )
         if each.key in found
     ]
 

@@ -144,8 +144,8 @@ class Connection(Protocol):
 
     #: How many statements of the last message of ``execute()`` were completed.
     completed: int
-    #: How many COMMITs of that message were completed.
-    commits: int
+    #: For each COMMIT of that message that was completed, how many statements were completed up to and with it.
+    commits: Sequence[int]
 
     async def execute(
         self, message: str, *, limit: float | None = None, listen: Callable[[Notice], None] | None = None

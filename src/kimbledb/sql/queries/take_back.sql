@@ -1,18 +1,24 @@
 -- Right after the script of a closed catalog: what it made starts closed. PUBLIC and the roles of a hosted platform
 -- lose what default privileges gave them on the tables, views, sequences and routines that the script made.
 DECLARE
-    older constant refcursor := 'kimbledb_older';
+    -- A script that runs statement by statement goes on with its own.
+    path constant text := pg_catalog.current_setting('search_path');
+    older constant pg_catalog.refcursor := 'kimbledb_older';
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
-    top constant xid8 := pg_current_xact_id();
-    span constant integer := age(top::xid);
-    epoch constant numeric := top::text::numeric - top::xid::text::numeric;
-    -- PUBLIC is 0.
-    roles constant oid[] := ARRAY(SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) || 0::oid;
+    top constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+    span integer;
+    epoch numeric;
+    roles oid[];
     relations oid[];
     routines oid[];
     was record;
     each record;
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    span := age(top::xid);
+    epoch := top::text::numeric - top::xid::text::numeric;
+    -- PUBLIC is 0.
+    roles := ARRAY(SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) || 0::oid;
     IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = older::text) THEN
         RAISE EXCEPTION USING ERRCODE = 'KD010',
             MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
@@ -31,6 +37,7 @@ BEGIN
             AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
     IF relations IS NULL AND routines IS NULL THEN
         CLOSE older;
+        PERFORM set_config('search_path', path, true);
         RETURN;
     END IF;
     PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
@@ -76,4 +83,5 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names, each.grantees);
     END LOOP;
+    PERFORM set_config('search_path', path, true);
 END
