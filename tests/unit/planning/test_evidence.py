@@ -60,14 +60,14 @@ TABLE: Objects = {"table a": {}, "column a.old": {"type": "text"}}
         ({}, [ObjectState.MISSING, ObjectState.MISSING]),
         ({**TABLE, **column(type="bigint")}, [ObjectState.APPLIED, ObjectState.APPLIED]),
         ({**TABLE, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.MISSING]),
-        ({**TABLE, **column(type="uuid")}, [ObjectState.CONFLICTING, ObjectState.CONFLICTING]),
+        ({**TABLE, **column(type="uuid")}, [ObjectState.PARTIAL, ObjectState.PARTIAL]),
         ({**TABLE, **column(type="bigint", not_null=True)}, [ObjectState.PARTIAL, ObjectState.PARTIAL]),
         ({"table a": {}, **column(type="bigint")}, [ObjectState.PARTIAL, ObjectState.APPLIED]),
         ({**TABLE, **column(type="bigint"), **VIEW}, [ObjectState.APPLIED, ObjectState.PARTIAL]),
     ],
 )
 def test_what_is_there_shows_which_migrations_were_applied(found: Objects, expected: list[str]) -> None:
-    """An object counts in the form that its migration or a later one gives it, a type of its own is a conflict, and what should have gone is missed."""
+    """An object counts in the form that its migration or a later one gives it; another type, and what should have gone, is missed."""
     assert expected == states(found, FIRST, SECOND)
 
 
