@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from kimbledb.errors import (
     ConflictingObjectsError,
     DataLossError,
@@ -29,6 +31,7 @@ from kimbledb.inspection import foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
+from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.loss import Loss
@@ -114,6 +117,8 @@ class ApplyRun:
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: By the migration's name: what brings the rest of one that is there in part.
+        self.completions: dict[str, Completion] = {}
         #: The plan that is carried out.
         self._plan: Plan | None = None
         #: Whether the records of forms were renewed, or need not be.
@@ -193,7 +198,9 @@ class ApplyRun:
             # Evidence takes long to gather, and in vain while another run changes the schema.
             await self._give_way(session)
         if loaded.is_final:
-            return loaded
+            # An earlier session of this call has looked at the schema.
+            steps = (evolve(step, completion=self.completions.get(step.name)) for step in plan.steps)
+            return evolve(loaded, plan=evolve(plan, steps=tuple(steps)))
         loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
         self.evidence = loaded.evidence
         refused_plans.refuse_unrecorded(goal.schema, loaded.plan, loaded.evidence, adopt_has_looked=state.looked)
@@ -202,6 +209,7 @@ class ApplyRun:
         loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
         refused_plans.refuse_hazards(loaded.plan, self.runner.options.refuse_hazards)
         self.online = frozenset(step.name for step in loaded.plan.pending if step.online)
+        self.completions = {step.name: step.completion for step in loaded.plan.pending if step.completion is not None}
         return loaded
 
     async def _prepare(self, session: Session, state: DatabaseState, plan: Plan) -> DatabaseState:
