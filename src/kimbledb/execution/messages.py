@@ -97,8 +97,9 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         # check_history.sql learns from it which tables are history's.
         + queries.filled("mark_history", schema=quote_literal(schema))
         + "\n"
-        + queries.filled("before_script", gone=queries.text_of(gone))
+        + queries.filled("before_script")
         + "\n"
+        + queries.block("keep_gone", gone=queries.text_of(gone))
         + (keep_older() if closed else "")
         + Session.path(path)
     )
@@ -106,7 +107,7 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
 
 def keep_older() -> str:
     """Return the statement before a script of a closed catalog by which ``take_back()`` knows what the script made."""
-    return queries.text_of("older") + "\n"
+    return queries.block("older")
 
 
 def take_back() -> str:
