@@ -105,9 +105,15 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
     )
 
 
-def keep_older() -> str:
-    """Return the statement before a script of a closed catalog by which ``take_back()`` knows what the script made."""
-    return queries.block("older")
+def keep_older(*, goes_on: bool = False) -> str:
+    """Return the block before a script of a closed catalog by which ``take_back()`` knows what the script made.
+
+    Args:
+        goes_on: Whether the script runs statement by statement, and this is not before its first one.
+    """
+    names = ("relations", "routines")
+    kept = {name: f"pg_catalog.current_setting('kimbledb.closed_{name}', true)" if goes_on else "''" for name in names}
+    return queries.block("older", **kept)
 
 
 def take_back() -> str:
