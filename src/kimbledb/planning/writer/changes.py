@@ -70,6 +70,37 @@ def difference(
     return publications.around(sorted(fates.with_other_types()), [*drops(fates), *arranged(pieces)])
 
 
+def lost(before: Snapshot, after: Snapshot) -> list[Key]:
+    """Return the tables, columns and sequences whose rows, values or position ``difference()`` gives up: it drops them.
+
+    Columns and sequences that go with their table are left out, and so is what no data can be lost of: generated columns
+    and those of views.
+
+    Args:
+        before: The schema as it is, with the objects that each object needs.
+        after: The schema as it is to be.
+    """
+    fates = Fates(before, _known(before, after))
+    fates.decide()
+    return [key for key in before.objects if key in fates.gone and _holds_data(key, fates)]
+
+
+def _holds_data(key: Key, fates: Fates) -> bool:
+    kind, name = key
+    if kind == "column":
+        table = ("table", relation_of(name))
+        return (
+            table in fates.before.objects
+            and table not in fates.gone
+            and "generated" not in fates.before.objects[key]
+            and fates.follows(key) not in fates.gone
+        )
+    if kind == "sequence":
+        owner = fates.goes_with(key)
+        return owner is None or owner not in fates.gone
+    return kind == "table"
+
+
 def _known(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return a schema with the needs and the statements that it lacks: from the earlier one, or guessed by names."""
     same = {key for key, facts in after.objects.items() if before.objects.get(key) == facts}

@@ -364,6 +364,8 @@ class Fates:
             facts = self.before.objects.get(each, {})
             if each[0] in _AGAINST_A_TYPE or constraints.is_reference(facts) or "generated" in facts:
                 self._lose(each, key)
+            elif "invalid" in facts:
+                self.drop(each)  # with the type the server makes it again, and for the partitions, too
             elif each[0] == "column" and relation_of(each[1]) != relation and each not in self.gone:
                 self._lose_of_column(each, ("table", relation))
         for each in self.hanging.get(key, ()):
