@@ -57,7 +57,12 @@ def difference(
     fates = Fates(before, after, using or {})
     fates.decide()
     made = frozenset(key for key in after.objects if key not in before.objects or key in fates.gone)
-    around = Surroundings(after.objects, made, after.needs, fates.apart())
+    others = {
+        key
+        for key, facts in after.objects.items()
+        if key[0] == "column" and key not in made and _as_left(key, fates).get("default") != facts.get("default")
+    }
+    around = Surroundings(after.objects, made, after.needs, fates.apart(), others)
     pieces = [piece for key in after.objects if key in made for piece in KINDS[key[0]].create(after.get(key), around)]
     retyped: dict[str, list[_Retyped]] = {}
     for key in after.objects:
@@ -148,7 +153,7 @@ def _changes(key: Key, fates: Fates, around: Surroundings, retyped: dict[str, li
         needs |= {each.key for each in around.parts("constraint", name)}
     for owner in texts(new, "owned_by"):
         needs |= {("column", owner), ("table", relation_of(owner))}
-    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index") else ()
+    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index", "privilege") else ()
     if kind == "view":
         makes = (key, *(each.key for each in around.parts("column", name)))
     yield from _in_sequence(list(steps), _RANKS.get(kind, Rank.SETTING), makes, needs)
