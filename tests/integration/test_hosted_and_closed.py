@@ -413,7 +413,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, _kimbledb_background: Bac
         (
             "GRANT UPDATE (person) ON orders TO anon",
             "privilege column orders.person to anon",
-            "REVOKE UPDATE (person) ON TABLE orders FROM anon",
+            "REVOKE ALL (person) ON TABLE orders FROM anon",
         ),
         (
             "GRANT SELECT ON totals TO PUBLIC",
