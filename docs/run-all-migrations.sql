@@ -217,6 +217,118 @@ FROM (
 END
 $guard$;
 
+-- What default privileges give on what a migration makes is taken back.
+DO $kimbledb1$
+BEGIN
+    PERFORM set_config('kimbledb.keep_older', $older$
+DO $kimbledb$
+DECLARE
+    older pg_catalog.refcursor := 'kimbledb_older';
+BEGIN
+    PERFORM pg_catalog.set_config('kimbledb.closed_relations', '', true),
+            pg_catalog.set_config('kimbledb.closed_routines', '', true);
+    OPEN older NO SCROLL FOR
+    SELECT c.tableoid, c.oid
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid OPERATOR(pg_catalog.=) ANY (nullif(pg_catalog.current_setting('kimbledb.young', true), '')::pg_catalog.oid[])
+    UNION ALL
+    SELECT p.tableoid, p.oid
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.oid OPERATOR(pg_catalog.=) ANY (nullif(pg_catalog.current_setting('kimbledb.young', true), '')::pg_catalog.oid[]);
+END
+$kimbledb$;
+$older$, true), set_config('kimbledb.take_back', $back$
+DO $kimbledb$
+DECLARE
+    -- A script that runs statement by statement goes on with its own.
+    path constant text := pg_catalog.current_setting('search_path');
+    older constant pg_catalog.refcursor := 'kimbledb_older';
+    -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
+    top constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+    span integer;
+    epoch numeric;
+    roles oid[];
+    relations oid[];
+    routines oid[];
+    was record;
+    each record;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    span := age(top::xid);
+    epoch := top::text::numeric - top::xid::text::numeric;
+    -- PUBLIC is 0.
+    roles := ARRAY(SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) || 0::oid;
+    IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = older::text) THEN
+        RAISE EXCEPTION USING ERRCODE = 'KD010',
+            MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
+            HINT = 'take CLOSE ALL out, and name the cursors that are meant';
+    END IF;
+    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    SELECT array_agg(c.oid) INTO relations
+    FROM pg_class AS c
+    WHERE CASE WHEN age(c.xmin) <= span THEN c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            AND pg_xact_status((epoch + c.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = c.relnamespace) END;
+    SELECT array_agg(p.oid) INTO routines
+    FROM pg_proc AS p
+    WHERE p.oid >= 16384 AND CASE WHEN age(p.xmin) <= span THEN
+            pg_xact_status((epoch + p.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
+    IF relations IS NULL AND routines IS NULL THEN
+        CLOSE older;
+        PERFORM set_config('search_path', path, true);
+        RETURN;
+    END IF;
+    PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
+    LOOP
+        FETCH older INTO was;
+        EXIT WHEN NOT FOUND;
+        IF was.tableoid = 'pg_class'::regclass THEN
+            relations := array_remove(relations, was.oid);
+        ELSE
+            routines := array_remove(routines, was.oid);
+        END IF;
+    END LOOP;
+    CLOSE older;
+    -- What an extension brings comes as it is.
+    relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+    routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+    -- Where a script runs statement by statement: what its earlier statements made.
+    relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
+    routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
+    PERFORM set_config('kimbledb.closed_relations', relations::text, true), set_config('kimbledb.closed_routines', routines::text, true);
+    FOR each IN
+        SELECT open.what, string_agg(open.name, ', ') AS names,
+               'PUBLIC' || coalesce((SELECT string_agg(', ' || quote_ident(rolname), '') FROM pg_roles
+                                     WHERE oid = ANY (roles) AND oid <> open.owner), '') AS grantees
+        FROM (
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
+            FROM pg_class AS c
+            WHERE c.oid = ANY (relations)
+              AND (EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = ANY (roles) AND a.grantee <> c.relowner)
+                   OR EXISTS (SELECT FROM pg_attribute AS b, aclexplode(b.attacl) AS a
+                              WHERE b.attrelid = c.oid AND NOT b.attisdropped
+                                AND a.grantee = ANY (roles) AND a.grantee <> c.relowner))
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+            FROM pg_proc AS p
+            WHERE p.oid = ANY (routines)
+              AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+                          WHERE a.grantee = ANY (roles) AND a.grantee <> p.proowner)
+        ) AS open (what, name, owner)
+        GROUP BY open.what, open.owner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names, each.grantees);
+    END LOOP;
+    PERFORM set_config('search_path', path, true);
+END
+$kimbledb$;
+$back$, true);
+END
+$kimbledb1$;
+
 -- What they need of the server, and the tables that say what is applied.
 DO $kimbledb$
 DECLARE
@@ -516,6 +628,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The foundation: people, projects, conversations, messages, knowledge, files
 -- with what was read out of them, and the two activity logs.
@@ -1027,6 +1140,34 @@ COMMENT ON TABLE auth_logs IS 'Attempts to sign in. For the service alone.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- What people may do, within their policies; anon may do nothing.
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON projects, conversations, messages, knowledge_base, files, audio_transcriptions, processed_images,
+       processed_documents
+    TO authenticated;
+-- A person edits their profile, not their role and permissions.
+GRANT SELECT ON users, activity_logs TO authenticated;
+GRANT UPDATE (name, avatar_url, preferences) ON users TO authenticated;
+GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
+GRANT EXECUTE ON FUNCTION requesting_user_id() TO authenticated, service_role;
+
+-- What the service may do.
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON users, projects, conversations, messages, knowledge_base, files, audio_transcriptions, processed_images,
+       processed_documents, activity_logs, auth_logs
+    TO service_role;
+GRANT USAGE, SELECT
+    ON SEQUENCE processed_images_id_seq, processed_documents_id_seq, activity_logs_id_seq, auth_logs_id_seq
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
@@ -1071,6 +1212,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- One person's connection to Google: the tokens that the service uses on their behalf.
 
@@ -1109,6 +1251,18 @@ COMMENT ON COLUMN user_tokens.refresh_token IS 'A secret: for the service alone.
 COMMENT ON COLUMN user_tokens.id_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
 $script$;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People see that they are connected and may disconnect; the tokens themselves
+-- are read and written by the service alone.
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+    ON user_tokens TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
+$hosted$;
+    END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
@@ -1153,6 +1307,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The table of create_user_tokens_table.sql, and what a hosted platform adds to it.
 
@@ -1204,6 +1359,19 @@ COMMENT ON VIEW user_connections IS 'A person''s connections without the tokens.
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People see that they are connected and may disconnect; the tokens themselves
+-- are read and written by the service alone.
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+    ON user_tokens TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
+GRANT SELECT ON user_connections TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60',
@@ -1248,6 +1416,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Categories in a tree, and which of them projects, conversations, files and
 -- pieces of knowledge are in.
@@ -1346,6 +1515,14 @@ COMMENT ON COLUMN categories.sort_order IS 'Its place among its siblings.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON categories TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
@@ -1390,6 +1567,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-to-transcriptions.sql
 --
@@ -1431,6 +1609,7 @@ CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRI
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
@@ -1473,6 +1652,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-id-to-conversations.sql
 --
@@ -1499,6 +1679,7 @@ CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
@@ -1541,6 +1722,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-conversation-pinning.sql
 --
@@ -1629,6 +1811,7 @@ COMMENT ON COLUMN conversations.pinned_by IS 'The person who pinned it; NULL whe
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
@@ -1671,6 +1854,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- FIX_PROJECT_ID_TYPE.sql
 --
@@ -1681,6 +1865,7 @@ BEGIN
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d',
@@ -1723,6 +1908,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMPREHENSIVE_TYPE_FIX.sql
 --
@@ -1735,6 +1921,7 @@ BEGIN
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc',
@@ -1777,6 +1964,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- optimize-projects-FINAL.sql
 --
@@ -1825,6 +2013,7 @@ CREATE STATISTICS knowledge_base_user_id_project_id_statistics (dependencies, nd
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
@@ -1869,6 +2058,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-embedding-columns.sql
 --
@@ -1903,6 +2093,7 @@ COMMENT ON COLUMN audio_transcriptions.embedding IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
@@ -1945,6 +2136,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- supabase-semantic-search-schema.sql
 --
@@ -2339,6 +2531,21 @@ COMMENT ON FUNCTION recommend_ef_search(double precision, integer, integer) IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what is theirs; the service writes, and measures.
+GRANT SELECT ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage
+    TO authenticated, service_role;
+GRANT INSERT, UPDATE, DELETE ON semantic_search_metadata, semantic_search_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE semantic_search_log_id_seq TO service_role;
+GRANT EXECUTE ON FUNCTION slow_semantic_searches(double precision, interval, integer) TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION vector_index_health(), recommend_ef_search(double precision, integer, integer)
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
@@ -2381,6 +2588,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- create-semantic-search-function.sql
 --
@@ -2520,6 +2728,14 @@ COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
@@ -2562,6 +2778,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-knowledge-base-source-id-constraint.sql
 --
@@ -2585,6 +2802,7 @@ COMMENT ON CONSTRAINT knowledge_base_source_type_check ON knowledge_base IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a',
@@ -2629,6 +2847,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Every file that a person has anywhere, with where it came from, its versions, its
 -- thumbnail, and how far its processing is.
@@ -2776,6 +2995,14 @@ COMMENT ON COLUMN file_registry.is_current_version IS 'False once a newer versio
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON file_registry TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad',
@@ -2818,6 +3045,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Files and the rest: what was learnt from a file, which files belong together, and
 -- where each was seen.
@@ -2948,6 +3176,16 @@ COMMENT ON COLUMN knowledge_base.file_id IS 'The file that the piece was learnt 
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON file_relationships, file_sources TO authenticated, service_role;
+GRANT SELECT ON duplicate_files TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION link_duplicate_files() TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a',
@@ -2992,6 +3230,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What a person is told, whether they have read it, and whether a mail went out.
 
@@ -3066,6 +3305,15 @@ COMMENT ON COLUMN notifications.email_sent IS 'Whether a mail went out, for thos
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, DELETE, UPDATE (read, status) ON notifications TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39',
@@ -3110,6 +3358,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Backups that were made of a person's data, where they lie, and which can be gone back to.
 
@@ -3181,6 +3430,16 @@ COMMENT ON COLUMN backups.restored_at IS 'When somebody last went back to it.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON backups TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON backups TO service_role;
+GRANT SELECT ON restore_points TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7',
@@ -3225,6 +3484,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What calls of AI models cost: each call, budgets, the alerts of budgets, and prices.
 
@@ -3455,6 +3715,18 @@ COMMENT ON VIEW monthly_costs IS 'Costs by person, month (UTC) and model.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON api_cost_tracking TO authenticated;
+GRANT SELECT, UPDATE (acknowledged, acknowledged_at, acknowledged_by) ON budget_alerts TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON budget_config TO authenticated, service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_cost_tracking, budget_alerts, cost_models TO service_role;
+GRANT SELECT ON daily_costs, monthly_costs TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132',
@@ -3497,6 +3769,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- fix-cost-tracking-user-id-CORRECTED.sql
 --
@@ -3508,6 +3781,7 @@ BEGIN
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05',
@@ -3550,6 +3824,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- How models do: one row for each call, and what they add up to.
 
@@ -3708,6 +3983,16 @@ COMMENT ON VIEW model_error_rates IS 'Each model''s error rate by day (UTC).';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, UPDATE (user_rating) ON model_performance_metrics TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON model_performance_metrics TO service_role;
+GRANT SELECT ON model_performance_summary, model_error_rates TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec',
@@ -3750,6 +4035,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
@@ -3893,6 +4179,16 @@ COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON model_task_costs TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION recommend_model(text, text, numeric, integer), suggest_budget_savings(integer, integer)
+    TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c',
@@ -3937,6 +4233,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Jobs of transcription: who does it, how far it is, and what went wrong.
 
@@ -4015,6 +4312,7 @@ COMMENT ON COLUMN audio_transcriptions.job_metadata IS 'What the service said of
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
@@ -4057,6 +4355,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- MIGRATION_FIX_TRANSCRIPTION.sql
 --
@@ -4071,6 +4370,7 @@ BEGIN
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453',
@@ -4115,6 +4415,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- zapier-webhook-logs.sql
 --
@@ -4259,6 +4560,18 @@ COMMENT ON FUNCTION zapier_webhook_allowance(text, integer, interval) IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what was called for them; the service writes.
+GRANT SELECT ON zapier_webhook_logs, zapier_webhook_rates TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON zapier_webhook_logs TO service_role;
+GRANT SELECT ON zapier_webhook_rates TO service_role;
+GRANT EXECUTE ON FUNCTION zapier_webhook_allowance(text, integer, interval) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88',
@@ -4301,6 +4614,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- drive-edit-approval-schema.sql
 --
@@ -4574,6 +4888,19 @@ CREATE POLICY drive_edit_audit_log_owner_read ON drive_edit_audit_log
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what is theirs; the service writes both.
+GRANT SELECT ON drive_edit_requests, drive_edit_audit_log TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON drive_edit_requests, drive_edit_audit_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE drive_edit_audit_log_id_seq TO service_role;
+GRANT EXECUTE ON FUNCTION drive_edit_transition_allowed(text, text) TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION expire_drive_edit_requests() TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f',
@@ -4616,6 +4943,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- indexing-state-schema.sql
 --
@@ -4723,6 +5051,16 @@ CREATE POLICY indexing_state_owner_read ON indexing_state
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read their own; the service writes.
+GRANT SELECT ON indexing_state TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON indexing_state TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c',
@@ -4767,6 +5105,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- device-continuity.sql
 --
@@ -5224,6 +5563,24 @@ CREATE POLICY device_context_conflicts_owner ON device_context_conflicts
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read and write their own rows from their devices.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON devices, device_context, device_sync_queue, device_context_conflicts
+    TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        save_device_context(text, jsonb, bigint, timestamptz, text),
+        sync_device_context(text, text),
+        merge_device_context(text, jsonb, jsonb, bigint),
+        claim_device_sync(text, integer)
+    TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
@@ -5268,6 +5625,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- autonomous-agent-schema.sql
 --
@@ -5583,6 +5941,22 @@ ALTER TABLE agent_execution_log ENABLE ROW LEVEL SECURITY;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE ON agent_tasks, agent_findings, agent_execution_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE agent_execution_log_id_seq TO service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        agent_next_run(text, timestamptz),
+        claim_agent_task(text[], interval),
+        finish_agent_task(uuid, text, text, text, text[])
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6',
@@ -5627,6 +6001,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- workflow_automation_schema.sql
 --
@@ -5894,6 +6269,19 @@ CREATE POLICY workflow_actions_owner ON workflow_actions
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People write their workflows, and read how the runs went.
+GRANT SELECT, INSERT, UPDATE, DELETE ON workflows, workflow_triggers, workflow_actions TO authenticated;
+GRANT SELECT ON workflow_executions TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON workflows, workflow_executions, workflow_triggers, workflow_actions
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f',
@@ -5938,6 +6326,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- chatgpt-import-schema.sql
 --
@@ -6139,6 +6528,18 @@ COMMENT ON FUNCTION search_chatgpt(text, integer) IS
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People import, read and delete what is theirs.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON chatgpt_imports, chatgpt_conversations, chatgpt_messages
+    TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION search_chatgpt(text, integer) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585',
@@ -6183,6 +6584,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-table.sql
 --
@@ -6223,6 +6625,15 @@ COMMENT ON COLUMN api_logs.user_id IS 'Who asked; NULL for nobody known, and onc
 
 ALTER TABLE api_logs ENABLE ROW LEVEL SECURITY;
 $script$;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_logs TO service_role;
+$hosted$;
+    END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
@@ -6267,6 +6678,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-schema.sql
 --
@@ -6510,6 +6922,22 @@ ALTER TABLE api_rate_limits ENABLE ROW LEVEL SECURITY;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone. api_logs has its grants from api-logs-table.sql.
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_rate_limits TO service_role;
+GRANT SELECT ON api_endpoint_performance, api_error_summary, api_rate_limit_usage TO service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        api_error_category(integer, text),
+        count_api_request(text, text, integer, integer),
+        purge_api_rate_limits(interval)
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136',
@@ -6554,6 +6982,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- mcp-servers-schema.sql
 --
@@ -6809,6 +7238,18 @@ ALTER TABLE mcp_health_checks ENABLE ROW LEVEL SECURITY;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON mcp_servers, mcp_tools, mcp_prompts, mcp_resources, mcp_health_checks
+    TO service_role;
+GRANT SELECT ON mcp_server_health TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6',
@@ -6853,6 +7294,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84', recorded;
     END IF;
     started := clock_timestamp();
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMBINED-CRITICAL-MIGRATIONS.sql
 --
@@ -6865,6 +7307,7 @@ BEGIN
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84',

@@ -159,7 +159,7 @@ class AlternativesError(PlanningError):
 
 
 class ChangedMigrationError(PlanningError):
-    """The apply.sql of an applied migration was edited afterwards.
+    """The text of an applied migration was edited afterwards.
 
     Attributes:
         changed: For each such migration its name, the checksum in history and the checksum of the file (SHA-256 in

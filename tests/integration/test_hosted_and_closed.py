@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import kimbledb
-from tests.support.databases import sql
+from kimbledb.testing.background import Background
+from tests.support.databases import psql, sql
 from tests.support.folders import Folder
 
 APPLY = """\
@@ -372,3 +373,168 @@ async def test_the_rollback_of_a_migration_with_hosted_sql(hosted_database: str,
     assert await may(hosted_database) == OPENED
     assert await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'SELECT')")
     assert not await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'INSERT')")
+
+
+# Drift.
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory, _kimbledb_background: Background) -> Folder:
+    """A closed folder whose declarations were recorded on both platforms."""
+    folder = Folder(tmp_path_factory.mktemp("recorded"))
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    folder.close()
+
+    async def record() -> None:
+        await kimbledb.declare(folder.path)
+
+    _kimbledb_background.run(record())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("opening", "name", "cure"),
+    [
+        (
+            "GRANT SELECT ON recent TO anon",
+            "privilege view recent to anon",
+            "REVOKE ALL ON TABLE recent FROM anon",
+        ),
+        (
+            "GRANT UPDATE ON orders TO authenticated",
+            "privilege table orders to authenticated",
+            "REVOKE UPDATE ON TABLE orders FROM authenticated",
+        ),
+        (
+            "GRANT USAGE ON SEQUENCE orders_number_seq TO service_role",
+            "privilege sequence orders_number_seq to service_role",
+            "REVOKE ALL ON SEQUENCE orders_number_seq FROM service_role",
+        ),
+        (
+            "GRANT UPDATE (person) ON orders TO anon",
+            "privilege column orders.person to anon",
+            "REVOKE ALL (person) ON TABLE orders FROM anon",
+        ),
+        (
+            "GRANT SELECT ON totals TO PUBLIC",
+            "privilege view totals to public",
+            "REVOKE ALL ON TABLE totals FROM PUBLIC",
+        ),
+        (
+            "GRANT EXECUTE ON FUNCTION next_order TO PUBLIC",
+            "privilege function next_order(integer,text[]) to public",
+            "REVOKE EXECUTE ON FUNCTION next_order",
+        ),
+        (
+            "GRANT EXECUTE ON PROCEDURE tidy TO anon",
+            "privilege function tidy(integer) to anon",
+            "REVOKE ALL ON PROCEDURE tidy",
+        ),
+    ],
+)
+async def test_who_opens_a_closed_catalog_is_found(
+    hosted_database: str, recorded: Folder, opening: str, name: str, cure: str
+) -> None:
+    """A privilege that no migration grants on an object of a closed catalog is drift, and the hint takes it back."""
+    await kimbledb.migrate(hosted_database, catalog=recorded.catalog)
+    assert await drift(hosted_database, recorded) == []
+    await sql(hosted_database, opening)
+
+    [(found, _, hint)] = await drift(hosted_database, recorded)
+
+    assert hint is not None
+    assert hint.startswith(cure)
+    assert found.startswith(name)
+    await sql(hosted_database, hint)
+    assert await drift(hosted_database, recorded) == []
+
+
+async def test_privileges_of_others_are_theirs(hosted_database: str, recorded: Folder) -> None:
+    """In a closed catalog, too, a role of the application's own and an object of its own may have what they have."""
+    await kimbledb.migrate(hosted_database, catalog=recorded.catalog)
+    await sql(hosted_database, "CREATE TABLE theirs (id integer); GRANT SELECT ON orders TO pg_monitor")
+
+    assert await drift(hosted_database, recorded) == []
+
+
+@pytest.mark.parametrize("where", ["IN SCHEMA public ", ""])
+async def test_default_privileges_explain_more_than_is_declared(
+    hosted_database: str, folder: Folder, where: str
+) -> None:
+    """In a catalog that is not closed a role may have more than it is granted, where default privileges give it that."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    if not where:
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+            await sql(
+                hosted_database,
+                f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {kind} FROM anon, authenticated, service_role;"
+                f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO anon, authenticated, service_role",
+            )
+    await kimbledb.declare(folder.path)
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    assert '"orders": "anon authenticated service_role"' in await may(hosted_database)
+    assert await drift(hosted_database, folder) == []
+
+
+async def test_more_than_default_privileges_give_is_drift(hosted_database: str, folder: Folder) -> None:
+    """What neither a migration nor a default privilege gives is drift in a catalog that is not closed, as ever."""
+    await sql(
+        hosted_database, "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE INSERT, UPDATE ON TABLES FROM authenticated"
+    )
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    await kimbledb.declare(folder.path)
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+    assert await drift(hosted_database, folder) == []
+    await sql(hosted_database, "GRANT INSERT ON orders TO authenticated; GRANT UPDATE ON recent TO authenticated")
+
+    [(name, found, hint)] = await drift(hosted_database, folder)
+
+    assert name == "privilege table orders to authenticated"
+    assert "insert" in str(found)
+    assert hint == "REVOKE INSERT ON TABLE orders FROM authenticated"
+
+
+# The rendered file.
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_the_rendered_file_does_the_same(
+    database: str, hosted_database: str, folder: Folder, closed: bool
+) -> None:
+    """On both platforms the file runs hosted.sql and closes as migrate() does, in each of its transactions, once or twice."""
+    folder.add(1, "orders", APPLY, hosted=HOSTED)
+    folder.add(2, "kinds", "CREATE TYPE kind AS ENUM ('a');\n")
+    folder.add(
+        3,
+        "more",
+        "ALTER TYPE kind ADD VALUE 'b';\nCREATE OR REPLACE VIEW recent AS SELECT id, 1 AS one FROM orders;\n"
+        "CREATE TABLE lines (id integer, kind kind);\n",
+        hosted="GRANT SELECT ON lines TO anon;\n",
+    )
+    folder.add(
+        4, "last", "CREATE TABLE last (kind kind DEFAULT 'b');\n", hosted="GRANT INSERT ON last TO service_role;\n"
+    )
+    if closed:
+        folder.close()
+    text = kimbledb.render(folder.catalog)
+    twin = await may_after_migrate(hosted_database, folder)
+
+    for dsn in (database, hosted_database):
+        for _ in range(2):
+            done = psql(dsn, text)
+            assert (done.returncode, done.stderr) == (0, "")
+
+    if closed:
+        assert await may(database) == "{}"
+    assert await may(hosted_database) == twin
+    assert await sql(hosted_database, "SELECT count(*) FROM pg_constraint WHERE conname = 'orders_person'") == 1
+    assert (await kimbledb.migrate(hosted_database, catalog=folder.catalog)).applied == ()
+
+
+async def may_after_migrate(dsn: str, folder: Folder) -> str:
+    """What PUBLIC and the platform's roles may do after migrate(), in a database that is emptied afterwards."""
+    await kimbledb.migrate(dsn, catalog=folder.catalog)
+    found = await may(dsn)
+    await kimbledb.reset(dsn, confirm=dsn.rpartition("/")[2].partition("?")[0], allow_data_loss=True)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
@@ -34,6 +36,16 @@ async def test_each_script_of_a_migration(hosted_database: str, folder: Folder, 
             "c.sql",
         ]
         await kimbledb.rollback(hosted_database, catalog=catalog, to=0)
+
+
+async def test_flat_files(database: str, tmp_path: Path, text: str) -> None:
+    """A single file without a statement is a migration like another."""
+    (tmp_path / "001_a.sql").write_text(text)
+    (tmp_path / "002_b.sql").write_text("CREATE TABLE b (id integer);")
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+
+    assert len((await kimbledb.migrate(database, catalog=catalog)).applied) == 2
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
 
 
 async def test_a_derived_rollback(database: str, folder: Folder, text: str) -> None:

@@ -812,6 +812,11 @@ def other_type(maker: Maker) -> list[str]:
             f"ALTER TYPE {each} RENAME VALUE 'bad' TO 'worse'",
             f"DROP TYPE {each} CASCADE; CREATE TYPE {each} AS ENUM ('Good', 'bad')",
             f"ALTER TYPE {each} ADD ATTRIBUTE added integer CASCADE",
+            *(
+                f"ALTER TABLE {made.name} ALTER COLUMN {column} SET DEFAULT 'new'"
+                for made in maker.tables
+                for column in made.of_type(each)
+            ),
         )
     ]
     choices += [

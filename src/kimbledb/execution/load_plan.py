@@ -99,7 +99,10 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     loaded = await by_evidence(session, goal, loaded, shown)
     if looked is None or not loaded.plan.pending:
         return loaded
-    plan = await completions.foresee(session, goal.planner, loaded.plan, shown, looked.recorded, state, goal.schema)
+    online = runner.can_open_second_session(session, state.process_id)
+    plan = await completions.foresee(
+        session, goal.planner, loaded.plan, shown, looked.recorded, state, goal.schema, online=online
+    )
     return evolve(loaded, plan=plan)
 
 

@@ -97,16 +97,23 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         # check_history.sql learns from it which tables are history's.
         + queries.filled("mark_history", schema=quote_literal(schema))
         + "\n"
-        + queries.filled("before_script", gone=queries.text_of(gone))
+        + queries.filled("before_script")
         + "\n"
+        + queries.block("keep_gone", gone=queries.text_of(gone))
         + (keep_older() if closed else "")
         + Session.path(path)
     )
 
 
-def keep_older() -> str:
-    """Return the statement before a script of a closed catalog by which ``take_back()`` knows what the script made."""
-    return queries.text_of("older") + "\n"
+def keep_older(*, goes_on: bool = False) -> str:
+    """Return the block before a script of a closed catalog by which ``take_back()`` knows what the script made.
+
+    Args:
+        goes_on: Whether the script runs statement by statement, and this is not before its first one.
+    """
+    names = ("relations", "routines")
+    kept = {name: f"pg_catalog.current_setting('kimbledb.closed_{name}', true)" if goes_on else "''" for name in names}
+    return queries.block("older", **kept)
 
 
 def take_back() -> str:

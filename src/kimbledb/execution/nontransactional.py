@@ -33,6 +33,7 @@ from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.data_loss import Lost
 from kimbledb.model.migration import Migration
+from kimbledb.planning.fills import by_table, update
 from kimbledb.server import queries
 from kimbledb.server.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.server.observer import observed
@@ -92,7 +93,9 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     async with _second_session(runner, holder, evolve(work, part="online")) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
-            outcome = await holder.finish(work)
+            # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
+            filling = [update(table, each) for table, each in by_table(work.migration.fills).items()]
+            outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 
 

@@ -6,7 +6,7 @@ The rules of a run hold: its settings, its search_path, and the check of what a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
@@ -76,8 +76,8 @@ class RecordingDatabase:
         #: What the platform grants on new objects: facts by the class of objects and the role.
         self._by_default: dict[tuple[str, str], Facts] = {}
         #: The privileges that migrations granted up to here, and before the open transaction.
-        self._granted: frozenset[Key] = frozenset()
-        self._granted_before: frozenset[Key] = frozenset()
+        self._granted: Mapping[Key, Facts] = {}
+        self._granted_before: Mapping[Key, Facts] = {}
         #: The functions that take snapshots, by their names, with the queries that they run.
         self._functions: dict[str, str] = {}
 
@@ -171,7 +171,7 @@ class RecordingDatabase:
         closes = migration.closed and part == "apply"
         try:
             if closes:
-                await self.session.send(keep_older())
+                await self.session.send(keep_older(goes_on=True))
             await self.session.send(statement.text + END_OF_SCRIPT + (take_back() if closes else ""))
         except ServerError as error:
             raise await self._failed_at(migration, error, part, statement) from error
@@ -341,12 +341,17 @@ class RecordingDatabase:
 
     async def _learn_grants(self) -> None:
         assert self._plain is not None
-        self._granted = frozenset((await self._plain.objects(_PRIVILEGES)).objects)
+        self._granted = (await self._plain.objects(_PRIVILEGES)).objects
 
     def _without_defaults(self, found: Snapshot) -> Snapshot:
         if not self._by_default:
             return found
-        objects = {key: facts for key, facts in found.objects.items() if not self._is_default(key, facts)}
+        # What a migration grants, without what the platform gives the same role besides.
+        objects = {
+            key: self._granted.get(key, facts) if key[0] == "privilege" else facts
+            for key, facts in found.objects.items()
+            if not self._is_default(key, facts)
+        }
         return evolve(found, objects=objects, identities={key: found.identities[key] for key in objects})
 
     def _is_default(self, key: Key, facts: Facts) -> bool:

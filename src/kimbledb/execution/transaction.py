@@ -377,11 +377,12 @@ class Transactions:
         except ServerError as error:
             raise await step_error(self.session, error, work, ()) from error
 
-    async def finish(self, work: Work, noting: str = "") -> Outcome:
+    async def finish(self, work: Work, *, noting: str = "", more: Sequence[str] = ()) -> Outcome:
         """Run the work in the transaction that ``hold()`` opened, and commit it.
 
         Args:
             work: The migration and its script.
+            more: Statements that run after the script, with its search_path.
             noting: As for ``Messages.closing()``.
 
         Raises:
@@ -393,9 +394,12 @@ class Transactions:
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
         body, starts = self.messages.body(work)
+        after = "".join(f"{each};\n" for each in more)
+        if after:
+            after = self.session.path(self.messages.path) + after + self.session.path()
         try:
             with self._doubting():
-                answers = await self.session.send(ahead + body + self.messages.closing(work, noting=noting))
+                answers = await self.session.send(ahead + body + self.messages.closing(work, after, noting=noting))
         except ServerError as error:
             raise await step_error(self.session, error, work, [ahead + body[:start] for start in starts]) from error
         # Tables were locked for as long as this took, and not since the schema's lock was taken.
@@ -418,7 +422,7 @@ class Transactions:
         """
         if work.scripts:
             losses = quote_literal(json.dumps(data_loss.loss_rows(measured.losses)))
-            outcome = await self.finish(work, queries.filled("also_lost", losses=losses) + "\n")
+            outcome = await self.finish(work, noting=queries.filled("also_lost", losses=losses) + "\n")
             return evolve(outcome, measured=data_loss.combined([measured, outcome.measured]))
         try:
             with self._doubting():

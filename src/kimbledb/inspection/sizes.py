@@ -31,7 +31,8 @@ async def with_hazards(session: Session, plan: Plan, schema: str, *, online: boo
             step.name: hazards.by_strategy(
                 step.migration,
                 tables,
-                online=online and step.completion is None,
+                online=online,
+                begun=step.online,
                 hosted=hosted,
                 completion=step.completion,
             )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
+from kimbledb.execution.messages import keep_older, take_back
 from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
 from kimbledb.model.evidence import Evidence
@@ -98,7 +99,9 @@ def render(catalog: Catalog | None = None) -> str:
     }
     ordered = [chosen[name] for name in planner.ordered(needs)]
     #: The migrations after which a COMMIT stands. The last migration has one in any case.
-    breaks = [migration for migration in ordered[:-1] if _ADDS_VALUE.search(migration.apply_sql)]
+    breaks = [
+        migration for migration in ordered[:-1] if _ADDS_VALUE.search(f"{migration.apply_sql}\n{migration.hosted_sql}")
+    ]
     extensions = quote_array(each.name for each in wanted_extensions(chosen))
     parts = [
         _HEAD.format(
@@ -107,7 +110,7 @@ def render(catalog: Catalog | None = None) -> str:
             transactions=f"as {len(breaks) + 1} transactions" if breaks else "as one transaction",
             kept="nothing of its transaction is kept" if breaks else "nothing of the file is kept",
         ),
-        _beginning(),
+        _beginning(closed=chosen.closed),
         "\n-- What they need of the server, and the tables that say what is applied.\n",
         # The history tables come first: they are named in full, and their functions pin their search_path.
         history_tables.creation(_SCHEMA, version=__version__, take_over=True),
@@ -134,7 +137,7 @@ def render(catalog: Catalog | None = None) -> str:
             kept = f"what stands before it is kept, up to {migration.name}"
             parts += [
                 "\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n",
-                _beginning(),
+                _beginning(closed=chosen.closed),
                 queries.block(
                     "render_part",
                     condition=_condition(migration, plans),
@@ -160,8 +163,14 @@ async def command(invocation: Invocation) -> int:
     return 0
 
 
-def _beginning() -> str:
-    """Return the start of a transaction: its settings, its locks, and the check who owns what it would call."""
+def _beginning(*, closed: bool) -> str:
+    """Return the start of a transaction: its settings, its locks, and the check who owns what it would call.
+
+    Args:
+        closed: Whether the catalog is closed.
+    """
+    older, taking = queries.quoted(keep_older().rstrip("\n"), "older"), queries.quoted(take_back().rstrip("\n"), "back")
+    closing = queries.block("render_closed", older=older, take_back=taking)
     return (
         "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
         + queries.block("render_settings", values=settings_values(_SETTINGS))
@@ -174,6 +183,7 @@ def _beginning() -> str:
         )
         + "\n-- Nothing of a stranger's is called.\n"
         + f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n"
+        + (f"\n-- What default privileges give on what a migration makes is taken back.\n{closing}" if closed else "")
     )
 
 
@@ -185,8 +195,20 @@ def _condition(migration: Migration, plans: dict[bool, Plan]) -> str:
 
 
 def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
+    before = after = ""
+    if migration.closed:
+        before = "    EXECUTE current_setting('kimbledb.keep_older');\n"
+        after = "    EXECUTE current_setting('kimbledb.take_back');\n"
+    if migration.hosted_sql:
+        hosted = queries.quoted(migration.hosted_sql.rstrip("\n"), "hosted")
+        after += (
+            f"    IF hosted THEN\n    EXECUTE {hosted};\n    END IF;\n"
+            "    SET CONSTRAINTS ALL IMMEDIATE;\n    SET CONSTRAINTS ALL DEFERRED;\n"
+        )
     body = queries.filled(
         "render_migration",
+        before=before,
+        after=after,
         name=quote_literal(migration.name),
         alternatives=quote_array(migration.alternatives),
         condition=_condition(migration, plans),

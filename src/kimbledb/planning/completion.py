@@ -27,6 +27,7 @@ from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
+from kimbledb.planning.fills import by_table, update
 from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
@@ -170,12 +171,8 @@ class Unfinished:
     @cached_property
     def _fills(self) -> dict[str, dict[str, str]]:
         """The expressions of values, by table and column, for tables that are there."""
-        found: dict[str, dict[str, str]] = {}
-        for column, expression in self.migration.fills.items() if self.begun else ():
-            table = split(column)[0]
-            if ("table", table) in self.found.objects:
-                found.setdefault(table, {})[column] = expression
-        return found
+        fills = by_table(self.migration.fills) if self.begun else {}
+        return {table: each for table, each in fills.items() if ("table", table) in self.found.objects}
 
     @cached_property
     def views_asked(self) -> list[str]:
@@ -390,6 +387,8 @@ class Unfinished:
             return None
         if kind == "column":
             return self._changed_column(item, there, rows)
+        if kind == "constraint" and not comparison.declared and comparison.found.keys() == {"not_valid"}:
+            return _without(there, "not_valid")
         if kind == "constraint" and not ("check" in declared and "check" in there):
             self._left[item.key] = f"it is {there.get('key') or there.get('exclude') or there.get('check')}"
             return None
@@ -411,6 +410,8 @@ class Unfinished:
         facts = dict(there)
         if "default" in declared and "default" not in there:
             facts["default"] = declared["default"]
+        elif "default" not in declared and item.each.name in self.migration.fills:
+            facts.pop("default", None)  # with it a new row would get a value that the migration then fills
         if declared.get("not_null") and not there.get("not_null"):
             if item.each.name in rows.null and item.each.name not in self.migration.fills:
                 self._left[item.key] = "it may be NULL: some row has NULL there"
@@ -514,6 +515,8 @@ def _filled(
         later: Those afterwards: what has gone by then is not set.
     """
     there = {column: value for column, value in fills.items() if ("column", column) in later}
+    if not there:
+        return
     held = [
         (own_name(name), facts)
         for (kind, name), facts in objects.items()
@@ -521,10 +524,7 @@ def _filled(
     ]
     for name, _ in held:
         yield f"ALTER TABLE {written(table)} DISABLE TRIGGER {name}"
-    names = ", ".join(map(own_name, there))
-    values = ", ".join(f"({value})" for value in there.values())
-    assigned = ", ".join(f"{own_name(column)} = ({value})" for column, value in there.items())
-    yield f"UPDATE {written(table)} SET {assigned} WHERE ROW ({names}) IS DISTINCT FROM ROW ({values})"
+    yield update(table, there)
     if held:
         # A key that is deferred would still wait for these rows, and block this.
         yield "SET CONSTRAINTS ALL IMMEDIATE"

@@ -18,7 +18,7 @@ from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import Fold, FoldedObject, fold, split
+from kimbledb.planning.fold import Fold, FoldedObject, fold, owners_of, split
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
@@ -99,9 +99,13 @@ class _Scales:
         """Return the finding of a migration, or None if it declares nothing that proves something."""
         weighed = _Weighed()
         proving = migration.is_repair
+        taken = self._taken_names(migration)
         for each, existed in self._declared(migration):
             proving = True
-            self._weigh(migration, each, weighed, existed=existed)
+            if taken and not taken.isdisjoint((each.key, *owners_of(each.key, each.facts))):
+                weighed.missing.append(str(each))
+            else:
+                self._weigh(migration, each, weighed, existed=existed)
         if not proving:
             return None
         for statement in migration.declarations.on(hosted=self._hosted):
@@ -160,6 +164,15 @@ class _Scales:
         for each, before in found.values():
             if each.kind in _PROVING and each.facts is not None:
                 yield each, before
+
+    def _taken_names(self, migration: Migration) -> set[Key]:
+        """Return the names that a migration gives to new objects, and that the older objects still have: it renames these."""
+        return {
+            key
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for key, name in statement.renames.items()
+            if key in self._found.objects and (key[0], name) not in self._found.objects
+        }
 
     def _compared(self, item: FoldedObject) -> Comparison:
         recorded = self._forms.of(item.migration.name, item.declared_as)

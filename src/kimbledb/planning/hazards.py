@@ -128,7 +128,13 @@ class Tables:
 
 
 def by_strategy(
-    migration: Migration, tables: Tables, *, online: bool, hosted: bool = False, completion: Completion | None = None
+    migration: Migration,
+    tables: Tables,
+    *,
+    online: bool,
+    begun: bool = False,
+    hosted: bool = False,
+    completion: Completion | None = None,
 ) -> tuple[tuple[Hazard, ...], bool]:
     """Choose a migration's strategy, and find the hazards under that strategy. Pure.
 
@@ -136,6 +142,7 @@ def by_strategy(
         migration: The migration, with its scripts.
         tables: The tables of the target schema.
         online: Whether the run can execute online.sql, outside of a transaction.
+        begun: Whether an earlier run has begun online.sql, which then continues whatever the hazards of the rest.
         hosted: Whether the database has the roles of a hosted platform.
         completion: What is written in place of its script, or before it; None where nothing of it is there.
 
@@ -144,7 +151,7 @@ def by_strategy(
     """
     plain = hazards_of(migration, tables, hosted=hosted, completion=completion)
     # online.sql relies on the schema of the migrations before, which another one may not have.
-    if not plain or not online or not migration.online_sql or completion is not None:
+    if not (plain or begun) or not online or not migration.online_sql or completion is not None:
         return plain, False
     return hazards_of(migration, tables, online=True, hosted=hosted), True
 

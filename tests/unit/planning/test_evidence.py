@@ -193,6 +193,24 @@ def test_a_renamed_table_is_found_under_either_name(found: Objects, expected: li
     assert expected == states(found, FIRST, statement(renames={"table a": "b"}))
 
 
+RENAMED: Objects = {"table b": {}, "column b.old": {"type": "text"}, "column b.id": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({**TABLE, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.MISSING]),
+        (RENAMED, [ObjectState.APPLIED, ObjectState.PARTIAL]),
+        ({**RENAMED, "table a": {}, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.APPLIED]),
+    ],
+)
+def test_a_table_in_place_of_another_is_found_only_after_the_rename(found: Objects, expected: list[str]) -> None:
+    """As long as the older table has its name, nothing there is the new one of that name, however alike they are."""
+    replaces = statement(renames={"table a": "b"}, creates={"table a": {}, **column(type="integer")})
+
+    assert expected == states(found, FIRST, replaces)
+
+
 CHECK: Facts = {"check": "v = ANY (ARRAY['a'::text])"}
 OTHERWISE: Facts = {"check": "v = ANY ('{a}'::text[])"}
 CHECKED = statement(creates={"table a": {}, "constraint a.c": CHECK})

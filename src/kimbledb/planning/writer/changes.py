@@ -57,7 +57,12 @@ def difference(
     fates = Fates(before, after, using or {})
     fates.decide()
     made = frozenset(key for key in after.objects if key not in before.objects or key in fates.gone)
-    around = Surroundings(after.objects, made, after.needs, fates.apart())
+    others = {
+        key
+        for key, facts in after.objects.items()
+        if key[0] == "column" and key not in made and _as_left(key, fates).get("default") != facts.get("default")
+    }
+    around = Surroundings(after.objects, made, after.needs, fates.apart(), others)
     pieces = [piece for key in after.objects if key in made for piece in KINDS[key[0]].create(after.get(key), around)]
     retyped: dict[str, list[_Retyped]] = {}
     for key in after.objects:
@@ -68,6 +73,37 @@ def difference(
     if not defaults_stay:
         pieces += _not_by_default(fates, around)
     return publications.around(sorted(fates.with_other_types()), [*drops(fates), *arranged(pieces)])
+
+
+def lost(before: Snapshot, after: Snapshot) -> list[Key]:
+    """Return the tables, columns and sequences whose rows, values or position ``difference()`` gives up: it drops them.
+
+    Columns and sequences that go with their table are left out, and so is what no data can be lost of: generated columns
+    and those of views.
+
+    Args:
+        before: The schema as it is, with the objects that each object needs.
+        after: The schema as it is to be.
+    """
+    fates = Fates(before, _known(before, after))
+    fates.decide()
+    return [key for key in before.objects if key in fates.gone and _holds_data(key, fates)]
+
+
+def _holds_data(key: Key, fates: Fates) -> bool:
+    kind, name = key
+    if kind == "column":
+        table = ("table", relation_of(name))
+        return (
+            table in fates.before.objects
+            and table not in fates.gone
+            and "generated" not in fates.before.objects[key]
+            and fates.follows(key) not in fates.gone
+        )
+    if kind == "sequence":
+        owner = fates.goes_with(key)
+        return owner is None or owner not in fates.gone
+    return kind == "table"
 
 
 def _known(before: Snapshot, after: Snapshot) -> Snapshot:
@@ -117,7 +153,7 @@ def _changes(key: Key, fates: Fates, around: Surroundings, retyped: dict[str, li
         needs |= {each.key for each in around.parts("constraint", name)}
     for owner in texts(new, "owned_by"):
         needs |= {("column", owner), ("table", relation_of(owner))}
-    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index") else ()
+    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index", "privilege") else ()
     if kind == "view":
         makes = (key, *(each.key for each in around.parts("column", name)))
     yield from _in_sequence(list(steps), _RANKS.get(kind, Rank.SETTING), makes, needs)

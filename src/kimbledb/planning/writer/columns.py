@@ -58,6 +58,10 @@ _RECURSIVE = (
 OF_TYPE = frozenset({"type", "collation", "table"})
 
 
+#: A default that is not known.
+_SOME = "..."
+
+
 def definition(column: DatabaseObject, around: Surroundings) -> str:
     """Return a column as it stands in CREATE TABLE and ADD COLUMN, after its name.
 
@@ -91,9 +95,10 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
         yield f"DEFAULT {default}"
     if facts.get("not_null") and not _not_valid(facts):
         name = not_null_name(column, around)
-        # The server gives another name where a table that was below this one still has it.
-        below_it = {("table", each) for each in around.children(relation_of(column.name))}
-        shown = name != _usual_name(column) or not below_it <= around.made
+        # The server gives another name where a table that is or was below this one has it.
+        table = relation_of(column.name)
+        family = {("table", each) for each in (table, *around.children(table))}
+        shown = name != _usual_name(column) or (len(family) > 1 and not family <= around.made)
         yield f"CONSTRAINT {name} {_not_null(facts)}" if shown else _not_null(facts)
 
 
@@ -230,9 +235,17 @@ def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str,
         for fact, value in facts_of(parent).items():
             if fact in _FROM_ABOVE and not (late and fact == "default"):
                 given.setdefault(fact, value)
+        if parent.key in around.with_other_defaults or _has_another_default_than_above(parent, around):
+            given["default"] = _SOME
     if has_own_not_null(column) and ("table", relation_of(column.name)) in around.made:
         given |= {fact: facts_of(column)[fact] for fact in ("not_null", "not_null_name")}
     return given
+
+
+def _has_another_default_than_above(column: DatabaseObject, around: Surroundings) -> bool:
+    """Return whether a column that is made gets its default after it is made, in place of that from above."""
+    given = _given_from_above(column, around) if column.key in around.made else None
+    return given is not None and given.get("default") != facts_of(column).get("default")
 
 
 def has_own_not_null(column: DatabaseObject) -> bool:
@@ -304,7 +317,7 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
         new: Its later facts.
     """
     if type_of(old) != type_of(new):
-        yield f"TYPE {_shown_type(old, new)}{_using(column, old, new)}"
+        yield f"TYPE {_shown_type(new)}{_using(column, old, new)}"
     if old.get("not_null") and not new.get("not_null"):
         yield "DROP NOT NULL"
     elif new.get("not_null") and not old.get("not_null") and not _has_own_not_null(new):
@@ -345,7 +358,7 @@ def retyping(
     using = _using(column, old, new) if expression is None else f" USING {expression}"
     left = {fact: value for fact, value in old.items() if fact not in gone}
     left |= {fact: new[fact] for fact in ("type", "collation") if fact in new}
-    return [*steps, f"TYPE {_shown_type(old, new)}{using}"], left
+    return [*steps, f"TYPE {_shown_type(new)}{using}"], left
 
 
 def settings(old: Facts, new: Facts) -> Iterator[str]:
@@ -382,9 +395,10 @@ def type_of(facts: Facts) -> tuple[str | None, str | None]:
     return text(facts, "type"), text(facts, "collation")
 
 
-def _shown_type(old: Facts, new: Facts) -> str:
-    collation = text(new, "collation") or ("default" if "collation" in old else None)
-    return f"{new['type']}" + (f" COLLATE {written(collation)}" if collation else "")
+def _shown_type(facts: Facts) -> str:
+    """Return the type of a column with its collation; without one it gets that of the type."""
+    collation = text(facts, "collation")
+    return f"{facts['type']}" + (f" COLLATE {written(collation)}" if collation else "")
 
 
 def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
@@ -396,9 +410,8 @@ def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
     bare = [re.sub(r"\(.*?\)", "", each) for each in (before, after)]
     if bare[0] == bare[1]:
         return ""
-    families = [
-        next((family for family in _FAMILIES if each.removesuffix("[]") in family), frozenset()) for each in bare
-    ]
+    elements = [each.removesuffix("[]") for each in bare] if all(each.endswith("[]") for each in bare) else bare
+    families = [next((family for family in _FAMILIES if each in family), frozenset()) for each in elements]
     cast = _TEXTS in families or (families[0] and families[0] is families[1])
     return f" USING {own_name(column.name)}{'' if cast else '::text'}::{after}"
 

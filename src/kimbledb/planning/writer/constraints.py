@@ -133,7 +133,7 @@ def _is_own(constraint: DatabaseObject, around: Surroundings) -> bool:
         return not any(around.has("constraint", f"{each}.{_last(constraint)}") for each in around.above(relation))
     if is_waiting(facts):
         return False
-    return "check" not in facts or ("table", relation) in around.made
+    return "check" not in facts or ("table", relation) in around.made or relation in around.apart
 
 
 def _last(constraint: DatabaseObject) -> str:
@@ -145,7 +145,8 @@ def create(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     if stands_in_table(constraint, around):
         return
     relation, facts = relation_of(constraint.name), facts_of(constraint)
-    table = f"ALTER TABLE {written(relation)}"
+    # A key of a partitioned table is invalid where partitions lack it.
+    table = f"ALTER TABLE {'ONLY ' if 'invalid' in facts else ''}{written(relation)}"
     needs: set[Key] = {("table", relation), *(each.key for each in around.parts("column", relation))}
     needs |= around.needs_of(constraint.key)
     if _is_own(constraint, around):
@@ -221,7 +222,7 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
     old, new = dict(facts_of(before)), dict(facts_of(after))
     table, own = written(relation_of(after.name)), own_name(after.name)
     steps = []
-    if old.pop("not_valid", None) and not new.get("not_valid"):
+    if old.pop("not_valid", None) and not new.pop("not_valid", None):
         steps.append(f"ALTER TABLE {table} VALIDATE CONSTRAINT {own}")
     if is_reference(old) and is_reference(new):
         keys = [str(facts.pop("key")) for facts in (old, new)]

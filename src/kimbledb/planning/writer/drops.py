@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from kimbledb.model.objects import Key
-from kimbledb.planning.writer import columns, grants, types
+from kimbledb.planning.writer import columns, constraints, grants, types
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import own_name, relation_of, text, texts, written
@@ -34,6 +34,7 @@ def drops(fates: Fates) -> list[str]:
         fates: What becomes of each object.
     """
     groups = _groups(fates)
+    early = _before_partitions(groups, fates)
     apart: set[Key] = set()
     while circle := _circle(groups, fates):
         taken = _take_apart(circle, groups, fates)
@@ -43,6 +44,7 @@ def drops(fates: Fates) -> list[str]:
     pieces = []
     for root, members in groups.items():
         needs = {need for key in members if key not in fates.without_default for need in _needs(key, fates)} - members
+        needs |= early.get(root, set())
         pieces.append(Piece(_dropping(root, fates), _rank(root), tuple(members), needs))
     return [*reversed(arranged([*pieces, *_detours(fates)]))]
 
@@ -56,6 +58,32 @@ def _groups(fates: Fates) -> dict[Key, set[Key]]:
             root = owner
         groups.setdefault(root, set()).add(key)
     return groups
+
+
+def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, set[Key]]:
+    """Let foreign keys that go be dropped on their own before partitions of the tables they refer to leave or go.
+
+    They depend on these partitions, and their rows may refer to those of the partitions.
+    """
+    leaving: dict[Key, str] = {_detachment_of(table): table for table in fates.detached}
+    leaving |= {key: key[1] for key in fates.gone if "partition_of" in fates.before.objects[key] and key[0] == "table"}
+    found: dict[Key, set[Key]] = {}
+    for key in sorted(fates.gone) if leaving else ():
+        facts = fates.before.objects[key]
+        if key[0] != "constraint" or facts.get("inherited") or (referred := constraints.refers_to(facts)) is None:
+            continue
+        later = {mark for mark, table in leaving.items() if referred in fates.old.all_above(table)}
+        if later:
+            for members in groups.values():
+                members.discard(key)
+            groups.setdefault(key, set()).add(key)
+            found[key] = later
+    return found
+
+
+def _detachment_of(table: str) -> Key:
+    """Return what a statement needs that comes before a partition is detached."""
+    return ("detachment", table)
 
 
 def _needs(key: Key, fates: Fates) -> set[Key]:
@@ -149,7 +177,8 @@ def _detours_of_tables(fates: Fates) -> Iterator[Piece]:
         parent = text(fates.before.objects["table", table], "partition_of")
         if parent is not None:
             statement = f"ALTER TABLE {written(parent)} DETACH PARTITION {written(table)}"
-            yield Piece(statement, Rank.PARTITION, needs={("table", parent), ("table", table)})
+            needs: set[Key] = {("table", parent), ("table", table)}
+            yield Piece(statement, Rank.PARTITION, (_detachment_of(table),), needs)
     for key, facts in fates.before.objects.items():
         if key[0] == "table" and key in fates.after.objects and key not in fates.gone:
             for parent in texts(facts, "inherits"):

@@ -14,11 +14,12 @@ from functools import cached_property
 
 from attrs import define, evolve, field
 
-from kimbledb.model.objects import PARTS, Facts, Key, parts_of
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.writer import constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
-from kimbledb.planning.writer.names import relation_of, text, texts
+from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts
 from kimbledb.planning.writer.pieces import Surroundings
 
 #: The kinds for which ALTER COLUMN ... TYPE is refused; all else follows the type.
@@ -183,21 +184,23 @@ class Fates:
                 for index in self.old.indexes(str(facts["partition_of"])):
                     if indexes.is_made_alone(index.name, later):
                         self.drop(index.key)
+                for constraint in self.old.parts("constraint", str(facts["partition_of"])):
+                    if "invalid" in (constraint.facts or {}):
+                        self.drop(constraint.key)
+        self._drop_what_refers_to_partitions()
 
-        self._detach_what_is_referred_to()
-
-    def _detach_what_is_referred_to(self) -> None:
-        """Detach the partitions that go while a foreign key refers to their parent: it depends on each of them."""
-        referred = {
-            constraints.refers_to(facts) for (kind, _), facts in self.before.objects.items() if kind == "constraint"
+    def _drop_what_refers_to_partitions(self) -> None:
+        """Let foreign keys go that refer to the parent of a partition that goes: they depend on it, and its rows on them."""
+        ancestors = {
+            each
+            for kind, name in self.gone
+            if kind == "table" and "partition_of" in self.old.facts(kind, name)
+            for each in self.old.all_above(name)
+            if ("table", each) not in self.gone
         }
-        for kind, name in self.gone:
-            above = self.old.above(name)
-            if kind == "table" and not any(("table", each) in self.gone for each in above):
-                while above and not referred.intersection(above):
-                    above = self.old.above(above[0])
-                if above and "partition_of" in self.old.facts(kind, name):
-                    self.detached.add(name)
+        for key, facts in self.before.objects.items() if ancestors else ():
+            if key[0] == "constraint" and not facts.get("inherited") and constraints.refers_to(facts) in ancestors:
+                self.drop(key)
 
     def is_placed(self, table: str) -> bool:
         """Return whether a table is attached to its parent: it is new, detached, or was no partition."""
@@ -218,6 +221,14 @@ class Fates:
             # What belongs to the index of a parent has no life of its own.
             if each in self.before.objects and self._is_linked(key) and each[0] in ("index", "constraint"):
                 self.drop(each)
+        if key[0] == "privilege":
+            self._drop_of_columns(key)
+
+    def _drop_of_columns(self, privilege: Key) -> None:
+        """Let the privileges of a role on the columns of a table go: a REVOKE on the table takes them, too."""
+        kind, name, role = of_privilege(privilege[1])
+        for each in self.old.parts("column", name) if kind in ("table", "view") else ():
+            self.drop(("privilege", f"column {each.name} to {role}"))
 
     def _is_linked(self, key: Key) -> bool:
         """Return whether an object's table stays below the same tables as before."""
@@ -364,6 +375,8 @@ class Fates:
             facts = self.before.objects.get(each, {})
             if each[0] in _AGAINST_A_TYPE or constraints.is_reference(facts) or "generated" in facts:
                 self._lose(each, key)
+            elif "invalid" in facts:
+                self.drop(each)  # with the type the server makes it again, and for the partitions, too
             elif each[0] == "column" and relation_of(each[1]) != relation and each not in self.gone:
                 self._lose_of_column(each, ("table", relation))
         for each in self.hanging.get(key, ()):
@@ -385,10 +398,26 @@ class Fates:
             self.drop(key)
         elif kind == "column" and _type(old) != _type(new):
             self._retype(key)
+        elif kind == "type" and self._uses_new_labels(key):
+            self.drop(key)
+        elif kind == "privilege" and grants.takes(before, after):
+            self._drop_of_columns(key)
         elif kind == "table":
             self._change_table(name, old, new)
         if kind == "column" and old.get("inherited") and not new.get("inherited"):
             self._own(relation_of(name))
+
+    def _uses_new_labels(self, key: Key) -> bool:
+        """Return whether something new names a new label of an enum: its transaction cannot use it unless the type is new, too."""
+        old, new = (texts(side.objects[key], "labels") for side in (self.before, self.after))
+        added = [quote_literal(label).strip() for label in new if label not in old]
+        if not added:
+            return False
+        return any(
+            self.before.objects.get(user) != facts and any(label in _shown(self.after.get(user)) for label in added)
+            for user, facts in self.after.objects.items()
+            if key in self.after.needs.get(user, ())
+        )
 
     def _own(self, table: str) -> None:
         """Let the inherited columns of a table become its own, though it stays below the tables above."""
@@ -430,6 +459,12 @@ def _type(facts: Facts) -> tuple[str | None, str | None]:
 
 def _without(facts: Facts, fact: str) -> Facts:
     return {name: value for name, value in facts.items() if name != fact}
+
+
+def _shown(each: DatabaseObject) -> str:
+    """Return the facts of an object as one text, with the statement that makes it."""
+    facts = (value if isinstance(value, tuple) else (value,) for value in (each.facts or {}).values())
+    return "\n".join([*(str(value) for values in facts for value in values), each.source or ""])
 
 
 def _last(key: Key) -> str:

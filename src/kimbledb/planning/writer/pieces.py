@@ -94,6 +94,8 @@ class Surroundings:
     needs: Mapping[Key, Collection[Key]] = field(factory=dict)
     #: The tables that exist and are attached to a parent, or inherit, only later.
     apart: Collection[str] = ()
+    #: The columns that exist and get another default, or lose theirs, at a time that no other statement waits for.
+    with_other_defaults: Collection[Key] = ()
 
     @cached_property
     def _parts(self) -> Mapping[tuple[str, str], list[DatabaseObject]]:
@@ -140,6 +142,12 @@ class Surroundings:
         """Return the names of the tables that a table is a partition of or inherits from."""
         facts = self.facts("table", table)
         return (*texts(facts, "partition_of"), *texts(facts, "inherits"))
+
+    def all_above(self, table: str) -> Iterator[str]:
+        """Yield the names of all tables above a table, the nearest first."""
+        for each in self.above(table):
+            yield each
+            yield from self.all_above(each)
 
     def has_from_above(self, table: str) -> bool:
         """Return whether a table that exists gets what is made of the table above."""

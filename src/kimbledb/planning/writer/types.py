@@ -88,21 +88,41 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
 
 
 def _other_labels(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
-    """Return the statements that add or rename labels of an enum, or None where one goes or moves."""
-    change = f"ALTER TYPE {written(each.name)}"
-    if len(old) == len(new):
-        pairs = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
-        if {before for before, _ in pairs} & set(new) or {after for _, after in pairs} & set(old):
-            return None
-        return (f"{change} RENAME VALUE {_constant(before)} TO {_constant(after)}" for before, after in pairs)
-    if [label for label in new if label in old] != list(old):
+    """Return the statements that add or rename labels of an enum, or None where one goes or moves.
+
+    Between two labels that stay, those that go are renamed to the first of those that come.
+    """
+    kept = [label for label in old if label in new]
+    if [label for label in new if label in old] != kept:
         return None
-    steps = []
+    renamed: dict[str, str] = {}
+    for going, coming in zip(_between(old, kept), _between(new, kept), strict=True):
+        if len(going) > len(coming):
+            return None
+        renamed.update(zip(going, coming, strict=False))
+    change = f"ALTER TYPE {written(each.name)}"
+    steps = [f"{change} RENAME VALUE {_constant(was)} TO {_constant(label)}" for was, label in renamed.items()]
+    there = {*kept, *renamed.values()}
     for place, label in enumerate(new):
-        if label not in old:
-            beside = f"AFTER {_constant(new[place - 1])}" if place else f"BEFORE {_constant(old[0])}" if old else ""
+        if label not in there:
+            following = next((other for other in new[place:] if other in there), None)
+            beside = (
+                f"AFTER {_constant(new[place - 1])}" if place else f"BEFORE {_constant(following)}" if following else ""
+            )
             steps.append(f"{change} ADD VALUE {_constant(label)} {beside}".rstrip())
+            there.add(label)
     return iter(steps)
+
+
+def _between(labels: tuple[str, ...], kept: list[str]) -> list[list[str]]:
+    """Return the labels before, between and after those that stay."""
+    found: list[list[str]] = [[]]
+    for label in labels:
+        if label in kept:
+            found.append([])
+        else:
+            found[-1].append(label)
+    return found
 
 
 def _constant(label: str) -> str:

@@ -21,10 +21,10 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
     END IF;
     started := clock_timestamp();
-    EXECUTE {script};
+{before}    EXECUTE {script};
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
-    INSERT INTO public.migration_history AS h
+{after}    INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ({name}, clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '{checksum}',
             session_user, {version})

@@ -57,8 +57,8 @@ BEGIN
     routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
         SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
     -- Where a script runs statement by statement: what its earlier statements made.
-    relations := relations || nullif(current_setting('kimbledb.closed_relations', true), '')::oid[];
-    routines := routines || nullif(current_setting('kimbledb.closed_routines', true), '')::oid[];
+    relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
+    routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
     PERFORM set_config('kimbledb.closed_relations', relations::text, true), set_config('kimbledb.closed_routines', routines::text, true);
     FOR each IN
         SELECT open.what, string_agg(open.name, ', ') AS names,
