@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from kimbledb.errors import ConflictingObjectsError
+from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.transaction import Transactions
-from kimbledb.execution.work import Outcome, Work
+from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import rows, snapshot
+from kimbledb.model.completion import Completion
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
@@ -21,6 +23,10 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished
 
+#: Characters of a statement that an error shows.
+_LONGEST = 100
+#: What the server makes again by itself with a column of another type, and names in no error.
+_HANGING = ("index ", "statistics ", "constraint ", "column ")
 #: The server records no dependence of a function whose body is a text.
 _HEAD = "SET LOCAL check_function_bodies = off;\n"
 
@@ -91,4 +97,20 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         await transactions.run(work, derived)
         return await transactions.finish(work)
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    return await transactions.finish(evolve(work, derived=derived, left=work.left | left))
+    try:
+        return await transactions.finish(evolve(work, derived=derived, left=work.left | left))
+    except ScriptError as failure:
+        failure.located = _named(failure.located, completion, found)
+        raise
+
+
+def _named(located: LocatedError, completion: Completion, found: Snapshot) -> LocatedError:
+    """Return an error with the statement that failed, and with what hangs on a column whose type it changes."""
+    statement = located.statement or ""
+    words = " ".join(statement.split())[:_LONGEST]
+    message = f"{words}: {located.message}" if words else located.message
+    if statement.startswith("ALTER TABLE") and " TYPE " in statement:
+        converted = {each.key for each in completion.converted}
+        hanging = sorted(f"{key[0]} {key[1]}" for key, needs in found.needs.items() if not converted.isdisjoint(needs))
+        message += f"; on converted columns: {', '.join(each for each in hanging if each.startswith(_HANGING))}"
+    return evolve(located, message=message)

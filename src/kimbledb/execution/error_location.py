@@ -122,7 +122,9 @@ def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str 
     return None
 
 
-def offset_of(error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0) -> int | None:
+def offset_of(
+    error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0, exact: bool = True
+) -> int | None:
     """Return how many characters of a script stand before the place of an error, or None where it is not in the script.
 
     Args:
@@ -131,8 +133,9 @@ def offset_of(error: ServerError, script: str, ahead: str, completed: int, *, st
         ahead: The part of its transaction before the script.
         completed: How many statements of that transaction the server completed.
         start: How many characters of the message stand before that transaction.
+        exact: Whether the character that the server names is wanted, and not the start of the statement.
     """
-    if not error.position:
+    if not (error.position and exact):
         return _failed_statement(script, ahead, completed)
     place = error.position - 1 - start - len(ahead)
     if 0 <= place - len(script) < len(END_OF_SCRIPT):

@@ -77,13 +77,15 @@ async def _script_error(
     session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
 ) -> ScriptError:
     script, offset = work.script, None
+    # What the server names within a statement that was written here is in no file.
+    exact = bool(error.position) and work.derived is None
     if ahead:
         before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0
         completed = session.completed - before
         at = error_location.failed_script(error, ahead, completed, start=earlier.length) if len(ahead) > 1 else 0
         script = work.scripts[at]
-        offset = error_location.offset_of(error, script.text, ahead[at], completed, start=earlier.length)
-    located = error_location.locate(error, work.migration, script, offset=offset, exact=bool(error.position))
+        offset = error_location.offset_of(error, script.text, ahead[at], completed, start=earlier.length, exact=exact)
+    located = error_location.locate(error, work.migration, script, offset=offset, exact=exact)
     return ScriptError(work.migration, await with_cancel_reason(session, error, located))
 
 
