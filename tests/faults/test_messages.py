@@ -401,3 +401,16 @@ async def test_times_where_the_reply_is_lost(database: str, proxy: Proxy, steps:
     assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]
     assert [step.seconds >= 2 for step in report.applied[1:]] == [False, True, False]
     assert report.lsn is not None
+
+
+async def test_names_of_another_migration_show_no_value(database: str, folder: Folder) -> None:
+    """A value in the text of a RAISE is masked, though another migration of the message has a table of that name."""
+    folder.add(1, "a", "CREATE TABLE wombat (n integer);")
+    folder.add(2, "b", "DO $$ BEGIN RAISE EXCEPTION 'the animal is %', 'wom' || 'bat'; END $$;")
+    folder.add(3, "c", "CREATE TABLE wombats AS SELECT * FROM wombat;")
+
+    with pytest.raises(kimbledb.MigrationError, match=r"the animal is \*\*\*") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert "wombat" not in str(caught.value)
+    assert (caught.value.line, names(caught.value.applied)) == (1, ["a.sql"])
