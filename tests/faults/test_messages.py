@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import Applied, Applying, Event, Failed, Waiting
+from kimbledb.events import Applied, Applying, Blocked, Event, Failed, Waiting
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
@@ -357,3 +357,60 @@ async def test_losses_belong_to_their_migration(database: str, folder: Folder) -
     report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
 
     assert [(loss.name, loss.count) for loss in report.losses] == [("t", 3), ("t", 1)]
+
+
+async def test_who_blocks_the_third_is_named(database: str, steps: Steps) -> None:
+    """Where a migration in the middle of a message waits for a lock, its holder is named, as if it had been sent alone."""
+    folder = steps(
+        "a", "b", "c", after={"a": "SELECT pg_sleep(1.2);", "c": "ALTER TABLE taken ADD COLUMN more integer;"}
+    )
+    await sql(database, "CREATE TABLE taken ()")
+    told: list[Event] = []
+    connection = await asyncpg.connect(database)
+    await connection.execute("BEGIN; LOCK TABLE taken")
+
+    with pytest.raises(kimbledb.LockUnavailableError) as caught:
+        await kimbledb.migrate(
+            database,
+            catalog=folder.catalog,
+            options=kimbledb.Options(deadline=60, lock_timeout=3.0, attempts=1),
+            progress=told.append,
+        )
+
+    assert any(f"pid {connection.get_server_pid()}," in each for each in caught.value.blockers)
+    assert all(each.seconds < 4 for each in told if isinstance(each, Blocked))
+    await connection.close()
+    assert names((await holds(database, folder.catalog)).applied) == ["c.sql"]
+
+
+async def test_times_where_the_reply_is_lost(database: str, proxy: Proxy, steps: Steps) -> None:
+    """Of migrations whose reply was lost history says how long each took."""
+    folder = steps("a", "b", "c", "d", after={"c": "SELECT pg_sleep(2);"})
+    hold = proxy.hold(b"CKD102", occurrence=1)
+    run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
+    await hold.reached.wait()
+
+    async def all_of_them() -> bool:
+        return len(await whole(database, folder.catalog)) == 4
+
+    await eventually(all_of_them)
+    assert hold.link is not None
+    hold.link.cut()
+    report = await run
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]
+    assert [step.seconds >= 2 for step in report.applied[1:]] == [False, True, False]
+    assert report.lsn is not None
+
+
+async def test_names_of_another_migration_show_no_value(database: str, folder: Folder) -> None:
+    """A value in the text of a RAISE is masked, though another migration of the message has a table of that name."""
+    folder.add(1, "a", "CREATE TABLE wombat (n integer);")
+    folder.add(2, "b", "DO $$ BEGIN RAISE EXCEPTION 'the animal is %', 'wom' || 'bat'; END $$;")
+    folder.add(3, "c", "CREATE TABLE wombats AS SELECT * FROM wombat;")
+
+    with pytest.raises(kimbledb.MigrationError, match=r"the animal is \*\*\*") as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert "wombat" not in str(caught.value)
+    assert (caught.value.line, names(caught.value.applied)) == (1, ["a.sql"])

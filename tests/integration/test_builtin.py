@@ -113,7 +113,7 @@ async def test_each_migration_goes_through_its_cycle(hosted_migrated_database: s
     report = await kimbledb.migrate(dsn, to=name, prefer=prefer)
     assert [step.migration.name for step in report.applied] == [name]
     assert report.verification.ok
-    assert report.verification.checks
+    assert {each.name for each in report.verification.checks} == {each.name for each in migration.verification_queries}
     after = await take_snapshot(dsn)
     declared = Effect.declared(migration.declarations.statements, hosted=True)
     assert declared == effect_of(before, after), f"run `nox -s declare` and read what it writes in {migration.location}"
@@ -125,8 +125,10 @@ async def test_each_migration_goes_through_its_cycle(hosted_migrated_database: s
 
     await kimbledb.migrate(dsn, to=name, prefer=prefer)
     assert (await take_snapshot(dsn)).objects == after.objects
-    await _forget(dsn, name)
+    if order.index(own) == 0:
+        return  # without any history migrate() asks for adopt()
 
+    await _forget(dsn, name)
     again = await kimbledb.migrate(dsn, to=name, prefer=prefer)
 
     assert [step.migration.name for step in again.applied] == [name]

@@ -538,3 +538,23 @@ async def may_after_migrate(dsn: str, folder: Folder) -> str:
     found = await may(dsn)
     await kimbledb.reset(dsn, confirm=dsn.rpartition("/")[2].partition("?")[0], allow_data_loss=True)
     return found
+
+
+async def test_a_derived_rollback_leaves_what_the_platform_gives(hosted_database: str, folder: Folder) -> None:
+    """Where default privileges give a role more than it is granted, the rollback takes back what its migration granted."""
+    await sql(hosted_database, "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE UPDATE ON TABLES FROM authenticated")
+    folder.add(1, "orders", "CREATE TABLE orders (id integer);\n", hosted="GRANT SELECT ON orders TO authenticated;\n")
+    folder.add(
+        2,
+        "more",
+        "CREATE TABLE lines (id integer);\n",
+        hosted="GRANT UPDATE ON orders TO authenticated;\n",
+        rollback=None,
+    )
+    await kimbledb.declare(folder.path)
+    await kimbledb.migrate(hosted_database, catalog=folder.catalog)
+
+    await kimbledb.rollback(hosted_database, "more.sql", catalog=folder.catalog)
+
+    assert not await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'UPDATE')")
+    assert await sql(hosted_database, "SELECT has_table_privilege('authenticated', 'orders', 'INSERT')")

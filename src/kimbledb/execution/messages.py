@@ -241,7 +241,7 @@ class Messages:
         return self.after(work) + (take_back() if closes else "") + self.granting(work.grants)
 
     def granting(self, statements: Sequence[str]) -> str:
-        """Return the block that grants again, after ``take_back()``, on objects that a rollback may have made again.
+        """Return the block that grants, after a rollback, what roles had before its migration.
 
         Args:
             statements: The statements that grant.

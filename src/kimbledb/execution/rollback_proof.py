@@ -23,6 +23,7 @@ from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
 from kimbledb.execution import error_location
 from kimbledb.execution.messages import END_OF_SCRIPT, Messages, keep_older, take_back
+from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
@@ -32,7 +33,6 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import one_line
 from kimbledb.planning.derived_rollback import DerivedRollback, NotDerivableError, derive
 from kimbledb.planning.fold import fold
-from kimbledb.planning.grants_again import granted_again
 from kimbledb.planning.sample_rows import SampleTable, filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
@@ -75,7 +75,7 @@ class RollbackProof:
         objects = {item.key: item.each for item in fold(earlier, hosted=self.hosted)}
         try:
             derived = derive(migration, objects, hosted=self.hosted)
-            derived = evolve(derived, grants=granted_again(migration, objects, hosted=self.hosted))
+            derived = evolve(derived, grants=grants_of(migration, objects, hosted=self.hosted))
         except NotDerivableError as error:
             return error.reason
         try:
@@ -190,13 +190,14 @@ class RollbackProof:
             script: The script.
             failing: What an error means, in words.
             closing: Whether what it makes is closed.
-            grants: The statements that grant on what is closed.
+            grants: The statements that grant after it.
 
         Raises:
             _Failed: It failed.
         """
         session = self.messages.session
-        older, closed = (keep_older(), take_back() + self.messages.granting(grants)) if closing else ("", "")
+        older, closed = (keep_older(), take_back()) if closing else ("", "")
+        closed += self.messages.granting(grants)
         ahead = self.messages.settings(_work(migration)) + older + session.path(self.messages.path)
         try:
             await session.send(ahead + script.text + END_OF_SCRIPT + "SET CONSTRAINTS ALL IMMEDIATE;\n" + closed)

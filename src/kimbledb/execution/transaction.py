@@ -203,7 +203,7 @@ class Transactions:
                     await session.transact(
                         texts[0].begin,
                         message,
-                        several=len(texts) > 1,
+                        further=_starts("", texts)[1:],
                         # What begins comes after the COMMIT of what was before it.
                         on_begin=lambda: reply.read(session.begun - 1),
                     )

@@ -44,7 +44,7 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
-    #: The statements that grant again, after a rollback in a closed catalog, what earlier migrations granted.
+    #: The statements that run after a rollback and grant what roles had before its migration.
     grants: tuple[str, ...] = ()
     #: A script that is derived and stands in no file, that of a rollback or a completion; else None.
     derived: Script | None = None

@@ -66,7 +66,7 @@ class DerivedRollback:
     script: Script
     #: The reasons against it that hold unless sample rows show that the migration leaves rows of older tables alone.
     doubts: tuple[str, ...] = ()
-    #: The statements that run after it, in a closed catalog, since what it makes again starts closed.
+    #: The statements that run after it and grant what roles had before.
     grants: tuple[str, ...] = ()
 
 

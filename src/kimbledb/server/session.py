@@ -105,6 +105,7 @@ class Session:
         *,
         notices: list[tuple[str, str]] | None = None,
         on_begin: Callable[[], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> list[Answer]:
         """Send statements in one message and return the answers of their blocks.
 
@@ -112,6 +113,7 @@ class Session:
             message: The statements.
             notices: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
             on_begin: Called, while the message runs, when the server begins one of its transactions (``begun``).
+            starts: Where each of several transactions begins in the message.
 
         Raises:
             ServerError: The server refused; the transaction is rolled back.
@@ -124,7 +126,7 @@ class Session:
             # The command timeout of a caller's connection is not meant for
             # migrations; the deadline of the call is.
             try:
-                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive)
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive, starts=starts)
             finally:
                 self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
@@ -163,7 +165,7 @@ class Session:
             self._deallocated = True
 
     async def transact(
-        self, begin: str, rest: str, *, several: bool = False, on_begin: Callable[[], None] | None = None
+        self, begin: str, rest: str, *, further: Sequence[int] = (), on_begin: Callable[[], None] | None = None
     ) -> list[Answer]:
         """Send transactions that hold somebody's scripts, so that the server lexes the scripts as written.
 
@@ -174,7 +176,7 @@ class Session:
         Args:
             begin: ``BEGIN`` and ``remember()``.
             rest: The rest of the transaction, up to the COMMIT, and further transactions.
-            several: Whether there are further transactions, to which such settings would not apply.
+            further: Where each further transaction begins in ``rest``: such settings would not apply to these.
             on_begin: As for ``send()``.
 
         Raises:
@@ -187,7 +189,8 @@ class Session:
         self.prefix = begin + check
         position: int | None = None
         try:
-            return await self.send(self.prefix + rest, on_begin=on_begin)
+            starts = [0, *(len(self.prefix) + start for start in further)] if further else ()
+            return await self.send(self.prefix + rest, on_begin=on_begin, starts=starts)
         except UnicodeEncodeError:
             pass  # the driver encodes the message in the encoding of the connection
         except ServerError as error:
@@ -196,7 +199,7 @@ class Session:
                 raise
             # No statement ran: the server could not lex the message, or its settings were not the wanted ones.
             position = None if otherwise else error.position
-        if several:
+        if further:
             raise Unread(position)
         await self.send(begin + pin(LEXING))
         self.prefix = ""

@@ -133,7 +133,12 @@ class AsyncpgConnection:
         self.commits: Sequence[int] = ()
 
     async def execute(
-        self, message: str, *, limit: float | None = None, listen: Callable[[Notice], None] | None = None
+        self,
+        message: str,
+        *,
+        limit: float | None = None,
+        listen: Callable[[Notice], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol."""
 
@@ -142,7 +147,12 @@ class AsyncpgConnection:
                 listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
         self.completed, self.commits = 0, ()
-        with _translated(message):
+
+        def running() -> str:
+            place = len(self.commits)
+            return message[slice(*[*starts, None][place : place + 2])] if place < len(starts) else message
+
+        with _translated(message, running):
             self.given.add_log_listener(receive)
             try:
                 with _counting(self.given) as completions:
@@ -316,16 +326,18 @@ def condition(sqlstate: str | None) -> str:
 
 
 @contextmanager
-def _translated(sql: str | None = None) -> Iterator[None]:
+def _translated(sql: str | None = None, running: Callable[[], str] | None = None) -> Iterator[None]:
     """Raise asyncpg's errors as the errors of ``kimbledb.server.driver``.
 
     Args:
         sql: The message that is sent, or None where errors quote no value of a row or of a script.
+        running: Returns the transaction of the message that the server runs; None where the message holds one alone.
     """
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise _server_error(error, sql) from error
+        # A place is one in the whole message.
+        raise _server_error(error, sql if running is None or error.position else running()) from error
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise WrongServerError(str(error), driver_error=error) from error
     except asyncpg.InterfaceError as error:

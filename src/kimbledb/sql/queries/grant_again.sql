@@ -1,4 +1,4 @@
--- After a rollback in a closed catalog: what earlier migrations granted on objects that may have been made again.
+-- After a rollback: what roles had before its migration.
 DECLARE
     statement text;
 BEGIN
