@@ -383,13 +383,18 @@ class Unfinished:
             form=self.found.forms.get(item.key),
             recorded=self.forms.of(item.migration.name, item.declared_as),
         )
-        if not comparison.differs:
+        as_before = any(compare(each.each.facts or {}, there).is_right for each in self._earlier(item))
+        if comparison.is_right or (comparison.is_unknown and not as_before):
             return None
         if kind == "column":
             return self._changed_column(item, there, rows)
         if kind == "constraint" and not comparison.declared and comparison.found.keys() == {"not_valid"}:
             return _without(there, "not_valid")
-        if kind == "constraint" and not ("check" in declared and "check" in there):
+        if (
+            kind == "constraint"
+            and not ("check" in declared and "check" in there)
+            and not any(there == each.each.facts for each in self._earlier(item))
+        ):
             self._left[item.key] = f"it is {there.get('key') or there.get('exclude') or there.get('check')}"
             return None
         if kind == "table":
@@ -408,16 +413,27 @@ class Unfinished:
         if any(declared.get(fact) != there.get(fact) for fact in _ORIGIN & declared.keys()):
             self._left[item.key] = "it holds values of its own"
         facts = dict(there)
-        if "default" in declared and "default" not in there:
-            facts["default"] = declared["default"]
-        elif "default" not in declared and item.each.name in self.migration.fills:
-            facts.pop("default", None)  # with it a new row would get a value that the migration then fills
+        earlier = [each.each.facts or {} for each in self._earlier(item)]
+        # What an earlier migration declares is nobody's choice; and with another default a new row would get a value
+        # that the migration then fills.
+        if (
+            "default" not in there
+            or any(each.get("default") == there["default"] for each in earlier)
+            or ("default" not in declared and item.each.name in self.migration.fills)
+        ):
+            facts = _without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
+        if there.get("not_null") and not declared.get("not_null") and any(each.get("not_null") for each in earlier):
+            facts = _without(facts, "not_null", "not_null_name")
         if declared.get("not_null") and not there.get("not_null"):
             if item.each.name in rows.null and item.each.name not in self.migration.fills:
                 self._left[item.key] = "it may be NULL: some row has NULL there"
             else:
                 facts |= {fact: declared[fact] for fact in ("not_null", "not_null_name") if fact in declared}
         return facts
+
+    def _earlier(self, item: FoldedObject) -> list[FoldedObject]:
+        """Return the forms that earlier migrations give an object."""
+        return self._fold.before(item.migration, item.declared_as)
 
     def _revoked(self, objects: Mapping[Key, Facts]) -> Iterator[Key]:
         """Yield the privileges of a closed catalog's objects that it does not declare."""
