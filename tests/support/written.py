@@ -23,6 +23,7 @@ from kimbledb.model.objects import Facts, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
 from kimbledb.planning.sample_rows import filling, sample_tables
+from kimbledb.planning.writer import constraints
 from kimbledb.planning.writer.names import own_name, relation_of, written
 from kimbledb.server.targets import target_of
 from tests.support.databases import fresh_database
@@ -192,12 +193,19 @@ def _filling(schema: Snapshot) -> str:
 
 
 def _emptied(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the statements that empty the tables which get a column that rows cannot be without, or not differ in."""
+    """Return the statements that empty tables: rows cannot be without what these get, differ in it, or refer to a new table."""
     tables = {
         relation_of(name)
         for (kind, name), facts in after.objects.items()
-        if kind == "column" and (kind, name) not in before.objects
+        if kind == "column"
+        if (kind, name) not in before.objects
         if {"default", "not_null"} & facts.keys()
+    }
+    others = {name for kind, name in after.objects if kind == "table" and (kind, name) not in before.objects} | tables
+    tables |= {
+        relation_of(name)
+        for (kind, name), facts in after.objects.items()
+        if kind == "constraint" and constraints.refers_to(facts) in others
     }
     return [f"TRUNCATE {written(table)} CASCADE" for table in tables if ("table", table) in before.objects]
 

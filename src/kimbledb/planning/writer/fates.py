@@ -19,7 +19,7 @@ from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.writer import constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
-from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts
+from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts, types_of
 from kimbledb.planning.writer.pieces import Surroundings
 
 #: The kinds for which ALTER COLUMN ... TYPE is refused; all else follows the type.
@@ -180,8 +180,21 @@ class Fates:
         self._drop_what_partitions_bring()
         self._drop_what_refers_to_partitions()
         for key, facts in self.after.objects.items():
-            if key[0] == "column" and (key not in self.before.objects or key in self.gone) and _is_computed(facts):
-                self._rewrite(relation_of(key[1]))
+            if key[0] == "column" and (key not in self.before.objects or key in self.gone):
+                table = relation_of(key[1])
+                if {"default", "generated", "identity"} & facts.keys():
+                    self._drop_functions_of_rows(table)
+                if _is_computed(facts):
+                    self._rewrite(table)
+
+    def _drop_functions_of_rows(self, table: str) -> None:
+        """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
+        if ("table", table) in self.gone:
+            return
+        for each in sorted(self.users.get(("table", table), ())):
+            facts = self.before.objects.get(each, {})
+            if each[0] == "function" and "sql_body" in facts and table in types_of(each[1]):
+                self._lose(each, ("table", table))
 
     def _drop_what_partitions_bring(self) -> None:
         """Let indexes and keys of a table go that a new partition would get, too, when it is attached."""
@@ -385,6 +398,7 @@ class Fates:
         if re.search(rf"(?<![\w$]){re.escape(_last(key))}(?![\w$])", partition_by):
             self.drop(("table", relation))
             return
+        self._drop_functions_of_rows(relation)
         for each in (
             *self.users.get(key, ()),
             *(user for user in self.users.get(("table", relation), ()) if user[0] == "column"),
