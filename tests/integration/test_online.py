@@ -357,3 +357,45 @@ async def test_what_the_application_writes_in_between_is_kept(
     kept = await connection.fetchrow(f"SELECT {', '.join(values)} FROM {table}")
     assert kept is not None
     assert dict(kept.items()) == values
+
+
+PAID = """\
+ALTER TABLE a
+    ADD COLUMN IF NOT EXISTS paid boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS settled boolean DEFAULT false;
+CREATE INDEX IF NOT EXISTS idx_a_paid ON a (paid);
+"""
+
+
+@pytest.mark.parametrize("declared", [False, True])
+async def test_fills_after_an_online_strategy(
+    database: str, filled: Folder, connection: asyncpg.Connection, declared: bool
+) -> None:
+    """What a migration fills is filled, once apply.sql has run, in the rows that the application wrote after online.sql."""
+    both = 'requires = ["a.sql"]\n[fills]\n"a.paid" = "paid OR settled"\n"a.settled" = "paid OR settled"\n'
+    script = filled.add(3, "c", PAID, facts=both) / "online.sql"
+    script.write_text(PAID.replace("INDEX", "INDEX CONCURRENTLY"))
+    catalog = await filled.declared(database) if declared else filled.catalog
+    await kimbledb.migrate(database, catalog=catalog, to="b.sql")
+    await interrupt(database, 2, catalog=catalog)
+    await connection.execute("UPDATE a SET settled = true; INSERT INTO a (n) VALUES (2)")
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    rows = await connection.fetch("SELECT n, paid, settled FROM a ORDER BY n")
+    assert [tuple(row) for row in rows] == [(1, True, True), (2, False, False)]
+
+
+async def test_a_fill_that_fails_is_told(database: str, filled: Folder) -> None:
+    """A fill that the server refuses stops the migration, with the server's words and what of online.sql stays."""
+    script = (
+        filled.add(3, "c", PAID, facts='requires = ["a.sql"]\n[fills]\n"a.paid" = "paid OR stranger"\n') / "online.sql"
+    )
+    script.write_text(PAID.replace("INDEX", "INDEX CONCURRENTLY"))
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert caught.value.sqlstate == "42703"
+    assert 'column "stranger" does not exist' in str(caught.value)
+    assert "online.sql runs outside of a transaction: its 2 statements stay done" in str(caught.value)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 from tests.support.databases import psql, sql
 from tests.support.folders import Folder
 
@@ -137,3 +138,13 @@ async def test_a_failure_after_it_has_its_place(database: str, folder: Folder, t
 
     assert [each.migration.name for each in caught.value.applied] == ["a.sql"]
     assert (caught.value.failed and caught.value.failed.name, caught.value.line) == ("b.sql", 2)
+
+
+async def test_sent_by_itself(connection: asyncpg.Connection, text: str) -> None:
+    """A message without a statement is no error, though the server names no completed one, and the connection goes on."""
+    driver = AsyncpgConnection(connection)
+
+    await driver.execute(text)
+
+    assert driver.completed == 0
+    assert await driver.fetch("SELECT 1") == [(1,)]

@@ -444,17 +444,24 @@ class Unfinished:
     # What cannot be reached.
 
     def _removals(self, found: Snapshot) -> Iterator[str]:
-        """Yield what the migration drops and what is still there: DROP never runs on what is there in part."""
+        """Yield what the migration drops or renames and what is still there: no such statement runs on what is there in part."""
         if not self.begun:
             return
         for statement in self.migration.declarations.on(hosted=self.hosted):
+            place = f"{self.migration.file(statement.part)}:{statement.line}"
+            for (kind, old), name in statement.renames.items():
+                if (
+                    (kind, old) in found.objects
+                    and (kind, name) not in found.objects
+                    and (kind, old) in self._fold.objects
+                ):
+                    yield f"{kind} {old} becomes {name} and gives its name to another only where nothing of the migration is ({place})"
             for each in statement.drops:
                 if (
                     each.key in found.objects
                     and each.key not in self._fold.objects
                     and each.kind not in ("comment", "privilege")
                 ):
-                    place = f"{self.migration.file(statement.part)}:{statement.line}"
                     yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
 
     def _lost(self, found: Snapshot, gone: Collection[Key]) -> Iterator[str]:

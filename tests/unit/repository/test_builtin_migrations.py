@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ ALTERNATIVES = {"02_create_user_tokens_table", "03_supabase-migration-user_token
 RUN = 6
 #: The migrations that have a DO block in apply.sql, each with the reason.
 BLOCKS: dict[str, str] = {}
+
+
+#: The checks that ask a system catalog, each with the reason. What is declared is proved and watched without a check.
+ASK_CATALOGS = {"search_leaves_the_settings_as_they_were": "a setting of the session is no object"}
 
 
 def _runs(file: Path) -> list[tuple[str, ...]]:
@@ -60,6 +65,18 @@ def test_plain_statements_make_each_migration(migration: kimbledb.Migration) -> 
     ]
 
     assert bool(blocks) == (migration.name in BLOCKS), blocks
+
+
+def test_no_check_repeats_a_declaration() -> None:
+    """A check of verify.sql asks how things behave: what is there, and in which form, is known from the declarations."""
+    asking = {
+        query.name
+        for migration in kimbledb.Catalog.builtin()
+        for query in migration.verification_queries
+        if not query.runs and re.search(r"\b(pg_catalog|information_schema|pg_[a-z]+)\b", query.sql)
+    }
+
+    assert asking == set(ASK_CATALOGS)
 
 
 def test_every_rollback_is_derived() -> None:

@@ -103,8 +103,16 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
 
 
 def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
-    """Return whether a column's default gets a statement of its own, after the functions that it calls."""
-    return "default" in facts_of(column) and not needs_nothing_late(column.key, around)
+    """Return whether a column's default gets a statement of its own, after the functions that it calls.
+
+    A column of a table that exists waits for these: rows that are there need the default where they must have a value.
+    """
+    if "default" not in facts_of(column) or needs_nothing_late(column.key, around):
+        return False
+    if ("table", relation_of(column.name)) in around.made:
+        return True
+    called = (need for need in around.needs_of(column.key) if need in around.made)
+    return any(around.leads_to(need, {column.key}) for need in called)
 
 
 def comes_late(column: DatabaseObject, around: Surroundings) -> bool:
@@ -118,7 +126,8 @@ def comes_late(column: DatabaseObject, around: Surroundings) -> bool:
         return False
     table = relation_of(column.name)
     called = (need for need in around.needs_of(column.key) if need[0] == "function" and need in around.made)
-    return any(around.leads_to(need, table) for need in called)
+    own = {("table", table), *(each.key for each in around.parts("column", table))}
+    return any(around.leads_to(need, own) for need in called)
 
 
 def early_needs(column: DatabaseObject, around: Surroundings) -> set[Key]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.writer import columns
+from kimbledb.planning.writer.indexes import attachments_below
 from kimbledb.planning.writer.names import (
     changed_options,
     options,
@@ -208,12 +209,14 @@ def refers_to(facts: Facts) -> str | None:
 
 
 def _referred(facts: Facts, around: Surroundings) -> set[Key]:
-    """Return the table that a foreign key refers to, with its unique keys."""
+    """Return the table that a foreign key refers to, with its unique keys, and what makes these valid."""
     table = refers_to(facts)
     if table is None:
         return set()
     keys = {each.key for each in around.parts("constraint", table) if _rank(facts_of(each)) is Rank.KEY}
-    return {("table", table), *keys, *(each.key for each in around.indexes(table) if facts_of(each).get("unique"))}
+    unique = [each for each in around.indexes(table) if facts_of(each).get("unique")]
+    attached = {key for each in unique for key in attachments_below(each, around)}
+    return {("table", table), *keys, *(each.key for each in unique), *attached}
 
 
 def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:

@@ -78,7 +78,19 @@ def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, s
                 members.discard(key)
             groups.setdefault(key, set()).add(key)
             found[key] = later
+    for key in found:
+        _gather_below(key, groups, fates)
     return found
+
+
+def _gather_below(key: Key, groups: dict[Key, set[Key]], fates: Fates) -> None:
+    """Let the foreign keys of partitions go with that of their parent."""
+    waiting = [key]
+    while waiting:
+        below = [each for each in fates.hanging.get(waiting.pop(), ()) if each[0] == "constraint" and each in groups]
+        for each in below:
+            groups[key] |= groups.pop(each)
+        waiting += below
 
 
 def _detachment_of(table: str) -> Key:

@@ -19,7 +19,7 @@ from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.writer import constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
-from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts
+from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts, types_of
 from kimbledb.planning.writer.pieces import Surroundings
 
 #: The kinds for which ALTER COLUMN ... TYPE is refused; all else follows the type.
@@ -177,17 +177,47 @@ class Fates:
                 self.drop(key)
             elif facts != self.after.objects[key]:
                 self._change(key)
+        self._drop_what_partitions_bring()
+        self._drop_what_refers_to_partitions()
+        for key, facts in self.after.objects.items():
+            if key[0] == "column" and (key not in self.before.objects or key in self.gone):
+                table = relation_of(key[1])
+                if {"default", "generated", "identity"} & facts.keys():
+                    self._drop_functions_of_rows(table)
+                if _is_computed(facts):
+                    self._rewrite(table)
+
+    def _drop_functions_of_rows(self, table: str) -> None:
+        """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
+        if ("table", table) in self.gone:
+            return
+        for each in sorted(self.users.get(("table", table), ())):
+            facts = self.before.objects.get(each, {})
+            if each[0] == "function" and "sql_body" in facts and table in types_of(each[1]):
+                self._lose(each, ("table", table))
+
+    def _drop_what_partitions_bring(self) -> None:
+        """Let indexes and keys of a table go that a new partition would get, too, when it is attached."""
         later = Surroundings(self.after.objects)
         for (kind, name), facts in self.after.objects.items():
-            if kind == "table" and "partition_of" in facts and self.is_placed(name):
-                # For each index of the parent the server takes one of the partition that fits, or makes one.
-                for index in self.old.indexes(str(facts["partition_of"])):
-                    if indexes.is_made_alone(index.name, later):
-                        self.drop(index.key)
-                for constraint in self.old.parts("constraint", str(facts["partition_of"])):
-                    if "invalid" in (constraint.facts or {}):
-                        self.drop(constraint.key)
-        self._drop_what_refers_to_partitions()
+            if kind != "table" or "partition_of" not in facts or not self.is_placed(name):
+                continue
+            # For each index of the parent the server takes one of the partition that fits, or makes one.
+            parent = str(facts["partition_of"])
+            for index in self.old.indexes(parent):
+                if indexes.is_made_alone(index.name, later):
+                    self.drop(index.key)
+            for constraint in self.old.parts("constraint", parent):
+                if "invalid" in (constraint.facts or {}):
+                    self.drop(constraint.key)
+
+    def _rewrite(self, table: str) -> None:
+        """Let values of a table's row type go, while each of its rows gets a value that is computed."""
+        for each in self.users.get(("table", table), set()) if ("table", table) not in self.gone else ():
+            relation = relation_of(each[1]) if each[0] == "column" else table
+            view = self.old.facts("view", relation)
+            if relation != table and each not in self.gone and (not view or "materialized" in view):
+                self._lose_of_column(each, ("table", table))
 
     def _drop_what_refers_to_partitions(self) -> None:
         """Let foreign keys go that refer to the parent of a partition that goes: they depend on it, and its rows on them."""
@@ -368,6 +398,7 @@ class Fates:
         if re.search(rf"(?<![\w$]){re.escape(_last(key))}(?![\w$])", partition_by):
             self.drop(("table", relation))
             return
+        self._drop_functions_of_rows(relation)
         for each in (
             *self.users.get(key, ()),
             *(user for user in self.users.get(("table", relation), ()) if user[0] == "column"),
@@ -455,6 +486,11 @@ class Fates:
 
 def _type(facts: Facts) -> tuple[str | None, str | None]:
     return text(facts, "type"), text(facts, "collation")
+
+
+def _is_computed(facts: Facts) -> bool:
+    """Return whether a column that is added may need its value written into each row."""
+    return "generated" in facts or "identity" in facts or "(" in str(facts.get("default", ""))
 
 
 def _without(facts: Facts, fact: str) -> Facts:

@@ -192,6 +192,9 @@ def _changed(privilege: DatabaseObject, old: Facts, new: Facts, around: Surround
     has, gets = texts(old, "may"), texts(new, "may")
     lacked, lacks = texts(old, "lacks"), texts(new, "lacks")
     gone = [each.removesuffix(_GRANTABLE) for each in has if each not in gets]
+    if gone and len(has) == _ALL.get(of_privilege(privilege.name)[0]):
+        # Since version 17 that is more than the facts say.
+        gone = [each.removesuffix(_GRANTABLE) for each in has]
     yield from _revokes(privilege, [*gone, *(each for each in lacks if each not in lacked)], around)
     kept = {each for each in has if each.removesuffix(_GRANTABLE) not in gone}
     given_back = [each for each in lacked if each not in lacks]

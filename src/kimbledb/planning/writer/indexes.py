@@ -60,7 +60,25 @@ def attachment(index: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     if parent is not None and ("index", parent) in around.made and is_made_alone(parent, around):
         statement = f"ALTER INDEX {written(parent)} ATTACH PARTITION {written(index.name)}"
         needs = {index.key, ("index", parent), attachment_of(str(facts["on"]))}
-        yield Piece(statement, Rank.MARK, needs=needs)
+        yield Piece(statement, Rank.MARK, (_attached(index.name),), needs)
+
+
+def _attached(index: str) -> Key:
+    """Return what a statement needs that comes after the index of a partition is attached to that of its parent."""
+    return ("index attachment", index)
+
+
+def attachments_below(index: DatabaseObject, around: Surroundings) -> Iterator[Key]:
+    """Yield what a statement needs that comes after the index of a partitioned table is valid.
+
+    Args:
+        index: The index.
+        around: The objects around it.
+    """
+    for each in around.below(str(facts_of(index).get("on")), index.name):
+        if each.kind == "index":
+            yield _attached(each.name)
+            yield from attachments_below(each, around)
 
 
 def is_made_alone(name: str, around: Surroundings) -> bool:

@@ -184,18 +184,17 @@ class Surroundings:
         """Return the objects that objects need by the server's record, without themselves."""
         return {need for key in keys for need in self.needs.get(key, ())} - set(keys)
 
-    def leads_to(self, key: Key, table: str) -> bool:
-        """Return whether an object needs a table or one of its columns, by way of any others that are made."""
+    def leads_to(self, key: Key, others: Collection[Key]) -> bool:
+        """Return whether an object needs one of some others, by way of any that are made."""
         seen: set[Key] = set()
         waiting = [key]
         while waiting:
             each = waiting.pop()
-            if each == ("table", table) or (each[0] == "column" and relation_of(each[1]) == table):
+            if each in others:
                 return True
             if each not in seen:
                 seen.add(each)
-                waiting += [need for need in self.needs.get(each, ()) if need in self.made]
-                waiting += [("table", relation_of(each[1]))] if each[0] == "column" else []
+                waiting += [need for need in self.needs.get(each, ()) if need in self.made or need in others]
         return False
 
     def only(self, table: str) -> str:

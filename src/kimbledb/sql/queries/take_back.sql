@@ -8,7 +8,8 @@ DECLARE
     top constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
     span integer;
     epoch numeric;
-    roles oid[];
+    closed_to oid[];
+    names text[];
     relations oid[];
     routines oid[];
     was record;
@@ -17,8 +18,6 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     span := age(top::xid);
     epoch := top::text::numeric - top::xid::text::numeric;
-    -- PUBLIC is 0.
-    roles := ARRAY(SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) || 0::oid;
     IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = older::text) THEN
         RAISE EXCEPTION USING ERRCODE = 'KD010',
             MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
@@ -52,36 +51,39 @@ BEGIN
     END LOOP;
     CLOSE older;
     -- What an extension brings comes as it is.
-    relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
-        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
-    routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
-        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+    IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
+        relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+        routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+    END IF;
     -- Where a script runs statement by statement: what its earlier statements made.
     relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
     routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
-    PERFORM set_config('kimbledb.closed_relations', relations::text, true), set_config('kimbledb.closed_routines', routines::text, true);
+    PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
+            set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
+    SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
+    FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
     FOR each IN
-        SELECT open.what, string_agg(open.name, ', ') AS names,
-               'PUBLIC' || coalesce((SELECT string_agg(', ' || quote_ident(rolname), '') FROM pg_roles
-                                     WHERE oid = ANY (roles) AND oid <> open.owner), '') AS grantees
+        -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+        SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
         FROM (
             SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
             FROM pg_class AS c
             WHERE c.oid = ANY (relations)
-              AND (EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = ANY (roles) AND a.grantee <> c.relowner)
-                   OR EXISTS (SELECT FROM pg_attribute AS b, aclexplode(b.attacl) AS a
-                              WHERE b.attrelid = c.oid AND NOT b.attisdropped
-                                AND a.grantee = ANY (roles) AND a.grantee <> c.relowner))
+              AND (c.relacl IS NOT NULL
+                   OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
             UNION ALL
             SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
             FROM pg_proc AS p
             WHERE p.oid = ANY (routines)
-              AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-                          WHERE a.grantee = ANY (roles) AND a.grantee <> p.proowner)
         ) AS open (what, name, owner)
         GROUP BY open.what, open.owner
     LOOP
-        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names, each.grantees);
+        -- An owner keeps what is its own.
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
+            array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
+                THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
     END LOOP;
     PERFORM set_config('search_path', path, true);
 END
