@@ -33,8 +33,8 @@ SCHEMA = "app"
 _SETTINGS = "SET search_path = app, public, pg_temp; SET check_function_bodies = off; SET client_min_messages = error"
 
 
-#: The options of a table or a view in a dump.
-_OPTIONS = re.compile(r"(?<=WITH \()[^()]*(?=\))")
+#: The options of a table or a view in a dump, and the columns of extended statistics.
+_LISTS = re.compile(r"(?<=WITH \()[^()]*(?=\))|(?<= ON )[^()]*(?= FROM )")
 
 
 @frozen
@@ -238,9 +238,7 @@ def _kept(before: Snapshot, after: Snapshot) -> dict[str, list[str]]:
 
 def _unordered(dump: Iterable[str]) -> list[str]:
     """Return the lines of a dump without what tells the order of columns, privileges and options."""
-    return sorted(
-        _OPTIONS.sub(lambda found: ", ".join(sorted(found[0].split(", "))), line).rstrip(",") for line in dump
-    )
+    return sorted(_LISTS.sub(lambda found: ", ".join(sorted(found[0].split(", "))), line).rstrip(",") for line in dump)
 
 
 @asynccontextmanager

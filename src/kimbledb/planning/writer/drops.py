@@ -25,6 +25,8 @@ _RANKS = {
     "function": Rank.ROUTINE,
     "view": Rank.VIEW,
 }
+#: The kinds of parts that can be dropped before what they belong to.
+_DETACHABLE = frozenset({"constraint", "policy", "rule", "trigger", "index"})
 
 
 def drops(fates: Fates) -> list[str]:
@@ -137,11 +139,20 @@ def _take_apart(circle: list[Key], groups: dict[Key, set[Key]], fates: Fates) ->
             if key[0] == "column" and "default" in fates.before.objects[key]:
                 fates.without_default.add(key)
                 taken.add(key)
-            elif key[0] in ("constraint", "policy", "rule", "trigger", "index"):
-                groups[root].discard(key)
-                groups[key] = {key}
+            elif key[0] in _DETACHABLE and not fates.before.objects[key].get("inherited"):
+                along = {key, *_below(key, fates)} & groups[root]
+                groups[root] -= along
+                groups[key] = along
                 taken.add(key)
     return taken
+
+
+def _below(key: Key, fates: Fates) -> Iterator[Key]:
+    """Yield the constraints of the tables below that go with a constraint."""
+    for each in fates.hanging.get(key, ()):
+        if each[0] == "constraint":
+            yield each
+            yield from _below(each, fates)
 
 
 def _rank(key: Key) -> Rank:
