@@ -137,6 +137,25 @@ async def test_the_plan_says_what_will_be_written(
     await connection.close()
 
 
+async def test_an_enum_gets_the_labels_that_it_lacks(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Labels are added at their places; one of somebody's own stays, and no column is written anew."""
+    folder.add(1, "moods", "CREATE TYPE mood AS ENUM ('a', 'b', 'c'); CREATE TABLE days (m mood, n integer);")
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TYPE mood AS ENUM ('a', 'x', 'c'); CREATE TABLE days (m mood); INSERT INTO days VALUES ('x')"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+    file = await connection.fetchval("SELECT relfilenode FROM pg_class WHERE relname = 'days'")
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    labels = await connection.fetchval("SELECT enum_range(NULL::mood)::text")
+    assert labels == "{a,b,x,c}"
+    assert await connection.fetchval("SELECT relfilenode FROM pg_class WHERE relname = 'days'") == file
+
+
 #: For each column: its type before, some values, its declared type, and the values afterwards.
 CONVERSIONS = {
     "uuid_to_text": ("uuid", "'6ba7b810-9dad-11d1-80b4-00c04fd430c8'", "text", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),

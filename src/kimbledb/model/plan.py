@@ -265,7 +265,12 @@ class Plan(Report):
     @property
     def _remarks(self) -> Iterator[str]:
         """Which migrations can be adopted, and how many rollbacks are derived, a line each."""
-        adoptable = [step for step in self.pending if step.state is StepState.ADOPTABLE]
+        there = {step.name for step in self.steps if step.is_applied}
+        adoptable = []
+        for step in self.pending:
+            if step.state is StepState.ADOPTABLE and there.issuperset(step.needs):
+                adoptable.append(step)
+                there.add(step.name)
         if adoptable:
             yield f"`kimbledb adopt` records {counted(adoptable, 'migration')} as applied, and runs nothing"
         derived = [step for step in self.pending if step.migration.rollback_kind == "derived"]

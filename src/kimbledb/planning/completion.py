@@ -31,12 +31,10 @@ from kimbledb.planning.fills import by_table, update
 from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
-from kimbledb.planning.writer.names import own_name, written
+from kimbledb.planning.writer.names import own_name, texts, written
 
 #: Kinds of which two objects cannot have one name.
 _RELATIONS = frozenset({"table", "view", "sequence", "index"})
-#: Kinds that hold what no statement makes again.
-_HOLD_DATA = frozenset({"table", "column", "sequence", "type"})
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
 #: The facts of a column that say where its values come from.
@@ -218,7 +216,7 @@ class Unfinished:
                 step for table, each in fills.items() for step in _filled(table, each, way.now.objects, after.objects)
             ]
         way.lead(after)
-        self._conflicts += self._lost(found, way.gone)
+        self._conflicts += self._lost(found, after)
         statements: list[str] = []
         if not self._conflicts:
             statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
@@ -406,6 +404,8 @@ class Unfinished:
             return {**there, **comparison.declared}
         if kind == "privilege" and not self.migration.closed:
             return _with_more(there, comparison.declared)
+        if kind == "type" and "labels" in declared and "labels" in there:
+            return {**there, "labels": _with_labels(texts(there, "labels"), texts(declared, "labels"))}
         return {**_without(there, *comparison.found), **comparison.declared}
 
     def _changed_column(self, item: FoldedObject, there: Facts, rows: Rows) -> Facts:
@@ -464,17 +464,10 @@ class Unfinished:
                 ):
                     yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
 
-    def _lost(self, found: Snapshot, gone: Collection[Key]) -> Iterator[str]:
+    def _lost(self, found: Snapshot, after: Snapshot) -> Iterator[str]:
         """Yield the objects with data that would have to be dropped."""
-        for key in gone:
-            kind, name = key
-            facts = found.objects.get(key, {})
-            of_view = kind == "column" and ("view", split(name)[0]) in found.objects
-            if kind not in _HOLD_DATA or "generated" in facts or of_view or key not in found.objects:
-                continue
-            if kind == "sequence" and "owned_by" in facts:
-                continue  # it goes with its column, or stays with it
-            item = self._fold.objects.get(key)
+        for kind, name in writer.lost(found, after):
+            item = self._fold.objects.get((kind, name))
             words = f"{kind} {name} cannot get its declared form and keep what it holds"
             yield words if item is None else self._at(item, words)
 
@@ -569,6 +562,15 @@ def _with_more(there: Facts, declared: Facts) -> Facts:
     """Return the privileges of a role with the declared ones."""
     may, more = (tuple(each) if isinstance(each := facts.get("may"), tuple) else () for facts in (there, declared))
     return {**there, **declared, "may": tuple(dict.fromkeys((*may, *more)))} if may or more else {**there, **declared}
+
+
+def _with_labels(there: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of an enum with the declared ones that it lacks, each after the one before it. None goes."""
+    found = list(there)
+    for place, label in enumerate(declared):
+        if label not in found:
+            found.insert(found.index(declared[place - 1]) + 1 if place else 0, label)
+    return tuple(found)
 
 
 def _converted(facts: Facts, conversion: Conversion) -> Facts:

@@ -243,6 +243,11 @@ class _Drift:
                 roots |= belongings.of([item.key])
         keys = {item.key for item in absent}
         for item in absent:
+            # A column and its sequence need each other.
+            column = ("column", str((item.each.facts or {}).get("owned_by")))
+            if item.each.kind == "sequence" and item.key not in roots and column in keys:
+                roots[item.key] = roots.get(column, column)
+        for item in absent:
             if item.key[0] in _MAY_STAY and item.key not in roots:
                 owner = next((each for each in owners_of(item.key, item.each.facts) if each in keys), None)
                 if owner is not None:

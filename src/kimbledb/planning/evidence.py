@@ -62,6 +62,7 @@ def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, for
     for migration in scales.migrations:
         if finding := scales.finding(migration):
             findings[migration.name] = finding
+    scales.weigh_superseded(findings)
     return Evidence(hosted=hosted, gathered=True, kept=scales.kept(), findings=findings)
 
 
@@ -106,12 +107,12 @@ class _Scales:
                 weighed.missing.append(str(each))
             else:
                 self._weigh(migration, each, weighed, existed=existed)
-        if not proving:
-            return None
         for statement in migration.declarations.on(hosted=self._hosted):
             for each in statement.drops:
                 if each.kind in _PROVING and each.key in self._found.objects and each.key not in self._fold.objects:
                     weighed.missing.append(f"the removal of {each}")
+        if not proving and not weighed.missing:
+            return None
         begun = bool(weighed.present or weighed.conflicts)
         if begun and migration.closed:
             weighed.missing += self._open(migration)
@@ -138,6 +139,35 @@ class _Scales:
                 yield str(each)
         for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared)):
             yield f"the removal of {DatabaseObject(*key)}"
+
+    def weigh_superseded(self, findings: dict[str, Finding]) -> None:
+        """Weigh the migrations of which nothing is left to look for by those that show why.
+
+        Args:
+            findings: The findings so far. Those of such migrations are replaced.
+        """
+        shown = {name for name, each in findings.items() if each.state is ObjectState.APPLIED and each.present}
+        silent = {
+            each.name: self._witnesses(each)
+            for each in self.migrations
+            if not each.is_repair and (each.name not in findings or not findings[each.name].has_signs)
+        }
+        while proved := {name for name, witnesses in silent.items() if not shown.isdisjoint(witnesses)}:
+            for name in proved:
+                findings[name] = Finding(ObjectState.APPLIED, begun=True, is_superseded=True)
+                del silent[name]
+            shown |= proved
+
+    def _witnesses(self, migration: Migration) -> set[str]:
+        """Return the migrations that dropped what a migration made, and those that made what it drops."""
+        last = [self._fold.since(migration, each.key)[-1].key for each, _ in self._declared(migration)]
+        dropped = {self._fold.gone[key].migration.name for key in last if key in self._fold.gone}
+        makers = {
+            gone.maker.name
+            for key, gone in self._fold.gone.items()
+            if gone.migration is migration and gone.maker is not None and key not in self._found.objects
+        }
+        return dropped | makers
 
     def kept(self) -> dict[Key, KeptObject]:
         """Return the columns and constraints that differ from every declared form."""

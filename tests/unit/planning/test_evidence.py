@@ -304,3 +304,25 @@ def test_what_a_pending_migration_will_change_shows_nothing_of_it() -> None:
 
     assert states(before, first, renames) == [ObjectState.APPLIED, ObjectState.MISSING]
     assert states({**before, "view v": {"query": "2"}}, first, renames) == [ObjectState.APPLIED, ObjectState.PARTIAL]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"table a": {}, "view v": {"query": "3"}}, ["applied", "applied", "applied", "applied"]),
+        ({"table a": {}}, ["applied", "applied", "applied", "missing"]),
+        ({}, ["missing", "missing", None, "missing"]),
+        ({"table a": {}, "function f()": {"body": "1"}}, ["applied", "applied", "missing", "missing"]),
+    ],
+)
+def test_what_later_migrations_took_is_shown_by_them(found: Objects, expected: list[str | None]) -> None:
+    """Of a migration nothing is left to look for: what dropped its objects, or made those that it dropped, shows it."""
+    first = statement(creates={"table a": {}, "table b": {}})
+    makes = statement(creates={"function f()": {"body": "1"}})
+    drops = statement(drops=["table b", "function f()"])
+    last = statement(creates={"view v": {"query": "3"}})
+
+    findings = weighed(found, first, makes, drops, last).findings
+
+    states_of = [findings.get(f"{number}.sql") for number in range(1, 5)]
+    assert [None if each is None else str(each.state) for each in states_of] == expected

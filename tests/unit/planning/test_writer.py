@@ -269,3 +269,11 @@ def test_default_privileges_stay_where_they_may() -> None:
 
     assert writer.difference(schema(given), schema(*table))[1:] == ["REVOKE INSERT, SELECT ON TABLE t FROM app"]
     assert writer.difference(schema(given), schema(*table), defaults_stay=True)[1:] == []
+
+
+def test_an_index_of_another_schema_is_made_by_its_own_name() -> None:
+    """An index is made where its table is: its name in the statement has no schema."""
+    index = DatabaseObject.of("index audit.log_at", {"on": "audit.log", "columns": ("at",)})
+
+    assert writer.create([index]) == ["CREATE INDEX log_at ON audit.log (at)"]
+    assert writer.drop(index) == "DROP INDEX audit.log_at"

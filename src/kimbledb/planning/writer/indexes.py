@@ -10,6 +10,7 @@ from kimbledb.planning.writer.names import (
     changed_options,
     list_of,
     options,
+    own_name,
     parenthesized,
     split_list,
     text,
@@ -108,9 +109,9 @@ def _columns(facts: Facts) -> tuple[str, ...] | None:
 
 
 def _statement(index: DatabaseObject, facts: Facts, only: str) -> str:
-    words = [
-        f"CREATE {'UNIQUE ' if facts.get('unique') else ''}INDEX {written(index.name)} ON {only}{written(str(facts['on']))}"
-    ]
+    # An index is made in the schema of its table, which stands in no name of a new one.
+    name = own_name(index.name)
+    words = [f"CREATE {'UNIQUE ' if facts.get('unique') else ''}INDEX {name} ON {only}{written(str(facts['on']))}"]
     if method := text(facts, "method"):
         words.append(f"USING {written(method)}")
     words.append(f"({', '.join(texts(facts, 'columns'))})")
