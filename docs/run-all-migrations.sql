@@ -2,7 +2,8 @@
 --
 -- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
 -- migration fails the error begins with its name, and nothing of the file is kept. Run again it
--- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
+-- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
+-- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 DO $kimbledb$
@@ -605,6 +606,91 @@ BEGIN
 END
 $kimbledb$;
 
+-- What is there in part is not for this file.
+DO $kimbledb$
+DECLARE
+    platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
+        AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
+    own_role constant oid := to_regrole(quote_ident(current_user));
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    spaces constant text[] := '{""}'::text[];
+    homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
+    found_part record;
+BEGIN
+    WITH step AS (
+        SELECT one.place, one.each->>'name' AS name, one.each->('makes on ' || platform) AS makes,
+               one.each->'on' ? platform AND NOT EXISTS (
+                   SELECT FROM public.migration_history AS h
+                   WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
+               EXISTS (SELECT FROM public.migration_history AS h
+                       WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function search_knowledge_base(vector,double precision,integer)"], "makes on hosted": ["function search_knowledge_base(vector,double precision,integer)"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+    ), there AS (
+        SELECT looked.key FROM (
+SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
+       CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
+       NULL::jsonb
+FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
+WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,general_project_is_none,projects_sync_owner_id,categories_are_a_tree,conversations_sync_is_pinned,conversations_track_pinning,slow_semantic_searches,vector_index_health,recommend_ef_search,search_knowledge_base,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,api_cost_tracking_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+UNION ALL
+SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
+       || names[array_position(relations, relation.oid)],
+       CASE WHEN relation.relowner <> own_role THEN 'owner' END, relation.relowner::text,
+       NULL::jsonb
+FROM pg_class AS relation
+WHERE relation.oid = ANY (relations) AND relation.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+UNION ALL
+SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
+       NULL::jsonb
+FROM pg_attribute AS a
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+UNION ALL
+SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
+       NULL::jsonb
+FROM pg_policy AS p
+WHERE p.polrelid = ANY (relations) AND p.polname::text = ANY ('{projects_own_category,conversations_own_category,knowledge_base_own_category,files_own_category,audio_transcriptions_own_project,conversations_own_project,knowledge_base_own_file}'::text[])
+UNION ALL
+SELECT 'constraint ' || names[array_position(relations, held.conrelid)] || '.' || held.conname,
+       CASE WHEN NOT held.convalidated THEN 'not valid'
+            WHEN held.contype IN ('p', 'u', 'x') AND NOT (
+                SELECT i.indisvalid AND i.indisready FROM pg_index AS i WHERE i.indexrelid = held.conindid) THEN 'invalid' END, NULL, NULL::jsonb
+FROM pg_constraint AS held
+WHERE held.conrelid = ANY (relations) AND held.conname::text = ANY ('{audio_transcriptions_category_confidence_check,knowledge_base_source_id_check,knowledge_base_source_id_key,knowledge_base_source_type_check,model_performance_metrics_cost_usd_check,audio_transcriptions_job_completed_at_check,audio_transcriptions_progress_check,api_logs_database_time_ms_check,api_logs_error_category_check,api_logs_rate_limit_check,api_logs_rate_limit_remaining_check,api_logs_request_size_bytes_check,api_logs_response_size_bytes_check,api_logs_upstream_time_ms_check}'::text[])
+UNION ALL
+SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgname,
+       CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
+       NULL::jsonb
+FROM pg_trigger AS t
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_general_project,conversations_sync_is_pinned,conversations_track_pinning,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+UNION ALL
+SELECT 'index ' || names[array_position(relations, i.indexrelid)],
+       CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
+       NULL::jsonb
+FROM pg_index AS i
+WHERE i.indexrelid = ANY (relations)
+UNION ALL
+SELECT 'statistics ' || spaces[array_position(homes, s.stxnamespace)] || s.stxname,
+       CASE WHEN s.stxowner <> own_role THEN 'owner' END, s.stxowner::text,
+       NULL::jsonb
+FROM pg_statistic_ext AS s
+WHERE s.stxname = ANY ('{projects_owner_id_user_id_statistics,conversations_user_id_project_id_statistics,audio_transcriptions_user_id_project_id_statistics,files_user_id_project_id_statistics,knowledge_base_user_id_project_id_statistics}'::text[]::name[]) AND s.stxnamespace = ANY (homes)
+UNION ALL
+SELECT NULL, NULL, NULL, NULL::jsonb WHERE false
+        ) AS looked (key, fault, detail, expressions)
+    )
+    SELECT there.key, step.name INTO found_part
+    FROM step JOIN there ON step.makes ? there.key
+    WHERE step.taken AND NOT step.applied AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
+    ORDER BY step.place, there.key LIKE 'table %' DESC, there.key
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is there, and %, which makes it, is not applied: %', found_part.key, found_part.name, 'nothing of this file was kept'
+            USING HINT = 'adopt() and migrate() make what is missing, and keep what is there: kimbledb adopt, then kimbledb migrate';
+    END IF;
+END
+$kimbledb$;
+
 -- Phase 1
 
 -- 1. COMPLETE_MIGRATION.sql
@@ -624,9 +710,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) THEN
+    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
     END IF;
     started := clock_timestamp();
@@ -1208,9 +1294,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) THEN
+    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
     END IF;
     started := clock_timestamp();
@@ -1303,9 +1389,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) THEN
+    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
     END IF;
     started := clock_timestamp();
@@ -1412,9 +1498,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) THEN
+    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
     END IF;
     started := clock_timestamp();
@@ -1563,9 +1649,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) THEN
+    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
     END IF;
     started := clock_timestamp();
@@ -1648,9 +1734,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) THEN
+    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
     END IF;
     started := clock_timestamp();
@@ -1718,9 +1804,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) THEN
+    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
     END IF;
     started := clock_timestamp();
@@ -1850,9 +1936,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d']::text[]) THEN
+    IF recorded = ANY (ARRAY['0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d', recorded;
     END IF;
     started := clock_timestamp();
@@ -1904,9 +1990,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc']::text[]) THEN
+    IF recorded = ANY (ARRAY['71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc', recorded;
     END IF;
     started := clock_timestamp();
@@ -1960,9 +2046,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) THEN
+    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
     END IF;
     started := clock_timestamp();
@@ -2054,9 +2140,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) THEN
+    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
     END IF;
     started := clock_timestamp();
@@ -2132,9 +2218,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) THEN
+    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
     END IF;
     started := clock_timestamp();
@@ -2584,9 +2670,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) THEN
+    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
     END IF;
     started := clock_timestamp();
@@ -2774,9 +2860,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a']::text[]) THEN
+    IF recorded = ANY (ARRAY['68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a', recorded;
     END IF;
     started := clock_timestamp();
@@ -2843,9 +2929,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) THEN
+    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
     END IF;
     started := clock_timestamp();
@@ -3041,9 +3127,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) THEN
+    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
     END IF;
     started := clock_timestamp();
@@ -3226,9 +3312,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39']::text[]) THEN
+    IF recorded = ANY (ARRAY['19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39', recorded;
     END IF;
     started := clock_timestamp();
@@ -3354,9 +3440,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
     END IF;
     started := clock_timestamp();
@@ -3480,9 +3566,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
     END IF;
     started := clock_timestamp();
@@ -3765,9 +3851,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05']::text[]) THEN
+    IF recorded = ANY (ARRAY['35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05', recorded;
     END IF;
     started := clock_timestamp();
@@ -3820,9 +3906,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) THEN
+    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
     END IF;
     started := clock_timestamp();
@@ -4031,9 +4117,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) THEN
+    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
     END IF;
     started := clock_timestamp();
@@ -4229,9 +4315,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) THEN
+    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
     END IF;
     started := clock_timestamp();
@@ -4351,9 +4437,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453']::text[]) THEN
+    IF recorded = ANY (ARRAY['708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453', recorded;
     END IF;
     started := clock_timestamp();
@@ -4411,9 +4497,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88']::text[]) THEN
+    IF recorded = ANY (ARRAY['df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88', recorded;
     END IF;
     started := clock_timestamp();
@@ -4610,9 +4696,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) THEN
+    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
     END IF;
     started := clock_timestamp();
@@ -4939,9 +5025,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c']::text[]) THEN
+    IF recorded = ANY (ARRAY['cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c', recorded;
     END IF;
     started := clock_timestamp();
@@ -5101,9 +5187,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) THEN
+    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
     END IF;
     started := clock_timestamp();
@@ -5621,9 +5707,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) THEN
+    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
     END IF;
     started := clock_timestamp();
@@ -5997,9 +6083,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) THEN
+    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
     END IF;
     started := clock_timestamp();
@@ -6322,9 +6408,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585']::text[]) THEN
+    IF recorded = ANY (ARRAY['b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585', recorded;
     END IF;
     started := clock_timestamp();
@@ -6580,9 +6666,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) THEN
+    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
     END IF;
     started := clock_timestamp();
@@ -6674,9 +6760,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) THEN
+    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
     END IF;
     started := clock_timestamp();
@@ -6978,9 +7064,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6']::text[]) THEN
+    IF recorded = ANY (ARRAY['bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6', recorded;
     END IF;
     started := clock_timestamp();
@@ -7290,9 +7376,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84']::text[]) THEN
+    IF recorded = ANY (ARRAY['f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84', recorded;
     END IF;
     started := clock_timestamp();

@@ -15,9 +15,9 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = {name} AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY ({checksums}) THEN
+    IF recorded = ANY ({checksums}) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
     END IF;
     started := clock_timestamp();
