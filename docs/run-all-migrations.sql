@@ -218,6 +218,31 @@ FROM (
 END
 $guard$;
 
+-- What a migration makes on older tables is noted.
+DO $kimbledb$
+BEGIN
+    PERFORM set_config('kimbledb.made_on', $made$
+SELECT coalesce(jsonb_agg(kind || ' ' || name), '[]')
+FROM (
+SELECT 'constraint', c.relname || '.' || k.conname, k.conrelid, k.xmin
+FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE c.relnamespace = 'public'::regnamespace AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
+UNION ALL
+SELECT 'index', i.relname, x.indrelid, i.xmin
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'public'::regnamespace AND NOT i.relispartition
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
+UNION ALL
+-- Statistics may lie in another schema than their table.
+SELECT 'statistics', CASE WHEN s.stxnamespace <> 'public'::regnamespace THEN s.stxnamespace::regnamespace || '.' ELSE '' END || s.stxname, s.stxrelid, s.xmin
+FROM pg_statistic_ext AS s JOIN pg_class AS c ON c.oid = s.stxrelid
+WHERE 'public'::regnamespace IN (s.stxnamespace, c.relnamespace)
+) AS part (kind, name, owner, writer)
+WHERE owner <= $1 AND age(writer) <= age(pg_current_xact_id()::xid)
+$made$, true);
+END
+$kimbledb$;
+
 -- What default privileges give on what a migration makes is taken back.
 DO $kimbledb1$
 BEGIN
@@ -700,6 +725,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -716,6 +743,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The foundation: people, projects, conversations, messages, knowledge, files
@@ -1256,6 +1284,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
@@ -1265,7 +1294,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1284,6 +1314,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1300,6 +1332,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- One person's connection to Google: the tokens that the service uses on their behalf.
@@ -1353,6 +1386,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92',
@@ -1362,7 +1396,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1379,6 +1414,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1395,6 +1432,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The table of create_user_tokens_table.sql, and what a hosted platform adds to it.
@@ -1460,6 +1498,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60',
@@ -1469,7 +1508,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1488,6 +1528,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1504,6 +1546,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Categories in a tree, and which of them projects, conversations, files and
@@ -1611,6 +1654,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
@@ -1620,7 +1664,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1639,6 +1684,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1655,6 +1702,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-to-transcriptions.sql
@@ -1698,6 +1746,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
@@ -1707,7 +1756,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1724,6 +1774,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1740,6 +1792,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-id-to-conversations.sql
@@ -1768,6 +1821,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
@@ -1777,7 +1831,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1794,6 +1849,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1810,6 +1867,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-conversation-pinning.sql
@@ -1900,6 +1958,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
@@ -1909,7 +1968,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1926,6 +1986,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1942,6 +2004,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- FIX_PROJECT_ID_TYPE.sql
@@ -1954,6 +2017,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d',
@@ -1963,7 +2027,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1980,6 +2045,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1996,6 +2063,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMPREHENSIVE_TYPE_FIX.sql
@@ -2010,6 +2078,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc',
@@ -2019,7 +2088,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2036,6 +2106,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2052,6 +2124,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- optimize-projects-FINAL.sql
@@ -2102,6 +2175,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
@@ -2111,7 +2185,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2130,6 +2205,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2146,6 +2223,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-embedding-columns.sql
@@ -2182,6 +2260,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
@@ -2191,7 +2270,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2208,6 +2288,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2224,6 +2306,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- supabase-semantic-search-schema.sql
@@ -2634,6 +2717,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
@@ -2643,7 +2727,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2660,6 +2745,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2676,6 +2763,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- create-semantic-search-function.sql
@@ -2824,6 +2912,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
@@ -2833,7 +2922,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2850,6 +2940,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2866,6 +2958,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-knowledge-base-source-id-constraint.sql
@@ -2891,6 +2984,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a',
@@ -2900,7 +2994,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2919,6 +3014,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2935,6 +3032,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Every file that a person has anywhere, with where it came from, its versions, its
@@ -3091,6 +3189,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad',
@@ -3100,7 +3199,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3117,6 +3217,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3133,6 +3235,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Files and the rest: what was learnt from a file, which files belong together, and
@@ -3274,6 +3377,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a',
@@ -3283,7 +3387,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3302,6 +3407,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3318,6 +3425,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What a person is told, whether they have read it, and whether a mail went out.
@@ -3402,6 +3510,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39',
@@ -3411,7 +3520,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3430,6 +3540,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3446,6 +3558,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Backups that were made of a person's data, where they lie, and which can be gone back to.
@@ -3528,6 +3641,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7',
@@ -3537,7 +3651,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3556,6 +3671,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3572,6 +3689,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What calls of AI models cost: each call, budgets, the alerts of budgets, and prices.
@@ -3815,6 +3933,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132',
@@ -3824,7 +3943,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3841,6 +3961,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3857,6 +3979,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- fix-cost-tracking-user-id-CORRECTED.sql
@@ -3870,6 +3993,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05',
@@ -3879,7 +4003,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3896,6 +4021,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3912,6 +4039,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- How models do: one row for each call, and what they add up to.
@@ -4081,6 +4209,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec',
@@ -4090,7 +4219,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4107,6 +4237,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4123,6 +4255,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What models cost for which task, which one to take, and where a budget could be saved.
@@ -4277,6 +4410,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c',
@@ -4286,7 +4420,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4305,6 +4440,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4321,6 +4458,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Jobs of transcription: who does it, how far it is, and what went wrong.
@@ -4401,6 +4539,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
@@ -4410,7 +4549,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4427,6 +4567,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4443,6 +4585,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- MIGRATION_FIX_TRANSCRIPTION.sql
@@ -4459,6 +4602,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453',
@@ -4468,7 +4612,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4487,6 +4632,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4503,6 +4650,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- zapier-webhook-logs.sql
@@ -4660,6 +4808,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88',
@@ -4669,7 +4818,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4686,6 +4836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4702,6 +4854,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- drive-edit-approval-schema.sql
@@ -4989,6 +5142,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f',
@@ -4998,7 +5152,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5015,6 +5170,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5031,6 +5188,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- indexing-state-schema.sql
@@ -5149,6 +5307,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c',
@@ -5158,7 +5317,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5177,6 +5337,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5193,6 +5355,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- device-continuity.sql
@@ -5669,6 +5832,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
@@ -5678,7 +5842,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5697,6 +5862,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5713,6 +5880,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- autonomous-agent-schema.sql
@@ -6045,6 +6213,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6',
@@ -6054,7 +6223,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6073,6 +6243,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6089,6 +6261,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- workflow_automation_schema.sql
@@ -6370,6 +6543,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f',
@@ -6379,7 +6553,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6398,6 +6573,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6414,6 +6591,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- chatgpt-import-schema.sql
@@ -6628,6 +6806,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585',
@@ -6637,7 +6816,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6656,6 +6836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6672,6 +6854,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-table.sql
@@ -6724,6 +6907,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10',
@@ -6733,7 +6917,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6750,6 +6935,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6766,6 +6953,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-schema.sql
@@ -7026,6 +7214,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136',
@@ -7035,7 +7224,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7054,6 +7244,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7070,6 +7262,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- mcp-servers-schema.sql
@@ -7338,6 +7531,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6',
@@ -7347,7 +7541,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7366,6 +7561,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7382,6 +7579,7 @@ BEGIN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMBINED-CRITICAL-MIGRATIONS.sql
@@ -7396,6 +7594,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84',
@@ -7405,7 +7604,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql';
 EXCEPTION
     WHEN OTHERS THEN
