@@ -226,7 +226,7 @@ SELECT coalesce(jsonb_agg(kind || ' ' || name), '[]')
 FROM (
 SELECT 'constraint', c.relname || '.' || k.conname, k.conrelid, k.xmin
 FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
-WHERE c.relnamespace = 'public'::regnamespace AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
+WHERE c.relnamespace = 'public'::regnamespace AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.conislocal
 UNION ALL
 SELECT 'index', i.relname, x.indrelid, i.xmin
 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid

@@ -134,7 +134,9 @@ async def test_a_reference_of_somebody_stops_it_by_name(
         await sql(dsn, "CREATE SCHEMA app; CREATE TABLE app.orders (by_user text REFERENCES public.users (id))")
         before = await take_snapshot(dsn)
 
-        with pytest.raises(kimbledb.RollbackError, match=r"constraint orders_by_user_fkey on table app\.orders") as caught:
+        with pytest.raises(
+            kimbledb.RollbackError, match=r"constraint orders_by_user_fkey on table app\.orders"
+        ) as caught:
             await kimbledb.rollback(dsn, to=0, dry_run=dry_run, allow_data_loss=True)
 
         assert caught.value.sqlstate == "2BP01"

@@ -205,7 +205,9 @@ def _beginning(
         "\n-- Nothing of a stranger's is called.\n",
         f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n",
     ]
-    made_on = queries.filled("render_made_on", parts=queries.filled("own_parts", namespace=f"'{_SCHEMA}'::regnamespace"))
+    made_on = queries.filled(
+        "render_made_on", parts=queries.filled("own_parts", namespace=f"'{_SCHEMA}'::regnamespace")
+    )
     parts += [
         "\n-- What a migration makes on older tables is noted.\n",
         queries.block("render_made", made_on=queries.quoted(made_on, "made")),
