@@ -706,7 +706,7 @@ SELECT NULL, NULL, NULL, NULL::jsonb WHERE false
     )
     SELECT there.key, step.name INTO found_part
     FROM step JOIN there ON step.makes ? there.key
-    WHERE step.taken AND NOT step.applied AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
+    WHERE step.taken AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
     ORDER BY step.place, there.key LIKE 'table %' DESC, there.key
     LIMIT 1;
     IF FOUND THEN

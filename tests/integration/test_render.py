@@ -381,3 +381,29 @@ async def test_a_check_of_the_next_migration_names_the_value(
     assert [check.passed for check in report.checks if check.migration] == [True] * 3
     await sql(dsn, "DROP TABLE t, migration_history, migration_log; DROP TYPE e")
     assert len((await kimbledb.migrate(dsn, catalog=catalog)).applied) == 3
+
+
+async def test_a_check_of_the_value_itself(database: str, folder: Folder) -> None:
+    """The file runs no check: one that names the value which its own migration adds passes afterwards, by verify()."""
+    folder.add(1, "a", "CREATE TYPE e AS ENUM ('a');")
+    folder.add(2, "b", "ALTER TYPE e ADD VALUE 'b';", verify="-- name: b_is_there\nSELECT 'b'::e > 'a' AS passed")
+
+    assert psql(database, kimbledb.render(folder.catalog)).stderr == ""
+
+    report = await kimbledb.verify(database, catalog=folder.catalog)
+    assert [check.passed for check in report.checks if check.name == "b_is_there"] == [True]
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
+
+
+async def test_an_edited_migration_stops_what_comes_after_it(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """Where history holds another text of a migration, a client that goes on runs no later transaction either."""
+    catalog = add_enums(folder)
+    await kimbledb.migrate(database, catalog=catalog, to="d.sql")
+    (folder.path / "03_c" / "apply.sql").write_text("CREATE TABLE t (v e);")
+
+    said = send_on(database, kimbledb.render(folder.catalog))
+
+    assert "c.sql was not applied, and nothing after it is" in said
+    assert await connection.fetch("SELECT v FROM t WHERE v = 'd'") == []

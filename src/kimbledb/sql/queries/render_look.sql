@@ -25,7 +25,7 @@ BEGIN
     )
     SELECT there.key, step.name INTO found_part
     FROM step JOIN there ON step.makes ? there.key
-    WHERE step.taken AND NOT step.applied AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
+    WHERE step.taken AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
     ORDER BY step.place, there.key LIKE 'table %' DESC, there.key
     LIMIT 1;
     IF FOUND THEN
