@@ -2,7 +2,8 @@
 --
 -- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
 -- migration fails the error begins with its name, and nothing of the file is kept. Run again it
--- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
+-- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
+-- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 DO $kimbledb$
@@ -216,6 +217,31 @@ FROM (
     END IF;
 END
 $guard$;
+
+-- What a migration makes on older tables is noted.
+DO $kimbledb$
+BEGIN
+    PERFORM set_config('kimbledb.made_on', $made$
+SELECT coalesce(jsonb_agg(kind || ' ' || name), '[]')
+FROM (
+SELECT 'constraint', c.relname || '.' || k.conname, k.conrelid, k.xmin
+FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE c.relnamespace = 'public'::regnamespace AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.conislocal
+UNION ALL
+SELECT 'index', i.relname, x.indrelid, i.xmin
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'public'::regnamespace AND NOT i.relispartition
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
+UNION ALL
+-- Statistics may lie in another schema than their table.
+SELECT 'statistics', CASE WHEN s.stxnamespace <> 'public'::regnamespace THEN s.stxnamespace::regnamespace || '.' ELSE '' END || s.stxname, s.stxrelid, s.xmin
+FROM pg_statistic_ext AS s JOIN pg_class AS c ON c.oid = s.stxrelid
+WHERE 'public'::regnamespace IN (s.stxnamespace, c.relnamespace)
+) AS part (kind, name, owner, writer)
+WHERE owner <= $1 AND age(writer) <= age(pg_current_xact_id()::xid)
+$made$, true);
+END
+$kimbledb$;
 
 -- What default privileges give on what a migration makes is taken back.
 DO $kimbledb1$
@@ -605,6 +631,91 @@ BEGIN
 END
 $kimbledb$;
 
+-- What is there in part is not for this file.
+DO $kimbledb$
+DECLARE
+    platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
+        AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
+    own_role constant oid := to_regrole(quote_ident(current_user));
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    spaces constant text[] := '{""}'::text[];
+    homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
+    found_part record;
+BEGIN
+    WITH step AS (
+        SELECT one.place, one.each->>'name' AS name, one.each->('makes on ' || platform) AS makes,
+               one.each->'on' ? platform AND NOT EXISTS (
+                   SELECT FROM public.migration_history AS h
+                   WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
+               EXISTS (SELECT FROM public.migration_history AS h
+                       WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function search_knowledge_base(vector,double precision,integer)"], "makes on hosted": ["function search_knowledge_base(vector,double precision,integer)"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+    ), there AS (
+        SELECT looked.key FROM (
+SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
+       CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
+       NULL::jsonb
+FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
+WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,general_project_is_none,projects_sync_owner_id,categories_are_a_tree,conversations_sync_is_pinned,conversations_track_pinning,slow_semantic_searches,vector_index_health,recommend_ef_search,search_knowledge_base,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,api_cost_tracking_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+UNION ALL
+SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
+       || names[array_position(relations, relation.oid)],
+       CASE WHEN relation.relowner <> own_role THEN 'owner' END, relation.relowner::text,
+       NULL::jsonb
+FROM pg_class AS relation
+WHERE relation.oid = ANY (relations) AND relation.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+UNION ALL
+SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
+       NULL::jsonb
+FROM pg_attribute AS a
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+UNION ALL
+SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
+       NULL::jsonb
+FROM pg_policy AS p
+WHERE p.polrelid = ANY (relations) AND p.polname::text = ANY ('{projects_own_category,conversations_own_category,knowledge_base_own_category,files_own_category,audio_transcriptions_own_project,conversations_own_project,knowledge_base_own_file}'::text[])
+UNION ALL
+SELECT 'constraint ' || names[array_position(relations, held.conrelid)] || '.' || held.conname,
+       CASE WHEN NOT held.convalidated THEN 'not valid'
+            WHEN held.contype IN ('p', 'u', 'x') AND NOT (
+                SELECT i.indisvalid AND i.indisready FROM pg_index AS i WHERE i.indexrelid = held.conindid) THEN 'invalid' END, NULL, NULL::jsonb
+FROM pg_constraint AS held
+WHERE held.conrelid = ANY (relations) AND held.conname::text = ANY ('{audio_transcriptions_category_confidence_check,knowledge_base_source_id_check,knowledge_base_source_id_key,knowledge_base_source_type_check,model_performance_metrics_cost_usd_check,audio_transcriptions_job_completed_at_check,audio_transcriptions_progress_check,api_logs_database_time_ms_check,api_logs_error_category_check,api_logs_rate_limit_check,api_logs_rate_limit_remaining_check,api_logs_request_size_bytes_check,api_logs_response_size_bytes_check,api_logs_upstream_time_ms_check}'::text[])
+UNION ALL
+SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgname,
+       CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
+       NULL::jsonb
+FROM pg_trigger AS t
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_general_project,conversations_sync_is_pinned,conversations_track_pinning,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+UNION ALL
+SELECT 'index ' || names[array_position(relations, i.indexrelid)],
+       CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
+       NULL::jsonb
+FROM pg_index AS i
+WHERE i.indexrelid = ANY (relations)
+UNION ALL
+SELECT 'statistics ' || spaces[array_position(homes, s.stxnamespace)] || s.stxname,
+       CASE WHEN s.stxowner <> own_role THEN 'owner' END, s.stxowner::text,
+       NULL::jsonb
+FROM pg_statistic_ext AS s
+WHERE s.stxname = ANY ('{projects_owner_id_user_id_statistics,conversations_user_id_project_id_statistics,audio_transcriptions_user_id_project_id_statistics,files_user_id_project_id_statistics,knowledge_base_user_id_project_id_statistics}'::text[]::name[]) AND s.stxnamespace = ANY (homes)
+UNION ALL
+SELECT NULL, NULL, NULL, NULL::jsonb WHERE false
+        ) AS looked (key, fault, detail, expressions)
+    )
+    SELECT there.key, step.name INTO found_part
+    FROM step JOIN there ON step.makes ? there.key
+    WHERE step.taken AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
+    ORDER BY step.place, there.key LIKE 'table %' DESC, there.key
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is there, and %, which makes it, is not applied: %', found_part.key, found_part.name, 'nothing of this file was kept'
+            USING HINT = 'adopt() and migrate() make what is missing, and keep what is there: kimbledb adopt, then kimbledb migrate';
+    END IF;
+END
+$kimbledb$;
+
 -- Phase 1
 
 -- 1. COMPLETE_MIGRATION.sql
@@ -614,6 +725,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -624,12 +737,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) THEN
+    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The foundation: people, projects, conversations, messages, knowledge, files
@@ -1170,6 +1284,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
@@ -1179,7 +1294,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1198,6 +1314,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1208,12 +1326,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) THEN
+    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- One person's connection to Google: the tokens that the service uses on their behalf.
@@ -1267,6 +1386,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92',
@@ -1276,7 +1396,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1293,6 +1414,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1303,12 +1426,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) THEN
+    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The table of create_user_tokens_table.sql, and what a hosted platform adds to it.
@@ -1374,6 +1498,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60',
@@ -1383,7 +1508,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1402,6 +1528,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1412,12 +1540,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) THEN
+    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Categories in a tree, and which of them projects, conversations, files and
@@ -1525,6 +1654,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
@@ -1534,7 +1664,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1553,6 +1684,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1563,12 +1696,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) THEN
+    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-to-transcriptions.sql
@@ -1612,6 +1746,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
@@ -1621,7 +1756,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1638,6 +1774,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1648,12 +1786,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) THEN
+    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-id-to-conversations.sql
@@ -1682,6 +1821,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
@@ -1691,7 +1831,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1708,6 +1849,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1718,12 +1861,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) THEN
+    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-conversation-pinning.sql
@@ -1814,6 +1958,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
@@ -1823,7 +1968,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1840,6 +1986,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1850,12 +1998,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d']::text[]) THEN
+    IF recorded = ANY (ARRAY['0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- FIX_PROJECT_ID_TYPE.sql
@@ -1868,6 +2017,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d',
@@ -1877,7 +2027,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1894,6 +2045,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1904,12 +2057,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc']::text[]) THEN
+    IF recorded = ANY (ARRAY['71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMPREHENSIVE_TYPE_FIX.sql
@@ -1924,6 +2078,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc',
@@ -1933,7 +2088,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1950,6 +2106,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1960,12 +2118,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) THEN
+    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- optimize-projects-FINAL.sql
@@ -2016,6 +2175,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
@@ -2025,7 +2185,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2044,6 +2205,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2054,12 +2217,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) THEN
+    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-embedding-columns.sql
@@ -2096,6 +2260,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
@@ -2105,7 +2270,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2122,6 +2288,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2132,12 +2300,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) THEN
+    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- supabase-semantic-search-schema.sql
@@ -2548,6 +2717,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
@@ -2557,7 +2727,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2574,6 +2745,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2584,12 +2757,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) THEN
+    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- create-semantic-search-function.sql
@@ -2738,6 +2912,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
@@ -2747,7 +2922,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2764,6 +2940,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2774,12 +2952,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a']::text[]) THEN
+    IF recorded = ANY (ARRAY['68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-knowledge-base-source-id-constraint.sql
@@ -2805,6 +2984,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a',
@@ -2814,7 +2994,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2833,6 +3014,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2843,12 +3026,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) THEN
+    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Every file that a person has anywhere, with where it came from, its versions, its
@@ -3005,6 +3189,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad',
@@ -3014,7 +3199,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3031,6 +3217,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3041,12 +3229,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) THEN
+    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Files and the rest: what was learnt from a file, which files belong together, and
@@ -3188,6 +3377,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a',
@@ -3197,7 +3387,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3216,6 +3407,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3226,12 +3419,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39']::text[]) THEN
+    IF recorded = ANY (ARRAY['19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What a person is told, whether they have read it, and whether a mail went out.
@@ -3316,6 +3510,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39',
@@ -3325,7 +3520,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3344,6 +3540,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3354,12 +3552,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Backups that were made of a person's data, where they lie, and which can be gone back to.
@@ -3442,6 +3641,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7',
@@ -3451,7 +3651,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3470,6 +3671,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3480,12 +3683,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What calls of AI models cost: each call, budgets, the alerts of budgets, and prices.
@@ -3729,6 +3933,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132',
@@ -3738,7 +3943,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3755,6 +3961,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3765,12 +3973,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05']::text[]) THEN
+    IF recorded = ANY (ARRAY['35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- fix-cost-tracking-user-id-CORRECTED.sql
@@ -3784,6 +3993,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05',
@@ -3793,7 +4003,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3810,6 +4021,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3820,12 +4033,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) THEN
+    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- How models do: one row for each call, and what they add up to.
@@ -3995,6 +4209,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec',
@@ -4004,7 +4219,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4021,6 +4237,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4031,12 +4249,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) THEN
+    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What models cost for which task, which one to take, and where a budget could be saved.
@@ -4191,6 +4410,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c',
@@ -4200,7 +4420,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4219,6 +4440,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4229,12 +4452,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) THEN
+    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Jobs of transcription: who does it, how far it is, and what went wrong.
@@ -4315,6 +4539,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
@@ -4324,7 +4549,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4341,6 +4567,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4351,12 +4579,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453']::text[]) THEN
+    IF recorded = ANY (ARRAY['708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- MIGRATION_FIX_TRANSCRIPTION.sql
@@ -4373,6 +4602,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453',
@@ -4382,7 +4612,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4401,6 +4632,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4411,12 +4644,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88']::text[]) THEN
+    IF recorded = ANY (ARRAY['df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- zapier-webhook-logs.sql
@@ -4574,6 +4808,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88',
@@ -4583,7 +4818,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4600,6 +4836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4610,12 +4848,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) THEN
+    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- drive-edit-approval-schema.sql
@@ -4903,6 +5142,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f',
@@ -4912,7 +5152,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4929,6 +5170,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4939,12 +5182,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c']::text[]) THEN
+    IF recorded = ANY (ARRAY['cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- indexing-state-schema.sql
@@ -5063,6 +5307,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c',
@@ -5072,7 +5317,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5091,6 +5337,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5101,12 +5349,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) THEN
+    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- device-continuity.sql
@@ -5583,6 +5832,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
@@ -5592,7 +5842,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5611,6 +5862,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5621,12 +5874,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) THEN
+    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- autonomous-agent-schema.sql
@@ -5959,6 +6213,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6',
@@ -5968,7 +6223,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5987,6 +6243,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5997,12 +6255,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) THEN
+    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- workflow_automation_schema.sql
@@ -6284,6 +6543,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f',
@@ -6293,7 +6553,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6312,6 +6573,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6322,12 +6585,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585']::text[]) THEN
+    IF recorded = ANY (ARRAY['b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- chatgpt-import-schema.sql
@@ -6542,6 +6806,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585',
@@ -6551,7 +6816,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6570,6 +6836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6580,12 +6848,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) THEN
+    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-table.sql
@@ -6638,6 +6907,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10',
@@ -6647,7 +6917,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6664,6 +6935,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6674,12 +6947,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) THEN
+    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-schema.sql
@@ -6940,6 +7214,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136',
@@ -6949,7 +7224,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6968,6 +7244,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6978,12 +7256,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6']::text[]) THEN
+    IF recorded = ANY (ARRAY['bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- mcp-servers-schema.sql
@@ -7252,6 +7531,7 @@ $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6',
@@ -7261,7 +7541,8 @@ $hosted$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7280,6 +7561,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7290,12 +7573,13 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84']::text[]) THEN
+    IF recorded = ANY (ARRAY['f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
     EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMBINED-CRITICAL-MIGRATIONS.sql
@@ -7310,6 +7594,7 @@ $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84',
@@ -7319,7 +7604,8 @@ $script$;
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql';
 EXCEPTION
     WHEN OTHERS THEN

@@ -121,3 +121,25 @@ async def test_handmade_objects_are_not_lost(server: str, number: int) -> None:
             await kimbledb.rollback(dsn, number)
 
         assert all(name.strip('"') in str(refused.value) for name in handmade(number).split() if "handmade" in name)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("hosted", [False, True])
+async def test_a_reference_of_somebody_stops_it_by_name(
+    server: str, hosted_server: str, hosted: bool, dry_run: bool
+) -> None:
+    """Where a table of somebody in another schema refers to users, the rollback of all is refused, names it, and touches nothing."""
+    async with fresh_database(hosted_server if hosted else server, HOSTED_DATABASE if hosted else "") as dsn:
+        await kimbledb.migrate(dsn)
+        await sql(dsn, "CREATE SCHEMA app; CREATE TABLE app.orders (by_user text REFERENCES public.users (id))")
+        before = await take_snapshot(dsn)
+
+        with pytest.raises(
+            kimbledb.RollbackError, match=r"constraint orders_by_user_fkey on table app\.orders"
+        ) as caught:
+            await kimbledb.rollback(dsn, to=0, dry_run=dry_run, allow_data_loss=True)
+
+        assert caught.value.sqlstate == "2BP01"
+        assert "nothing was touched" in str(caught.value)
+        assert str((await take_snapshot(dsn)).since(before)) == "no difference"
+        assert await sql(dsn, "SELECT count(*) FROM migration_history WHERE success") == 34

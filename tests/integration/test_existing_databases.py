@@ -401,3 +401,20 @@ async def test_a_flat_folder_goes_with_the_master_files_history(
     (tmp_path / "002_T2.sql").write_text("CREATE TABLE other (id integer);")
     with pytest.raises(kimbledb.ChangedMigrationError, match=r"002_T2\.sql"):
         await kimbledb.migrate(database, catalog=kimbledb.Catalog.from_directory(tmp_path))
+
+
+#: The columns that hold no NULL and have no default: an empty table gets them as they are declared.
+WANTED = [
+    each
+    for each in DAMAGEABLE
+    if each.kind == "column" and "not_null" in (each.facts or {}) and "default" not in (each.facts or {})
+]
+
+
+@pytest.mark.parametrize("gone", [["categories.name"], None], ids=["one", "all"])
+async def test_columns_without_null_come_back_so(template: str, clone: Clone, gone: list[str] | None) -> None:
+    """Columns without NULL and without a default, of empty tables, are NOT NULL again: one, and all at once."""
+    columns = [each for each in WANTED if gone is None or each.name in gone]
+    assert len(columns) == 1 if gone else len(columns) > 40
+
+    await whole_again_without(columns, await clone(template))
