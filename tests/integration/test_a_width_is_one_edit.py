@@ -14,6 +14,8 @@ from tests.support.databases import fresh_database, sql, take_snapshot
 BUILTIN = Path(kimbledb.__file__).parent / "sql" / "migrations"
 #: A column with a default, a check and an index on it, which two views read.
 FOLDER, COLUMN = "19_api-cost-tracking", "cost_usd numeric(10,6)"
+#: The migrations that its migration needs, and those that need it. To record all takes longer, and shows no more.
+COPIED = ("01_*", "19_*", "20_*", "21_*", "22_*", "catalog.toml")
 WIDTH = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'api_cost_tracking'::regclass AND attname = 'cost_usd'"
 
 
@@ -28,9 +30,15 @@ def texts(folder: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def edited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the built-in catalog, with one edit and the declarations recorded again."""
+    """A copy of a part of the built-in catalog, with one edit and the declarations recorded again."""
     copy = tmp_path_factory.mktemp("edited") / "migrations"
-    shutil.copytree(BUILTIN, copy)
+    copy.mkdir()
+    for pattern in COPIED:
+        [found] = BUILTIN.glob(pattern)
+        if found.is_dir():
+            shutil.copytree(found, copy / found.name)
+        else:
+            shutil.copy(found, copy)
     script = copy / FOLDER / "apply.sql"
     text = script.read_text(encoding="utf-8")
     assert text.count(COLUMN) == 1
@@ -41,7 +49,8 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nothing_else_changes(edited: Path) -> None:
     """Beside the edited line, two lines of the same migration's declared.toml change, and no file of another migration."""
-    before, after = texts(BUILTIN), texts(edited)
+    after = texts(edited)
+    before = {name: lines for name, lines in texts(BUILTIN).items() if name in after}
 
     changed = {
         name: [(old, new) for old, new in zip(before[name], after[name], strict=True) if old != new] for name in before
