@@ -184,8 +184,7 @@ class Fates:
                 table = relation_of(key[1])
                 if {"default", "generated", "identity"} & facts.keys():
                     self._drop_functions_of_rows(table)
-                if _is_computed(facts):
-                    self._rewrite(table)
+                    self._rewrite(table, computed=_is_computed(facts))
 
     def _drop_functions_of_rows(self, table: str) -> None:
         """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
@@ -211,12 +210,15 @@ class Fates:
                 if "invalid" in (constraint.facts or {}):
                     self.drop(constraint.key)
 
-    def _rewrite(self, table: str) -> None:
-        """Let values of a table's row type go, while each of its rows gets a value that is computed."""
+    def _rewrite(self, table: str, *, computed: bool) -> None:
+        """Let values of a table's row type go, while each of its rows gets a value.
+
+        Before version 18 a constant one is refused, too; there no more is done than a materialized view made again.
+        """
         for each in self.users.get(("table", table), set()) if ("table", table) not in self.gone else ():
             relation = relation_of(each[1]) if each[0] == "column" else table
             view = self.old.facts("view", relation)
-            if relation != table and each not in self.gone and (not view or "materialized" in view):
+            if relation != table and each not in self.gone and ((computed and not view) or "materialized" in view):
                 self._lose_of_column(each, ("table", table))
 
     def _drop_what_refers_to_partitions(self) -> None:
