@@ -109,7 +109,7 @@ def servers(session: nox.Session) -> None:
 
 @nox.session
 def rollbacks(session: nox.Session) -> None:
-    """Hold the derived rollback of every built-in migration against the written one, on a bare and on a hosted database."""
+    """Roll every built-in migration back, on a bare and on a hosted database, and compare with the schema before it."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         environment |= {"KIMBLEDB_TEST_ROLLBACKS": "all"}

@@ -2,7 +2,8 @@
 --
 -- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
 -- migration fails the error begins with its name, and nothing of the file is kept. Run again it
--- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
+-- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
+-- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 DO $kimbledb$
@@ -216,6 +217,145 @@ FROM (
     END IF;
 END
 $guard$;
+
+-- What a migration makes on older tables is noted.
+DO $kimbledb$
+BEGIN
+    PERFORM set_config('kimbledb.made_on', $made$
+SELECT coalesce(jsonb_agg(kind || ' ' || name), '[]')
+FROM (
+SELECT 'constraint', c.relname || '.' || k.conname, k.conrelid, k.xmin
+FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE c.relnamespace = 'public'::regnamespace AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.conislocal
+UNION ALL
+SELECT 'index', i.relname, x.indrelid, i.xmin
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'public'::regnamespace AND NOT i.relispartition
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
+UNION ALL
+-- Statistics may lie in another schema than their table.
+SELECT 'statistics', CASE WHEN s.stxnamespace <> 'public'::regnamespace THEN s.stxnamespace::regnamespace || '.' ELSE '' END || s.stxname, s.stxrelid, s.xmin
+FROM pg_statistic_ext AS s JOIN pg_class AS c ON c.oid = s.stxrelid
+WHERE 'public'::regnamespace IN (s.stxnamespace, c.relnamespace)
+) AS part (kind, name, owner, writer)
+WHERE owner <= $1 AND age(writer) <= age(pg_current_xact_id()::xid)
+$made$, true);
+END
+$kimbledb$;
+
+-- What default privileges give on what a migration makes is taken back.
+DO $kimbledb1$
+BEGIN
+    PERFORM set_config('kimbledb.keep_older', $older$
+DO $kimbledb$
+DECLARE
+    older pg_catalog.refcursor := 'kimbledb_older';
+BEGIN
+    PERFORM pg_catalog.set_config('kimbledb.closed_relations', '', true),
+            pg_catalog.set_config('kimbledb.closed_routines', '', true);
+    OPEN older NO SCROLL FOR
+    SELECT c.tableoid, c.oid
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid OPERATOR(pg_catalog.=) ANY (nullif(pg_catalog.current_setting('kimbledb.young', true), '')::pg_catalog.oid[])
+    UNION ALL
+    SELECT p.tableoid, p.oid
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.oid OPERATOR(pg_catalog.=) ANY (nullif(pg_catalog.current_setting('kimbledb.young', true), '')::pg_catalog.oid[]);
+END
+$kimbledb$;
+$older$, true), set_config('kimbledb.take_back', $back$
+DO $kimbledb$
+DECLARE
+    -- A script that runs statement by statement goes on with its own.
+    path constant text := pg_catalog.current_setting('search_path');
+    older constant pg_catalog.refcursor := 'kimbledb_older';
+    -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
+    top constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+    span integer;
+    epoch numeric;
+    closed_to oid[];
+    names text[];
+    relations oid[];
+    routines oid[];
+    was record;
+    each record;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    span := age(top::xid);
+    epoch := top::text::numeric - top::xid::text::numeric;
+    IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = older::text) THEN
+        RAISE EXCEPTION USING ERRCODE = 'KD010',
+            MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
+            HINT = 'take CLOSE ALL out, and name the cursors that are meant';
+    END IF;
+    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    SELECT array_agg(c.oid) INTO relations
+    FROM pg_class AS c
+    WHERE CASE WHEN age(c.xmin) <= span THEN c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            AND pg_xact_status((epoch + c.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = c.relnamespace) END;
+    SELECT array_agg(p.oid) INTO routines
+    FROM pg_proc AS p
+    WHERE p.oid >= 16384 AND CASE WHEN age(p.xmin) <= span THEN
+            pg_xact_status((epoch + p.xmin::text::numeric)::text::xid8) = 'in progress'
+            AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
+    IF relations IS NULL AND routines IS NULL THEN
+        CLOSE older;
+        PERFORM set_config('search_path', path, true);
+        RETURN;
+    END IF;
+    PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
+    LOOP
+        FETCH older INTO was;
+        EXIT WHEN NOT FOUND;
+        IF was.tableoid = 'pg_class'::regclass THEN
+            relations := array_remove(relations, was.oid);
+        ELSE
+            routines := array_remove(routines, was.oid);
+        END IF;
+    END LOOP;
+    CLOSE older;
+    -- What an extension brings comes as it is.
+    IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
+        relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+        routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+    END IF;
+    -- Where a script runs statement by statement: what its earlier statements made.
+    relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
+    routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
+    PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
+            set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
+    SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
+    FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
+    FOR each IN
+        -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+        SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
+        FROM (
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
+            FROM pg_class AS c
+            WHERE c.oid = ANY (relations)
+              AND (c.relacl IS NOT NULL
+                   OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+            FROM pg_proc AS p
+            WHERE p.oid = ANY (routines)
+        ) AS open (what, name, owner)
+        GROUP BY open.what, open.owner
+    LOOP
+        -- An owner keeps what is its own.
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
+            array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
+                THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
+    END LOOP;
+    PERFORM set_config('search_path', path, true);
+END
+$kimbledb$;
+$back$, true);
+END
+$kimbledb1$;
 
 -- What they need of the server, and the tables that say what is applied.
 DO $kimbledb$
@@ -457,7 +597,7 @@ COMMENT ON COLUMN "public".migration_history.forms IS 'Hashes of the expressions
 COMMENT ON TABLE "public".migration_log IS 'Everything that happened to the migrations of this schema, append-only.';DO $kimbledb$
 DECLARE
     extension text;
-    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["d00c306a587f17988141509310d51f9031a68115e908e43753b051da5117d6bf"]}, {"name": "create_user_tokens_table.sql", "checksums": ["7c166f2c2af315e02a3555100c7248b87de3cd06cd8ed6edf7a2612116af3d55"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["740acbbfcdf7b829638f00e56ec0f0fcc6723781033d25e1fe5a4efac952c078"]}, {"name": "content-organization-system.sql", "checksums": ["d2b4a092fb689b072bfa2182c07299458cd7ed65848fdc6aad90e865b65efad1"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["9e8fd8dfbc0998e2f695898265c097e313e797d4cb7bbce3cd220914d5168634"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["0f9e4faa7c397dc95068ebb71236e42306e1551c77e036cb2990df215d128164"]}, {"name": "add-conversation-pinning.sql", "checksums": ["ddac65a7249d761239340b3438fbe42055b52270c3deba4a77ae01e4234df3ad"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["45b3f65877fdea363c64b35ddc731a47e3a6204f8cc7d4283ab75e239d2038f7"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["158f5d87e6bf6ec0613ce029d8c4ae0960e2b689b9b01a3977072ac3a63d3301"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["0680ca73c03bcb2970198ad3ea952be9ecddb6f285b6ad35d0935f3f25f29707"]}, {"name": "add-embedding-columns.sql", "checksums": ["724dd743cdf2376b568f31362922c96b07a21c10788e7d03928d94b783ff7a2c"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9"]}, {"name": "create-semantic-search-function.sql", "checksums": ["de029d1653fcccc77af95df18393fcaf3b417e85426103c7fa48b9159fbfaf29"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["3c998569836b06a8261e500e822a1ef8d6e6789590b9e3239cea69745289132d"]}, {"name": "file-registry-migration.sql", "checksums": ["c1673a78f9e7985cab8d9497b6857f0574f320e1a9b7381caa7f9e614caefc84"]}, {"name": "file-integration-enhancement.sql", "checksums": ["857c19a42f43620f5aeebd0a1b00c39f2cb6b10446977a045e04e35b554b25ff"]}, {"name": "notifications-table-migration.sql", "checksums": ["a6cebd5b1c957b664ac10afb07b29cc597f86571cbe08302f3a62fe2eb9f6f07"]}, {"name": "backups-table-migration.sql", "checksums": ["9a1b09b8fe03324b457486baeee9e74c18777bf8b13c956516ab46df914dffb8"]}, {"name": "api-cost-tracking.sql", "checksums": ["0aa94affa9373b042362d73e6f2ad4aa450bc29d7969408c6c170e9526168ed2"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["928946d1db8af606893f770e5f9013b3b747489186f6e7c22726638928651438"]}, {"name": "model-performance-tracking.sql", "checksums": ["480a1af0c64b01aab8430a5ae8eec6e5a21e683921596e6ef8602ec1cd8bb768"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["db06302f12af5c5efcfafea25f195faa81e3b48d3075a2a4deb6961a46c45cab"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["58dbe09114c3cec1d8eec6b5cb6ee62fe37a44cc20fb58e8b3078fd8ba5d8d5f"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["f659c966acdc8ad189d4f3bb5ee11efeaa6808cac6ac79061e97fdaa88bf3f74"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["2f92bb9e4eea61f6bd1f06a755de873c624c1efededd629f0f19135995d6a463"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["723d517a064937635b215de8189f249fdff19947d560e8d32c9a5c5242d4e19d"]}, {"name": "indexing-state-schema.sql", "checksums": ["50546a533d5bed6aa1d86012c01939072a989ccedff4b30957928c6cfe576404"]}, {"name": "device-continuity.sql", "checksums": ["ef5f8e6b8b883e6ea02617cca864e085deabe90ea1ca9d2089895ee8b9950dab"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["b0b74b4d2892a9965f0560e241ce4397c440509d3d6b8d49c9ce428e4c70685a"]}, {"name": "workflow_automation_schema.sql", "checksums": ["3fb7b799008e9819f7b90fc4be6f232ec83589687dd97744f51cac2df0635c0e"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["3d14372f3185c19aa512688f837627380b8df5d2b03e94e5f78bed0edc94ea45"]}, {"name": "api-logs-table.sql", "checksums": ["161da24f038f7e0be702b0f382743ded1552839a1097722f1ff0752c094f45f8"]}, {"name": "api-logs-schema.sql", "checksums": ["9b810b37cc06c17b3f7920d52496e9afd383e973a07e91dbdca5e86ab83152b7"]}, {"name": "mcp-servers-schema.sql", "checksums": ["1c98ac3026d76cb24f140de944f5a4597f4b8b80853ee53df076988b114023c2"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["c4c228e36391bc24960d3cf598a2b94b2f080c270a267a9fb70f03d41610d8ea"]}]'::jsonb;
+    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
     renamed record;
     home constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END;
 BEGIN
@@ -491,6 +631,91 @@ BEGIN
 END
 $kimbledb$;
 
+-- What is there in part is not for this file.
+DO $kimbledb$
+DECLARE
+    platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
+        AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
+    own_role constant oid := to_regrole(quote_ident(current_user));
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    spaces constant text[] := '{""}'::text[];
+    homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
+    found_part record;
+BEGIN
+    WITH step AS (
+        SELECT one.place, one.each->>'name' AS name, one.each->('makes on ' || platform) AS makes,
+               one.each->'on' ? platform AND NOT EXISTS (
+                   SELECT FROM public.migration_history AS h
+                   WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
+               EXISTS (SELECT FROM public.migration_history AS h
+                       WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function search_knowledge_base(vector,double precision,integer)"], "makes on hosted": ["function search_knowledge_base(vector,double precision,integer)"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+    ), there AS (
+        SELECT looked.key FROM (
+SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
+       CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
+       NULL::jsonb
+FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
+WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,general_project_is_none,projects_sync_owner_id,categories_are_a_tree,conversations_sync_is_pinned,conversations_track_pinning,slow_semantic_searches,vector_index_health,recommend_ef_search,search_knowledge_base,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,api_cost_tracking_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+UNION ALL
+SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
+       || names[array_position(relations, relation.oid)],
+       CASE WHEN relation.relowner <> own_role THEN 'owner' END, relation.relowner::text,
+       NULL::jsonb
+FROM pg_class AS relation
+WHERE relation.oid = ANY (relations) AND relation.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+UNION ALL
+SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
+       NULL::jsonb
+FROM pg_attribute AS a
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+UNION ALL
+SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
+       NULL::jsonb
+FROM pg_policy AS p
+WHERE p.polrelid = ANY (relations) AND p.polname::text = ANY ('{projects_own_category,conversations_own_category,knowledge_base_own_category,files_own_category,audio_transcriptions_own_project,conversations_own_project,knowledge_base_own_file}'::text[])
+UNION ALL
+SELECT 'constraint ' || names[array_position(relations, held.conrelid)] || '.' || held.conname,
+       CASE WHEN NOT held.convalidated THEN 'not valid'
+            WHEN held.contype IN ('p', 'u', 'x') AND NOT (
+                SELECT i.indisvalid AND i.indisready FROM pg_index AS i WHERE i.indexrelid = held.conindid) THEN 'invalid' END, NULL, NULL::jsonb
+FROM pg_constraint AS held
+WHERE held.conrelid = ANY (relations) AND held.conname::text = ANY ('{audio_transcriptions_category_confidence_check,knowledge_base_source_id_check,knowledge_base_source_id_key,knowledge_base_source_type_check,model_performance_metrics_cost_usd_check,audio_transcriptions_job_completed_at_check,audio_transcriptions_progress_check,api_logs_database_time_ms_check,api_logs_error_category_check,api_logs_rate_limit_check,api_logs_rate_limit_remaining_check,api_logs_request_size_bytes_check,api_logs_response_size_bytes_check,api_logs_upstream_time_ms_check}'::text[])
+UNION ALL
+SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgname,
+       CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
+       NULL::jsonb
+FROM pg_trigger AS t
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_general_project,conversations_sync_is_pinned,conversations_track_pinning,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+UNION ALL
+SELECT 'index ' || names[array_position(relations, i.indexrelid)],
+       CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
+       NULL::jsonb
+FROM pg_index AS i
+WHERE i.indexrelid = ANY (relations)
+UNION ALL
+SELECT 'statistics ' || spaces[array_position(homes, s.stxnamespace)] || s.stxname,
+       CASE WHEN s.stxowner <> own_role THEN 'owner' END, s.stxowner::text,
+       NULL::jsonb
+FROM pg_statistic_ext AS s
+WHERE s.stxname = ANY ('{projects_owner_id_user_id_statistics,conversations_user_id_project_id_statistics,audio_transcriptions_user_id_project_id_statistics,files_user_id_project_id_statistics,knowledge_base_user_id_project_id_statistics}'::text[]::name[]) AND s.stxnamespace = ANY (homes)
+UNION ALL
+SELECT NULL, NULL, NULL, NULL::jsonb WHERE false
+        ) AS looked (key, fault, detail, expressions)
+    )
+    SELECT there.key, step.name INTO found_part
+    FROM step JOIN there ON step.makes ? there.key
+    WHERE step.taken AND NOT EXISTS (SELECT FROM step AS other WHERE other.applied AND other.makes ? there.key)
+    ORDER BY step.place, there.key LIKE 'table %' DESC, there.key
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is there, and %, which makes it, is not applied: %', found_part.key, found_part.name, 'nothing of this file was kept'
+            USING HINT = 'adopt() and migrate() make what is missing, and keep what is there: kimbledb adopt, then kimbledb migrate';
+    END IF;
+END
+$kimbledb$;
+
 -- Phase 1
 
 -- 1. COMPLETE_MIGRATION.sql
@@ -500,6 +725,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -510,12 +737,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d00c306a587f17988141509310d51f9031a68115e908e43753b051da5117d6bf']::text[]) THEN
+    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d00c306a587f17988141509310d51f9031a68115e908e43753b051da5117d6bf', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The foundation: people, projects, conversations, messages, knowledge, files
 -- with what was read out of them, and the two activity logs.
@@ -525,7 +754,7 @@ BEGIN
 
 -- Functions that the whole schema uses.
 
-CREATE OR REPLACE FUNCTION requesting_user_id() RETURNS text
+CREATE FUNCTION requesting_user_id() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $$
     SELECT coalesce(
@@ -535,7 +764,7 @@ $$;
 COMMENT ON FUNCTION requesting_user_id() IS
     'Who asks: the claim sub of request.jwt.claims, and only where that is empty the setting kimbledb.user_id.';
 
-CREATE OR REPLACE FUNCTION set_updated_at() RETURNS trigger
+CREATE FUNCTION set_updated_at() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -548,7 +777,7 @@ END
 $$;
 COMMENT ON FUNCTION set_updated_at() IS 'Trigger: stamps a changed row, unless the statement stamped it itself.';
 
-CREATE OR REPLACE FUNCTION general_project_is_none() RETURNS trigger
+CREATE FUNCTION general_project_is_none() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -561,7 +790,7 @@ END
 $$;
 COMMENT ON FUNCTION general_project_is_none() IS 'Trigger: the project_id ''general'' means no project.';
 
-CREATE OR REPLACE FUNCTION projects_sync_owner_id() RETURNS trigger
+CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -586,11 +815,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION projects_sync_owner_id() IS 'Trigger: keeps owner_id and the application''s user_id of a project equal.';
+COMMENT ON FUNCTION projects_sync_owner_id() IS
+    'Trigger: keeps owner_id and the application''s user_id of a project equal.';
 
--- Tables. Each is made whole where it is missing, and completed where it is there in part.
+-- Tables.
 
-CREATE TABLE IF NOT EXISTS users (
+CREATE TABLE users (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     name text,
     email text,
@@ -604,19 +834,8 @@ CREATE TABLE IF NOT EXISTS users (
     CONSTRAINT users_pkey PRIMARY KEY (id),
     CONSTRAINT users_role_check CHECK (role IN ('admin', 'user', 'viewer'))
 );
-ALTER TABLE users
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS email text,
-    ADD COLUMN IF NOT EXISTS role text NOT NULL DEFAULT 'user',
-    ADD COLUMN IF NOT EXISTS avatar_url text,
-    ADD COLUMN IF NOT EXISTS preferences jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS permissions jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS projects (
+CREATE TABLE projects (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     name text NOT NULL,
     description text,
@@ -635,30 +854,15 @@ CREATE TABLE IF NOT EXISTS projects (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT projects_pkey PRIMARY KEY (id),
+    CONSTRAINT projects_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT projects_parent_project_id_fkey FOREIGN KEY (parent_project_id)
+        REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT projects_status_check CHECK (status IN ('active', 'archived', 'completed', 'paused')),
     CONSTRAINT projects_priority_check CHECK (priority IN ('critical', 'high', 'low', 'medium')),
     CONSTRAINT projects_parent_project_id_check CHECK (parent_project_id <> id)
 );
-ALTER TABLE projects
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'active',
-    ADD COLUMN IF NOT EXISTS priority text NOT NULL DEFAULT 'medium',
-    ADD COLUMN IF NOT EXISTS owner_id text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS collaborators text[] NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS parent_project_id text,
-    ADD COLUMN IF NOT EXISTS tags text[] NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS stats jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS color text,
-    ADD COLUMN IF NOT EXISTS archived boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS auto_created boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS conversations (
+CREATE TABLE conversations (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     title text,
@@ -675,28 +879,13 @@ CREATE TABLE IF NOT EXISTS conversations (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT conversations_pkey PRIMARY KEY (id),
+    CONSTRAINT conversations_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT conversations_participant_count_check CHECK (participant_count >= 0),
     CONSTRAINT conversations_message_count_check CHECK (message_count >= 0),
     CONSTRAINT conversations_organization_confidence_check CHECK (organization_confidence BETWEEN 0 AND 1)
 );
-ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS summary text,
-    ADD COLUMN IF NOT EXISTS status text DEFAULT 'active',
-    ADD COLUMN IF NOT EXISTS tags text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS participant_count integer NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS message_count integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS messages jsonb,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS auto_organized boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS organization_confidence double precision,
-    ADD COLUMN IF NOT EXISTS last_message_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS messages (
+CREATE TABLE messages (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     conversation_id text NOT NULL,
     user_id text,
@@ -710,25 +899,16 @@ CREATE TABLE IF NOT EXISTS messages (
     "timestamp" timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT messages_pkey PRIMARY KEY (id),
+    CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id)
+        REFERENCES conversations (id) ON DELETE CASCADE,
+    CONSTRAINT messages_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT messages_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT messages_role_check CHECK (role IN ('assistant', 'system', 'user')),
     CONSTRAINT messages_tokens_used_check CHECK (tokens_used >= 0),
     CONSTRAINT messages_processing_time_ms_check CHECK (processing_time_ms >= 0)
 );
-ALTER TABLE messages
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS role text,
-    ADD COLUMN IF NOT EXISTS content text,
-    ADD COLUMN IF NOT EXISTS embedding vector(1536),
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS tokens_used integer,
-    ADD COLUMN IF NOT EXISTS processing_time_ms integer,
-    ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS knowledge_base (
+CREATE TABLE knowledge_base (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     project_id text,
@@ -748,31 +928,14 @@ CREATE TABLE IF NOT EXISTS knowledge_base (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT knowledge_base_pkey PRIMARY KEY (id),
+    CONSTRAINT knowledge_base_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT knowledge_base_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT knowledge_base_importance_check CHECK (importance BETWEEN 0 AND 1),
     CONSTRAINT knowledge_base_confidence_check CHECK (confidence BETWEEN 0 AND 1),
     CONSTRAINT knowledge_base_access_count_check CHECK (access_count >= 0)
 );
-ALTER TABLE knowledge_base
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS source_type text,
-    ADD COLUMN IF NOT EXISTS source_id text,
-    ADD COLUMN IF NOT EXISTS category text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS content text,
-    ADD COLUMN IF NOT EXISTS embedding vector(1536),
-    ADD COLUMN IF NOT EXISTS importance double precision DEFAULT 0.5,
-    ADD COLUMN IF NOT EXISTS confidence double precision DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS tags text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS access_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_accessed timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS files (
+CREATE TABLE files (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     project_id text,
@@ -789,27 +952,13 @@ CREATE TABLE IF NOT EXISTS files (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT files_pkey PRIMARY KEY (id),
+    CONSTRAINT files_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT files_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT files_status_check CHECK (status IN ('completed', 'error', 'processing')),
     CONSTRAINT files_size_bytes_check CHECK (size_bytes >= 0)
 );
-ALTER TABLE files
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS original_filename text,
-    ADD COLUMN IF NOT EXISTS file_type text,
-    ADD COLUMN IF NOT EXISTS mime_type text,
-    ADD COLUMN IF NOT EXISTS size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS storage_path text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'processing',
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS processed_content text,
-    ADD COLUMN IF NOT EXISTS tags text[] NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS audio_transcriptions (
+CREATE TABLE audio_transcriptions (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     file_id text,
@@ -830,31 +979,12 @@ CREATE TABLE IF NOT EXISTS audio_transcriptions (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT audio_transcriptions_pkey PRIMARY KEY (id),
+    CONSTRAINT audio_transcriptions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT audio_transcriptions_file_size_check CHECK (file_size >= 0),
     CONSTRAINT audio_transcriptions_duration_check CHECK (duration >= 0)
 );
-ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS file_size bigint,
-    ADD COLUMN IF NOT EXISTS duration double precision,
-    ADD COLUMN IF NOT EXISTS text text,
-    ADD COLUMN IF NOT EXISTS content text,
-    ADD COLUMN IF NOT EXISTS segments jsonb,
-    ADD COLUMN IF NOT EXISTS words jsonb,
-    ADD COLUMN IF NOT EXISTS utterances jsonb,
-    ADD COLUMN IF NOT EXISTS chapters jsonb,
-    ADD COLUMN IF NOT EXISTS language text,
-    ADD COLUMN IF NOT EXISTS storage_url text,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS detected_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS processed_images (
+CREATE TABLE processed_images (
     id integer GENERATED BY DEFAULT AS IDENTITY,
     user_id text,
     project_id text,
@@ -870,27 +1000,14 @@ CREATE TABLE IF NOT EXISTS processed_images (
     metadata jsonb DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT processed_images_pkey PRIMARY KEY (id),
+    CONSTRAINT processed_images_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT processed_images_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT processed_images_file_size_check CHECK (file_size >= 0),
     CONSTRAINT processed_images_width_check CHECK (width > 0),
     CONSTRAINT processed_images_height_check CHECK (height > 0)
 );
-ALTER TABLE processed_images
-    ADD COLUMN IF NOT EXISTS id integer GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS file_size bigint,
-    ADD COLUMN IF NOT EXISTS storage_url text,
-    ADD COLUMN IF NOT EXISTS thumbnail_url text,
-    ADD COLUMN IF NOT EXISTS width integer,
-    ADD COLUMN IF NOT EXISTS height integer,
-    ADD COLUMN IF NOT EXISTS format text,
-    ADD COLUMN IF NOT EXISTS analysis text,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS processed_documents (
+CREATE TABLE processed_documents (
     id integer GENERATED BY DEFAULT AS IDENTITY,
     user_id text,
     project_id text,
@@ -905,25 +1022,13 @@ CREATE TABLE IF NOT EXISTS processed_documents (
     metadata jsonb DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT processed_documents_pkey PRIMARY KEY (id),
+    CONSTRAINT processed_documents_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT processed_documents_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT processed_documents_file_size_check CHECK (file_size >= 0),
     CONSTRAINT processed_documents_page_count_check CHECK (page_count >= 0)
 );
-ALTER TABLE processed_documents
-    ADD COLUMN IF NOT EXISTS id integer GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS file_size bigint,
-    ADD COLUMN IF NOT EXISTS storage_url text,
-    ADD COLUMN IF NOT EXISTS thumbnail_url text,
-    ADD COLUMN IF NOT EXISTS document_type text,
-    ADD COLUMN IF NOT EXISTS content text,
-    ADD COLUMN IF NOT EXISTS page_count integer,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS activity_logs (
+CREATE TABLE activity_logs (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
     user_id text,
     action_type text,
@@ -934,21 +1039,11 @@ CREATE TABLE IF NOT EXISTS activity_logs (
     ip_address text,
     user_agent text,
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT activity_logs_pkey PRIMARY KEY (id)
+    CONSTRAINT activity_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT activity_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE activity_logs
-    ADD COLUMN IF NOT EXISTS id bigint GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS action_type text,
-    ADD COLUMN IF NOT EXISTS resource_type text,
-    ADD COLUMN IF NOT EXISTS resource_id text,
-    ADD COLUMN IF NOT EXISTS resource_name text,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS ip_address text,
-    ADD COLUMN IF NOT EXISTS user_agent text,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS auth_logs (
+CREATE TABLE auth_logs (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
     email text,
     event_type text,
@@ -959,225 +1054,93 @@ CREATE TABLE IF NOT EXISTS auth_logs (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT auth_logs_pkey PRIMARY KEY (id)
 );
-ALTER TABLE auth_logs
-    ADD COLUMN IF NOT EXISTS id bigint GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS email text,
-    ADD COLUMN IF NOT EXISTS event_type text,
-    ADD COLUMN IF NOT EXISTS ip_address text,
-    ADD COLUMN IF NOT EXISTS user_agent text,
-    ADD COLUMN IF NOT EXISTS success boolean,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
-
--- Keys and checks that a table made by hand may lack.
-
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('users', 'users_pkey', 'PRIMARY KEY (id)'),
-            ('projects', 'projects_pkey', 'PRIMARY KEY (id)'),
-            ('conversations', 'conversations_pkey', 'PRIMARY KEY (id)'),
-            ('messages', 'messages_pkey', 'PRIMARY KEY (id)'),
-            ('knowledge_base', 'knowledge_base_pkey', 'PRIMARY KEY (id)'),
-            ('files', 'files_pkey', 'PRIMARY KEY (id)'),
-            ('audio_transcriptions', 'audio_transcriptions_pkey', 'PRIMARY KEY (id)'),
-            ('processed_images', 'processed_images_pkey', 'PRIMARY KEY (id)'),
-            ('processed_documents', 'processed_documents_pkey', 'PRIMARY KEY (id)'),
-            ('activity_logs', 'activity_logs_pkey', 'PRIMARY KEY (id)'),
-            ('auth_logs', 'auth_logs_pkey', 'PRIMARY KEY (id)'),
-            ('users', 'users_role_check', 'CHECK (role IN (''admin'', ''user'', ''viewer''))'),
-            ('projects', 'projects_status_check', 'CHECK (status IN (''active'', ''archived'', ''completed'', ''paused''))'),
-            ('projects', 'projects_priority_check', 'CHECK (priority IN (''critical'', ''high'', ''low'', ''medium''))'),
-            ('projects', 'projects_parent_project_id_check', 'CHECK (parent_project_id <> id)'),
-            ('conversations', 'conversations_participant_count_check', 'CHECK (participant_count >= 0)'),
-            ('conversations', 'conversations_message_count_check', 'CHECK (message_count >= 0)'),
-            ('conversations', 'conversations_organization_confidence_check', 'CHECK (organization_confidence BETWEEN 0 AND 1)'),
-            ('messages', 'messages_role_check', 'CHECK (role IN (''assistant'', ''system'', ''user''))'),
-            ('messages', 'messages_tokens_used_check', 'CHECK (tokens_used >= 0)'),
-            ('messages', 'messages_processing_time_ms_check', 'CHECK (processing_time_ms >= 0)'),
-            ('knowledge_base', 'knowledge_base_importance_check', 'CHECK (importance BETWEEN 0 AND 1)'),
-            ('knowledge_base', 'knowledge_base_confidence_check', 'CHECK (confidence BETWEEN 0 AND 1)'),
-            ('knowledge_base', 'knowledge_base_access_count_check', 'CHECK (access_count >= 0)'),
-            ('files', 'files_status_check', 'CHECK (status IN (''completed'', ''error'', ''processing''))'),
-            ('files', 'files_size_bytes_check', 'CHECK (size_bytes >= 0)'),
-            ('audio_transcriptions', 'audio_transcriptions_file_size_check', 'CHECK (file_size >= 0)'),
-            ('audio_transcriptions', 'audio_transcriptions_duration_check', 'CHECK (duration >= 0)'),
-            ('processed_images', 'processed_images_file_size_check', 'CHECK (file_size >= 0)'),
-            ('processed_images', 'processed_images_width_check', 'CHECK (width > 0)'),
-            ('processed_images', 'processed_images_height_check', 'CHECK (height > 0)'),
-            ('processed_documents', 'processed_documents_file_size_check', 'CHECK (file_size >= 0)'),
-            ('processed_documents', 'processed_documents_page_count_check', 'CHECK (page_count >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-          -- Between columns of two types, as a database from before may have, it waits for the repairs.
-          AND (listed.name <> 'projects_parent_project_id_check' OR (
-            SELECT count(DISTINCT col.atttypid) = 1
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = 'projects' AND NOT col.attisdropped
-              AND col.attname IN ('id', 'parent_project_id')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_owner_id_fkey', 'owner_id', 'users', 'id', 'CASCADE'),
-            ('projects', 'projects_parent_project_id_fkey', 'parent_project_id', 'projects', 'id', 'SET NULL'),
-            ('conversations', 'conversations_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('messages', 'messages_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'CASCADE'),
-            ('messages', 'messages_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('messages', 'messages_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('knowledge_base', 'knowledge_base_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('files', 'files_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('files', 'files_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('audio_transcriptions', 'audio_transcriptions_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_images', 'processed_images_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_images', 'processed_images_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('processed_documents', 'processed_documents_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_documents', 'processed_documents_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('activity_logs', 'activity_logs_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 -- Indexes: one for each foreign key, and for what the application filters and orders by.
 
-CREATE UNIQUE INDEX IF NOT EXISTS idx_users_email ON users (lower(email));
-CREATE INDEX IF NOT EXISTS idx_users_name ON users (name);
-CREATE INDEX IF NOT EXISTS idx_users_metadata ON users USING gin (metadata);
+CREATE UNIQUE INDEX idx_users_email ON users (lower(email));
+CREATE INDEX idx_users_name ON users (name);
+CREATE INDEX idx_users_metadata ON users USING gin (metadata);
 
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id ON projects (owner_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_projects_user_id ON projects (user_id);
-CREATE INDEX IF NOT EXISTS idx_projects_parent_project_id ON projects (parent_project_id);
-CREATE INDEX IF NOT EXISTS idx_projects_name ON projects USING gin (name gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_projects_collaborators ON projects USING gin (collaborators);
-CREATE INDEX IF NOT EXISTS idx_projects_tags ON projects USING gin (tags);
-CREATE INDEX IF NOT EXISTS idx_projects_metadata ON projects USING gin (metadata);
+CREATE INDEX idx_projects_owner_id ON projects (owner_id, updated_at DESC);
+CREATE INDEX idx_projects_user_id ON projects (user_id);
+CREATE INDEX idx_projects_parent_project_id ON projects (parent_project_id);
+CREATE INDEX idx_projects_name ON projects USING gin (name gin_trgm_ops);
+CREATE INDEX idx_projects_collaborators ON projects USING gin (collaborators);
+CREATE INDEX idx_projects_tags ON projects USING gin (tags);
+CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
+CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
+CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
+CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
-CREATE INDEX IF NOT EXISTS idx_messages_conversation_id ON messages (conversation_id, created_at);
-CREATE INDEX IF NOT EXISTS idx_messages_user_id ON messages (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_messages_project_id ON messages (project_id);
-CREATE INDEX IF NOT EXISTS idx_messages_timestamp ON messages (conversation_id, "timestamp");
-CREATE INDEX IF NOT EXISTS idx_messages_content ON messages USING gin (content gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_messages_embedding ON messages USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
+CREATE INDEX idx_messages_user_id ON messages (user_id, created_at DESC);
+CREATE INDEX idx_messages_project_id ON messages (project_id);
+CREATE INDEX idx_messages_timestamp ON messages (conversation_id, "timestamp");
+CREATE INDEX idx_messages_content ON messages USING gin (content gin_trgm_ops);
+CREATE INDEX idx_messages_embedding ON messages USING hnsw (embedding vector_cosine_ops);
 
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id ON knowledge_base (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_project_id ON knowledge_base (project_id);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_source ON knowledge_base (source_type, source_id);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_category ON knowledge_base (user_id, category);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_importance ON knowledge_base (user_id, importance DESC);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_tags ON knowledge_base USING gin (tags);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_metadata ON knowledge_base USING gin (metadata);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_title ON knowledge_base USING gin (title gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_content ON knowledge_base USING gin (content gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_text ON knowledge_base
+CREATE INDEX idx_knowledge_base_user_id ON knowledge_base (user_id, created_at DESC);
+CREATE INDEX idx_knowledge_base_project_id ON knowledge_base (project_id);
+CREATE INDEX idx_knowledge_base_source ON knowledge_base (source_type, source_id);
+CREATE INDEX idx_knowledge_base_category ON knowledge_base (user_id, category);
+CREATE INDEX idx_knowledge_base_importance ON knowledge_base (user_id, importance DESC);
+CREATE INDEX idx_knowledge_base_tags ON knowledge_base USING gin (tags);
+CREATE INDEX idx_knowledge_base_metadata ON knowledge_base USING gin (metadata);
+CREATE INDEX idx_knowledge_base_title ON knowledge_base USING gin (title gin_trgm_ops);
+CREATE INDEX idx_knowledge_base_content ON knowledge_base USING gin (content gin_trgm_ops);
+CREATE INDEX idx_knowledge_base_text ON knowledge_base
     USING gin (to_tsvector('english', coalesce(title, '') || ' ' || coalesce(content, '')));
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_embedding ON knowledge_base USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_knowledge_base_embedding ON knowledge_base USING hnsw (embedding vector_cosine_ops);
 
-CREATE INDEX IF NOT EXISTS idx_files_user_id ON files (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_files_project_id ON files (project_id);
-CREATE INDEX IF NOT EXISTS idx_files_filename ON files USING gin (filename gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_files_tags ON files USING gin (tags);
-CREATE INDEX IF NOT EXISTS idx_files_metadata ON files USING gin (metadata);
+CREATE INDEX idx_files_user_id ON files (user_id, created_at DESC);
+CREATE INDEX idx_files_project_id ON files (project_id);
+CREATE INDEX idx_files_filename ON files USING gin (filename gin_trgm_ops);
+CREATE INDEX idx_files_tags ON files USING gin (tags);
+CREATE INDEX idx_files_metadata ON files USING gin (metadata);
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_user_id ON audio_transcriptions (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_file_id ON audio_transcriptions (file_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_filename ON audio_transcriptions USING gin (filename gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_text ON audio_transcriptions USING gin (text gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_metadata ON audio_transcriptions USING gin (metadata);
+CREATE INDEX idx_audio_transcriptions_user_id ON audio_transcriptions (user_id, created_at DESC);
+CREATE INDEX idx_audio_transcriptions_file_id ON audio_transcriptions (file_id);
+CREATE INDEX idx_audio_transcriptions_filename ON audio_transcriptions USING gin (filename gin_trgm_ops);
+CREATE INDEX idx_audio_transcriptions_text ON audio_transcriptions USING gin (text gin_trgm_ops);
+CREATE INDEX idx_audio_transcriptions_metadata ON audio_transcriptions USING gin (metadata);
 
-CREATE INDEX IF NOT EXISTS idx_processed_images_user_id ON processed_images (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_processed_images_project_id ON processed_images (project_id);
-CREATE INDEX IF NOT EXISTS idx_processed_images_file_id ON processed_images (file_id);
-CREATE INDEX IF NOT EXISTS idx_processed_images_analysis ON processed_images USING gin (analysis gin_trgm_ops);
+CREATE INDEX idx_processed_images_user_id ON processed_images (user_id, created_at DESC);
+CREATE INDEX idx_processed_images_project_id ON processed_images (project_id);
+CREATE INDEX idx_processed_images_file_id ON processed_images (file_id);
+CREATE INDEX idx_processed_images_analysis ON processed_images USING gin (analysis gin_trgm_ops);
 
-CREATE INDEX IF NOT EXISTS idx_processed_documents_user_id ON processed_documents (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_processed_documents_project_id ON processed_documents (project_id);
-CREATE INDEX IF NOT EXISTS idx_processed_documents_file_id ON processed_documents (file_id);
-CREATE INDEX IF NOT EXISTS idx_processed_documents_content ON processed_documents USING gin (content gin_trgm_ops);
+CREATE INDEX idx_processed_documents_user_id ON processed_documents (user_id, created_at DESC);
+CREATE INDEX idx_processed_documents_project_id ON processed_documents (project_id);
+CREATE INDEX idx_processed_documents_file_id ON processed_documents (file_id);
+CREATE INDEX idx_processed_documents_content ON processed_documents USING gin (content gin_trgm_ops);
 
-CREATE INDEX IF NOT EXISTS idx_activity_logs_user_id ON activity_logs (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_activity_logs_resource ON activity_logs (resource_type, resource_id);
-CREATE INDEX IF NOT EXISTS idx_activity_logs_created_at ON activity_logs (created_at DESC);
+CREATE INDEX idx_activity_logs_user_id ON activity_logs (user_id, created_at DESC);
+CREATE INDEX idx_activity_logs_resource ON activity_logs (resource_type, resource_id);
+CREATE INDEX idx_activity_logs_created_at ON activity_logs (created_at DESC);
 
-CREATE INDEX IF NOT EXISTS idx_auth_logs_email ON auth_logs (email, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_auth_logs_created_at ON auth_logs (created_at DESC);
+CREATE INDEX idx_auth_logs_email ON auth_logs (email, created_at DESC);
+CREATE INDEX idx_auth_logs_created_at ON auth_logs (created_at DESC);
 
--- The two names of a project's owner agree, in a table with rows that was completed
--- just now, too. Where their types differ, on a database from before, the repairs do this.
-DO $owners$
-BEGIN
-    IF (SELECT count(DISTINCT col.atttypid) = 1
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'projects' AND NOT col.attisdropped
-          AND col.attname IN ('owner_id', 'user_id'))
-    THEN
-        UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
-        WHERE (owner_id IS NULL) <> (user_id IS NULL);
-        CREATE OR REPLACE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE ON projects
-            FOR EACH ROW EXECUTE FUNCTION projects_sync_owner_id();
-    END IF;
-END
-$owners$;
+-- Triggers.
 
--- Triggers. Those that look at a project or an owner name no columns, since a trigger
--- that does would keep the repairs from converting them.
-
-CREATE OR REPLACE TRIGGER users_set_updated_at BEFORE UPDATE ON users
+CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER projects_set_updated_at BEFORE UPDATE ON projects
+CREATE TRIGGER projects_set_updated_at BEFORE UPDATE ON projects
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER conversations_set_updated_at BEFORE UPDATE ON conversations
+CREATE TRIGGER projects_sync_owner_id BEFORE INSERT OR UPDATE ON projects
+    FOR EACH ROW EXECUTE FUNCTION projects_sync_owner_id();
+CREATE TRIGGER conversations_set_updated_at BEFORE UPDATE ON conversations
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER knowledge_base_set_updated_at BEFORE UPDATE ON knowledge_base
+CREATE TRIGGER knowledge_base_set_updated_at BEFORE UPDATE ON knowledge_base
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER files_set_updated_at BEFORE UPDATE ON files
+CREATE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
+CREATE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
+CREATE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
     FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
-CREATE OR REPLACE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
+CREATE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
     FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
@@ -1194,128 +1157,60 @@ ALTER TABLE processed_documents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE activity_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE auth_logs ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a database
--- from before, the repairs convert them and make the policies that wait for it.
--- Until then the table is closed to people, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('users', 'users_owner_read', ARRAY['users.id'],
-             'FOR SELECT USING (id = (SELECT requesting_user_id()))'),
-            ('users', 'users_owner_update', ARRAY['users.id'],
-             'FOR UPDATE USING (id = (SELECT requesting_user_id())) WITH CHECK (id = (SELECT requesting_user_id()))'),
-            ('projects', 'projects_owner', ARRAY['projects.owner_id'],
-             'USING (owner_id = (SELECT requesting_user_id())) WITH CHECK (owner_id = (SELECT requesting_user_id()))'),
-            ('conversations', 'conversations_owner', ARRAY['conversations.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            -- A message belongs to whoever owns its conversation; its project must be theirs, too.
-            ('messages', 'messages_owner',
-             ARRAY['messages.conversation_id', 'messages.user_id', 'messages.project_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
-             'USING (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))'
-             ' WITH CHECK (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))'
-             ' AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('knowledge_base', 'knowledge_base_owner', ARRAY['knowledge_base.user_id', 'knowledge_base.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('files', 'files_owner', ARRAY['files.user_id', 'files.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('audio_transcriptions', 'audio_transcriptions_owner', ARRAY['audio_transcriptions.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('processed_images', 'processed_images_owner', ARRAY['processed_images.user_id', 'processed_images.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('processed_documents', 'processed_documents_owner', ARRAY['processed_documents.user_id', 'processed_documents.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('activity_logs', 'activity_logs_owner_read', ARRAY['activity_logs.user_id'],
-             'FOR SELECT USING (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+-- Policies. What a person puts into a project goes into one of their own.
 
--- Privileges. The hosted platform's default privileges give its roles everything on
--- what is new: it is taken back, and each gets what its policies allow.
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-    helper text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('users', 'SELECT, UPDATE'),
-            ('projects', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('conversations', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('messages', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('knowledge_base', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('files', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('audio_transcriptions', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('processed_images', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('processed_documents', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('activity_logs', 'SELECT'),
-            ('auth_logs', NULL)
-        ) AS listed (tab, people)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.tab);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.tab, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %I TO service_role', granted.tab);
-            ELSIF api_role = 'authenticated' AND granted.tab = 'users' THEN
-                -- A person edits their profile, not their role and permissions.
-                GRANT SELECT ON TABLE users TO authenticated;
-                GRANT UPDATE (name, avatar_url, preferences) ON TABLE users TO authenticated;
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.tab);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format(
-            'REVOKE ALL ON SEQUENCE processed_images_id_seq, processed_documents_id_seq, activity_logs_id_seq, auth_logs_id_seq FROM %I', api_role);
-        IF api_role = 'service_role' THEN
-            GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq, activity_logs_id_seq, auth_logs_id_seq
-                TO service_role;
-        ELSIF api_role = 'authenticated' THEN
-            GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
-        END IF;
-    END LOOP;
-    FOREACH helper IN ARRAY ARRAY['requesting_user_id', 'set_updated_at', 'general_project_is_none', 'projects_sync_owner_id']
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %I() FROM PUBLIC', helper);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %I() FROM %I', helper, api_role);
-            IF helper = 'requesting_user_id' AND api_role <> 'anon' THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION requesting_user_id() TO %I', api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY users_owner_read ON users FOR SELECT
+    USING (id = (SELECT requesting_user_id()));
+CREATE POLICY users_owner_update ON users FOR UPDATE
+    USING (id = (SELECT requesting_user_id()))
+    WITH CHECK (id = (SELECT requesting_user_id()));
+CREATE POLICY projects_owner ON projects
+    USING (owner_id = (SELECT requesting_user_id()))
+    WITH CHECK (owner_id = (SELECT requesting_user_id()));
+CREATE POLICY conversations_owner ON conversations
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+-- A message belongs to whoever owns its conversation; its project must be theirs, too.
+CREATE POLICY messages_owner ON messages
+    USING (EXISTS (
+        SELECT FROM conversations AS c
+        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (EXISTS (
+        SELECT FROM conversations AS c
+        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
+        AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY knowledge_base_owner ON knowledge_base
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY files_owner ON files
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY audio_transcriptions_owner ON audio_transcriptions
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY processed_images_owner ON processed_images
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY processed_documents_owner ON processed_documents
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
 
 -- What things are.
 
@@ -1328,14 +1223,16 @@ COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_i
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';
 COMMENT ON TABLE conversations IS 'Talks of a person with the assistant.';
-COMMENT ON COLUMN conversations.messages IS 'The application''s copy of the messages; the table messages is what counts.';
+COMMENT ON COLUMN conversations.messages IS
+    'The application''s copy of the messages; the table messages is what counts.';
 COMMENT ON COLUMN conversations.auto_organized IS 'Its project or category was chosen by the application.';
 COMMENT ON COLUMN conversations.organization_confidence IS 'How sure the application was, from 0 to 1.';
 COMMENT ON TABLE messages IS 'Messages of conversations; reached through their conversation.';
 COMMENT ON COLUMN messages.user_id IS 'Who wrote or asked.';
 COMMENT ON COLUMN messages."timestamp" IS 'When it was said, by the application''s clock.';
 COMMENT ON TABLE knowledge_base IS 'What is known about a person''s world, in pieces that can be searched by meaning.';
-COMMENT ON COLUMN knowledge_base.source_type IS 'Where the piece comes from, such as a file, a conversation or an email.';
+COMMENT ON COLUMN knowledge_base.source_type IS
+    'Where the piece comes from, such as a file, a conversation or an email.';
 COMMENT ON COLUMN knowledge_base.source_id IS 'Which of those it is.';
 COMMENT ON COLUMN knowledge_base.importance IS 'From 0 to 1.';
 COMMENT ON COLUMN knowledge_base.confidence IS 'From 0 to 1.';
@@ -1343,29 +1240,62 @@ COMMENT ON COLUMN knowledge_base.embedding IS 'Its meaning, for search by cosine
 COMMENT ON TABLE files IS 'Files that people brought.';
 COMMENT ON COLUMN files.processed_content IS 'The text that was read out of it.';
 COMMENT ON TABLE audio_transcriptions IS 'What was said in recordings.';
-COMMENT ON COLUMN audio_transcriptions.file_id IS 'The uploaded file; a plain value, since uploads live outside of this schema.';
+COMMENT ON COLUMN audio_transcriptions.file_id IS
+    'The uploaded file; a plain value, since uploads live outside of this schema.';
 COMMENT ON COLUMN audio_transcriptions.duration IS 'Seconds.';
 COMMENT ON COLUMN audio_transcriptions.segments IS 'Parts with their times.';
 COMMENT ON TABLE processed_images IS 'What was seen in pictures.';
-COMMENT ON COLUMN processed_images.file_id IS 'The uploaded file; a plain value, since uploads live outside of this schema.';
+COMMENT ON COLUMN processed_images.file_id IS
+    'The uploaded file; a plain value, since uploads live outside of this schema.';
 COMMENT ON COLUMN processed_images.analysis IS 'What the model says is on it.';
 COMMENT ON TABLE processed_documents IS 'What was read out of documents.';
-COMMENT ON COLUMN processed_documents.file_id IS 'The uploaded file; a plain value, since uploads live outside of this schema.';
+COMMENT ON COLUMN processed_documents.file_id IS
+    'The uploaded file; a plain value, since uploads live outside of this schema.';
 COMMENT ON TABLE activity_logs IS 'What people did. The service writes it, a person reads their own.';
 COMMENT ON TABLE auth_logs IS 'Attempts to sign in. For the service alone.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- What people may do, within their policies; anon may do nothing.
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON projects, conversations, messages, knowledge_base, files, audio_transcriptions, processed_images,
+       processed_documents
+    TO authenticated;
+-- A person edits their profile, not their role and permissions.
+GRANT SELECT ON users, activity_logs TO authenticated;
+GRANT UPDATE (name, avatar_url, preferences) ON users TO authenticated;
+GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
+GRANT EXECUTE ON FUNCTION requesting_user_id() TO authenticated, service_role;
+
+-- What the service may do.
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON users, projects, conversations, messages, knowledge_base, files, audio_transcriptions, processed_images,
+       processed_documents, activity_logs, auth_logs
+    TO service_role;
+GRANT USAGE, SELECT
+    ON SEQUENCE processed_images_id_seq, processed_documents_id_seq, activity_logs_id_seq, auth_logs_id_seq
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd00c306a587f17988141509310d51f9031a68115e908e43753b051da5117d6bf',
+    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1384,6 +1314,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1394,16 +1326,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['7c166f2c2af315e02a3555100c7248b87de3cd06cd8ed6edf7a2612116af3d55']::text[]) THEN
+    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 7c166f2c2af315e02a3555100c7248b87de3cd06cd8ed6edf7a2612116af3d55', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- One person's connection to Google: the tokens that the service uses on their behalf.
 
-CREATE TABLE IF NOT EXISTS user_tokens (
+CREATE TABLE user_tokens (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     email text,
@@ -1419,111 +1353,18 @@ CREATE TABLE IF NOT EXISTS user_tokens (
     -- The application upserts without naming a conflict target: the person is the key,
     -- which makes user_id unique.
     CONSTRAINT user_tokens_pkey PRIMARY KEY (user_id),
-    CONSTRAINT user_tokens_id_key UNIQUE (id)
+    CONSTRAINT user_tokens_id_key UNIQUE (id),
+    CONSTRAINT user_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE user_tokens
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS email text,
-    ADD COLUMN IF NOT EXISTS provider text NOT NULL DEFAULT 'google',
-    ADD COLUMN IF NOT EXISTS access_token text,
-    ADD COLUMN IF NOT EXISTS refresh_token text,
-    ADD COLUMN IF NOT EXISTS id_token text,
-    ADD COLUMN IF NOT EXISTS token_type text DEFAULT 'Bearer',
-    ADD COLUMN IF NOT EXISTS scope text,
-    ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have another key: the person must still be unique.
-DO $unique$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_constraint AS k
-        JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
-        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens' AND k.contype = 'p') THEN
-        ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_pkey PRIMARY KEY (user_id);
-    ELSIF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
-        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
-          AND i.indisunique AND i.indpred IS NULL AND i.indkey::text = a.attnum::text) THEN
-        ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_user_id_key UNIQUE (user_id);
-    END IF;
-END
-$unique$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('user_tokens', 'user_tokens_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE OR REPLACE TRIGGER user_tokens_set_updated_at BEFORE UPDATE ON user_tokens
+CREATE TRIGGER user_tokens_set_updated_at BEFORE UPDATE ON user_tokens
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE user_tokens ENABLE ROW LEVEL SECURITY;
 
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'user_tokens' AND policyname = 'user_tokens_owner')
-       AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-                   WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
-                     AND a.attname = 'user_id' AND a.atttypid = 'text'::regtype) THEN
-        CREATE POLICY user_tokens_owner ON user_tokens
-            USING (user_id = (SELECT requesting_user_id()))
-            WITH CHECK (user_id = (SELECT requesting_user_id()));
-    END IF;
-END
-$policies$;
-
--- People see that they are connected and may disconnect; the tokens themselves
--- are read and written by the service alone.
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON TABLE user_tokens FROM PUBLIC;
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE user_tokens FROM %I', api_role);
-        IF api_role = 'service_role' THEN
-            GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE user_tokens TO service_role;
-        ELSIF api_role = 'authenticated' THEN
-            GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
-                ON TABLE user_tokens TO authenticated;
-        END IF;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY user_tokens_owner ON user_tokens
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 COMMENT ON TABLE user_tokens IS 'A person''s connection to Google: its OAuth tokens, one row for each person.';
 COMMENT ON COLUMN user_tokens.access_token IS 'A secret: for the service alone.';
@@ -1533,16 +1374,30 @@ COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People see that they are connected and may disconnect; the tokens themselves
+-- are read and written by the service alone.
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+    ON user_tokens TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '7c166f2c2af315e02a3555100c7248b87de3cd06cd8ed6edf7a2612116af3d55',
+    VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1559,6 +1414,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1569,16 +1426,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['740acbbfcdf7b829638f00e56ec0f0fcc6723781033d25e1fe5a4efac952c078']::text[]) THEN
+    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 740acbbfcdf7b829638f00e56ec0f0fcc6723781033d25e1fe5a4efac952c078', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- The table of create_user_tokens_table.sql, and what a hosted platform adds to it.
 
-CREATE TABLE IF NOT EXISTS user_tokens (
+CREATE TABLE user_tokens (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     email text,
@@ -1594,111 +1453,18 @@ CREATE TABLE IF NOT EXISTS user_tokens (
     -- The application upserts without naming a conflict target: the person is the key,
     -- which makes user_id unique.
     CONSTRAINT user_tokens_pkey PRIMARY KEY (user_id),
-    CONSTRAINT user_tokens_id_key UNIQUE (id)
+    CONSTRAINT user_tokens_id_key UNIQUE (id),
+    CONSTRAINT user_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE user_tokens
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS email text,
-    ADD COLUMN IF NOT EXISTS provider text NOT NULL DEFAULT 'google',
-    ADD COLUMN IF NOT EXISTS access_token text,
-    ADD COLUMN IF NOT EXISTS refresh_token text,
-    ADD COLUMN IF NOT EXISTS id_token text,
-    ADD COLUMN IF NOT EXISTS token_type text DEFAULT 'Bearer',
-    ADD COLUMN IF NOT EXISTS scope text,
-    ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have another key: the person must still be unique.
-DO $unique$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_constraint AS k
-        JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
-        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens' AND k.contype = 'p') THEN
-        ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_pkey PRIMARY KEY (user_id);
-    ELSIF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
-        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
-          AND i.indisunique AND i.indpred IS NULL AND i.indkey::text = a.attnum::text) THEN
-        ALTER TABLE user_tokens ADD CONSTRAINT user_tokens_user_id_key UNIQUE (user_id);
-    END IF;
-END
-$unique$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('user_tokens', 'user_tokens_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE OR REPLACE TRIGGER user_tokens_set_updated_at BEFORE UPDATE ON user_tokens
+CREATE TRIGGER user_tokens_set_updated_at BEFORE UPDATE ON user_tokens
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE user_tokens ENABLE ROW LEVEL SECURITY;
 
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'user_tokens' AND policyname = 'user_tokens_owner')
-       AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-                   WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'user_tokens'
-                     AND a.attname = 'user_id' AND a.atttypid = 'text'::regtype) THEN
-        CREATE POLICY user_tokens_owner ON user_tokens
-            USING (user_id = (SELECT requesting_user_id()))
-            WITH CHECK (user_id = (SELECT requesting_user_id()));
-    END IF;
-END
-$policies$;
-
--- People see that they are connected and may disconnect; the tokens themselves
--- are read and written by the service alone.
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON TABLE user_tokens FROM PUBLIC;
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE user_tokens FROM %I', api_role);
-        IF api_role = 'service_role' THEN
-            GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE user_tokens TO service_role;
-        ELSIF api_role = 'authenticated' THEN
-            GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
-                ON TABLE user_tokens TO authenticated;
-        END IF;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY user_tokens_owner ON user_tokens
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 COMMENT ON TABLE user_tokens IS 'A person''s connection to Google: its OAuth tokens, one row for each person.';
 COMMENT ON COLUMN user_tokens.access_token IS 'A secret: for the service alone.';
@@ -1709,42 +1475,41 @@ COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
 -- What a hosted platform adds.
 
 -- For the scheduled job that refreshes tokens before they end.
-CREATE INDEX IF NOT EXISTS idx_user_tokens_expires_at ON user_tokens (expires_at) WHERE refresh_token IS NOT NULL;
+CREATE INDEX idx_user_tokens_expires_at ON user_tokens (expires_at) WHERE refresh_token IS NOT NULL;
 
 -- What the platform's API shows a person of their connections, with no token in it.
-CREATE OR REPLACE VIEW user_connections WITH (security_invoker = true) AS
+CREATE VIEW user_connections WITH (security_invoker = true) AS
     SELECT id, user_id, provider, email, scope, expires_at, created_at, updated_at
     FROM user_tokens;
 COMMENT ON VIEW user_connections IS 'A person''s connections without the tokens.';
-
-DO $view_grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON TABLE user_connections FROM PUBLIC;
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE user_connections FROM %I', api_role);
-        IF api_role <> 'anon' THEN
-            EXECUTE format('GRANT SELECT ON TABLE user_connections TO %I', api_role);
-        END IF;
-    END LOOP;
-END
-$view_grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People see that they are connected and may disconnect; the tokens themselves
+-- are read and written by the service alone.
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+    ON user_tokens TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
+GRANT SELECT ON user_connections TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '740acbbfcdf7b829638f00e56ec0f0fcc6723781033d25e1fe5a4efac952c078',
+    VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -1763,6 +1528,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -1773,16 +1540,19 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d2b4a092fb689b072bfa2182c07299458cd7ed65848fdc6aad90e865b65efad1']::text[]) THEN
+    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d2b4a092fb689b072bfa2182c07299458cd7ed65848fdc6aad90e865b65efad1', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Categories in a tree, and which of them projects, conversations, files and
 -- pieces of knowledge are in.
 
+-- What is made IF NOT EXISTS may have been made by online.sql.
 CREATE TABLE IF NOT EXISTS categories (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
@@ -1796,101 +1566,31 @@ CREATE TABLE IF NOT EXISTS categories (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT categories_pkey PRIMARY KEY (id),
+    CONSTRAINT categories_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    -- A branch whose parent goes becomes a root, and keeps what is in it.
+    CONSTRAINT categories_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES categories (id) ON DELETE SET NULL,
     CONSTRAINT categories_name_check CHECK (name <> ''),
     CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
 );
-ALTER TABLE categories
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS parent_id text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS color text,
-    ADD COLUMN IF NOT EXISTS icon text,
-    ADD COLUMN IF NOT EXISTS sort_order integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS category_id text;
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS category_id text;
-ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text;
-ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text;
+ALTER TABLE projects ADD COLUMN IF NOT EXISTS category_id text
+    CONSTRAINT projects_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
+ALTER TABLE conversations ADD COLUMN IF NOT EXISTS category_id text
+    CONSTRAINT conversations_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
+ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text
+    CONSTRAINT knowledge_base_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
+ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text
+    CONSTRAINT files_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
 
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('categories', 'categories_pkey', 'PRIMARY KEY (id)'),
-            ('categories', 'categories_name_check', 'CHECK (name <> '''')'),
-            ('categories', 'categories_parent_id_check', 'CHECK (parent_id <> id)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-          -- Between columns of two types, as a database from before may have, it waits for the repairs.
-          AND (listed.name <> 'categories_parent_id_check' OR (
-            SELECT count(DISTINCT col.atttypid) = 1
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = 'categories' AND NOT col.attisdropped
-              AND col.attname IN ('id', 'parent_id')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('categories', 'categories_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            -- A branch whose parent goes becomes a root, and keeps what is in it.
-            ('categories', 'categories_parent_id_fkey', 'parent_id', 'categories', 'id', 'SET NULL'),
-            ('projects', 'projects_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('conversations', 'conversations_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('files', 'files_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE UNIQUE INDEX IF NOT EXISTS idx_categories_user_id_parent_id_name
+CREATE UNIQUE INDEX idx_categories_user_id_parent_id_name
     ON categories (user_id, parent_id, lower(name)) NULLS NOT DISTINCT;
-CREATE INDEX IF NOT EXISTS idx_categories_parent_id ON categories (parent_id);
+CREATE INDEX idx_categories_parent_id ON categories (parent_id);
 CREATE INDEX IF NOT EXISTS idx_projects_category_id ON projects (category_id);
 CREATE INDEX IF NOT EXISTS idx_conversations_category_id ON conversations (category_id);
 CREATE INDEX IF NOT EXISTS idx_knowledge_base_category_id ON knowledge_base (category_id);
 CREATE INDEX IF NOT EXISTS idx_files_category_id ON files (category_id);
 
-CREATE OR REPLACE FUNCTION categories_are_a_tree() RETURNS trigger
+CREATE FUNCTION categories_are_a_tree() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -1909,68 +1609,35 @@ END
 $$;
 COMMENT ON FUNCTION categories_are_a_tree() IS 'Trigger: refuses a parent that is below the category itself.';
 
-CREATE OR REPLACE TRIGGER categories_are_a_tree BEFORE INSERT OR UPDATE OF parent_id ON categories
+CREATE TRIGGER categories_are_a_tree BEFORE INSERT OR UPDATE OF parent_id ON categories
     FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION categories_are_a_tree();
-CREATE OR REPLACE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
+CREATE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE categories ENABLE ROW LEVEL SECURITY;
 
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'categories' AND policyname = 'categories_owner')
-       AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-                   WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = 'categories'
-                     AND a.attname = 'user_id' AND a.atttypid = 'text'::regtype) THEN
-        CREATE POLICY categories_owner ON categories
-            USING (user_id = (SELECT requesting_user_id()))
-            WITH CHECK (user_id = (SELECT requesting_user_id()));
-    END IF;
-END
-$policies$;
+CREATE POLICY categories_owner ON categories
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 -- A person puts what is theirs into categories that are theirs. The policies of the
 -- tables themselves are other migrations'; these narrow them.
-DO $own_categories$
-DECLARE
-    tab text;
-BEGIN
-    FOREACH tab IN ARRAY ARRAY['projects', 'conversations', 'knowledge_base', 'files'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                       AND tablename = tab AND policyname = tab || '_own_category')
-           AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                           JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-                           WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND a.atttypid <> 'text'::regtype
-                             AND (c.relname, a.attname) IN ((tab, 'category_id'), ('categories', 'id'), ('categories', 'user_id'))) THEN
-            EXECUTE format(
-                'CREATE POLICY %I ON %I AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
-                'SELECT FROM categories AS category WHERE category.id = %I.category_id'
-                ' AND category.user_id = (SELECT requesting_user_id())))',
-                tab || '_own_category', tab, tab);
-        END IF;
-    END LOOP;
-END
-$own_categories$;
-
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON TABLE categories FROM PUBLIC;
-    REVOKE ALL ON FUNCTION categories_are_a_tree() FROM PUBLIC;
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE categories FROM %I', api_role);
-        EXECUTE format('REVOKE ALL ON FUNCTION categories_are_a_tree() FROM %I', api_role);
-        IF api_role <> 'anon' THEN
-            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE categories TO %I', api_role);
-        END IF;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY projects_own_category ON projects AS RESTRICTIVE
+    WITH CHECK (category_id IS NULL OR EXISTS (
+        SELECT FROM categories AS category
+        WHERE category.id = projects.category_id AND category.user_id = (SELECT requesting_user_id())));
+CREATE POLICY conversations_own_category ON conversations AS RESTRICTIVE
+    WITH CHECK (category_id IS NULL OR EXISTS (
+        SELECT FROM categories AS category
+        WHERE category.id = conversations.category_id AND category.user_id = (SELECT requesting_user_id())));
+CREATE POLICY knowledge_base_own_category ON knowledge_base AS RESTRICTIVE
+    WITH CHECK (category_id IS NULL OR EXISTS (
+        SELECT FROM categories AS category
+        WHERE category.id = knowledge_base.category_id AND category.user_id = (SELECT requesting_user_id())));
+CREATE POLICY files_own_category ON files AS RESTRICTIVE
+    WITH CHECK (category_id IS NULL OR EXISTS (
+        SELECT FROM categories AS category
+        WHERE category.id = files.category_id AND category.user_id = (SELECT requesting_user_id())));
 
 COMMENT ON TABLE categories IS 'A person''s categories, in a tree.';
 COMMENT ON COLUMN categories.parent_id IS 'The category above, or none for a root.';
@@ -1979,16 +1646,26 @@ COMMENT ON COLUMN categories.sort_order IS 'Its place among its siblings.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON categories TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd2b4a092fb689b072bfa2182c07299458cd7ed65848fdc6aad90e865b65efad1',
+    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2007,6 +1684,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2017,162 +1696,68 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9e8fd8dfbc0998e2f695898265c097e313e797d4cb7bbce3cd220914d5168634']::text[]) THEN
+    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9e8fd8dfbc0998e2f695898265c097e313e797d4cb7bbce3cd220914d5168634', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-to-transcriptions.sql
 --
 -- The project of a transcription, and what automatic categorization says of it.
 -- project_id has no default: a transcription of no project has NULL there, and
 -- the application's word for that, 'general', is turned into it.
+
+-- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS project_id text,
+    ADD COLUMN IF NOT EXISTS project_id text
+        CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
     ADD COLUMN IF NOT EXISTS category_id text,
     ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS category_confidence double precision;
--- Columns from before may have come with another default, or with none.
-ALTER TABLE audio_transcriptions
-    ALTER COLUMN project_id DROP DEFAULT,
-    ALTER COLUMN auto_categorized SET DEFAULT false;
+    ADD COLUMN IF NOT EXISTS category_confidence double precision
+        CONSTRAINT audio_transcriptions_category_confidence_check CHECK (category_confidence BETWEEN 0 AND 1);
 
-DO $rows$
-DECLARE
-    stamped boolean;
-BEGIN
-    IF EXISTS (
-        SELECT FROM audio_transcriptions AS old
-        WHERE old.auto_categorized IS NULL
-           OR (old.project_id::text = 'general' AND NOT EXISTS (SELECT FROM projects WHERE projects.id::text = 'general')))
-    THEN
-        -- These rows are only written down another way: updated_at stays.
-        stamped := EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
-              AND present.tgname = 'audio_transcriptions_set_updated_at' AND present.tgenabled = 'O');
-        IF stamped THEN
-            ALTER TABLE audio_transcriptions DISABLE TRIGGER audio_transcriptions_set_updated_at;
-        END IF;
-        UPDATE audio_transcriptions SET auto_categorized = false WHERE auto_categorized IS NULL;
-        UPDATE audio_transcriptions SET project_id = NULL
-        WHERE project_id::text = 'general' AND NOT EXISTS (SELECT FROM projects WHERE projects.id::text = 'general');
-        IF stamped THEN
-            ALTER TABLE audio_transcriptions ENABLE TRIGGER audio_transcriptions_set_updated_at;
-        END IF;
-    END IF;
-END
-$rows$;
-ALTER TABLE audio_transcriptions ALTER COLUMN auto_categorized SET NOT NULL;
-
-DO $constraints$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_constraint AS present
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-          AND tab.relname = 'audio_transcriptions' AND present.conname = 'audio_transcriptions_category_confidence_check')
-    THEN
-        ALTER TABLE audio_transcriptions ADD CONSTRAINT audio_transcriptions_category_confidence_check
-            CHECK (category_confidence BETWEEN 0 AND 1);
-    END IF;
-END
-$constraints$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('audio_transcriptions', 'audio_transcriptions_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at ON audio_transcriptions (project_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
+    ON audio_transcriptions (project_id, created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);
 
-COMMENT ON COLUMN audio_transcriptions.project_id IS 'The project it belongs to, NULL for none; ''general'' is taken as none.';
-COMMENT ON COLUMN audio_transcriptions.category_id IS 'The category that automatic categorization, or a person, chose: plain text, not a key.';
+COMMENT ON COLUMN audio_transcriptions.project_id IS
+    'The project it belongs to, NULL for none; ''general'' is taken as none.';
+COMMENT ON COLUMN audio_transcriptions.category_id IS
+    'The category that automatic categorization, or a person, chose: plain text, not a key.';
 COMMENT ON COLUMN audio_transcriptions.auto_categorized IS 'Whether category_id was chosen automatically.';
 COMMENT ON COLUMN audio_transcriptions.category_confidence IS 'How sure automatic categorization was, 0 to 1.';
 
--- Where project_id is still uuid, 'general' cannot come, and a column that a
--- trigger names cannot change its type: the trigger, too, waits for the repairs.
-DO $triggers$
-BEGIN
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'audio_transcriptions'
-          AND col.attname = 'project_id' AND col.atttypid = 'pg_catalog.text'::regtype)
-    THEN
-        CREATE OR REPLACE TRIGGER audio_transcriptions_general_project
-            BEFORE INSERT OR UPDATE OF project_id ON audio_transcriptions
-            FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
-    END IF;
-END
-$triggers$;
+CREATE TRIGGER audio_transcriptions_general_project BEFORE INSERT OR UPDATE OF project_id ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
 
 -- A transcription has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
--- into a project of somebody else. Where a column is still uuid it waits for
--- the repairs, because a column that a policy names cannot change its type.
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'audio_transcriptions' AND policyname = 'audio_transcriptions_own_project')
-       AND (SELECT count(*) = 3
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND col.atttypid = 'pg_catalog.text'::regtype
-              AND (tab.relname, col.attname) IN (('audio_transcriptions', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))
-    THEN
-        CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
-            WITH CHECK (project_id IS NULL OR EXISTS (
-                SELECT FROM projects AS project
-                WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())));
-    END IF;
-END
-$policies$;
+-- into a project of somebody else.
+CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
+    WITH CHECK (project_id IS NULL OR EXISTS (
+        SELECT FROM projects AS project
+        WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9e8fd8dfbc0998e2f695898265c097e313e797d4cb7bbce3cd220914d5168634',
+    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2189,6 +1774,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2199,48 +1786,24 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0f9e4faa7c397dc95068ebb71236e42306e1551c77e036cb2990df215d128164']::text[]) THEN
+    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0f9e4faa7c397dc95068ebb71236e42306e1551c77e036cb2990df215d128164', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-project-id-to-conversations.sql
 --
 -- The project of a conversation. Deleting a project leaves its conversations,
 -- without one.
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS project_id text;
 
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('conversations', 'conversations_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
+-- What is made IF NOT EXISTS may have been made by online.sql.
+ALTER TABLE conversations
+    ADD COLUMN IF NOT EXISTS project_id text
+        CONSTRAINT conversations_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL;
 
 -- A project's conversations, the latest first.
 CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
@@ -2249,39 +1812,27 @@ COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL f
 
 -- A conversation has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
--- into a project of somebody else. Where a column is still uuid it waits for
--- the repairs, because a column that a policy names cannot change its type.
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'conversations' AND policyname = 'conversations_own_project')
-       AND (SELECT count(*) = 3
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND col.atttypid = 'pg_catalog.text'::regtype
-              AND (tab.relname, col.attname) IN (('conversations', 'project_id'), ('projects', 'id'), ('projects', 'owner_id')))
-    THEN
-        CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
-            WITH CHECK (project_id IS NULL OR EXISTS (
-                SELECT FROM projects AS project
-                WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
-    END IF;
-END
-$policies$;
+-- into a project of somebody else.
+CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
+    WITH CHECK (project_id IS NULL OR EXISTS (
+        SELECT FROM projects AS project
+        WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0f9e4faa7c397dc95068ebb71236e42306e1551c77e036cb2990df215d128164',
+    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2298,6 +1849,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2308,12 +1861,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ddac65a7249d761239340b3438fbe42055b52270c3deba4a77ae01e4234df3ad']::text[]) THEN
+    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ddac65a7249d761239340b3438fbe42055b52270c3deba4a77ae01e4234df3ad', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-conversation-pinning.sql
 --
@@ -2323,82 +1878,26 @@ BEGIN
 -- the other column could not be told from one that names both.
 --
 -- The defaults here are for the rows that are there already, and go at once.
+
+-- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
     ADD COLUMN IF NOT EXISTS is_pinned boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS pinned boolean DEFAULT false,
     ADD COLUMN IF NOT EXISTS pinned_at timestamptz,
-    ADD COLUMN IF NOT EXISTS pinned_by text;
+    ADD COLUMN IF NOT EXISTS pinned_by text
+        CONSTRAINT conversations_pinned_by_fkey REFERENCES users (id) ON DELETE SET NULL;
 ALTER TABLE conversations
     ALTER COLUMN is_pinned DROP DEFAULT,
     ALTER COLUMN pinned DROP DEFAULT;
 
--- A database from before has one of the two, or both without the trigger: what
--- is pinned in either stays pinned.
-DO $rows$
-DECLARE
-    stamped boolean;
-BEGIN
-    IF EXISTS (SELECT FROM conversations WHERE is_pinned IS NULL OR pinned IS DISTINCT FROM is_pinned) THEN
-        -- These rows are only written down another way: updated_at, by which people find them, stays.
-        stamped := EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'conversations'
-              AND present.tgname = 'conversations_set_updated_at' AND present.tgenabled = 'O');
-        IF stamped THEN
-            ALTER TABLE conversations DISABLE TRIGGER conversations_set_updated_at;
-        END IF;
-        UPDATE conversations
-        SET is_pinned = coalesce(is_pinned, false) OR coalesce(pinned, false),
-            pinned = coalesce(is_pinned, false) OR coalesce(pinned, false)
-        WHERE is_pinned IS NULL OR pinned IS DISTINCT FROM is_pinned;
-        IF stamped THEN
-            ALTER TABLE conversations ENABLE TRIGGER conversations_set_updated_at;
-        END IF;
-    END IF;
-END
-$rows$;
-ALTER TABLE conversations ALTER COLUMN is_pinned SET NOT NULL;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('conversations', 'conversations_pinned_by_fkey', 'pinned_by', 'users', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
 -- A person's pins, the latest first; most conversations are not pinned, and not in it.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC) WHERE is_pinned;
+CREATE INDEX IF NOT EXISTS idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
+    WHERE is_pinned;
 CREATE INDEX IF NOT EXISTS idx_conversations_pinned_by ON conversations (pinned_by);
 
-CREATE OR REPLACE FUNCTION conversations_sync_is_pinned() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
-AS $function$
+CREATE FUNCTION conversations_sync_is_pinned() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NEW.is_pinned <> NEW.pinned THEN
@@ -2417,19 +1916,19 @@ BEGIN
     END IF;
     RETURN NEW;
 END
-$function$;
-COMMENT ON FUNCTION conversations_sync_is_pinned() IS 'Keeps is_pinned and the application''s pinned equal: the changed one wins; both changed and different is an error.';
+$$;
+COMMENT ON FUNCTION conversations_sync_is_pinned() IS
+    'Keeps is_pinned and the application''s pinned equal: the changed one wins; both changed and different is an '
+    'error.';
 
-CREATE OR REPLACE TRIGGER conversations_sync_is_pinned
+CREATE TRIGGER conversations_sync_is_pinned
     BEFORE INSERT OR UPDATE OF is_pinned, pinned ON conversations
     FOR EACH ROW EXECUTE FUNCTION conversations_sync_is_pinned();
 
 -- Runs after conversations_sync_is_pinned: triggers of one kind go by name.
-CREATE OR REPLACE FUNCTION conversations_track_pinning() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
-AS $function$
+CREATE FUNCTION conversations_track_pinning() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
 BEGIN
     IF NOT NEW.is_pinned THEN
         NEW.pinned_at := NULL;
@@ -2442,26 +1941,14 @@ BEGIN
     END IF;
     RETURN NEW;
 END
-$function$;
-COMMENT ON FUNCTION conversations_track_pinning() IS 'Notes when and by whom a conversation was pinned where the statement does not say, and clears both when it is no longer.';
+$$;
+COMMENT ON FUNCTION conversations_track_pinning() IS
+    'Notes when and by whom a conversation was pinned where the statement does not say, and clears both when it is '
+    'no longer.';
 
-CREATE OR REPLACE TRIGGER conversations_track_pinning
+CREATE TRIGGER conversations_track_pinning
     BEFORE INSERT OR UPDATE OF is_pinned, pinned ON conversations
     FOR EACH ROW EXECUTE FUNCTION conversations_track_pinning();
-
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON FUNCTION conversations_sync_is_pinned(), conversations_track_pinning() FROM PUBLIC;
-    -- The hosted platform's default privileges give these roles everything on a new function.
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION conversations_sync_is_pinned(), conversations_track_pinning() FROM %I', api_role);
-    END LOOP;
-END
-$grants$;
 
 COMMENT ON COLUMN conversations.is_pinned IS 'Whether the conversation is pinned; pinned is the same.';
 COMMENT ON COLUMN conversations.pinned IS 'The application''s name for is_pinned, kept equal by a trigger.';
@@ -2470,16 +1957,19 @@ COMMENT ON COLUMN conversations.pinned_by IS 'The person who pinned it; NULL whe
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ddac65a7249d761239340b3438fbe42055b52270c3deba4a77ae01e4234df3ad',
+    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -2496,6 +1986,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -2506,563 +1998,37 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['45b3f65877fdea363c64b35ddc731a47e3a6204f8cc7d4283ab75e239d2038f7']::text[]) THEN
+    IF recorded = ANY (ARRAY['0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45b3f65877fdea363c64b35ddc731a47e3a6204f8cc7d4283ab75e239d2038f7', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- FIX_PROJECT_ID_TYPE.sql
 --
--- A repair: ids of projects are text, wherever they stand. On a database where
--- they are, it finds nothing to do and writes nothing. On one from before, where
--- they are uuid or varchar, it converts them all at once and keeps every row and
--- relation: what hangs on the columns (keys, policies, views, functions, triggers,
--- rules, publications) is recorded, dropped, and made again as it was. What does
--- not fit the new type, such as a policy that compares with a uuid, or what reaches
--- into another schema, stops it by name with nothing changed.
---
--- A table of somebody's own in this schema whose foreign key leads to a project is
--- converted with it, because a key joins columns of one type.
-
-DO $convert$
-DECLARE
-    -- The columns and the type that each shall have, and the changes of type that are made for it.
-    listed CONSTANT text[] := ARRAY[
-        'projects.id text', 'projects.parent_project_id text', 'conversations.project_id text',
-        'messages.project_id text', 'knowledge_base.project_id text', 'files.project_id text',
-        'audio_transcriptions.project_id text', 'processed_images.project_id text',
-        'processed_documents.project_id text', 'device_context.project_id text'];
-    changes CONSTANT text[] := ARRAY['uuid to text', 'character varying to text', 'character to text'];
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    tables oid[];        -- of each column that changes: its table,
-    columns smallint[];  -- its number in the table
-    types text[];        -- and its new type
-    kept jsonb;          -- what hangs on these columns: how it is dropped and how it is made again
-    misfits text[];
-    item record;
-    part text;
-    step text;
-    state text;
-    message text;
-    detail text;
-BEGIN
-    -- 1. The columns: those listed that have another type, and what foreign keys tie
-    --    to them, so that both ends of every key change together.
-    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
-    INTO tables, columns, types
-    FROM unnest(listed) AS line
-    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
-    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
-
-    WITH RECURSIVE
-    ends (tab, col, other_tab, other_col) AS (
-        SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-        UNION ALL
-        SELECT con.confrelid, pair.other_col, con.conrelid, pair.col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-    ),
-    changing (tab, col, type) AS (
-        SELECT * FROM unnest(tables, columns, types)
-        UNION
-        SELECT ends.other_tab, ends.other_col, changing.type
-        FROM changing
-        JOIN ends ON ends.tab = changing.tab AND ends.col = changing.col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = ends.other_tab AND tab.relnamespace = home
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
-        WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
-    )
-    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
-    INTO tables, columns, types
-    FROM changing;
-
-    -- All locks at once and in one order, before anything is read that they keep true.
-    EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
-             FROM unnest(tables) AS tab);
-
-    -- 2. What hangs on them: keys, and what the server refuses to change a column
-    --    under (views, functions, policies, triggers, rules, publications), with what
-    --    hangs on those views and functions in turn. Indexes, checks and statistics
-    --    are not here: the server makes them again by itself.
-    WITH RECURSIVE
-    changing (tab, col) AS (SELECT * FROM unnest(tables, columns)),
-    hanging (class, id, depth) AS (
-        SELECT found.class, found.id, 1
-        FROM changing
-        JOIN pg_catalog.pg_depend AS dep
-          ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (  -- a view is meant where the server notes its rule
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass,
-                              'pg_publication_rel'::regclass)
-        UNION
-        SELECT found.class, found.id, hanging.depth + 1
-        FROM hanging
-        LEFT JOIN pg_catalog.pg_class AS view ON hanging.class = 'pg_class'::regclass AND view.oid = hanging.id
-        LEFT JOIN pg_catalog.pg_type AS rowtype ON rowtype.oid = view.reltype
-        JOIN pg_catalog.pg_depend AS dep
-          ON (dep.refclassid = hanging.class AND dep.refobjid = hanging.id)
-          OR (dep.refclassid = 'pg_type'::regclass AND dep.refobjid IN (rowtype.oid, rowtype.typarray))
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-          AND (found.class, found.id) <> (hanging.class, hanging.id)
-    ),
-    objects (class, id, depth) AS (
-        SELECT class, id, max(depth) FROM hanging GROUP BY class, id
-        UNION ALL
-        SELECT 'pg_constraint'::regclass, con.oid, 1000  -- keys go first and come last
-        FROM pg_catalog.pg_constraint AS con
-        WHERE con.contype = 'f' AND con.conparentid = 0
-          AND EXISTS (SELECT FROM changing
-                      WHERE (changing.tab = con.conrelid AND changing.col = ANY (con.conkey))
-                         OR (changing.tab = con.confrelid AND changing.col = ANY (con.confkey)))
-    ),
-    -- What belongs to a table or view: has a name there, perhaps is switched off.
-    parts (class, id, depth, place, word, name, enabled, definition) AS (
-        SELECT object.class, object.id, object.depth, con.conrelid, 'CONSTRAINT', con.conname, 'O',
-               format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.conrelid::regclass, con.conname, pg_get_constraintdef(con.oid))
-        FROM objects AS object
-        JOIN pg_catalog.pg_constraint AS con ON object.class = 'pg_constraint'::regclass AND con.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, trg.tgrelid, 'TRIGGER', trg.tgname, trg.tgenabled, pg_get_triggerdef(trg.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_trigger AS trg ON object.class = 'pg_trigger'::regclass AND trg.oid = object.id AND NOT trg.tgisinternal
-        UNION ALL
-        SELECT object.class, object.id, object.depth, rule.ev_class, 'RULE', rule.rulename, rule.ev_enabled, pg_get_ruledef(rule.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_rewrite AS rule ON object.class = 'pg_rewrite'::regclass AND rule.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, pol.polrelid, 'POLICY', pol.polname, 'O',
-               format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', pol.polname, pol.polrelid::regclass,
-                      CASE WHEN pol.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                      CASE pol.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-                                      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-                      (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ')
-                       FROM unnest(pol.polroles) AS role),
-                      ' USING (' || pg_get_expr(pol.polqual, pol.polrelid) || ')',
-                      ' WITH CHECK (' || pg_get_expr(pol.polwithcheck, pol.polrelid) || ')')
-        FROM objects AS object
-        JOIN pg_catalog.pg_policy AS pol ON object.class = 'pg_policy'::regclass AND pol.oid = object.id
-    ),
-    -- What stands for itself: has an owner and privileges.
-    wholes (class, id, depth, space, word, name, kind, owner, acl, definitions) AS (
-        SELECT object.class, object.id, object.depth, func.pronamespace,
-               CASE func.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, func.oid::regprocedure::text,
-               'f'::"char", func.proowner, func.proacl, ARRAY[pg_get_functiondef(func.oid)]
-        FROM objects AS object
-        JOIN pg_catalog.pg_proc AS func ON object.class = 'pg_proc'::regclass AND func.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, view.relnamespace,
-               CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass::text,
-               'r', view.relowner, view.relacl,
-               ARRAY[format('CREATE %s %s%s%s%s AS %s%s',
-                            CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass,
-                            (SELECT format(' USING %I', am.amname) FROM pg_catalog.pg_am AS am WHERE am.oid = view.relam),
-                            ' WITH (' || array_to_string(view.reloptions, ', ') || ')',
-                            (SELECT format(' TABLESPACE %I', spc.spcname) FROM pg_catalog.pg_tablespace AS spc
-                             WHERE spc.oid = view.reltablespace),
-                            rtrim(pg_get_viewdef(view.oid), '; '),
-                            CASE WHEN NOT view.relispopulated THEN ' WITH NO DATA' END)]
-               || ARRAY(SELECT unnest(ARRAY[pg_get_indexdef(idx.indexrelid),
-                                            format('COMMENT ON INDEX %s IS %L', idx.indexrelid::regclass,
-                                                   obj_description(idx.indexrelid, 'pg_class'))])
-                        FROM pg_catalog.pg_index AS idx
-                        WHERE idx.indrelid = view.oid)
-               || ARRAY(SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view.oid::regclass, att.attname,
-                                      pg_get_expr(def.adbin, def.adrelid))
-                        FROM pg_catalog.pg_attrdef AS def
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = def.adrelid AND att.attnum = def.adnum
-                        WHERE def.adrelid = view.oid)
-               || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', view.oid::regclass, att.attname, des.description)
-                        FROM pg_catalog.pg_description AS des
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = des.objoid AND att.attnum = des.objsubid
-                        WHERE des.classoid = 'pg_class'::regclass AND des.objoid = view.oid)
-               || ARRAY(SELECT format('GRANT %s (%I) ON %s TO %s%s', acl.privilege_type, att.attname, view.oid::regclass,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM pg_catalog.pg_attribute AS att, aclexplode(att.attacl) AS acl
-                        WHERE att.attrelid = view.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_class AS view ON object.class = 'pg_class'::regclass AND view.oid = object.id
-    ),
-    recipes (class, id, depth, elsewhere, unmake, remake) AS (
-        SELECT part.class, part.id, part.depth,
-               (SELECT bool_or(tab.relnamespace <> home)
-                FROM pg_catalog.pg_class AS tab
-                LEFT JOIN pg_catalog.pg_constraint AS con ON part.class = 'pg_constraint'::regclass AND con.oid = part.id
-                WHERE tab.oid IN (part.place, con.confrelid)),
-               CASE part.word WHEN 'CONSTRAINT' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', part.place::regclass, part.name)
-                              ELSE format('DROP %s %I ON %s', part.word, part.name, part.place::regclass) END,
-               ARRAY[part.definition,
-                     format('COMMENT ON %s %I ON %s IS %L', part.word, part.name, part.place::regclass,
-                            obj_description(part.id, part.class::regclass::name)),
-                     CASE WHEN part.enabled <> 'O'
-                          THEN format('ALTER TABLE %s %s %s %I', part.place::regclass,
-                                      CASE part.enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
-                                      part.word, part.name) END]
-        FROM parts AS part
-        UNION ALL
-        SELECT whole.class, whole.id, whole.depth, whole.space <> home,
-               format('DROP %s %s', whole.word, whole.name),
-               whole.definitions
-               || format('COMMENT ON %s %s IS %L', whole.word, whole.name, obj_description(whole.id, whole.class::regclass::name))
-               -- The privileges as they were, without what default privileges would add to an object made now.
-               || CASE WHEN whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL
-                       THEN format('REVOKE ALL ON %s %s FROM %s', CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                   concat_ws(', ', 'PUBLIC', whole.owner::regrole, uninvited.roles)) END
-               || ARRAY(SELECT format('GRANT %s ON %s %s TO %s%s', acl.privilege_type,
-                                      CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM aclexplode(coalesce(whole.acl, acldefault(whole.kind, whole.owner))) AS acl
-                        WHERE whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL)
-               || CASE WHEN whole.owner <> current_user::regrole
-                       THEN format('ALTER %s %s OWNER TO %s', whole.word, whole.name, whole.owner::regrole) END
-        FROM wholes AS whole
-        CROSS JOIN LATERAL (
-            SELECT string_agg(DISTINCT acl.grantee::regrole::text, ', ') AS roles
-            FROM pg_catalog.pg_default_acl AS given, aclexplode(given.defaclacl) AS acl
-            WHERE given.defaclobjtype = whole.kind AND given.defaclnamespace IN (0, home) AND acl.grantee <> 0) AS uninvited
-        UNION ALL
-        SELECT object.class, object.id, object.depth, false,
-               format('ALTER PUBLICATION %I DROP TABLE %s', pub.pubname, rel.prrelid::regclass),
-               ARRAY[format('ALTER PUBLICATION %I ADD TABLE %s%s%s', pub.pubname, rel.prrelid::regclass,
-                            (SELECT format(' (%s)', string_agg(quote_ident(att.attname), ', ' ORDER BY att.attnum))
-                             FROM pg_catalog.pg_attribute AS att
-                             WHERE att.attrelid = rel.prrelid AND att.attnum = ANY (rel.prattrs)
-                             HAVING count(*) > 0),
-                            ' WHERE (' || pg_get_expr(rel.prqual, rel.prrelid) || ')')]
-        FROM objects AS object
-        JOIN pg_catalog.pg_publication_rel AS rel ON object.class = 'pg_publication_rel'::regclass AND rel.oid = object.id
-        JOIN pg_catalog.pg_publication AS pub ON pub.oid = rel.prpubid
-    )
-    SELECT jsonb_agg(jsonb_build_object('label', pg_describe_object(class, id, 0), 'depth', depth, 'elsewhere', elsewhere,
-                                        'unmake', unmake, 'remake', array_remove(remake, NULL)))
-    INTO kept
-    FROM recipes;
-
-    -- 3. What does not fit, as far as it can be told before any change. Nothing is done
-    --    in other schemas, and a generated column cannot be made again in its place.
-    SELECT coalesce(array_agg(found.label || ': ' || found.reason ORDER BY found.label), '{}')
-    INTO misfits
-    FROM (SELECT object.label, 'it is in another schema, or reaches into one' AS reason
-          FROM jsonb_to_recordset(kept) AS object (label text, elsewhere boolean)
-          WHERE object.elsewhere
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, def.adrelid, def.adnum), 'it is generated from a column that changes'
-          FROM unnest(tables, columns) AS changing (tab, col)
-          JOIN pg_catalog.pg_depend AS dep
-            ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-          JOIN pg_catalog.pg_attrdef AS def
-            ON dep.classid = 'pg_attrdef'::regclass AND def.oid = dep.objid AND (def.adrelid, def.adnum) <> (changing.tab, changing.col)
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, idx.indexrelid, 0),
-                 format('its operator class %s is not for %s', opc.opcname, changing.type)
-          FROM unnest(tables, columns, types) AS changing (tab, col, type)
-          JOIN pg_catalog.pg_index AS idx ON idx.indrelid = changing.tab
-          CROSS JOIN unnest(idx.indkey::smallint[], idx.indclass::oid[]) AS key (col, opclass)
-          JOIN pg_catalog.pg_opclass AS opc ON opc.oid = key.opclass
-          WHERE key.col = changing.col AND NOT opc.opcdefault AND opc.opcintype <> changing.type::regtype) AS found;
-    --    Expressions of checks, indexes and statistics: do they parse over the new types?
-    FOR item IN
-        SELECT pg_describe_object(found.class, found.id, 0) AS label, found.expression, found.tab,
-               (SELECT string_agg(concat(quote_ident(att.attname), '::' || changing.type || ' AS ' || quote_ident(att.attname)), ', ')
-                FROM pg_catalog.pg_attribute AS att
-                LEFT JOIN unnest(tables, columns, types) AS changing (tab, col, type)
-                  ON changing.tab = att.attrelid AND changing.col = att.attnum
-                WHERE att.attrelid = found.tab AND att.attnum > 0 AND NOT att.attisdropped) AS columns
-        FROM (SELECT 'pg_constraint'::regclass::oid, con.oid, con.conrelid, pg_get_expr(con.conbin, con.conrelid)
-              FROM pg_catalog.pg_constraint AS con
-              WHERE con.contype = 'c' AND con.conrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_class'::regclass, idx.indexrelid, idx.indrelid,
-                     concat_ws(', ', pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))
-              FROM pg_catalog.pg_index AS idx
-              WHERE (idx.indexprs IS NOT NULL OR idx.indpred IS NOT NULL) AND idx.indrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_statistic_ext'::regclass, stx.oid, stx.stxrelid,
-                     array_to_string(pg_get_statisticsobjdef_expressions(stx.oid), ', ')
-              FROM pg_catalog.pg_statistic_ext AS stx
-              WHERE stx.stxexprs IS NOT NULL AND stx.stxrelid = ANY (tables)) AS found (class, id, tab, expression)
-        ORDER BY label
-    LOOP
-        BEGIN
-            EXECUTE format('SELECT %s FROM (SELECT %s FROM %s) AS probe WHERE false', item.expression, item.columns, item.tab::regclass);
-        EXCEPTION WHEN others THEN
-            misfits := misfits || format('%s: %s', item.label, SQLERRM);
-        END;
-    END LOOP;
-    IF misfits <> '{}' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('types cannot change because of %s', array_to_string(misfits, '; ')),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END IF;
-
-    -- 4. Drop, change, make again. An error anywhere undoes all of it and names the object.
-    BEGIN
-        FOR item IN
-            SELECT object.label, object.unmake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, unmake text)
-            ORDER BY object.depth DESC, object.label
-        LOOP
-            step := item.label;
-            part := item.unmake;
-            EXECUTE part;
-        END LOOP;
-        FOR item IN
-            SELECT pg_describe_object('pg_class'::regclass, changing.tab, 0) AS label,
-                   format('ALTER TABLE %s %s', changing.tab::regclass, string_agg(concat_ws(', ',
-                       'ALTER COLUMN ' || quote_ident(att.attname) || CASE WHEN def.oid IS NOT NULL THEN ' DROP DEFAULT' END,
-                       format('ALTER COLUMN %I TYPE %s USING ', att.attname, changing.type)
-                           || CASE WHEN att.atttypid = 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', att.attname)
-                                   ELSE format('%I::%s', att.attname, changing.type) END,
-                       format('ALTER COLUMN %I SET DEFAULT (', att.attname)
-                           || pg_get_expr(def.adbin, def.adrelid) || ')::' || changing.type), ', ')) AS change,
-                   format('ANALYZE %s', changing.tab::regclass) AS survey
-            FROM unnest(tables, columns, types) AS changing (tab, col, type)
-            JOIN pg_catalog.pg_attribute AS att ON att.attrelid = changing.tab AND att.attnum = changing.col
-            LEFT JOIN pg_catalog.pg_attrdef AS def ON def.adrelid = changing.tab AND def.adnum = changing.col
-            GROUP BY changing.tab
-            ORDER BY label
-        LOOP
-            step := item.label;
-            part := item.change;
-            EXECUTE part;
-            EXECUTE item.survey;
-        END LOOP;
-        FOR item IN
-            SELECT object.label, object.remake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, remake text[])
-            ORDER BY object.depth, object.label
-        LOOP
-            step := item.label;
-            FOREACH part IN ARRAY item.remake LOOP
-                EXECUTE part;
-            END LOOP;
-        END LOOP;
-    EXCEPTION WHEN others THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-        RAISE EXCEPTION USING
-            ERRCODE = state,
-            MESSAGE = format('types cannot change because of %s: %s', step, message),
-            DETAIL = concat_ws(E'\n', nullif(detail, ''), part),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END;
-END
-$convert$;
-
--- An index that a failed build left invalid is built again; one that somebody is
--- building at this moment is theirs.
-DO $indexes$
-DECLARE
-    broken record;
-BEGIN
-    FOR broken IN
-        SELECT idx.indexrelid::regclass AS name
-        FROM pg_catalog.pg_index AS idx
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
-          AND tab.relname IN ('projects', 'conversations', 'messages', 'knowledge_base', 'files', 'audio_transcriptions',
-                          'processed_images', 'processed_documents', 'device_context')
-          AND NOT (idx.indisvalid AND idx.indisready)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
-    LOOP
-        EXECUTE format('REINDEX INDEX %s', broken.name);
-    END LOOP;
-END
-$indexes$;
-
--- Ids that the application does not send have a default.
-DO $defaults$
-DECLARE
-    col record;
-BEGIN
-    FOR col IN
-        SELECT wanted.*
-        FROM (VALUES
-            ('projects', 'id', 'text', 'gen_random_uuid()::text')
-        ) AS wanted (tab, name, type, fallback)
-        JOIN pg_catalog.pg_class AS tab
-          ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r' AND tab.relname = wanted.tab
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
-        WHERE NOT att.atthasdef AND att.atttypid = wanted.type::regtype
-    LOOP
-        EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', col.tab, col.name) || col.fallback;
-    END LOOP;
-END
-$defaults$;
-
--- The checks that could not be while the types differed.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_parent_project_id_check', ARRAY['projects.id', 'projects.parent_project_id'], 'CHECK (parent_project_id <> id)')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.conname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- The keys that could not be while the types differed.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_parent_project_id_fkey', 'parent_project_id', 'projects', 'id', 'SET NULL'),
-            ('messages', 'messages_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('files', 'files_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('processed_images', 'processed_images_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('processed_documents', 'processed_documents_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('audio_transcriptions', 'audio_transcriptions_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('conversations', 'conversations_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(*) = 2 AND count(DISTINCT col.atttypid) = 1
-               FROM (VALUES (wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)) AS ends (tab, col)
-               JOIN pg_catalog.pg_class AS tab
-                 ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = ends.tab
-               JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = ends.col AND NOT col.attisdropped)
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
--- The policies that could not be while the types differed.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('messages', 'messages_owner',
-             ARRAY['messages.conversation_id', 'messages.user_id', 'messages.project_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
-             'USING (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))'
-             ' WITH CHECK (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))'
-             ' AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('knowledge_base', 'knowledge_base_owner', ARRAY['knowledge_base.user_id', 'knowledge_base.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('files', 'files_owner', ARRAY['files.user_id', 'files.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('processed_images', 'processed_images_owner', ARRAY['processed_images.user_id', 'processed_images.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('processed_documents', 'processed_documents_owner', ARRAY['processed_documents.user_id', 'processed_documents.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('audio_transcriptions', 'audio_transcriptions_own_project', ARRAY['audio_transcriptions.project_id', 'projects.id', 'projects.owner_id'],
-             'AS RESTRICTIVE WITH CHECK (project_id IS NULL OR EXISTS ('
-             'SELECT FROM projects AS project WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())))'),
-            ('conversations', 'conversations_own_project', ARRAY['conversations.project_id', 'projects.id', 'projects.owner_id'],
-             'AS RESTRICTIVE WITH CHECK (project_id IS NULL OR EXISTS ('
-             'SELECT FROM projects AS project WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policy AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.polname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The triggers that could not be while the types differed.
-DO $triggers$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('audio_transcriptions', 'audio_transcriptions_general_project', ARRAY['audio_transcriptions.project_id'],
-             'BEFORE INSERT OR UPDATE OF project_id', 'general_project_is_none')
-        ) AS listed (tab, name, compares, occasion, action)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.tgname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('CREATE TRIGGER %I %s ON %I FOR EACH ROW EXECUTE FUNCTION %I()',
-                       wanted.name, wanted.occasion, wanted.tab, wanted.action);
-    END LOOP;
-END
-$triggers$;
+-- A repair: ids of projects are text, wherever they stand. The columns are those that
+-- migration.toml expects. In a new database they are text from the start, and there is
+-- nothing to do. In one from before, where they are uuid or varchar, they are converted
+-- with all that hangs on them, and every row and relation stays.
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45b3f65877fdea363c64b35ddc731a47e3a6204f8cc7d4283ab75e239d2038f7',
+    VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'FIX_PROJECT_ID_TYPE.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3079,6 +2045,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3089,673 +2057,39 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['158f5d87e6bf6ec0613ce029d8c4ae0960e2b689b9b01a3977072ac3a63d3301']::text[]) THEN
+    IF recorded = ANY (ARRAY['71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 158f5d87e6bf6ec0613ce029d8c4ae0960e2b689b9b01a3977072ac3a63d3301', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMPREHENSIVE_TYPE_FIX.sql
 --
 -- A repair: ids of people, projects, conversations, messages, files and categories
--- are text, in every table of this schema that refers to them. On a database where
--- they are, it finds nothing to do and writes nothing. On one from before, where
--- they are uuid or varchar, it converts them all at once and keeps every row and
--- relation: what hangs on the columns (keys, policies, views, functions, triggers,
--- rules, publications) is recorded, dropped, and made again as it was. What does
--- not fit the new type, such as a policy that compares with a uuid, or what reaches
--- into another schema, stops it by name with nothing changed.
---
--- Tables of later migrations are listed too: a database from before may have them.
--- A table of somebody's own in this schema whose foreign key leads to one of these
--- columns is converted with it, because a key joins columns of one type.
-
-DO $convert$
-DECLARE
-    -- The columns and the type that each shall have, and the changes of type that are made for it.
-    listed CONSTANT text[] := ARRAY[
-        'users.id text', 'projects.owner_id text', 'projects.user_id text', 'projects.category_id text',
-        'projects.id text', 'projects.parent_project_id text', 'conversations.id text', 'conversations.user_id text',
-        'conversations.pinned_by text', 'conversations.category_id text', 'conversations.project_id text',
-        'messages.id text', 'messages.conversation_id text', 'messages.user_id text', 'messages.project_id text',
-        'knowledge_base.user_id text', 'knowledge_base.category_id text', 'knowledge_base.project_id text',
-        'files.id text', 'files.user_id text', 'files.category_id text', 'files.project_id text',
-        'audio_transcriptions.user_id text', 'audio_transcriptions.category_id text',
-        'audio_transcriptions.project_id text', 'processed_images.user_id text', 'processed_images.project_id text',
-        'processed_documents.user_id text', 'processed_documents.project_id text', 'activity_logs.user_id text',
-        'user_tokens.user_id text', 'categories.id text', 'categories.user_id text', 'categories.parent_id text',
-        'semantic_search_metadata.user_id text', 'semantic_search_log.user_id text', 'file_registry.user_id text',
-        'file_registry.file_id text', 'notifications.user_id text', 'backups.id text', 'backups.user_id text',
-        'api_cost_tracking.user_id text', 'budget_config.user_id text', 'budget_alerts.user_id text',
-        'budget_alerts.acknowledged_by text', 'model_performance_metrics.user_id text',
-        'model_performance_metrics.conversation_id text', 'zapier_webhook_logs.user_id text',
-        'drive_edit_requests.user_id text', 'drive_edit_requests.conversation_id text',
-        'drive_edit_requests.requested_by text', 'drive_edit_requests.decided_by text',
-        'drive_edit_audit_log.user_id text', 'indexing_state.user_id text', 'devices.user_id text',
-        'device_sync_queue.user_id text', 'device_context.project_id text', 'device_context.user_id text',
-        'device_context.conversation_id text', 'device_context_conflicts.user_id text', 'agent_tasks.user_id text',
-        'agent_findings.user_id text', 'workflows.user_id text', 'workflow_executions.user_id text',
-        'chatgpt_imports.user_id text', 'chatgpt_conversations.user_id text',
-        'chatgpt_conversations.kimbleai_conversation_id text', 'chatgpt_messages.user_id text',
-        'api_logs.user_id text'];
-    changes CONSTANT text[] := ARRAY['uuid to text', 'character varying to text', 'character to text'];
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    tables oid[];        -- of each column that changes: its table,
-    columns smallint[];  -- its number in the table
-    types text[];        -- and its new type
-    kept jsonb;          -- what hangs on these columns: how it is dropped and how it is made again
-    misfits text[];
-    item record;
-    part text;
-    step text;
-    state text;
-    message text;
-    detail text;
-BEGIN
-    -- 1. The columns: those listed that have another type, and what foreign keys tie
-    --    to them, so that both ends of every key change together.
-    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
-    INTO tables, columns, types
-    FROM unnest(listed) AS line
-    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
-    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
-
-    WITH RECURSIVE
-    ends (tab, col, other_tab, other_col) AS (
-        SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-        UNION ALL
-        SELECT con.confrelid, pair.other_col, con.conrelid, pair.col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-    ),
-    changing (tab, col, type) AS (
-        SELECT * FROM unnest(tables, columns, types)
-        UNION
-        SELECT ends.other_tab, ends.other_col, changing.type
-        FROM changing
-        JOIN ends ON ends.tab = changing.tab AND ends.col = changing.col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = ends.other_tab AND tab.relnamespace = home
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
-        WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
-    )
-    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
-    INTO tables, columns, types
-    FROM changing;
-
-    -- All locks at once and in one order, before anything is read that they keep true.
-    EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
-             FROM unnest(tables) AS tab);
-
-    -- 2. What hangs on them: keys, and what the server refuses to change a column
-    --    under (views, functions, policies, triggers, rules, publications), with what
-    --    hangs on those views and functions in turn. Indexes, checks and statistics
-    --    are not here: the server makes them again by itself.
-    WITH RECURSIVE
-    changing (tab, col) AS (SELECT * FROM unnest(tables, columns)),
-    hanging (class, id, depth) AS (
-        SELECT found.class, found.id, 1
-        FROM changing
-        JOIN pg_catalog.pg_depend AS dep
-          ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (  -- a view is meant where the server notes its rule
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass,
-                              'pg_publication_rel'::regclass)
-        UNION
-        SELECT found.class, found.id, hanging.depth + 1
-        FROM hanging
-        LEFT JOIN pg_catalog.pg_class AS view ON hanging.class = 'pg_class'::regclass AND view.oid = hanging.id
-        LEFT JOIN pg_catalog.pg_type AS rowtype ON rowtype.oid = view.reltype
-        JOIN pg_catalog.pg_depend AS dep
-          ON (dep.refclassid = hanging.class AND dep.refobjid = hanging.id)
-          OR (dep.refclassid = 'pg_type'::regclass AND dep.refobjid IN (rowtype.oid, rowtype.typarray))
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-          AND (found.class, found.id) <> (hanging.class, hanging.id)
-    ),
-    objects (class, id, depth) AS (
-        SELECT class, id, max(depth) FROM hanging GROUP BY class, id
-        UNION ALL
-        SELECT 'pg_constraint'::regclass, con.oid, 1000  -- keys go first and come last
-        FROM pg_catalog.pg_constraint AS con
-        WHERE con.contype = 'f' AND con.conparentid = 0
-          AND EXISTS (SELECT FROM changing
-                      WHERE (changing.tab = con.conrelid AND changing.col = ANY (con.conkey))
-                         OR (changing.tab = con.confrelid AND changing.col = ANY (con.confkey)))
-    ),
-    -- What belongs to a table or view: has a name there, perhaps is switched off.
-    parts (class, id, depth, place, word, name, enabled, definition) AS (
-        SELECT object.class, object.id, object.depth, con.conrelid, 'CONSTRAINT', con.conname, 'O',
-               format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.conrelid::regclass, con.conname, pg_get_constraintdef(con.oid))
-        FROM objects AS object
-        JOIN pg_catalog.pg_constraint AS con ON object.class = 'pg_constraint'::regclass AND con.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, trg.tgrelid, 'TRIGGER', trg.tgname, trg.tgenabled, pg_get_triggerdef(trg.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_trigger AS trg ON object.class = 'pg_trigger'::regclass AND trg.oid = object.id AND NOT trg.tgisinternal
-        UNION ALL
-        SELECT object.class, object.id, object.depth, rule.ev_class, 'RULE', rule.rulename, rule.ev_enabled, pg_get_ruledef(rule.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_rewrite AS rule ON object.class = 'pg_rewrite'::regclass AND rule.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, pol.polrelid, 'POLICY', pol.polname, 'O',
-               format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', pol.polname, pol.polrelid::regclass,
-                      CASE WHEN pol.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                      CASE pol.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-                                      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-                      (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ')
-                       FROM unnest(pol.polroles) AS role),
-                      ' USING (' || pg_get_expr(pol.polqual, pol.polrelid) || ')',
-                      ' WITH CHECK (' || pg_get_expr(pol.polwithcheck, pol.polrelid) || ')')
-        FROM objects AS object
-        JOIN pg_catalog.pg_policy AS pol ON object.class = 'pg_policy'::regclass AND pol.oid = object.id
-    ),
-    -- What stands for itself: has an owner and privileges.
-    wholes (class, id, depth, space, word, name, kind, owner, acl, definitions) AS (
-        SELECT object.class, object.id, object.depth, func.pronamespace,
-               CASE func.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, func.oid::regprocedure::text,
-               'f'::"char", func.proowner, func.proacl, ARRAY[pg_get_functiondef(func.oid)]
-        FROM objects AS object
-        JOIN pg_catalog.pg_proc AS func ON object.class = 'pg_proc'::regclass AND func.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, view.relnamespace,
-               CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass::text,
-               'r', view.relowner, view.relacl,
-               ARRAY[format('CREATE %s %s%s%s%s AS %s%s',
-                            CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass,
-                            (SELECT format(' USING %I', am.amname) FROM pg_catalog.pg_am AS am WHERE am.oid = view.relam),
-                            ' WITH (' || array_to_string(view.reloptions, ', ') || ')',
-                            (SELECT format(' TABLESPACE %I', spc.spcname) FROM pg_catalog.pg_tablespace AS spc
-                             WHERE spc.oid = view.reltablespace),
-                            rtrim(pg_get_viewdef(view.oid), '; '),
-                            CASE WHEN NOT view.relispopulated THEN ' WITH NO DATA' END)]
-               || ARRAY(SELECT unnest(ARRAY[pg_get_indexdef(idx.indexrelid),
-                                            format('COMMENT ON INDEX %s IS %L', idx.indexrelid::regclass,
-                                                   obj_description(idx.indexrelid, 'pg_class'))])
-                        FROM pg_catalog.pg_index AS idx
-                        WHERE idx.indrelid = view.oid)
-               || ARRAY(SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view.oid::regclass, att.attname,
-                                      pg_get_expr(def.adbin, def.adrelid))
-                        FROM pg_catalog.pg_attrdef AS def
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = def.adrelid AND att.attnum = def.adnum
-                        WHERE def.adrelid = view.oid)
-               || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', view.oid::regclass, att.attname, des.description)
-                        FROM pg_catalog.pg_description AS des
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = des.objoid AND att.attnum = des.objsubid
-                        WHERE des.classoid = 'pg_class'::regclass AND des.objoid = view.oid)
-               || ARRAY(SELECT format('GRANT %s (%I) ON %s TO %s%s', acl.privilege_type, att.attname, view.oid::regclass,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM pg_catalog.pg_attribute AS att, aclexplode(att.attacl) AS acl
-                        WHERE att.attrelid = view.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_class AS view ON object.class = 'pg_class'::regclass AND view.oid = object.id
-    ),
-    recipes (class, id, depth, elsewhere, unmake, remake) AS (
-        SELECT part.class, part.id, part.depth,
-               (SELECT bool_or(tab.relnamespace <> home)
-                FROM pg_catalog.pg_class AS tab
-                LEFT JOIN pg_catalog.pg_constraint AS con ON part.class = 'pg_constraint'::regclass AND con.oid = part.id
-                WHERE tab.oid IN (part.place, con.confrelid)),
-               CASE part.word WHEN 'CONSTRAINT' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', part.place::regclass, part.name)
-                              ELSE format('DROP %s %I ON %s', part.word, part.name, part.place::regclass) END,
-               ARRAY[part.definition,
-                     format('COMMENT ON %s %I ON %s IS %L', part.word, part.name, part.place::regclass,
-                            obj_description(part.id, part.class::regclass::name)),
-                     CASE WHEN part.enabled <> 'O'
-                          THEN format('ALTER TABLE %s %s %s %I', part.place::regclass,
-                                      CASE part.enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
-                                      part.word, part.name) END]
-        FROM parts AS part
-        UNION ALL
-        SELECT whole.class, whole.id, whole.depth, whole.space <> home,
-               format('DROP %s %s', whole.word, whole.name),
-               whole.definitions
-               || format('COMMENT ON %s %s IS %L', whole.word, whole.name, obj_description(whole.id, whole.class::regclass::name))
-               -- The privileges as they were, without what default privileges would add to an object made now.
-               || CASE WHEN whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL
-                       THEN format('REVOKE ALL ON %s %s FROM %s', CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                   concat_ws(', ', 'PUBLIC', whole.owner::regrole, uninvited.roles)) END
-               || ARRAY(SELECT format('GRANT %s ON %s %s TO %s%s', acl.privilege_type,
-                                      CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM aclexplode(coalesce(whole.acl, acldefault(whole.kind, whole.owner))) AS acl
-                        WHERE whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL)
-               || CASE WHEN whole.owner <> current_user::regrole
-                       THEN format('ALTER %s %s OWNER TO %s', whole.word, whole.name, whole.owner::regrole) END
-        FROM wholes AS whole
-        CROSS JOIN LATERAL (
-            SELECT string_agg(DISTINCT acl.grantee::regrole::text, ', ') AS roles
-            FROM pg_catalog.pg_default_acl AS given, aclexplode(given.defaclacl) AS acl
-            WHERE given.defaclobjtype = whole.kind AND given.defaclnamespace IN (0, home) AND acl.grantee <> 0) AS uninvited
-        UNION ALL
-        SELECT object.class, object.id, object.depth, false,
-               format('ALTER PUBLICATION %I DROP TABLE %s', pub.pubname, rel.prrelid::regclass),
-               ARRAY[format('ALTER PUBLICATION %I ADD TABLE %s%s%s', pub.pubname, rel.prrelid::regclass,
-                            (SELECT format(' (%s)', string_agg(quote_ident(att.attname), ', ' ORDER BY att.attnum))
-                             FROM pg_catalog.pg_attribute AS att
-                             WHERE att.attrelid = rel.prrelid AND att.attnum = ANY (rel.prattrs)
-                             HAVING count(*) > 0),
-                            ' WHERE (' || pg_get_expr(rel.prqual, rel.prrelid) || ')')]
-        FROM objects AS object
-        JOIN pg_catalog.pg_publication_rel AS rel ON object.class = 'pg_publication_rel'::regclass AND rel.oid = object.id
-        JOIN pg_catalog.pg_publication AS pub ON pub.oid = rel.prpubid
-    )
-    SELECT jsonb_agg(jsonb_build_object('label', pg_describe_object(class, id, 0), 'depth', depth, 'elsewhere', elsewhere,
-                                        'unmake', unmake, 'remake', array_remove(remake, NULL)))
-    INTO kept
-    FROM recipes;
-
-    -- 3. What does not fit, as far as it can be told before any change. Nothing is done
-    --    in other schemas, and a generated column cannot be made again in its place.
-    SELECT coalesce(array_agg(found.label || ': ' || found.reason ORDER BY found.label), '{}')
-    INTO misfits
-    FROM (SELECT object.label, 'it is in another schema, or reaches into one' AS reason
-          FROM jsonb_to_recordset(kept) AS object (label text, elsewhere boolean)
-          WHERE object.elsewhere
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, def.adrelid, def.adnum), 'it is generated from a column that changes'
-          FROM unnest(tables, columns) AS changing (tab, col)
-          JOIN pg_catalog.pg_depend AS dep
-            ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-          JOIN pg_catalog.pg_attrdef AS def
-            ON dep.classid = 'pg_attrdef'::regclass AND def.oid = dep.objid AND (def.adrelid, def.adnum) <> (changing.tab, changing.col)
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, idx.indexrelid, 0),
-                 format('its operator class %s is not for %s', opc.opcname, changing.type)
-          FROM unnest(tables, columns, types) AS changing (tab, col, type)
-          JOIN pg_catalog.pg_index AS idx ON idx.indrelid = changing.tab
-          CROSS JOIN unnest(idx.indkey::smallint[], idx.indclass::oid[]) AS key (col, opclass)
-          JOIN pg_catalog.pg_opclass AS opc ON opc.oid = key.opclass
-          WHERE key.col = changing.col AND NOT opc.opcdefault AND opc.opcintype <> changing.type::regtype) AS found;
-    --    Expressions of checks, indexes and statistics: do they parse over the new types?
-    FOR item IN
-        SELECT pg_describe_object(found.class, found.id, 0) AS label, found.expression, found.tab,
-               (SELECT string_agg(concat(quote_ident(att.attname), '::' || changing.type || ' AS ' || quote_ident(att.attname)), ', ')
-                FROM pg_catalog.pg_attribute AS att
-                LEFT JOIN unnest(tables, columns, types) AS changing (tab, col, type)
-                  ON changing.tab = att.attrelid AND changing.col = att.attnum
-                WHERE att.attrelid = found.tab AND att.attnum > 0 AND NOT att.attisdropped) AS columns
-        FROM (SELECT 'pg_constraint'::regclass::oid, con.oid, con.conrelid, pg_get_expr(con.conbin, con.conrelid)
-              FROM pg_catalog.pg_constraint AS con
-              WHERE con.contype = 'c' AND con.conrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_class'::regclass, idx.indexrelid, idx.indrelid,
-                     concat_ws(', ', pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))
-              FROM pg_catalog.pg_index AS idx
-              WHERE (idx.indexprs IS NOT NULL OR idx.indpred IS NOT NULL) AND idx.indrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_statistic_ext'::regclass, stx.oid, stx.stxrelid,
-                     array_to_string(pg_get_statisticsobjdef_expressions(stx.oid), ', ')
-              FROM pg_catalog.pg_statistic_ext AS stx
-              WHERE stx.stxexprs IS NOT NULL AND stx.stxrelid = ANY (tables)) AS found (class, id, tab, expression)
-        ORDER BY label
-    LOOP
-        BEGIN
-            EXECUTE format('SELECT %s FROM (SELECT %s FROM %s) AS probe WHERE false', item.expression, item.columns, item.tab::regclass);
-        EXCEPTION WHEN others THEN
-            misfits := misfits || format('%s: %s', item.label, SQLERRM);
-        END;
-    END LOOP;
-    IF misfits <> '{}' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('types cannot change because of %s', array_to_string(misfits, '; ')),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END IF;
-
-    -- 4. Drop, change, make again. An error anywhere undoes all of it and names the object.
-    BEGIN
-        FOR item IN
-            SELECT object.label, object.unmake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, unmake text)
-            ORDER BY object.depth DESC, object.label
-        LOOP
-            step := item.label;
-            part := item.unmake;
-            EXECUTE part;
-        END LOOP;
-        FOR item IN
-            SELECT pg_describe_object('pg_class'::regclass, changing.tab, 0) AS label,
-                   format('ALTER TABLE %s %s', changing.tab::regclass, string_agg(concat_ws(', ',
-                       'ALTER COLUMN ' || quote_ident(att.attname) || CASE WHEN def.oid IS NOT NULL THEN ' DROP DEFAULT' END,
-                       format('ALTER COLUMN %I TYPE %s USING ', att.attname, changing.type)
-                           || CASE WHEN att.atttypid = 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', att.attname)
-                                   ELSE format('%I::%s', att.attname, changing.type) END,
-                       format('ALTER COLUMN %I SET DEFAULT (', att.attname)
-                           || pg_get_expr(def.adbin, def.adrelid) || ')::' || changing.type), ', ')) AS change,
-                   format('ANALYZE %s', changing.tab::regclass) AS survey
-            FROM unnest(tables, columns, types) AS changing (tab, col, type)
-            JOIN pg_catalog.pg_attribute AS att ON att.attrelid = changing.tab AND att.attnum = changing.col
-            LEFT JOIN pg_catalog.pg_attrdef AS def ON def.adrelid = changing.tab AND def.adnum = changing.col
-            GROUP BY changing.tab
-            ORDER BY label
-        LOOP
-            step := item.label;
-            part := item.change;
-            EXECUTE part;
-            EXECUTE item.survey;
-        END LOOP;
-        FOR item IN
-            SELECT object.label, object.remake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, remake text[])
-            ORDER BY object.depth, object.label
-        LOOP
-            step := item.label;
-            FOREACH part IN ARRAY item.remake LOOP
-                EXECUTE part;
-            END LOOP;
-        END LOOP;
-    EXCEPTION WHEN others THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-        RAISE EXCEPTION USING
-            ERRCODE = state,
-            MESSAGE = format('types cannot change because of %s: %s', step, message),
-            DETAIL = concat_ws(E'\n', nullif(detail, ''), part),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END;
-END
-$convert$;
-
--- An index that a failed build left invalid is built again; one that somebody is
--- building at this moment is theirs.
-DO $indexes$
-DECLARE
-    broken record;
-BEGIN
-    FOR broken IN
-        SELECT idx.indexrelid::regclass AS name
-        FROM pg_catalog.pg_index AS idx
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
-          AND tab.relname IN ('users', 'projects', 'conversations', 'messages', 'knowledge_base', 'files',
-                          'audio_transcriptions', 'processed_images', 'processed_documents', 'activity_logs',
-                          'user_tokens', 'categories', 'semantic_search_metadata', 'semantic_search_log',
-                          'file_registry', 'notifications', 'backups', 'api_cost_tracking', 'budget_config',
-                          'budget_alerts', 'model_performance_metrics', 'zapier_webhook_logs', 'drive_edit_requests',
-                          'drive_edit_audit_log', 'indexing_state', 'devices', 'device_sync_queue', 'device_context',
-                          'device_context_conflicts', 'agent_tasks', 'agent_findings', 'workflows',
-                          'workflow_executions', 'chatgpt_imports', 'chatgpt_conversations', 'chatgpt_messages',
-                          'api_logs')
-          AND NOT (idx.indisvalid AND idx.indisready)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
-    LOOP
-        EXECUTE format('REINDEX INDEX %s', broken.name);
-    END LOOP;
-END
-$indexes$;
-
--- Ids that the application does not send have a default.
-DO $defaults$
-DECLARE
-    col record;
-BEGIN
-    FOR col IN
-        SELECT wanted.*
-        FROM (VALUES
-            ('users', 'id', 'text', 'gen_random_uuid()::text'),
-            ('projects', 'id', 'text', 'gen_random_uuid()::text'),
-            ('conversations', 'id', 'text', 'gen_random_uuid()::text'),
-            ('messages', 'id', 'text', 'gen_random_uuid()::text'),
-            ('files', 'id', 'text', 'gen_random_uuid()::text'),
-            ('categories', 'id', 'text', 'gen_random_uuid()::text'),
-            ('knowledge_base', 'id', 'uuid', 'gen_random_uuid()')
-        ) AS wanted (tab, name, type, fallback)
-        JOIN pg_catalog.pg_class AS tab
-          ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r' AND tab.relname = wanted.tab
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
-        WHERE NOT att.atthasdef AND att.atttypid = wanted.type::regtype
-    LOOP
-        EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', col.tab, col.name) || col.fallback;
-    END LOOP;
-END
-$defaults$;
-
--- The checks that could not be while the types differed.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_parent_project_id_check', ARRAY['projects.id', 'projects.parent_project_id'], 'CHECK (parent_project_id <> id)'),
-            ('categories', 'categories_parent_id_check', ARRAY['categories.id', 'categories.parent_id'], 'CHECK (parent_id <> id)')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.conname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- The keys that could not be while the types differed.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_owner_id_fkey', 'owner_id', 'users', 'id', 'CASCADE'),
-            ('projects', 'projects_parent_project_id_fkey', 'parent_project_id', 'projects', 'id', 'SET NULL'),
-            ('conversations', 'conversations_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('messages', 'messages_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'CASCADE'),
-            ('messages', 'messages_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('messages', 'messages_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('knowledge_base', 'knowledge_base_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('files', 'files_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('files', 'files_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('audio_transcriptions', 'audio_transcriptions_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_images', 'processed_images_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_images', 'processed_images_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('processed_documents', 'processed_documents_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('processed_documents', 'processed_documents_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('activity_logs', 'activity_logs_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('user_tokens', 'user_tokens_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('categories', 'categories_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('categories', 'categories_parent_id_fkey', 'parent_id', 'categories', 'id', 'SET NULL'),
-            ('projects', 'projects_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('conversations', 'conversations_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('files', 'files_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('audio_transcriptions', 'audio_transcriptions_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('conversations', 'conversations_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('conversations', 'conversations_pinned_by_fkey', 'pinned_by', 'users', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(*) = 2 AND count(DISTINCT col.atttypid) = 1
-               FROM (VALUES (wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)) AS ends (tab, col)
-               JOIN pg_catalog.pg_class AS tab
-                 ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = ends.tab
-               JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = ends.col AND NOT col.attisdropped)
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
--- The policies that could not be while the types differed.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('users', 'users_owner_read', ARRAY['users.id'],
-             'FOR SELECT USING (id = (SELECT requesting_user_id()))'),
-            ('users', 'users_owner_update', ARRAY['users.id'],
-             'FOR UPDATE USING (id = (SELECT requesting_user_id())) WITH CHECK (id = (SELECT requesting_user_id()))'),
-            ('projects', 'projects_owner', ARRAY['projects.owner_id'],
-             'USING (owner_id = (SELECT requesting_user_id())) WITH CHECK (owner_id = (SELECT requesting_user_id()))'),
-            ('conversations', 'conversations_owner', ARRAY['conversations.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('messages', 'messages_owner',
-             ARRAY['messages.conversation_id', 'messages.user_id', 'messages.project_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
-             'USING (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))'
-             ' WITH CHECK (EXISTS (SELECT FROM conversations AS c WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))'
-             ' AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('knowledge_base', 'knowledge_base_owner', ARRAY['knowledge_base.user_id', 'knowledge_base.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('files', 'files_owner', ARRAY['files.user_id', 'files.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('audio_transcriptions', 'audio_transcriptions_owner', ARRAY['audio_transcriptions.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('processed_images', 'processed_images_owner', ARRAY['processed_images.user_id', 'processed_images.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('processed_documents', 'processed_documents_owner', ARRAY['processed_documents.user_id', 'processed_documents.project_id', 'projects.id', 'projects.owner_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))))'),
-            ('activity_logs', 'activity_logs_owner_read', ARRAY['activity_logs.user_id'],
-             'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('user_tokens', 'user_tokens_owner', ARRAY['user_tokens.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('categories', 'categories_owner', ARRAY['categories.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('projects', 'projects_own_category', ARRAY['projects.category_id', 'categories.id', 'categories.user_id'],
-             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
-             'SELECT FROM categories AS category WHERE category.id = projects.category_id AND category.user_id = (SELECT requesting_user_id())))'),
-            ('conversations', 'conversations_own_category', ARRAY['conversations.category_id', 'categories.id', 'categories.user_id'],
-             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
-             'SELECT FROM categories AS category WHERE category.id = conversations.category_id AND category.user_id = (SELECT requesting_user_id())))'),
-            ('knowledge_base', 'knowledge_base_own_category', ARRAY['knowledge_base.category_id', 'categories.id', 'categories.user_id'],
-             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
-             'SELECT FROM categories AS category WHERE category.id = knowledge_base.category_id AND category.user_id = (SELECT requesting_user_id())))'),
-            ('files', 'files_own_category', ARRAY['files.category_id', 'categories.id', 'categories.user_id'],
-             'AS RESTRICTIVE WITH CHECK (category_id IS NULL OR EXISTS ('
-             'SELECT FROM categories AS category WHERE category.id = files.category_id AND category.user_id = (SELECT requesting_user_id())))'),
-            ('audio_transcriptions', 'audio_transcriptions_own_project', ARRAY['audio_transcriptions.project_id', 'projects.id', 'projects.owner_id'],
-             'AS RESTRICTIVE WITH CHECK (project_id IS NULL OR EXISTS ('
-             'SELECT FROM projects AS project WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())))'),
-            ('conversations', 'conversations_own_project', ARRAY['conversations.project_id', 'projects.id', 'projects.owner_id'],
-             'AS RESTRICTIVE WITH CHECK (project_id IS NULL OR EXISTS ('
-             'SELECT FROM projects AS project WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policy AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.polname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- A project's owner stands under two names that could not be kept equal while their
--- types differed. The rows are only written down another way: updated_at stays.
-DO $rows$
-DECLARE
-    stamped boolean;
-BEGIN
-    IF EXISTS (SELECT FROM projects WHERE (owner_id IS NULL) <> (user_id IS NULL)) THEN
-        stamped := EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'projects'
-              AND present.tgname = 'projects_set_updated_at' AND present.tgenabled = 'O');
-        IF stamped THEN
-            ALTER TABLE projects DISABLE TRIGGER projects_set_updated_at;
-        END IF;
-        UPDATE projects SET owner_id = coalesce(owner_id, user_id), user_id = coalesce(user_id, owner_id)
-        WHERE (owner_id IS NULL) <> (user_id IS NULL);
-        IF stamped THEN
-            -- A key that is deferred would still wait for these rows, and block this.
-            SET CONSTRAINTS ALL IMMEDIATE;
-            ALTER TABLE projects ENABLE TRIGGER projects_set_updated_at;
-        END IF;
-    END IF;
-END
-$rows$;
-
--- The triggers that could not be while the types differed.
-DO $triggers$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_sync_owner_id', ARRAY['projects.owner_id', 'projects.user_id'],
-             'BEFORE INSERT OR UPDATE', 'projects_sync_owner_id'),
-            ('audio_transcriptions', 'audio_transcriptions_general_project', ARRAY['audio_transcriptions.project_id'],
-             'BEFORE INSERT OR UPDATE OF project_id', 'general_project_is_none')
-        ) AS listed (tab, name, compares, occasion, action)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.tgname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('CREATE TRIGGER %I %s ON %I FOR EACH ROW EXECUTE FUNCTION %I()',
-                       wanted.name, wanted.occasion, wanted.tab, wanted.action);
-    END LOOP;
-END
-$triggers$;
+-- are text, in every table that refers to them. The columns are those that
+-- migration.toml expects; tables of later migrations are among them, since a database
+-- from before may have them. In a new database there is nothing to do. In one from
+-- before, where ids are uuid or varchar, they are converted with all that hangs on
+-- them, and every row and relation stays.
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '158f5d87e6bf6ec0613ce029d8c4ae0960e2b689b9b01a3977072ac3a63d3301',
+    VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMPREHENSIVE_TYPE_FIX.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3772,6 +2106,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3782,12 +2118,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0680ca73c03bcb2970198ad3ea952be9ecddb6f285b6ad35d0935f3f25f29707']::text[]) THEN
+    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0680ca73c03bcb2970198ad3ea952be9ecddb6f285b6ad35d0935f3f25f29707', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- optimize-projects-FINAL.sql
 --
@@ -3795,6 +2133,8 @@ BEGIN
 -- statistics that keep the planner from misjudging such joins. Row level
 -- security adds the owner to every question a person asks, so the owner comes
 -- first in each index.
+
+-- What is made IF NOT EXISTS may have been made by online.sql.
 
 -- Frequently queried columns: a person's projects by status, or by priority.
 CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
@@ -3821,29 +2161,32 @@ CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id_project_id_created_at
 -- user_id of a project are the same. The planner takes two columns for
 -- independent and multiplies what each leaves: it expects 1 row for 30, and the
 -- joins above that suffer. (ANALYZE, or autovacuum, fills these.)
-CREATE STATISTICS IF NOT EXISTS projects_owner_id_user_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS projects_owner_id_user_id_statistics (dependencies, ndistinct)
     ON owner_id, user_id FROM projects;
-CREATE STATISTICS IF NOT EXISTS conversations_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS conversations_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM conversations;
-CREATE STATISTICS IF NOT EXISTS audio_transcriptions_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS audio_transcriptions_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM audio_transcriptions;
-CREATE STATISTICS IF NOT EXISTS files_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS files_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM files;
-CREATE STATISTICS IF NOT EXISTS knowledge_base_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS knowledge_base_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM knowledge_base;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0680ca73c03bcb2970198ad3ea952be9ecddb6f285b6ad35d0935f3f25f29707',
+    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3862,6 +2205,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3872,12 +2217,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['724dd743cdf2376b568f31362922c96b07a21c10788e7d03928d94b783ff7a2c']::text[]) THEN
+    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 724dd743cdf2376b568f31362922c96b07a21c10788e7d03928d94b783ff7a2c', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-embedding-columns.sql
 --
@@ -3888,6 +2235,8 @@ BEGIN
 --
 -- The new columns are NULL everywhere, and an HNSW index leaves out NULLs, so
 -- building the indexes takes no time worth naming, however large the table is.
+
+-- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations ADD COLUMN IF NOT EXISTS embedding vector(1536);
 ALTER TABLE projects ADD COLUMN IF NOT EXISTS embedding vector(1536);
 ALTER TABLE files ADD COLUMN IF NOT EXISTS embedding vector(1536);
@@ -3896,25 +2245,33 @@ ALTER TABLE audio_transcriptions ADD COLUMN IF NOT EXISTS embedding vector(1536)
 CREATE INDEX IF NOT EXISTS idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
 CREATE INDEX IF NOT EXISTS idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
 CREATE INDEX IF NOT EXISTS idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding
+    ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
 
-COMMENT ON COLUMN conversations.embedding IS 'What the conversation is about, as an embedding for search by cosine distance; NULL until it is made.';
-COMMENT ON COLUMN projects.embedding IS 'What the project is about, as an embedding for search by cosine distance; NULL until it is made.';
-COMMENT ON COLUMN files.embedding IS 'What the file is about, as an embedding for search by cosine distance; NULL until it is made.';
-COMMENT ON COLUMN audio_transcriptions.embedding IS 'What was said, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN conversations.embedding IS
+    'What the conversation is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN projects.embedding IS
+    'What the project is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN files.embedding IS
+    'What the file is about, as an embedding for search by cosine distance; NULL until it is made.';
+COMMENT ON COLUMN audio_transcriptions.embedding IS
+    'What was said, as an embedding for search by cosine distance; NULL until it is made.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '724dd743cdf2376b568f31362922c96b07a21c10788e7d03928d94b783ff7a2c',
+    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -3931,6 +2288,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -3941,12 +2300,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9']::text[]) THEN
+    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- supabase-semantic-search-schema.sql
 --
@@ -3957,235 +2318,92 @@ BEGIN
 --
 -- The service writes both tables; people read their own rows.
 
-CREATE TABLE IF NOT EXISTS semantic_search_metadata (
-    id uuid DEFAULT gen_random_uuid()
-        CONSTRAINT semantic_search_metadata_pkey PRIMARY KEY,
+CREATE TABLE semantic_search_metadata (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
-    source_table text NOT NULL DEFAULT 'knowledge_base'
-        CONSTRAINT semantic_search_metadata_source_table_check CHECK (source_table IN (
-            'messages', 'knowledge_base', 'conversations', 'projects', 'files', 'audio_transcriptions',
-            'chatgpt_conversations', 'chatgpt_messages')),
+    source_table text NOT NULL DEFAULT 'knowledge_base',
     source_id text NOT NULL,
     embedding_model text,
-    embedding_dimensions integer NOT NULL DEFAULT 1536
-        CONSTRAINT semantic_search_metadata_embedding_dimensions_check CHECK (embedding_dimensions > 0),
+    embedding_dimensions integer NOT NULL DEFAULT 1536,
     content_hash text,
-    content_length integer
-        CONSTRAINT semantic_search_metadata_content_length_check CHECK (content_length >= 0),
-    token_count integer
-        CONSTRAINT semantic_search_metadata_token_count_check CHECK (token_count >= 0),
-    status text NOT NULL DEFAULT 'pending'
-        CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'embedded', 'stale', 'failed')),
-    attempts integer NOT NULL DEFAULT 0
-        CONSTRAINT semantic_search_metadata_attempts_check CHECK (attempts >= 0),
+    content_length integer,
+    token_count integer,
+    status text NOT NULL DEFAULT 'pending',
+    attempts integer NOT NULL DEFAULT 0,
     error_message text,
     embedded_at timestamptz,
-    metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    metadata jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT semantic_search_metadata_source_table_source_id_key UNIQUE (source_table, source_id)
+    CONSTRAINT semantic_search_metadata_pkey PRIMARY KEY (id),
+    CONSTRAINT semantic_search_metadata_source_table_source_id_key UNIQUE (source_table, source_id),
+    CONSTRAINT semantic_search_metadata_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT semantic_search_metadata_source_table_check CHECK (source_table IN (
+        'messages', 'knowledge_base', 'conversations', 'projects', 'files', 'audio_transcriptions',
+        'chatgpt_conversations', 'chatgpt_messages')),
+    CONSTRAINT semantic_search_metadata_embedding_dimensions_check CHECK (embedding_dimensions > 0),
+    CONSTRAINT semantic_search_metadata_content_length_check CHECK (content_length >= 0),
+    CONSTRAINT semantic_search_metadata_token_count_check CHECK (token_count >= 0),
+    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'embedded', 'stale', 'failed')),
+    CONSTRAINT semantic_search_metadata_attempts_check CHECK (attempts >= 0)
 );
 
-CREATE TABLE IF NOT EXISTS semantic_search_log (
-    id bigint GENERATED BY DEFAULT AS IDENTITY
-        CONSTRAINT semantic_search_log_pkey PRIMARY KEY,
+CREATE TABLE semantic_search_log (
+    id bigint GENERATED BY DEFAULT AS IDENTITY,
     user_id text,
     source_table text NOT NULL DEFAULT 'knowledge_base',
     query_text text,
     embedding_model text,
-    match_threshold double precision
-        CONSTRAINT semantic_search_log_match_threshold_check CHECK (match_threshold BETWEEN -1 AND 1),
-    match_count integer
-        CONSTRAINT semantic_search_log_match_count_check CHECK (match_count >= 0),
-    result_count integer
-        CONSTRAINT semantic_search_log_result_count_check CHECK (result_count >= 0),
-    top_similarity double precision
-        CONSTRAINT semantic_search_log_top_similarity_check CHECK (top_similarity BETWEEN -1 AND 1),
-    ef_search integer
-        CONSTRAINT semantic_search_log_ef_search_check CHECK (ef_search > 0),
-    embedding_ms double precision
-        CONSTRAINT semantic_search_log_embedding_ms_check CHECK (embedding_ms >= 0),
-    duration_ms double precision
-        CONSTRAINT semantic_search_log_duration_ms_check CHECK (duration_ms >= 0),
+    match_threshold double precision,
+    match_count integer,
+    result_count integer,
+    top_similarity double precision,
+    ef_search integer,
+    embedding_ms double precision,
+    duration_ms double precision,
     error_message text,
-    metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    created_at timestamptz NOT NULL DEFAULT now()
+    metadata jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT semantic_search_log_pkey PRIMARY KEY (id),
+    CONSTRAINT semantic_search_log_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT semantic_search_log_match_threshold_check CHECK (match_threshold BETWEEN -1 AND 1),
+    CONSTRAINT semantic_search_log_match_count_check CHECK (match_count >= 0),
+    CONSTRAINT semantic_search_log_result_count_check CHECK (result_count >= 0),
+    CONSTRAINT semantic_search_log_top_similarity_check CHECK (top_similarity BETWEEN -1 AND 1),
+    CONSTRAINT semantic_search_log_ef_search_check CHECK (ef_search > 0),
+    CONSTRAINT semantic_search_log_embedding_ms_check CHECK (embedding_ms >= 0),
+    CONSTRAINT semantic_search_log_duration_ms_check CHECK (duration_ms >= 0)
 );
 
--- Tables of these names made by hand keep their rows and get what they lack.
-ALTER TABLE semantic_search_metadata
-    ADD COLUMN IF NOT EXISTS id uuid DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS source_table text NOT NULL DEFAULT 'knowledge_base',
-    ADD COLUMN IF NOT EXISTS source_id text,
-    ADD COLUMN IF NOT EXISTS embedding_model text,
-    ADD COLUMN IF NOT EXISTS embedding_dimensions integer NOT NULL DEFAULT 1536,
-    ADD COLUMN IF NOT EXISTS content_hash text,
-    ADD COLUMN IF NOT EXISTS content_length integer,
-    ADD COLUMN IF NOT EXISTS token_count integer,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS embedded_at timestamptz,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
-ALTER TABLE semantic_search_log
-    ADD COLUMN IF NOT EXISTS id bigint GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS source_table text NOT NULL DEFAULT 'knowledge_base',
-    ADD COLUMN IF NOT EXISTS query_text text,
-    ADD COLUMN IF NOT EXISTS embedding_model text,
-    ADD COLUMN IF NOT EXISTS match_threshold double precision,
-    ADD COLUMN IF NOT EXISTS match_count integer,
-    ADD COLUMN IF NOT EXISTS result_count integer,
-    ADD COLUMN IF NOT EXISTS top_similarity double precision,
-    ADD COLUMN IF NOT EXISTS ef_search integer,
-    ADD COLUMN IF NOT EXISTS embedding_ms double precision,
-    ADD COLUMN IF NOT EXISTS duration_ms double precision,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
-
-ALTER TABLE semantic_search_metadata
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN source_table SET DEFAULT 'knowledge_base',
-    ALTER COLUMN embedding_dimensions SET DEFAULT 1536,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN attempts SET DEFAULT 0,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE semantic_search_log
-    ALTER COLUMN source_table SET DEFAULT 'knowledge_base',
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now();
-UPDATE semantic_search_metadata
-SET id = coalesce(id, gen_random_uuid()),
-    source_table = coalesce(source_table, 'knowledge_base'),
-    embedding_dimensions = coalesce(embedding_dimensions, 1536),
-    status = coalesce(status, 'pending'),
-    attempts = coalesce(attempts, 0),
-    metadata = coalesce(metadata, '{}'::jsonb),
-    created_at = coalesce(created_at, now()),
-    updated_at = coalesce(updated_at, now())
-WHERE id IS NULL OR source_table IS NULL OR embedding_dimensions IS NULL OR status IS NULL
-   OR attempts IS NULL OR metadata IS NULL OR created_at IS NULL OR updated_at IS NULL;
-UPDATE semantic_search_log
-SET source_table = coalesce(source_table, 'knowledge_base'),
-    metadata = coalesce(metadata, '{}'::jsonb),
-    created_at = coalesce(created_at, now())
-WHERE source_table IS NULL OR metadata IS NULL OR created_at IS NULL;
-ALTER TABLE semantic_search_metadata
-    ALTER COLUMN source_table SET NOT NULL,
-    ALTER COLUMN embedding_dimensions SET NOT NULL,
-    ALTER COLUMN status SET NOT NULL,
-    ALTER COLUMN attempts SET NOT NULL,
-    ALTER COLUMN metadata SET NOT NULL,
-    ALTER COLUMN created_at SET NOT NULL,
-    ALTER COLUMN updated_at SET NOT NULL;
-ALTER TABLE semantic_search_log
-    ALTER COLUMN source_table SET NOT NULL,
-    ALTER COLUMN metadata SET NOT NULL,
-    ALTER COLUMN created_at SET NOT NULL;
-
-DO $constraints$
-DECLARE
-    missing record;
-BEGIN
-    IF EXISTS (SELECT FROM semantic_search_metadata WHERE source_id IS NULL) THEN
-        RAISE EXCEPTION 'semantic_search_metadata holds rows without a source_id'
-            USING ERRCODE = 'not_null_violation',
-                  HINT = 'Such a row describes nothing. Give them the id of the row they describe, or delete them.';
-    END IF;
-    ALTER TABLE semantic_search_metadata ALTER COLUMN source_id SET NOT NULL;
-
-    FOR missing IN
-        SELECT *
-        FROM (VALUES
-            ('semantic_search_metadata', 'semantic_search_metadata_pkey', 'PRIMARY KEY (id)'),
-            ('semantic_search_metadata', 'semantic_search_metadata_source_table_source_id_key', 'UNIQUE (source_table, source_id)'),
-            ('semantic_search_metadata', 'semantic_search_metadata_source_table_check',
-             $$CHECK (source_table IN ('messages', 'knowledge_base', 'conversations', 'projects', 'files', 'audio_transcriptions', 'chatgpt_conversations', 'chatgpt_messages'))$$),
-            ('semantic_search_metadata', 'semantic_search_metadata_embedding_dimensions_check', 'CHECK (embedding_dimensions > 0)'),
-            ('semantic_search_metadata', 'semantic_search_metadata_content_length_check', 'CHECK (content_length >= 0)'),
-            ('semantic_search_metadata', 'semantic_search_metadata_token_count_check', 'CHECK (token_count >= 0)'),
-            ('semantic_search_metadata', 'semantic_search_metadata_status_check',
-             $$CHECK (status IN ('pending', 'embedded', 'stale', 'failed'))$$),
-            ('semantic_search_metadata', 'semantic_search_metadata_attempts_check', 'CHECK (attempts >= 0)'),
-            ('semantic_search_log', 'semantic_search_log_pkey', 'PRIMARY KEY (id)'),
-            ('semantic_search_log', 'semantic_search_log_match_threshold_check', 'CHECK (match_threshold BETWEEN -1 AND 1)'),
-            ('semantic_search_log', 'semantic_search_log_match_count_check', 'CHECK (match_count >= 0)'),
-            ('semantic_search_log', 'semantic_search_log_result_count_check', 'CHECK (result_count >= 0)'),
-            ('semantic_search_log', 'semantic_search_log_top_similarity_check', 'CHECK (top_similarity BETWEEN -1 AND 1)'),
-            ('semantic_search_log', 'semantic_search_log_ef_search_check', 'CHECK (ef_search > 0)'),
-            ('semantic_search_log', 'semantic_search_log_embedding_ms_check', 'CHECK (embedding_ms >= 0)'),
-            ('semantic_search_log', 'semantic_search_log_duration_ms_check', 'CHECK (duration_ms >= 0)')
-        ) AS wanted (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS owner ON owner.oid = present.conrelid
-            WHERE owner.relnamespace = quote_ident(current_schema())::regnamespace
-              AND owner.relname = wanted.tab AND present.conname = wanted.name)
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s', missing.tab, missing.name, missing.definition);
-    END LOOP;
-END
-$constraints$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('semantic_search_metadata', 'semantic_search_metadata_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('semantic_search_log', 'semantic_search_log_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_semantic_search_metadata_user_id_source_table ON semantic_search_metadata (user_id, source_table);
+CREATE INDEX idx_semantic_search_metadata_user_id_source_table ON semantic_search_metadata (user_id, source_table);
 -- The work that is left: few rows of many.
-CREATE INDEX IF NOT EXISTS idx_semantic_search_metadata_status_updated_at ON semantic_search_metadata (status, updated_at)
+CREATE INDEX idx_semantic_search_metadata_status_updated_at ON semantic_search_metadata (status, updated_at)
     WHERE status <> 'embedded';
-CREATE INDEX IF NOT EXISTS idx_semantic_search_log_user_id_created_at ON semantic_search_log (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_semantic_search_log_created_at ON semantic_search_log (created_at DESC);
+CREATE INDEX idx_semantic_search_log_user_id_created_at ON semantic_search_log (user_id, created_at DESC);
+CREATE INDEX idx_semantic_search_log_created_at ON semantic_search_log (created_at DESC);
 
-CREATE OR REPLACE TRIGGER semantic_search_metadata_set_updated_at
+CREATE TRIGGER semantic_search_metadata_set_updated_at
     BEFORE UPDATE ON semantic_search_metadata
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE semantic_search_metadata IS 'What each embedding was made from and whether it is still right: one row for each row that has, or shall have, an embedding.';
+COMMENT ON TABLE semantic_search_metadata IS
+    'What each embedding was made from and whether it is still right: one row for each row that has, or shall have, '
+    'an embedding.';
 COMMENT ON COLUMN semantic_search_metadata.user_id IS 'The owner of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_table IS 'The table of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_id IS 'The id of the embedded row, as text.';
-COMMENT ON COLUMN semantic_search_metadata.embedding_model IS 'The model that made the embedding; vectors of different models do not compare.';
-COMMENT ON COLUMN semantic_search_metadata.content_hash IS 'Hash of the text that was embedded: another one now means that the embedding is stale.';
+COMMENT ON COLUMN semantic_search_metadata.embedding_model IS
+    'The model that made the embedding; vectors of different models do not compare.';
+COMMENT ON COLUMN semantic_search_metadata.content_hash IS
+    'Hash of the text that was embedded: another one now means that the embedding is stale.';
 COMMENT ON COLUMN semantic_search_metadata.content_length IS 'Characters of the text that was embedded.';
 COMMENT ON COLUMN semantic_search_metadata.token_count IS 'Tokens that the model counted.';
-COMMENT ON COLUMN semantic_search_metadata.status IS 'pending: to be made; embedded: made; stale: the text has changed since; failed: see error_message.';
+COMMENT ON COLUMN semantic_search_metadata.status IS
+    'pending: to be made; embedded: made; stale: the text has changed since; failed: see error_message.';
 COMMENT ON COLUMN semantic_search_metadata.attempts IS 'How often making the embedding was tried.';
-COMMENT ON TABLE semantic_search_log IS 'Search performance: one row for each search, written by the service. It goes with the person, because query_text is personal.';
+COMMENT ON TABLE semantic_search_log IS
+    'Search performance: one row for each search, written by the service. It goes with the person, because '
+    'query_text is personal.';
 COMMENT ON COLUMN semantic_search_log.user_id IS 'The person who searched.';
 COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched.';
 COMMENT ON COLUMN semantic_search_log.match_threshold IS 'The least cosine similarity that was asked for.';
@@ -4194,26 +2412,18 @@ COMMENT ON COLUMN semantic_search_log.result_count IS 'The rows that were found;
 COMMENT ON COLUMN semantic_search_log.top_similarity IS 'The cosine similarity of the best row.';
 COMMENT ON COLUMN semantic_search_log.ef_search IS 'hnsw.ef_search while the search ran.';
 COMMENT ON COLUMN semantic_search_log.embedding_ms IS 'Milliseconds until the embedding of the query was there.';
-COMMENT ON COLUMN semantic_search_log.duration_ms IS 'Milliseconds of the search in the database, without embedding_ms.';
+COMMENT ON COLUMN semantic_search_log.duration_ms IS
+    'Milliseconds of the search in the database, without embedding_ms.';
 
 ALTER TABLE semantic_search_metadata ENABLE ROW LEVEL SECURITY;
 ALTER TABLE semantic_search_log ENABLE ROW LEVEL SECURITY;
-DO $policies$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'semantic_search_metadata' AND policyname = 'semantic_search_metadata_owner_read') THEN
-        CREATE POLICY semantic_search_metadata_owner_read ON semantic_search_metadata FOR SELECT
-            USING (user_id = (SELECT requesting_user_id()));
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = current_schema()
-                   AND tablename = 'semantic_search_log' AND policyname = 'semantic_search_log_owner_read') THEN
-        CREATE POLICY semantic_search_log_owner_read ON semantic_search_log FOR SELECT
-            USING (user_id = (SELECT requesting_user_id()));
-    END IF;
-END
-$policies$;
 
-CREATE OR REPLACE VIEW semantic_search_performance WITH (security_invoker = true) AS
+CREATE POLICY semantic_search_metadata_owner_read ON semantic_search_metadata FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY semantic_search_log_owner_read ON semantic_search_log FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
+
+CREATE VIEW semantic_search_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        log.source_table,
        count(*) AS searches,
@@ -4228,9 +2438,10 @@ SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        max(log.duration_ms) AS max_ms
 FROM semantic_search_log AS log
 GROUP BY 1, 2;
-COMMENT ON VIEW semantic_search_performance IS 'For each day (UTC) and table: how many searches, how many found nothing or failed, and how long they took.';
+COMMENT ON VIEW semantic_search_performance IS
+    'For each day (UTC) and table: how many searches, how many found nothing or failed, and how long they took.';
 
-CREATE OR REPLACE VIEW embedding_coverage WITH (security_invoker = true) AS
+CREATE VIEW embedding_coverage WITH (security_invoker = true) AS
 SELECT tab.source_table,
        tab.total_rows,
        tab.embedded_rows,
@@ -4238,17 +2449,29 @@ SELECT tab.source_table,
        coalesce(state.stale_rows, 0) AS stale_rows,
        coalesce(state.failed_rows, 0) AS failed_rows
 FROM (
-    SELECT 'messages' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM messages
+    SELECT 'messages' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM messages
     UNION ALL
-    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM knowledge_base
+    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM knowledge_base
     UNION ALL
-    SELECT 'conversations' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM conversations
+    SELECT 'conversations' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM conversations
     UNION ALL
-    SELECT 'projects' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM projects
+    SELECT 'projects' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM projects
     UNION ALL
-    SELECT 'files' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM files
+    SELECT 'files' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM files
     UNION ALL
-    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows, count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows FROM audio_transcriptions
+    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows,
+           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
+    FROM audio_transcriptions
 ) AS tab
 LEFT JOIN (
     SELECT meta.source_table,
@@ -4258,9 +2481,11 @@ LEFT JOIN (
     WHERE meta.status <> 'embedded'
     GROUP BY meta.source_table
 ) AS state ON state.source_table = tab.source_table;
-COMMENT ON VIEW embedding_coverage IS 'For each table that is searched by meaning: how many of its rows have an embedding, and how many of those are known to be stale or failed. Reads the tables whole.';
+COMMENT ON VIEW embedding_coverage IS
+    'For each table that is searched by meaning: how many of its rows have an embedding, and how many of those are '
+    'known to be stale or failed. Reads the tables whole.';
 
-CREATE OR REPLACE FUNCTION slow_semantic_searches(
+CREATE FUNCTION slow_semantic_searches(
     minimum_ms double precision DEFAULT 200,
     since interval DEFAULT '7 days',
     max_rows integer DEFAULT 50)
@@ -4303,9 +2528,10 @@ AS $function$
     LIMIT max_rows
 $function$;
 COMMENT ON FUNCTION slow_semantic_searches(double precision, interval, integer) IS
-    'The kinds of search (table, match_count, ef_search) of which some took minimum_ms or longer since then, the worst first; people see their own.';
+    'The kinds of search (table, match_count, ef_search) of which some took minimum_ms or longer since then, the '
+    'worst first; people see their own.';
 
-CREATE OR REPLACE FUNCTION vector_index_health()
+CREATE FUNCTION vector_index_health()
 RETURNS TABLE (
     table_name text,
     index_name text,
@@ -4351,14 +2577,16 @@ AS $function$
     WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND am.amname IN ('hnsw', 'ivfflat')
     ORDER BY pg_relation_size(idx.oid) DESC, idx.relname
 $function$;
-COMMENT ON FUNCTION vector_index_health() IS 'Every vector index of this schema: its size, its use, the dead rows of its table, and what to do about it, if anything.';
+COMMENT ON FUNCTION vector_index_health() IS
+    'Every vector index of this schema: its size, its use, the dead rows of its table, and what to do about it, if '
+    'anything.';
 
 -- Measures, on rows of knowledge_base taken at random, how many of the true
 -- nearest neighbours (found by an exact scan) the index finds with each
 -- hnsw.ef_search. The parameters of vector can be set only once the library is
 -- loaded, so the body does that; those of the planner stand in the header, so
 -- that the server undoes what the body changes in them.
-CREATE OR REPLACE FUNCTION recommend_ef_search(
+CREATE FUNCTION recommend_ef_search(
     target_recall double precision DEFAULT 0.95,
     match_count integer DEFAULT 10,
     sample_size integer DEFAULT 20)
@@ -4468,52 +2696,39 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION recommend_ef_search(double precision, integer, integer) IS
-    'Measures the recall of the index on knowledge_base.embedding for several values of hnsw.ef_search and marks the least that reaches target_recall. recall is NULL where there is nothing to measure. It scans knowledge_base once for each of sample_size rows: for an operator, not for every request.';
-
-DO $grants$
-DECLARE
-    api_role text;
-    log_ids text := pg_get_serial_sequence(format('%I.semantic_search_log', current_schema()), 'id');
-BEGIN
-    REVOKE ALL ON TABLE semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage FROM PUBLIC;
-    REVOKE ALL ON FUNCTION slow_semantic_searches(double precision, interval, integer), vector_index_health(),
-        recommend_ef_search(double precision, integer, integer) FROM PUBLIC;
-    -- The hosted platform's default privileges give these roles everything on what is new.
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage FROM %I', api_role);
-        EXECUTE format('REVOKE ALL ON FUNCTION slow_semantic_searches(double precision, interval, integer), vector_index_health(), recommend_ef_search(double precision, integer, integer) FROM %I', api_role);
-        IF log_ids IS NOT NULL THEN
-            EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM %I', log_ids, api_role);
-        END IF;
-        IF api_role IN ('authenticated', 'service_role') THEN
-            EXECUTE format('GRANT SELECT ON TABLE semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage TO %I', api_role);
-            EXECUTE format('GRANT EXECUTE ON FUNCTION slow_semantic_searches(double precision, interval, integer) TO %I', api_role);
-        END IF;
-        IF api_role = 'service_role' THEN
-            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE semantic_search_metadata, semantic_search_log TO %I', api_role);
-            EXECUTE format('GRANT EXECUTE ON FUNCTION vector_index_health(), recommend_ef_search(double precision, integer, integer) TO %I', api_role);
-            IF log_ids IS NOT NULL THEN
-                EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO %I', log_ids, api_role);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$grants$;
+    'Measures the recall of the index on knowledge_base.embedding for several values of hnsw.ef_search and marks the '
+    'least that reaches target_recall. recall is NULL where there is nothing to measure. It scans knowledge_base '
+    'once for each of sample_size rows: for an operator, not for every request.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what is theirs; the service writes, and measures.
+GRANT SELECT ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage
+    TO authenticated, service_role;
+GRANT INSERT, UPDATE, DELETE ON semantic_search_metadata, semantic_search_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE semantic_search_log_id_seq TO service_role;
+GRANT EXECUTE ON FUNCTION slow_semantic_searches(double precision, interval, integer) TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION vector_index_health(), recommend_ef_search(double precision, integer, integer)
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '233a1c11397b58c83e8172f1264c1bee31c73e1cdf9ab11fe4da6e49eb4b70c9',
+    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4530,6 +2745,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4540,12 +2757,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['de029d1653fcccc77af95df18393fcaf3b417e85426103c7fa48b9159fbfaf29']::text[]) THEN
+    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is de029d1653fcccc77af95df18393fcaf3b417e85426103c7fa48b9159fbfaf29', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- create-semantic-search-function.sql
 --
@@ -4565,7 +2784,7 @@ BEGIN
 --      or hnsw.max_scan_tuples reached), the caller's rows are sorted without
 --      it. Then they are few against the whole table, and the index on user_id
 --      finds them.
-CREATE OR REPLACE FUNCTION search_knowledge_base(
+CREATE FUNCTION search_knowledge_base(
     query_embedding vector,
     match_threshold double precision DEFAULT 0.5,
     match_count integer DEFAULT 10)
@@ -4679,37 +2898,32 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
-    'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows (1 to 1000).';
-
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON FUNCTION search_knowledge_base(vector, double precision, integer) FROM PUBLIC;
-    -- The hosted platform's default privileges give these roles everything on a new function.
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION search_knowledge_base(vector, double precision, integer) FROM %I', api_role);
-        IF api_role IN ('authenticated', 'service_role') THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO %I', api_role);
-        END IF;
-    END LOOP;
-END
-$grants$;
+    'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine '
+    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows '
+    '(1 to 1000).';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'de029d1653fcccc77af95df18393fcaf3b417e85426103c7fa48b9159fbfaf29',
+    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4726,6 +2940,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4736,12 +2952,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['3c998569836b06a8261e500e822a1ef8d6e6789590b9e3239cea69745289132d']::text[]) THEN
+    IF recorded = ANY (ARRAY['68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 3c998569836b06a8261e500e822a1ef8d6e6789590b9e3239cea69745289132d', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- add-knowledge-base-source-id-constraint.sql
 --
@@ -4749,80 +2967,35 @@ BEGIN
 -- Entries without a source (source_id NULL) are not limited. An empty source_id
 -- is refused, because every upsert without an id would overwrite the same row.
 --
--- Whatever stands against the constraints is told by name, and nothing is
--- deleted or merged: which of two rows is right, only a person knows.
-DO $constraints$
-DECLARE
-    duplicates bigint;
-    examples text;
-    empty_ids bigint;
-    empty_types bigint;
-    missing record;
-BEGIN
-    SELECT count(*),
-           string_agg(format('%L (%s rows)', twin.source_id, twin.times), ', ' ORDER BY twin.place)
-               FILTER (WHERE twin.place <= 5)
-    INTO duplicates, examples
-    FROM (
-        SELECT entry.source_id, count(*) AS times, row_number() OVER (ORDER BY count(*) DESC, entry.source_id) AS place
-        FROM knowledge_base AS entry
-        WHERE entry.source_id IS NOT NULL
-        GROUP BY entry.source_id
-        HAVING count(*) > 1
-    ) AS twin;
-    IF duplicates > 0 THEN
-        RAISE EXCEPTION 'knowledge_base.source_id: values that stand in more than one row: %, namely %', duplicates,
-                examples || CASE WHEN duplicates > 5 THEN ', ...' ELSE '' END
-            USING ERRCODE = 'unique_violation',
-                  HINT = 'Decide which row of each stays, or give the others a source_id of their own. All of them: '
-                         'SELECT source_id, array_agg(id ORDER BY created_at) FROM knowledge_base '
-                         'WHERE source_id IS NOT NULL GROUP BY source_id HAVING count(*) > 1';
-    END IF;
+-- Rows that stand against the constraints stop it, and nothing is deleted or
+-- merged: which of two rows is right, only a person knows.
+ALTER TABLE knowledge_base
+    ADD CONSTRAINT knowledge_base_source_id_key UNIQUE (source_id),
+    ADD CONSTRAINT knowledge_base_source_id_check CHECK (source_id <> ''),
+    ADD CONSTRAINT knowledge_base_source_type_check CHECK (source_type <> '');
 
-    SELECT count(*) FILTER (WHERE entry.source_id = ''), count(*) FILTER (WHERE entry.source_type = '')
-    INTO empty_ids, empty_types
-    FROM knowledge_base AS entry;
-    IF empty_ids + empty_types > 0 THEN
-        RAISE EXCEPTION 'knowledge_base: rows with an empty source_id: %, with an empty source_type: %', empty_ids, empty_types
-            USING ERRCODE = 'check_violation',
-                  HINT = 'Set what is empty to NULL, or to what it should be. All of them: '
-                         'SELECT id, source_type, source_id FROM knowledge_base WHERE '''' IN (source_id, source_type)';
-    END IF;
-
-    FOR missing IN
-        SELECT *
-        FROM (VALUES
-            ('knowledge_base_source_id_key', 'UNIQUE (source_id)'),
-            ('knowledge_base_source_id_check', $$CHECK (source_id <> '')$$),
-            ('knowledge_base_source_type_check', $$CHECK (source_type <> '')$$)
-        ) AS wanted (name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = 'knowledge_base' AND present.conname = wanted.name)
-    LOOP
-        EXECUTE format('ALTER TABLE knowledge_base ADD CONSTRAINT %I %s', missing.name, missing.definition);
-    END LOOP;
-END
-$constraints$;
-
-COMMENT ON CONSTRAINT knowledge_base_source_id_key ON knowledge_base IS 'One source, one entry: what ON CONFLICT (source_id) needs.';
-COMMENT ON CONSTRAINT knowledge_base_source_id_check ON knowledge_base IS 'No source is NULL, never the empty text: upserts without an id would all meet in one row.';
-COMMENT ON CONSTRAINT knowledge_base_source_type_check ON knowledge_base IS 'No kind of source is NULL, never the empty text.';
+COMMENT ON CONSTRAINT knowledge_base_source_id_key ON knowledge_base IS
+    'One source, one entry: what ON CONFLICT (source_id) needs.';
+COMMENT ON CONSTRAINT knowledge_base_source_id_check ON knowledge_base IS
+    'No source is NULL, never the empty text: upserts without an id would all meet in one row.';
+COMMENT ON CONSTRAINT knowledge_base_source_type_check ON knowledge_base IS
+    'No kind of source is NULL, never the empty text.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '3c998569836b06a8261e500e822a1ef8d6e6789590b9e3239cea69745289132d',
+    VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-knowledge-base-source-id-constraint.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -4841,6 +3014,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -4851,17 +3026,19 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c1673a78f9e7985cab8d9497b6857f0574f320e1a9b7381caa7f9e614caefc84']::text[]) THEN
+    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c1673a78f9e7985cab8d9497b6857f0574f320e1a9b7381caa7f9e614caefc84', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Every file that a person has anywhere, with where it came from, its versions, its
 -- thumbnail, and how far its processing is.
 
-CREATE TABLE IF NOT EXISTS file_registry (
+CREATE TABLE file_registry (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     file_id text,
@@ -4893,170 +3070,36 @@ CREATE TABLE IF NOT EXISTS file_registry (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT file_registry_pkey PRIMARY KEY (id),
-    CONSTRAINT file_registry_file_source_check CHECK (file_source IN ('calendar', 'calendar_attachment', 'drive', 'email_attachment', 'gmail', 'link', 'upload')),
-    CONSTRAINT file_registry_processing_status_check CHECK (processing_status IN ('pending', 'processing', 'completed', 'failed')),
+    CONSTRAINT file_registry_file_source_check
+        CHECK (file_source IN
+            ('calendar', 'calendar_attachment', 'drive', 'email_attachment', 'gmail', 'link', 'upload')),
+    CONSTRAINT file_registry_processing_status_check
+        CHECK (processing_status IN ('pending', 'processing', 'completed', 'failed')),
     CONSTRAINT file_registry_file_size_check CHECK (file_size >= 0),
     CONSTRAINT file_registry_version_check CHECK (version >= 1),
-    CONSTRAINT file_registry_previous_version_id_check CHECK (previous_version_id <> id)
+    CONSTRAINT file_registry_previous_version_id_check CHECK (previous_version_id <> id),
+    CONSTRAINT file_registry_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT file_registry_file_id_fkey FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE SET NULL,
+    CONSTRAINT file_registry_previous_version_id_fkey
+        FOREIGN KEY (previous_version_id) REFERENCES file_registry (id) ON DELETE SET NULL
 );
-ALTER TABLE file_registry
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS file_source text NOT NULL DEFAULT 'upload',
-    ADD COLUMN IF NOT EXISTS source_id text,
-    ADD COLUMN IF NOT EXISTS source_metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS mime_type text,
-    ADD COLUMN IF NOT EXISTS file_size bigint,
-    ADD COLUMN IF NOT EXISTS storage_path text,
-    ADD COLUMN IF NOT EXISTS preview_url text,
-    ADD COLUMN IF NOT EXISTS thumbnail_url text,
-    ADD COLUMN IF NOT EXISTS thumbnail_path text,
-    ADD COLUMN IF NOT EXISTS processed boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS processing_status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS processing_result jsonb,
-    ADD COLUMN IF NOT EXISTS processing_error text,
-    ADD COLUMN IF NOT EXISTS processing_started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS processing_completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS knowledge_base_ids text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS tags text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS projects text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS content_hash text,
-    ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS previous_version_id text,
-    ADD COLUMN IF NOT EXISTS is_current_version boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS indexed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('file_registry', 'id', 'text', 'gen_random_uuid()::text', true),
-            ('file_registry', 'file_source', 'text', '''upload''', true),
-            ('file_registry', 'source_metadata', 'jsonb', '''{}''', false),
-            ('file_registry', 'processed', 'boolean', 'false', true),
-            ('file_registry', 'processing_status', 'text', '''pending''', true),
-            ('file_registry', 'knowledge_base_ids', 'text[]', '''{}''', false),
-            ('file_registry', 'tags', 'text[]', '''{}''', false),
-            ('file_registry', 'projects', 'text[]', '''{}''', false),
-            ('file_registry', 'metadata', 'jsonb', '''{}''', true),
-            ('file_registry', 'version', 'integer', '1', true),
-            ('file_registry', 'is_current_version', 'boolean', 'true', true),
-            ('file_registry', 'created_at', 'timestamptz', 'now()', true),
-            ('file_registry', 'updated_at', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('file_registry', 'file_registry_pkey', 'PRIMARY KEY (id)'),
-            ('file_registry', 'file_registry_file_source_check', 'CHECK (file_source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
-            ('file_registry', 'file_registry_processing_status_check', 'CHECK (processing_status IN (''pending'', ''processing'', ''completed'', ''failed''))'),
-            ('file_registry', 'file_registry_file_size_check', 'CHECK (file_size >= 0)'),
-            ('file_registry', 'file_registry_version_check', 'CHECK (version >= 1)'),
-            ('file_registry', 'file_registry_previous_version_id_check', 'CHECK (previous_version_id <> id)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('file_registry', 'file_registry_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('file_registry', 'file_registry_file_id_fkey', 'file_id', 'files', 'id', 'SET NULL'),
-            ('file_registry', 'file_registry_previous_version_id_fkey', 'previous_version_id', 'file_registry', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_file_registry_user_id ON file_registry (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_file_registry_indexed_at ON file_registry (user_id, indexed_at DESC NULLS LAST);
-CREATE INDEX IF NOT EXISTS idx_file_registry_source ON file_registry (file_source, source_id);
-CREATE INDEX IF NOT EXISTS idx_file_registry_file_id ON file_registry (file_id);
-CREATE INDEX IF NOT EXISTS idx_file_registry_previous_version_id ON file_registry (previous_version_id);
-CREATE INDEX IF NOT EXISTS idx_file_registry_content_hash ON file_registry (user_id, content_hash) WHERE content_hash IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_file_registry_mime_type ON file_registry (user_id, mime_type);
-CREATE INDEX IF NOT EXISTS idx_file_registry_filename ON file_registry USING gin (filename gin_trgm_ops);
-CREATE INDEX IF NOT EXISTS idx_file_registry_tags ON file_registry USING gin (tags);
-CREATE INDEX IF NOT EXISTS idx_file_registry_projects ON file_registry USING gin (projects);
-CREATE INDEX IF NOT EXISTS idx_file_registry_metadata ON file_registry USING gin (metadata);
-CREATE INDEX IF NOT EXISTS idx_file_registry_source_metadata ON file_registry USING gin (source_metadata);
+CREATE INDEX idx_file_registry_user_id ON file_registry (user_id, created_at DESC);
+CREATE INDEX idx_file_registry_indexed_at ON file_registry (user_id, indexed_at DESC NULLS LAST);
+CREATE INDEX idx_file_registry_source ON file_registry (file_source, source_id);
+CREATE INDEX idx_file_registry_file_id ON file_registry (file_id);
+CREATE INDEX idx_file_registry_previous_version_id ON file_registry (previous_version_id);
+CREATE INDEX idx_file_registry_content_hash ON file_registry (user_id, content_hash) WHERE content_hash IS NOT NULL;
+CREATE INDEX idx_file_registry_mime_type ON file_registry (user_id, mime_type);
+CREATE INDEX idx_file_registry_filename ON file_registry USING gin (filename gin_trgm_ops);
+CREATE INDEX idx_file_registry_tags ON file_registry USING gin (tags);
+CREATE INDEX idx_file_registry_projects ON file_registry USING gin (projects);
+CREATE INDEX idx_file_registry_metadata ON file_registry USING gin (metadata);
+CREATE INDEX idx_file_registry_source_metadata ON file_registry USING gin (source_metadata);
 -- What a worker looks for.
-CREATE INDEX IF NOT EXISTS idx_file_registry_unprocessed ON file_registry (created_at) WHERE NOT processed;
+CREATE INDEX idx_file_registry_unprocessed ON file_registry (created_at) WHERE NOT processed;
 
-CREATE OR REPLACE FUNCTION file_registry_track_processing() RETURNS trigger
+CREATE FUNCTION file_registry_track_processing() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -5082,11 +3125,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION file_registry_track_processing() IS 'Trigger: keeps processed and processing_status together, and stamps start and end.';
-CREATE OR REPLACE TRIGGER file_registry_track_processing BEFORE INSERT OR UPDATE OF processed, processing_status ON file_registry
+COMMENT ON FUNCTION file_registry_track_processing() IS
+    'Trigger: keeps processed and processing_status together, and stamps start and end.';
+CREATE TRIGGER file_registry_track_processing BEFORE INSERT OR UPDATE OF processed, processing_status ON file_registry
     FOR EACH ROW EXECUTE FUNCTION file_registry_track_processing();
 
-CREATE OR REPLACE FUNCTION file_registry_next_version() RETURNS trigger
+CREATE FUNCTION file_registry_next_version() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -5108,67 +3152,22 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION file_registry_next_version() IS 'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person.';
-CREATE OR REPLACE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry
+COMMENT ON FUNCTION file_registry_next_version() IS
+    'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person.';
+CREATE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry
     FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version();
-CREATE OR REPLACE TRIGGER file_registry_set_updated_at BEFORE UPDATE ON file_registry
+CREATE TRIGGER file_registry_set_updated_at BEFORE UPDATE ON file_registry
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE file_registry ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('file_registry', 'file_registry_owner', ARRAY['file_registry.user_id', 'files.id', 'files.user_id'], 'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()) AND (file_id IS NULL OR EXISTS (SELECT FROM files AS f WHERE f.id = file_registry.file_id AND f.user_id = (SELECT requesting_user_id()))))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE file_registry', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('FUNCTION file_registry_track_processing()', NULL, NULL),
-            ('FUNCTION file_registry_next_version()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY file_registry_owner ON file_registry
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND (file_id IS NULL
+             OR EXISTS (SELECT FROM files AS f
+                        WHERE f.id = file_registry.file_id AND f.user_id = (SELECT requesting_user_id()))));
 
 COMMENT ON TABLE file_registry IS 'Every file that a person has anywhere: uploads, mails, Drive, calendars, links.';
 COMMENT ON COLUMN file_registry.file_id IS 'The file of the table files, where it is one.';
@@ -5182,16 +3181,26 @@ COMMENT ON COLUMN file_registry.is_current_version IS 'False once a newer versio
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON file_registry TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c1673a78f9e7985cab8d9497b6857f0574f320e1a9b7381caa7f9e614caefc84',
+    VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5208,6 +3217,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5218,19 +3229,23 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['857c19a42f43620f5aeebd0a1b00c39f2cb6b10446977a045e04e35b554b25ff']::text[]) THEN
+    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 857c19a42f43620f5aeebd0a1b00c39f2cb6b10446977a045e04e35b554b25ff', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Files and the rest: what was learnt from a file, which files belong together, and
 -- where each was seen.
 
-ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS file_id text;
+ALTER TABLE knowledge_base
+    ADD COLUMN IF NOT EXISTS file_id text
+        CONSTRAINT knowledge_base_file_id_fkey REFERENCES file_registry (id) ON DELETE CASCADE;
 
-CREATE TABLE IF NOT EXISTS file_relationships (
+CREATE TABLE file_relationships (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     file_id text NOT NULL,
     related_file_id text NOT NULL,
@@ -5240,20 +3255,16 @@ CREATE TABLE IF NOT EXISTS file_relationships (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT file_relationships_pkey PRIMARY KEY (id),
     CONSTRAINT file_relationships_pair_key UNIQUE (file_id, related_file_id, relationship_type),
-    CONSTRAINT file_relationships_relationship_type_check CHECK (relationship_type IN ('duplicate', 'version', 'attachment', 'derived', 'related')),
+    CONSTRAINT file_relationships_relationship_type_check
+        CHECK (relationship_type IN ('duplicate', 'version', 'attachment', 'derived', 'related')),
     CONSTRAINT file_relationships_confidence_check CHECK (confidence BETWEEN 0 AND 1),
-    CONSTRAINT file_relationships_related_file_id_check CHECK (related_file_id <> file_id)
+    CONSTRAINT file_relationships_related_file_id_check CHECK (related_file_id <> file_id),
+    CONSTRAINT file_relationships_file_id_fkey FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE,
+    CONSTRAINT file_relationships_related_file_id_fkey
+        FOREIGN KEY (related_file_id) REFERENCES file_registry (id) ON DELETE CASCADE
 );
-ALTER TABLE file_relationships
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS related_file_id text,
-    ADD COLUMN IF NOT EXISTS relationship_type text,
-    ADD COLUMN IF NOT EXISTS confidence double precision NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS file_sources (
+CREATE TABLE file_sources (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     file_id text NOT NULL,
     source text NOT NULL,
@@ -5264,139 +3275,18 @@ CREATE TABLE IF NOT EXISTS file_sources (
     last_seen_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT file_sources_pkey PRIMARY KEY (id),
     CONSTRAINT file_sources_file_id_source_source_id_key UNIQUE NULLS NOT DISTINCT (file_id, source, source_id),
-    CONSTRAINT file_sources_source_check CHECK (source IN ('calendar', 'calendar_attachment', 'drive', 'email_attachment', 'gmail', 'link', 'upload')),
-    CONSTRAINT file_sources_last_seen_at_check CHECK (last_seen_at >= first_seen_at)
+    CONSTRAINT file_sources_source_check
+        CHECK (source IN ('calendar', 'calendar_attachment', 'drive', 'email_attachment', 'gmail', 'link', 'upload')),
+    CONSTRAINT file_sources_last_seen_at_check CHECK (last_seen_at >= first_seen_at),
+    CONSTRAINT file_sources_file_id_fkey FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE
 );
-ALTER TABLE file_sources
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS file_id text,
-    ADD COLUMN IF NOT EXISTS source text,
-    ADD COLUMN IF NOT EXISTS source_id text,
-    ADD COLUMN IF NOT EXISTS source_url text,
-    ADD COLUMN IF NOT EXISTS source_metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS first_seen_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS last_seen_at timestamptz NOT NULL DEFAULT now();
-
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('file_relationships', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('file_relationships', 'file_id', 'text', NULL, true),
-            ('file_relationships', 'related_file_id', 'text', NULL, true),
-            ('file_relationships', 'relationship_type', 'text', NULL, true),
-            ('file_relationships', 'confidence', 'double precision', '1', true),
-            ('file_relationships', 'metadata', 'jsonb', '''{}''', true),
-            ('file_relationships', 'created_at', 'timestamptz', 'now()', true),
-            ('file_sources', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('file_sources', 'file_id', 'text', NULL, true),
-            ('file_sources', 'source', 'text', NULL, true),
-            ('file_sources', 'source_metadata', 'jsonb', '''{}''', true),
-            ('file_sources', 'first_seen_at', 'timestamptz', 'now()', true),
-            ('file_sources', 'last_seen_at', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('file_relationships', 'file_relationships_pkey', 'PRIMARY KEY (id)'),
-            ('file_sources', 'file_sources_pkey', 'PRIMARY KEY (id)'),
-            ('file_relationships', 'file_relationships_pair_key', 'UNIQUE (file_id, related_file_id, relationship_type)'),
-            ('file_relationships', 'file_relationships_relationship_type_check', 'CHECK (relationship_type IN (''duplicate'', ''version'', ''attachment'', ''derived'', ''related''))'),
-            ('file_relationships', 'file_relationships_confidence_check', 'CHECK (confidence BETWEEN 0 AND 1)'),
-            ('file_relationships', 'file_relationships_related_file_id_check', 'CHECK (related_file_id <> file_id)'),
-            ('file_sources', 'file_sources_file_id_source_source_id_key', 'UNIQUE NULLS NOT DISTINCT (file_id, source, source_id)'),
-            ('file_sources', 'file_sources_source_check', 'CHECK (source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
-            ('file_sources', 'file_sources_last_seen_at_check', 'CHECK (last_seen_at >= first_seen_at)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('knowledge_base', 'knowledge_base_file_id_fkey', 'file_id', 'file_registry', 'id', 'CASCADE'),
-            ('file_relationships', 'file_relationships_file_id_fkey', 'file_id', 'file_registry', 'id', 'CASCADE'),
-            ('file_relationships', 'file_relationships_related_file_id_fkey', 'related_file_id', 'file_registry', 'id', 'CASCADE'),
-            ('file_sources', 'file_sources_file_id_fkey', 'file_id', 'file_registry', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 CREATE INDEX IF NOT EXISTS idx_knowledge_base_file_id ON knowledge_base (file_id);
-CREATE INDEX IF NOT EXISTS idx_file_relationships_related_file_id ON file_relationships (related_file_id);
-CREATE INDEX IF NOT EXISTS idx_file_relationships_type ON file_relationships (relationship_type, file_id);
-CREATE INDEX IF NOT EXISTS idx_file_sources_source ON file_sources (source, source_id);
+CREATE INDEX idx_file_relationships_related_file_id ON file_relationships (related_file_id);
+CREATE INDEX idx_file_relationships_type ON file_relationships (relationship_type, file_id);
+CREATE INDEX idx_file_sources_source ON file_sources (source, source_id);
 
-CREATE OR REPLACE VIEW duplicate_files WITH (security_invoker = true) AS
+CREATE VIEW duplicate_files WITH (security_invoker = true) AS
     SELECT user_id, content_hash, count(*) AS copies, min(created_at) AS first_seen_at,
            array_agg(id ORDER BY created_at, id) AS file_ids, sum(file_size) - max(file_size) AS wasted_bytes
     FROM file_registry
@@ -5405,7 +3295,7 @@ CREATE OR REPLACE VIEW duplicate_files WITH (security_invoker = true) AS
     HAVING count(*) > 1;
 COMMENT ON VIEW duplicate_files IS 'Files of a person whose content is the same.';
 
-CREATE OR REPLACE FUNCTION link_duplicate_files() RETURNS integer
+CREATE FUNCTION link_duplicate_files() RETURNS integer
     LANGUAGE sql SET search_path FROM CURRENT
 AS $$
     WITH linked AS (
@@ -5418,16 +3308,15 @@ AS $$
     )
     SELECT count(*)::integer FROM linked
 $$;
-COMMENT ON FUNCTION link_duplicate_files() IS 'Writes a relationship from each copy that the caller may see to the first file with its content, and returns how many were new.';
+COMMENT ON FUNCTION link_duplicate_files() IS
+    'Writes a relationship from each copy that the caller may see to the first file with its content, and returns how many were new.';
 
 -- Files that were there before their sources were kept.
 INSERT INTO file_sources (file_id, source, source_id, source_metadata, first_seen_at, last_seen_at)
-SELECT f.id, f.file_source, f.source_id, coalesce(f.source_metadata, '{}'), coalesce(f.created_at, now()), coalesce(f.created_at, now())
-FROM file_registry AS f
-WHERE f.file_source IS NOT NULL AND NOT EXISTS (SELECT FROM file_sources AS s WHERE s.file_id = f.id::text)
-ON CONFLICT DO NOTHING;
+SELECT id, file_source, source_id, coalesce(source_metadata, '{}'), created_at, created_at
+FROM file_registry;
 
-CREATE OR REPLACE FUNCTION file_registry_track_source() RETURNS trigger
+CREATE FUNCTION file_registry_track_source() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -5439,89 +3328,67 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION file_registry_track_source() IS 'Trigger: keeps every place where a file was seen.';
-CREATE OR REPLACE TRIGGER file_registry_track_source AFTER INSERT OR UPDATE OF file_source, source_id ON file_registry
+CREATE TRIGGER file_registry_track_source AFTER INSERT OR UPDATE OF file_source, source_id ON file_registry
     FOR EACH ROW EXECUTE FUNCTION file_registry_track_source();
 
 ALTER TABLE file_relationships ENABLE ROW LEVEL SECURITY;
 ALTER TABLE file_sources ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('knowledge_base', 'knowledge_base_own_file', ARRAY['file_registry.id', 'file_registry.user_id', 'knowledge_base.file_id'], 'AS RESTRICTIVE WITH CHECK (file_id IS NULL OR EXISTS (SELECT FROM file_registry AS f WHERE f.id = knowledge_base.file_id AND f.user_id = (SELECT requesting_user_id())))'),
-            ('file_relationships', 'file_relationships_owner', ARRAY['file_registry.id', 'file_registry.user_id'], 'USING (EXISTS (SELECT FROM file_registry AS f WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id()))) WITH CHECK (EXISTS (SELECT FROM file_registry AS f WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id())) AND EXISTS (SELECT FROM file_registry AS f WHERE f.id = file_relationships.related_file_id AND f.user_id = (SELECT requesting_user_id())))'),
-            ('file_sources', 'file_sources_owner', ARRAY['file_registry.id', 'file_registry.user_id'], 'USING (EXISTS (SELECT FROM file_registry AS f WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id()))) WITH CHECK (EXISTS (SELECT FROM file_registry AS f WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id())))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE file_relationships', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE file_sources', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE duplicate_files', 'SELECT', 'SELECT'),
-            ('FUNCTION link_duplicate_files()', 'EXECUTE', 'EXECUTE'),
-            ('FUNCTION file_registry_track_source()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY knowledge_base_own_file ON knowledge_base AS RESTRICTIVE
+    WITH CHECK (
+        file_id IS NULL
+        OR EXISTS (SELECT FROM file_registry AS f
+                   WHERE f.id = knowledge_base.file_id AND f.user_id = (SELECT requesting_user_id())));
+CREATE POLICY file_relationships_owner ON file_relationships
+    USING (
+        EXISTS (SELECT FROM file_registry AS f
+                WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (
+        EXISTS (SELECT FROM file_registry AS f
+                WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id()))
+        AND EXISTS (SELECT FROM file_registry AS f
+                    WHERE f.id = file_relationships.related_file_id AND f.user_id = (SELECT requesting_user_id())));
+CREATE POLICY file_sources_owner ON file_sources
+    USING (
+        EXISTS (SELECT FROM file_registry AS f
+                WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (
+        EXISTS (SELECT FROM file_registry AS f
+                WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id())));
 
 COMMENT ON TABLE file_relationships IS 'Files that belong together; reached through the file.';
-COMMENT ON COLUMN file_relationships.related_file_id IS 'The earlier or the greater one: the original, the version before, what it is attached to.';
+COMMENT ON COLUMN file_relationships.related_file_id IS
+    'The earlier or the greater one: the original, the version before, what it is attached to.';
 COMMENT ON COLUMN file_relationships.confidence IS 'From 0 to 1.';
-COMMENT ON TABLE file_sources IS 'Every place where a file was seen: Gmail, Drive, an upload and so on; reached through the file.';
+COMMENT ON TABLE file_sources IS
+    'Every place where a file was seen: Gmail, Drive, an upload and so on; reached through the file.';
 COMMENT ON COLUMN file_sources.source_id IS 'Its number there.';
 COMMENT ON COLUMN knowledge_base.file_id IS 'The file that the piece was learnt from; it goes with the file.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, INSERT, UPDATE, DELETE ON file_relationships, file_sources TO authenticated, service_role;
+GRANT SELECT ON duplicate_files TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION link_duplicate_files() TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '857c19a42f43620f5aeebd0a1b00c39f2cb6b10446977a045e04e35b554b25ff',
+    VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5540,6 +3407,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5550,16 +3419,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a6cebd5b1c957b664ac10afb07b29cc597f86571cbe08302f3a62fe2eb9f6f07']::text[]) THEN
+    IF recorded = ANY (ARRAY['19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a6cebd5b1c957b664ac10afb07b29cc597f86571cbe08302f3a62fe2eb9f6f07', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What a person is told, whether they have read it, and whether a mail went out.
 
-CREATE TABLE IF NOT EXISTS notifications (
+CREATE TABLE notifications (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     type text NOT NULL DEFAULT 'info',
@@ -5584,142 +3455,18 @@ CREATE TABLE IF NOT EXISTS notifications (
     CONSTRAINT notifications_type_check CHECK (type IN ('error', 'info', 'success', 'warning')),
     CONSTRAINT notifications_priority_check CHECK (priority IN ('low', 'normal', 'high', 'urgent')),
     CONSTRAINT notifications_status_check CHECK (status IN ('pending', 'delivered', 'dismissed', 'failed')),
-    CONSTRAINT notifications_email_attempts_check CHECK (email_attempts >= 0)
+    CONSTRAINT notifications_email_attempts_check CHECK (email_attempts >= 0),
+    CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE notifications
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS type text NOT NULL DEFAULT 'info',
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS message text,
-    ADD COLUMN IF NOT EXISTS link text,
-    ADD COLUMN IF NOT EXISTS priority text NOT NULL DEFAULT 'normal',
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS read boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS read_at timestamptz,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS data jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS email_sent boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS email_sent_at timestamptz,
-    ADD COLUMN IF NOT EXISTS email_address text,
-    ADD COLUMN IF NOT EXISTS email_error text,
-    ADD COLUMN IF NOT EXISTS email_attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('notifications', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('notifications', 'type', 'text', '''info''', true),
-            ('notifications', 'priority', 'text', '''normal''', true),
-            ('notifications', 'status', 'text', '''pending''', true),
-            ('notifications', 'read', 'boolean', 'false', true),
-            ('notifications', 'metadata', 'jsonb', '''{}''', false),
-            ('notifications', 'data', 'jsonb', '''{}''', false),
-            ('notifications', 'email_sent', 'boolean', 'false', true),
-            ('notifications', 'email_attempts', 'integer', '0', true),
-            ('notifications', 'created_at', 'timestamptz', 'now()', true),
-            ('notifications', 'updated_at', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('notifications', 'notifications_pkey', 'PRIMARY KEY (id)'),
-            ('notifications', 'notifications_type_check', 'CHECK (type IN (''error'', ''info'', ''success'', ''warning''))'),
-            ('notifications', 'notifications_priority_check', 'CHECK (priority IN (''low'', ''normal'', ''high'', ''urgent''))'),
-            ('notifications', 'notifications_status_check', 'CHECK (status IN (''pending'', ''delivered'', ''dismissed'', ''failed''))'),
-            ('notifications', 'notifications_email_attempts_check', 'CHECK (email_attempts >= 0)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('notifications', 'notifications_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_notifications_user_id ON notifications (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_notifications_unread ON notifications (user_id, created_at DESC) WHERE NOT read;
+CREATE INDEX idx_notifications_user_id ON notifications (user_id, created_at DESC);
+CREATE INDEX idx_notifications_unread ON notifications (user_id, created_at DESC) WHERE NOT read;
 -- What the job that sends mails looks for.
-CREATE INDEX IF NOT EXISTS idx_notifications_email_pending ON notifications (created_at) WHERE NOT email_sent AND email_address IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_notifications_expires_at ON notifications (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX idx_notifications_email_pending ON notifications (created_at)
+    WHERE NOT email_sent AND email_address IS NOT NULL;
+CREATE INDEX idx_notifications_expires_at ON notifications (expires_at) WHERE expires_at IS NOT NULL;
 
-CREATE OR REPLACE FUNCTION notifications_track_reading() RETURNS trigger
+CREATE FUNCTION notifications_track_reading() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -5735,83 +3482,46 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION notifications_track_reading() IS 'Trigger: stamps when it was read and when its mail went out.';
-CREATE OR REPLACE TRIGGER notifications_track_reading BEFORE INSERT OR UPDATE OF read, email_sent ON notifications
+CREATE TRIGGER notifications_track_reading BEFORE INSERT OR UPDATE OF read, email_sent ON notifications
     FOR EACH ROW EXECUTE FUNCTION notifications_track_reading();
-CREATE OR REPLACE TRIGGER notifications_set_updated_at BEFORE UPDATE ON notifications
+CREATE TRIGGER notifications_set_updated_at BEFORE UPDATE ON notifications
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('notifications', 'notifications_owner', ARRAY['notifications.user_id'], 'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+CREATE POLICY notifications_owner ON notifications
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE notifications', 'SELECT, DELETE, UPDATE (read, status)', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('FUNCTION notifications_track_reading()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
-
-COMMENT ON TABLE notifications IS 'What a person is told. The service writes it; the person reads, dismisses and deletes their own.';
+COMMENT ON TABLE notifications IS
+    'What a person is told. The service writes it; the person reads, dismisses and deletes their own.';
 COMMENT ON COLUMN notifications.status IS 'How its delivery stands.';
 COMMENT ON COLUMN notifications.data IS 'What the application hands to its own handlers.';
 COMMENT ON COLUMN notifications.email_sent IS 'Whether a mail went out, for those that have an email_address.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, DELETE, UPDATE (read, status) ON notifications TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a6cebd5b1c957b664ac10afb07b29cc597f86571cbe08302f3a62fe2eb9f6f07',
+    VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'notifications-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -5830,6 +3540,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -5840,16 +3552,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9a1b09b8fe03324b457486baeee9e74c18777bf8b13c956516ab46df914dffb8']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9a1b09b8fe03324b457486baeee9e74c18777bf8b13c956516ab46df914dffb8', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Backups that were made of a person's data, where they lie, and which can be gone back to.
 
-CREATE TABLE IF NOT EXISTS backups (
+CREATE TABLE backups (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     backup_type text NOT NULL DEFAULT 'automatic',
@@ -5859,7 +3573,8 @@ CREATE TABLE IF NOT EXISTS backups (
     backup_size_bytes bigint,
     total_size bigint,
     file_count integer,
-    duration_seconds double precision GENERATED ALWAYS AS (extract(epoch FROM completed_at - started_at)::double precision) STORED,
+    duration_seconds double precision
+        GENERATED ALWAYS AS (extract(epoch FROM completed_at - started_at)::double precision) STORED,
     storage_location text,
     drive_file_id text,
     drive_file_url text,
@@ -5879,209 +3594,32 @@ CREATE TABLE IF NOT EXISTS backups (
     CONSTRAINT backups_backup_size_bytes_check CHECK (backup_size_bytes >= 0),
     CONSTRAINT backups_total_size_check CHECK (total_size >= 0),
     CONSTRAINT backups_file_count_check CHECK (file_count >= 0),
-    CONSTRAINT backups_completed_at_check CHECK (completed_at >= started_at)
+    CONSTRAINT backups_completed_at_check CHECK (completed_at >= started_at),
+    CONSTRAINT backups_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE backups
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS backup_type text NOT NULL DEFAULT 'automatic',
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS data_counts jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS backup_data jsonb,
-    ADD COLUMN IF NOT EXISTS backup_size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS total_size bigint,
-    ADD COLUMN IF NOT EXISTS file_count integer,
-    ADD COLUMN IF NOT EXISTS storage_location text,
-    ADD COLUMN IF NOT EXISTS drive_file_id text,
-    ADD COLUMN IF NOT EXISTS drive_file_url text,
-    ADD COLUMN IF NOT EXISTS drive_uploaded_at timestamptz,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS is_restore_point boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS restore_point_name text,
-    ADD COLUMN IF NOT EXISTS restored_at timestamptz,
-    ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-    ADD COLUMN IF NOT EXISTS started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
--- By itself: it is computed from columns that the statement before may have made.
-ALTER TABLE backups
-    ADD COLUMN IF NOT EXISTS duration_seconds double precision
-        GENERATED ALWAYS AS (extract(epoch FROM completed_at - started_at)::double precision) STORED;
 
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('backups', 'id', 'text', 'gen_random_uuid()::text', true),
-            ('backups', 'backup_type', 'text', '''automatic''', true),
-            ('backups', 'status', 'text', '''pending''', true),
-            ('backups', 'data_counts', 'jsonb', '''{}''', false),
-            ('backups', 'is_restore_point', 'boolean', 'false', true),
-            ('backups', 'created_at', 'timestamptz', 'now()', true),
-            ('backups', 'updated_at', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
+CREATE INDEX idx_backups_user_id ON backups (user_id, created_at DESC);
+CREATE INDEX idx_backups_created_at ON backups (created_at DESC);
+CREATE INDEX idx_backups_drive_file_id ON backups (drive_file_id) WHERE drive_file_id IS NOT NULL;
+CREATE INDEX idx_backups_restore_points ON backups (user_id, completed_at DESC)
+    WHERE is_restore_point AND status = 'completed';
+CREATE INDEX idx_backups_expires_at ON backups (expires_at) WHERE expires_at IS NOT NULL;
 
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('backups', 'backups_pkey', 'PRIMARY KEY (id)'),
-            ('backups', 'backups_backup_type_check', 'CHECK (backup_type IN (''automatic'', ''manual'', ''scheduled''))'),
-            ('backups', 'backups_status_check', 'CHECK (status IN (''completed'', ''failed'', ''in_progress'', ''pending''))'),
-            ('backups', 'backups_backup_size_bytes_check', 'CHECK (backup_size_bytes >= 0)'),
-            ('backups', 'backups_total_size_check', 'CHECK (total_size >= 0)'),
-            ('backups', 'backups_file_count_check', 'CHECK (file_count >= 0)'),
-            ('backups', 'backups_completed_at_check', 'CHECK (completed_at >= started_at)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('backups', 'backups_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_backups_user_id ON backups (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_backups_created_at ON backups (created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_backups_drive_file_id ON backups (drive_file_id) WHERE drive_file_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_backups_restore_points ON backups (user_id, completed_at DESC) WHERE is_restore_point AND status = 'completed';
-CREATE INDEX IF NOT EXISTS idx_backups_expires_at ON backups (expires_at) WHERE expires_at IS NOT NULL;
-
-CREATE OR REPLACE VIEW restore_points WITH (security_invoker = true) AS
-    SELECT id, user_id, coalesce(restore_point_name, backup_type || ' ' || completed_at::date) AS name, completed_at, backup_type,
-           backup_size_bytes, file_count, data_counts, drive_file_url, storage_location, restored_at
+CREATE VIEW restore_points WITH (security_invoker = true) AS
+    SELECT id, user_id, coalesce(restore_point_name, backup_type || ' ' || completed_at::date) AS name,
+           completed_at, backup_type, backup_size_bytes, file_count, data_counts, drive_file_url, storage_location,
+           restored_at
     FROM backups
     WHERE is_restore_point AND status = 'completed' AND (expires_at IS NULL OR expires_at > now());
 COMMENT ON VIEW restore_points IS 'Backups that a person can go back to.';
 
-CREATE OR REPLACE TRIGGER backups_set_updated_at BEFORE UPDATE ON backups
+CREATE TRIGGER backups_set_updated_at BEFORE UPDATE ON backups
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE backups ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('backups', 'backups_owner_read', ARRAY['backups.user_id'], 'FOR SELECT USING (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE backups', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE restore_points', 'SELECT', 'SELECT')
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY backups_owner_read ON backups FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
 
 COMMENT ON TABLE backups IS 'Backups of a person''s data. The service writes it; the person reads their own.';
 COMMENT ON COLUMN backups.data_counts IS 'How many rows of which table it holds.';
@@ -6093,16 +3631,28 @@ COMMENT ON COLUMN backups.restored_at IS 'When somebody last went back to it.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON backups TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON backups TO service_role;
+GRANT SELECT ON restore_points TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9a1b09b8fe03324b457486baeee9e74c18777bf8b13c956516ab46df914dffb8',
+    VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6121,6 +3671,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6131,16 +3683,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0aa94affa9373b042362d73e6f2ad4aa450bc29d7969408c6c170e9526168ed2']::text[]) THEN
+    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0aa94affa9373b042362d73e6f2ad4aa450bc29d7969408c6c170e9526168ed2', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What calls of AI models cost: each call, budgets, the alerts of budgets, and prices.
 
-CREATE TABLE IF NOT EXISTS api_cost_tracking (
+CREATE TABLE api_cost_tracking (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     provider text,
@@ -6159,24 +3713,11 @@ CREATE TABLE IF NOT EXISTS api_cost_tracking (
     CONSTRAINT api_cost_tracking_output_tokens_check CHECK (output_tokens >= 0),
     CONSTRAINT api_cost_tracking_tokens_used_check CHECK (tokens_used >= 0),
     CONSTRAINT api_cost_tracking_cost_usd_check CHECK (cost_usd >= 0),
-    CONSTRAINT api_cost_tracking_request_time_ms_check CHECK (request_time_ms >= 0)
+    CONSTRAINT api_cost_tracking_request_time_ms_check CHECK (request_time_ms >= 0),
+    CONSTRAINT api_cost_tracking_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE api_cost_tracking
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS provider text,
-    ADD COLUMN IF NOT EXISTS model text,
-    ADD COLUMN IF NOT EXISTS endpoint text,
-    ADD COLUMN IF NOT EXISTS input_tokens integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS output_tokens integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS tokens_used integer,
-    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6) NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS cached boolean DEFAULT false,
-    ADD COLUMN IF NOT EXISTS request_time_ms integer,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS budget_config (
+CREATE TABLE budget_config (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     monthly_limit numeric(10,2),
@@ -6194,24 +3735,11 @@ CREATE TABLE IF NOT EXISTS budget_config (
     CONSTRAINT budget_config_user_id_key UNIQUE (user_id),
     CONSTRAINT budget_config_monthly_limit_check CHECK (monthly_limit >= 0),
     CONSTRAINT budget_config_daily_limit_check CHECK (daily_limit >= 0),
-    CONSTRAINT budget_config_hourly_limit_check CHECK (hourly_limit >= 0)
+    CONSTRAINT budget_config_hourly_limit_check CHECK (hourly_limit >= 0),
+    CONSTRAINT budget_config_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE budget_config
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS monthly_limit numeric(10,2),
-    ADD COLUMN IF NOT EXISTS daily_limit numeric(10,2),
-    ADD COLUMN IF NOT EXISTS hourly_limit numeric(10,2),
-    ADD COLUMN IF NOT EXISTS hard_stop_enabled boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS alert_at_50 boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS alert_at_75 boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS alert_at_90 boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS alert_email text,
-    ADD COLUMN IF NOT EXISTS alert_webhook text,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS budget_alerts (
+CREATE TABLE budget_alerts (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     severity text NOT NULL DEFAULT 'warning',
@@ -6228,24 +3756,11 @@ CREATE TABLE IF NOT EXISTS budget_alerts (
     CONSTRAINT budget_alerts_pkey PRIMARY KEY (id),
     CONSTRAINT budget_alerts_severity_check CHECK (severity IN ('critical', 'emergency', 'warning')),
     CONSTRAINT budget_alerts_percent_used_check CHECK (percent_used >= 0),
-    CONSTRAINT budget_alerts_period_check CHECK (period IN ('hour', 'day', 'month'))
+    CONSTRAINT budget_alerts_period_check CHECK (period IN ('hour', 'day', 'month')),
+    CONSTRAINT budget_alerts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE budget_alerts
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS severity text NOT NULL DEFAULT 'warning',
-    ADD COLUMN IF NOT EXISTS percent_used numeric(5,2),
-    ADD COLUMN IF NOT EXISTS message text,
-    ADD COLUMN IF NOT EXISTS status jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS period text,
-    ADD COLUMN IF NOT EXISTS period_start timestamptz,
-    ADD COLUMN IF NOT EXISTS threshold integer,
-    ADD COLUMN IF NOT EXISTS acknowledged boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS acknowledged_at timestamptz,
-    ADD COLUMN IF NOT EXISTS acknowledged_by text,
-    ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS cost_models (
+CREATE TABLE cost_models (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     provider text NOT NULL,
     model text NOT NULL,
@@ -6265,183 +3780,31 @@ CREATE TABLE IF NOT EXISTS cost_models (
     CONSTRAINT cost_models_cached_input_cost_per_million_check CHECK (cached_input_cost_per_million >= 0),
     CONSTRAINT cost_models_valid_to_check CHECK (valid_to > valid_from)
 );
-ALTER TABLE cost_models
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS provider text,
-    ADD COLUMN IF NOT EXISTS model text,
-    ADD COLUMN IF NOT EXISTS input_cost_per_million numeric(12,6) NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS output_cost_per_million numeric(12,6) NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS cached_input_cost_per_million numeric(12,6),
-    ADD COLUMN IF NOT EXISTS context_window integer,
-    ADD COLUMN IF NOT EXISTS valid_from timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS valid_to timestamptz,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
-
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('api_cost_tracking', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('api_cost_tracking', 'input_tokens', 'integer', '0', false),
-            ('api_cost_tracking', 'output_tokens', 'integer', '0', false),
-            ('api_cost_tracking', 'cost_usd', 'numeric', '0', true),
-            ('api_cost_tracking', 'cached', 'boolean', 'false', false),
-            ('api_cost_tracking', 'metadata', 'jsonb', '''{}''', false),
-            ('api_cost_tracking', 'timestamp', 'timestamptz', 'now()', true),
-            ('budget_config', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('budget_config', 'hard_stop_enabled', 'boolean', 'false', true),
-            ('budget_config', 'alert_at_50', 'boolean', 'true', true),
-            ('budget_config', 'alert_at_75', 'boolean', 'true', true),
-            ('budget_config', 'alert_at_90', 'boolean', 'true', true),
-            ('budget_config', 'created_at', 'timestamptz', 'now()', true),
-            ('budget_config', 'updated_at', 'timestamptz', 'now()', true),
-            ('budget_alerts', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('budget_alerts', 'severity', 'text', '''warning''', true),
-            ('budget_alerts', 'status', 'jsonb', '''{}''', false),
-            ('budget_alerts', 'acknowledged', 'boolean', 'false', true),
-            ('budget_alerts', 'timestamp', 'timestamptz', 'now()', true),
-            ('cost_models', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('cost_models', 'provider', 'text', NULL, true),
-            ('cost_models', 'model', 'text', NULL, true),
-            ('cost_models', 'input_cost_per_million', 'numeric', '0', true),
-            ('cost_models', 'output_cost_per_million', 'numeric', '0', true),
-            ('cost_models', 'valid_from', 'timestamptz', 'now()', true),
-            ('cost_models', 'metadata', 'jsonb', '''{}''', true),
-            ('cost_models', 'created_at', 'timestamptz', 'now()', true),
-            ('cost_models', 'updated_at', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('api_cost_tracking', 'api_cost_tracking_pkey', 'PRIMARY KEY (id)'),
-            ('budget_config', 'budget_config_pkey', 'PRIMARY KEY (id)'),
-            ('budget_alerts', 'budget_alerts_pkey', 'PRIMARY KEY (id)'),
-            ('cost_models', 'cost_models_pkey', 'PRIMARY KEY (id)'),
-            ('api_cost_tracking', 'api_cost_tracking_input_tokens_check', 'CHECK (input_tokens >= 0)'),
-            ('api_cost_tracking', 'api_cost_tracking_output_tokens_check', 'CHECK (output_tokens >= 0)'),
-            ('api_cost_tracking', 'api_cost_tracking_tokens_used_check', 'CHECK (tokens_used >= 0)'),
-            ('api_cost_tracking', 'api_cost_tracking_cost_usd_check', 'CHECK (cost_usd >= 0)'),
-            ('api_cost_tracking', 'api_cost_tracking_request_time_ms_check', 'CHECK (request_time_ms >= 0)'),
-            ('budget_config', 'budget_config_user_id_key', 'UNIQUE (user_id)'),
-            ('budget_config', 'budget_config_monthly_limit_check', 'CHECK (monthly_limit >= 0)'),
-            ('budget_config', 'budget_config_daily_limit_check', 'CHECK (daily_limit >= 0)'),
-            ('budget_config', 'budget_config_hourly_limit_check', 'CHECK (hourly_limit >= 0)'),
-            ('budget_alerts', 'budget_alerts_severity_check', 'CHECK (severity IN (''critical'', ''emergency'', ''warning''))'),
-            ('budget_alerts', 'budget_alerts_percent_used_check', 'CHECK (percent_used >= 0)'),
-            ('budget_alerts', 'budget_alerts_period_check', 'CHECK (period IN (''hour'', ''day'', ''month''))'),
-            ('cost_models', 'cost_models_provider_model_valid_from_key', 'UNIQUE (provider, model, valid_from)'),
-            ('cost_models', 'cost_models_input_cost_per_million_check', 'CHECK (input_cost_per_million >= 0)'),
-            ('cost_models', 'cost_models_output_cost_per_million_check', 'CHECK (output_cost_per_million >= 0)'),
-            ('cost_models', 'cost_models_cached_input_cost_per_million_check', 'CHECK (cached_input_cost_per_million >= 0)'),
-            ('cost_models', 'cost_models_valid_to_check', 'CHECK (valid_to > valid_from)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- The unique keys that the application and the alerts rely on.
-CREATE UNIQUE INDEX IF NOT EXISTS idx_budget_alerts_once ON budget_alerts (user_id, period, period_start, threshold)
-    WHERE threshold IS NOT NULL;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('api_cost_tracking', 'api_cost_tracking_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('budget_config', 'budget_config_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('budget_alerts', 'budget_alerts_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 -- The sum of a person's costs since a moment reads this index alone.
-CREATE INDEX IF NOT EXISTS idx_api_cost_tracking_user_id ON api_cost_tracking (user_id, "timestamp" DESC) INCLUDE (cost_usd);
-CREATE INDEX IF NOT EXISTS idx_api_cost_tracking_timestamp ON api_cost_tracking ("timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_api_cost_tracking_model ON api_cost_tracking (model, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_budget_alerts_user_id ON budget_alerts (user_id, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_cost_models_current ON cost_models (provider, model) WHERE valid_to IS NULL;
+CREATE INDEX idx_api_cost_tracking_user_id ON api_cost_tracking (user_id, "timestamp" DESC) INCLUDE (cost_usd);
+CREATE INDEX idx_api_cost_tracking_timestamp ON api_cost_tracking ("timestamp" DESC);
+CREATE INDEX idx_api_cost_tracking_model ON api_cost_tracking (model, "timestamp" DESC);
+CREATE INDEX idx_budget_alerts_user_id ON budget_alerts (user_id, "timestamp" DESC);
+-- The alerts rely on it: each share is told once.
+CREATE UNIQUE INDEX idx_budget_alerts_once ON budget_alerts (user_id, period, period_start, threshold)
+    WHERE threshold IS NOT NULL;
+CREATE INDEX idx_cost_models_current ON cost_models (provider, model) WHERE valid_to IS NULL;
 
-CREATE OR REPLACE VIEW daily_costs WITH (security_invoker = true) AS
+CREATE VIEW daily_costs WITH (security_invoker = true) AS
     SELECT user_id, date_trunc('day', "timestamp" AT TIME ZONE 'UTC')::date AS day, provider, model,
            count(*) AS requests, count(*) FILTER (WHERE cached) AS cached_requests,
-           sum(coalesce(input_tokens, 0))::bigint AS input_tokens, sum(coalesce(output_tokens, 0))::bigint AS output_tokens,
+           sum(coalesce(input_tokens, 0))::bigint AS input_tokens,
+           sum(coalesce(output_tokens, 0))::bigint AS output_tokens,
            sum(cost_usd) AS cost_usd
     FROM api_cost_tracking
     GROUP BY user_id, date_trunc('day', "timestamp" AT TIME ZONE 'UTC'), provider, model;
 
-CREATE OR REPLACE VIEW monthly_costs WITH (security_invoker = true) AS
+CREATE VIEW monthly_costs WITH (security_invoker = true) AS
     SELECT user_id, date_trunc('month', "timestamp" AT TIME ZONE 'UTC')::date AS month, provider, model,
            count(*) AS requests, count(*) FILTER (WHERE cached) AS cached_requests,
-           sum(coalesce(input_tokens, 0))::bigint AS input_tokens, sum(coalesce(output_tokens, 0))::bigint AS output_tokens,
+           sum(coalesce(input_tokens, 0))::bigint AS input_tokens,
+           sum(coalesce(output_tokens, 0))::bigint AS output_tokens,
            sum(cost_usd) AS cost_usd
     FROM api_cost_tracking
     GROUP BY user_id, date_trunc('month', "timestamp" AT TIME ZONE 'UTC'), provider, model;
@@ -6450,7 +3813,7 @@ CREATE OR REPLACE VIEW monthly_costs WITH (security_invoker = true) AS
 -- share is told once in each hour, day or month (UTC). It runs by the rights of whoever
 -- writes the cost (the service), does nothing without a budget, and never lets the
 -- writing fail.
-CREATE OR REPLACE FUNCTION api_cost_tracking_alert() RETURNS trigger
+CREATE FUNCTION api_cost_tracking_alert() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -6512,12 +3875,13 @@ EXCEPTION
         RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION api_cost_tracking_alert() IS 'Trigger: writes an alert when a cost takes a person past 50, 75, 90 or 100 % of a limit.';
-CREATE OR REPLACE TRIGGER api_cost_tracking_alert AFTER INSERT ON api_cost_tracking
+COMMENT ON FUNCTION api_cost_tracking_alert() IS
+    'Trigger: writes an alert when a cost takes a person past 50, 75, 90 or 100 % of a limit.';
+CREATE TRIGGER api_cost_tracking_alert AFTER INSERT ON api_cost_tracking
     FOR EACH ROW EXECUTE FUNCTION api_cost_tracking_alert();
-CREATE OR REPLACE TRIGGER budget_config_set_updated_at BEFORE UPDATE ON budget_config
+CREATE TRIGGER budget_config_set_updated_at BEFORE UPDATE ON budget_config
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER cost_models_set_updated_at BEFORE UPDATE ON cost_models
+CREATE TRIGGER cost_models_set_updated_at BEFORE UPDATE ON cost_models
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE api_cost_tracking ENABLE ROW LEVEL SECURITY;
@@ -6525,68 +3889,19 @@ ALTER TABLE budget_config ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_alerts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_models ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_cost_tracking', 'api_cost_tracking_owner_read', ARRAY['api_cost_tracking.user_id'], 'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('budget_config', 'budget_config_owner', ARRAY['budget_config.user_id'], 'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('budget_alerts', 'budget_alerts_owner_read', ARRAY['budget_alerts.user_id'], 'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('budget_alerts', 'budget_alerts_owner_acknowledge', ARRAY['budget_alerts.user_id'], 'FOR UPDATE USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+CREATE POLICY api_cost_tracking_owner_read ON api_cost_tracking FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY budget_config_owner ON budget_config
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY budget_alerts_owner_read ON budget_alerts FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY budget_alerts_owner_acknowledge ON budget_alerts FOR UPDATE
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE api_cost_tracking', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE budget_config', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE budget_alerts', 'SELECT, UPDATE (acknowledged, acknowledged_at, acknowledged_by)', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE cost_models', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE daily_costs', 'SELECT', 'SELECT'),
-            ('TABLE monthly_costs', 'SELECT', 'SELECT'),
-            ('FUNCTION api_cost_tracking_alert()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
-
-COMMENT ON TABLE api_cost_tracking IS 'What each call of a model cost. The service writes it, a person reads their own.';
+COMMENT ON TABLE api_cost_tracking IS
+    'What each call of a model cost. The service writes it, a person reads their own.';
 COMMENT ON COLUMN api_cost_tracking.cached IS 'Answered from a cache, and so cheaper.';
 COMMENT ON COLUMN api_cost_tracking.request_time_ms IS 'Milliseconds.';
 COMMENT ON COLUMN api_cost_tracking."timestamp" IS 'When the call was made.';
@@ -6594,8 +3909,10 @@ COMMENT ON TABLE budget_config IS 'What a person may spend, in USD; a limit that
 COMMENT ON COLUMN budget_config.hard_stop_enabled IS 'The application refuses calls past the limit.';
 COMMENT ON COLUMN budget_config.alert_at_50 IS 'Whether half of a limit is told.';
 COMMENT ON TABLE budget_alerts IS 'Shares of a budget that were reached.';
-COMMENT ON COLUMN budget_alerts.period IS 'The limit that it is about: hour, day or month; NULL for an alert of the application''s own.';
-COMMENT ON COLUMN budget_alerts.threshold IS 'The share in percent that was reached; NULL for an alert of the application''s own.';
+COMMENT ON COLUMN budget_alerts.period IS
+    'The limit that it is about: hour, day or month; NULL for an alert of the application''s own.';
+COMMENT ON COLUMN budget_alerts.threshold IS
+    'The share in percent that was reached; NULL for an alert of the application''s own.';
 COMMENT ON COLUMN budget_alerts.status IS 'What was spent, and the limit.';
 COMMENT ON TABLE cost_models IS 'Prices of models in USD for a million tokens. For the service alone.';
 COMMENT ON COLUMN cost_models.valid_to IS 'NULL for the price that holds now.';
@@ -6604,16 +3921,30 @@ COMMENT ON VIEW monthly_costs IS 'Costs by person, month (UTC) and model.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON api_cost_tracking TO authenticated;
+GRANT SELECT, UPDATE (acknowledged, acknowledged_at, acknowledged_by) ON budget_alerts TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON budget_config TO authenticated, service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_cost_tracking, budget_alerts, cost_models TO service_role;
+GRANT SELECT ON daily_costs, monthly_costs TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0aa94affa9373b042362d73e6f2ad4aa450bc29d7969408c6c170e9526168ed2',
+    VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -6630,6 +3961,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -6640,461 +3973,38 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['928946d1db8af606893f770e5f9013b3b747489186f6e7c22726638928651438']::text[]) THEN
+    IF recorded = ANY (ARRAY['35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 928946d1db8af606893f770e5f9013b3b747489186f6e7c22726638928651438', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- fix-cost-tracking-user-id-CORRECTED.sql
 --
--- A repair: user_id is text in the cost and budget tables, as in users. On a
--- database where it is, it finds nothing to do and writes nothing. On one from
--- before, where it is uuid or varchar, it converts the columns at once, users.id
--- with them where that is still uuid, and keeps every row and relation: what hangs
--- on the columns (keys, policies, views, functions, triggers, rules, publications)
--- is recorded, dropped, and made again as it was. What does not fit the new type,
--- such as a policy that compares with a uuid, or what reaches into another schema,
--- stops it by name with nothing changed.
-
-DO $convert$
-DECLARE
-    -- The columns and the type that each shall have, and the changes of type that are made for it.
-    listed CONSTANT text[] := ARRAY[
-        'api_cost_tracking.user_id text', 'budget_config.user_id text', 'budget_alerts.user_id text',
-        'budget_alerts.acknowledged_by text', 'users.id text'];
-    changes CONSTANT text[] := ARRAY['uuid to text', 'character varying to text', 'character to text'];
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    tables oid[];        -- of each column that changes: its table,
-    columns smallint[];  -- its number in the table
-    types text[];        -- and its new type
-    kept jsonb;          -- what hangs on these columns: how it is dropped and how it is made again
-    misfits text[];
-    item record;
-    part text;
-    step text;
-    state text;
-    message text;
-    detail text;
-BEGIN
-    -- 1. The columns: those listed that have another type, and what foreign keys tie
-    --    to them, so that both ends of every key change together.
-    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
-    INTO tables, columns, types
-    FROM unnest(listed) AS line
-    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
-    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
-
-    WITH RECURSIVE
-    ends (tab, col, other_tab, other_col) AS (
-        SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-        UNION ALL
-        SELECT con.confrelid, pair.other_col, con.conrelid, pair.col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-    ),
-    changing (tab, col, type) AS (
-        SELECT * FROM unnest(tables, columns, types)
-        UNION
-        SELECT ends.other_tab, ends.other_col, changing.type
-        FROM changing
-        JOIN ends ON ends.tab = changing.tab AND ends.col = changing.col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = ends.other_tab AND tab.relnamespace = home
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
-        WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
-    )
-    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
-    INTO tables, columns, types
-    FROM changing;
-
-    -- All locks at once and in one order, before anything is read that they keep true.
-    EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
-             FROM unnest(tables) AS tab);
-
-    -- 2. What hangs on them: keys, and what the server refuses to change a column
-    --    under (views, functions, policies, triggers, rules, publications), with what
-    --    hangs on those views and functions in turn. Indexes, checks and statistics
-    --    are not here: the server makes them again by itself.
-    WITH RECURSIVE
-    changing (tab, col) AS (SELECT * FROM unnest(tables, columns)),
-    hanging (class, id, depth) AS (
-        SELECT found.class, found.id, 1
-        FROM changing
-        JOIN pg_catalog.pg_depend AS dep
-          ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (  -- a view is meant where the server notes its rule
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass,
-                              'pg_publication_rel'::regclass)
-        UNION
-        SELECT found.class, found.id, hanging.depth + 1
-        FROM hanging
-        LEFT JOIN pg_catalog.pg_class AS view ON hanging.class = 'pg_class'::regclass AND view.oid = hanging.id
-        LEFT JOIN pg_catalog.pg_type AS rowtype ON rowtype.oid = view.reltype
-        JOIN pg_catalog.pg_depend AS dep
-          ON (dep.refclassid = hanging.class AND dep.refobjid = hanging.id)
-          OR (dep.refclassid = 'pg_type'::regclass AND dep.refobjid IN (rowtype.oid, rowtype.typarray))
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-          AND (found.class, found.id) <> (hanging.class, hanging.id)
-    ),
-    objects (class, id, depth) AS (
-        SELECT class, id, max(depth) FROM hanging GROUP BY class, id
-        UNION ALL
-        SELECT 'pg_constraint'::regclass, con.oid, 1000  -- keys go first and come last
-        FROM pg_catalog.pg_constraint AS con
-        WHERE con.contype = 'f' AND con.conparentid = 0
-          AND EXISTS (SELECT FROM changing
-                      WHERE (changing.tab = con.conrelid AND changing.col = ANY (con.conkey))
-                         OR (changing.tab = con.confrelid AND changing.col = ANY (con.confkey)))
-    ),
-    -- What belongs to a table or view: has a name there, perhaps is switched off.
-    parts (class, id, depth, place, word, name, enabled, definition) AS (
-        SELECT object.class, object.id, object.depth, con.conrelid, 'CONSTRAINT', con.conname, 'O',
-               format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.conrelid::regclass, con.conname, pg_get_constraintdef(con.oid))
-        FROM objects AS object
-        JOIN pg_catalog.pg_constraint AS con ON object.class = 'pg_constraint'::regclass AND con.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, trg.tgrelid, 'TRIGGER', trg.tgname, trg.tgenabled, pg_get_triggerdef(trg.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_trigger AS trg ON object.class = 'pg_trigger'::regclass AND trg.oid = object.id AND NOT trg.tgisinternal
-        UNION ALL
-        SELECT object.class, object.id, object.depth, rule.ev_class, 'RULE', rule.rulename, rule.ev_enabled, pg_get_ruledef(rule.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_rewrite AS rule ON object.class = 'pg_rewrite'::regclass AND rule.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, pol.polrelid, 'POLICY', pol.polname, 'O',
-               format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', pol.polname, pol.polrelid::regclass,
-                      CASE WHEN pol.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                      CASE pol.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-                                      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-                      (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ')
-                       FROM unnest(pol.polroles) AS role),
-                      ' USING (' || pg_get_expr(pol.polqual, pol.polrelid) || ')',
-                      ' WITH CHECK (' || pg_get_expr(pol.polwithcheck, pol.polrelid) || ')')
-        FROM objects AS object
-        JOIN pg_catalog.pg_policy AS pol ON object.class = 'pg_policy'::regclass AND pol.oid = object.id
-    ),
-    -- What stands for itself: has an owner and privileges.
-    wholes (class, id, depth, space, word, name, kind, owner, acl, definitions) AS (
-        SELECT object.class, object.id, object.depth, func.pronamespace,
-               CASE func.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, func.oid::regprocedure::text,
-               'f'::"char", func.proowner, func.proacl, ARRAY[pg_get_functiondef(func.oid)]
-        FROM objects AS object
-        JOIN pg_catalog.pg_proc AS func ON object.class = 'pg_proc'::regclass AND func.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, view.relnamespace,
-               CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass::text,
-               'r', view.relowner, view.relacl,
-               ARRAY[format('CREATE %s %s%s%s%s AS %s%s',
-                            CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass,
-                            (SELECT format(' USING %I', am.amname) FROM pg_catalog.pg_am AS am WHERE am.oid = view.relam),
-                            ' WITH (' || array_to_string(view.reloptions, ', ') || ')',
-                            (SELECT format(' TABLESPACE %I', spc.spcname) FROM pg_catalog.pg_tablespace AS spc
-                             WHERE spc.oid = view.reltablespace),
-                            rtrim(pg_get_viewdef(view.oid), '; '),
-                            CASE WHEN NOT view.relispopulated THEN ' WITH NO DATA' END)]
-               || ARRAY(SELECT unnest(ARRAY[pg_get_indexdef(idx.indexrelid),
-                                            format('COMMENT ON INDEX %s IS %L', idx.indexrelid::regclass,
-                                                   obj_description(idx.indexrelid, 'pg_class'))])
-                        FROM pg_catalog.pg_index AS idx
-                        WHERE idx.indrelid = view.oid)
-               || ARRAY(SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view.oid::regclass, att.attname,
-                                      pg_get_expr(def.adbin, def.adrelid))
-                        FROM pg_catalog.pg_attrdef AS def
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = def.adrelid AND att.attnum = def.adnum
-                        WHERE def.adrelid = view.oid)
-               || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', view.oid::regclass, att.attname, des.description)
-                        FROM pg_catalog.pg_description AS des
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = des.objoid AND att.attnum = des.objsubid
-                        WHERE des.classoid = 'pg_class'::regclass AND des.objoid = view.oid)
-               || ARRAY(SELECT format('GRANT %s (%I) ON %s TO %s%s', acl.privilege_type, att.attname, view.oid::regclass,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM pg_catalog.pg_attribute AS att, aclexplode(att.attacl) AS acl
-                        WHERE att.attrelid = view.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_class AS view ON object.class = 'pg_class'::regclass AND view.oid = object.id
-    ),
-    recipes (class, id, depth, elsewhere, unmake, remake) AS (
-        SELECT part.class, part.id, part.depth,
-               (SELECT bool_or(tab.relnamespace <> home)
-                FROM pg_catalog.pg_class AS tab
-                LEFT JOIN pg_catalog.pg_constraint AS con ON part.class = 'pg_constraint'::regclass AND con.oid = part.id
-                WHERE tab.oid IN (part.place, con.confrelid)),
-               CASE part.word WHEN 'CONSTRAINT' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', part.place::regclass, part.name)
-                              ELSE format('DROP %s %I ON %s', part.word, part.name, part.place::regclass) END,
-               ARRAY[part.definition,
-                     format('COMMENT ON %s %I ON %s IS %L', part.word, part.name, part.place::regclass,
-                            obj_description(part.id, part.class::regclass::name)),
-                     CASE WHEN part.enabled <> 'O'
-                          THEN format('ALTER TABLE %s %s %s %I', part.place::regclass,
-                                      CASE part.enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
-                                      part.word, part.name) END]
-        FROM parts AS part
-        UNION ALL
-        SELECT whole.class, whole.id, whole.depth, whole.space <> home,
-               format('DROP %s %s', whole.word, whole.name),
-               whole.definitions
-               || format('COMMENT ON %s %s IS %L', whole.word, whole.name, obj_description(whole.id, whole.class::regclass::name))
-               -- The privileges as they were, without what default privileges would add to an object made now.
-               || CASE WHEN whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL
-                       THEN format('REVOKE ALL ON %s %s FROM %s', CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                   concat_ws(', ', 'PUBLIC', whole.owner::regrole, uninvited.roles)) END
-               || ARRAY(SELECT format('GRANT %s ON %s %s TO %s%s', acl.privilege_type,
-                                      CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM aclexplode(coalesce(whole.acl, acldefault(whole.kind, whole.owner))) AS acl
-                        WHERE whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL)
-               || CASE WHEN whole.owner <> current_user::regrole
-                       THEN format('ALTER %s %s OWNER TO %s', whole.word, whole.name, whole.owner::regrole) END
-        FROM wholes AS whole
-        CROSS JOIN LATERAL (
-            SELECT string_agg(DISTINCT acl.grantee::regrole::text, ', ') AS roles
-            FROM pg_catalog.pg_default_acl AS given, aclexplode(given.defaclacl) AS acl
-            WHERE given.defaclobjtype = whole.kind AND given.defaclnamespace IN (0, home) AND acl.grantee <> 0) AS uninvited
-        UNION ALL
-        SELECT object.class, object.id, object.depth, false,
-               format('ALTER PUBLICATION %I DROP TABLE %s', pub.pubname, rel.prrelid::regclass),
-               ARRAY[format('ALTER PUBLICATION %I ADD TABLE %s%s%s', pub.pubname, rel.prrelid::regclass,
-                            (SELECT format(' (%s)', string_agg(quote_ident(att.attname), ', ' ORDER BY att.attnum))
-                             FROM pg_catalog.pg_attribute AS att
-                             WHERE att.attrelid = rel.prrelid AND att.attnum = ANY (rel.prattrs)
-                             HAVING count(*) > 0),
-                            ' WHERE (' || pg_get_expr(rel.prqual, rel.prrelid) || ')')]
-        FROM objects AS object
-        JOIN pg_catalog.pg_publication_rel AS rel ON object.class = 'pg_publication_rel'::regclass AND rel.oid = object.id
-        JOIN pg_catalog.pg_publication AS pub ON pub.oid = rel.prpubid
-    )
-    SELECT jsonb_agg(jsonb_build_object('label', pg_describe_object(class, id, 0), 'depth', depth, 'elsewhere', elsewhere,
-                                        'unmake', unmake, 'remake', array_remove(remake, NULL)))
-    INTO kept
-    FROM recipes;
-
-    -- 3. What does not fit, as far as it can be told before any change. Nothing is done
-    --    in other schemas, and a generated column cannot be made again in its place.
-    SELECT coalesce(array_agg(found.label || ': ' || found.reason ORDER BY found.label), '{}')
-    INTO misfits
-    FROM (SELECT object.label, 'it is in another schema, or reaches into one' AS reason
-          FROM jsonb_to_recordset(kept) AS object (label text, elsewhere boolean)
-          WHERE object.elsewhere
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, def.adrelid, def.adnum), 'it is generated from a column that changes'
-          FROM unnest(tables, columns) AS changing (tab, col)
-          JOIN pg_catalog.pg_depend AS dep
-            ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-          JOIN pg_catalog.pg_attrdef AS def
-            ON dep.classid = 'pg_attrdef'::regclass AND def.oid = dep.objid AND (def.adrelid, def.adnum) <> (changing.tab, changing.col)
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, idx.indexrelid, 0),
-                 format('its operator class %s is not for %s', opc.opcname, changing.type)
-          FROM unnest(tables, columns, types) AS changing (tab, col, type)
-          JOIN pg_catalog.pg_index AS idx ON idx.indrelid = changing.tab
-          CROSS JOIN unnest(idx.indkey::smallint[], idx.indclass::oid[]) AS key (col, opclass)
-          JOIN pg_catalog.pg_opclass AS opc ON opc.oid = key.opclass
-          WHERE key.col = changing.col AND NOT opc.opcdefault AND opc.opcintype <> changing.type::regtype) AS found;
-    --    Expressions of checks, indexes and statistics: do they parse over the new types?
-    FOR item IN
-        SELECT pg_describe_object(found.class, found.id, 0) AS label, found.expression, found.tab,
-               (SELECT string_agg(concat(quote_ident(att.attname), '::' || changing.type || ' AS ' || quote_ident(att.attname)), ', ')
-                FROM pg_catalog.pg_attribute AS att
-                LEFT JOIN unnest(tables, columns, types) AS changing (tab, col, type)
-                  ON changing.tab = att.attrelid AND changing.col = att.attnum
-                WHERE att.attrelid = found.tab AND att.attnum > 0 AND NOT att.attisdropped) AS columns
-        FROM (SELECT 'pg_constraint'::regclass::oid, con.oid, con.conrelid, pg_get_expr(con.conbin, con.conrelid)
-              FROM pg_catalog.pg_constraint AS con
-              WHERE con.contype = 'c' AND con.conrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_class'::regclass, idx.indexrelid, idx.indrelid,
-                     concat_ws(', ', pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))
-              FROM pg_catalog.pg_index AS idx
-              WHERE (idx.indexprs IS NOT NULL OR idx.indpred IS NOT NULL) AND idx.indrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_statistic_ext'::regclass, stx.oid, stx.stxrelid,
-                     array_to_string(pg_get_statisticsobjdef_expressions(stx.oid), ', ')
-              FROM pg_catalog.pg_statistic_ext AS stx
-              WHERE stx.stxexprs IS NOT NULL AND stx.stxrelid = ANY (tables)) AS found (class, id, tab, expression)
-        ORDER BY label
-    LOOP
-        BEGIN
-            EXECUTE format('SELECT %s FROM (SELECT %s FROM %s) AS probe WHERE false', item.expression, item.columns, item.tab::regclass);
-        EXCEPTION WHEN others THEN
-            misfits := misfits || format('%s: %s', item.label, SQLERRM);
-        END;
-    END LOOP;
-    IF misfits <> '{}' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('types cannot change because of %s', array_to_string(misfits, '; ')),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END IF;
-
-    -- 4. Drop, change, make again. An error anywhere undoes all of it and names the object.
-    BEGIN
-        FOR item IN
-            SELECT object.label, object.unmake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, unmake text)
-            ORDER BY object.depth DESC, object.label
-        LOOP
-            step := item.label;
-            part := item.unmake;
-            EXECUTE part;
-        END LOOP;
-        FOR item IN
-            SELECT pg_describe_object('pg_class'::regclass, changing.tab, 0) AS label,
-                   format('ALTER TABLE %s %s', changing.tab::regclass, string_agg(concat_ws(', ',
-                       'ALTER COLUMN ' || quote_ident(att.attname) || CASE WHEN def.oid IS NOT NULL THEN ' DROP DEFAULT' END,
-                       format('ALTER COLUMN %I TYPE %s USING ', att.attname, changing.type)
-                           || CASE WHEN att.atttypid = 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', att.attname)
-                                   ELSE format('%I::%s', att.attname, changing.type) END,
-                       format('ALTER COLUMN %I SET DEFAULT (', att.attname)
-                           || pg_get_expr(def.adbin, def.adrelid) || ')::' || changing.type), ', ')) AS change,
-                   format('ANALYZE %s', changing.tab::regclass) AS survey
-            FROM unnest(tables, columns, types) AS changing (tab, col, type)
-            JOIN pg_catalog.pg_attribute AS att ON att.attrelid = changing.tab AND att.attnum = changing.col
-            LEFT JOIN pg_catalog.pg_attrdef AS def ON def.adrelid = changing.tab AND def.adnum = changing.col
-            GROUP BY changing.tab
-            ORDER BY label
-        LOOP
-            step := item.label;
-            part := item.change;
-            EXECUTE part;
-            EXECUTE item.survey;
-        END LOOP;
-        FOR item IN
-            SELECT object.label, object.remake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, remake text[])
-            ORDER BY object.depth, object.label
-        LOOP
-            step := item.label;
-            FOREACH part IN ARRAY item.remake LOOP
-                EXECUTE part;
-            END LOOP;
-        END LOOP;
-    EXCEPTION WHEN others THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-        RAISE EXCEPTION USING
-            ERRCODE = state,
-            MESSAGE = format('types cannot change because of %s: %s', step, message),
-            DETAIL = concat_ws(E'\n', nullif(detail, ''), part),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END;
-END
-$convert$;
-
--- An index that a failed build left invalid is built again; one that somebody is
--- building at this moment is theirs.
-DO $indexes$
-DECLARE
-    broken record;
-BEGIN
-    FOR broken IN
-        SELECT idx.indexrelid::regclass AS name
-        FROM pg_catalog.pg_index AS idx
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
-          AND tab.relname IN ('api_cost_tracking', 'budget_config', 'budget_alerts', 'users')
-          AND NOT (idx.indisvalid AND idx.indisready)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
-    LOOP
-        EXECUTE format('REINDEX INDEX %s', broken.name);
-    END LOOP;
-END
-$indexes$;
-
--- The keys that could not be while the types differed.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('api_cost_tracking', 'api_cost_tracking_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('budget_config', 'budget_config_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('budget_alerts', 'budget_alerts_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(*) = 2 AND count(DISTINCT col.atttypid) = 1
-               FROM (VALUES (wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)) AS ends (tab, col)
-               JOIN pg_catalog.pg_class AS tab
-                 ON tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = ends.tab
-               JOIN pg_catalog.pg_attribute AS col ON col.attrelid = tab.oid AND col.attname = ends.col AND NOT col.attisdropped)
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
--- The policies that could not be while the types differed.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_cost_tracking', 'api_cost_tracking_owner_read', ARRAY['api_cost_tracking.user_id'],
-             'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('budget_config', 'budget_config_owner', ARRAY['budget_config.user_id'],
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))'),
-            ('budget_alerts', 'budget_alerts_owner_read', ARRAY['budget_alerts.user_id'],
-             'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('budget_alerts', 'budget_alerts_owner_acknowledge', ARRAY['budget_alerts.user_id'],
-             'FOR UPDATE USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policy AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.polrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = listed.tab AND present.polname = listed.name)
-    LOOP
-        CONTINUE WHEN cardinality(wanted.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (wanted.compares) AND col.atttypid = 'text'::regtype);
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+-- A repair: user_id is text in the cost and budget tables, as in users. The columns
+-- that it expects stand in migration.toml. A database where they are so needs no
+-- statement. On one from before, where a column is uuid or varchar, it is converted,
+-- with every row and with what hangs on it (keys, policies, views, functions,
+-- triggers). What does not fit the new type stops it by name with nothing changed.
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '928946d1db8af606893f770e5f9013b3b747489186f6e7c22726638928651438',
+    VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'fix-cost-tracking-user-id-CORRECTED.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7111,6 +4021,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7121,16 +4033,18 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['480a1af0c64b01aab8430a5ae8eec6e5a21e683921596e6ef8602ec1cd8bb768']::text[]) THEN
+    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 480a1af0c64b01aab8430a5ae8eec6e5a21e683921596e6ef8602ec1cd8bb768', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- How models do: one row for each call, and what they add up to.
 
-CREATE TABLE IF NOT EXISTS model_performance_metrics (
+CREATE TABLE model_performance_metrics (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     conversation_id text,
@@ -7153,159 +4067,35 @@ CREATE TABLE IF NOT EXISTS model_performance_metrics (
     "timestamp" timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT model_performance_metrics_pkey PRIMARY KEY (id),
     CONSTRAINT model_performance_metrics_provider_check CHECK (provider IN ('anthropic', 'google', 'openai', 'other')),
-    CONSTRAINT model_performance_metrics_task_type_check CHECK (task_type IN ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general_chat', 'other', 'reasoning')),
-    CONSTRAINT model_performance_metrics_task_complexity_check CHECK (task_complexity IN ('complex', 'medium', 'simple')),
+    CONSTRAINT model_performance_metrics_task_type_check
+        CHECK (task_type IN
+            ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general_chat', 'other',
+             'reasoning')),
+    CONSTRAINT model_performance_metrics_task_complexity_check
+        CHECK (task_complexity IN ('complex', 'medium', 'simple')),
     CONSTRAINT model_performance_metrics_response_time_ms_check CHECK (response_time_ms >= 0),
     CONSTRAINT model_performance_metrics_total_tokens_check CHECK (total_tokens >= 0),
     CONSTRAINT model_performance_metrics_input_tokens_check CHECK (input_tokens >= 0),
     CONSTRAINT model_performance_metrics_output_tokens_check CHECK (output_tokens >= 0),
     CONSTRAINT model_performance_metrics_user_rating_check CHECK (user_rating BETWEEN 1 AND 5),
-    CONSTRAINT model_performance_metrics_quality_score_check CHECK (quality_score BETWEEN 0 AND 1)
+    CONSTRAINT model_performance_metrics_quality_score_check CHECK (quality_score BETWEEN 0 AND 1),
+    CONSTRAINT model_performance_metrics_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT model_performance_metrics_conversation_id_fkey
+        FOREIGN KEY (conversation_id) REFERENCES conversations (id) ON DELETE SET NULL
 );
-ALTER TABLE model_performance_metrics
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS message_id uuid,
-    ADD COLUMN IF NOT EXISTS provider text,
-    ADD COLUMN IF NOT EXISTS model_name text,
-    ADD COLUMN IF NOT EXISTS model text,
-    ADD COLUMN IF NOT EXISTS task_type text,
-    ADD COLUMN IF NOT EXISTS task_complexity text,
-    ADD COLUMN IF NOT EXISTS response_time_ms integer,
-    ADD COLUMN IF NOT EXISTS total_tokens integer,
-    ADD COLUMN IF NOT EXISTS tokens_used integer,
-    ADD COLUMN IF NOT EXISTS input_tokens integer,
-    ADD COLUMN IF NOT EXISTS output_tokens integer,
-    ADD COLUMN IF NOT EXISTS success boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS user_rating integer,
-    ADD COLUMN IF NOT EXISTS quality_score double precision,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now();
 
--- A table with rows that was completed just now: two names of one thing agree.
-UPDATE model_performance_metrics
-SET model_name = coalesce(model_name, model), model = coalesce(model_name, model),
-    total_tokens = coalesce(total_tokens, tokens_used), tokens_used = coalesce(total_tokens, tokens_used)
-WHERE model_name IS DISTINCT FROM model OR total_tokens IS DISTINCT FROM tokens_used;
+CREATE INDEX idx_model_performance_metrics_user_id ON model_performance_metrics (user_id, "timestamp" DESC);
+CREATE INDEX idx_model_performance_metrics_conversation_id ON model_performance_metrics (conversation_id);
+CREATE INDEX idx_model_performance_metrics_model_name ON model_performance_metrics (model_name, "timestamp" DESC);
+CREATE INDEX idx_model_performance_metrics_model ON model_performance_metrics (model);
+CREATE INDEX idx_model_performance_metrics_task_type ON model_performance_metrics (task_type, model_name);
+CREATE INDEX idx_model_performance_metrics_timestamp ON model_performance_metrics ("timestamp" DESC);
+CREATE INDEX idx_model_performance_metrics_failures ON model_performance_metrics (model_name, "timestamp" DESC)
+    WHERE NOT success;
 
--- What a table made by hand may lack: defaults, and NOT NULL where every row has a value.
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT listed.*, col.attnotnull, col.atthasdef
-        FROM (VALUES
-            ('model_performance_metrics', 'id', 'uuid', 'gen_random_uuid()', true),
-            ('model_performance_metrics', 'model_name', 'text', NULL, true),
-            ('model_performance_metrics', 'success', 'boolean', 'true', true),
-            ('model_performance_metrics', 'metadata', 'jsonb', '''{}''', false),
-            ('model_performance_metrics', 'timestamp', 'timestamptz', 'now()', true)
-        ) AS listed (tab, name, type, fallback, required)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        JOIN pg_catalog.pg_attribute AS col ON col.attrelid = t.oid AND col.attname = listed.name AND NOT col.attisdropped
-        -- A column that has another type yet, such as an id that is a uuid, waits for the repairs.
-        WHERE col.atttypid = listed.type::regtype
-          AND ((listed.fallback IS NOT NULL AND NOT col.atthasdef) OR (listed.required AND NOT col.attnotnull))
-    LOOP
-        IF loose.fallback IS NOT NULL AND NOT loose.atthasdef THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', loose.tab, loose.name) || loose.fallback;
-        END IF;
-        IF loose.required AND NOT loose.attnotnull THEN
-            IF loose.fallback IS NOT NULL THEN
-                EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.tab, loose.name);
-            END IF;
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.tab, loose.name) INTO filled;
-            IF filled THEN
-                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.tab, loose.name);
-            END IF;
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT listed.*, present.oid IS NOT NULL AS narrower
-        FROM (VALUES
-            ('model_performance_metrics', 'model_performance_metrics_pkey', 'PRIMARY KEY (id)'),
-            ('model_performance_metrics', 'model_performance_metrics_provider_check', 'CHECK (provider IN (''anthropic'', ''google'', ''openai'', ''other''))'),
-            ('model_performance_metrics', 'model_performance_metrics_task_type_check', 'CHECK (task_type IN (''analysis'', ''coding'', ''creative'', ''file_processing'', ''function_calling'', ''general_chat'', ''other'', ''reasoning''))'),
-            ('model_performance_metrics', 'model_performance_metrics_task_complexity_check', 'CHECK (task_complexity IN (''complex'', ''medium'', ''simple''))'),
-            ('model_performance_metrics', 'model_performance_metrics_response_time_ms_check', 'CHECK (response_time_ms >= 0)'),
-            ('model_performance_metrics', 'model_performance_metrics_total_tokens_check', 'CHECK (total_tokens >= 0)'),
-            ('model_performance_metrics', 'model_performance_metrics_input_tokens_check', 'CHECK (input_tokens >= 0)'),
-            ('model_performance_metrics', 'model_performance_metrics_output_tokens_check', 'CHECK (output_tokens >= 0)'),
-            ('model_performance_metrics', 'model_performance_metrics_user_rating_check', 'CHECK (user_rating BETWEEN 1 AND 5)'),
-            ('model_performance_metrics', 'model_performance_metrics_quality_score_check', 'CHECK (quality_score BETWEEN 0 AND 1)')
-        ) AS listed (tab, name, definition)
-        JOIN pg_catalog.pg_class AS t ON t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-        LEFT JOIN pg_catalog.pg_constraint AS present
-            ON present.conrelid = t.oid
-           AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%'))
-        -- A check of that name from before may know fewer values than the application sends.
-        WHERE present.oid IS NULL
-           OR (present.contype = 'c'
-               AND NOT ARRAY(SELECT word[1] FROM regexp_matches(listed.definition, $$'([^']*)'$$, 'g') AS word)
-                       <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(present.oid), $$'([^']*)'$$, 'g') AS word))
-    LOOP
-        IF wanted.narrower THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.tab, wanted.name);
-        END IF;
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('model_performance_metrics', 'model_performance_metrics_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('model_performance_metrics', 'model_performance_metrics_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_user_id ON model_performance_metrics (user_id, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_conversation_id ON model_performance_metrics (conversation_id);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_model_name ON model_performance_metrics (model_name, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_model ON model_performance_metrics (model);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_task_type ON model_performance_metrics (task_type, model_name);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_timestamp ON model_performance_metrics ("timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_failures ON model_performance_metrics (model_name, "timestamp" DESC) WHERE NOT success;
-
-CREATE OR REPLACE FUNCTION model_performance_metrics_sync_model_name() RETURNS trigger
+CREATE FUNCTION model_performance_metrics_sync_model_name() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
+AS $sync_model_name$
 DECLARE
     documented_given boolean;
     other_given boolean;
@@ -7327,14 +4117,16 @@ BEGIN
     END IF;
     RETURN NEW;
 END
-$$;
-COMMENT ON FUNCTION model_performance_metrics_sync_model_name() IS 'Trigger: keeps model_name and the application''s model equal.';
-CREATE OR REPLACE TRIGGER model_performance_metrics_sync_model_name BEFORE INSERT OR UPDATE OF model_name, model ON model_performance_metrics
+$sync_model_name$;
+COMMENT ON FUNCTION model_performance_metrics_sync_model_name() IS
+    'Trigger: keeps model_name and the application''s model equal.';
+CREATE TRIGGER model_performance_metrics_sync_model_name
+    BEFORE INSERT OR UPDATE OF model_name, model ON model_performance_metrics
     FOR EACH ROW EXECUTE FUNCTION model_performance_metrics_sync_model_name();
 
-CREATE OR REPLACE FUNCTION model_performance_metrics_sync_total_tokens() RETURNS trigger
+CREATE FUNCTION model_performance_metrics_sync_total_tokens() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
+AS $sync_total_tokens$
 DECLARE
     documented_given boolean;
     other_given boolean;
@@ -7356,12 +4148,14 @@ BEGIN
     END IF;
     RETURN NEW;
 END
-$$;
-COMMENT ON FUNCTION model_performance_metrics_sync_total_tokens() IS 'Trigger: keeps total_tokens and the application''s tokens_used equal.';
-CREATE OR REPLACE TRIGGER model_performance_metrics_sync_total_tokens BEFORE INSERT OR UPDATE OF total_tokens, tokens_used ON model_performance_metrics
+$sync_total_tokens$;
+COMMENT ON FUNCTION model_performance_metrics_sync_total_tokens() IS
+    'Trigger: keeps total_tokens and the application''s tokens_used equal.';
+CREATE TRIGGER model_performance_metrics_sync_total_tokens
+    BEFORE INSERT OR UPDATE OF total_tokens, tokens_used ON model_performance_metrics
     FOR EACH ROW EXECUTE FUNCTION model_performance_metrics_sync_total_tokens();
 
-CREATE OR REPLACE VIEW model_performance_summary WITH (security_invoker = true) AS
+CREATE VIEW model_performance_summary WITH (security_invoker = true) AS
     SELECT model_name, provider, count(*) AS requests,
            avg(response_time_ms) AS avg_response_time_ms,
            percentile_cont(0.95) WITHIN GROUP (ORDER BY response_time_ms) AS p95_response_time_ms,
@@ -7373,7 +4167,7 @@ CREATE OR REPLACE VIEW model_performance_summary WITH (security_invoker = true) 
     FROM model_performance_metrics
     GROUP BY model_name, provider;
 
-CREATE OR REPLACE VIEW model_error_rates WITH (security_invoker = true) AS
+CREATE VIEW model_error_rates WITH (security_invoker = true) AS
     SELECT model_name, date_trunc('day', "timestamp" AT TIME ZONE 'UTC')::date AS day, count(*) AS requests,
            count(*) FILTER (WHERE NOT success) AS errors,
            round(count(*) FILTER (WHERE NOT success)::numeric / count(*), 4) AS error_rate,
@@ -7383,67 +4177,20 @@ CREATE OR REPLACE VIEW model_error_rates WITH (security_invoker = true) AS
 
 ALTER TABLE model_performance_metrics ENABLE ROW LEVEL SECURITY;
 
--- Made only where the columns that a policy compares are text: on a database from
--- before, the repairs convert them and make the policies that wait for it.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('model_performance_metrics', 'model_performance_metrics_owner_read', ARRAY['model_performance_metrics.user_id'], 'FOR SELECT USING (user_id = (SELECT requesting_user_id()))'),
-            ('model_performance_metrics', 'model_performance_metrics_owner_rate', ARRAY['model_performance_metrics.user_id'], 'FOR UPDATE USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))')
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+CREATE POLICY model_performance_metrics_owner_read ON model_performance_metrics FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY model_performance_metrics_owner_rate ON model_performance_metrics FOR UPDATE
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE model_performance_metrics', 'SELECT, UPDATE (user_rating)', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('TABLE model_performance_summary', 'SELECT', 'SELECT'),
-            ('TABLE model_error_rates', 'SELECT', 'SELECT'),
-            ('FUNCTION model_performance_metrics_sync_model_name()', NULL, NULL),
-            ('FUNCTION model_performance_metrics_sync_total_tokens()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
-
-COMMENT ON TABLE model_performance_metrics IS 'How each call of a model went. The service writes it; a person reads and rates their own.';
-COMMENT ON COLUMN model_performance_metrics.model IS 'The application''s other name for model_name, kept equal by a trigger.';
-COMMENT ON COLUMN model_performance_metrics.tokens_used IS 'The application''s other name for total_tokens, kept equal by a trigger.';
-COMMENT ON COLUMN model_performance_metrics.message_id IS 'The application''s own number of the message; a plain value.';
+COMMENT ON TABLE model_performance_metrics IS
+    'How each call of a model went. The service writes it; a person reads and rates their own.';
+COMMENT ON COLUMN model_performance_metrics.model IS
+    'The application''s other name for model_name, kept equal by a trigger.';
+COMMENT ON COLUMN model_performance_metrics.tokens_used IS
+    'The application''s other name for total_tokens, kept equal by a trigger.';
+COMMENT ON COLUMN model_performance_metrics.message_id IS
+    'The application''s own number of the message; a plain value.';
 COMMENT ON COLUMN model_performance_metrics.response_time_ms IS 'Milliseconds.';
 COMMENT ON COLUMN model_performance_metrics.user_rating IS 'From 1 to 5, by the person.';
 COMMENT ON COLUMN model_performance_metrics.quality_score IS 'From 0 to 1, by the application.';
@@ -7452,16 +4199,28 @@ COMMENT ON VIEW model_error_rates IS 'Each model''s error rate by day (UTC).';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT, UPDATE (user_rating) ON model_performance_metrics TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON model_performance_metrics TO service_role;
+GRANT SELECT ON model_performance_summary, model_error_rates TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '480a1af0c64b01aab8430a5ae8eec6e5a21e683921596e6ef8602ec1cd8bb768',
+    VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7478,6 +4237,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7488,34 +4249,29 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['db06302f12af5c5efcfafea25f195faa81e3b48d3075a2a4deb6961a46c45cab']::text[]) THEN
+    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is db06302f12af5c5efcfafea25f195faa81e3b48d3075a2a4deb6961a46c45cab', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
-ALTER TABLE model_performance_metrics ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6);
+ALTER TABLE model_performance_metrics
+    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6)
+        CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
+COMMENT ON COLUMN model_performance_metrics.cost_usd IS
+    'What the call cost: as it was said, else by a trigger, else NULL.';
 
-DO $checks$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_constraint AS k
-        WHERE k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = 'model_performance_metrics_cost_usd_check') THEN
-        ALTER TABLE model_performance_metrics
-            ADD CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
-    END IF;
-END
-$checks$;
-
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost ON model_performance_metrics (task_type, task_complexity, model_name)
-    INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
+    ON model_performance_metrics (task_type, task_complexity, model_name) INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
 -- The application does not say what a call cost. By the price in cost_models it is
 -- known; without one, it is estimated by what the model's last calls cost for a token.
-CREATE OR REPLACE FUNCTION model_performance_metrics_price() RETURNS trigger
+CREATE FUNCTION model_performance_metrics_price() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -7542,12 +4298,12 @@ END
 $$;
 COMMENT ON FUNCTION model_performance_metrics_price() IS
     'Trigger: what a call cost, where it is not said: by its price, else by the model''s last 20 calls.';
-CREATE OR REPLACE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
+CREATE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
     FOR EACH ROW WHEN (NEW.cost_usd IS NULL) EXECUTE FUNCTION model_performance_metrics_price();
 
 -- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application
 -- says, else whether calls succeed. A failed call counts against a model once.
-CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
+CREATE VIEW model_task_costs WITH (security_invoker = true) AS
     SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate,
            coalesce(rated, success_rate) AS quality, avg_response_time_ms,
            CASE WHEN success_rate > 0 THEN avg_cost_usd / success_rate END AS cost_per_success,
@@ -7560,8 +4316,8 @@ CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
            priced_requests, timed_requests
     FROM (
         SELECT coalesce(task_type, 'other') AS task_type, coalesce(task_complexity, 'medium') AS task_complexity,
-               model_name, provider, count(*) AS requests, avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd,
-               avg(success::integer) AS success_rate,
+               model_name, provider, count(*) AS requests,
+               avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd, avg(success::integer) AS success_rate,
                coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric) AS rated,
                avg(response_time_ms) AS avg_response_time_ms,
                count(cost_usd) AS priced_requests, count(response_time_ms) AS timed_requests
@@ -7570,7 +4326,7 @@ CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
     ) AS by_task;
 COMMENT ON VIEW model_task_costs IS 'Each model''s cost, quality and value for a kind of task.';
 
-CREATE OR REPLACE FUNCTION recommend_model(
+CREATE FUNCTION recommend_model(
     for_task_type text,
     for_task_complexity text DEFAULT NULL,
     most_cost_usd numeric DEFAULT NULL,
@@ -7600,12 +4356,12 @@ $$;
 COMMENT ON FUNCTION recommend_model(text, text, numeric, integer) IS
     'The models that did well for a kind of task, the best value first, among what the caller may see.';
 
-CREATE OR REPLACE FUNCTION suggest_budget_savings(
+CREATE FUNCTION suggest_budget_savings(
     over_days integer DEFAULT 30,
     least_requests integer DEFAULT 5
 ) RETURNS TABLE (
-    task_type text, task_complexity text, current_model text, suggested_model text, requests bigint, current_cost_usd numeric,
-    projected_cost_usd numeric, saving_usd numeric, quality_change numeric
+    task_type text, task_complexity text, current_model text, suggested_model text, requests bigint,
+    current_cost_usd numeric, projected_cost_usd numeric, saving_usd numeric, quality_change numeric
 )
     LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
@@ -7641,51 +4397,31 @@ AS $$
 $$;
 COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
     'Where a cheaper model did as well, and what it would have saved in so many days, among what the caller may see.';
-
-COMMENT ON COLUMN model_performance_metrics.cost_usd IS 'What the call cost: as it was said, else by a trigger, else NULL.';
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('FUNCTION model_performance_metrics_price()', NULL, NULL),
-            ('TABLE model_task_costs', 'SELECT', 'SELECT'),
-            ('FUNCTION recommend_model(text, text, numeric, integer)', 'EXECUTE', 'EXECUTE'),
-            ('FUNCTION suggest_budget_savings(integer, integer)', 'EXECUTE', 'EXECUTE')
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+GRANT SELECT ON model_task_costs TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION recommend_model(text, text, numeric, integer), suggest_budget_savings(integer, integer)
+    TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'db06302f12af5c5efcfafea25f195faa81e3b48d3075a2a4deb6961a46c45cab',
+    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7704,6 +4440,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7714,83 +4452,52 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['58dbe09114c3cec1d8eec6b5cb6ee62fe37a44cc20fb58e8b3078fd8ba5d8d5f']::text[]) THEN
+    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 58dbe09114c3cec1d8eec6b5cb6ee62fe37a44cc20fb58e8b3078fd8ba5d8d5f', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- Jobs of transcription: who does it, how far it is, and what went wrong.
 
--- What was transcribed before jobs were tracked is done. The default of the moment
--- gives that to all its rows without writing them again.
-DO $finished$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-        WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = 'audio_transcriptions'
-          AND col.attname IN ('status', 'progress') AND NOT col.attisdropped)
-    THEN
-        ALTER TABLE audio_transcriptions
-            ADD COLUMN status text DEFAULT 'completed',
-            ADD COLUMN progress integer DEFAULT 100;
-        ALTER TABLE audio_transcriptions
-            ALTER COLUMN status SET DEFAULT 'pending',
-            ALTER COLUMN progress SET DEFAULT 0;
-        UPDATE audio_transcriptions SET status = 'pending', progress = 0 WHERE text IS NULL OR text = '';
-    END IF;
-END
-$finished$;
-
+-- What was transcribed before jobs were tracked is done; what has no text yet waits.
+-- Columns that are computed at first give that to the rows that are there, and stamp
+-- none of them as changed.
 ALTER TABLE audio_transcriptions
+    ADD COLUMN IF NOT EXISTS status text
+        GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 'completed' ELSE 'pending' END) STORED,
+    ADD COLUMN IF NOT EXISTS progress integer
+        GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 100 ELSE 0 END) STORED
+        CONSTRAINT audio_transcriptions_progress_check CHECK (progress BETWEEN 0 AND 100),
     ADD COLUMN IF NOT EXISTS job_id text,
     ADD COLUMN IF NOT EXISTS assemblyai_id text,
     ADD COLUMN IF NOT EXISTS service text,
-    ADD COLUMN IF NOT EXISTS status text DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS progress integer DEFAULT 0,
     ADD COLUMN IF NOT EXISTS error_message text,
     ADD COLUMN IF NOT EXISTS error text,
     ADD COLUMN IF NOT EXISTS job_metadata jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS job_submitted_at timestamptz,
-    ADD COLUMN IF NOT EXISTS job_completed_at timestamptz;
-
--- A table with rows that was completed just now: two names of one thing agree.
-UPDATE audio_transcriptions
-SET error_message = coalesce(error_message, error), error = coalesce(error_message, error)
-WHERE error_message IS DISTINCT FROM error;
-
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('audio_transcriptions', 'audio_transcriptions_progress_check', 'CHECK (progress BETWEEN 0 AND 100)'),
-            ('audio_transcriptions', 'audio_transcriptions_job_completed_at_check', 'CHECK (job_completed_at >= job_submitted_at)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
+    ADD COLUMN IF NOT EXISTS job_completed_at timestamptz
+        CONSTRAINT audio_transcriptions_job_completed_at_check CHECK (job_completed_at >= job_submitted_at);
+ALTER TABLE audio_transcriptions
+    ALTER COLUMN status DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN status SET DEFAULT 'pending',
+    ALTER COLUMN progress DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN progress SET DEFAULT 0;
 
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_status ON audio_transcriptions (user_id, status, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_status
+    ON audio_transcriptions (user_id, status, created_at DESC);
 -- What a worker looks for: jobs that are not at their end.
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
     WHERE job_completed_at IS NULL AND status NOT IN ('completed', 'error', 'failed');
 
-CREATE OR REPLACE FUNCTION audio_transcriptions_sync_error_message() RETURNS trigger
+CREATE FUNCTION audio_transcriptions_sync_error_message() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
+AS $sync_error_message$
 DECLARE
     documented_given boolean;
     other_given boolean;
@@ -7812,58 +4519,38 @@ BEGIN
     END IF;
     RETURN NEW;
 END
-$$;
-COMMENT ON FUNCTION audio_transcriptions_sync_error_message() IS 'Trigger: keeps error_message and the application''s error equal.';
-CREATE OR REPLACE TRIGGER audio_transcriptions_sync_error_message BEFORE INSERT OR UPDATE OF error_message, error ON audio_transcriptions
+$sync_error_message$;
+COMMENT ON FUNCTION audio_transcriptions_sync_error_message() IS
+    'Trigger: keeps error_message and the application''s error equal.';
+CREATE TRIGGER audio_transcriptions_sync_error_message
+    BEFORE INSERT OR UPDATE OF error_message, error ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_sync_error_message();
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('FUNCTION audio_transcriptions_sync_error_message()', NULL, NULL)
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 
 COMMENT ON COLUMN audio_transcriptions.job_id IS 'The application''s own number of the job.';
 COMMENT ON COLUMN audio_transcriptions.assemblyai_id IS 'The service''s number of the job.';
 COMMENT ON COLUMN audio_transcriptions.service IS 'Who transcribes, such as assemblyai.';
-COMMENT ON COLUMN audio_transcriptions.status IS 'How the job stands, in the words of the application and of the service.';
+COMMENT ON COLUMN audio_transcriptions.status IS
+    'How the job stands, in the words of the application and of the service.';
 COMMENT ON COLUMN audio_transcriptions.progress IS 'Percent.';
-COMMENT ON COLUMN audio_transcriptions.error IS 'The application''s other name for error_message, kept equal by a trigger.';
+COMMENT ON COLUMN audio_transcriptions.error IS
+    'The application''s other name for error_message, kept equal by a trigger.';
 COMMENT ON COLUMN audio_transcriptions.job_metadata IS 'What the service said of the job.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '58dbe09114c3cec1d8eec6b5cb6ee62fe37a44cc20fb58e8b3078fd8ba5d8d5f',
+    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -7880,6 +4567,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -7890,623 +4579,41 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f659c966acdc8ad189d4f3bb5ee11efeaa6808cac6ac79061e97fdaa88bf3f74']::text[]) THEN
+    IF recorded = ANY (ARRAY['708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f659c966acdc8ad189d4f3bb5ee11efeaa6808cac6ac79061e97fdaa88bf3f74', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- MIGRATION_FIX_TRANSCRIPTION.sql
 --
 -- A repair: audio_transcriptions as COMPLETE_MIGRATION.sql and
--- add-transcription-job-tracking.sql want it, in full. On a database where it is so,
--- it finds nothing to do and writes nothing. Elsewhere it gives columns their type,
--- adds what is missing, and takes away what stands there twice; rows are kept. What
--- hangs on a column whose type changes (views, policies, triggers and so on) is
--- recorded, dropped, and made again as it was; what does not fit the new type stops
--- the repair by name with nothing changed.
+-- add-transcription-job-tracking.sql want it, in full. The columns that it expects
+-- stand in migration.toml. A database where they are so needs no statement. Elsewhere
+-- columns get their type, with every row and with what hangs on them (views, policies,
+-- triggers); what does not fit the new type stops it by name with nothing changed.
 --
 -- Not here: ids of people and projects (COMPREHENSIVE_TYPE_FIX.sql), and an id that
 -- is a number, which stays one: others may have written it down.
-
-DO $convert$
-DECLARE
-    -- The columns and the type that each shall have, and the changes of type that are made for it.
-    listed CONSTANT text[] := ARRAY[
-        'audio_transcriptions.file_id text', 'audio_transcriptions.filename text',
-        'audio_transcriptions.file_size bigint', 'audio_transcriptions.duration double precision',
-        'audio_transcriptions.text text', 'audio_transcriptions.content text', 'audio_transcriptions.segments jsonb',
-        'audio_transcriptions.words jsonb', 'audio_transcriptions.utterances jsonb',
-        'audio_transcriptions.chapters jsonb', 'audio_transcriptions.language text',
-        'audio_transcriptions.storage_url text', 'audio_transcriptions.metadata jsonb',
-        'audio_transcriptions.is_active boolean', 'audio_transcriptions.detected_at timestamp with time zone',
-        'audio_transcriptions.created_at timestamp with time zone',
-        'audio_transcriptions.updated_at timestamp with time zone', 'audio_transcriptions.job_id text',
-        'audio_transcriptions.assemblyai_id text', 'audio_transcriptions.service text',
-        'audio_transcriptions.status text', 'audio_transcriptions.progress integer',
-        'audio_transcriptions.error_message text', 'audio_transcriptions.error text',
-        'audio_transcriptions.job_metadata jsonb', 'audio_transcriptions.job_submitted_at timestamp with time zone',
-        'audio_transcriptions.job_completed_at timestamp with time zone'];
-    changes CONSTANT text[] := ARRAY[
-        'uuid to text', 'character varying to text', 'character to text', 'smallint to integer',
-        'smallint to bigint', 'integer to bigint', 'integer to double precision', 'bigint to double precision',
-        'numeric to double precision', 'real to double precision', 'json to jsonb', 'text to jsonb',
-        'timestamp without time zone to timestamp with time zone'];
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    tables oid[];        -- of each column that changes: its table,
-    columns smallint[];  -- its number in the table
-    types text[];        -- and its new type
-    kept jsonb;          -- what hangs on these columns: how it is dropped and how it is made again
-    misfits text[];
-    item record;
-    part text;
-    step text;
-    state text;
-    message text;
-    detail text;
-BEGIN
-    -- 1. The columns: those listed that have another type, and what foreign keys tie
-    --    to them, so that both ends of every key change together.
-    SELECT array_agg(tab.oid), array_agg(att.attnum), array_agg(entry.type)
-    INTO tables, columns, types
-    FROM unnest(listed) AS line
-    CROSS JOIN LATERAL (SELECT split_part(line, '.', 1) AS tab,
-                               split_part(split_part(line, '.', 2), ' ', 1) AS col,
-                               substr(line, strpos(line, ' ') + 1) AS type) AS entry
-    JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = entry.tab AND tab.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attname = entry.col AND NOT att.attisdropped
-    WHERE format_type(att.atttypid, NULL) || ' to ' || entry.type = ANY (changes);
-
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
-
-    WITH RECURSIVE
-    ends (tab, col, other_tab, other_col) AS (
-        SELECT con.conrelid, pair.col, con.confrelid, pair.other_col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-        UNION ALL
-        SELECT con.confrelid, pair.other_col, con.conrelid, pair.col
-        FROM pg_catalog.pg_constraint AS con, unnest(con.conkey, con.confkey) AS pair (col, other_col)
-        WHERE con.contype = 'f'
-    ),
-    changing (tab, col, type) AS (
-        SELECT * FROM unnest(tables, columns, types)
-        UNION
-        SELECT ends.other_tab, ends.other_col, changing.type
-        FROM changing
-        JOIN ends ON ends.tab = changing.tab AND ends.col = changing.col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = ends.other_tab AND tab.relnamespace = home
-        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = tab.oid AND att.attnum = ends.other_col
-        WHERE format_type(att.atttypid, NULL) || ' to ' || changing.type = ANY (changes)
-    )
-    SELECT array_agg(changing.tab), array_agg(changing.col), array_agg(changing.type)
-    INTO tables, columns, types
-    FROM changing;
-
-    -- All locks at once and in one order, before anything is read that they keep true.
-    EXECUTE (SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', string_agg(DISTINCT tab::regclass::text, ', '))
-             FROM unnest(tables) AS tab);
-
-    -- 2. What hangs on them: keys, and what the server refuses to change a column
-    --    under (views, functions, policies, triggers, rules, publications), with what
-    --    hangs on those views and functions in turn. Indexes, checks and statistics
-    --    are not here: the server makes them again by itself.
-    WITH RECURSIVE
-    changing (tab, col) AS (SELECT * FROM unnest(tables, columns)),
-    hanging (class, id, depth) AS (
-        SELECT found.class, found.id, 1
-        FROM changing
-        JOIN pg_catalog.pg_depend AS dep
-          ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (  -- a view is meant where the server notes its rule
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass,
-                              'pg_publication_rel'::regclass)
-        UNION
-        SELECT found.class, found.id, hanging.depth + 1
-        FROM hanging
-        LEFT JOIN pg_catalog.pg_class AS view ON hanging.class = 'pg_class'::regclass AND view.oid = hanging.id
-        LEFT JOIN pg_catalog.pg_type AS rowtype ON rowtype.oid = view.reltype
-        JOIN pg_catalog.pg_depend AS dep
-          ON (dep.refclassid = hanging.class AND dep.refobjid = hanging.id)
-          OR (dep.refclassid = 'pg_type'::regclass AND dep.refobjid IN (rowtype.oid, rowtype.typarray))
-        LEFT JOIN pg_catalog.pg_rewrite AS rule ON dep.classid = 'pg_rewrite'::regclass AND rule.oid = dep.objid
-        CROSS JOIN LATERAL (
-            SELECT CASE rule.rulename WHEN '_RETURN' THEN 'pg_class'::regclass::oid ELSE dep.classid END AS class,
-                   CASE rule.rulename WHEN '_RETURN' THEN rule.ev_class ELSE dep.objid END AS id) AS found
-        WHERE dep.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-          AND (found.class, found.id) <> (hanging.class, hanging.id)
-    ),
-    objects (class, id, depth) AS (
-        SELECT class, id, max(depth) FROM hanging GROUP BY class, id
-        UNION ALL
-        SELECT 'pg_constraint'::regclass, con.oid, 1000  -- keys go first and come last
-        FROM pg_catalog.pg_constraint AS con
-        WHERE con.contype = 'f' AND con.conparentid = 0
-          AND EXISTS (SELECT FROM changing
-                      WHERE (changing.tab = con.conrelid AND changing.col = ANY (con.conkey))
-                         OR (changing.tab = con.confrelid AND changing.col = ANY (con.confkey)))
-    ),
-    -- What belongs to a table or view: has a name there, perhaps is switched off.
-    parts (class, id, depth, place, word, name, enabled, definition) AS (
-        SELECT object.class, object.id, object.depth, con.conrelid, 'CONSTRAINT', con.conname, 'O',
-               format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.conrelid::regclass, con.conname, pg_get_constraintdef(con.oid))
-        FROM objects AS object
-        JOIN pg_catalog.pg_constraint AS con ON object.class = 'pg_constraint'::regclass AND con.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, trg.tgrelid, 'TRIGGER', trg.tgname, trg.tgenabled, pg_get_triggerdef(trg.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_trigger AS trg ON object.class = 'pg_trigger'::regclass AND trg.oid = object.id AND NOT trg.tgisinternal
-        UNION ALL
-        SELECT object.class, object.id, object.depth, rule.ev_class, 'RULE', rule.rulename, rule.ev_enabled, pg_get_ruledef(rule.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_rewrite AS rule ON object.class = 'pg_rewrite'::regclass AND rule.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, pol.polrelid, 'POLICY', pol.polname, 'O',
-               format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', pol.polname, pol.polrelid::regclass,
-                      CASE WHEN pol.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                      CASE pol.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-                                      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-                      (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ')
-                       FROM unnest(pol.polroles) AS role),
-                      ' USING (' || pg_get_expr(pol.polqual, pol.polrelid) || ')',
-                      ' WITH CHECK (' || pg_get_expr(pol.polwithcheck, pol.polrelid) || ')')
-        FROM objects AS object
-        JOIN pg_catalog.pg_policy AS pol ON object.class = 'pg_policy'::regclass AND pol.oid = object.id
-    ),
-    -- What stands for itself: has an owner and privileges.
-    wholes (class, id, depth, space, word, name, kind, owner, acl, definitions) AS (
-        SELECT object.class, object.id, object.depth, func.pronamespace,
-               CASE func.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, func.oid::regprocedure::text,
-               'f'::"char", func.proowner, func.proacl, ARRAY[pg_get_functiondef(func.oid)]
-        FROM objects AS object
-        JOIN pg_catalog.pg_proc AS func ON object.class = 'pg_proc'::regclass AND func.oid = object.id
-        UNION ALL
-        SELECT object.class, object.id, object.depth, view.relnamespace,
-               CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass::text,
-               'r', view.relowner, view.relacl,
-               ARRAY[format('CREATE %s %s%s%s%s AS %s%s',
-                            CASE view.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, view.oid::regclass,
-                            (SELECT format(' USING %I', am.amname) FROM pg_catalog.pg_am AS am WHERE am.oid = view.relam),
-                            ' WITH (' || array_to_string(view.reloptions, ', ') || ')',
-                            (SELECT format(' TABLESPACE %I', spc.spcname) FROM pg_catalog.pg_tablespace AS spc
-                             WHERE spc.oid = view.reltablespace),
-                            rtrim(pg_get_viewdef(view.oid), '; '),
-                            CASE WHEN NOT view.relispopulated THEN ' WITH NO DATA' END)]
-               || ARRAY(SELECT unnest(ARRAY[pg_get_indexdef(idx.indexrelid),
-                                            format('COMMENT ON INDEX %s IS %L', idx.indexrelid::regclass,
-                                                   obj_description(idx.indexrelid, 'pg_class'))])
-                        FROM pg_catalog.pg_index AS idx
-                        WHERE idx.indrelid = view.oid)
-               || ARRAY(SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view.oid::regclass, att.attname,
-                                      pg_get_expr(def.adbin, def.adrelid))
-                        FROM pg_catalog.pg_attrdef AS def
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = def.adrelid AND att.attnum = def.adnum
-                        WHERE def.adrelid = view.oid)
-               || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', view.oid::regclass, att.attname, des.description)
-                        FROM pg_catalog.pg_description AS des
-                        JOIN pg_catalog.pg_attribute AS att ON att.attrelid = des.objoid AND att.attnum = des.objsubid
-                        WHERE des.classoid = 'pg_class'::regclass AND des.objoid = view.oid)
-               || ARRAY(SELECT format('GRANT %s (%I) ON %s TO %s%s', acl.privilege_type, att.attname, view.oid::regclass,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM pg_catalog.pg_attribute AS att, aclexplode(att.attacl) AS acl
-                        WHERE att.attrelid = view.oid)
-        FROM objects AS object
-        JOIN pg_catalog.pg_class AS view ON object.class = 'pg_class'::regclass AND view.oid = object.id
-    ),
-    recipes (class, id, depth, elsewhere, unmake, remake) AS (
-        SELECT part.class, part.id, part.depth,
-               (SELECT bool_or(tab.relnamespace <> home)
-                FROM pg_catalog.pg_class AS tab
-                LEFT JOIN pg_catalog.pg_constraint AS con ON part.class = 'pg_constraint'::regclass AND con.oid = part.id
-                WHERE tab.oid IN (part.place, con.confrelid)),
-               CASE part.word WHEN 'CONSTRAINT' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', part.place::regclass, part.name)
-                              ELSE format('DROP %s %I ON %s', part.word, part.name, part.place::regclass) END,
-               ARRAY[part.definition,
-                     format('COMMENT ON %s %I ON %s IS %L', part.word, part.name, part.place::regclass,
-                            obj_description(part.id, part.class::regclass::name)),
-                     CASE WHEN part.enabled <> 'O'
-                          THEN format('ALTER TABLE %s %s %s %I', part.place::regclass,
-                                      CASE part.enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
-                                      part.word, part.name) END]
-        FROM parts AS part
-        UNION ALL
-        SELECT whole.class, whole.id, whole.depth, whole.space <> home,
-               format('DROP %s %s', whole.word, whole.name),
-               whole.definitions
-               || format('COMMENT ON %s %s IS %L', whole.word, whole.name, obj_description(whole.id, whole.class::regclass::name))
-               -- The privileges as they were, without what default privileges would add to an object made now.
-               || CASE WHEN whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL
-                       THEN format('REVOKE ALL ON %s %s FROM %s', CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                   concat_ws(', ', 'PUBLIC', whole.owner::regrole, uninvited.roles)) END
-               || ARRAY(SELECT format('GRANT %s ON %s %s TO %s%s', acl.privilege_type,
-                                      CASE whole.kind WHEN 'f' THEN whole.word ELSE 'TABLE' END, whole.name,
-                                      CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
-                                      CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)
-                        FROM aclexplode(coalesce(whole.acl, acldefault(whole.kind, whole.owner))) AS acl
-                        WHERE whole.acl IS NOT NULL OR uninvited.roles IS NOT NULL)
-               || CASE WHEN whole.owner <> current_user::regrole
-                       THEN format('ALTER %s %s OWNER TO %s', whole.word, whole.name, whole.owner::regrole) END
-        FROM wholes AS whole
-        CROSS JOIN LATERAL (
-            SELECT string_agg(DISTINCT acl.grantee::regrole::text, ', ') AS roles
-            FROM pg_catalog.pg_default_acl AS given, aclexplode(given.defaclacl) AS acl
-            WHERE given.defaclobjtype = whole.kind AND given.defaclnamespace IN (0, home) AND acl.grantee <> 0) AS uninvited
-        UNION ALL
-        SELECT object.class, object.id, object.depth, false,
-               format('ALTER PUBLICATION %I DROP TABLE %s', pub.pubname, rel.prrelid::regclass),
-               ARRAY[format('ALTER PUBLICATION %I ADD TABLE %s%s%s', pub.pubname, rel.prrelid::regclass,
-                            (SELECT format(' (%s)', string_agg(quote_ident(att.attname), ', ' ORDER BY att.attnum))
-                             FROM pg_catalog.pg_attribute AS att
-                             WHERE att.attrelid = rel.prrelid AND att.attnum = ANY (rel.prattrs)
-                             HAVING count(*) > 0),
-                            ' WHERE (' || pg_get_expr(rel.prqual, rel.prrelid) || ')')]
-        FROM objects AS object
-        JOIN pg_catalog.pg_publication_rel AS rel ON object.class = 'pg_publication_rel'::regclass AND rel.oid = object.id
-        JOIN pg_catalog.pg_publication AS pub ON pub.oid = rel.prpubid
-    )
-    SELECT jsonb_agg(jsonb_build_object('label', pg_describe_object(class, id, 0), 'depth', depth, 'elsewhere', elsewhere,
-                                        'unmake', unmake, 'remake', array_remove(remake, NULL)))
-    INTO kept
-    FROM recipes;
-
-    -- 3. What does not fit, as far as it can be told before any change. Nothing is done
-    --    in other schemas, and a generated column cannot be made again in its place.
-    SELECT coalesce(array_agg(found.label || ': ' || found.reason ORDER BY found.label), '{}')
-    INTO misfits
-    FROM (SELECT object.label, 'it is in another schema, or reaches into one' AS reason
-          FROM jsonb_to_recordset(kept) AS object (label text, elsewhere boolean)
-          WHERE object.elsewhere
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, def.adrelid, def.adnum), 'it is generated from a column that changes'
-          FROM unnest(tables, columns) AS changing (tab, col)
-          JOIN pg_catalog.pg_depend AS dep
-            ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = changing.tab AND dep.refobjsubid = changing.col
-          JOIN pg_catalog.pg_attrdef AS def
-            ON dep.classid = 'pg_attrdef'::regclass AND def.oid = dep.objid AND (def.adrelid, def.adnum) <> (changing.tab, changing.col)
-          UNION
-          SELECT pg_describe_object('pg_class'::regclass, idx.indexrelid, 0),
-                 format('its operator class %s is not for %s', opc.opcname, changing.type)
-          FROM unnest(tables, columns, types) AS changing (tab, col, type)
-          JOIN pg_catalog.pg_index AS idx ON idx.indrelid = changing.tab
-          CROSS JOIN unnest(idx.indkey::smallint[], idx.indclass::oid[]) AS key (col, opclass)
-          JOIN pg_catalog.pg_opclass AS opc ON opc.oid = key.opclass
-          WHERE key.col = changing.col AND NOT opc.opcdefault AND opc.opcintype <> changing.type::regtype) AS found;
-    --    Expressions of checks, indexes and statistics: do they parse over the new types?
-    FOR item IN
-        SELECT pg_describe_object(found.class, found.id, 0) AS label, found.expression, found.tab,
-               (SELECT string_agg(concat(quote_ident(att.attname), '::' || changing.type || ' AS ' || quote_ident(att.attname)), ', ')
-                FROM pg_catalog.pg_attribute AS att
-                LEFT JOIN unnest(tables, columns, types) AS changing (tab, col, type)
-                  ON changing.tab = att.attrelid AND changing.col = att.attnum
-                WHERE att.attrelid = found.tab AND att.attnum > 0 AND NOT att.attisdropped) AS columns
-        FROM (SELECT 'pg_constraint'::regclass::oid, con.oid, con.conrelid, pg_get_expr(con.conbin, con.conrelid)
-              FROM pg_catalog.pg_constraint AS con
-              WHERE con.contype = 'c' AND con.conrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_class'::regclass, idx.indexrelid, idx.indrelid,
-                     concat_ws(', ', pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))
-              FROM pg_catalog.pg_index AS idx
-              WHERE (idx.indexprs IS NOT NULL OR idx.indpred IS NOT NULL) AND idx.indrelid = ANY (tables)
-              UNION ALL
-              SELECT 'pg_statistic_ext'::regclass, stx.oid, stx.stxrelid,
-                     array_to_string(pg_get_statisticsobjdef_expressions(stx.oid), ', ')
-              FROM pg_catalog.pg_statistic_ext AS stx
-              WHERE stx.stxexprs IS NOT NULL AND stx.stxrelid = ANY (tables)) AS found (class, id, tab, expression)
-        ORDER BY label
-    LOOP
-        BEGIN
-            EXECUTE format('SELECT %s FROM (SELECT %s FROM %s) AS probe WHERE false', item.expression, item.columns, item.tab::regclass);
-        EXCEPTION WHEN others THEN
-            misfits := misfits || format('%s: %s', item.label, SQLERRM);
-        END;
-    END LOOP;
-    IF misfits <> '{}' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('types cannot change because of %s', array_to_string(misfits, '; ')),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END IF;
-
-    -- 4. Drop, change, make again. An error anywhere undoes all of it and names the object.
-    BEGIN
-        FOR item IN
-            SELECT object.label, object.unmake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, unmake text)
-            ORDER BY object.depth DESC, object.label
-        LOOP
-            step := item.label;
-            part := item.unmake;
-            EXECUTE part;
-        END LOOP;
-        FOR item IN
-            SELECT pg_describe_object('pg_class'::regclass, changing.tab, 0) AS label,
-                   format('ALTER TABLE %s %s', changing.tab::regclass, string_agg(concat_ws(', ',
-                       'ALTER COLUMN ' || quote_ident(att.attname) || CASE WHEN def.oid IS NOT NULL THEN ' DROP DEFAULT' END,
-                       format('ALTER COLUMN %I TYPE %s USING ', att.attname, changing.type)
-                           || CASE WHEN att.atttypid = 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', att.attname)
-                                   ELSE format('%I::%s', att.attname, changing.type) END,
-                       format('ALTER COLUMN %I SET DEFAULT (', att.attname)
-                           || pg_get_expr(def.adbin, def.adrelid) || ')::' || changing.type), ', ')) AS change,
-                   format('ANALYZE %s', changing.tab::regclass) AS survey
-            FROM unnest(tables, columns, types) AS changing (tab, col, type)
-            JOIN pg_catalog.pg_attribute AS att ON att.attrelid = changing.tab AND att.attnum = changing.col
-            LEFT JOIN pg_catalog.pg_attrdef AS def ON def.adrelid = changing.tab AND def.adnum = changing.col
-            GROUP BY changing.tab
-            ORDER BY label
-        LOOP
-            step := item.label;
-            part := item.change;
-            EXECUTE part;
-            EXECUTE item.survey;
-        END LOOP;
-        FOR item IN
-            SELECT object.label, object.remake
-            FROM jsonb_to_recordset(kept) AS object (label text, depth integer, remake text[])
-            ORDER BY object.depth, object.label
-        LOOP
-            step := item.label;
-            FOREACH part IN ARRAY item.remake LOOP
-                EXECUTE part;
-            END LOOP;
-        END LOOP;
-    EXCEPTION WHEN others THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-        RAISE EXCEPTION USING
-            ERRCODE = state,
-            MESSAGE = format('types cannot change because of %s: %s', step, message),
-            DETAIL = concat_ws(E'\n', nullif(detail, ''), part),
-            HINT = 'Nothing was changed. Drop it, or make it fit the new type, and run this again.';
-    END;
-END
-$convert$;
-
--- An index that a failed build left invalid is built again; one that somebody is
--- building at this moment is theirs.
-DO $indexes$
-DECLARE
-    broken record;
-BEGIN
-    FOR broken IN
-        SELECT idx.indexrelid::regclass AS name
-        FROM pg_catalog.pg_index AS idx
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
-          AND tab.relname IN ('audio_transcriptions')
-          AND NOT (idx.indisvalid AND idx.indisready)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
-    LOOP
-        EXECUTE format('REINDEX INDEX %s', broken.name);
-    END LOOP;
-END
-$indexes$;
-
--- What is missing is made. Keys and policies wait where a column that they compare is
--- not text. What says the same as one of these under another name is dropped.
-DO $complete$
-DECLARE
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    parts jsonb;
-    part record;
-BEGIN
-    SELECT jsonb_agg(to_jsonb(wanted))
-    INTO parts
-    FROM (
-        SELECT *, NULL::text[] AS compares
-        FROM (VALUES
-            ('column', 'audio_transcriptions', 'id', 'uuid NOT NULL DEFAULT gen_random_uuid()'),
-            ('column', 'audio_transcriptions', 'user_id', 'text'),
-            ('column', 'audio_transcriptions', 'file_id', 'text'),
-            ('column', 'audio_transcriptions', 'filename', 'text'),
-            ('column', 'audio_transcriptions', 'file_size', 'bigint'),
-            ('column', 'audio_transcriptions', 'duration', 'double precision'),
-            ('column', 'audio_transcriptions', 'text', 'text'),
-            ('column', 'audio_transcriptions', 'content', 'text'),
-            ('column', 'audio_transcriptions', 'segments', 'jsonb'),
-            ('column', 'audio_transcriptions', 'words', 'jsonb'),
-            ('column', 'audio_transcriptions', 'utterances', 'jsonb'),
-            ('column', 'audio_transcriptions', 'chapters', 'jsonb'),
-            ('column', 'audio_transcriptions', 'language', 'text'),
-            ('column', 'audio_transcriptions', 'storage_url', 'text'),
-            ('column', 'audio_transcriptions', 'metadata', 'jsonb DEFAULT ''{}'''),
-            ('column', 'audio_transcriptions', 'is_active', 'boolean NOT NULL DEFAULT true'),
-            ('column', 'audio_transcriptions', 'detected_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'audio_transcriptions', 'created_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'audio_transcriptions', 'updated_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_file_size_check', 'CHECK (file_size >= 0)'),
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_duration_check', 'CHECK (duration >= 0)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_user_id', '(user_id, created_at DESC)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_file_id', '(file_id)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_filename', 'USING gin (filename gin_trgm_ops)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_text', 'USING gin (text gin_trgm_ops)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_metadata', 'USING gin (metadata)'),
-            ('comment', 'audio_transcriptions', 'file_id',
-             'The uploaded file; a plain value, since uploads live outside of this schema.'),
-            ('comment', 'audio_transcriptions', 'duration', 'Seconds.'),
-            ('comment', 'audio_transcriptions', 'segments', 'Parts with their times.'),
-            ('trigger', 'audio_transcriptions', 'audio_transcriptions_set_updated_at',
-             'BEFORE UPDATE ON audio_transcriptions FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
-            ('row level security', 'audio_transcriptions', 'audio_transcriptions', NULL),
-            ('column', 'audio_transcriptions', 'job_id', 'text'),
-            ('column', 'audio_transcriptions', 'assemblyai_id', 'text'),
-            ('column', 'audio_transcriptions', 'service', 'text'),
-            ('column', 'audio_transcriptions', 'status', 'text DEFAULT ''pending'''),
-            ('column', 'audio_transcriptions', 'progress', 'integer DEFAULT 0'),
-            ('column', 'audio_transcriptions', 'error_message', 'text'),
-            ('column', 'audio_transcriptions', 'error', 'text'),
-            ('column', 'audio_transcriptions', 'job_metadata', 'jsonb NOT NULL DEFAULT ''{}'''),
-            ('column', 'audio_transcriptions', 'job_submitted_at', 'timestamptz'),
-            ('column', 'audio_transcriptions', 'job_completed_at', 'timestamptz'),
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_progress_check', 'CHECK (progress BETWEEN 0 AND 100)'),
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_job_completed_at_check',
-             'CHECK (job_completed_at >= job_submitted_at)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_job_id', '(job_id)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_assemblyai_id', '(assemblyai_id)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_status', '(user_id, status, created_at DESC)'),
-            ('index', 'audio_transcriptions', 'idx_audio_transcriptions_open_jobs',
-             '(created_at) WHERE job_completed_at IS NULL AND status NOT IN (''completed'', ''error'', ''failed'')'),
-            ('comment', 'audio_transcriptions', 'job_id', 'The application''s own number of the job.'),
-            ('comment', 'audio_transcriptions', 'assemblyai_id', 'The service''s number of the job.'),
-            ('comment', 'audio_transcriptions', 'service', 'Who transcribes, such as assemblyai.'),
-            ('comment', 'audio_transcriptions', 'status', 'How the job stands, in the words of the application and of the service.'),
-            ('comment', 'audio_transcriptions', 'progress', 'Percent.'),
-            ('comment', 'audio_transcriptions', 'error',
-             'The application''s other name for error_message, kept equal by a trigger.'),
-            ('comment', 'audio_transcriptions', 'job_metadata', 'What the service said of the job.'),
-            ('trigger', 'audio_transcriptions', 'audio_transcriptions_sync_error_message',
-             'BEFORE INSERT OR UPDATE OF error_message, error ON audio_transcriptions FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_sync_error_message()')
-        ) AS plain (kind, tab, name, definition)
-        UNION ALL
-        SELECT *
-        FROM (VALUES
-            ('constraint', 'audio_transcriptions', 'audio_transcriptions_user_id_fkey',
-             'FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE', ARRAY['audio_transcriptions.user_id', 'users.id']),
-            ('policy', 'audio_transcriptions', 'audio_transcriptions_owner',
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))',
-             ARRAY['audio_transcriptions.user_id'])
-        ) AS comparing (kind, tab, name, definition, compares)
-    ) AS wanted;
-
-    FOR part IN
-        SELECT wanted.*, tab.oid AS place
-        FROM ROWS FROM (jsonb_to_recordset(parts) AS (kind text, tab text, name text, definition text, compares text[]))
-            WITH ORDINALITY AS wanted (kind, tab, name, definition, compares, turn)
-        LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = wanted.tab
-        WHERE NOT CASE wanted.kind
-            WHEN 'column' THEN EXISTS (
-                -- It is there, with a default where it should have one: of its own type, not a number's.
-                SELECT FROM pg_catalog.pg_attribute AS att
-                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
-                  AND (att.atthasdef OR wanted.definition NOT LIKE '% DEFAULT %'
-                       OR att.atttypid <> regexp_replace(wanted.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype))
-            WHEN 'constraint' THEN EXISTS (
-                -- It is there, and a check admits every word that it should.
-                SELECT FROM pg_catalog.pg_constraint AS con
-                WHERE con.conrelid = tab.oid
-                  AND (con.conname = wanted.name OR (con.contype = 'p' AND wanted.definition LIKE 'PRIMARY KEY %'))
-                  AND (wanted.definition NOT LIKE '%''%'
-                       OR ARRAY(SELECT word[1] FROM regexp_matches(wanted.definition, '''([^'']*)''', 'g') AS word)
-                          <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word)))
-            WHEN 'index' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_index AS idx
-                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-                WHERE idx.indrelid = tab.oid AND ind.relname = wanted.name)
-            WHEN 'trigger' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_trigger AS trg WHERE trg.tgrelid = tab.oid AND trg.tgname = wanted.name)
-            WHEN 'policy' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid AND pol.polname = wanted.name)
-            WHEN 'row level security' THEN coalesce(tab.relrowsecurity, false)
-            WHEN 'comment' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_attribute AS att
-                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND col_description(tab.oid, att.attnum) IS NOT NULL)
-            ELSE tab.oid IS NOT NULL END  -- a table or a view
-        ORDER BY wanted.turn
-    LOOP
-        CONTINUE WHEN cardinality(part.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = home AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
-        IF part.kind = 'column' AND EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS att
-            WHERE att.attrelid = part.place AND att.attname = part.name AND NOT att.attisdropped)
-        THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', part.tab, part.name) || split_part(part.definition, ' DEFAULT ', 2);
-            CONTINUE;
-        END IF;
-        IF part.kind = 'constraint' AND EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conrelid = part.place AND con.conname = part.name)
-        THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name);
-        END IF;
-        EXECUTE CASE part.kind
-            WHEN 'table' THEN format('CREATE TABLE %I ()', part.tab)
-            WHEN 'view' THEN format('CREATE VIEW %I %s', part.tab, part.definition)
-            WHEN 'column' THEN format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition)
-            WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I %s', part.tab, part.name, part.definition)
-            WHEN 'index' THEN format('CREATE INDEX %I ON %I %s', part.name, part.tab, part.definition)
-            WHEN 'trigger' THEN format('CREATE TRIGGER %I %s', part.name, part.definition)
-            WHEN 'policy' THEN format('CREATE POLICY %I ON %I %s', part.name, part.tab, part.definition)
-            WHEN 'row level security' THEN format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab)
-            WHEN 'comment' THEN format('COMMENT ON COLUMN %I.%I IS %L', part.tab, part.name, part.definition)
-            END;
-    END LOOP;
-
-    FOR part IN
-        WITH listed AS (SELECT * FROM jsonb_to_recordset(parts) AS part (kind text, tab text, name text)),
-        tables AS (
-            SELECT tab.oid AS id, tab.relname AS name
-            FROM pg_catalog.pg_class AS tab
-            WHERE tab.relnamespace = home AND tab.relname IN (SELECT listed.tab FROM listed)
-        ),
-        present (kind, tab, name, said, bound) AS (
-            SELECT 'constraint', con.conrelid, con.conname,
-                   CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text ELSE pg_get_constraintdef(con.oid) END, false
-            FROM pg_catalog.pg_constraint AS con
-            WHERE con.conrelid IN (SELECT id FROM tables) AND con.contype IN ('c', 'f', 'p', 'u')
-            UNION ALL
-            SELECT 'index', idx.indrelid, ind.relname,
-                   row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
-                       idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
-                   idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
-            FROM pg_catalog.pg_index AS idx
-            JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-            WHERE idx.indrelid IN (SELECT id FROM tables)
-            UNION ALL
-            SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
-            FROM pg_catalog.pg_trigger AS trg
-            WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
-            UNION ALL
-            SELECT 'policy', pol.polrelid, pol.polname,
-                   row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
-                       pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
-            FROM pg_catalog.pg_policy AS pol
-            WHERE pol.polrelid IN (SELECT id FROM tables)
-        )
-        SELECT other.kind, tables.name AS tab, other.name
-        FROM listed
-        JOIN tables ON tables.name = listed.tab
-        JOIN present AS one ON (one.kind, one.tab, one.name) = (listed.kind, tables.id, listed.name::name)
-        JOIN present AS other ON (other.kind, other.tab, other.said) = (one.kind, one.tab, one.said) AND other.name <> one.name AND NOT other.bound
-    LOOP
-        EXECUTE CASE part.kind
-            WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name)
-            WHEN 'index' THEN format('DROP INDEX %I', part.name)
-            ELSE format('DROP %s %I ON %I', part.kind, part.name, part.tab) END;
-    END LOOP;
-END
-$complete$;
-
--- Two names of one thing agree, the documented one first; and a row without a status
--- gets the one that shows in it.
-UPDATE audio_transcriptions
-SET error_message = coalesce(error_message, error), error = coalesce(error_message, error)
-WHERE error_message IS DISTINCT FROM error;
-UPDATE audio_transcriptions
-SET status = CASE WHEN error_message IS NOT NULL THEN 'error' WHEN text IS NOT NULL THEN 'completed' ELSE 'pending' END,
-    progress = CASE WHEN error_message IS NULL AND text IS NOT NULL THEN 100 ELSE coalesce(progress, 0) END
-WHERE status IS NULL;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f659c966acdc8ad189d4f3bb5ee11efeaa6808cac6ac79061e97fdaa88bf3f74',
+    VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'MIGRATION_FIX_TRANSCRIPTION.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -8525,6 +4632,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -8535,12 +4644,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['2f92bb9e4eea61f6bd1f06a755de873c624c1efededd629f0f19135995d6a463']::text[]) THEN
+    IF recorded = ANY (ARRAY['df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2f92bb9e4eea61f6bd1f06a755de873c624c1efededd629f0f19135995d6a463', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- zapier-webhook-logs.sql
 --
@@ -8548,7 +4659,7 @@ BEGIN
 -- wrong, and what Zapier said of its rate limit. The service writes it; people
 -- read what was called for them. A row outlives its person.
 
-CREATE TABLE IF NOT EXISTS zapier_webhook_logs (
+CREATE TABLE zapier_webhook_logs (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     event_type text NOT NULL,
@@ -8574,6 +4685,7 @@ CREATE TABLE IF NOT EXISTS zapier_webhook_logs (
     "timestamp" timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT zapier_webhook_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT zapier_webhook_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT zapier_webhook_logs_priority_check CHECK (priority IN ('high', 'low', 'medium', 'urgent')),
     CONSTRAINT zapier_webhook_logs_attempt_check CHECK (attempt > 0),
     CONSTRAINT zapier_webhook_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
@@ -8583,147 +4695,21 @@ CREATE TABLE IF NOT EXISTS zapier_webhook_logs (
     CONSTRAINT zapier_webhook_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
     CONSTRAINT zapier_webhook_logs_retry_after_seconds_check CHECK (retry_after_seconds >= 0)
 );
-ALTER TABLE zapier_webhook_logs
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS event_type text,
-    ADD COLUMN IF NOT EXISTS priority text DEFAULT 'medium',
-    ADD COLUMN IF NOT EXISTS success boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS webhook_called boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS webhook_id text,
-    ADD COLUMN IF NOT EXISTS attempt integer NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS payload_preview text,
-    ADD COLUMN IF NOT EXISTS request_body jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes integer,
-    ADD COLUMN IF NOT EXISTS response_status integer,
-    ADD COLUMN IF NOT EXISTS response_body text,
-    ADD COLUMN IF NOT EXISTS duration_ms integer,
-    ADD COLUMN IF NOT EXISTS error text,
-    ADD COLUMN IF NOT EXISTS error_code text,
-    ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer,
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer,
-    ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz,
-    ADD COLUMN IF NOT EXISTS retry_after_seconds integer,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS "timestamp" timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE zapier_webhook_logs
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN priority SET DEFAULT 'medium',
-    ALTER COLUMN success SET DEFAULT false,
-    ALTER COLUMN webhook_called SET DEFAULT false,
-    ALTER COLUMN attempt SET DEFAULT 1,
-    ALTER COLUMN rate_limited SET DEFAULT false,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN "timestamp" SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('zapier_webhook_logs', 'id'), ('zapier_webhook_logs', 'event_type'), ('zapier_webhook_logs', 'success'),
-            ('zapier_webhook_logs', 'webhook_called'), ('zapier_webhook_logs', 'attempt'),
-            ('zapier_webhook_logs', 'rate_limited'), ('zapier_webhook_logs', 'metadata'),
-            ('zapier_webhook_logs', 'timestamp'), ('zapier_webhook_logs', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('zapier_webhook_logs', 'zapier_webhook_logs_pkey', 'PRIMARY KEY (id)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_priority_check',
-             $$CHECK (priority IN ('high', 'low', 'medium', 'urgent'))$$),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_attempt_check', 'CHECK (attempt > 0)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_request_size_bytes_check', 'CHECK (request_size_bytes >= 0)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_response_status_check',
-             'CHECK (response_status BETWEEN 100 AND 599)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_duration_ms_check', 'CHECK (duration_ms >= 0)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_rate_limit_check', 'CHECK (rate_limit >= 0)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_rate_limit_remaining_check',
-             'CHECK (rate_limit_remaining >= 0)'),
-            ('zapier_webhook_logs', 'zapier_webhook_logs_retry_after_seconds_check',
-             'CHECK (retry_after_seconds >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('zapier_webhook_logs', 'zapier_webhook_logs_user_id_fkey', 'user_id', 'users', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_zapier_webhook_logs_user_id_timestamp
-    ON zapier_webhook_logs (user_id, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_zapier_webhook_logs_event_type_timestamp
-    ON zapier_webhook_logs (event_type, "timestamp" DESC);
-CREATE INDEX IF NOT EXISTS idx_zapier_webhook_logs_timestamp ON zapier_webhook_logs ("timestamp" DESC);
+CREATE INDEX idx_zapier_webhook_logs_user_id_timestamp ON zapier_webhook_logs (user_id, "timestamp" DESC);
+CREATE INDEX idx_zapier_webhook_logs_event_type_timestamp ON zapier_webhook_logs (event_type, "timestamp" DESC);
+CREATE INDEX idx_zapier_webhook_logs_timestamp ON zapier_webhook_logs ("timestamp" DESC);
 -- What went wrong is looked for often, and is little of the whole.
-CREATE INDEX IF NOT EXISTS idx_zapier_webhook_logs_failed ON zapier_webhook_logs ("timestamp" DESC) WHERE NOT success;
-CREATE INDEX IF NOT EXISTS idx_zapier_webhook_logs_rate_limited
-    ON zapier_webhook_logs (user_id, "timestamp" DESC) WHERE rate_limited;
+CREATE INDEX idx_zapier_webhook_logs_failed ON zapier_webhook_logs ("timestamp" DESC) WHERE NOT success;
+CREATE INDEX idx_zapier_webhook_logs_rate_limited ON zapier_webhook_logs (user_id, "timestamp" DESC) WHERE rate_limited;
 
-COMMENT ON TABLE zapier_webhook_logs IS 'Calls of Zapier webhooks, with request, response, errors and rate limits. The service writes it, a person reads their own.';
-COMMENT ON COLUMN zapier_webhook_logs.user_id IS 'The person for whom it was called; NULL for the service itself, and once the person is gone.';
-COMMENT ON COLUMN zapier_webhook_logs.success IS 'Whether the event was handled; a call that was not needed can be a success, too.';
+COMMENT ON TABLE zapier_webhook_logs IS
+    'Calls of Zapier webhooks, with request, response, errors and rate limits. '
+    'The service writes it, a person reads their own.';
+COMMENT ON COLUMN zapier_webhook_logs.user_id IS
+    'The person for whom it was called; NULL for the service itself, and once the person is gone.';
+COMMENT ON COLUMN zapier_webhook_logs.success IS
+    'Whether the event was handled; a call that was not needed can be a success, too.';
 COMMENT ON COLUMN zapier_webhook_logs.webhook_called IS 'Whether Zapier was called at all.';
 COMMENT ON COLUMN zapier_webhook_logs.webhook_id IS 'The id that Zapier gave to the request.';
 COMMENT ON COLUMN zapier_webhook_logs.attempt IS '1 for the first call of an event, 2 for its first repetition.';
@@ -8731,7 +4717,8 @@ COMMENT ON COLUMN zapier_webhook_logs.payload_preview IS 'The beginning of what 
 COMMENT ON COLUMN zapier_webhook_logs.request_body IS 'What was sent, whole, where it is kept.';
 COMMENT ON COLUMN zapier_webhook_logs.response_status IS 'The HTTP status that came back; NULL where none came.';
 COMMENT ON COLUMN zapier_webhook_logs.error_code IS 'The kind of error, to count by.';
-COMMENT ON COLUMN zapier_webhook_logs.rate_limited IS 'Whether the call was refused, or not made, because of a rate limit.';
+COMMENT ON COLUMN zapier_webhook_logs.rate_limited IS
+    'Whether the call was refused, or not made, because of a rate limit.';
 COMMENT ON COLUMN zapier_webhook_logs.rate_limit IS 'The calls that Zapier allows in its window, as it said.';
 COMMENT ON COLUMN zapier_webhook_logs.rate_limit_remaining IS 'The calls left in that window, as Zapier said.';
 COMMENT ON COLUMN zapier_webhook_logs.rate_limit_reset_at IS 'When that window ends, as Zapier said.';
@@ -8740,35 +4727,10 @@ COMMENT ON COLUMN zapier_webhook_logs."timestamp" IS 'When it was called, by the
 
 ALTER TABLE zapier_webhook_logs ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('zapier_webhook_logs', 'zapier_webhook_logs_owner_read',
-             ARRAY['zapier_webhook_logs.user_id'],
-             $$FOR SELECT USING (user_id = (SELECT requesting_user_id()))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+CREATE POLICY zapier_webhook_logs_owner_read ON zapier_webhook_logs
+    FOR SELECT USING (user_id = (SELECT requesting_user_id()));
 
-CREATE OR REPLACE VIEW zapier_webhook_rates WITH (security_invoker = true) AS
+CREATE VIEW zapier_webhook_rates WITH (security_invoker = true) AS
 SELECT log.user_id,
        date_trunc('hour', log."timestamp", 'UTC') AS hour,
        log.event_type,
@@ -8780,11 +4742,13 @@ SELECT log.user_id,
        avg(log.duration_ms)::double precision AS average_ms
 FROM zapier_webhook_logs AS log
 GROUP BY 1, 2, 3;
-COMMENT ON VIEW zapier_webhook_rates IS 'For each person, hour and kind of event: how many events there were, how many calls they took, failed, and met a rate limit.';
+COMMENT ON VIEW zapier_webhook_rates IS
+    'For each person, hour and kind of event: '
+    'how many events there were, how many calls they took, failed, and met a rate limit.';
 
 -- A sliding window over the log. The log itself is the counter, so that nothing
 -- else has to be kept in step.
-CREATE OR REPLACE FUNCTION zapier_webhook_allowance(
+CREATE FUNCTION zapier_webhook_allowance(
     for_user_id text,
     max_calls integer DEFAULT 100,
     within interval DEFAULT '1 hour')
@@ -8793,12 +4757,7 @@ RETURNS TABLE (
     remaining bigint,
     allowed boolean,
     next_call_at timestamptz)
-LANGUAGE plpgsql
-STABLE
-PARALLEL SAFE
-SECURITY INVOKER
-ROWS 1
-SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 DECLARE
     window_free_at timestamptz;
@@ -8832,65 +4791,35 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION zapier_webhook_allowance(text, integer, interval) IS
-    'Whether Zapier may be called for a person now: no more than max_calls within the interval before, and not before the time that Zapier named when it last refused.';
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('zapier_webhook_logs', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('zapier_webhook_rates', 'SELECT', 'SELECT')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('zapier_webhook_allowance(text, integer, interval)', '{authenticated,service_role}'::text[])
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+    'Whether Zapier may be called for a person now: no more than max_calls within the interval before, '
+    'and not before the time that Zapier named when it last refused.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what was called for them; the service writes.
+GRANT SELECT ON zapier_webhook_logs, zapier_webhook_rates TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON zapier_webhook_logs TO service_role;
+GRANT SELECT ON zapier_webhook_rates TO service_role;
+GRANT EXECUTE ON FUNCTION zapier_webhook_allowance(text, integer, interval) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2f92bb9e4eea61f6bd1f06a755de873c624c1efededd629f0f19135995d6a463',
+    VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'zapier-webhook-logs.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -8907,6 +4836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -8917,12 +4848,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['723d517a064937635b215de8189f249fdff19947d560e8d32c9a5c5242d4e19d']::text[]) THEN
+    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 723d517a064937635b215de8189f249fdff19947d560e8d32c9a5c5242d4e19d', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- drive-edit-approval-schema.sql
 --
@@ -8938,7 +4871,7 @@ BEGIN
 -- drive_edit_audit_log by trigger, and nothing there is ever changed. The
 -- service writes both; people read what is theirs.
 
-CREATE TABLE IF NOT EXISTS drive_edit_requests (
+CREATE TABLE drive_edit_requests (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     conversation_id text,
@@ -8965,40 +4898,18 @@ CREATE TABLE IF NOT EXISTS drive_edit_requests (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT drive_edit_requests_pkey PRIMARY KEY (id),
+    CONSTRAINT drive_edit_requests_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT drive_edit_requests_conversation_id_fkey
+        FOREIGN KEY (conversation_id) REFERENCES conversations (id) ON DELETE SET NULL,
+    CONSTRAINT drive_edit_requests_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT drive_edit_requests_operation_check CHECK (operation IN (
         'create', 'update', 'append', 'rename', 'move', 'delete')),
     CONSTRAINT drive_edit_requests_status_check CHECK (status IN (
         'pending', 'approved', 'rejected', 'cancelled', 'expired', 'applying', 'applied', 'failed')),
     CONSTRAINT drive_edit_requests_changes_check CHECK (jsonb_typeof(changes) = 'array')
 );
-ALTER TABLE drive_edit_requests
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS drive_file_id text,
-    ADD COLUMN IF NOT EXISTS drive_file_name text,
-    ADD COLUMN IF NOT EXISTS mime_type text,
-    ADD COLUMN IF NOT EXISTS operation text NOT NULL DEFAULT 'update',
-    ADD COLUMN IF NOT EXISTS summary text,
-    ADD COLUMN IF NOT EXISTS base_revision_id text,
-    ADD COLUMN IF NOT EXISTS original_content text,
-    ADD COLUMN IF NOT EXISTS proposed_content text,
-    ADD COLUMN IF NOT EXISTS diff text,
-    ADD COLUMN IF NOT EXISTS changes jsonb NOT NULL DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS result_revision_id text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS requested_by text,
-    ADD COLUMN IF NOT EXISTS decided_by text,
-    ADD COLUMN IF NOT EXISTS decided_at timestamptz,
-    ADD COLUMN IF NOT EXISTS decision_note text,
-    ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-    ADD COLUMN IF NOT EXISTS applied_at timestamptz,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS drive_edit_audit_log (
+CREATE TABLE drive_edit_audit_log (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
     request_id uuid NOT NULL,
     user_id text,
@@ -9014,171 +4925,54 @@ CREATE TABLE IF NOT EXISTS drive_edit_audit_log (
     CONSTRAINT drive_edit_audit_log_pkey PRIMARY KEY (id),
     CONSTRAINT drive_edit_audit_log_action_check CHECK (action IN ('created', 'changed', 'deleted'))
 );
-ALTER TABLE drive_edit_audit_log
-    ADD COLUMN IF NOT EXISTS id bigint GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS request_id uuid,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS action text NOT NULL DEFAULT 'changed',
-    ADD COLUMN IF NOT EXISTS old_status text,
-    ADD COLUMN IF NOT EXISTS new_status text,
-    ADD COLUMN IF NOT EXISTS changed_columns text[] NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS old_values jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS new_values jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS actor_id text,
-    ADD COLUMN IF NOT EXISTS database_role text,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE drive_edit_requests
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN operation SET DEFAULT 'update',
-    ALTER COLUMN changes SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE drive_edit_audit_log
-    ALTER COLUMN action SET DEFAULT 'changed',
-    ALTER COLUMN changed_columns SET DEFAULT '{}',
-    ALTER COLUMN old_values SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN new_values SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('drive_edit_requests', 'id'), ('drive_edit_requests', 'user_id'),
-            ('drive_edit_requests', 'drive_file_id'), ('drive_edit_requests', 'operation'),
-            ('drive_edit_requests', 'changes'), ('drive_edit_requests', 'status'),
-            ('drive_edit_requests', 'metadata'), ('drive_edit_requests', 'created_at'),
-            ('drive_edit_requests', 'updated_at'),
-            ('drive_edit_audit_log', 'request_id'), ('drive_edit_audit_log', 'action'),
-            ('drive_edit_audit_log', 'changed_columns'), ('drive_edit_audit_log', 'old_values'),
-            ('drive_edit_audit_log', 'new_values'), ('drive_edit_audit_log', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('drive_edit_requests', 'drive_edit_requests_pkey', 'PRIMARY KEY (id)'),
-            ('drive_edit_requests', 'drive_edit_requests_operation_check',
-             $$CHECK (operation IN ('create', 'update', 'append', 'rename', 'move', 'delete'))$$),
-            ('drive_edit_requests', 'drive_edit_requests_status_check',
-             $$CHECK (status IN ('pending', 'approved', 'rejected', 'cancelled', 'expired', 'applying', 'applied', 'failed'))$$),
-            ('drive_edit_requests', 'drive_edit_requests_changes_check', $$CHECK (jsonb_typeof(changes) = 'array')$$),
-            ('drive_edit_audit_log', 'drive_edit_audit_log_pkey', 'PRIMARY KEY (id)'),
-            ('drive_edit_audit_log', 'drive_edit_audit_log_action_check',
-             $$CHECK (action IN ('created', 'changed', 'deleted'))$$)
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('drive_edit_requests', 'drive_edit_requests_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('drive_edit_requests', 'drive_edit_requests_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'SET NULL'),
-            ('drive_edit_requests', 'drive_edit_requests_decided_by_fkey', 'decided_by', 'users', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_user_id_created_at
-    ON drive_edit_requests (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_conversation_id ON drive_edit_requests (conversation_id);
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_decided_by ON drive_edit_requests (decided_by);
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_drive_file_id_created_at
-    ON drive_edit_requests (drive_file_id, created_at DESC);
+CREATE INDEX idx_drive_edit_requests_user_id_created_at ON drive_edit_requests (user_id, created_at DESC);
+CREATE INDEX idx_drive_edit_requests_conversation_id ON drive_edit_requests (conversation_id);
+CREATE INDEX idx_drive_edit_requests_decided_by ON drive_edit_requests (decided_by);
+CREATE INDEX idx_drive_edit_requests_drive_file_id_created_at ON drive_edit_requests (drive_file_id, created_at DESC);
 -- What still waits: few rows of many.
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_pending
-    ON drive_edit_requests (user_id, created_at) WHERE status = 'pending';
-CREATE INDEX IF NOT EXISTS idx_drive_edit_requests_expires_at
+CREATE INDEX idx_drive_edit_requests_pending ON drive_edit_requests (user_id, created_at) WHERE status = 'pending';
+CREATE INDEX idx_drive_edit_requests_expires_at
     ON drive_edit_requests (expires_at) WHERE status IN ('pending', 'approved');
-CREATE INDEX IF NOT EXISTS idx_drive_edit_audit_log_request_id ON drive_edit_audit_log (request_id, id);
-CREATE INDEX IF NOT EXISTS idx_drive_edit_audit_log_user_id_created_at
-    ON drive_edit_audit_log (user_id, created_at DESC);
+CREATE INDEX idx_drive_edit_audit_log_request_id ON drive_edit_audit_log (request_id, id);
+CREATE INDEX idx_drive_edit_audit_log_user_id_created_at ON drive_edit_audit_log (user_id, created_at DESC);
 
-COMMENT ON TABLE drive_edit_requests IS 'Edits of Drive files that wait for approval, or went through it. The service writes it, a person reads their own.';
+COMMENT ON TABLE drive_edit_requests IS
+    'Edits of Drive files that wait for approval, or went through it. '
+    'The service writes it, a person reads their own.';
 COMMENT ON COLUMN drive_edit_requests.user_id IS 'Whose file it is, and who decides.';
 COMMENT ON COLUMN drive_edit_requests.conversation_id IS 'The conversation out of which the edit came.';
 COMMENT ON COLUMN drive_edit_requests.summary IS 'The edit in a sentence, for the person who decides.';
-COMMENT ON COLUMN drive_edit_requests.base_revision_id IS 'The revision of the file that the edit starts from: where the file has a newer one, the edit must not be made blindly.';
+COMMENT ON COLUMN drive_edit_requests.base_revision_id IS
+    'The revision of the file that the edit starts from: '
+    'where the file has a newer one, the edit must not be made blindly.';
 COMMENT ON COLUMN drive_edit_requests.original_content IS 'The content before the edit.';
 COMMENT ON COLUMN drive_edit_requests.proposed_content IS 'The content after it.';
 COMMENT ON COLUMN drive_edit_requests.diff IS 'The difference of the two, as it is shown.';
 COMMENT ON COLUMN drive_edit_requests.changes IS 'The edit as a list of single changes, where it is made of such.';
 COMMENT ON COLUMN drive_edit_requests.result_revision_id IS 'The revision that the edit made.';
-COMMENT ON COLUMN drive_edit_requests.status IS 'Where the request stands; drive_edit_transition_allowed() knows what may follow.';
+COMMENT ON COLUMN drive_edit_requests.status IS
+    'Where the request stands; drive_edit_transition_allowed() knows what may follow.';
 COMMENT ON COLUMN drive_edit_requests.requested_by IS 'Who or what asked for the edit, such as an agent.';
 COMMENT ON COLUMN drive_edit_requests.decided_by IS 'Who approved or rejected it.';
-COMMENT ON COLUMN drive_edit_requests.expires_at IS 'After this it is not approved and not applied any more; NULL for never.';
-COMMENT ON TABLE drive_edit_audit_log IS 'What happened to each request, in order. Filled by a trigger, only ever added to, and kept when the request or the person is gone.';
+COMMENT ON COLUMN drive_edit_requests.expires_at IS
+    'After this it is not approved and not applied any more; NULL for never.';
+COMMENT ON TABLE drive_edit_audit_log IS
+    'What happened to each request, in order. '
+    'Filled by a trigger, only ever added to, and kept when the request or the person is gone.';
 COMMENT ON COLUMN drive_edit_audit_log.request_id IS 'The request; not a key, because the trail outlives it.';
-COMMENT ON COLUMN drive_edit_audit_log.user_id IS 'Whose request it was; not a key, because the trail outlives the person.';
-COMMENT ON COLUMN drive_edit_audit_log.old_values IS 'The changed columns as they were. Contents of files stand here as their SHA-256 only.';
-COMMENT ON COLUMN drive_edit_audit_log.new_values IS 'The changed columns as they became. Contents of files stand here as their SHA-256 only.';
-COMMENT ON COLUMN drive_edit_audit_log.actor_id IS 'Who did it: the caller''s identity, or the person whom the change itself names as the one who decided.';
+COMMENT ON COLUMN drive_edit_audit_log.user_id IS
+    'Whose request it was; not a key, because the trail outlives the person.';
+COMMENT ON COLUMN drive_edit_audit_log.old_values IS
+    'The changed columns as they were. Contents of files stand here as their SHA-256 only.';
+COMMENT ON COLUMN drive_edit_audit_log.new_values IS
+    'The changed columns as they became. Contents of files stand here as their SHA-256 only.';
+COMMENT ON COLUMN drive_edit_audit_log.actor_id IS
+    'Who did it: the caller''s identity, or the person whom the change itself names as the one who decided.';
 COMMENT ON COLUMN drive_edit_audit_log.database_role IS 'The database role that did it.';
 
-CREATE OR REPLACE FUNCTION drive_edit_transition_allowed(from_status text, to_status text) RETURNS boolean
-LANGUAGE sql
-IMMUTABLE
-PARALLEL SAFE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION drive_edit_transition_allowed(from_status text, to_status text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
     SELECT coalesce(to_status = ANY (CASE from_status
         WHEN 'pending' THEN ARRAY['approved', 'rejected', 'cancelled', 'expired']
@@ -9190,10 +4984,8 @@ $function$;
 COMMENT ON FUNCTION drive_edit_transition_allowed(text, text) IS
     'Whether a request of one status may go to the other. Rejected, cancelled, expired and applied are the end.';
 
-CREATE OR REPLACE FUNCTION drive_edit_requests_guard() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION drive_edit_requests_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -9238,12 +5030,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION drive_edit_requests_guard() IS
-    'Trigger: lets a request go from status to status as it may, keeps what was decided on as it was shown, and notes when and by whom.';
+    'Trigger: lets a request go from status to status as it may, '
+    'keeps what was decided on as it was shown, and notes when and by whom.';
 
-CREATE OR REPLACE FUNCTION drive_edit_requests_record() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION drive_edit_requests_record() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     before jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE to_jsonb(OLD) - 'updated_at' END;
@@ -9282,26 +5073,23 @@ BEGIN
     RETURN NULL;
 END
 $function$;
-COMMENT ON FUNCTION drive_edit_requests_record() IS 'Trigger: writes what happened to a request into drive_edit_audit_log.';
+COMMENT ON FUNCTION drive_edit_requests_record() IS
+    'Trigger: writes what happened to a request into drive_edit_audit_log.';
 
-CREATE OR REPLACE FUNCTION drive_edit_audit_log_append_only() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION drive_edit_audit_log_append_only() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     RAISE EXCEPTION 'drive_edit_audit_log is only ever added to'
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'An entry that is wrong is set right by another one.';
 END
 $function$;
-COMMENT ON FUNCTION drive_edit_audit_log_append_only() IS 'Trigger: refuses to change or delete an entry, whoever asks.';
+COMMENT ON FUNCTION drive_edit_audit_log_append_only() IS
+    'Trigger: refuses to change or delete an entry, whoever asks.';
 
 -- How the service tidies up: nobody decides on what is over.
-CREATE OR REPLACE FUNCTION expire_drive_edit_requests() RETURNS integer
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION expire_drive_edit_requests() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     expired integer;
@@ -9312,133 +5100,60 @@ BEGIN
     RETURN expired;
 END
 $function$;
-COMMENT ON FUNCTION expire_drive_edit_requests() IS 'Lets what is past its expires_at expire, and returns how many that were. For the service to call now and then.';
+COMMENT ON FUNCTION expire_drive_edit_requests() IS
+    'Lets what is past its expires_at expire, and returns how many that were. For the service to call now and then.';
 
-CREATE OR REPLACE TRIGGER drive_edit_requests_guard
+CREATE TRIGGER drive_edit_requests_guard
     BEFORE INSERT OR UPDATE ON drive_edit_requests
     FOR EACH ROW EXECUTE FUNCTION drive_edit_requests_guard();
 
-CREATE OR REPLACE TRIGGER drive_edit_requests_record
+CREATE TRIGGER drive_edit_requests_record
     AFTER INSERT OR UPDATE OR DELETE ON drive_edit_requests
     FOR EACH ROW EXECUTE FUNCTION drive_edit_requests_record();
 
-CREATE OR REPLACE TRIGGER drive_edit_requests_set_updated_at
+CREATE TRIGGER drive_edit_requests_set_updated_at
     BEFORE UPDATE ON drive_edit_requests
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE OR REPLACE TRIGGER drive_edit_audit_log_append_only
+CREATE TRIGGER drive_edit_audit_log_append_only
     BEFORE UPDATE OR DELETE ON drive_edit_audit_log
     FOR EACH ROW EXECUTE FUNCTION drive_edit_audit_log_append_only();
 
 ALTER TABLE drive_edit_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE drive_edit_audit_log ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('drive_edit_requests', 'drive_edit_requests_owner_read',
-             ARRAY['drive_edit_requests.user_id'],
-             $$FOR SELECT USING (user_id = (SELECT requesting_user_id()))$$),
-            ('drive_edit_audit_log', 'drive_edit_audit_log_owner_read',
-             ARRAY['drive_edit_audit_log.user_id'],
-             $$FOR SELECT USING (user_id = (SELECT requesting_user_id()))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-    numbers text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('drive_edit_requests', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('drive_edit_audit_log', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    -- The identity's sequence; none where the table came with another id.
-    numbers := pg_get_serial_sequence('drive_edit_audit_log', 'id');
-    IF numbers IS NOT NULL THEN
-        EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC', numbers);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM %I', numbers, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO service_role', numbers);
-            END IF;
-        END LOOP;
-    END IF;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('drive_edit_transition_allowed(text, text)', '{authenticated,service_role}'::text[]),
-            ('expire_drive_edit_requests()', '{service_role}'),
-            ('drive_edit_requests_guard()', '{}'),
-            ('drive_edit_requests_record()', '{}'),
-            ('drive_edit_audit_log_append_only()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY drive_edit_requests_owner_read ON drive_edit_requests
+    FOR SELECT USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY drive_edit_audit_log_owner_read ON drive_edit_audit_log
+    FOR SELECT USING (user_id = (SELECT requesting_user_id()));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read what is theirs; the service writes both.
+GRANT SELECT ON drive_edit_requests, drive_edit_audit_log TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON drive_edit_requests, drive_edit_audit_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE drive_edit_audit_log_id_seq TO service_role;
+GRANT EXECUTE ON FUNCTION drive_edit_transition_allowed(text, text) TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION expire_drive_edit_requests() TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '723d517a064937635b215de8189f249fdff19947d560e8d32c9a5c5242d4e19d',
+    VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -9455,6 +5170,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -9465,19 +5182,21 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['50546a533d5bed6aa1d86012c01939072a989ccedff4b30957928c6cfe576404']::text[]) THEN
+    IF recorded = ANY (ARRAY['cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 50546a533d5bed6aa1d86012c01939072a989ccedff4b30957928c6cfe576404', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- indexing-state-schema.sql
 --
 -- How far the index of a person's Gmail and Drive has come: one row for each
 -- person and source. The service writes it; people read their own.
 
-CREATE TABLE IF NOT EXISTS indexing_state (
+CREATE TABLE indexing_state (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     source text NOT NULL,
@@ -9496,131 +5215,26 @@ CREATE TABLE IF NOT EXISTS indexing_state (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT indexing_state_pkey PRIMARY KEY (id),
     CONSTRAINT indexing_state_user_id_source_key UNIQUE (user_id, source),
+    CONSTRAINT indexing_state_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT indexing_state_source_check CHECK (source IN ('drive', 'gmail')),
     CONSTRAINT indexing_state_status_check CHECK (status IN ('pending', 'in_progress', 'completed', 'error')),
     CONSTRAINT indexing_state_total_indexed_check CHECK (total_indexed >= 0),
     CONSTRAINT indexing_state_error_count_check CHECK (error_count >= 0)
 );
-ALTER TABLE indexing_state
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS source text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS last_cursor text,
-    ADD COLUMN IF NOT EXISTS sync_token text,
-    ADD COLUMN IF NOT EXISTS total_indexed integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_indexed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS last_sync_started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS last_sync_completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS error_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_error_at timestamptz,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
-
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE indexing_state
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN total_indexed SET DEFAULT 0,
-    ALTER COLUMN error_count SET DEFAULT 0,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('indexing_state', 'id'), ('indexing_state', 'user_id'), ('indexing_state', 'source'),
-            ('indexing_state', 'status'), ('indexing_state', 'total_indexed'), ('indexing_state', 'error_count'),
-            ('indexing_state', 'metadata'), ('indexing_state', 'created_at'), ('indexing_state', 'updated_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('indexing_state', 'indexing_state_pkey', 'PRIMARY KEY (id)'),
-            ('indexing_state', 'indexing_state_user_id_source_key', 'UNIQUE (user_id, source)'),
-            ('indexing_state', 'indexing_state_source_check', $$CHECK (source IN ('drive', 'gmail'))$$),
-            ('indexing_state', 'indexing_state_status_check',
-             $$CHECK (status IN ('pending', 'in_progress', 'completed', 'error'))$$),
-            ('indexing_state', 'indexing_state_total_indexed_check', 'CHECK (total_indexed >= 0)'),
-            ('indexing_state', 'indexing_state_error_count_check', 'CHECK (error_count >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('indexing_state', 'indexing_state_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 -- The unique key serves user_id; these serve the overview and the retries.
-CREATE INDEX IF NOT EXISTS idx_indexing_state_last_indexed_at ON indexing_state (last_indexed_at DESC);
-CREATE INDEX IF NOT EXISTS idx_indexing_state_errors ON indexing_state (last_error_at) WHERE status = 'error';
+CREATE INDEX idx_indexing_state_last_indexed_at ON indexing_state (last_indexed_at DESC);
+CREATE INDEX idx_indexing_state_errors ON indexing_state (last_error_at) WHERE status = 'error';
 
-COMMENT ON TABLE indexing_state IS 'How far the index of a person''s Gmail and Drive has come. The service writes it, a person reads their own.';
-COMMENT ON COLUMN indexing_state.last_cursor IS 'Where the next run of a listing goes on: the page token, or history id, of the last one.';
-COMMENT ON COLUMN indexing_state.sync_token IS 'What the source gave to ask for changes since, where that is another thing than the cursor.';
+COMMENT ON TABLE indexing_state IS
+    'How far the index of a person''s Gmail and Drive has come. The service writes it, a person reads their own.';
+COMMENT ON COLUMN indexing_state.last_cursor IS
+    'Where the next run of a listing goes on: the page token, or history id, of the last one.';
+COMMENT ON COLUMN indexing_state.sync_token IS
+    'What the source gave to ask for changes since, where that is another thing than the cursor.';
 COMMENT ON COLUMN indexing_state.last_indexed_at IS 'When something was indexed last.';
-COMMENT ON COLUMN indexing_state.last_sync_started_at IS 'When a run began last; noted where a statement sets the status and not this.';
+COMMENT ON COLUMN indexing_state.last_sync_started_at IS
+    'When a run began last; noted where a statement sets the status and not this.';
 COMMENT ON COLUMN indexing_state.last_sync_completed_at IS 'When a run ended well last; noted likewise.';
 COMMENT ON COLUMN indexing_state.error_message IS 'What went wrong last; emptied by a run that ends well.';
 COMMENT ON COLUMN indexing_state.error_count IS 'The errors since a run ended well.';
@@ -9628,10 +5242,8 @@ COMMENT ON COLUMN indexing_state.last_error_at IS 'When a run ended in an error 
 
 -- The application sets the status; what follows from it is filled in, unless
 -- the statement says it itself.
-CREATE OR REPLACE FUNCTION indexing_state_track_sync() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION indexing_state_track_sync() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     former indexing_state;
@@ -9667,102 +5279,46 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION indexing_state_track_sync() IS
-    'Trigger: from the status that a statement sets, notes when a run began, ended or failed, and counts the errors since one ended well.';
+    'Trigger: from the status that a statement sets, notes when a run began, '
+    'ended or failed, and counts the errors since one ended well.';
 
-CREATE OR REPLACE TRIGGER indexing_state_set_updated_at
+CREATE TRIGGER indexing_state_set_updated_at
     BEFORE UPDATE ON indexing_state
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE OR REPLACE TRIGGER indexing_state_track_sync
+CREATE TRIGGER indexing_state_track_sync
     BEFORE INSERT OR UPDATE OF status ON indexing_state
     FOR EACH ROW EXECUTE FUNCTION indexing_state_track_sync();
 
 ALTER TABLE indexing_state ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('indexing_state', 'indexing_state_owner_read',
-             ARRAY['indexing_state.user_id'],
-             $$FOR SELECT USING (user_id = (SELECT requesting_user_id()))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('indexing_state', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('indexing_state_track_sync()', '{}'::text[])
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY indexing_state_owner_read ON indexing_state
+    FOR SELECT USING (user_id = (SELECT requesting_user_id()));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read their own; the service writes.
+GRANT SELECT ON indexing_state TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON indexing_state TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '50546a533d5bed6aa1d86012c01939072a989ccedff4b30957928c6cfe576404',
+    VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'indexing-state-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -9781,6 +5337,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -9791,12 +5349,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ef5f8e6b8b883e6ea02617cca864e085deabe90ea1ca9d2089895ee8b9950dab']::text[]) THEN
+    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ef5f8e6b8b883e6ea02617cca864e085deabe90ea1ca9d2089895ee8b9950dab', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- device-continuity.sql
 --
@@ -9815,7 +5375,7 @@ BEGIN
 -- Each key is decided by itself: what two devices changed in different keys is
 -- all kept.
 
-CREATE TABLE IF NOT EXISTS devices (
+CREATE TABLE devices (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text NOT NULL,
     name text,
@@ -9828,23 +5388,11 @@ CREATE TABLE IF NOT EXISTS devices (
     metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT devices_pkey PRIMARY KEY (id)
+    CONSTRAINT devices_pkey PRIMARY KEY (id),
+    CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE devices
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS device_type text,
-    ADD COLUMN IF NOT EXISTS platform text,
-    ADD COLUMN IF NOT EXISTS browser text,
-    ADD COLUMN IF NOT EXISTS app_version text,
-    ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS last_seen_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_context (
+CREATE TABLE device_context (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     device_id text NOT NULL,
@@ -9858,25 +5406,18 @@ CREATE TABLE IF NOT EXISTS device_context (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_context_pkey PRIMARY KEY (id),
     CONSTRAINT device_context_device_id_key UNIQUE (device_id),
+    CONSTRAINT device_context_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_device_id_fkey FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_conversation_id_fkey
+        FOREIGN KEY (conversation_id) REFERENCES conversations (id) ON DELETE SET NULL,
+    CONSTRAINT device_context_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT device_context_context_check CHECK (jsonb_typeof(context) = 'object'),
     CONSTRAINT device_context_key_stamps_check CHECK (jsonb_typeof(key_stamps) = 'object'),
     CONSTRAINT device_context_synced_versions_check CHECK (jsonb_typeof(synced_versions) = 'object'),
     CONSTRAINT device_context_version_check CHECK (version > 0)
 );
-ALTER TABLE device_context
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS device_id text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS context jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS key_stamps jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS synced_versions jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_sync_queue (
+CREATE TABLE device_sync_queue (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     source_device_id text,
@@ -9897,34 +5438,19 @@ CREATE TABLE IF NOT EXISTS device_sync_queue (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_sync_queue_pkey PRIMARY KEY (id),
+    CONSTRAINT device_sync_queue_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_sync_queue_source_device_id_fkey
+        FOREIGN KEY (source_device_id) REFERENCES devices (id) ON DELETE SET NULL,
+    CONSTRAINT device_sync_queue_target_device_id_fkey
+        FOREIGN KEY (target_device_id) REFERENCES devices (id) ON DELETE CASCADE,
     CONSTRAINT device_sync_queue_operation_check CHECK (operation IN ('create', 'update', 'delete')),
     CONSTRAINT device_sync_queue_status_check CHECK (status IN ('pending', 'in_progress', 'synced', 'failed')),
     CONSTRAINT device_sync_queue_attempts_check CHECK (attempts >= 0),
     CONSTRAINT device_sync_queue_max_attempts_check CHECK (max_attempts > 0),
     CONSTRAINT device_sync_queue_target_device_id_check CHECK (target_device_id <> source_device_id)
 );
-ALTER TABLE device_sync_queue
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS source_device_id text,
-    ADD COLUMN IF NOT EXISTS target_device_id text,
-    ADD COLUMN IF NOT EXISTS item_type text NOT NULL DEFAULT 'context',
-    ADD COLUMN IF NOT EXISTS item_id text,
-    ADD COLUMN IF NOT EXISTS operation text NOT NULL DEFAULT 'update',
-    ADD COLUMN IF NOT EXISTS payload jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS source_version bigint,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS max_attempts integer NOT NULL DEFAULT 5,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS available_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS claimed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS synced_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_context_conflicts (
+CREATE TABLE device_context_conflicts (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     device_id text NOT NULL,
@@ -9939,188 +5465,28 @@ CREATE TABLE IF NOT EXISTS device_context_conflicts (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_context_conflicts_pkey PRIMARY KEY (id),
     CONSTRAINT device_context_conflicts_once_key
-        UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)
+        UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at),
+    CONSTRAINT device_context_conflicts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_conflicts_device_id_fkey
+        FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE CASCADE
 );
-ALTER TABLE device_context_conflicts
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS device_id text,
-    ADD COLUMN IF NOT EXISTS context_key text,
-    ADD COLUMN IF NOT EXISTS kept_value jsonb,
-    ADD COLUMN IF NOT EXISTS kept_device_id text,
-    ADD COLUMN IF NOT EXISTS kept_changed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS lost_value jsonb,
-    ADD COLUMN IF NOT EXISTS lost_device_id text,
-    ADD COLUMN IF NOT EXISTS lost_changed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS acknowledged_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE devices
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN is_active SET DEFAULT true,
-    ALTER COLUMN last_seen_at SET DEFAULT now(),
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_context
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN context SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN key_stamps SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN version SET DEFAULT 1,
-    ALTER COLUMN synced_versions SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_sync_queue
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN item_type SET DEFAULT 'context',
-    ALTER COLUMN operation SET DEFAULT 'update',
-    ALTER COLUMN payload SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN priority SET DEFAULT 0,
-    ALTER COLUMN attempts SET DEFAULT 0,
-    ALTER COLUMN max_attempts SET DEFAULT 5,
-    ALTER COLUMN available_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_context_conflicts
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('devices', 'id'), ('devices', 'user_id'), ('devices', 'is_active'), ('devices', 'last_seen_at'),
-            ('devices', 'metadata'), ('devices', 'created_at'), ('devices', 'updated_at'),
-            ('device_context', 'id'), ('device_context', 'user_id'), ('device_context', 'device_id'),
-            ('device_context', 'context'), ('device_context', 'key_stamps'), ('device_context', 'version'),
-            ('device_context', 'synced_versions'), ('device_context', 'created_at'), ('device_context', 'updated_at'),
-            ('device_sync_queue', 'id'), ('device_sync_queue', 'user_id'), ('device_sync_queue', 'target_device_id'),
-            ('device_sync_queue', 'item_type'), ('device_sync_queue', 'operation'), ('device_sync_queue', 'payload'),
-            ('device_sync_queue', 'status'), ('device_sync_queue', 'priority'), ('device_sync_queue', 'attempts'),
-            ('device_sync_queue', 'max_attempts'), ('device_sync_queue', 'available_at'),
-            ('device_sync_queue', 'created_at'), ('device_sync_queue', 'updated_at'),
-            ('device_context_conflicts', 'id'), ('device_context_conflicts', 'user_id'),
-            ('device_context_conflicts', 'device_id'), ('device_context_conflicts', 'context_key'),
-            ('device_context_conflicts', 'kept_device_id'), ('device_context_conflicts', 'kept_changed_at'),
-            ('device_context_conflicts', 'lost_device_id'), ('device_context_conflicts', 'lost_changed_at'),
-            ('device_context_conflicts', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_pkey', 'PRIMARY KEY (id)'),
-            ('device_context', 'device_context_pkey', 'PRIMARY KEY (id)'),
-            ('device_context', 'device_context_device_id_key', 'UNIQUE (device_id)'),
-            ('device_context', 'device_context_context_check', $$CHECK (jsonb_typeof(context) = 'object')$$),
-            ('device_context', 'device_context_key_stamps_check', $$CHECK (jsonb_typeof(key_stamps) = 'object')$$),
-            ('device_context', 'device_context_synced_versions_check',
-             $$CHECK (jsonb_typeof(synced_versions) = 'object')$$),
-            ('device_context', 'device_context_version_check', 'CHECK (version > 0)'),
-            ('device_sync_queue', 'device_sync_queue_pkey', 'PRIMARY KEY (id)'),
-            ('device_sync_queue', 'device_sync_queue_operation_check',
-             $$CHECK (operation IN ('create', 'update', 'delete'))$$),
-            ('device_sync_queue', 'device_sync_queue_status_check',
-             $$CHECK (status IN ('pending', 'in_progress', 'synced', 'failed'))$$),
-            ('device_sync_queue', 'device_sync_queue_attempts_check', 'CHECK (attempts >= 0)'),
-            ('device_sync_queue', 'device_sync_queue_max_attempts_check', 'CHECK (max_attempts > 0)'),
-            ('device_sync_queue', 'device_sync_queue_target_device_id_check',
-             'CHECK (target_device_id <> source_device_id)'),
-            ('device_context_conflicts', 'device_context_conflicts_pkey', 'PRIMARY KEY (id)'),
-            ('device_context_conflicts', 'device_context_conflicts_once_key',
-             'UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context', 'device_context_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context', 'device_context_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE'),
-            ('device_context', 'device_context_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'SET NULL'),
-            ('device_context', 'device_context_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('device_sync_queue', 'device_sync_queue_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_sync_queue', 'device_sync_queue_source_device_id_fkey', 'source_device_id', 'devices', 'id', 'SET NULL'),
-            ('device_sync_queue', 'device_sync_queue_target_device_id_fkey', 'target_device_id', 'devices', 'id', 'CASCADE'),
-            ('device_context_conflicts', 'device_context_conflicts_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context_conflicts', 'device_context_conflicts_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_devices_user_id_last_seen_at ON devices (user_id, last_seen_at DESC);
-CREATE INDEX IF NOT EXISTS idx_devices_last_seen_at ON devices (last_seen_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_user_id_updated_at ON device_context (user_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_conversation_id ON device_context (conversation_id);
-CREATE INDEX IF NOT EXISTS idx_device_context_project_id ON device_context (project_id);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_user_id_created_at ON device_sync_queue (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_source_device_id ON device_sync_queue (source_device_id);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_target_device_id ON device_sync_queue (target_device_id);
+CREATE INDEX idx_devices_user_id_last_seen_at ON devices (user_id, last_seen_at DESC);
+CREATE INDEX idx_devices_last_seen_at ON devices (last_seen_at DESC);
+CREATE INDEX idx_device_context_user_id_updated_at ON device_context (user_id, updated_at DESC);
+CREATE INDEX idx_device_context_conversation_id ON device_context (conversation_id);
+CREATE INDEX idx_device_context_project_id ON device_context (project_id);
+CREATE INDEX idx_device_sync_queue_user_id_created_at ON device_sync_queue (user_id, created_at DESC);
+CREATE INDEX idx_device_sync_queue_source_device_id ON device_sync_queue (source_device_id);
+CREATE INDEX idx_device_sync_queue_target_device_id ON device_sync_queue (target_device_id);
 -- What waits, in the order in which it is taken: few rows of many.
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_due
+CREATE INDEX idx_device_sync_queue_due
     ON device_sync_queue (target_device_id, priority DESC, created_at) WHERE status IN ('pending', 'in_progress');
 -- Of one device's context at most one item waits for another device: it brings all.
-CREATE UNIQUE INDEX IF NOT EXISTS idx_device_sync_queue_pending_context
+CREATE UNIQUE INDEX idx_device_sync_queue_pending_context
     ON device_sync_queue (target_device_id, source_device_id) WHERE item_type = 'context' AND status = 'pending';
-CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_user_id_created_at
-    ON device_context_conflicts (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_device_id ON device_context_conflicts (device_id);
+CREATE INDEX idx_device_context_conflicts_user_id_created_at ON device_context_conflicts (user_id, created_at DESC);
+CREATE INDEX idx_device_context_conflicts_device_id ON device_context_conflicts (device_id);
 
 COMMENT ON TABLE devices IS 'The devices of people.';
 COMMENT ON COLUMN devices.device_type IS 'Such as desktop, tablet or phone.';
@@ -10130,29 +5496,37 @@ COMMENT ON TABLE device_context IS 'What each device shows at the moment: one ro
 COMMENT ON COLUMN device_context.conversation_id IS 'The conversation that is open on the device.';
 COMMENT ON COLUMN device_context.project_id IS 'The project that is open on the device.';
 COMMENT ON COLUMN device_context.context IS 'What continues on another device, by key. Each key is merged by itself.';
-COMMENT ON COLUMN device_context.key_stamps IS 'For each key, also a removed one: the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
+COMMENT ON COLUMN device_context.key_stamps IS
+    'For each key, also a removed one: '
+    'the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
 COMMENT ON COLUMN device_context.version IS 'Counts the changes of context. Kept by a trigger.';
-COMMENT ON COLUMN device_context.synced_versions IS 'For each device that this one was brought up to date from: its version then (source) and the version here after it (target).';
+COMMENT ON COLUMN device_context.synced_versions IS
+    'For each device that this one was brought up to date from: '
+    'its version then (source) and the version here after it (target).';
 COMMENT ON TABLE device_sync_queue IS 'What waits to be brought to a device.';
-COMMENT ON COLUMN device_sync_queue.source_device_id IS 'Where it comes from; NULL where that device is gone or it came from none.';
-COMMENT ON COLUMN device_sync_queue.item_type IS 'What is to be brought: context is what sync_device_context() brings, the rest is the application''s.';
+COMMENT ON COLUMN device_sync_queue.source_device_id IS
+    'Where it comes from; NULL where that device is gone or it came from none.';
+COMMENT ON COLUMN device_sync_queue.item_type IS
+    'What is to be brought: context is what sync_device_context() brings, the rest is the application''s.';
 COMMENT ON COLUMN device_sync_queue.item_id IS 'Which one, where there are several.';
-COMMENT ON COLUMN device_sync_queue.source_version IS 'The version of the source''s context that is to be brought, or a later one.';
+COMMENT ON COLUMN device_sync_queue.source_version IS
+    'The version of the source''s context that is to be brought, or a later one.';
 COMMENT ON COLUMN device_sync_queue.available_at IS 'Not to be taken before this.';
 COMMENT ON COLUMN device_sync_queue.claimed_at IS 'When it was taken last.';
-COMMENT ON TABLE device_context_conflicts IS 'Values that lost against another device''s: nothing that somebody wrote vanishes without a trace.';
+COMMENT ON TABLE device_context_conflicts IS
+    'Values that lost against another device''s: nothing that somebody wrote vanishes without a trace.';
 COMMENT ON COLUMN device_context_conflicts.device_id IS 'The device in whose context the two met.';
 COMMENT ON COLUMN device_context_conflicts.kept_value IS 'The value that stayed; NULL where the key was removed.';
 COMMENT ON COLUMN device_context_conflicts.lost_value IS 'The value that had to go; NULL where it was a removal.';
-COMMENT ON COLUMN device_context_conflicts.kept_device_id IS 'Where the value that stayed was written; not a key, because the device may be gone.';
-COMMENT ON COLUMN device_context_conflicts.lost_device_id IS 'Where the value that had to go was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.kept_device_id IS
+    'Where the value that stayed was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.lost_device_id IS
+    'Where the value that had to go was written; not a key, because the device may be gone.';
 COMMENT ON COLUMN device_context_conflicts.acknowledged_at IS 'When the person took note of it.';
 
 -- However a context is written, its version and its stamps are right.
-CREATE OR REPLACE FUNCTION device_context_stamp() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION device_context_stamp() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     former jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.context END;
@@ -10172,18 +5546,16 @@ BEGIN
     RETURN NEW;
 END
 $function$;
-COMMENT ON FUNCTION device_context_stamp() IS 'Trigger: counts the version, and stamps the changed keys that the statement does not stamp itself.';
+COMMENT ON FUNCTION device_context_stamp() IS
+    'Trigger: counts the version, and stamps the changed keys that the statement does not stamp itself.';
 
-CREATE OR REPLACE FUNCTION merge_device_context(
+CREATE FUNCTION merge_device_context(
     for_device_id text,
     changes jsonb,
     change_stamps jsonb,
     base_version bigint)
 RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     stored device_context;
@@ -10263,19 +5635,18 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint) IS
-    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. What save_device_context() and sync_device_context() share.';
+    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, '
+    'of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. '
+    'What save_device_context() and sync_device_context() share.';
 
-CREATE OR REPLACE FUNCTION save_device_context(
+CREATE FUNCTION save_device_context(
     for_device_id text,
     changes jsonb,
     base_version bigint DEFAULT NULL,
     made_at timestamptz DEFAULT now(),
     by_device_id text DEFAULT NULL)
 RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     former bigint;
@@ -10313,13 +5684,12 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION save_device_context(text, jsonb, bigint, timestamptz, text) IS
-    'Changes keys of a device''s context (null removes one) and queues that for the person''s other devices. base_version is the version that the writer had seen, NULL where it may overwrite; by_device_id the device that writes where that is another one. Returns the context as it is then.';
+    'Changes keys of a device''s context (null removes one) and queues that for the person''s other devices. '
+    'base_version is the version that the writer had seen, NULL where it may overwrite; '
+    'by_device_id the device that writes where that is another one. Returns the context as it is then.';
 
-CREATE OR REPLACE FUNCTION sync_device_context(from_device_id text, to_device_id text) RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION sync_device_context(from_device_id text, to_device_id text) RETURNS device_context
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     source device_context;
@@ -10357,13 +5727,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION sync_device_context(text, text) IS
-    'Brings what changed in the context of one device since the last time to another device of the same person, and returns the other''s context as it is then. The queue''s item for it is done with that.';
+    'Brings what changed in the context of one device since the last time to another device of the same person, '
+    'and returns the other''s context as it is then. The queue''s item for it is done with that.';
 
-CREATE OR REPLACE FUNCTION claim_device_sync(for_device_id text, max_items integer DEFAULT 20) RETURNS SETOF device_sync_queue
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION claim_device_sync(for_device_id text, max_items integer DEFAULT 20) RETURNS SETOF device_sync_queue
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     -- An item whose device went silent with it is given out again, until it was tried often enough.
@@ -10388,19 +5756,20 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION claim_device_sync(text, integer) IS
-    'Takes what waits for a device, the most urgent first, each item by one caller only. Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
+    'Takes what waits for a device, the most urgent first, each item by one caller only. '
+    'Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
 
-CREATE OR REPLACE TRIGGER device_context_stamp
+CREATE TRIGGER device_context_stamp
     BEFORE INSERT OR UPDATE OF context, key_stamps, version ON device_context
     FOR EACH ROW EXECUTE FUNCTION device_context_stamp();
 
-CREATE OR REPLACE TRIGGER devices_set_updated_at
+CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER device_context_set_updated_at
+CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER device_sync_queue_set_updated_at
+CREATE TRIGGER device_sync_queue_set_updated_at
     BEFORE UPDATE ON device_sync_queue
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -10409,112 +5778,72 @@ ALTER TABLE device_context ENABLE ROW LEVEL SECURITY;
 ALTER TABLE device_sync_queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE device_context_conflicts ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_owner',
-             ARRAY['devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))$$),
-            ('device_context', 'device_context_owner',
-             ARRAY['device_context.user_id', 'device_context.device_id', 'device_context.conversation_id', 'device_context.project_id', 'devices.id', 'devices.user_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context.device_id AND d.user_id = (SELECT requesting_user_id()))
-               AND (conversation_id IS NULL OR EXISTS (SELECT FROM conversations AS c WHERE c.id = device_context.conversation_id AND c.user_id = (SELECT requesting_user_id())))
-               AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = device_context.project_id AND p.owner_id = (SELECT requesting_user_id()))))$$),
-            ('device_sync_queue', 'device_sync_queue_owner',
-             ARRAY['device_sync_queue.user_id', 'device_sync_queue.source_device_id', 'device_sync_queue.target_device_id', 'devices.id', 'devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.target_device_id AND d.user_id = (SELECT requesting_user_id()))
-               AND (source_device_id IS NULL OR EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.source_device_id AND d.user_id = (SELECT requesting_user_id()))))$$),
-            ('device_context_conflicts', 'device_context_conflicts_owner',
-             ARRAY['device_context_conflicts.user_id', 'device_context_conflicts.device_id', 'devices.id', 'devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context_conflicts.device_id AND d.user_id = (SELECT requesting_user_id())))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_context', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_sync_queue', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_context_conflicts', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('save_device_context(text, jsonb, bigint, timestamp with time zone, text)', '{authenticated,service_role}'::text[]),
-            ('sync_device_context(text, text)', '{authenticated,service_role}'),
-            ('merge_device_context(text, jsonb, jsonb, bigint)', '{authenticated,service_role}'),
-            ('claim_device_sync(text, integer)', '{authenticated,service_role}'),
-            ('device_context_stamp()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY devices_owner ON devices
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY device_context_owner ON device_context
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_context.device_id AND d.user_id = (SELECT requesting_user_id()))
+        AND (conversation_id IS NULL OR EXISTS (
+            SELECT FROM conversations AS c
+            WHERE c.id = device_context.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = device_context.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY device_sync_queue_owner ON device_sync_queue
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_sync_queue.target_device_id AND d.user_id = (SELECT requesting_user_id()))
+        AND (source_device_id IS NULL OR EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_sync_queue.source_device_id AND d.user_id = (SELECT requesting_user_id()))));
+CREATE POLICY device_context_conflicts_owner ON device_context_conflicts
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_context_conflicts.device_id AND d.user_id = (SELECT requesting_user_id())));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People read and write their own rows from their devices.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON devices, device_context, device_sync_queue, device_context_conflicts
+    TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        save_device_context(text, jsonb, bigint, timestamptz, text),
+        sync_device_context(text, text),
+        merge_device_context(text, jsonb, jsonb, bigint),
+        claim_device_sync(text, integer)
+    TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ef5f8e6b8b883e6ea02617cca864e085deabe90ea1ca9d2089895ee8b9950dab',
+    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -10533,6 +5862,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -10543,12 +5874,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['b0b74b4d2892a9965f0560e241ce4397c440509d3d6b8d49c9ce428e4c70685a']::text[]) THEN
+    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b0b74b4d2892a9965f0560e241ce4397c440509d3d6b8d49c9ce428e4c70685a', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- autonomous-agent-schema.sql
 --
@@ -10556,7 +5889,7 @@ BEGIN
 -- found (agent_findings), and what it did (agent_execution_log, filled by a
 -- trigger). For the service alone: no policy, and no grant to people.
 
-CREATE TABLE IF NOT EXISTS agent_tasks (
+CREATE TABLE agent_tasks (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     task_type text NOT NULL,
     priority integer NOT NULL DEFAULT 5,
@@ -10585,6 +5918,8 @@ CREATE TABLE IF NOT EXISTS agent_tasks (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT agent_tasks_pkey PRIMARY KEY (id),
     CONSTRAINT agent_tasks_recurs_from_key UNIQUE (recurs_from),
+    CONSTRAINT agent_tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
+    CONSTRAINT agent_tasks_recurs_from_fkey FOREIGN KEY (recurs_from) REFERENCES agent_tasks (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_task_type_check CHECK (task_type IN (
         'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs',
         'monitor_errors', 'optimize_performance', 'run_tests', 'security_scan')),
@@ -10593,35 +5928,8 @@ CREATE TABLE IF NOT EXISTS agent_tasks (
     CONSTRAINT agent_tasks_attempts_check CHECK (attempts >= 0),
     CONSTRAINT agent_tasks_max_attempts_check CHECK (max_attempts >= 0)
 );
-ALTER TABLE agent_tasks
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS task_type text,
-    ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 5,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS file_paths text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS scheduled_for timestamptz,
-    ADD COLUMN IF NOT EXISTS recurrence text,
-    ADD COLUMN IF NOT EXISTS recurs_from uuid,
-    ADD COLUMN IF NOT EXISTS started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS duration_ms integer,
-    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS max_attempts integer NOT NULL DEFAULT 3,
-    ADD COLUMN IF NOT EXISTS result text,
-    ADD COLUMN IF NOT EXISTS changes_made text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS tests_passed boolean,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS created_by text,
-    ADD COLUMN IF NOT EXISTS is_active boolean DEFAULT true,
-    ADD COLUMN IF NOT EXISTS detected_at timestamptz DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS agent_findings (
+CREATE TABLE agent_findings (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     finding_type text NOT NULL DEFAULT 'insight',
     type text,
@@ -10647,6 +5955,8 @@ CREATE TABLE IF NOT EXISTS agent_findings (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT agent_findings_pkey PRIMARY KEY (id),
+    CONSTRAINT agent_findings_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
+    CONSTRAINT agent_findings_related_task_id_fkey FOREIGN KEY (related_task_id) REFERENCES agent_tasks (id),
     CONSTRAINT agent_findings_finding_type_check CHECK (finding_type IN (
         'bug', 'error', 'improvement', 'insight', 'optimization', 'performance', 'security',
         'warning')),
@@ -10656,33 +5966,8 @@ CREATE TABLE IF NOT EXISTS agent_findings (
     CONSTRAINT agent_findings_impact_score_check CHECK (impact_score >= 0),
     CONSTRAINT agent_findings_affected_users_check CHECK (affected_users >= 0)
 );
-ALTER TABLE agent_findings
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS finding_type text NOT NULL DEFAULT 'insight',
-    ADD COLUMN IF NOT EXISTS type text,
-    ADD COLUMN IF NOT EXISTS severity text NOT NULL DEFAULT 'info',
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'open',
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS location text,
-    ADD COLUMN IF NOT EXISTS line_numbers integer[],
-    ADD COLUMN IF NOT EXISTS detection_method text,
-    ADD COLUMN IF NOT EXISTS detected_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS evidence jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS action text,
-    ADD COLUMN IF NOT EXISTS resolution text,
-    ADD COLUMN IF NOT EXISTS fixed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS fixed_by text,
-    ADD COLUMN IF NOT EXISTS related_task_id uuid,
-    ADD COLUMN IF NOT EXISTS impact_score numeric(3,2),
-    ADD COLUMN IF NOT EXISTS affected_users integer,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS is_active boolean DEFAULT true,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS agent_execution_log (
+CREATE TABLE agent_execution_log (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
     task_id uuid,
     task_type text,
@@ -10694,184 +5979,36 @@ CREATE TABLE IF NOT EXISTS agent_execution_log (
     details jsonb NOT NULL DEFAULT '{}'::jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT agent_execution_log_pkey PRIMARY KEY (id),
+    CONSTRAINT agent_execution_log_task_id_fkey FOREIGN KEY (task_id) REFERENCES agent_tasks (id) ON DELETE SET NULL,
     CONSTRAINT agent_execution_log_level_check CHECK (level IN ('debug', 'info', 'warning', 'error')),
     CONSTRAINT agent_execution_log_attempt_check CHECK (attempt >= 0),
     CONSTRAINT agent_execution_log_duration_ms_check CHECK (duration_ms >= 0)
 );
-ALTER TABLE agent_execution_log
-    ADD COLUMN IF NOT EXISTS id bigint GENERATED BY DEFAULT AS IDENTITY,
-    ADD COLUMN IF NOT EXISTS task_id uuid,
-    ADD COLUMN IF NOT EXISTS task_type text,
-    ADD COLUMN IF NOT EXISTS event text NOT NULL DEFAULT 'note',
-    ADD COLUMN IF NOT EXISTS level text NOT NULL DEFAULT 'info',
-    ADD COLUMN IF NOT EXISTS message text,
-    ADD COLUMN IF NOT EXISTS attempt integer,
-    ADD COLUMN IF NOT EXISTS duration_ms integer,
-    ADD COLUMN IF NOT EXISTS details jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
-
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE agent_tasks
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN priority SET DEFAULT 5,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN file_paths SET DEFAULT '{}',
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN attempts SET DEFAULT 0,
-    ALTER COLUMN max_attempts SET DEFAULT 3,
-    ALTER COLUMN changes_made SET DEFAULT '{}',
-    ALTER COLUMN is_active SET DEFAULT true,
-    ALTER COLUMN detected_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE agent_findings
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN finding_type SET DEFAULT 'insight',
-    ALTER COLUMN severity SET DEFAULT 'info',
-    ALTER COLUMN status SET DEFAULT 'open',
-    ALTER COLUMN detected_at SET DEFAULT now(),
-    ALTER COLUMN evidence SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN is_active SET DEFAULT true,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE agent_execution_log
-    ALTER COLUMN event SET DEFAULT 'note',
-    ALTER COLUMN level SET DEFAULT 'info',
-    ALTER COLUMN details SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('agent_tasks', 'id'), ('agent_tasks', 'task_type'), ('agent_tasks', 'priority'),
-            ('agent_tasks', 'status'), ('agent_tasks', 'attempts'), ('agent_tasks', 'max_attempts'),
-            ('agent_tasks', 'created_at'), ('agent_tasks', 'updated_at'),
-            ('agent_findings', 'id'), ('agent_findings', 'finding_type'), ('agent_findings', 'severity'),
-            ('agent_findings', 'status'), ('agent_findings', 'detected_at'), ('agent_findings', 'created_at'),
-            ('agent_findings', 'updated_at'),
-            ('agent_execution_log', 'event'), ('agent_execution_log', 'level'), ('agent_execution_log', 'details'),
-            ('agent_execution_log', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('agent_tasks', 'agent_tasks_pkey', 'PRIMARY KEY (id)'),
-            ('agent_tasks', 'agent_tasks_recurs_from_key', 'UNIQUE (recurs_from)'),
-            ('agent_tasks', 'agent_tasks_task_type_check',
-             $$CHECK (task_type IN ('analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs', 'monitor_errors', 'optimize_performance', 'run_tests', 'security_scan'))$$),
-            ('agent_tasks', 'agent_tasks_status_check',
-             $$CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'skipped'))$$),
-            ('agent_tasks', 'agent_tasks_duration_ms_check', 'CHECK (duration_ms >= 0)'),
-            ('agent_tasks', 'agent_tasks_attempts_check', 'CHECK (attempts >= 0)'),
-            ('agent_tasks', 'agent_tasks_max_attempts_check', 'CHECK (max_attempts >= 0)'),
-            ('agent_findings', 'agent_findings_pkey', 'PRIMARY KEY (id)'),
-            ('agent_findings', 'agent_findings_finding_type_check',
-             $$CHECK (finding_type IN ('bug', 'error', 'improvement', 'insight', 'optimization', 'performance', 'security', 'warning'))$$),
-            ('agent_findings', 'agent_findings_severity_check',
-             $$CHECK (severity IN ('critical', 'high', 'medium', 'low', 'info'))$$),
-            ('agent_findings', 'agent_findings_status_check',
-             $$CHECK (status IN ('open', 'investigating', 'fixed', 'wont_fix', 'false_positive'))$$),
-            ('agent_findings', 'agent_findings_impact_score_check', 'CHECK (impact_score >= 0)'),
-            ('agent_findings', 'agent_findings_affected_users_check', 'CHECK (affected_users >= 0)'),
-            ('agent_execution_log', 'agent_execution_log_pkey', 'PRIMARY KEY (id)'),
-            ('agent_execution_log', 'agent_execution_log_level_check',
-             $$CHECK (level IN ('debug', 'info', 'warning', 'error'))$$),
-            ('agent_execution_log', 'agent_execution_log_attempt_check', 'CHECK (attempt >= 0)'),
-            ('agent_execution_log', 'agent_execution_log_duration_ms_check', 'CHECK (duration_ms >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('agent_tasks', 'agent_tasks_user_id_fkey', 'user_id', 'users', 'id', 'SET NULL'),
-            ('agent_tasks', 'agent_tasks_recurs_from_fkey', 'recurs_from', 'agent_tasks', 'id', 'SET NULL'),
-            ('agent_findings', 'agent_findings_user_id_fkey', 'user_id', 'users', 'id', 'SET NULL'),
-            ('agent_findings', 'agent_findings_related_task_id_fkey', 'related_task_id', 'agent_tasks', 'id', 'NO ACTION'),
-            ('agent_execution_log', 'agent_execution_log_task_id_fkey', 'task_id', 'agent_tasks', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 -- What claim_agent_task() looks through, in its order: few rows of many.
-CREATE INDEX IF NOT EXISTS idx_agent_tasks_due
+CREATE INDEX idx_agent_tasks_due
     ON agent_tasks (priority DESC, scheduled_for NULLS FIRST, created_at) WHERE status IN ('pending', 'in_progress');
-CREATE INDEX IF NOT EXISTS idx_agent_tasks_status_created_at ON agent_tasks (status, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_tasks_task_type_created_at ON agent_tasks (task_type, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_tasks_completed_at ON agent_tasks (completed_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_tasks_user_id_created_at ON agent_tasks (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_status_detected_at ON agent_findings (status, detected_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_finding_type_detected_at
-    ON agent_findings (finding_type, detected_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_severity_detected_at ON agent_findings (severity, detected_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_detected_at ON agent_findings (detected_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_detection_method ON agent_findings (detection_method, detected_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_title ON agent_findings (title);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_related_task_id ON agent_findings (related_task_id);
-CREATE INDEX IF NOT EXISTS idx_agent_findings_user_id_created_at ON agent_findings (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_agent_execution_log_task_id_created_at ON agent_execution_log (task_id, created_at);
-CREATE INDEX IF NOT EXISTS idx_agent_execution_log_created_at ON agent_execution_log (created_at DESC);
+CREATE INDEX idx_agent_tasks_status_created_at ON agent_tasks (status, created_at DESC);
+CREATE INDEX idx_agent_tasks_task_type_created_at ON agent_tasks (task_type, created_at DESC);
+CREATE INDEX idx_agent_tasks_completed_at ON agent_tasks (completed_at DESC);
+CREATE INDEX idx_agent_tasks_user_id_created_at ON agent_tasks (user_id, created_at DESC);
+CREATE INDEX idx_agent_findings_status_detected_at ON agent_findings (status, detected_at DESC);
+CREATE INDEX idx_agent_findings_finding_type_detected_at ON agent_findings (finding_type, detected_at DESC);
+CREATE INDEX idx_agent_findings_severity_detected_at ON agent_findings (severity, detected_at DESC);
+CREATE INDEX idx_agent_findings_detected_at ON agent_findings (detected_at DESC);
+CREATE INDEX idx_agent_findings_detection_method ON agent_findings (detection_method, detected_at DESC);
+CREATE INDEX idx_agent_findings_title ON agent_findings (title);
+CREATE INDEX idx_agent_findings_related_task_id ON agent_findings (related_task_id);
+CREATE INDEX idx_agent_findings_user_id_created_at ON agent_findings (user_id, created_at DESC);
+CREATE INDEX idx_agent_execution_log_task_id_created_at ON agent_execution_log (task_id, created_at);
+CREATE INDEX idx_agent_execution_log_created_at ON agent_execution_log (created_at DESC);
 
 COMMENT ON TABLE agent_tasks IS 'What the agent is to do: a queue by priority and time. For the service alone.';
 COMMENT ON COLUMN agent_tasks.priority IS 'The greater, the sooner.';
 COMMENT ON COLUMN agent_tasks.scheduled_for IS 'Not to be begun before this; NULL for at once.';
-COMMENT ON COLUMN agent_tasks.recurrence IS 'How often: hourly, daily, weekly, monthly, yearly, or an interval such as 15 minutes; NULL for once. What agent_next_run() does not understand is the application''s to schedule.';
+COMMENT ON COLUMN agent_tasks.recurrence IS
+    'How often: hourly, daily, weekly, monthly, yearly, or an interval such as 15 minutes; '
+    'NULL for once. What agent_next_run() does not understand is the application''s to schedule.';
 COMMENT ON COLUMN agent_tasks.recurs_from IS 'The task of which this one is the next run.';
 COMMENT ON COLUMN agent_tasks.attempts IS 'How often it was begun.';
 COMMENT ON COLUMN agent_tasks.max_attempts IS 'How often it may be begun.';
@@ -10887,16 +6024,17 @@ COMMENT ON COLUMN agent_findings.action IS 'What is to be done about it, in the 
 COMMENT ON COLUMN agent_findings.related_task_id IS 'The task that deals with it; such a task cannot be deleted.';
 COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, by the agent''s own measure.';
 COMMENT ON COLUMN agent_findings.user_id IS 'The person whom it concerns, where it concerns one.';
-COMMENT ON TABLE agent_execution_log IS 'What the agent did, in order. A trigger writes every step of a task; the agent adds what it likes. For the service alone.';
+COMMENT ON TABLE agent_execution_log IS
+    'What the agent did, in order. A trigger writes every step of a task; '
+    'the agent adds what it likes. For the service alone.';
 COMMENT ON COLUMN agent_execution_log.task_id IS 'The task; NULL where it is gone.';
-COMMENT ON COLUMN agent_execution_log.event IS 'created and the statuses of a task by the trigger (pending for one to be tried again); other words are the agent''s.';
+COMMENT ON COLUMN agent_execution_log.event IS
+    'created and the statuses of a task by the trigger (pending for one to be tried again); '
+    'other words are the agent''s.';
 COMMENT ON COLUMN agent_execution_log.attempt IS 'Which attempt of the task it was.';
 
-CREATE OR REPLACE FUNCTION agent_next_run(recurrence text, after timestamptz DEFAULT now()) RETURNS timestamptz
-LANGUAGE plpgsql
-STABLE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION agent_next_run(recurrence text, after timestamptz DEFAULT now()) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     spoken text := regexp_replace(lower(btrim(recurrence)), '^every\s+', '');
@@ -10930,14 +6068,14 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION agent_next_run(text, timestamptz) IS
-    'When a task that recurs runs again after that time, and not before now; NULL for one that does not recur, or in words that are neither hourly ... yearly nor an interval.';
+    'When a task that recurs runs again after that time, and not before now; '
+    'NULL for one that does not recur, or in words that are neither hourly ... yearly nor an interval.';
 
-CREATE OR REPLACE FUNCTION claim_agent_task(wanted_types text[] DEFAULT NULL, stale_after interval DEFAULT NULL) RETURNS SETOF agent_tasks
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-ROWS 1
-SET search_path FROM CURRENT
+CREATE FUNCTION claim_agent_task(
+    wanted_types text[] DEFAULT NULL,
+    stale_after interval DEFAULT NULL)
+RETURNS SETOF agent_tasks
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 BEGIN
     -- SKIP LOCKED: of many who ask at once each gets another task, and nobody waits.
@@ -10960,19 +6098,17 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION claim_agent_task(text[], interval) IS
-    'Takes the next due task, by priority, then time, and returns it as in_progress; no row where nothing is due. With stale_after also one whose agent went silent that long ago.';
+    'Takes the next due task, by priority, then time, and returns it as in_progress; '
+    'no row where nothing is due. With stale_after also one whose agent went silent that long ago.';
 
-CREATE OR REPLACE FUNCTION finish_agent_task(
+CREATE FUNCTION finish_agent_task(
     task_id uuid,
     outcome text,
     task_result text DEFAULT NULL,
     task_error text DEFAULT NULL,
     task_changes text[] DEFAULT NULL)
 RETURNS agent_tasks
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     task agent_tasks;
@@ -11019,12 +6155,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION finish_agent_task(uuid, text, text, text, text[]) IS
-    'Ends a task that was taken: completed, failed (then it waits to be tried again, max_attempts times) or skipped. Of a task that recurs the next run is queued. Returns the task as it is then.';
+    'Ends a task that was taken: completed, failed (then it waits to be tried again, max_attempts times) or skipped. '
+    'Of a task that recurs the next run is queued. Returns the task as it is then.';
 
-CREATE OR REPLACE FUNCTION agent_tasks_record_execution() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION agent_tasks_record_execution() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF TG_OP = 'INSERT' OR NEW.status <> OLD.status OR NEW.attempts <> OLD.attempts THEN
@@ -11042,98 +6177,54 @@ BEGIN
     RETURN NULL;
 END
 $function$;
-COMMENT ON FUNCTION agent_tasks_record_execution() IS 'Trigger: writes each step of a task into agent_execution_log, whoever makes it.';
+COMMENT ON FUNCTION agent_tasks_record_execution() IS
+    'Trigger: writes each step of a task into agent_execution_log, whoever makes it.';
 
-CREATE OR REPLACE TRIGGER agent_tasks_record_execution
+CREATE TRIGGER agent_tasks_record_execution
     AFTER INSERT OR UPDATE OF status, attempts ON agent_tasks
     FOR EACH ROW EXECUTE FUNCTION agent_tasks_record_execution();
 
-CREATE OR REPLACE TRIGGER agent_tasks_set_updated_at
+CREATE TRIGGER agent_tasks_set_updated_at
     BEFORE UPDATE ON agent_tasks
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER agent_findings_set_updated_at
+CREATE TRIGGER agent_findings_set_updated_at
     BEFORE UPDATE ON agent_findings
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 ALTER TABLE agent_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agent_findings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agent_execution_log ENABLE ROW LEVEL SECURITY;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-    numbers text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('agent_tasks', NULL::text, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('agent_findings', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('agent_execution_log', NULL, 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    -- The identity's sequence; none where the table came with another id.
-    numbers := pg_get_serial_sequence('agent_execution_log', 'id');
-    IF numbers IS NOT NULL THEN
-        EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC', numbers);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM %I', numbers, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO service_role', numbers);
-            END IF;
-        END LOOP;
-    END IF;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('agent_next_run(text, timestamp with time zone)', '{service_role}'::text[]),
-            ('claim_agent_task(text[], interval)', '{service_role}'),
-            ('finish_agent_task(uuid, text, text, text, text[])', '{service_role}'),
-            ('agent_tasks_record_execution()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE ON agent_tasks, agent_findings, agent_execution_log TO service_role;
+GRANT USAGE, SELECT ON SEQUENCE agent_execution_log_id_seq TO service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        agent_next_run(text, timestamptz),
+        claim_agent_task(text[], interval),
+        finish_agent_task(uuid, text, text, text, text[])
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'b0b74b4d2892a9965f0560e241ce4397c440509d3d6b8d49c9ce428e4c70685a',
+    VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -11152,6 +6243,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -11162,12 +6255,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['3fb7b799008e9819f7b90fc4be6f232ec83589687dd97744f51cac2df0635c0e']::text[]) THEN
+    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 3fb7b799008e9819f7b90fc4be6f232ec83589687dd97744f51cac2df0635c0e', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- workflow_automation_schema.sql
 --
@@ -11178,13 +6273,15 @@ BEGIN
 -- active is the documented column; the application says enabled. Both work, for
 -- reading and writing, and a trigger keeps them equal.
 
-CREATE TABLE IF NOT EXISTS workflows (
+CREATE TABLE workflows (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     name text NOT NULL,
     description text,
     version integer DEFAULT 1,
     status text NOT NULL DEFAULT 'active',
+    -- A trigger fills in the default. With one on a column, an INSERT that names the
+    -- other column could not be told from one that names both.
     active boolean NOT NULL,
     enabled boolean,
     trigger_type text,
@@ -11206,6 +6303,7 @@ CREATE TABLE IF NOT EXISTS workflows (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflows_pkey PRIMARY KEY (id),
+    CONSTRAINT workflows_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT workflows_status_check CHECK (status IN ('active', 'archived', 'disabled', 'draft', 'paused')),
     CONSTRAINT workflows_version_check CHECK (version > 0),
     CONSTRAINT workflows_execution_count_check CHECK (execution_count >= 0),
@@ -11213,35 +6311,8 @@ CREATE TABLE IF NOT EXISTS workflows (
     CONSTRAINT workflows_average_execution_time_check CHECK (average_execution_time >= 0),
     CONSTRAINT workflows_error_rate_check CHECK (error_rate >= 0)
 );
-ALTER TABLE workflows
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS version integer DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'active',
-    ADD COLUMN IF NOT EXISTS active boolean,
-    ADD COLUMN IF NOT EXISTS enabled boolean,
-    ADD COLUMN IF NOT EXISTS trigger_type text,
-    ADD COLUMN IF NOT EXISTS trigger_config jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS actions jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS triggers jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS steps jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS conditions jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS settings jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS last_executed timestamptz,
-    ADD COLUMN IF NOT EXISTS execution_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS success_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS average_execution_time integer,
-    ADD COLUMN IF NOT EXISTS error_rate real,
-    ADD COLUMN IF NOT EXISTS learning_enabled boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS optimization_score real,
-    ADD COLUMN IF NOT EXISTS adaptations jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS workflow_executions (
+CREATE TABLE workflow_executions (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     workflow_id text,
     user_id text,
@@ -11266,36 +6337,15 @@ CREATE TABLE IF NOT EXISTS workflow_executions (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflow_executions_pkey PRIMARY KEY (id),
+    CONSTRAINT workflow_executions_workflow_id_fkey
+        FOREIGN KEY (workflow_id) REFERENCES workflows (id) ON DELETE CASCADE,
+    CONSTRAINT workflow_executions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT workflow_executions_status_check CHECK (status IN (
         'pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'cancelled', 'timeout')),
     CONSTRAINT workflow_executions_duration_check CHECK (duration >= 0)
 );
-ALTER TABLE workflow_executions
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS workflow_id text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS trigger_id text,
-    ADD COLUMN IF NOT EXISTS trigger_data jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS context jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS steps jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS current_step text,
-    ADD COLUMN IF NOT EXISTS outputs jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS result jsonb,
-    ADD COLUMN IF NOT EXISTS error text,
-    ADD COLUMN IF NOT EXISTS errors jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS warnings jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS approvals jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS performance_metrics jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS start_time timestamptz DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS end_time timestamptz,
-    ADD COLUMN IF NOT EXISTS duration integer,
-    ADD COLUMN IF NOT EXISTS started_at timestamptz DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS workflow_triggers (
+CREATE TABLE workflow_triggers (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     workflow_id text NOT NULL,
     trigger_type text NOT NULL,
@@ -11312,25 +6362,11 @@ CREATE TABLE IF NOT EXISTS workflow_triggers (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflow_triggers_pkey PRIMARY KEY (id),
     CONSTRAINT workflow_triggers_webhook_key_key UNIQUE (webhook_key),
+    CONSTRAINT workflow_triggers_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES workflows (id) ON DELETE CASCADE,
     CONSTRAINT workflow_triggers_trigger_type_check CHECK (trigger_type IN ('schedule', 'webhook', 'event'))
 );
-ALTER TABLE workflow_triggers
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS workflow_id text,
-    ADD COLUMN IF NOT EXISTS trigger_type text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS schedule text,
-    ADD COLUMN IF NOT EXISTS timezone text NOT NULL DEFAULT 'UTC',
-    ADD COLUMN IF NOT EXISTS webhook_key text,
-    ADD COLUMN IF NOT EXISTS event_name text,
-    ADD COLUMN IF NOT EXISTS config jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS next_run_at timestamptz,
-    ADD COLUMN IF NOT EXISTS last_triggered_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS workflow_actions (
+CREATE TABLE workflow_actions (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     workflow_id text NOT NULL,
     action_type text NOT NULL,
@@ -11344,251 +6380,45 @@ CREATE TABLE IF NOT EXISTS workflow_actions (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflow_actions_pkey PRIMARY KEY (id),
+    CONSTRAINT workflow_actions_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES workflows (id) ON DELETE CASCADE,
     CONSTRAINT workflow_actions_action_type_check CHECK (action_type IN ('email', 'api_call', 'database_update')),
     CONSTRAINT workflow_actions_on_error_check CHECK (on_error IN ('stop', 'continue', 'retry')),
     CONSTRAINT workflow_actions_position_check CHECK (position >= 0),
     CONSTRAINT workflow_actions_max_retries_check CHECK (max_retries >= 0),
     CONSTRAINT workflow_actions_timeout_ms_check CHECK (timeout_ms > 0)
 );
-ALTER TABLE workflow_actions
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS workflow_id text,
-    ADD COLUMN IF NOT EXISTS action_type text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS position integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS config jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS on_error text NOT NULL DEFAULT 'stop',
-    ADD COLUMN IF NOT EXISTS max_retries integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS timeout_ms integer NOT NULL DEFAULT 30000,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE workflows
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN version SET DEFAULT 1,
-    ALTER COLUMN status SET DEFAULT 'active',
-    ALTER COLUMN trigger_config SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN actions SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN triggers SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN steps SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN conditions SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN settings SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN execution_count SET DEFAULT 0,
-    ALTER COLUMN success_count SET DEFAULT 0,
-    ALTER COLUMN learning_enabled SET DEFAULT false,
-    ALTER COLUMN adaptations SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE workflow_executions
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN trigger_data SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN context SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN steps SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN outputs SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN errors SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN warnings SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN approvals SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN performance_metrics SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN start_time SET DEFAULT now(),
-    ALTER COLUMN started_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE workflow_triggers
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN active SET DEFAULT true,
-    ALTER COLUMN timezone SET DEFAULT 'UTC',
-    ALTER COLUMN config SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE workflow_actions
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN position SET DEFAULT 0,
-    ALTER COLUMN active SET DEFAULT true,
-    ALTER COLUMN config SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN on_error SET DEFAULT 'stop',
-    ALTER COLUMN max_retries SET DEFAULT 0,
-    ALTER COLUMN timeout_ms SET DEFAULT 30000,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('workflows', 'id'), ('workflows', 'name'), ('workflows', 'status'), ('workflows', 'execution_count'),
-            ('workflows', 'success_count'), ('workflows', 'learning_enabled'), ('workflows', 'created_at'),
-            ('workflows', 'updated_at'),
-            ('workflow_executions', 'id'), ('workflow_executions', 'status'), ('workflow_executions', 'created_at'),
-            ('workflow_executions', 'updated_at'),
-            ('workflow_triggers', 'id'), ('workflow_triggers', 'workflow_id'), ('workflow_triggers', 'trigger_type'),
-            ('workflow_triggers', 'active'), ('workflow_triggers', 'timezone'), ('workflow_triggers', 'config'),
-            ('workflow_triggers', 'created_at'), ('workflow_triggers', 'updated_at'),
-            ('workflow_actions', 'id'), ('workflow_actions', 'workflow_id'), ('workflow_actions', 'action_type'),
-            ('workflow_actions', 'position'), ('workflow_actions', 'active'), ('workflow_actions', 'config'),
-            ('workflow_actions', 'on_error'), ('workflow_actions', 'max_retries'), ('workflow_actions', 'timeout_ms'),
-            ('workflow_actions', 'created_at'), ('workflow_actions', 'updated_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- A database from before has enabled alone, or both without the trigger: where
--- the two differ, the documented one counts if there is one.
-DO $rows$
-DECLARE
-    stamped boolean;
-BEGIN
-    IF EXISTS (SELECT FROM workflows WHERE active IS NULL OR enabled IS DISTINCT FROM active) THEN
-        -- These rows are only written down another way: updated_at stays.
-        stamped := EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'workflows'
-              AND present.tgname = 'workflows_set_updated_at' AND present.tgenabled = 'O');
-        IF stamped THEN
-            ALTER TABLE workflows DISABLE TRIGGER workflows_set_updated_at;
-        END IF;
-        UPDATE workflows SET active = coalesce(active, enabled, status = 'active'), enabled = coalesce(active, enabled, status = 'active')
-        WHERE active IS NULL OR enabled IS DISTINCT FROM active;
-        IF stamped THEN
-            ALTER TABLE workflows ENABLE TRIGGER workflows_set_updated_at;
-        END IF;
-    END IF;
-END
-$rows$;
--- The trigger fills in the default. With one on a column, an INSERT that names
--- the other column could not be told from one that names both.
-ALTER TABLE workflows
-    ALTER COLUMN active DROP DEFAULT,
-    ALTER COLUMN active SET NOT NULL,
-    ALTER COLUMN enabled DROP DEFAULT;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('workflows', 'workflows_pkey', 'PRIMARY KEY (id)'),
-            ('workflows', 'workflows_status_check',
-             $$CHECK (status IN ('active', 'archived', 'disabled', 'draft', 'paused'))$$),
-            ('workflows', 'workflows_version_check', 'CHECK (version > 0)'),
-            ('workflows', 'workflows_execution_count_check', 'CHECK (execution_count >= 0)'),
-            ('workflows', 'workflows_success_count_check', 'CHECK (success_count >= 0)'),
-            ('workflows', 'workflows_average_execution_time_check', 'CHECK (average_execution_time >= 0)'),
-            ('workflows', 'workflows_error_rate_check', 'CHECK (error_rate >= 0)'),
-            ('workflow_executions', 'workflow_executions_pkey', 'PRIMARY KEY (id)'),
-            ('workflow_executions', 'workflow_executions_status_check',
-             $$CHECK (status IN ('pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'cancelled', 'timeout'))$$),
-            ('workflow_executions', 'workflow_executions_duration_check', 'CHECK (duration >= 0)'),
-            ('workflow_triggers', 'workflow_triggers_pkey', 'PRIMARY KEY (id)'),
-            ('workflow_triggers', 'workflow_triggers_webhook_key_key', 'UNIQUE (webhook_key)'),
-            ('workflow_triggers', 'workflow_triggers_trigger_type_check',
-             $$CHECK (trigger_type IN ('schedule', 'webhook', 'event'))$$),
-            ('workflow_actions', 'workflow_actions_pkey', 'PRIMARY KEY (id)'),
-            ('workflow_actions', 'workflow_actions_action_type_check',
-             $$CHECK (action_type IN ('email', 'api_call', 'database_update'))$$),
-            ('workflow_actions', 'workflow_actions_on_error_check',
-             $$CHECK (on_error IN ('stop', 'continue', 'retry'))$$),
-            ('workflow_actions', 'workflow_actions_position_check', 'CHECK (position >= 0)'),
-            ('workflow_actions', 'workflow_actions_max_retries_check', 'CHECK (max_retries >= 0)'),
-            ('workflow_actions', 'workflow_actions_timeout_ms_check', 'CHECK (timeout_ms > 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('workflows', 'workflows_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('workflow_executions', 'workflow_executions_workflow_id_fkey', 'workflow_id', 'workflows', 'id', 'CASCADE'),
-            ('workflow_executions', 'workflow_executions_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('workflow_triggers', 'workflow_triggers_workflow_id_fkey', 'workflow_id', 'workflows', 'id', 'CASCADE'),
-            ('workflow_actions', 'workflow_actions_workflow_id_fkey', 'workflow_id', 'workflows', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_workflows_user_id_created_at ON workflows (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_workflows_active ON workflows (user_id) WHERE active;
-CREATE INDEX IF NOT EXISTS idx_workflow_executions_workflow_id_started_at
-    ON workflow_executions (workflow_id, started_at DESC);
-CREATE INDEX IF NOT EXISTS idx_workflow_executions_user_id_started_at
-    ON workflow_executions (user_id, started_at DESC);
-CREATE INDEX IF NOT EXISTS idx_workflow_executions_open
+CREATE INDEX idx_workflows_user_id_created_at ON workflows (user_id, created_at DESC);
+CREATE INDEX idx_workflows_active ON workflows (user_id) WHERE active;
+CREATE INDEX idx_workflow_executions_workflow_id_started_at ON workflow_executions (workflow_id, started_at DESC);
+CREATE INDEX idx_workflow_executions_user_id_started_at ON workflow_executions (user_id, started_at DESC);
+CREATE INDEX idx_workflow_executions_open
     ON workflow_executions (status, started_at) WHERE status IN ('pending', 'running', 'waiting', 'paused');
-CREATE INDEX IF NOT EXISTS idx_workflow_triggers_workflow_id ON workflow_triggers (workflow_id);
+CREATE INDEX idx_workflow_triggers_workflow_id ON workflow_triggers (workflow_id);
 -- What starts workflows is asked for all the time: which schedule is due, who listens to an event.
-CREATE INDEX IF NOT EXISTS idx_workflow_triggers_next_run_at
+CREATE INDEX idx_workflow_triggers_next_run_at
     ON workflow_triggers (next_run_at) WHERE trigger_type = 'schedule' AND active;
-CREATE INDEX IF NOT EXISTS idx_workflow_triggers_event_name
-    ON workflow_triggers (event_name) WHERE trigger_type = 'event' AND active;
-CREATE INDEX IF NOT EXISTS idx_workflow_actions_workflow_id_position ON workflow_actions (workflow_id, position);
+CREATE INDEX idx_workflow_triggers_event_name ON workflow_triggers (event_name) WHERE trigger_type = 'event' AND active;
+CREATE INDEX idx_workflow_actions_workflow_id_position ON workflow_actions (workflow_id, position);
 
 COMMENT ON TABLE workflows IS 'Workflows of people.';
 COMMENT ON COLUMN workflows.user_id IS 'Whose workflow it is; one of nobody is for the service alone.';
-COMMENT ON COLUMN workflows.status IS 'The state of its definition; where it changes and active is not given, active follows: active, or not.';
+COMMENT ON COLUMN workflows.status IS
+    'The state of its definition; where it changes and active is not given, active follows: active, or not.';
 COMMENT ON COLUMN workflows.active IS 'Whether its triggers start it; enabled is the same.';
 COMMENT ON COLUMN workflows.enabled IS 'The application''s name for active, kept equal by a trigger.';
-COMMENT ON COLUMN workflows.trigger_type IS 'What starts it, in the application''s own words, where one thing does; workflow_triggers holds any number.';
+COMMENT ON COLUMN workflows.trigger_type IS
+    'What starts it, in the application''s own words, where one thing does; workflow_triggers holds any number.';
 COMMENT ON COLUMN workflows.trigger_config IS 'What belongs to trigger_type.';
-COMMENT ON COLUMN workflows.actions IS 'What it does, as the application''s editor keeps it; workflow_actions has one row for each.';
+COMMENT ON COLUMN workflows.actions IS
+    'What it does, as the application''s editor keeps it; workflow_actions has one row for each.';
 COMMENT ON COLUMN workflows.triggers IS 'What starts it, as the application''s engine keeps it.';
 COMMENT ON COLUMN workflows.execution_count IS 'Runs, as the application counts them.';
 COMMENT ON COLUMN workflows.average_execution_time IS 'Milliseconds, as the application keeps it.';
 COMMENT ON COLUMN workflows.learning_enabled IS 'Whether the application may adapt it.';
 COMMENT ON COLUMN workflows.adaptations IS 'What the application adapted.';
-COMMENT ON TABLE workflow_executions IS 'Runs of workflows. The service writes it; a person reads those of their workflows.';
+COMMENT ON TABLE workflow_executions IS
+    'Runs of workflows. The service writes it; a person reads those of their workflows.';
 COMMENT ON COLUMN workflow_executions.user_id IS 'Whose run it is; where it is not given, the workflow''s owner.';
 COMMENT ON COLUMN workflow_executions.trigger_id IS 'What started it: an id of the application''s, not a key.';
 COMMENT ON COLUMN workflow_executions.duration IS 'Milliseconds.';
@@ -11596,17 +6426,17 @@ COMMENT ON COLUMN workflow_executions.start_time IS 'When it began; the applicat
 COMMENT ON COLUMN workflow_executions.end_time IS 'When it ended; the application writes completed_at.';
 COMMENT ON TABLE workflow_triggers IS 'What starts a workflow: a schedule, a webhook or an event.';
 COMMENT ON COLUMN workflow_triggers.schedule IS 'Of a schedule: a cron expression, read in timezone.';
-COMMENT ON COLUMN workflow_triggers.webhook_key IS 'Of a webhook: the last part of its address. Who knows it can start the workflow.';
+COMMENT ON COLUMN workflow_triggers.webhook_key IS
+    'Of a webhook: the last part of its address. Who knows it can start the workflow.';
 COMMENT ON COLUMN workflow_triggers.event_name IS 'Of an event: the one that it listens to.';
 COMMENT ON COLUMN workflow_triggers.next_run_at IS 'Of a schedule: when it is due.';
 COMMENT ON TABLE workflow_actions IS 'What a workflow does, step by step: an email, an API call or a database update.';
 COMMENT ON COLUMN workflow_actions.position IS 'Its place in the order.';
-COMMENT ON COLUMN workflow_actions.on_error IS 'What follows an error: stop the run, continue with the next action, or retry up to max_retries times.';
+COMMENT ON COLUMN workflow_actions.on_error IS
+    'What follows an error: stop the run, continue with the next action, or retry up to max_retries times.';
 
-CREATE OR REPLACE FUNCTION workflows_sync_active() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION workflows_sync_active() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -11633,13 +6463,12 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION workflows_sync_active() IS
-    'Trigger: keeps active and the application''s enabled equal: the changed one wins; both changed and different is an error. Where neither is given, they follow the status.';
+    'Trigger: keeps active and the application''s enabled equal: the changed one wins; '
+    'both changed and different is an error. Where neither is given, they follow the status.';
 
 -- The application says the workflow, and asks by person.
-CREATE OR REPLACE FUNCTION workflow_executions_fill_owner() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION workflow_executions_fill_owner() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF NEW.user_id IS NULL AND NEW.workflow_id IS NOT NULL THEN
@@ -11648,26 +6477,27 @@ BEGIN
     RETURN NEW;
 END
 $function$;
-COMMENT ON FUNCTION workflow_executions_fill_owner() IS 'Trigger: a run whose person is not given is its workflow''s owner''s.';
+COMMENT ON FUNCTION workflow_executions_fill_owner() IS
+    'Trigger: a run whose person is not given is its workflow''s owner''s.';
 
-CREATE OR REPLACE TRIGGER workflows_sync_active
+CREATE TRIGGER workflows_sync_active
     BEFORE INSERT OR UPDATE OF active, enabled, status ON workflows
     FOR EACH ROW EXECUTE FUNCTION workflows_sync_active();
 
-CREATE OR REPLACE TRIGGER workflow_executions_fill_owner
+CREATE TRIGGER workflow_executions_fill_owner
     BEFORE INSERT ON workflow_executions
     FOR EACH ROW EXECUTE FUNCTION workflow_executions_fill_owner();
 
-CREATE OR REPLACE TRIGGER workflows_set_updated_at
+CREATE TRIGGER workflows_set_updated_at
     BEFORE UPDATE ON workflows
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER workflow_executions_set_updated_at
+CREATE TRIGGER workflow_executions_set_updated_at
     BEFORE UPDATE ON workflow_executions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER workflow_triggers_set_updated_at
+CREATE TRIGGER workflow_triggers_set_updated_at
     BEFORE UPDATE ON workflow_triggers
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER workflow_actions_set_updated_at
+CREATE TRIGGER workflow_actions_set_updated_at
     BEFORE UPDATE ON workflow_actions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -11676,105 +6506,55 @@ ALTER TABLE workflow_executions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workflow_triggers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workflow_actions ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('workflows', 'workflows_owner',
-             ARRAY['workflows.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))$$),
-            ('workflow_executions', 'workflow_executions_owner_read',
-             ARRAY['workflow_executions.workflow_id', 'workflows.id', 'workflows.user_id'],
-             $$FOR SELECT USING (EXISTS (SELECT FROM workflows AS w WHERE w.id = workflow_executions.workflow_id AND w.user_id = (SELECT requesting_user_id())))$$),
-            ('workflow_triggers', 'workflow_triggers_owner',
-             ARRAY['workflow_triggers.workflow_id', 'workflows.id', 'workflows.user_id'],
-             $$USING (EXISTS (SELECT FROM workflows AS w WHERE w.id = workflow_triggers.workflow_id AND w.user_id = (SELECT requesting_user_id())))
-               WITH CHECK (EXISTS (SELECT FROM workflows AS w WHERE w.id = workflow_triggers.workflow_id AND w.user_id = (SELECT requesting_user_id())))$$),
-            ('workflow_actions', 'workflow_actions_owner',
-             ARRAY['workflow_actions.workflow_id', 'workflows.id', 'workflows.user_id'],
-             $$USING (EXISTS (SELECT FROM workflows AS w WHERE w.id = workflow_actions.workflow_id AND w.user_id = (SELECT requesting_user_id())))
-               WITH CHECK (EXISTS (SELECT FROM workflows AS w WHERE w.id = workflow_actions.workflow_id AND w.user_id = (SELECT requesting_user_id())))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('workflows', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('workflow_executions', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('workflow_triggers', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('workflow_actions', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('workflows_sync_active()', '{}'::text[]),
-            ('workflow_executions_fill_owner()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY workflows_owner ON workflows
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY workflow_executions_owner_read ON workflow_executions
+    FOR SELECT USING (EXISTS (
+        SELECT FROM workflows AS w
+        WHERE w.id = workflow_executions.workflow_id AND w.user_id = (SELECT requesting_user_id())));
+CREATE POLICY workflow_triggers_owner ON workflow_triggers
+    USING (EXISTS (
+        SELECT FROM workflows AS w
+        WHERE w.id = workflow_triggers.workflow_id AND w.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (EXISTS (
+        SELECT FROM workflows AS w
+        WHERE w.id = workflow_triggers.workflow_id AND w.user_id = (SELECT requesting_user_id())));
+CREATE POLICY workflow_actions_owner ON workflow_actions
+    USING (EXISTS (
+        SELECT FROM workflows AS w
+        WHERE w.id = workflow_actions.workflow_id AND w.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (EXISTS (
+        SELECT FROM workflows AS w
+        WHERE w.id = workflow_actions.workflow_id AND w.user_id = (SELECT requesting_user_id())));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People write their workflows, and read how the runs went.
+GRANT SELECT, INSERT, UPDATE, DELETE ON workflows, workflow_triggers, workflow_actions TO authenticated;
+GRANT SELECT ON workflow_executions TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON workflows, workflow_executions, workflow_triggers, workflow_actions
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '3fb7b799008e9819f7b90fc4be6f232ec83589687dd97744f51cac2df0635c0e',
+    VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -11793,6 +6573,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -11803,12 +6585,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['3d14372f3185c19aa512688f837627380b8df5d2b03e94e5f78bed0edc94ea45']::text[]) THEN
+    IF recorded = ANY (ARRAY['b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 3d14372f3185c19aa512688f837627380b8df5d2b03e94e5f78bed0edc94ea45', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- chatgpt-import-schema.sql
 --
@@ -11816,7 +6600,7 @@ BEGIN
 -- conversations, their messages, and which conversation of KimbleAI goes on
 -- with one. A conversation has an owner; its messages are reached through it.
 
-CREATE TABLE IF NOT EXISTS chatgpt_imports (
+CREATE TABLE chatgpt_imports (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     filename text,
@@ -11833,30 +6617,15 @@ CREATE TABLE IF NOT EXISTS chatgpt_imports (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT chatgpt_imports_pkey PRIMARY KEY (id),
+    CONSTRAINT chatgpt_imports_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT chatgpt_imports_status_check CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
     CONSTRAINT chatgpt_imports_file_size_check CHECK (file_size >= 0),
     CONSTRAINT chatgpt_imports_conversation_count_check CHECK (conversation_count >= 0),
     CONSTRAINT chatgpt_imports_message_count_check CHECK (message_count >= 0),
     CONSTRAINT chatgpt_imports_skipped_count_check CHECK (skipped_count >= 0)
 );
-ALTER TABLE chatgpt_imports
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS filename text,
-    ADD COLUMN IF NOT EXISTS file_size bigint,
-    ADD COLUMN IF NOT EXISTS drive_file_id text,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS conversation_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS message_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS skipped_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS completed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS chatgpt_conversations (
+CREATE TABLE chatgpt_conversations (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text NOT NULL,
     import_id uuid,
@@ -11873,26 +6642,15 @@ CREATE TABLE IF NOT EXISTS chatgpt_conversations (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT chatgpt_conversations_pkey PRIMARY KEY (id),
+    CONSTRAINT chatgpt_conversations_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT chatgpt_conversations_import_id_fkey
+        FOREIGN KEY (import_id) REFERENCES chatgpt_imports (id) ON DELETE SET NULL,
+    CONSTRAINT chatgpt_conversations_kimbleai_conversation_id_fkey
+        FOREIGN KEY (kimbleai_conversation_id) REFERENCES conversations (id) ON DELETE SET NULL,
     CONSTRAINT chatgpt_conversations_message_count_check CHECK (message_count >= 0)
 );
-ALTER TABLE chatgpt_conversations
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS import_id uuid,
-    ADD COLUMN IF NOT EXISTS kimbleai_conversation_id text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS create_time bigint,
-    ADD COLUMN IF NOT EXISTS update_time bigint,
-    ADD COLUMN IF NOT EXISTS message_count integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS full_text text,
-    ADD COLUMN IF NOT EXISTS embedding vector(1536),
-    ADD COLUMN IF NOT EXISTS drive_file_id text,
-    ADD COLUMN IF NOT EXISTS import_date timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS chatgpt_messages (
+CREATE TABLE chatgpt_messages (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     conversation_id text NOT NULL,
     user_id text,
@@ -11905,163 +6663,25 @@ CREATE TABLE IF NOT EXISTS chatgpt_messages (
     metadata jsonb DEFAULT '{}'::jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT chatgpt_messages_pkey PRIMARY KEY (id),
+    CONSTRAINT chatgpt_messages_conversation_id_fkey
+        FOREIGN KEY (conversation_id) REFERENCES chatgpt_conversations (id) ON DELETE CASCADE,
+    CONSTRAINT chatgpt_messages_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT chatgpt_messages_position_check CHECK ("position" >= 0)
 );
-ALTER TABLE chatgpt_messages
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS role text,
-    ADD COLUMN IF NOT EXISTS content text,
-    ADD COLUMN IF NOT EXISTS create_time bigint,
-    ADD COLUMN IF NOT EXISTS parent_id text,
-    ADD COLUMN IF NOT EXISTS "position" integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS embedding vector(1536),
-    ADD COLUMN IF NOT EXISTS metadata jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE chatgpt_imports
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN conversation_count SET DEFAULT 0,
-    ALTER COLUMN message_count SET DEFAULT 0,
-    ALTER COLUMN skipped_count SET DEFAULT 0,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE chatgpt_conversations
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN message_count SET DEFAULT 0,
-    ALTER COLUMN import_date SET DEFAULT now(),
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE chatgpt_messages
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN "position" SET DEFAULT 0,
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('chatgpt_imports', 'id'), ('chatgpt_imports', 'user_id'), ('chatgpt_imports', 'status'),
-            ('chatgpt_imports', 'conversation_count'), ('chatgpt_imports', 'message_count'),
-            ('chatgpt_imports', 'skipped_count'), ('chatgpt_imports', 'metadata'), ('chatgpt_imports', 'created_at'),
-            ('chatgpt_imports', 'updated_at'),
-            ('chatgpt_conversations', 'id'), ('chatgpt_conversations', 'user_id'),
-            ('chatgpt_conversations', 'import_date'), ('chatgpt_conversations', 'created_at'),
-            ('chatgpt_conversations', 'updated_at'),
-            ('chatgpt_messages', 'id'), ('chatgpt_messages', 'conversation_id'), ('chatgpt_messages', 'role'),
-            ('chatgpt_messages', 'content'), ('chatgpt_messages', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('chatgpt_imports', 'chatgpt_imports_pkey', 'PRIMARY KEY (id)'),
-            ('chatgpt_imports', 'chatgpt_imports_status_check',
-             $$CHECK (status IN ('pending', 'processing', 'completed', 'failed'))$$),
-            ('chatgpt_imports', 'chatgpt_imports_file_size_check', 'CHECK (file_size >= 0)'),
-            ('chatgpt_imports', 'chatgpt_imports_conversation_count_check', 'CHECK (conversation_count >= 0)'),
-            ('chatgpt_imports', 'chatgpt_imports_message_count_check', 'CHECK (message_count >= 0)'),
-            ('chatgpt_imports', 'chatgpt_imports_skipped_count_check', 'CHECK (skipped_count >= 0)'),
-            ('chatgpt_conversations', 'chatgpt_conversations_pkey', 'PRIMARY KEY (id)'),
-            ('chatgpt_conversations', 'chatgpt_conversations_message_count_check', 'CHECK (message_count >= 0)'),
-            ('chatgpt_messages', 'chatgpt_messages_pkey', 'PRIMARY KEY (id)'),
-            ('chatgpt_messages', 'chatgpt_messages_position_check', 'CHECK ("position" >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('chatgpt_imports', 'chatgpt_imports_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('chatgpt_conversations', 'chatgpt_conversations_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('chatgpt_conversations', 'chatgpt_conversations_import_id_fkey', 'import_id', 'chatgpt_imports', 'id', 'SET NULL'),
-            ('chatgpt_conversations', 'chatgpt_conversations_kimbleai_conversation_id_fkey', 'kimbleai_conversation_id', 'conversations', 'id', 'SET NULL'),
-            ('chatgpt_messages', 'chatgpt_messages_conversation_id_fkey', 'conversation_id', 'chatgpt_conversations', 'id', 'CASCADE'),
-            ('chatgpt_messages', 'chatgpt_messages_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_chatgpt_imports_user_id_created_at ON chatgpt_imports (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_chatgpt_conversations_user_id_create_time
-    ON chatgpt_conversations (user_id, create_time DESC);
-CREATE INDEX IF NOT EXISTS idx_chatgpt_conversations_import_id ON chatgpt_conversations (import_id);
-CREATE INDEX IF NOT EXISTS idx_chatgpt_conversations_kimbleai_conversation_id
-    ON chatgpt_conversations (kimbleai_conversation_id);
-CREATE INDEX IF NOT EXISTS idx_chatgpt_messages_conversation_id_position
-    ON chatgpt_messages (conversation_id, "position");
-CREATE INDEX IF NOT EXISTS idx_chatgpt_messages_user_id ON chatgpt_messages (user_id);
+CREATE INDEX idx_chatgpt_imports_user_id_created_at ON chatgpt_imports (user_id, created_at DESC);
+CREATE INDEX idx_chatgpt_conversations_user_id_create_time ON chatgpt_conversations (user_id, create_time DESC);
+CREATE INDEX idx_chatgpt_conversations_import_id ON chatgpt_conversations (import_id);
+CREATE INDEX idx_chatgpt_conversations_kimbleai_conversation_id ON chatgpt_conversations (kimbleai_conversation_id);
+CREATE INDEX idx_chatgpt_messages_conversation_id_position ON chatgpt_messages (conversation_id, "position");
+CREATE INDEX idx_chatgpt_messages_user_id ON chatgpt_messages (user_id);
 -- A text of many million characters has more words than a tsvector holds (1 MB),
 -- and could not be stored at all: its first 200,000 characters are indexed.
-CREATE INDEX IF NOT EXISTS idx_chatgpt_conversations_text
-    ON chatgpt_conversations
+CREATE INDEX idx_chatgpt_conversations_text ON chatgpt_conversations
     USING gin (to_tsvector('english', left(coalesce(title, '') || ' ' || coalesce(full_text, ''), 200000)));
-CREATE INDEX IF NOT EXISTS idx_chatgpt_messages_text
-    ON chatgpt_messages
-    USING gin (to_tsvector('english', left(content, 200000)));
-CREATE INDEX IF NOT EXISTS idx_chatgpt_conversations_embedding
-    ON chatgpt_conversations USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_chatgpt_messages_embedding
-    ON chatgpt_messages USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_chatgpt_messages_text ON chatgpt_messages USING gin (to_tsvector('english', left(content, 200000)));
+CREATE INDEX idx_chatgpt_conversations_embedding ON chatgpt_conversations USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_chatgpt_messages_embedding ON chatgpt_messages USING hnsw (embedding vector_cosine_ops);
 
 COMMENT ON TABLE chatgpt_imports IS 'Exports of ChatGPT that people brought: one row for each file.';
 COMMENT ON COLUMN chatgpt_imports.drive_file_id IS 'The file in Drive, where it is kept there.';
@@ -12071,7 +6691,8 @@ COMMENT ON COLUMN chatgpt_imports.skipped_count IS 'The conversations that were 
 COMMENT ON TABLE chatgpt_conversations IS 'Conversations from an export of ChatGPT.';
 COMMENT ON COLUMN chatgpt_conversations.id IS 'The id that ChatGPT gave.';
 COMMENT ON COLUMN chatgpt_conversations.import_id IS 'The import that brought it.';
-COMMENT ON COLUMN chatgpt_conversations.kimbleai_conversation_id IS 'The conversation of KimbleAI that goes on with it; NULL for none.';
+COMMENT ON COLUMN chatgpt_conversations.kimbleai_conversation_id IS
+    'The conversation of KimbleAI that goes on with it; NULL for none.';
 COMMENT ON COLUMN chatgpt_conversations.create_time IS 'When it began: the Unix time that the export has.';
 COMMENT ON COLUMN chatgpt_conversations.update_time IS 'When it went on last: the Unix time that the export has.';
 COMMENT ON COLUMN chatgpt_conversations.full_text IS 'All its messages as one text, to be searched.';
@@ -12079,16 +6700,19 @@ COMMENT ON COLUMN chatgpt_conversations.embedding IS 'Its meaning, for search by
 COMMENT ON COLUMN chatgpt_conversations.drive_file_id IS 'Its file in Drive, where it is kept there.';
 COMMENT ON TABLE chatgpt_messages IS 'Messages of such conversations; reached through their conversation.';
 COMMENT ON COLUMN chatgpt_messages.id IS 'The id that ChatGPT gave.';
-COMMENT ON COLUMN chatgpt_messages.role IS 'Who speaks, in the export''s words, such as user, assistant, system or tool.';
+COMMENT ON COLUMN chatgpt_messages.role IS
+    'Who speaks, in the export''s words, such as user, assistant, system or tool.';
 COMMENT ON COLUMN chatgpt_messages.create_time IS 'When it was said: the Unix time that the export has.';
-COMMENT ON COLUMN chatgpt_messages.parent_id IS 'The message before it; not a key, because an export has parents that are no messages, and children before their parents.';
+COMMENT ON COLUMN chatgpt_messages.parent_id IS
+    'The message before it; '
+    'not a key, because an export has parents that are no messages, and children before their parents.';
 COMMENT ON COLUMN chatgpt_messages."position" IS 'Its place in the conversation.';
 COMMENT ON COLUMN chatgpt_messages.embedding IS 'Its meaning, for search by cosine distance.';
 
-CREATE OR REPLACE TRIGGER chatgpt_imports_set_updated_at
+CREATE TRIGGER chatgpt_imports_set_updated_at
     BEFORE UPDATE ON chatgpt_imports
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER chatgpt_conversations_set_updated_at
+CREATE TRIGGER chatgpt_conversations_set_updated_at
     BEFORE UPDATE ON chatgpt_conversations
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -12096,45 +6720,31 @@ ALTER TABLE chatgpt_imports ENABLE ROW LEVEL SECURITY;
 ALTER TABLE chatgpt_conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE chatgpt_messages ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('chatgpt_imports', 'chatgpt_imports_owner',
-             ARRAY['chatgpt_imports.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))$$),
-            ('chatgpt_conversations', 'chatgpt_conversations_owner',
-             ARRAY['chatgpt_conversations.user_id', 'chatgpt_conversations.kimbleai_conversation_id', 'chatgpt_imports.user_id', 'conversations.id', 'conversations.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND (import_id IS NULL OR EXISTS (SELECT FROM chatgpt_imports AS i WHERE i.id = chatgpt_conversations.import_id AND i.user_id = (SELECT requesting_user_id())))
-               AND (kimbleai_conversation_id IS NULL OR EXISTS (SELECT FROM conversations AS c WHERE c.id = chatgpt_conversations.kimbleai_conversation_id AND c.user_id = (SELECT requesting_user_id()))))$$),
-            ('chatgpt_messages', 'chatgpt_messages_owner',
-             ARRAY['chatgpt_messages.conversation_id', 'chatgpt_messages.user_id', 'chatgpt_conversations.id', 'chatgpt_conversations.user_id'],
-             $$USING (EXISTS (SELECT FROM chatgpt_conversations AS c WHERE c.id = chatgpt_messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
-               WITH CHECK (EXISTS (SELECT FROM chatgpt_conversations AS c WHERE c.id = chatgpt_messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
-               AND (user_id IS NULL OR user_id = (SELECT requesting_user_id())))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
+CREATE POLICY chatgpt_imports_owner ON chatgpt_imports
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY chatgpt_conversations_owner ON chatgpt_conversations
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND (import_id IS NULL OR EXISTS (
+            SELECT FROM chatgpt_imports AS i
+            WHERE i.id = chatgpt_conversations.import_id AND i.user_id = (SELECT requesting_user_id())))
+        AND (kimbleai_conversation_id IS NULL OR EXISTS (
+            SELECT FROM conversations AS c
+            WHERE c.id = chatgpt_conversations.kimbleai_conversation_id
+              AND c.user_id = (SELECT requesting_user_id()))));
+CREATE POLICY chatgpt_messages_owner ON chatgpt_messages
+    USING (EXISTS (
+        SELECT FROM chatgpt_conversations AS c
+        WHERE c.id = chatgpt_messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    WITH CHECK (
+        EXISTS (
+            SELECT FROM chatgpt_conversations AS c
+            WHERE c.id = chatgpt_messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
+        AND (user_id IS NULL OR user_id = (SELECT requesting_user_id())));
 
-CREATE OR REPLACE FUNCTION search_chatgpt(search_text text, match_count integer DEFAULT 20)
+CREATE FUNCTION search_chatgpt(search_text text, match_count integer DEFAULT 20)
 RETURNS TABLE (
     conversation_id text,
     title text,
@@ -12142,13 +6752,8 @@ RETURNS TABLE (
     role text,
     excerpt text,
     score real)
-LANGUAGE plpgsql
-STABLE
-PARALLEL SAFE
-SECURITY INVOKER
-ROWS 20
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_custom_plan
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER ROWS 20
+SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $function$
 DECLARE
     query tsquery := websearch_to_tsquery('english', search_text);
@@ -12183,66 +6788,36 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION search_chatgpt(text, integer) IS
-    'The imported messages, and conversations, that hold the words of search_text (as in a search engine: "a phrase", or, -not), the best first, as far as the caller may see them. The excerpt marks what was found with <b>, and is not escaped otherwise.';
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('chatgpt_imports', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('chatgpt_conversations', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('chatgpt_messages', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('search_chatgpt(text, integer)', '{authenticated,service_role}'::text[])
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+    'The imported messages, and conversations, that hold the words of search_text (as in a search engine: '
+    '"a phrase", or, -not), the best first, as far as the caller may see them. '
+    'The excerpt marks what was found with <b>, and is not escaped otherwise.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- People import, read and delete what is theirs.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON chatgpt_imports, chatgpt_conversations, chatgpt_messages
+    TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION search_chatgpt(text, integer) TO authenticated, service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '3d14372f3185c19aa512688f837627380b8df5d2b03e94e5f78bed0edc94ea45',
+    VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'chatgpt-import-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -12261,6 +6836,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -12271,12 +6848,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['161da24f038f7e0be702b0f382743ded1552839a1097722f1ff0752c094f45f8']::text[]) THEN
+    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 161da24f038f7e0be702b0f382743ded1552839a1097722f1ff0752c094f45f8', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-table.sql
 --
@@ -12284,7 +6863,7 @@ BEGIN
 -- no policy, and no grant to people. What an analysis needs beyond this is
 -- added by api-logs-schema.sql.
 
-CREATE TABLE IF NOT EXISTS api_logs (
+CREATE TABLE api_logs (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     endpoint text,
     method text,
@@ -12296,113 +6875,18 @@ CREATE TABLE IF NOT EXISTS api_logs (
     error_message text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT api_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT api_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT api_logs_method_check CHECK (method IN ('DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT')),
     CONSTRAINT api_logs_status_code_check CHECK (status_code BETWEEN 100 AND 599),
     CONSTRAINT api_logs_response_time_ms_check CHECK (response_time_ms >= 0)
 );
-ALTER TABLE api_logs
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS endpoint text,
-    ADD COLUMN IF NOT EXISTS method text,
-    ADD COLUMN IF NOT EXISTS status_code integer,
-    ADD COLUMN IF NOT EXISTS response_time_ms integer,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS ip_address text,
-    ADD COLUMN IF NOT EXISTS user_agent text,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE api_logs
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('api_logs', 'id'), ('api_logs', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', 'api_logs_pkey', 'PRIMARY KEY (id)'),
-            ('api_logs', 'api_logs_method_check',
-             $$CHECK (method IN ('DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'))$$),
-            ('api_logs', 'api_logs_status_code_check', 'CHECK (status_code BETWEEN 100 AND 599)'),
-            ('api_logs', 'api_logs_response_time_ms_check', 'CHECK (response_time_ms >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', 'api_logs_user_id_fkey', 'user_id', 'users', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_api_logs_created_at ON api_logs (created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_api_logs_endpoint_created_at ON api_logs (endpoint, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_api_logs_user_id_created_at ON api_logs (user_id, created_at DESC);
+CREATE INDEX idx_api_logs_created_at ON api_logs (created_at DESC);
+CREATE INDEX idx_api_logs_endpoint_created_at ON api_logs (endpoint, created_at DESC);
+CREATE INDEX idx_api_logs_user_id_created_at ON api_logs (user_id, created_at DESC);
 -- Errors and slow requests are looked for often, and are little of the whole.
-CREATE INDEX IF NOT EXISTS idx_api_logs_errors ON api_logs (status_code, created_at DESC) WHERE status_code >= 400;
-CREATE INDEX IF NOT EXISTS idx_api_logs_slow
-    ON api_logs (response_time_ms DESC, created_at DESC) WHERE response_time_ms >= 1000;
+CREATE INDEX idx_api_logs_errors ON api_logs (status_code, created_at DESC) WHERE status_code >= 400;
+CREATE INDEX idx_api_logs_slow ON api_logs (response_time_ms DESC, created_at DESC) WHERE response_time_ms >= 1000;
 
 COMMENT ON TABLE api_logs IS 'Requests of the application''s API. For the service alone.';
 COMMENT ON COLUMN api_logs.endpoint IS 'The path, without its parameters.';
@@ -12411,47 +6895,30 @@ COMMENT ON COLUMN api_logs.response_time_ms IS 'Milliseconds until the answer wa
 COMMENT ON COLUMN api_logs.user_id IS 'Who asked; NULL for nobody known, and once the person is gone.';
 
 ALTER TABLE api_logs ENABLE ROW LEVEL SECURITY;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', NULL::text, 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_logs TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '161da24f038f7e0be702b0f382743ded1552839a1097722f1ff0752c094f45f8',
+    VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -12468,6 +6935,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -12478,12 +6947,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9b810b37cc06c17b3f7920d52496e9afd383e973a07e91dbdca5e86ab83152b7']::text[]) THEN
+    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9b810b37cc06c17b3f7920d52496e9afd383e973a07e91dbdca5e86ab83152b7', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- api-logs-schema.sql
 --
@@ -12492,6 +6963,7 @@ BEGIN
 -- the rate limit. api_rate_limits counts the requests of each client. For the
 -- service alone, the views, too.
 
+-- Where there are logged calls, online.sql has added the columns and the indexes.
 ALTER TABLE api_logs
     ADD COLUMN IF NOT EXISTS session_id text,
     ADD COLUMN IF NOT EXISTS request_id text,
@@ -12501,20 +6973,29 @@ ALTER TABLE api_logs
     ADD COLUMN IF NOT EXISTS request_body jsonb,
     ADD COLUMN IF NOT EXISTS response_body jsonb,
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS response_size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS database_time_ms integer,
-    ADD COLUMN IF NOT EXISTS upstream_time_ms integer,
+    ADD COLUMN IF NOT EXISTS request_size_bytes bigint
+        CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
+    ADD COLUMN IF NOT EXISTS response_size_bytes bigint
+        CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0),
+    ADD COLUMN IF NOT EXISTS database_time_ms integer
+        CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0),
+    ADD COLUMN IF NOT EXISTS upstream_time_ms integer
+        CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0),
     ADD COLUMN IF NOT EXISTS cache_hit boolean,
-    ADD COLUMN IF NOT EXISTS error_category text,
+    ADD COLUMN IF NOT EXISTS error_category text
+        CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
+            'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
+            'unavailable', 'client', 'server', 'unknown')),
     ADD COLUMN IF NOT EXISTS error_code text,
     ADD COLUMN IF NOT EXISTS stack_trace text,
     ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer,
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer,
+    ADD COLUMN IF NOT EXISTS rate_limit integer
+        CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0),
+    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer
+        CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
     ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
 
-CREATE TABLE IF NOT EXISTS api_rate_limits (
+CREATE TABLE api_rate_limits (
     client_key text NOT NULL,
     endpoint text NOT NULL,
     window_seconds integer NOT NULL,
@@ -12530,95 +7011,13 @@ CREATE TABLE IF NOT EXISTS api_rate_limits (
     CONSTRAINT api_rate_limits_request_count_check CHECK (request_count >= 0),
     CONSTRAINT api_rate_limits_refused_count_check CHECK (refused_count >= 0)
 );
-ALTER TABLE api_rate_limits
-    ADD COLUMN IF NOT EXISTS client_key text,
-    ADD COLUMN IF NOT EXISTS endpoint text,
-    ADD COLUMN IF NOT EXISTS window_seconds integer,
-    ADD COLUMN IF NOT EXISTS window_start timestamptz,
-    ADD COLUMN IF NOT EXISTS max_requests integer,
-    ADD COLUMN IF NOT EXISTS request_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS refused_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_request_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
-
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE api_logs
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN rate_limited SET DEFAULT false;
-ALTER TABLE api_rate_limits
-    ALTER COLUMN request_count SET DEFAULT 0,
-    ALTER COLUMN refused_count SET DEFAULT 0,
-    ALTER COLUMN last_request_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('api_logs', 'metadata'), ('api_logs', 'rate_limited'),
-            ('api_rate_limits', 'client_key'), ('api_rate_limits', 'endpoint'), ('api_rate_limits', 'window_seconds'),
-            ('api_rate_limits', 'window_start'), ('api_rate_limits', 'request_count'),
-            ('api_rate_limits', 'refused_count'), ('api_rate_limits', 'last_request_at'),
-            ('api_rate_limits', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', 'api_logs_request_size_bytes_check', 'CHECK (request_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_response_size_bytes_check', 'CHECK (response_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_database_time_ms_check', 'CHECK (database_time_ms >= 0)'),
-            ('api_logs', 'api_logs_upstream_time_ms_check', 'CHECK (upstream_time_ms >= 0)'),
-            ('api_logs', 'api_logs_error_category_check',
-             $$CHECK (error_category IN ('authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout', 'unavailable', 'client', 'server', 'unknown'))$$),
-            ('api_logs', 'api_logs_rate_limit_check', 'CHECK (rate_limit >= 0)'),
-            ('api_logs', 'api_logs_rate_limit_remaining_check', 'CHECK (rate_limit_remaining >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_pkey',
-             'PRIMARY KEY (client_key, endpoint, window_seconds, window_start)'),
-            ('api_rate_limits', 'api_rate_limits_window_seconds_check', 'CHECK (window_seconds > 0)'),
-            ('api_rate_limits', 'api_rate_limits_max_requests_check', 'CHECK (max_requests >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_request_count_check', 'CHECK (request_count >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_refused_count_check', 'CHECK (refused_count >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
 
 CREATE INDEX IF NOT EXISTS idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_api_logs_session_id_created_at
     ON api_logs (session_id, created_at) WHERE session_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_rate_limits_window_start ON api_rate_limits (window_start);
+CREATE INDEX idx_api_rate_limits_window_start ON api_rate_limits (window_start);
 
 COMMENT ON COLUMN api_logs.session_id IS 'The session of the person who asked.';
 COMMENT ON COLUMN api_logs.request_id IS 'The id under which other logs know the request.';
@@ -12627,13 +7026,15 @@ COMMENT ON COLUMN api_logs.headers IS 'Headers of the request. Secrets are for t
 COMMENT ON COLUMN api_logs.database_time_ms IS 'How much of response_time_ms the database took.';
 COMMENT ON COLUMN api_logs.upstream_time_ms IS 'How much of response_time_ms other services took.';
 COMMENT ON COLUMN api_logs.cache_hit IS 'Whether a cache answered; NULL where none was asked.';
-COMMENT ON COLUMN api_logs.error_category IS 'The kind of error; where it is not given, api_error_category() tells. NULL for no error.';
+COMMENT ON COLUMN api_logs.error_category IS
+    'The kind of error; where it is not given, api_error_category() tells. NULL for no error.';
 COMMENT ON COLUMN api_logs.error_code IS 'The application''s own code of the error.';
 COMMENT ON COLUMN api_logs.rate_limited IS 'Whether the request was refused because of a rate limit.';
 COMMENT ON COLUMN api_logs.rate_limit IS 'The requests that the client was allowed in its window.';
 COMMENT ON COLUMN api_logs.rate_limit_remaining IS 'The requests that it had left then.';
 COMMENT ON COLUMN api_logs.rate_limit_reset_at IS 'When that window ended.';
-COMMENT ON TABLE api_rate_limits IS 'How many requests each client made, by endpoint and window: count_api_request() counts. For the service alone.';
+COMMENT ON TABLE api_rate_limits IS
+    'How many requests each client made, by endpoint and window: count_api_request() counts. For the service alone.';
 COMMENT ON COLUMN api_rate_limits.client_key IS 'Who is counted, such as a person, an address or an API key.';
 COMMENT ON COLUMN api_rate_limits.endpoint IS 'What is counted; * for everything together.';
 COMMENT ON COLUMN api_rate_limits.window_start IS 'Windows are cut by the clock, each window_seconds long.';
@@ -12641,12 +7042,8 @@ COMMENT ON COLUMN api_rate_limits.max_requests IS 'What was allowed in the windo
 COMMENT ON COLUMN api_rate_limits.request_count IS 'All requests in the window, the refused ones with them.';
 COMMENT ON COLUMN api_rate_limits.refused_count IS 'Those of them that were refused.';
 
-CREATE OR REPLACE FUNCTION api_error_category(status_code integer, error_message text DEFAULT NULL) RETURNS text
-LANGUAGE sql
-IMMUTABLE
-PARALLEL SAFE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION api_error_category(status_code integer, error_message text DEFAULT NULL) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
     SELECT CASE
         WHEN status_code = 401 THEN 'authentication'
@@ -12669,10 +7066,8 @@ $function$;
 COMMENT ON FUNCTION api_error_category(integer, text) IS
     'The kind of error that an HTTP status, and where that says nothing the message, stand for; NULL for no error.';
 
-CREATE OR REPLACE FUNCTION api_logs_categorize_error() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION api_logs_categorize_error() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF NEW.error_category IS NULL THEN
@@ -12683,7 +7078,7 @@ END
 $function$;
 COMMENT ON FUNCTION api_logs_categorize_error() IS 'Trigger: fills in the kind of error where it is not given.';
 
-CREATE OR REPLACE TRIGGER api_logs_categorize_error
+CREATE TRIGGER api_logs_categorize_error
     BEFORE INSERT OR UPDATE OF status_code, error_message, error_category ON api_logs
     FOR EACH ROW EXECUTE FUNCTION api_logs_categorize_error();
 
@@ -12691,7 +7086,7 @@ CREATE OR REPLACE TRIGGER api_logs_categorize_error
 UPDATE api_logs SET error_category = api_error_category(status_code, error_message)
 WHERE error_category IS NULL AND (status_code >= 400 OR error_message IS NOT NULL);
 
-CREATE OR REPLACE FUNCTION count_api_request(
+CREATE FUNCTION count_api_request(
     client_key text,
     endpoint text DEFAULT '*',
     max_requests integer DEFAULT 60,
@@ -12701,11 +7096,7 @@ RETURNS TABLE (
     requests integer,
     remaining integer,
     reset_at timestamptz)
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-ROWS 1
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 #variable_conflict use_variable
 DECLARE
@@ -12733,13 +7124,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION count_api_request(text, text, integer, integer) IS
-    'Counts a request of a client in the present window, and says whether it is still allowed, how many are left, and when the window ends.';
+    'Counts a request of a client in the present window, '
+    'and says whether it is still allowed, how many are left, and when the window ends.';
 
-CREATE OR REPLACE FUNCTION purge_api_rate_limits(older_than interval DEFAULT '1 day') RETURNS bigint
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION purge_api_rate_limits(older_than interval DEFAULT '1 day') RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     purged bigint;
@@ -12749,9 +7138,10 @@ BEGIN
     RETURN purged;
 END
 $function$;
-COMMENT ON FUNCTION purge_api_rate_limits(interval) IS 'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
+COMMENT ON FUNCTION purge_api_rate_limits(interval) IS
+    'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
 
-CREATE OR REPLACE VIEW api_endpoint_performance WITH (security_invoker = true) AS
+CREATE VIEW api_endpoint_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        log.endpoint,
        log.method,
@@ -12770,9 +7160,10 @@ SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        avg(log.cache_hit::integer)::double precision AS cache_hit_rate
 FROM api_logs AS log
 GROUP BY 1, 2, 3;
-COMMENT ON VIEW api_endpoint_performance IS 'For each day (UTC), endpoint and method: requests, errors, and how long they took.';
+COMMENT ON VIEW api_endpoint_performance IS
+    'For each day (UTC), endpoint and method: requests, errors, and how long they took.';
 
-CREATE OR REPLACE VIEW api_error_summary WITH (security_invoker = true) AS
+CREATE VIEW api_error_summary WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        log.error_category,
        log.endpoint,
@@ -12781,13 +7172,16 @@ SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        count(DISTINCT log.user_id) AS people,
        min(log.created_at) AS first_at,
        max(log.created_at) AS last_at,
-       (array_agg(log.error_message ORDER BY log.created_at DESC) FILTER (WHERE log.error_message IS NOT NULL))[1] AS last_message
+       (array_agg(log.error_message ORDER BY log.created_at DESC)
+            FILTER (WHERE log.error_message IS NOT NULL))[1] AS last_message
 FROM api_logs AS log
 WHERE log.error_category IS NOT NULL
 GROUP BY 1, 2, 3, 4;
-COMMENT ON VIEW api_error_summary IS 'For each day (UTC), kind of error, endpoint and status: how many there were, how many people met them, and the last message.';
+COMMENT ON VIEW api_error_summary IS
+    'For each day (UTC), kind of error, endpoint and status: '
+    'how many there were, how many people met them, and the last message.';
 
-CREATE OR REPLACE VIEW api_rate_limit_usage WITH (security_invoker = true) AS
+CREATE VIEW api_rate_limit_usage WITH (security_invoker = true) AS
 SELECT counter.client_key,
        counter.endpoint,
        counter.window_start,
@@ -12801,69 +7195,37 @@ WHERE counter.window_start + make_interval(secs => counter.window_seconds) > now
 COMMENT ON VIEW api_rate_limit_usage IS 'How each client stands in its present windows.';
 
 ALTER TABLE api_rate_limits ENABLE ROW LEVEL SECURITY;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('api_rate_limits', NULL::text, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('api_endpoint_performance', NULL, 'SELECT'),
-            ('api_error_summary', NULL, 'SELECT'),
-            ('api_rate_limit_usage', NULL, 'SELECT')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('api_error_category(integer, text)', '{service_role}'::text[]),
-            ('count_api_request(text, text, integer, integer)', '{service_role}'),
-            ('purge_api_rate_limits(interval)', '{service_role}'),
-            ('api_logs_categorize_error()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone. api_logs has its grants from api-logs-table.sql.
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_rate_limits TO service_role;
+GRANT SELECT ON api_endpoint_performance, api_error_summary, api_rate_limit_usage TO service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        api_error_category(integer, text),
+        count_api_request(text, text, integer, integer),
+        purge_api_rate_limits(interval)
+    TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9b810b37cc06c17b3f7920d52496e9afd383e973a07e91dbdca5e86ab83152b7',
+    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -12882,6 +7244,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -12892,12 +7256,14 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['1c98ac3026d76cb24f140de944f5a4597f4b8b80853ee53df076988b114023c2']::text[]) THEN
+    IF recorded = ANY (ARRAY['bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1c98ac3026d76cb24f140de944f5a4597f4b8b80853ee53df076988b114023c2', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- mcp-servers-schema.sql
 --
@@ -12909,7 +7275,7 @@ BEGIN
 -- active is the documented column; the application says enabled. Both work, for
 -- reading and writing, and a trigger keeps them equal.
 
-CREATE TABLE IF NOT EXISTS mcp_servers (
+CREATE TABLE mcp_servers (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     name text NOT NULL,
     description text,
@@ -12924,6 +7290,8 @@ CREATE TABLE IF NOT EXISTS mcp_servers (
     retry_delay integer DEFAULT 1000,
     health_check_interval integer DEFAULT 60000,
     health_check_timeout integer DEFAULT 5000,
+    -- A trigger fills in the default. With one on a column, an INSERT that names the
+    -- other column could not be told from one that names both.
     active boolean NOT NULL,
     enabled boolean,
     priority integer DEFAULT 0,
@@ -12946,34 +7314,8 @@ CREATE TABLE IF NOT EXISTS mcp_servers (
     CONSTRAINT mcp_servers_health_check_timeout_check CHECK (health_check_timeout >= 0),
     CONSTRAINT mcp_servers_consecutive_failures_check CHECK (consecutive_failures >= 0)
 );
-ALTER TABLE mcp_servers
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS transport text NOT NULL DEFAULT 'stdio',
-    ADD COLUMN IF NOT EXISTS command text,
-    ADD COLUMN IF NOT EXISTS args jsonb DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS url text,
-    ADD COLUMN IF NOT EXISTS env jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS capabilities jsonb DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS timeout integer DEFAULT 30000,
-    ADD COLUMN IF NOT EXISTS retry_attempts integer DEFAULT 3,
-    ADD COLUMN IF NOT EXISTS retry_delay integer DEFAULT 1000,
-    ADD COLUMN IF NOT EXISTS health_check_interval integer DEFAULT 60000,
-    ADD COLUMN IF NOT EXISTS health_check_timeout integer DEFAULT 5000,
-    ADD COLUMN IF NOT EXISTS active boolean,
-    ADD COLUMN IF NOT EXISTS enabled boolean,
-    ADD COLUMN IF NOT EXISTS priority integer DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS tags text[] DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'unknown',
-    ADD COLUMN IF NOT EXISTS status_changed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS last_health_check timestamptz,
-    ADD COLUMN IF NOT EXISTS last_error text,
-    ADD COLUMN IF NOT EXISTS consecutive_failures integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS mcp_tools (
+CREATE TABLE mcp_tools (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     server_id uuid NOT NULL,
     name text NOT NULL,
@@ -12989,24 +7331,11 @@ CREATE TABLE IF NOT EXISTS mcp_tools (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT mcp_tools_pkey PRIMARY KEY (id),
     CONSTRAINT mcp_tools_server_id_name_key UNIQUE (server_id, name),
+    CONSTRAINT mcp_tools_server_id_fkey FOREIGN KEY (server_id) REFERENCES mcp_servers (id) ON DELETE CASCADE,
     CONSTRAINT mcp_tools_usage_count_check CHECK (usage_count >= 0)
 );
-ALTER TABLE mcp_tools
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS server_id uuid,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS input_schema jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS output_schema jsonb,
-    ADD COLUMN IF NOT EXISTS annotations jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS usage_count bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_used_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS mcp_prompts (
+CREATE TABLE mcp_prompts (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     server_id uuid NOT NULL,
     name text NOT NULL,
@@ -13019,21 +7348,11 @@ CREATE TABLE IF NOT EXISTS mcp_prompts (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT mcp_prompts_pkey PRIMARY KEY (id),
     CONSTRAINT mcp_prompts_server_id_name_key UNIQUE (server_id, name),
+    CONSTRAINT mcp_prompts_server_id_fkey FOREIGN KEY (server_id) REFERENCES mcp_servers (id) ON DELETE CASCADE,
     CONSTRAINT mcp_prompts_arguments_check CHECK (jsonb_typeof(arguments) = 'array')
 );
-ALTER TABLE mcp_prompts
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS server_id uuid,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS arguments jsonb NOT NULL DEFAULT '[]'::jsonb,
-    ADD COLUMN IF NOT EXISTS template text,
-    ADD COLUMN IF NOT EXISTS active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS mcp_resources (
+CREATE TABLE mcp_resources (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     server_id uuid NOT NULL,
     uri text NOT NULL,
@@ -13048,23 +7367,11 @@ CREATE TABLE IF NOT EXISTS mcp_resources (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT mcp_resources_pkey PRIMARY KEY (id),
     CONSTRAINT mcp_resources_server_id_uri_key UNIQUE (server_id, uri),
+    CONSTRAINT mcp_resources_server_id_fkey FOREIGN KEY (server_id) REFERENCES mcp_servers (id) ON DELETE CASCADE,
     CONSTRAINT mcp_resources_size_bytes_check CHECK (size_bytes >= 0)
 );
-ALTER TABLE mcp_resources
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS server_id uuid,
-    ADD COLUMN IF NOT EXISTS uri text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS title text,
-    ADD COLUMN IF NOT EXISTS description text,
-    ADD COLUMN IF NOT EXISTS mime_type text,
-    ADD COLUMN IF NOT EXISTS size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS annotations jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS mcp_health_checks (
+CREATE TABLE mcp_health_checks (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     server_id uuid NOT NULL,
     status text NOT NULL,
@@ -13073,212 +7380,17 @@ CREATE TABLE IF NOT EXISTS mcp_health_checks (
     details jsonb NOT NULL DEFAULT '{}'::jsonb,
     checked_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT mcp_health_checks_pkey PRIMARY KEY (id),
+    CONSTRAINT mcp_health_checks_server_id_fkey FOREIGN KEY (server_id) REFERENCES mcp_servers (id) ON DELETE CASCADE,
     CONSTRAINT mcp_health_checks_status_check CHECK (status IN ('healthy', 'degraded', 'unhealthy')),
     CONSTRAINT mcp_health_checks_response_time_ms_check CHECK (response_time_ms >= 0)
 );
-ALTER TABLE mcp_health_checks
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS server_id uuid,
-    ADD COLUMN IF NOT EXISTS status text,
-    ADD COLUMN IF NOT EXISTS response_time_ms integer,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS details jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS checked_at timestamptz NOT NULL DEFAULT now();
-
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE mcp_servers
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN transport SET DEFAULT 'stdio',
-    ALTER COLUMN args SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN env SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN capabilities SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN timeout SET DEFAULT 30000,
-    ALTER COLUMN retry_attempts SET DEFAULT 3,
-    ALTER COLUMN retry_delay SET DEFAULT 1000,
-    ALTER COLUMN health_check_interval SET DEFAULT 60000,
-    ALTER COLUMN health_check_timeout SET DEFAULT 5000,
-    ALTER COLUMN priority SET DEFAULT 0,
-    ALTER COLUMN tags SET DEFAULT '{}',
-    ALTER COLUMN status SET DEFAULT 'unknown',
-    ALTER COLUMN consecutive_failures SET DEFAULT 0,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE mcp_tools
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN input_schema SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN annotations SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN active SET DEFAULT true,
-    ALTER COLUMN usage_count SET DEFAULT 0,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE mcp_prompts
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN arguments SET DEFAULT '[]'::jsonb,
-    ALTER COLUMN active SET DEFAULT true,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE mcp_resources
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN annotations SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN active SET DEFAULT true,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE mcp_health_checks
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN details SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN checked_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('mcp_servers', 'id'), ('mcp_servers', 'name'), ('mcp_servers', 'transport'), ('mcp_servers', 'status'),
-            ('mcp_servers', 'consecutive_failures'), ('mcp_servers', 'created_at'), ('mcp_servers', 'updated_at'),
-            ('mcp_tools', 'id'), ('mcp_tools', 'server_id'), ('mcp_tools', 'name'), ('mcp_tools', 'input_schema'),
-            ('mcp_tools', 'annotations'), ('mcp_tools', 'active'), ('mcp_tools', 'usage_count'),
-            ('mcp_tools', 'created_at'), ('mcp_tools', 'updated_at'),
-            ('mcp_prompts', 'id'), ('mcp_prompts', 'server_id'), ('mcp_prompts', 'name'),
-            ('mcp_prompts', 'arguments'), ('mcp_prompts', 'active'), ('mcp_prompts', 'created_at'),
-            ('mcp_prompts', 'updated_at'),
-            ('mcp_resources', 'id'), ('mcp_resources', 'server_id'), ('mcp_resources', 'uri'),
-            ('mcp_resources', 'annotations'), ('mcp_resources', 'active'), ('mcp_resources', 'created_at'),
-            ('mcp_resources', 'updated_at'),
-            ('mcp_health_checks', 'id'), ('mcp_health_checks', 'server_id'), ('mcp_health_checks', 'status'),
-            ('mcp_health_checks', 'details'), ('mcp_health_checks', 'checked_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- A database from before has enabled alone, or both without the trigger: where
--- the two differ, the documented one counts if there is one.
-DO $rows$
-DECLARE
-    stamped boolean;
-BEGIN
-    IF EXISTS (SELECT FROM mcp_servers WHERE active IS NULL OR enabled IS DISTINCT FROM active) THEN
-        -- These rows are only written down another way: updated_at stays.
-        stamped := EXISTS (
-            SELECT FROM pg_catalog.pg_trigger AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.tgrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relname = 'mcp_servers'
-              AND present.tgname = 'mcp_servers_set_updated_at' AND present.tgenabled = 'O');
-        IF stamped THEN
-            ALTER TABLE mcp_servers DISABLE TRIGGER mcp_servers_set_updated_at;
-        END IF;
-        UPDATE mcp_servers SET active = coalesce(active, enabled, true), enabled = coalesce(active, enabled, true)
-        WHERE active IS NULL OR enabled IS DISTINCT FROM active;
-        IF stamped THEN
-            ALTER TABLE mcp_servers ENABLE TRIGGER mcp_servers_set_updated_at;
-        END IF;
-    END IF;
-END
-$rows$;
--- The trigger fills in the default. With one on a column, an INSERT that names
--- the other column could not be told from one that names both.
-ALTER TABLE mcp_servers
-    ALTER COLUMN active DROP DEFAULT,
-    ALTER COLUMN active SET NOT NULL,
-    ALTER COLUMN enabled DROP DEFAULT;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('mcp_servers', 'mcp_servers_pkey', 'PRIMARY KEY (id)'),
-            ('mcp_servers', 'mcp_servers_name_key', 'UNIQUE (name)'),
-            ('mcp_servers', 'mcp_servers_transport_check', $$CHECK (transport IN ('http', 'sse', 'stdio'))$$),
-            ('mcp_servers', 'mcp_servers_status_check',
-             $$CHECK (status IN ('unknown', 'healthy', 'degraded', 'unhealthy'))$$),
-            ('mcp_servers', 'mcp_servers_timeout_check', 'CHECK (timeout >= 0)'),
-            ('mcp_servers', 'mcp_servers_retry_attempts_check', 'CHECK (retry_attempts >= 0)'),
-            ('mcp_servers', 'mcp_servers_retry_delay_check', 'CHECK (retry_delay >= 0)'),
-            ('mcp_servers', 'mcp_servers_health_check_interval_check', 'CHECK (health_check_interval >= 0)'),
-            ('mcp_servers', 'mcp_servers_health_check_timeout_check', 'CHECK (health_check_timeout >= 0)'),
-            ('mcp_servers', 'mcp_servers_consecutive_failures_check', 'CHECK (consecutive_failures >= 0)'),
-            ('mcp_tools', 'mcp_tools_pkey', 'PRIMARY KEY (id)'),
-            ('mcp_tools', 'mcp_tools_server_id_name_key', 'UNIQUE (server_id, name)'),
-            ('mcp_tools', 'mcp_tools_usage_count_check', 'CHECK (usage_count >= 0)'),
-            ('mcp_prompts', 'mcp_prompts_pkey', 'PRIMARY KEY (id)'),
-            ('mcp_prompts', 'mcp_prompts_server_id_name_key', 'UNIQUE (server_id, name)'),
-            ('mcp_prompts', 'mcp_prompts_arguments_check', $$CHECK (jsonb_typeof(arguments) = 'array')$$),
-            ('mcp_resources', 'mcp_resources_pkey', 'PRIMARY KEY (id)'),
-            ('mcp_resources', 'mcp_resources_server_id_uri_key', 'UNIQUE (server_id, uri)'),
-            ('mcp_resources', 'mcp_resources_size_bytes_check', 'CHECK (size_bytes >= 0)'),
-            ('mcp_health_checks', 'mcp_health_checks_pkey', 'PRIMARY KEY (id)'),
-            ('mcp_health_checks', 'mcp_health_checks_status_check',
-             $$CHECK (status IN ('healthy', 'degraded', 'unhealthy'))$$),
-            ('mcp_health_checks', 'mcp_health_checks_response_time_ms_check', 'CHECK (response_time_ms >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('mcp_tools', 'mcp_tools_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'CASCADE'),
-            ('mcp_prompts', 'mcp_prompts_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'CASCADE'),
-            ('mcp_resources', 'mcp_resources_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'CASCADE'),
-            ('mcp_health_checks', 'mcp_health_checks_server_id_fkey', 'server_id', 'mcp_servers', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
 
 -- The unique keys of tools, prompts and resources begin with server_id.
-CREATE INDEX IF NOT EXISTS idx_mcp_servers_active ON mcp_servers (priority DESC, name) WHERE active;
-CREATE INDEX IF NOT EXISTS idx_mcp_servers_transport ON mcp_servers (transport);
-CREATE INDEX IF NOT EXISTS idx_mcp_servers_tags ON mcp_servers USING gin (tags);
-CREATE INDEX IF NOT EXISTS idx_mcp_health_checks_server_id_checked_at
-    ON mcp_health_checks (server_id, checked_at DESC);
-CREATE INDEX IF NOT EXISTS idx_mcp_health_checks_checked_at ON mcp_health_checks (checked_at);
+CREATE INDEX idx_mcp_servers_active ON mcp_servers (priority DESC, name) WHERE active;
+CREATE INDEX idx_mcp_servers_transport ON mcp_servers (transport);
+CREATE INDEX idx_mcp_servers_tags ON mcp_servers USING gin (tags);
+CREATE INDEX idx_mcp_health_checks_server_id_checked_at ON mcp_health_checks (server_id, checked_at DESC);
+CREATE INDEX idx_mcp_health_checks_checked_at ON mcp_health_checks (checked_at);
 
 COMMENT ON TABLE mcp_servers IS 'The MCP servers that the application knows. For the service alone.';
 COMMENT ON COLUMN mcp_servers.transport IS 'How it is reached: stdio (command, args, env), http or sse (url).';
@@ -13307,10 +7419,8 @@ COMMENT ON COLUMN mcp_resources.annotations IS 'What the server says of it, such
 COMMENT ON TABLE mcp_health_checks IS 'Health checks of servers. For the service alone.';
 COMMENT ON COLUMN mcp_health_checks.status IS 'healthy; degraded: it answers, but not well; unhealthy: it does not.';
 
-CREATE OR REPLACE FUNCTION mcp_servers_sync_active() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION mcp_servers_sync_active() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -13332,12 +7442,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION mcp_servers_sync_active() IS
-    'Trigger: keeps active and the application''s enabled equal: the changed one wins; both changed and different is an error.';
+    'Trigger: keeps active and the application''s enabled equal: '
+    'the changed one wins; both changed and different is an error.';
 
-CREATE OR REPLACE FUNCTION mcp_health_checks_update_server() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION mcp_health_checks_update_server() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     -- A check that comes in late does not undo what a later one said.
@@ -13351,30 +7460,31 @@ BEGIN
     RETURN NULL;
 END
 $function$;
-COMMENT ON FUNCTION mcp_health_checks_update_server() IS 'Trigger: brings a server''s status, last_health_check and failures up to date with the check that was inserted.';
+COMMENT ON FUNCTION mcp_health_checks_update_server() IS
+    'Trigger: brings a server''s status, last_health_check and failures up to date with the check that was inserted.';
 
-CREATE OR REPLACE TRIGGER mcp_servers_sync_active
+CREATE TRIGGER mcp_servers_sync_active
     BEFORE INSERT OR UPDATE OF active, enabled ON mcp_servers
     FOR EACH ROW EXECUTE FUNCTION mcp_servers_sync_active();
 
-CREATE OR REPLACE TRIGGER mcp_health_checks_update_server
+CREATE TRIGGER mcp_health_checks_update_server
     AFTER INSERT ON mcp_health_checks
     FOR EACH ROW EXECUTE FUNCTION mcp_health_checks_update_server();
 
-CREATE OR REPLACE TRIGGER mcp_servers_set_updated_at
+CREATE TRIGGER mcp_servers_set_updated_at
     BEFORE UPDATE ON mcp_servers
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER mcp_tools_set_updated_at
+CREATE TRIGGER mcp_tools_set_updated_at
     BEFORE UPDATE ON mcp_tools
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER mcp_prompts_set_updated_at
+CREATE TRIGGER mcp_prompts_set_updated_at
     BEFORE UPDATE ON mcp_prompts
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER mcp_resources_set_updated_at
+CREATE TRIGGER mcp_resources_set_updated_at
     BEFORE UPDATE ON mcp_resources
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE OR REPLACE VIEW mcp_server_health WITH (security_invoker = true) AS
+CREATE VIEW mcp_server_health WITH (security_invoker = true) AS
 SELECT server.id,
        server.name,
        server.active,
@@ -13382,8 +7492,10 @@ SELECT server.id,
        server.status_changed_at,
        server.last_health_check,
        server.consecutive_failures,
-       server.active AND (server.last_health_check IS NULL
-           OR server.last_health_check < now() - 2 * server.health_check_interval * interval '1 millisecond') AS overdue,
+       server.active AND (
+           server.last_health_check IS NULL
+           OR server.last_health_check < now() - 2 * server.health_check_interval * interval '1 millisecond'
+       ) AS overdue,
        recent.checks AS checks_24h,
        recent.uptime AS uptime_24h,
        recent.average_ms AS average_ms_24h
@@ -13395,76 +7507,42 @@ CROSS JOIN LATERAL (
     FROM mcp_health_checks AS probe
     WHERE probe.server_id = server.id AND probe.checked_at > now() - interval '24 hours'
 ) AS recent;
-COMMENT ON VIEW mcp_server_health IS 'How it goes with each server: its status, whether its health check is overdue, and the share of checks in the last 24 hours that it answered.';
+COMMENT ON VIEW mcp_server_health IS
+    'How it goes with each server: its status, whether its health check is overdue, '
+    'and the share of checks in the last 24 hours that it answered.';
 
 ALTER TABLE mcp_servers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mcp_tools ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mcp_prompts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mcp_resources ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mcp_health_checks ENABLE ROW LEVEL SECURITY;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('mcp_servers', NULL::text, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('mcp_tools', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('mcp_prompts', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('mcp_resources', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('mcp_health_checks', NULL, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('mcp_server_health', NULL, 'SELECT')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('mcp_servers_sync_active()', '{}'::text[]),
-            ('mcp_health_checks_update_server()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    IF hosted THEN
+    EXECUTE $hosted$
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON mcp_servers, mcp_tools, mcp_prompts, mcp_resources, mcp_health_checks
+    TO service_role;
+GRANT SELECT ON mcp_server_health TO service_role;
+$hosted$;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1c98ac3026d76cb24f140de944f5a4597f4b8b80853ee53df076988b114023c2',
+    VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'mcp-servers-schema.sql';
 EXCEPTION
     WHEN OTHERS THEN
@@ -13483,6 +7561,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -13493,480 +7573,39 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c4c228e36391bc24960d3cf598a2b94b2f080c270a267a9fb70f03d41610d8ea']::text[]) THEN
+    IF recorded = ANY (ARRAY['f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c4c228e36391bc24960d3cf598a2b94b2f080c270a267a9fb70f03d41610d8ea', recorded;
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84', recorded;
     END IF;
     started := clock_timestamp();
+    newest := (SELECT max(oid) FROM pg_class);
+    EXECUTE current_setting('kimbledb.keep_older');
     EXECUTE $script$
 -- COMBINED-CRITICAL-MIGRATIONS.sql
 --
--- A repair: what file-registry-migration.sql, file-integration-enhancement.sql,
--- notifications-table-migration.sql and backups-table-migration.sql make, once more
--- in one place. On a database where they were applied it finds nothing to do and
--- writes nothing. Where a part of theirs was lost since it is made again, and where
--- one stands there twice under another name, as after an older form of this
--- migration, the other one goes. Functions are not here: without one of them its
--- trigger cannot be made, and the error names it.
-
--- An index that a failed build left invalid is built again; one that somebody is
--- building at this moment is theirs.
-DO $indexes$
-DECLARE
-    broken record;
-BEGIN
-    FOR broken IN
-        SELECT idx.indexrelid::regclass AS name
-        FROM pg_catalog.pg_index AS idx
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = idx.indrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND tab.relkind = 'r'
-          AND tab.relname IN ('file_registry', 'file_relationships', 'file_sources', 'knowledge_base', 'notifications',
-                          'backups')
-          AND NOT (idx.indisvalid AND idx.indisready)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build WHERE build.index_relid = idx.indexrelid)
-    LOOP
-        EXECUTE format('REINDEX INDEX %s', broken.name);
-    END LOOP;
-END
-$indexes$;
-
--- What is missing is made. Keys and policies wait where a column that they compare is
--- not text. What says the same as one of these under another name is dropped.
-DO $complete$
-DECLARE
-    home CONSTANT oid := quote_ident(current_schema())::regnamespace;
-    parts jsonb;
-    part record;
-    made text[] := '{}';
-    api_role text;
-BEGIN
-    SELECT jsonb_agg(to_jsonb(wanted))
-    INTO parts
-    FROM (
-        SELECT *, NULL::text[] AS compares
-        FROM (VALUES
-            ('table', 'file_registry', 'file_registry', NULL),
-            ('column', 'file_registry', 'id', 'text NOT NULL DEFAULT gen_random_uuid()::text'),
-            ('column', 'file_registry', 'user_id', 'text'),
-            ('column', 'file_registry', 'file_id', 'text'),
-            ('column', 'file_registry', 'file_source', 'text NOT NULL DEFAULT ''upload'''),
-            ('column', 'file_registry', 'source_id', 'text'),
-            ('column', 'file_registry', 'source_metadata', 'jsonb DEFAULT ''{}'''),
-            ('column', 'file_registry', 'filename', 'text'),
-            ('column', 'file_registry', 'mime_type', 'text'),
-            ('column', 'file_registry', 'file_size', 'bigint'),
-            ('column', 'file_registry', 'storage_path', 'text'),
-            ('column', 'file_registry', 'preview_url', 'text'),
-            ('column', 'file_registry', 'thumbnail_url', 'text'),
-            ('column', 'file_registry', 'thumbnail_path', 'text'),
-            ('column', 'file_registry', 'processed', 'boolean NOT NULL DEFAULT false'),
-            ('column', 'file_registry', 'processing_status', 'text NOT NULL DEFAULT ''pending'''),
-            ('column', 'file_registry', 'processing_result', 'jsonb'),
-            ('column', 'file_registry', 'processing_error', 'text'),
-            ('column', 'file_registry', 'processing_started_at', 'timestamptz'),
-            ('column', 'file_registry', 'processing_completed_at', 'timestamptz'),
-            ('column', 'file_registry', 'knowledge_base_ids', 'text[] DEFAULT ''{}'''),
-            ('column', 'file_registry', 'tags', 'text[] DEFAULT ''{}'''),
-            ('column', 'file_registry', 'projects', 'text[] DEFAULT ''{}'''),
-            ('column', 'file_registry', 'metadata', 'jsonb NOT NULL DEFAULT ''{}'''),
-            ('column', 'file_registry', 'content_hash', 'text'),
-            ('column', 'file_registry', 'version', 'integer NOT NULL DEFAULT 1'),
-            ('column', 'file_registry', 'previous_version_id', 'text'),
-            ('column', 'file_registry', 'is_current_version', 'boolean NOT NULL DEFAULT true'),
-            ('column', 'file_registry', 'indexed_at', 'timestamptz'),
-            ('column', 'file_registry', 'created_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'file_registry', 'updated_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('constraint', 'file_registry', 'file_registry_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'file_registry', 'file_registry_file_source_check',
-             'CHECK (file_source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
-            ('constraint', 'file_registry', 'file_registry_processing_status_check',
-             'CHECK (processing_status IN (''pending'', ''processing'', ''completed'', ''failed''))'),
-            ('constraint', 'file_registry', 'file_registry_file_size_check', 'CHECK (file_size >= 0)'),
-            ('constraint', 'file_registry', 'file_registry_version_check', 'CHECK (version >= 1)'),
-            ('constraint', 'file_registry', 'file_registry_previous_version_id_check', 'CHECK (previous_version_id <> id)'),
-            ('index', 'file_registry', 'idx_file_registry_user_id', '(user_id, created_at DESC)'),
-            ('index', 'file_registry', 'idx_file_registry_indexed_at', '(user_id, indexed_at DESC NULLS LAST)'),
-            ('index', 'file_registry', 'idx_file_registry_source', '(file_source, source_id)'),
-            ('index', 'file_registry', 'idx_file_registry_file_id', '(file_id)'),
-            ('index', 'file_registry', 'idx_file_registry_previous_version_id', '(previous_version_id)'),
-            ('index', 'file_registry', 'idx_file_registry_content_hash', '(user_id, content_hash) WHERE content_hash IS NOT NULL'),
-            ('index', 'file_registry', 'idx_file_registry_mime_type', '(user_id, mime_type)'),
-            ('index', 'file_registry', 'idx_file_registry_filename', 'USING gin (filename gin_trgm_ops)'),
-            ('index', 'file_registry', 'idx_file_registry_tags', 'USING gin (tags)'),
-            ('index', 'file_registry', 'idx_file_registry_projects', 'USING gin (projects)'),
-            ('index', 'file_registry', 'idx_file_registry_metadata', 'USING gin (metadata)'),
-            ('index', 'file_registry', 'idx_file_registry_source_metadata', 'USING gin (source_metadata)'),
-            ('index', 'file_registry', 'idx_file_registry_unprocessed', '(created_at) WHERE NOT processed'),
-            ('comment', 'file_registry', 'file_id', 'The file of the table files, where it is one.'),
-            ('comment', 'file_registry', 'source_id', 'Its number where it came from.'),
-            ('comment', 'file_registry', 'knowledge_base_ids', 'The pieces of knowledge that were made of it.'),
-            ('comment', 'file_registry', 'projects', 'The projects that it belongs to.'),
-            ('comment', 'file_registry', 'thumbnail_path', 'Where its small picture lies in the storage.'),
-            ('comment', 'file_registry', 'content_hash', 'The SHA-256 of its content, to find copies.'),
-            ('comment', 'file_registry', 'version', 'Counted by a trigger along previous_version_id.'),
-            ('comment', 'file_registry', 'is_current_version', 'False once a newer version names it as its previous one.'),
-            ('trigger', 'file_registry', 'file_registry_track_processing',
-             'BEFORE INSERT OR UPDATE OF processed, processing_status ON file_registry FOR EACH ROW EXECUTE FUNCTION file_registry_track_processing()'),
-            ('trigger', 'file_registry', 'file_registry_next_version',
-             'BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version()'),
-            ('trigger', 'file_registry', 'file_registry_set_updated_at',
-             'BEFORE UPDATE ON file_registry FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
-            ('row level security', 'file_registry', 'file_registry', NULL),
-            ('column', 'knowledge_base', 'file_id', 'text'),
-            ('table', 'file_relationships', 'file_relationships', NULL),
-            ('column', 'file_relationships', 'id', 'uuid NOT NULL DEFAULT gen_random_uuid()'),
-            ('column', 'file_relationships', 'file_id', 'text NOT NULL'),
-            ('column', 'file_relationships', 'related_file_id', 'text NOT NULL'),
-            ('column', 'file_relationships', 'relationship_type', 'text NOT NULL'),
-            ('column', 'file_relationships', 'confidence', 'double precision NOT NULL DEFAULT 1'),
-            ('column', 'file_relationships', 'metadata', 'jsonb NOT NULL DEFAULT ''{}'''),
-            ('column', 'file_relationships', 'created_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('constraint', 'file_relationships', 'file_relationships_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'file_relationships', 'file_relationships_pair_key',
-             'UNIQUE (file_id, related_file_id, relationship_type)'),
-            ('constraint', 'file_relationships', 'file_relationships_relationship_type_check',
-             'CHECK (relationship_type IN (''duplicate'', ''version'', ''attachment'', ''derived'', ''related''))'),
-            ('constraint', 'file_relationships', 'file_relationships_confidence_check', 'CHECK (confidence BETWEEN 0 AND 1)'),
-            ('constraint', 'file_relationships', 'file_relationships_related_file_id_check', 'CHECK (related_file_id <> file_id)'),
-            ('table', 'file_sources', 'file_sources', NULL),
-            ('column', 'file_sources', 'id', 'uuid NOT NULL DEFAULT gen_random_uuid()'),
-            ('column', 'file_sources', 'file_id', 'text NOT NULL'),
-            ('column', 'file_sources', 'source', 'text NOT NULL'),
-            ('column', 'file_sources', 'source_id', 'text'),
-            ('column', 'file_sources', 'source_url', 'text'),
-            ('column', 'file_sources', 'source_metadata', 'jsonb NOT NULL DEFAULT ''{}'''),
-            ('column', 'file_sources', 'first_seen_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'file_sources', 'last_seen_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('constraint', 'file_sources', 'file_sources_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'file_sources', 'file_sources_file_id_source_source_id_key',
-             'UNIQUE NULLS NOT DISTINCT (file_id, source, source_id)'),
-            ('constraint', 'file_sources', 'file_sources_source_check',
-             'CHECK (source IN (''calendar'', ''calendar_attachment'', ''drive'', ''email_attachment'', ''gmail'', ''link'', ''upload''))'),
-            ('constraint', 'file_sources', 'file_sources_last_seen_at_check', 'CHECK (last_seen_at >= first_seen_at)'),
-            ('index', 'knowledge_base', 'idx_knowledge_base_file_id', '(file_id)'),
-            ('index', 'file_relationships', 'idx_file_relationships_related_file_id', '(related_file_id)'),
-            ('index', 'file_relationships', 'idx_file_relationships_type', '(relationship_type, file_id)'),
-            ('index', 'file_sources', 'idx_file_sources_source', '(source, source_id)'),
-            ('comment', 'file_relationships', 'related_file_id',
-             'The earlier or the greater one: the original, the version before, what it is attached to.'),
-            ('comment', 'file_relationships', 'confidence', 'From 0 to 1.'),
-            ('comment', 'file_sources', 'source_id', 'Its number there.'),
-            ('comment', 'knowledge_base', 'file_id', 'The file that the piece was learnt from; it goes with the file.'),
-            ('view', 'duplicate_files', 'duplicate_files',
-             'WITH (security_invoker = true) AS SELECT user_id, content_hash, count(*) AS copies, min(created_at) AS first_seen_at, array_agg(id ORDER BY created_at, id) AS file_ids, sum(file_size) - max(file_size) AS wasted_bytes FROM file_registry WHERE content_hash IS NOT NULL AND is_current_version GROUP BY user_id, content_hash HAVING count(*) > 1'),
-            ('trigger', 'file_registry', 'file_registry_track_source',
-             'AFTER INSERT OR UPDATE OF file_source, source_id ON file_registry FOR EACH ROW EXECUTE FUNCTION file_registry_track_source()'),
-            ('row level security', 'file_relationships', 'file_relationships', NULL),
-            ('row level security', 'file_sources', 'file_sources', NULL),
-            ('table', 'notifications', 'notifications', NULL),
-            ('column', 'notifications', 'id', 'uuid NOT NULL DEFAULT gen_random_uuid()'),
-            ('column', 'notifications', 'user_id', 'text'),
-            ('column', 'notifications', 'type', 'text NOT NULL DEFAULT ''info'''),
-            ('column', 'notifications', 'title', 'text'),
-            ('column', 'notifications', 'message', 'text'),
-            ('column', 'notifications', 'link', 'text'),
-            ('column', 'notifications', 'priority', 'text NOT NULL DEFAULT ''normal'''),
-            ('column', 'notifications', 'status', 'text NOT NULL DEFAULT ''pending'''),
-            ('column', 'notifications', 'read', 'boolean NOT NULL DEFAULT false'),
-            ('column', 'notifications', 'read_at', 'timestamptz'),
-            ('column', 'notifications', 'metadata', 'jsonb DEFAULT ''{}'''),
-            ('column', 'notifications', 'data', 'jsonb DEFAULT ''{}'''),
-            ('column', 'notifications', 'email_sent', 'boolean NOT NULL DEFAULT false'),
-            ('column', 'notifications', 'email_sent_at', 'timestamptz'),
-            ('column', 'notifications', 'email_address', 'text'),
-            ('column', 'notifications', 'email_error', 'text'),
-            ('column', 'notifications', 'email_attempts', 'integer NOT NULL DEFAULT 0'),
-            ('column', 'notifications', 'expires_at', 'timestamptz'),
-            ('column', 'notifications', 'created_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'notifications', 'updated_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('constraint', 'notifications', 'notifications_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'notifications', 'notifications_type_check',
-             'CHECK (type IN (''error'', ''info'', ''success'', ''warning''))'),
-            ('constraint', 'notifications', 'notifications_priority_check',
-             'CHECK (priority IN (''low'', ''normal'', ''high'', ''urgent''))'),
-            ('constraint', 'notifications', 'notifications_status_check',
-             'CHECK (status IN (''pending'', ''delivered'', ''dismissed'', ''failed''))'),
-            ('constraint', 'notifications', 'notifications_email_attempts_check', 'CHECK (email_attempts >= 0)'),
-            ('index', 'notifications', 'idx_notifications_user_id', '(user_id, created_at DESC)'),
-            ('index', 'notifications', 'idx_notifications_unread', '(user_id, created_at DESC) WHERE NOT read'),
-            ('index', 'notifications', 'idx_notifications_email_pending',
-             '(created_at) WHERE NOT email_sent AND email_address IS NOT NULL'),
-            ('index', 'notifications', 'idx_notifications_expires_at', '(expires_at) WHERE expires_at IS NOT NULL'),
-            ('comment', 'notifications', 'status', 'How its delivery stands.'),
-            ('comment', 'notifications', 'data', 'What the application hands to its own handlers.'),
-            ('comment', 'notifications', 'email_sent', 'Whether a mail went out, for those that have an email_address.'),
-            ('trigger', 'notifications', 'notifications_track_reading',
-             'BEFORE INSERT OR UPDATE OF read, email_sent ON notifications FOR EACH ROW EXECUTE FUNCTION notifications_track_reading()'),
-            ('trigger', 'notifications', 'notifications_set_updated_at',
-             'BEFORE UPDATE ON notifications FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
-            ('row level security', 'notifications', 'notifications', NULL),
-            ('table', 'backups', 'backups', NULL),
-            ('column', 'backups', 'id', 'text NOT NULL DEFAULT gen_random_uuid()::text'),
-            ('column', 'backups', 'user_id', 'text'),
-            ('column', 'backups', 'backup_type', 'text NOT NULL DEFAULT ''automatic'''),
-            ('column', 'backups', 'status', 'text NOT NULL DEFAULT ''pending'''),
-            ('column', 'backups', 'data_counts', 'jsonb DEFAULT ''{}'''),
-            ('column', 'backups', 'backup_data', 'jsonb'),
-            ('column', 'backups', 'backup_size_bytes', 'bigint'),
-            ('column', 'backups', 'total_size', 'bigint'),
-            ('column', 'backups', 'file_count', 'integer'),
-            ('column', 'backups', 'storage_location', 'text'),
-            ('column', 'backups', 'drive_file_id', 'text'),
-            ('column', 'backups', 'drive_file_url', 'text'),
-            ('column', 'backups', 'drive_uploaded_at', 'timestamptz'),
-            ('column', 'backups', 'error_message', 'text'),
-            ('column', 'backups', 'is_restore_point', 'boolean NOT NULL DEFAULT false'),
-            ('column', 'backups', 'restore_point_name', 'text'),
-            ('column', 'backups', 'restored_at', 'timestamptz'),
-            ('column', 'backups', 'expires_at', 'timestamptz'),
-            ('column', 'backups', 'started_at', 'timestamptz'),
-            ('column', 'backups', 'completed_at', 'timestamptz'),
-            ('column', 'backups', 'created_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'backups', 'updated_at', 'timestamptz NOT NULL DEFAULT now()'),
-            ('column', 'backups', 'duration_seconds',
-             'double precision GENERATED ALWAYS AS (extract(epoch FROM completed_at - started_at)::double precision) STORED'),
-            ('constraint', 'backups', 'backups_pkey', 'PRIMARY KEY (id)'),
-            ('constraint', 'backups', 'backups_backup_type_check',
-             'CHECK (backup_type IN (''automatic'', ''manual'', ''scheduled''))'),
-            ('constraint', 'backups', 'backups_status_check',
-             'CHECK (status IN (''completed'', ''failed'', ''in_progress'', ''pending''))'),
-            ('constraint', 'backups', 'backups_backup_size_bytes_check', 'CHECK (backup_size_bytes >= 0)'),
-            ('constraint', 'backups', 'backups_total_size_check', 'CHECK (total_size >= 0)'),
-            ('constraint', 'backups', 'backups_file_count_check', 'CHECK (file_count >= 0)'),
-            ('constraint', 'backups', 'backups_completed_at_check', 'CHECK (completed_at >= started_at)'),
-            ('index', 'backups', 'idx_backups_user_id', '(user_id, created_at DESC)'),
-            ('index', 'backups', 'idx_backups_created_at', '(created_at DESC)'),
-            ('index', 'backups', 'idx_backups_drive_file_id', '(drive_file_id) WHERE drive_file_id IS NOT NULL'),
-            ('index', 'backups', 'idx_backups_restore_points',
-             '(user_id, completed_at DESC) WHERE is_restore_point AND status = ''completed'''),
-            ('index', 'backups', 'idx_backups_expires_at', '(expires_at) WHERE expires_at IS NOT NULL'),
-            ('comment', 'backups', 'data_counts', 'How many rows of which table it holds.'),
-            ('comment', 'backups', 'backup_data', 'The data itself, where it is small enough to stay here.'),
-            ('comment', 'backups', 'duration_seconds', 'From started_at to completed_at.'),
-            ('comment', 'backups', 'drive_file_id', 'The file in Google Drive that holds it.'),
-            ('comment', 'backups', 'is_restore_point', 'Whether it can be gone back to.'),
-            ('comment', 'backups', 'restored_at', 'When somebody last went back to it.'),
-            ('view', 'restore_points', 'restore_points',
-             'WITH (security_invoker = true) AS SELECT id, user_id, coalesce(restore_point_name, backup_type || '' '' || completed_at::date) AS name, completed_at, backup_type, backup_size_bytes, file_count, data_counts, drive_file_url, storage_location, restored_at FROM backups WHERE is_restore_point AND status = ''completed'' AND (expires_at IS NULL OR expires_at > now())'),
-            ('trigger', 'backups', 'backups_set_updated_at',
-             'BEFORE UPDATE ON backups FOR EACH ROW EXECUTE FUNCTION set_updated_at()'),
-            ('row level security', 'backups', 'backups', NULL)
-        ) AS plain (kind, tab, name, definition)
-        UNION ALL
-        SELECT *
-        FROM (VALUES
-            ('constraint', 'file_registry', 'file_registry_user_id_fkey',
-             'FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE', ARRAY['file_registry.user_id', 'users.id']),
-            ('constraint', 'file_registry', 'file_registry_file_id_fkey',
-             'FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE SET NULL', ARRAY['file_registry.file_id', 'files.id']),
-            ('constraint', 'file_registry', 'file_registry_previous_version_id_fkey',
-             'FOREIGN KEY (previous_version_id) REFERENCES file_registry (id) ON DELETE SET NULL', ARRAY['file_registry.previous_version_id', 'file_registry.id']),
-            ('policy', 'file_registry', 'file_registry_owner',
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())'
-             ' AND (file_id IS NULL OR EXISTS ('
-             'SELECT FROM files AS f WHERE f.id = file_registry.file_id AND f.user_id = (SELECT requesting_user_id()))))',
-             ARRAY['file_registry.user_id', 'files.id', 'files.user_id']),
-            ('constraint', 'knowledge_base', 'knowledge_base_file_id_fkey',
-             'FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE', ARRAY['knowledge_base.file_id', 'file_registry.id']),
-            ('constraint', 'file_relationships', 'file_relationships_file_id_fkey',
-             'FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE', ARRAY['file_relationships.file_id', 'file_registry.id']),
-            ('constraint', 'file_relationships', 'file_relationships_related_file_id_fkey',
-             'FOREIGN KEY (related_file_id) REFERENCES file_registry (id) ON DELETE CASCADE', ARRAY['file_relationships.related_file_id', 'file_registry.id']),
-            ('constraint', 'file_sources', 'file_sources_file_id_fkey',
-             'FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE', ARRAY['file_sources.file_id', 'file_registry.id']),
-            ('policy', 'knowledge_base', 'knowledge_base_own_file',
-             'AS RESTRICTIVE WITH CHECK (file_id IS NULL OR EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = knowledge_base.file_id AND f.user_id = (SELECT requesting_user_id())))',
-             ARRAY['file_registry.id', 'file_registry.user_id', 'knowledge_base.file_id']),
-            ('policy', 'file_relationships', 'file_relationships_owner',
-             'USING (EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id())))'
-             ' WITH CHECK (EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = file_relationships.file_id AND f.user_id = (SELECT requesting_user_id()))'
-             ' AND EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = file_relationships.related_file_id AND f.user_id = (SELECT requesting_user_id())))',
-             ARRAY['file_registry.id', 'file_registry.user_id']),
-            ('policy', 'file_sources', 'file_sources_owner',
-             'USING (EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id())))'
-             ' WITH CHECK (EXISTS ('
-             'SELECT FROM file_registry AS f WHERE f.id = file_sources.file_id AND f.user_id = (SELECT requesting_user_id())))',
-             ARRAY['file_registry.id', 'file_registry.user_id']),
-            ('constraint', 'notifications', 'notifications_user_id_fkey',
-             'FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE', ARRAY['notifications.user_id', 'users.id']),
-            ('policy', 'notifications', 'notifications_owner',
-             'USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))',
-             ARRAY['notifications.user_id']),
-            ('constraint', 'backups', 'backups_user_id_fkey',
-             'FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE', ARRAY['backups.user_id', 'users.id']),
-            ('policy', 'backups', 'backups_owner_read',
-             'FOR SELECT USING (user_id = (SELECT requesting_user_id()))',
-             ARRAY['backups.user_id'])
-        ) AS comparing (kind, tab, name, definition, compares)
-    ) AS wanted;
-
-    FOR part IN
-        SELECT wanted.*, tab.oid AS place
-        FROM ROWS FROM (jsonb_to_recordset(parts) AS (kind text, tab text, name text, definition text, compares text[]))
-            WITH ORDINALITY AS wanted (kind, tab, name, definition, compares, turn)
-        LEFT JOIN pg_catalog.pg_class AS tab ON tab.relnamespace = home AND tab.relname = wanted.tab
-        WHERE NOT CASE wanted.kind
-            WHEN 'column' THEN EXISTS (
-                -- It is there, with a default where it should have one: of its own type, not a number's.
-                SELECT FROM pg_catalog.pg_attribute AS att
-                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND NOT att.attisdropped
-                  AND (att.atthasdef OR wanted.definition NOT LIKE '% DEFAULT %'
-                       OR att.atttypid <> regexp_replace(wanted.definition, ' (NOT NULL|DEFAULT|GENERATED).*', '')::regtype))
-            WHEN 'constraint' THEN EXISTS (
-                -- It is there, and a check admits every word that it should.
-                SELECT FROM pg_catalog.pg_constraint AS con
-                WHERE con.conrelid = tab.oid
-                  AND (con.conname = wanted.name OR (con.contype = 'p' AND wanted.definition LIKE 'PRIMARY KEY %'))
-                  AND (wanted.definition NOT LIKE '%''%'
-                       OR ARRAY(SELECT word[1] FROM regexp_matches(wanted.definition, '''([^'']*)''', 'g') AS word)
-                          <@ ARRAY(SELECT word[1] FROM regexp_matches(pg_get_constraintdef(con.oid), '''([^'']*)''', 'g') AS word)))
-            WHEN 'index' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_index AS idx
-                JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-                WHERE idx.indrelid = tab.oid AND ind.relname = wanted.name)
-            WHEN 'trigger' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_trigger AS trg WHERE trg.tgrelid = tab.oid AND trg.tgname = wanted.name)
-            WHEN 'policy' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_policy AS pol WHERE pol.polrelid = tab.oid AND pol.polname = wanted.name)
-            WHEN 'row level security' THEN coalesce(tab.relrowsecurity, false)
-            WHEN 'comment' THEN EXISTS (
-                SELECT FROM pg_catalog.pg_attribute AS att
-                WHERE att.attrelid = tab.oid AND att.attname = wanted.name AND col_description(tab.oid, att.attnum) IS NOT NULL)
-            ELSE tab.oid IS NOT NULL END  -- a table or a view
-        ORDER BY wanted.turn
-    LOOP
-        CONTINUE WHEN cardinality(part.compares) <> (
-            SELECT count(*)
-            FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-            WHERE tab.relnamespace = home AND NOT col.attisdropped
-              AND tab.relname || '.' || col.attname = ANY (part.compares) AND col.atttypid = 'text'::regtype);
-        IF part.kind = 'column' AND EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS att
-            WHERE att.attrelid = part.place AND att.attname = part.name AND NOT att.attisdropped)
-        THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT ', part.tab, part.name) || split_part(part.definition, ' DEFAULT ', 2);
-            CONTINUE;
-        END IF;
-        IF part.kind = 'constraint' AND EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conrelid = part.place AND con.conname = part.name)
-        THEN
-            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name);
-        END IF;
-        EXECUTE CASE part.kind
-            WHEN 'table' THEN format('CREATE TABLE %I ()', part.tab)
-            WHEN 'view' THEN format('CREATE VIEW %I %s', part.tab, part.definition)
-            WHEN 'column' THEN format('ALTER TABLE %I ADD COLUMN %I %s', part.tab, part.name, part.definition)
-            WHEN 'constraint' THEN format('ALTER TABLE %I ADD CONSTRAINT %I %s', part.tab, part.name, part.definition)
-            WHEN 'index' THEN format('CREATE INDEX %I ON %I %s', part.name, part.tab, part.definition)
-            WHEN 'trigger' THEN format('CREATE TRIGGER %I %s', part.name, part.definition)
-            WHEN 'policy' THEN format('CREATE POLICY %I ON %I %s', part.name, part.tab, part.definition)
-            WHEN 'row level security' THEN format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part.tab)
-            WHEN 'comment' THEN format('COMMENT ON COLUMN %I.%I IS %L', part.tab, part.name, part.definition)
-            END;
-        IF part.kind IN ('table', 'view', 'column') THEN
-            made := made || part.tab;
-        END IF;
-    END LOOP;
-
-    FOR part IN
-        WITH listed AS (SELECT * FROM jsonb_to_recordset(parts) AS part (kind text, tab text, name text)),
-        tables AS (
-            SELECT tab.oid AS id, tab.relname AS name
-            FROM pg_catalog.pg_class AS tab
-            WHERE tab.relnamespace = home AND tab.relname IN (SELECT listed.tab FROM listed)
-        ),
-        present (kind, tab, name, said, bound) AS (
-            SELECT 'constraint', con.conrelid, con.conname,
-                   CASE con.contype WHEN 'f' THEN row(con.conkey, con.confrelid, con.confkey)::text ELSE pg_get_constraintdef(con.oid) END, false
-            FROM pg_catalog.pg_constraint AS con
-            WHERE con.conrelid IN (SELECT id FROM tables) AND con.contype IN ('c', 'f', 'p', 'u')
-            UNION ALL
-            SELECT 'index', idx.indrelid, ind.relname,
-                   row(ind.relam, idx.indisunique, idx.indnullsnotdistinct, idx.indnkeyatts, idx.indkey, idx.indclass, idx.indcollation,
-                       idx.indoption, ind.reloptions, pg_get_expr(idx.indexprs, idx.indrelid), pg_get_expr(idx.indpred, idx.indrelid))::text,
-                   idx.indisreplident OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = idx.indexrelid)
-            FROM pg_catalog.pg_index AS idx
-            JOIN pg_catalog.pg_class AS ind ON ind.oid = idx.indexrelid
-            WHERE idx.indrelid IN (SELECT id FROM tables)
-            UNION ALL
-            SELECT 'trigger', trg.tgrelid, trg.tgname, replace(pg_get_triggerdef(trg.oid), format(' TRIGGER %I ', trg.tgname), ' TRIGGER '), false
-            FROM pg_catalog.pg_trigger AS trg
-            WHERE trg.tgrelid IN (SELECT id FROM tables) AND NOT trg.tgisinternal
-            UNION ALL
-            SELECT 'policy', pol.polrelid, pol.polname,
-                   row(pol.polcmd, pol.polpermissive, pol.polroles, pg_get_expr(pol.polqual, pol.polrelid),
-                       pg_get_expr(pol.polwithcheck, pol.polrelid))::text, false
-            FROM pg_catalog.pg_policy AS pol
-            WHERE pol.polrelid IN (SELECT id FROM tables)
-        )
-        SELECT other.kind, tables.name AS tab, other.name
-        FROM listed
-        JOIN tables ON tables.name = listed.tab
-        JOIN present AS one ON (one.kind, one.tab, one.name) = (listed.kind, tables.id, listed.name::name)
-        JOIN present AS other ON (other.kind, other.tab, other.said) = (one.kind, one.tab, one.said) AND other.name <> one.name AND NOT other.bound
-    LOOP
-        EXECUTE CASE part.kind
-            WHEN 'constraint' THEN format('ALTER TABLE %I DROP CONSTRAINT %I', part.tab, part.name)
-            WHEN 'index' THEN format('DROP INDEX %I', part.name)
-            ELSE format('DROP %s %I ON %I', part.kind, part.name, part.tab) END;
-    END LOOP;
-
-    -- What was made just now, or got a column: its privileges, and what it is.
-    FOR part IN
-        SELECT *
-        FROM (VALUES
-            ('TABLE', 'file_registry', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE',
-             'Every file that a person has anywhere: uploads, mails, Drive, calendars, links.'),
-            ('TABLE', 'file_relationships', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE',
-             'Files that belong together; reached through the file.'),
-            ('TABLE', 'file_sources', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE',
-             'Every place where a file was seen: Gmail, Drive, an upload and so on; reached through the file.'),
-            ('VIEW', 'duplicate_files', 'SELECT', 'SELECT',
-             'Files of a person whose content is the same.'),
-            ('TABLE', 'notifications', 'SELECT, DELETE, UPDATE (read, status)', 'SELECT, INSERT, UPDATE, DELETE',
-             'What a person is told. The service writes it; the person reads, dismisses and deletes their own.'),
-            ('TABLE', 'backups', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE',
-             'Backups of a person''s data. The service writes it; the person reads their own.'),
-            ('VIEW', 'restore_points', 'SELECT', 'SELECT',
-             'Backups that a person can go back to.')
-        ) AS wanted (kind, tab, people, service, meaning)
-        WHERE tab = ANY (made)
-    LOOP
-        EXECUTE format('COMMENT ON %s %I IS %L', part.kind, part.tab, part.meaning);
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', part.tab);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', part.tab, api_role);
-            IF api_role <> 'anon' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO %I',
-                               CASE api_role WHEN 'authenticated' THEN part.people ELSE part.service END, part.tab, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$complete$;
+-- A repair: once file-registry-migration.sql, file-integration-enhancement.sql,
+-- notifications-table-migration.sql and backups-table-migration.sql in one place.
+-- Each of their parts stands with them, and where one was lost since it is made again
+-- from there: nothing is left to be made here. What is left is what migration.toml
+-- expects: columns of theirs that an older form of this migration made in another
+-- type are converted.
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE current_setting('kimbledb.take_back');
+    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c4c228e36391bc24960d3cf598a2b94b2f080c270a267a9fb70f03d41610d8ea',
+    VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = 'COMBINED-CRITICAL-MIGRATIONS.sql';
 EXCEPTION
     WHEN OTHERS THEN

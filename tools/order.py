@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kimbledb
+from kimbledb.planning.derived_rollback import Objects, derive, objects_after
 from tools import public_names, rooms
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +49,8 @@ TAIL = """
 
 `kimbledb rollback NAME` takes one migration back, `--phase N` a phase, `--to NAME` all that came after it. Each runs the
 statements above in a transaction of its own, newest first, and stops where rows or values would be lost or where others
-need it. `--dry-run` says what would go.
+need it. A derived rollback is written from the declarations when it runs: on a hosted database it also takes back what
+hosted.sql did, and what was there before the migration stays. `--dry-run` says what would go.
 
 ## Verification queries
 
@@ -78,16 +80,20 @@ def page() -> str:
     plan = kimbledb.Planner(catalog).plan()
     titles = dict(re.findall(r"^### Phase (\d+): (.+)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE))
     parts = [HEAD.format(total=len(catalog), applied=len(plan.pending))]
+    applied = {step.name for step in plan.pending}
+    before: Objects = {}
     phase = None
     for migration in catalog:
         if migration.phase != phase:
             phase = migration.phase
             parts.append(f"\n### Phase {phase}: {titles[str(phase)]}\n")
-        parts.append(_section(migration))
+        parts.append(_section(migration, before))
+        if migration.name in applied:
+            before = objects_after(before, migration, hosted=False)
     return "".join(parts) + TAIL
 
 
-def _section(migration: kimbledb.Migration) -> str:
+def _section(migration: kimbledb.Migration, before: Objects) -> str:
     facts = [
         ("Purpose", migration.purpose or migration.title),
         ("Dependencies", ", ".join(map(_code, migration.requires)) or "none (fresh database)"),
@@ -105,19 +111,34 @@ def _section(migration: kimbledb.Migration) -> str:
     if migration.expects:
         lines += ["", f"**What it repairs:** the types of {len(migration.expects)} columns, where they are others:", ""]
         lines += [f"- {_code(column)} becomes {_code(kind)}" for column, kind in migration.expects.items()]
-    rollback = "\n".join(line for line in migration.rollback_sql.splitlines() if not line.startswith("--")).strip()
-    if migration.irreversible is not None:
-        lines += ["", f"**Rollback:** none: {migration.irreversible}"]
-    elif rollback:
-        lines += ["", "**Rollback:**", "", "```sql", rollback, "```"]
-    else:
-        lines += ["", "**Rollback:** nothing is taken back"]
-    checks = [query for query in migration.verification_queries if not query.runs]
-    lines += ["", "**Verification:** " + ", ".join(query.name.replace("_", " ") for query in checks)]
+    lines += ["", *_rollback(migration, before)]
+    checks = [query.name.replace("_", " ") for query in migration.verification_queries if not query.runs]
+    if checks:
+        lines += ["", f"**Verification:** {', '.join(checks)}"]
     for query in migration.verification_queries:
         if query.runs:
             lines += ["", "```sql", f"{query.sql.strip()};", "```"]
     return "\n".join(lines) + "\n"
+
+
+def _rollback(migration: kimbledb.Migration, before: Objects) -> list[str]:
+    """Return how a migration is rolled back, with the statements that do it on a bare database."""
+    if migration.no_rollback is not None:
+        return [f"**Rollback:** none: {migration.no_rollback}"]
+    if migration.rollback_kind == "written":
+        return ["**Rollback:**", *_statements(migration.rollback_sql)]
+    sql = _statements(derive(migration, before, hosted=False).script.text)
+    return (
+        ["**Rollback:** derived from its declarations", *sql]
+        if sql
+        else ["**Rollback:** it makes nothing to take back"]
+    )
+
+
+def _statements(sql: str) -> list[str]:
+    """Return SQL as a block of the page, without its comments, or nothing if it has no statements."""
+    text = "\n".join(line for line in sql.splitlines() if not line.startswith("--")).strip()
+    return ["", "```sql", text, "```"] if text else []
 
 
 def _made(migration: kimbledb.Migration) -> list[str]:

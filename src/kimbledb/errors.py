@@ -159,7 +159,7 @@ class AlternativesError(PlanningError):
 
 
 class ChangedMigrationError(PlanningError):
-    """The apply.sql of an applied migration was edited afterwards.
+    """The text of an applied migration was edited afterwards.
 
     Attributes:
         changed: For each such migration its name, the checksum in history and the checksum of the file (SHA-256 in
@@ -214,15 +214,30 @@ class ConflictingObjectsError(PlanningError):
 
     Attributes:
         conflicts: For each such migration its name and the differences.
+        applied: The migrations that the same call applied before.
     """
 
-    def __init__(self, conflicts: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        conflicts: Sequence[tuple[str, str]],
+        *,
+        applied: Sequence[AppliedStep] = (),
+        standing: str = "nothing was run",
+    ) -> None:
+        """Make the error.
+
+        Args:
+            conflicts: For each migration its name and the differences.
+            applied: The migrations that the same call applied before.
+            standing: What stays of the call, in words.
+        """
         lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
-            f"existing objects have another shape than these migrations declare; nothing was run:\n{lines}",
+            f"existing objects have another shape than these migrations declare; {standing}:\n{lines}",
             hint="rename or convert these objects by hand, then run again; `kimbledb plan` shows the differences",
         )
         self.conflicts = tuple(conflicts)
+        self.applied = tuple(applied)
 
 
 class HazardError(PlanningError):
@@ -527,19 +542,28 @@ class OutcomeUnknownError(KimbleDBError):
 
     Attributes:
         migration: The name of the migration whose outcome is unknown, ``the adoption`` or ``the reset``.
+        after: The names of the migrations that were sent together with it, in order: the outcome of each is unknown, too.
         applied: The migrations that this run applied, or rolled back, before, each with its seconds.
     """
 
     def __init__(
-        self, migration: str, *, applied: Sequence[AppliedStep] = (), can_ask: bool = False, back: bool = False
+        self,
+        migration: str,
+        *,
+        applied: Sequence[AppliedStep] = (),
+        can_ask: bool = False,
+        back: bool = False,
+        after: Sequence[str] = (),
     ) -> None:
         either = "completely rolled back, or still applied" if back else "completely applied and recorded, or absent"
         needed = "when the server can be reached" if can_ask else "with a DSN or a pool as target"
+        together = f", and so is each of {', '.join(after)}, which were sent with it" if after else ""
         super().__init__(
-            f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}",
+            f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}{together}",
             hint=f"call again {needed}; migration_history then shows the outcome",
         )
         self.migration = migration
+        self.after = tuple(after)
         self.applied = tuple(applied)
 
 

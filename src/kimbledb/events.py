@@ -77,7 +77,7 @@ class Blocked(Event):
 
 @frozen
 class Applying(Event):
-    """A migration was sent to the server."""
+    """The server begins a migration, as far as is known: it was sent, and the one before it is committed."""
 
     #: The migration.
     migration: Migration

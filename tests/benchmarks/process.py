@@ -107,7 +107,7 @@ async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[floa
         state = await history.look(session, "public")
 
         async def gather() -> None:
-            shown = await gathering.gather(session, planner, state, "public")
+            shown = gathering.weighed(planner, state, await gathering.look(session, planner, state, "public"))
             assert shown.findings
 
         return await _times(gather, runs)

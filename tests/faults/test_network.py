@@ -64,9 +64,9 @@ async def test_packets_are_swallowed(database: str, proxy: Proxy, steps: Steps, 
         await kimbledb.migrate(given, catalog=folder.catalog, options=options)
 
     assert time.monotonic() - begun < DEADLINE + GRACE
-    assert {"the first question": "reading the history", "a script": "applying b.sql", "the reply": "applying a.sql"}[
-        moment
-    ] in str(caught.value)
+    # The server got nothing of the message of both scripts, or no answer came from it.
+    doing = "reading the history" if moment == "the first question" else "applying a.sql"
+    assert doing in str(caught.value)
     assert connection.is_closed() == (target == "connection")
     connection.terminate()
     pool.terminate()

@@ -132,3 +132,65 @@ async def test_a_million_rows_with_people_at_work(database: str, folder: Folder)
     assert len((await migration).applied) == 1
     await setup.close()
     await holder.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        ("c text", False),
+        ("c text CHECK (c <> '')", True),
+        ("c integer DEFAULT 1 CONSTRAINT small CHECK (c < 9)", True),
+        ("c integer REFERENCES parent", False),
+        ("c integer DEFAULT 1 REFERENCES parent", True),
+        ("c integer REFERENCES parent DEFAULT NULL", True),
+        ("c integer NOT NULL DEFAULT 4", False),
+    ],
+)
+async def test_new_columns_whose_rows_are_read(
+    database: str, folder: Folder, connection: asyncpg.Connection, column: str, read: bool
+) -> None:
+    """A plan says that a new column's check or key looks at every row exactly where the server reads them."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute("CREATE TABLE parent (id integer PRIMARY KEY); INSERT INTO parent VALUES (1)")
+    await connection.execute("INSERT INTO a SELECT generate_series(1, 500)")
+    folder.add(2, "b", f"ALTER TABLE a ADD COLUMN {column};")
+
+    [step] = (await kimbledb.plan(database, catalog=folder.catalog)).pending
+
+    count = "SELECT pg_stat_get_xact_tuples_returned('a'::regclass)"
+    async with connection.transaction():
+        before = await connection.fetchval(count)
+        await connection.execute(step.migration.apply_sql)
+        assert (await connection.fetchval(count) - before == 500) is read
+    assert ("constraint_validation" in {each.name for each in step.hazards}) is read
+
+
+async def test_what_is_there_in_part_has_the_hazards_of_the_rest(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """Where a part of a migration is there, the plan tells of what will be written, and not of its script; refused by name, nothing is touched."""
+    folder.table(1, "a")
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ADD COLUMN note text CHECK (note <> ''), ADD COLUMN other text;\nCREATE INDEX i ON a (note);",
+        facts='requires = ["a.sql"]',
+    )
+    catalog = await folder.declared(database)
+    await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+    await connection.execute(
+        "INSERT INTO a VALUES (1); ALTER TABLE a ADD COLUMN note text CHECK (note <> ''), ADD other text"
+    )
+
+    [step] = (await kimbledb.plan(database, catalog=catalog)).pending
+
+    assert [(each.name, each.file and each.file.rpartition("/")[2], each.line) for each in step.hazards] == [
+        ("index_build", "apply.sql (completion)", None)
+    ]
+    with pytest.raises(kimbledb.HazardError):
+        await kimbledb.migrate(database, catalog=catalog, options=kimbledb.Options(refuse_hazards=("index_build",)))
+    assert await connection.fetchval("SELECT to_regclass('i')") is None
+    refusing = kimbledb.Options(refuse_hazards=("constraint_validation", "access_exclusive_lock"))
+    await kimbledb.migrate(database, catalog=catalog, options=refusing)
+    assert await connection.fetchval("SELECT to_regclass('i') IS NOT NULL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -124,27 +125,63 @@ async def test_without_a_session_of_ones_own(
     assert "statement done" in await connection.fetchval(LOGGED)
 
 
-async def test_it_goes_on_where_it_was(database: str, filled: Folder, connection: asyncpg.Connection) -> None:
-    """A run that is cancelled while online.sql runs leaves what is done, which the next one does not do again."""
-    run: asyncio.Task[Any] | None = None
+async def interrupt(dsn: str, place: int, **wanted: Any) -> None:
+    """Run migrate(), and cancel it as soon as the statement at a place of online.sql begins."""
 
     def stop(event: Event) -> None:
-        if isinstance(event, Statement) and event.place == 2:
-            assert run is not None
+        if isinstance(event, Statement) and event.place == place:
             run.cancel()
 
-    run = asyncio.create_task(kimbledb.migrate(database, catalog=filled.catalog, progress=stop))
+    run = asyncio.create_task(kimbledb.migrate(dsn, progress=stop, **wanted))
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert (await kimbledb.plan(database, catalog=filled.catalog)).pending[0].name == "b.sql"
 
-    report = await kimbledb.migrate(database, catalog=filled.catalog)
+
+@pytest.mark.parametrize("declared", [False, True])
+async def test_it_goes_on_where_it_was(
+    database: str, filled: Folder, connection: asyncpg.Connection, declared: bool
+) -> None:
+    """A run that is cancelled while online.sql runs leaves what is done, which the next one does not do again; it is planned as the first."""
+    catalog = await filled.declared(database) if declared else filled.catalog
+    await interrupt(database, 2, catalog=catalog)
+    [step] = (await kimbledb.plan(database, catalog=catalog)).pending
+    assert (step.name, step.online, step.completion) == ("b.sql", True, None)
+
+    report = await kimbledb.migrate(database, catalog=catalog)
 
     assert [each.migration.name for each in report.applied] == ["b.sql"]
     done = await connection.fetch(
         "SELECT detail->>'statement' AS statement FROM migration_log WHERE detail->>'state' = 'done'"
     )
     assert len(done) == len({row["statement"] for row in done}) == 2
+
+
+async def test_an_interrupted_one_ends_in_a_transaction(
+    database: str, filled: Folder, connection: asyncpg.Connection
+) -> None:
+    """Where online.sql was interrupted and the next run has no session of its own for it, one transaction brings the rest."""
+    catalog = await filled.declared(database)
+    await interrupt(database, 2, catalog=catalog)
+
+    report = await kimbledb.migrate(connection, catalog=catalog)
+
+    assert report.plan.pending[0].completion is not None
+    assert await connection.fetchval("SELECT count(*) FROM pg_indexes WHERE indexname ~ '^idx_a_'") == 2
+
+
+async def test_an_interrupted_one_whose_text_has_changed(
+    database: str, filled: Folder, connection: asyncpg.Connection
+) -> None:
+    """What an earlier text of a migration left is a part of it like any other, and is completed."""
+    await interrupt(database, 2, catalog=await filled.declared(database))
+    (filled.path / "02_b" / "apply.sql").write_text(INDEXES + "CREATE TABLE c (n integer);\n")
+    catalog = await filled.declared(database)
+
+    [step] = (await kimbledb.plan(database, catalog=catalog)).pending
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert (step.online, step.completion is None) == (False, False)
+    assert await connection.fetchval("SELECT to_regclass('c') IS NOT NULL")
 
 
 @pytest.mark.parametrize(("file", "line"), [("online.sql", 3), ("apply.sql", 3)])
@@ -203,9 +240,10 @@ async def test_a_built_in_key_that_does_not_hold(database: str, connection: asyn
     await kimbledb.migrate(database, to=4, verify=False)
     await connection.execute(
         "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org');"
-        "ALTER TABLE audio_transcriptions ADD project_id text;"
-        "INSERT INTO audio_transcriptions (user_id, text, project_id) VALUES ('ada', 'Words', 'gaming')"
+        "INSERT INTO audio_transcriptions (user_id, text) VALUES ('ada', 'Words')"
     )
+    await interrupt(database, 2, to=5)
+    await connection.execute("UPDATE audio_transcriptions SET project_id = 'gaming'")
 
     with pytest.raises(kimbledb.MigrationError) as caught:
         await kimbledb.migrate(database, to=5)
@@ -245,31 +283,119 @@ async def test_the_built_in_roads_end_where_the_plain_ones_do(
     database: str,
     clone: Clone,
 ) -> None:
-    """Each built-in online strategy, also one interrupted half-way, builds no index in a transaction, ends in the same schema and keeps all rows."""
+    """Each built-in online strategy ends in the same schema as the plain one and keeps all rows: at once, interrupted half-way, and where somebody ran a half of it by hand."""
     walked = []
     for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending:
         migration = step.migration
         parts = [statement.text for statement in statements.split(migration.online_sql)]
-        copies = [await clone(database.rpartition("/")[2]) for _ in range(2 if parts else 0)]
+        copies = [await clone(database.rpartition("/")[2]) for _ in range(3 if parts else 0)]
         await kimbledb.migrate(database, to=migration.name, verify=False)
-        for copy, done in zip(copies, (0, len(parts) // 2), strict=False):
+        for copy, how in zip(copies, ("at once", "interrupted", "by hand"), strict=False):
             connection = await asyncpg.connect(copy)
             there = [table for table in ROWS if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)]
             for table in there:
                 await connection.execute(ROWS[table])
-            for part in parts[:done]:
+            if how == "interrupted":
+                await interrupt(copy, len(parts) // 2 + 1, to=migration.name)
+            for part in parts[: len(parts) // 2 if how == "by hand" else 0]:
                 await connection.execute(part)
             [planned] = (await kimbledb.plan(copy, to=migration.name)).pending
-            assert planned.online, migration
-            assert {hazard.name for hazard in planned.hazards} <= {"access_exclusive_lock"}, migration
+            assert planned.online is (how != "by hand"), migration
+            if planned.online:
+                # No index is built, and no row looked at, while nobody may write.
+                assert {hazard.name for hazard in planned.hazards} <= {"access_exclusive_lock"}, migration
 
             await kimbledb.migrate(copy, to=migration.name)
 
             difference = (await take_snapshot(copy)).since(await take_snapshot(database))
-            assert not difference, f"{migration} after {done} statements:\n{difference}"
+            assert not difference, f"{migration} {how}:\n{difference}"
             for table in there:
                 assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1
             await connection.close()
         if parts:
             walked.append(migration.number)
     assert sorted(walked) == [4, 5, 6, 7, 10, 11, 16, 22, 23, 33]
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "values"),
+    [
+        (
+            "add-project-to-transcriptions.sql",
+            "audio_transcriptions",
+            {"project_id": "p", "auto_categorized": True, "category_confidence": 0.5},
+        ),
+        ("add-project-id-to-conversations.sql", "conversations", {"project_id": "p"}),
+        ("add-conversation-pinning.sql", "conversations", {"pinned": True}),
+        ("add-conversation-pinning.sql", "conversations", {"is_pinned": True}),
+        ("model-cost-comparison-enhancement.sql", "model_performance_metrics", {"cost_usd": Decimal("2.5")}),
+        (
+            "add-transcription-job-tracking.sql",
+            "audio_transcriptions",
+            {"status": "processing", "progress": 50, "job_id": "j", "error": "late"},
+        ),
+        ("api-logs-schema.sql", "api_logs", {"session_id": "s", "error_category": "timeout", "rate_limited": True}),
+    ],
+)
+async def test_what_the_application_writes_in_between_is_kept(
+    database: str, connection: asyncpg.Connection, name: str, table: str, values: dict[str, Any]
+) -> None:
+    """What the application writes into the new columns after online.sql made them is there when the rest is done."""
+    migration = kimbledb.Catalog.builtin()[name]
+    order = [step.name for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending]
+    await kimbledb.migrate(database, to=order[order.index(name) - 1], verify=False)
+    for there, row in ROWS.items():
+        if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", there):
+            await connection.execute(row)
+    await interrupt(database, len(list(statements.split(migration.online_sql))), to=name)
+    written = ", ".join(f"{column} = ${place}" for place, column in enumerate(values, 1))
+    await connection.execute(f"UPDATE {table} SET {written}", *values.values())
+
+    report = await kimbledb.migrate(database, to=name)
+
+    assert report.verification.ok
+    kept = await connection.fetchrow(f"SELECT {', '.join(values)} FROM {table}")
+    assert kept is not None
+    assert dict(kept.items()) == values
+
+
+PAID = """\
+ALTER TABLE a
+    ADD COLUMN IF NOT EXISTS paid boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS settled boolean DEFAULT false;
+CREATE INDEX IF NOT EXISTS idx_a_paid ON a (paid);
+"""
+
+
+@pytest.mark.parametrize("declared", [False, True])
+async def test_fills_after_an_online_strategy(
+    database: str, filled: Folder, connection: asyncpg.Connection, declared: bool
+) -> None:
+    """What a migration fills is filled, once apply.sql has run, in the rows that the application wrote after online.sql."""
+    both = 'requires = ["a.sql"]\n[fills]\n"a.paid" = "paid OR settled"\n"a.settled" = "paid OR settled"\n'
+    script = filled.add(3, "c", PAID, facts=both) / "online.sql"
+    script.write_text(PAID.replace("INDEX", "INDEX CONCURRENTLY"))
+    catalog = await filled.declared(database) if declared else filled.catalog
+    await kimbledb.migrate(database, catalog=catalog, to="b.sql")
+    await interrupt(database, 2, catalog=catalog)
+    await connection.execute("UPDATE a SET settled = true; INSERT INTO a (n) VALUES (2)")
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    rows = await connection.fetch("SELECT n, paid, settled FROM a ORDER BY n")
+    assert [tuple(row) for row in rows] == [(1, True, True), (2, False, False)]
+
+
+async def test_a_fill_that_fails_is_told(database: str, filled: Folder) -> None:
+    """A fill that the server refuses stops the migration, with the server's words and what of online.sql stays."""
+    script = (
+        filled.add(3, "c", PAID, facts='requires = ["a.sql"]\n[fills]\n"a.paid" = "paid OR stranger"\n') / "online.sql"
+    )
+    script.write_text(PAID.replace("INDEX", "INDEX CONCURRENTLY"))
+
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=filled.catalog)
+
+    assert caught.value.sqlstate == "42703"
+    assert 'column "stranger" does not exist' in str(caught.value)
+    assert "online.sql runs outside of a transaction: its 2 statements stay done" in str(caught.value)

@@ -143,6 +143,7 @@ async def test_much_is_cut_short(database: str, folder: Folder, connection: asyn
 
     assert "other.v0 was made or altered, other.v1 was made or altered, " in str(caught.value)
     assert " and 35 more (SQLSTATE KD004)" in str(caught.value)
+    assert (caught.value.hint or "").endswith('reaches = ["other.*"]')
     assert len(str(caught.value)) < 1000
 
 

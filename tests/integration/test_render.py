@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 import kimbledb
 from kimbledb.catalog import statements
 from kimbledb.cli.main import main
-from tests.support.databases import psql, take_snapshot
+from tests.support.databases import psql, sql, take_snapshot
 from tests.support.folders import Folder
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
@@ -230,3 +231,179 @@ async def test_a_file_that_would_be_read_otherwise_is_refused(connection: asyncp
 
     await connection.execute("ROLLBACK")
     assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
+
+
+# A schema that is there in part.
+
+
+def send_whole(dsn: str, text: str) -> str:
+    """Send a text with psql, which stops at the first error, and return its errors."""
+    return psql(dsn, text).stderr
+
+
+def send_on(dsn: str, text: str) -> str:
+    """Send a text with psql, which goes on after an error, and return its errors."""
+    return psql(dsn, "\\set ON_ERROR_STOP off\n" + text).stderr
+
+
+@pytest.mark.parametrize("send", [send_whole, send_on])
+@pytest.mark.parametrize("hosted", [False, True])
+async def test_what_is_there_in_part_stops_the_file(
+    database: str, hosted_database: str, hosted: bool, send: Callable[[str, str], str]
+) -> None:
+    """On both platforms a table by another hand stops the file before it changes anything; after its cure it does nothing."""
+    dsn = hosted_database if hosted else database
+    await sql(dsn, "CREATE TABLE cost_models (id uuid PRIMARY KEY)")
+    before = await take_snapshot(dsn)
+
+    said = send(dsn, kimbledb.render())
+
+    assert "table cost_models is there, and api-cost-tracking.sql, which makes it, is not applied" in said
+    assert "nothing of this file was kept" in said
+    assert "adopt() and migrate() make what is missing" in said
+    assert str((await take_snapshot(dsn)).since(before)) == "no difference"
+    await kimbledb.adopt(dsn)
+    await kimbledb.migrate(dsn)
+    assert send(dsn, kimbledb.render()) == ""
+    assert (await kimbledb.verify(dsn)).ok
+
+
+async def test_so_it_does_in_one_message(connection: asyncpg.Connection) -> None:
+    """Where an editor sends the file in one message, the object by another hand stops it, too."""
+    await connection.execute(
+        "CREATE FUNCTION set_updated_at() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+    )
+
+    with pytest.raises(asyncpg.PostgresError, match=r"^function set_updated_at\(\) is there, and COMP") as caught:
+        await connection.execute(kimbledb.render())
+
+    assert "migrate()" in str(caught.value.hint)
+    await connection.execute("ROLLBACK")
+    assert await connection.fetchval("SELECT to_regclass('migration_history')") is None
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_part_of_a_later_transaction_stops_all(
+    server: str, database: str, folder: Folder, connection: asyncpg.Connection, applied: bool
+) -> None:
+    """A table of the last transaction stops the first, also where a client goes on and history holds what is before it."""
+    add_enums(folder)
+    folder.add(6, "last", 'CREATE TABLE "Last" (v e);\nALTER TABLE t ADD COLUMN w e;', facts='requires = ["f.sql"]')
+    catalog = await folder.declared(server)
+    if applied:
+        await kimbledb.migrate(database, catalog=catalog, to="f.sql")
+    await connection.execute('CREATE TABLE "Last" (v integer)')
+    before = await take_snapshot(database)
+
+    said = send_on(database, kimbledb.render(catalog))
+
+    errors = [line.partition("ERROR:  ")[2] for line in said.splitlines() if "ERROR:  " in line]
+    if not applied:
+        assert errors.pop() == 'relation "public.migration_history" does not exist'
+    named = 'table "Last" is there, and last.sql, which makes it, is not applied: '
+    assert errors[0] == f"{named}nothing of this file was kept"
+    # The rest of a transaction is passed over, and each further transaction stops at its start.
+    assert {error for error in errors[1:] if "current transaction is aborted" not in error} == (
+        {f"{named}what stands before it is kept, up to {each}.sql" for each in "bd"}
+        if applied
+        else {"what stands before this was not applied, and nothing after it is"}
+    )
+    assert str((await take_snapshot(database)).since(before)) == "no difference"
+
+
+async def test_a_column_by_hand_stops_the_file(server: str, database: str, folder: Folder) -> None:
+    """A column that is there of a table that history knows is named; without it the file goes on."""
+    folder.table(1, "one")
+    folder.add(2, "wider", "ALTER TABLE one ADD COLUMN v text;\nCREATE INDEX one_v ON one (v);")
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(database, catalog=catalog, to="one.sql")
+    await sql(database, "ALTER TABLE one ADD COLUMN v text")
+
+    said = psql(database, kimbledb.render(catalog)).stderr
+
+    assert "column one.v is there, and wider.sql, which makes it, is not applied" in said
+    await sql(database, "ALTER TABLE one DROP COLUMN v")
+    assert psql(database, kimbledb.render(catalog)).stderr == ""
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
+
+
+async def test_what_history_has_made_stops_nothing(server: str, database: str, folder: Folder) -> None:
+    """A table that a migration made, and that later ones drop, make again and rename, is no part of these."""
+    folder.add(1, "one", "CREATE TABLE one (id integer);", rollback=None)
+    folder.add(2, "away", "DROP TABLE one;", facts='requires = ["one.sql"]')
+    folder.add(3, "again", "CREATE TABLE one (id bigint);", facts='requires = ["away.sql"]')
+    folder.add(4, "named", "ALTER TABLE one RENAME TO three;", facts='requires = ["again.sql"]')
+    catalog = await folder.declared(server)
+    for last in ("one.sql", "away.sql", "again.sql"):
+        await kimbledb.migrate(database, catalog=catalog, to=last)
+        assert psql(database, kimbledb.render(catalog)).stderr == ""
+        await sql(database, "DROP TABLE three, migration_history, migration_log")
+
+    await sql(database, "CREATE TABLE three (id bigint)")
+
+    assert "table three is there, and named.sql, which makes it" in psql(database, kimbledb.render(catalog)).stderr
+
+
+async def test_a_value_that_no_word_shows(server: str, database: str, folder: Folder) -> None:
+    """A value that a migration adds by a text put together is used after a COMMIT, and the head names the migration."""
+    hidden = "DO $$ BEGIN EXECUTE concat('ALTER TYPE e ADD', ' VALUE ''b'''); END $$;"
+    add_enums(folder, b=hidden, d="ALTER TYPE e ADD -- a comment\n/* and another */ VALUE 'd';")
+    text = kimbledb.render(await folder.declared(server))
+
+    assert "as 3 transactions" in text.splitlines()[0]
+    assert "-- A value that is added to a type can be used after the COMMIT. One follows\n-- b.sql, d.sql.\n" in text
+    assert psql(database, text).stderr == ""
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+async def test_a_check_of_the_next_migration_names_the_value(
+    database: str, hosted_database: str, folder: Folder, hosted: bool
+) -> None:
+    """On both platforms a value that one migration adds is used by the next, its hosted.sql and its check, by both roads."""
+    dsn = hosted_database if hosted else database
+    folder.add(1, "a", "CREATE TYPE e AS ENUM ('a');")
+    folder.add(2, "b", "ALTER TYPE e ADD VALUE 'b';", facts='requires = ["a.sql"]')
+    folder.add(
+        3,
+        "c",
+        "CREATE TABLE t (v e DEFAULT 'b');",
+        facts='requires = ["b.sql"]',
+        verify="-- name: b_is_there\nSELECT 'b'::e > 'a' AS passed",
+        hosted="INSERT INTO t VALUES ('b');\nGRANT SELECT ON t TO anon;",
+    )
+    await kimbledb.declare(folder.path)
+    catalog = folder.catalog
+
+    assert [psql(dsn, kimbledb.render(catalog)).stderr for _ in range(2)] == ["", ""]
+
+    assert (await kimbledb.migrate(dsn, catalog=catalog)).applied == ()
+    report = await kimbledb.verify(dsn, catalog=catalog)
+    assert [check.passed for check in report.checks if check.migration] == [True] * 3
+    await sql(dsn, "DROP TABLE t, migration_history, migration_log; DROP TYPE e")
+    assert len((await kimbledb.migrate(dsn, catalog=catalog)).applied) == 3
+
+
+async def test_a_check_of_the_value_itself(database: str, folder: Folder) -> None:
+    """The file runs no check: one that names the value which its own migration adds passes afterwards, by verify()."""
+    folder.add(1, "a", "CREATE TYPE e AS ENUM ('a');")
+    folder.add(2, "b", "ALTER TYPE e ADD VALUE 'b';", verify="-- name: b_is_there\nSELECT 'b'::e > 'a' AS passed")
+
+    assert psql(database, kimbledb.render(folder.catalog)).stderr == ""
+
+    report = await kimbledb.verify(database, catalog=folder.catalog)
+    assert [check.passed for check in report.checks if check.name == "b_is_there"] == [True]
+    assert (await kimbledb.migrate(database, catalog=folder.catalog)).applied == ()
+
+
+async def test_an_edited_migration_stops_what_comes_after_it(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """Where history holds another text of a migration, a client that goes on runs no later transaction either."""
+    catalog = add_enums(folder)
+    await kimbledb.migrate(database, catalog=catalog, to="d.sql")
+    (folder.path / "03_c" / "apply.sql").write_text("CREATE TABLE t (v e);")
+
+    said = send_on(database, kimbledb.render(folder.catalog))
+
+    assert "c.sql was not applied, and nothing after it is" in said
+    assert await connection.fetch("SELECT v FROM t WHERE v = 'd'") == []

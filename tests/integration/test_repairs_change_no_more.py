@@ -24,18 +24,28 @@ STAMPED = """
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the UPDATEs of COMPLETE_MIGRATION and add-project-to-transcriptions are written by hand, and hold no "
-    "trigger of another hand still; a conversion by the engine will",
-)
 @pytest.mark.parametrize("table", ["projects", "audio_transcriptions"])
 async def test_no_row_looks_changed(database: str, connection: asyncpg.Connection, table: str) -> None:
     """A row that was there before keeps its updated_at, whoever's trigger stamps what is updated."""
     await connection.execute(STAMPED)
 
     await kimbledb.adopt(database)
-    await kimbledb.migrate(database)
+    await kimbledb.migrate(connection)
 
     assert await connection.fetchval(f"SELECT updated_at = '2024-01-01' FROM {table}")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the online strategy of add-transcription-job-tracking writes the transcriptions without a text, and holds "
+    "no trigger still: to do so it would lock the table for as long as it writes",
+)
+async def test_nor_by_an_online_strategy(database: str, connection: asyncpg.Connection) -> None:
+    """The same where online.sql runs first."""
+    await connection.execute(STAMPED)
+
+    await kimbledb.adopt(database)
+    await kimbledb.migrate(database)
+
+    assert await connection.fetchval("SELECT updated_at = '2024-01-01' FROM audio_transcriptions")

@@ -425,3 +425,49 @@ async def test_what_was_made_by_hand_on_a_column_stops_it(
         "ALTER TABLE a DROP CONSTRAINT by_hand_check, DROP CONSTRAINT by_hand_key; DROP INDEX by_hand_index; DROP STATISTICS by_hand_statistics"
     )
     assert len((await kimbledb.rollback(database, 2, catalog=folder.catalog)).rolled_back) == 1
+
+
+#: What somebody makes by hand on a column ``note``, by the object that a report names. Each goes with the column.
+HANDMADE = {
+    "constraint a.h_check": "ALTER TABLE a ADD CONSTRAINT h_check CHECK (note <> id::text) NOT VALID",
+    "constraint a.h_exclude": "ALTER TABLE a ADD CONSTRAINT h_exclude EXCLUDE (note WITH =)",
+    "constraint a.h_foreign": "ALTER TABLE a ADD CONSTRAINT h_foreign FOREIGN KEY (note) REFERENCES other (note)",
+    "constraint a.h_primary": "ALTER TABLE a ADD CONSTRAINT h_primary PRIMARY KEY (note)",
+    "constraint a.h_unique": "ALTER TABLE a ADD CONSTRAINT h_unique UNIQUE (note)",
+    "index h_expression": "CREATE INDEX h_expression ON a (lower(note))",
+    "index h_included": "CREATE INDEX h_included ON a (id) INCLUDE (note)",
+    "index h_inherited": "CREATE TABLE child () INHERITS (a); CREATE INDEX h_inherited ON child (note)",
+    "index h_partial": "CREATE INDEX h_partial ON a (id) WHERE note <> ''",
+    "statistics elsewhere.h_statistics": "CREATE STATISTICS elsewhere.h_statistics ON id, note FROM a",
+    "statistics h_expressions": "CREATE STATISTICS h_expressions ON (lower(note)) FROM a",
+}
+
+
+@pytest.mark.parametrize("road", ["a written rollback", "a derived one", "the rendered file"])
+async def test_all_that_was_made_by_hand_on_a_column_is_named(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection, road: str
+) -> None:
+    """By each road whatever goes with a column and no migration made is named by a dry run, and stops the rollback."""
+    folder.add(1, "a", "CREATE TABLE a (id integer NOT NULL);", rollback="DROP TABLE a;")
+    folder.add(
+        2,
+        "b",
+        "ALTER TABLE a ADD COLUMN note text CONSTRAINT made CHECK (note <> 'x');\nCREATE INDEX made_too ON a (note);",
+        facts='requires = ["a.sql"]',
+        rollback=None if road == "a derived one" else "ALTER TABLE a DROP COLUMN note;",
+    )
+    catalog = await folder.declared(server) if road == "a derived one" else folder.catalog
+    if road == "the rendered file":
+        assert psql(database, kimbledb.render(catalog)).stderr == ""
+    else:
+        await kimbledb.migrate(database, catalog=catalog)
+    await connection.execute("CREATE SCHEMA elsewhere; CREATE TABLE other (note text PRIMARY KEY)")
+    await connection.execute(";".join(HANDMADE.values()))
+
+    report = await kimbledb.rollback(database, "b.sql", catalog=catalog, dry_run=True)
+
+    assert [str(each) for each in report.handmade] == list(HANDMADE)
+    with pytest.raises(kimbledb.RollbackRefusedError) as refused:
+        await kimbledb.rollback(database, "b.sql", catalog=catalog, allow_data_loss=True)
+    assert [line.strip() for line in str(refused.value).splitlines()[1:12]] == list(HANDMADE)
+    assert await connection.fetchval("SELECT count(note) = 0 FROM a")

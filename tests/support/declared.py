@@ -10,6 +10,7 @@ import kimbledb
 from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts
+from kimbledb.model.script import Part
 from kimbledb.model.snapshot import Snapshot
 
 #: Objects by their kind and name, with their facts; None for one that is known by name alone.
@@ -24,10 +25,11 @@ def statement(
     drops: Iterable[str] = (),
     renames: Mapping[str, str] | None = None,
     hosted: bool | None = None,
+    part: Part = "apply",
 ) -> DeclaredStatement:
-    """A statement of apply.sql with this effect."""
+    """A statement, of apply.sql for most, with this effect."""
     return DeclaredStatement(
-        part="apply",
+        part=part,
         line=line,
         hosted=hosted,
         creates=_objects(creates or {}),
@@ -37,10 +39,10 @@ def statement(
     )
 
 
-def migration(number: int, *statements: DeclaredStatement, apply: str = "") -> Migration:
+def migration(number: int, *statements: DeclaredStatement, apply: str = "", hosted: str = "") -> Migration:
     """A migration with these statements, which is named by its number."""
     declared = Declarations(statements)
-    return Migration(name=f"{number}.sql", number=number, apply_sql=apply, declare=lambda: declared)
+    return Migration(name=f"{number}.sql", number=number, apply_sql=apply, hosted_sql=hosted, declare=lambda: declared)
 
 
 def snapshot(found: Objects, forms: Mapping[str, str] | None = None) -> Snapshot:

@@ -24,8 +24,9 @@ class Folder:
         facts: str = "",
         verify: str = "-- name: nothing_to_check\nSELECT true AS passed",
         rollback: str | None = "",
+        hosted: str | None = None,
     ) -> Path:
-        """Add a migration, by the texts of its files, and return its folder. None for no rollback.sql."""
+        """Add a migration, by the texts of its files, and return its folder. None for no such file."""
         folder = self.path / f"{number:02}_{name}"
         folder.mkdir()
         for file, text in (
@@ -33,10 +34,15 @@ class Folder:
             ("apply.sql", apply),
             ("verify.sql", verify),
             ("rollback.sql", rollback),
+            ("hosted.sql", hosted),
         ):
             if text is not None:
                 (folder / file).write_text(text, encoding="utf-8")
         return folder
+
+    def close(self) -> None:
+        """Let what its migrations make start closed."""
+        (self.path / "catalog.toml").write_text("closed = true\n", encoding="utf-8")
 
     def table(self, number: int, name: str, *, facts: str = "") -> Path:
         """Add a migration that creates a table with the migration's name, and return its folder."""

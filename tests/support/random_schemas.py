@@ -701,6 +701,13 @@ def change(maker: Maker) -> list[str]:
         f"RENAME CONSTRAINT {each.name}_{column}_not_null TO {name}",
         f"ADD CONSTRAINT {name} NOT NULL {column}",
     ]
+    keyed = each.of_type("integer", "bigint", "text", "uuid", "date")
+    if keyed:
+        columns = ", ".join(keyed[:2])
+        steps += [f"ADD PRIMARY KEY ({columns})", f"ADD CONSTRAINT {name} UNIQUE ({columns}) DEFERRABLE"]
+        each.keys.append(("u", columns))
+        if each.partitioned and maker.chance(3):
+            return [f"ALTER TABLE ONLY {each.name} ADD CONSTRAINT {name} UNIQUE ({columns})"]
     return [f"ALTER TABLE {each.name} {maker.pick(steps)}"]
 
 
@@ -803,7 +810,13 @@ def other_type(maker: Maker) -> list[str]:
         for step in (
             f"ALTER TYPE {each} ADD VALUE 'new' BEFORE 'Good'",
             f"ALTER TYPE {each} RENAME VALUE 'bad' TO 'worse'",
+            f"DROP TYPE {each} CASCADE; CREATE TYPE {each} AS ENUM ('Good', 'bad')",
             f"ALTER TYPE {each} ADD ATTRIBUTE added integer CASCADE",
+            *(
+                f"ALTER TABLE {made.name} ALTER COLUMN {column} SET DEFAULT 'new'"
+                for made in maker.tables
+                for column in made.of_type(each)
+            ),
         )
     ]
     choices += [
@@ -823,7 +836,11 @@ def replaced(maker: Maker) -> list[str]:
     choices = [
         f"CREATE OR REPLACE FUNCTION {each}(n integer) RETURNS integer IMMUTABLE LANGUAGE sql {body}"
         for each in maker.functions
-        for body in ("RETURN n + 7", "AS $$ SELECT n - 1 $$", *(f"RETURN {other}(n)" for other in maker.functions[:1]))
+        for body in (
+            "RETURN n + 7",
+            "AS $$ SELECT n - 1 $$",
+            *(f"RETURN CASE WHEN n > 0 THEN {other}(n - 1) END" for other in maker.functions[:1]),
+        )
     ]
     choices += [f"ALTER FUNCTION {each} STABLE" for each in maker.functions]
     choices += [f"CREATE OR REPLACE VIEW {each.name} AS SELECT 1 AS other" for each in maker.views]

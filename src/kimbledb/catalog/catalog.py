@@ -148,6 +148,11 @@ class Catalog:
         """The names of the PostgreSQL extensions that the migrations require, sorted."""
         return sorted({each.name for migration in self for each in migration.extensions})
 
+    @property
+    def closed(self) -> bool:
+        """Whether what its migrations make starts closed: ``closed = true`` in catalog.toml."""
+        return any(migration.closed for migration in self)
+
     def check_phase(self, phase: int) -> None:
         """Check that a migration of a phase exists.
 

@@ -19,7 +19,7 @@ from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import UNRECORDED, Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
 from kimbledb.model.objects import HASHED, OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order, rank_of
-from kimbledb.model.script import Part, Script
+from kimbledb.model.script import Part, Script, checksum_of
 
 FILE: Final = "declared.toml"
 #: The cure of every fault of such a file.
@@ -75,8 +75,8 @@ class Recorded:
 
     #: The file.
     source: Source
-    #: The script whose statements the file names.
-    script: Script
+    #: The scripts whose statements the file names, in the order in which they run.
+    scripts: Mapping[Part, Script]
     #: The name of the migration in a file for several, or None.
     name: str | None = None
     #: Those of all migrations of the catalog: their faults are reported together.
@@ -124,15 +124,15 @@ class Recorded:
             if self.name not in table:
                 return UNRECORDED
             table = table[self.name]
-        return _Reading(self.source.path, text, self.script, self.name, faults).declarations_of(table)
+        return _Reading(self.source.path, text, self.scripts, self.name, faults).declarations_of(table)
 
     def without_sql(self) -> Kept:
         """Return a function that returns the same declarations without SQL. A file with faults declares nothing there."""
         found = self.read([])
         return Kept(None if found is UNRECORDED else found.without_sources())
 
-    def __reduce__(self) -> tuple[type[Recorded], tuple[Source, Script, str | None]]:
-        return Recorded, (self.source, self.script, self.name)
+    def __reduce__(self) -> tuple[type[Recorded], tuple[Source, Mapping[Part, Script], str | None]]:
+        return Recorded, (self.source, self.scripts, self.name)
 
 
 @frozen
@@ -158,10 +158,12 @@ def names_in(source: Source) -> list[str]:
 class _Reading:
     """Reads the declarations of one migration from the tables of a file."""
 
-    def __init__(self, path: str, text: str, script: Script, name: str | None, faults: list[Fault]) -> None:
+    def __init__(
+        self, path: str, text: str, scripts: Mapping[Part, Script], name: str | None, faults: list[Fault]
+    ) -> None:
         self._path = path
         self._text = text
-        self._script = script
+        self._scripts = scripts
         self._name = name
         self._faults = faults
         self._is_current = False
@@ -178,7 +180,7 @@ class _Reading:
             if value is not None and (not isinstance(value, str) or not value):
                 self._fault(f"{key} is {value!r}, and must be a text" if key in table else f"{key} is missing", key)
             texts[key] = value
-        self._is_current = texts["checksum"] == self._script.checksum
+        self._is_current = texts["checksum"] == checksum_of(self._scripts.values())
         given = table.get("statement", [])
         if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
             self._fault("statement must be a list of tables", "statement")
@@ -206,7 +208,7 @@ class _Reading:
             self._fault(f'on is {on!r}, and must be "bare" or "hosted"', "on", number)
         else:
             line, column = int(place[2]), int(place[3] or 1)
-            text = self._text_at(line, column, number)
+            text = self._text_at(self._scripts[part], line, column, number)
             yield DeclaredStatement(
                 part=part,
                 line=line,
@@ -220,15 +222,15 @@ class _Reading:
 
     @property
     def _parts(self) -> Mapping[str, Part]:
-        return {self._script.file_name: "apply"}
+        return {script.file_name: part for part, script in self._scripts.items()}
 
-    def _text_at(self, line: int, column: int, number: int) -> Callable[[], str | None]:
+    def _text_at(self, script: Script, line: int, column: int, number: int) -> Callable[[], str | None]:
         """Return a function that returns the text of the statement at a place, which is read once and if it is needed."""
         known: list[str | None] = []
 
         def text() -> str | None:
             if not known:
-                known.append(statement_at(self._script, line, column) if self._is_current else None)
+                known.append(statement_at(script, line, column) if self._is_current else None)
                 if self._is_current and known[0] is None:
                     self._fault(f"no statement begins at line {line}", "at", number)
             return known[0]
@@ -345,42 +347,42 @@ def place_of(script: Script, offset: int) -> tuple[int, int]:
 # Writing.
 
 
-def written(declarations: Declarations, script: Script) -> str:
+def written(declarations: Declarations, scripts: Mapping[Part, Script]) -> str:
     """Return the declarations of one migration as the content of the file in its folder.
 
     Args:
         declarations: The declarations.
-        script: The script that they name.
+        scripts: The scripts that they name.
     """
     lines = [_HEADING.format(server=declarations.server).rstrip("\n")]
-    return "\n".join([*lines, *_lines_of(declarations, script, "")]) + "\n"
+    return "\n".join([*lines, *_lines_of(declarations, scripts, "")]) + "\n"
 
 
-def written_together(declared: Mapping[str, tuple[Declarations, Script]]) -> str:
+def written_together(declared: Mapping[str, tuple[Declarations, Mapping[Part, Script]]]) -> str:
     """Return the declarations of several migrations as the content of one file.
 
     Args:
-        declared: The declarations of each migration and the script that they name, by the migration's name.
+        declared: The declarations of each migration and the scripts that they name, by the migration's name.
     """
     servers = sorted({declarations.server for declarations, _ in declared.values()})
     lines = [_HEADING.format(server=" and ".join(servers)).rstrip("\n")]
-    sections = [section(name, declarations, script) for name, (declarations, script) in declared.items()]
+    sections = [section(name, declarations, scripts) for name, (declarations, scripts) in declared.items()]
     return "\n".join([*lines, *sections]) + "\n"
 
 
-def section(name: str, declarations: Declarations, script: Script) -> str:
+def section(name: str, declarations: Declarations, scripts: Mapping[Part, Script]) -> str:
     """Return the part of a file for several migrations that holds one of them.
 
     Args:
         name: The name of the migration.
         declarations: Its declarations.
-        script: The script that they name.
+        scripts: The scripts that they name.
     """
     key = toml.spelled_key(name)
-    return "\n".join(["", f"[{key}]", *_lines_of(declarations, script, f"{key}.")])
+    return "\n".join(["", f"[{key}]", *_lines_of(declarations, scripts, f"{key}.")])
 
 
-def _lines_of(declarations: Declarations, script: Script, prefix: str) -> Iterator[str]:
+def _lines_of(declarations: Declarations, scripts: Mapping[Part, Script], prefix: str) -> Iterator[str]:
     yield f"checksum = {toml.spelled_text(declarations.checksum or '')}"
     yield f"server = {toml.spelled_text(declarations.server)}"
     if declarations.recorded_on is not None:
@@ -388,6 +390,7 @@ def _lines_of(declarations: Declarations, script: Script, prefix: str) -> Iterat
     if declarations.no_rollback is not None:
         yield f"no_rollback = {toml.spelled_text(declarations.no_rollback)}"
     for each in declarations.statements:
+        script = scripts[each.part]
         place = f"{script.file_name}:{each.line}" + (f":{each.column}" if each.column != 1 else "")
         yield f"\n[[{prefix}statement]]"
         yield f"at = {toml.spelled_text(place)}"

@@ -1,4 +1,4 @@
-"""Facts of a migration: the keys of migration.toml and of a script's first comments."""
+"""Facts: the keys of migration.toml and of a script's first comments, and those of catalog.toml."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
 from kimbledb.model.script import Script
 
 FILE: Final = "migration.toml"
+#: The facts of a whole catalog, beside the folders of its migrations.
+WHOLE: Final = "catalog.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(rf"(?:{'|'.join(map(re.escape, OBJECT_KINDS))}) +\S")
 # A schema, all objects in it, or one object in it, as the system catalogs spell them.
@@ -97,9 +99,12 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "deletes": ("a text that says why", _is_reason),
     "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
+    "fills": ('a table such as "table.column" = "expression"', _is_expects),
     "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
+#: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
+_KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
 _HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "transactional")
 #: Keys of earlier versions, which a person wrote.
@@ -130,14 +135,46 @@ def read(text: str | None, folder: str, faults: list[Fault]) -> dict[str, Any] |
             faults.append(Fault(path, f"it holds {key}", _RECORDED_CURE, places.line_of(key)))
         elif known is None:
             # A file with so many unknown keys is another file: no similar keys are suggested.
-            meant = near(key, _KEYS) if len(faults) < MOST_LISTED else ()
-            cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join(_KEYS)}"
-            faults.append(Fault(path, f"there is no key {key}", cure, places.line_of(key)))
+            faults.append(_unknown_key(key, _KEYS if len(faults) < MOST_LISTED else {}, path, places.line_of(key)))
         elif not known[1](value):
             faults.append(_wrong_value(key, value, path, places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
     return facts
+
+
+def of_catalog(text: str | None, folder: str, faults: list[Fault]) -> dict[str, Any]:
+    """Return the facts of a catalog.toml.
+
+    Args:
+        text: The text of the file, or None if it cannot be read, which is a fault already.
+        folder: The catalog's folder, to be shown.
+        faults: Receives the faults of the file.
+
+    Returns:
+        The facts as arguments of each Migration of the catalog.
+    """
+    path = f"{folder}/{WHOLE}"
+    table = None if text is None else toml.read(text, path, faults)
+    if text is None or table is None:
+        return {}
+    places = toml.Keys(text)
+    facts: dict[str, Any] = {}
+    for key, value in table.items():
+        known = _KEYS_OF_WHOLE.get(key)
+        if known is None:
+            faults.append(_unknown_key(key, _KEYS_OF_WHOLE, path, places.line_of(key)))
+        elif not known[1](value):
+            faults.append(Fault(path, f"{key} is {value!r}", f"it must be {known[0]}", places.line_of(key)))
+        else:
+            facts[key] = value
+    return facts
+
+
+def _unknown_key(key: str, known: Mapping[str, object], path: str, line: int | None) -> Fault:
+    meant = near(key, known)
+    cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join(known or _KEYS)}"
+    return Fault(path, f"there is no key {key}", cure, line)
 
 
 def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def find_problems(text: str, *, transactional: bool, part: Part = "apply") -> li
     Args:
         text: The script.
         transactional: Whether the script will run in a transaction block.
-        part: The script's part of its migration: ``apply``, ``rollback`` or ``online``.
+        part: The script's part of its migration: ``apply``, ``hosted``, ``rollback`` or ``online``.
     """
     search = _Search(text, transactional=transactional, part=part)
     position: int | None = 0
@@ -570,12 +570,15 @@ def _described(character: str) -> str:
 def _runs_alone_problem(statement: Statement, part: Part) -> Problem:
     words = statement.skeleton
     leave_out = ", or omit CONCURRENTLY" if re.search(r"\bconcurrently\b", words, re.IGNORECASE) else ""
-    cure = (
-        f'a rollback runs in one transaction, after a try: write `irreversible = "..."` in migration.toml{leave_out}'
-        if part == "rollback"
-        else "write `transactional = false` in migration.toml, or `-- kimbledb: transactional = false` at the head of the"
-        f" script{leave_out}"
-    )
+    if part == "rollback":
+        cure = f'a rollback runs in one transaction, after a try: write `irreversible = "..."` in migration.toml{leave_out}'
+    elif part == "hosted":
+        cure = f"hosted.sql runs in the transaction that records the migration: move it to a migration of its own{leave_out}"
+    else:
+        cure = (
+            "write `transactional = false` in migration.toml, or `-- kimbledb: transactional = false` at the head of the"
+            f" script{leave_out}"
+        )
     return Problem(statement.start, f"{_shown(statement)} cannot run in a transaction", cure)
 
 

@@ -1,14 +1,19 @@
-"""Applying: each migration in one transaction, safe in many replicas at once.
+"""Applying: each migration in one transaction, several in one message, safe in many replicas at once.
 
-A step is one message: lock, settings, script, proof, history row, COMMIT. The transaction
+A step is one transaction: lock, settings, script, proof, history row, COMMIT. The transaction
 takes the lock that protects it, and the lock ends with it. A run that does not get the lock
 gives its connection back, sleeps and looks again. After any doubt (another run was quicker, a
-connection was lost) the history row decides.
+connection was lost) the history rows decide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from attrs import evolve
+
 from kimbledb.errors import (
+    ConflictingObjectsError,
     DataLossError,
     HazardError,
     MigrationError,
@@ -16,7 +21,7 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.execution import bootstrap, load_plan, nontransactional
+from kimbledb.execution import bootstrap, completing, load_plan, nontransactional
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
@@ -26,6 +31,7 @@ from kimbledb.inspection import foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
+from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.loss import Loss
@@ -44,6 +50,39 @@ from kimbledb.server.session import Session
 
 #: The hazard that is refused by measured losses, too.
 _ROWS_DELETED = "rows_deleted"
+#: The most migrations in one message, and the most characters of their files. The server keeps a whole message, and what
+#: it has read of it, until the message ends; and a larger one saves no more time.
+_MOST_IN_MESSAGE = 50
+_LONGEST_MESSAGE = 1_000_000
+
+
+class UnderWay:
+    """The migrations of a message that are not known to be committed."""
+
+    def __init__(self, waiting: list[Step], log_position: int) -> None:
+        """Take the steps of a message.
+
+        Args:
+            waiting: The steps, in order.
+            log_position: The id of the newest entry of the log before them.
+        """
+        self.waiting = waiting
+        self.log_position = log_position
+
+    @property
+    def step(self) -> Step:
+        """The first of them: the one that the server runs, or at which it stopped."""
+        return self.waiting[0]
+
+    @property
+    def migration(self) -> Migration:
+        """The migration of the first of them."""
+        return self.step.migration
+
+    def committed(self, outcome: Outcome) -> None:
+        """Note that the first of them is committed."""
+        del self.waiting[0]
+        self.log_position = outcome.log_position
 
 
 class ApplyRun:
@@ -70,12 +109,18 @@ class ApplyRun:
         self.measured: dict[str, Measured] = {}
         #: By the migration's name: the tables whose rows must be counted when its script runs again.
         self.suspects: dict[str, tuple[Suspect, ...]] = {}
+        #: The names of the migrations that waited in vain for a lock on a table.
+        self.waited: set[str] = set()
         self.lsn: str | None = None
         #: The findings of the first look at the schema. Later plans combine them with history, which
         #: this run and its rivals write.
         self.evidence: Evidence | None = None
         #: The names of the migrations that take the online strategy, since their tables hold rows.
         self.online: frozenset[str] = frozenset()
+        #: By the migration's name: what brings the rest of one that is there in part.
+        self.completions: dict[str, Completion] = {}
+        #: The plan that is carried out.
+        self._plan: Plan | None = None
         #: Whether the records of forms were renewed, or need not be.
         self._renewed = False
         #: Whether another run was at work when this one looked.
@@ -119,7 +164,7 @@ class ApplyRun:
         if self.gave_way:
             await self._give_way(session)  # while the other run works, no further question is worth asking
         loaded = await self._load(session)
-        plan = loaded.plan
+        plan = self._plan = loaded.plan
         if self.first_plan is None:
             self.first_plan = plan
             notify(self.progress, Planned(plan))
@@ -133,8 +178,11 @@ class ApplyRun:
         log_position = state.log_position
         await self._renew(session, state, plan)
         transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
-        for step in plan.pending:
-            log_position = await self._apply(transactions, step, log_position, last=step is plan.pending[-1])
+        pending = list(plan.pending)
+        while pending:
+            message = self._next_message(pending)
+            log_position = await self._apply(transactions, message, log_position, last=pending[-1])
+            del pending[: len(message)]
 
     async def _load(self, session: Session) -> LoadedPlan:
         """Load the plan, settle what was in flight, and refuse a plan that must not be carried out."""
@@ -150,7 +198,9 @@ class ApplyRun:
             # Evidence takes long to gather, and in vain while another run changes the schema.
             await self._give_way(session)
         if loaded.is_final:
-            return loaded
+            # An earlier session of this call has looked at the schema.
+            steps = (evolve(step, completion=self.completions.get(step.name)) for step in plan.steps)
+            return evolve(loaded, plan=evolve(plan, steps=tuple(steps)))
         loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
         self.evidence = loaded.evidence
         refused_plans.refuse_unrecorded(goal.schema, loaded.plan, loaded.evidence, adopt_has_looked=state.looked)
@@ -159,6 +209,7 @@ class ApplyRun:
         loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
         refused_plans.refuse_hazards(loaded.plan, self.runner.options.refuse_hazards)
         self.online = frozenset(step.name for step in loaded.plan.pending if step.online)
+        self.completions = {step.name: step.completion for step in loaded.plan.pending if step.completion is not None}
         return loaded
 
     async def _prepare(self, session: Session, state: DatabaseState, plan: Plan) -> DatabaseState:
@@ -201,49 +252,104 @@ class ApplyRun:
     async def _settle(self, session: Session, state: DatabaseState, plan: Plan) -> None:
         """Bring the record of this run in step with history.
 
-        A migration that was in flight when a connection was lost is added if it was committed. Migrations
+        Migrations that were in flight when a connection was lost are added if they were committed. Migrations
         whose commits the server lost in a crash are removed.
         """
         there = {step.name for step in plan.steps if step.is_applied}
-        sent = self.run.in_flight
-        shown = sent is not None and sent.migration is not None and sent.migration.name in there
-        await self.run.settle(session, state, shown=shown)
-        if shown:
+        known = len(self.run.in_flight)
+        await self.run.settle(
+            session, state, shown=lambda sent: sent.migration is not None and sent.migration.name in there
+        )
+        if len(self.run.in_flight) < known:
             self.lsn = None
         self.applied[:] = [step for step in self.applied if step.migration.name in there]
         self.checks = [check for check in self.checks if check.migration in there]
 
-    async def _apply(self, transactions: Transactions, step: Step, log_position: int, *, last: bool) -> int:
-        """Apply one migration, and return the id of the newest entry of the log after it."""
-        migration = step.migration
+    def _next_message(self, pending: Sequence[Step]) -> list[Step]:
+        """Return the first of the pending steps, as many as go into one message."""
+        message: list[Step] = []
+        length = 0
+        for step in pending[:_MOST_IN_MESSAGE]:
+            length += sum(len(script.text) for script in step.migration.applied_scripts(hosted=self.hosted).values())
+            length += sum(len(query.sql) for query in step.migration.verification_queries)
+            alone = self._goes_alone(step)
+            if message and (alone or length > _LONGEST_MESSAGE):
+                break
+            message.append(step)
+            if alone:
+                break
+        return message
+
+    def _by_script(self, step: Step) -> bool:
+        """Whether a step is its migration's script in one transaction, and nothing else."""
+        return step.migration.transactional and step.name not in self.online and step.completion is None
+
+    def _goes_alone(self, step: Step) -> bool:
+        """Whether a step has a message of its own: it is not a script alone, waited in vain, or its losses are counted."""
+        return not self._by_script(step) or step.name in self.suspects or step.name in self.waited
+
+    async def _apply(
+        self, transactions: Transactions, message: Sequence[Step], log_position: int, *, last: Step
+    ) -> int:
+        """Apply the migrations of one message, and return the id of the newest entry of the log after them.
+
+        Args:
+            transactions: The session that does it.
+            message: The steps.
+            log_position: The id of the newest entry of the log before them.
+            last: The last step of the plan, whose COMMIT makes all before it durable.
+        """
+        under_way = UnderWay(list(message), log_position)
+        self._announce(under_way.migration)
+        try:
+            with self.run.sending(
+                *(Sent("apply", step.migration) for step in message), in_doubt=lambda: transactions.in_doubt
+            ):
+                await self._carry_out(transactions, under_way, last)
+        except ScriptError as failure:
+            await self._record_failure(transactions, under_way.migration, failure.located.for_history)
+            raise self._script_error(under_way.migration, failure) from failure.__cause__
+        except ChecksFailed as failure:
+            names = ", ".join(check.name for check in failure.failing)
+            await self._record_failure(transactions, under_way.migration, f"the verification failed: {names}")
+            raise self._verification_error(under_way.migration, failure) from failure.__cause__
+        except Lost as refused:
+            error = self._loss_error(under_way.migration, refused)
+            notify(self.progress, Failed(under_way.migration, error.message))
+            raise error from refused.__cause__
+        except ConflictingObjectsError as error:
+            raise ConflictingObjectsError(
+                error.conflicts, applied=self.applied, standing=self._standing(None)
+            ) from error
+        except PreflightError as error:
+            # Objects of strangers were made after the first look; the script was not sent.
+            raise PreflightError(error.gaps, applied=self.applied) from error
+        except Retry as retry:
+            if retry.contended is not None:
+                self.waited.add(under_way.migration.name)
+            raise
+        return under_way.log_position
+
+    def _announce(self, migration: Migration) -> None:
+        """Note and notify that the server begins a migration."""
         assert self.first_plan is not None
         notify(self.progress, Applying(migration, len(self.applied) + 1, len(self.first_plan.pending)))
         self.runner.doing = f"applying {migration.name}"
         self.runner.standing = None
-        try:
-            with self.run.sending(Sent("apply", migration), lambda: transactions.in_doubt):
-                outcome = await self._carry_out(transactions, migration, log_position, last=last)
-        except ScriptError as failure:
-            await self._record_failure(transactions, migration, failure.located.for_history)
-            raise self._script_error(migration, failure) from failure.__cause__
-        except ChecksFailed as failure:
-            names = ", ".join(check.name for check in failure.failing)
-            await self._record_failure(transactions, migration, f"the verification failed: {names}")
-            raise self._verification_error(migration, failure) from failure.__cause__
-        except Lost as refused:
-            error = self._loss_error(migration, refused)
-            notify(self.progress, Failed(migration, error.message))
-            raise error from refused.__cause__
-        except PreflightError as error:
-            # Objects of strangers were made after the first look; the script was not sent.
-            raise PreflightError(error.gaps, applied=self.applied) from error
+
+    def _note(self, under_way: UnderWay, outcome: Outcome) -> None:
+        """Note and notify that the migration that is under way is committed, and begin the next one of its message."""
+        migration = under_way.migration
         seconds = self.run.step_clock()
         self.applied.append(AppliedStep(migration, seconds, outcome.held))
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
         self.lsn = outcome.lsn
+        self.run.committed()
+        under_way.committed(outcome)
         notify(self.progress, Applied(migration, seconds, len(outcome.checks)))
-        return outcome.log_position
+        if under_way.waiting:
+            self._announce(under_way.migration)
 
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
@@ -253,7 +359,6 @@ class ApplyRun:
             part="apply",
             hosted=self.hosted,
             verify=self.verify,
-            completes=self._completes(migration),
             own_forms=tuple(
                 f"{kind} {name}" for (kind, name), each in kept.items() if migration.name in each.migrations
             ),
@@ -263,23 +368,33 @@ class ApplyRun:
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
-                undoing=may_undo_parts(migration.apply_sql),
-                sequences=may_set_sequences(migration.apply_sql)
+                undoing=may_undo_parts(migration.apply_sql + migration.hosted_sql),
+                sequences=may_set_sequences(migration.apply_sql + migration.hosted_sql)
                 or (migration.name in self.online and may_set_sequences(migration.online_sql)),
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
             ),
         )
 
-    def _completes(self, migration: Migration) -> bool:
-        """Return whether a script may leave objects to a later repair: some were there before, or a repair has work to do."""
-        if self.evidence is None:
-            return False
-        finding = self.evidence.findings.get(migration.name)
-        repairs = (self.evidence.findings.get(each.name) for each in self.goal.catalog if each.is_repair)
-        return bool(finding and (finding.present or finding.conflicts)) or any(
-            each and each.missing for each in repairs
+    async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
+        """Return what the completion of a migration is measured against now."""
+        assert self._plan is not None
+        site = transactions.messages.site
+        done = {step.migration.name for step in self.applied}
+        return completing.Background(
+            migrations=[
+                step.migration
+                for step in self._plan.steps
+                if step.is_applied or step.name in done or step.migration is migration
+            ],
+            forms=await forms.read(transactions.session, self.goal.schema, site.path),
+            hosted=self.hosted,
+            begun=self._is_begun(migration),
         )
+
+    def _is_begun(self, migration: Migration) -> bool:
+        finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
+        return finding is not None and finding.begun
 
     def _detail(self, migration: Migration) -> dict[str, object]:
         """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
@@ -291,23 +406,47 @@ class ApplyRun:
                 detail["found"] = found
         return detail
 
-    async def _carry_out(
-        self, transactions: Transactions, migration: Migration, log_position: int, *, last: bool
-    ) -> Outcome:
-        """Apply one migration by its strategy. A try that may have lost data is undone and repeated with a count."""
-        online = migration.name in self.online
-        while True:
-            work = self._work_of(migration, last=last)
+    async def _carry_out(self, transactions: Transactions, under_way: UnderWay, last: Step) -> None:
+        """Apply migrations by their strategies. A try that may have lost data is undone and repeated with a count."""
+        while under_way.waiting:
+            first = under_way.step
+            works = [self._work_of(each.migration, last=each is last) for each in under_way.waiting]
             try:
-                if migration.transactional and not online:
-                    async with observed(self.runner, transactions.session, migration):
-                        return await transactions.carry_out(work, log_position)
-                carry_out = nontransactional.carry_out_online if online else nontransactional.carry_out
-                return await carry_out(self.runner, transactions, work, log_position)
+                if self._by_script(first):
+                    await self._send(transactions, under_way, works[:1] if self._goes_alone(first) else works)
+                else:
+                    self._note(under_way, await self._carry_out_alone(transactions, under_way, works[0]))
             except Suspected as found:
-                self.suspects[migration.name] = found.suspects
-                if online or not migration.transactional:
+                stopped = under_way.migration
+                self.suspects[stopped.name] = found.suspects
+                if stopped.name in self.online or not stopped.transactional:
                     raise Retry from found  # its statements have written entries into the log
+
+    async def _send(self, transactions: Transactions, under_way: UnderWay, works: Sequence[Work]) -> None:
+        """Send migrations in one message, and note each as soon as it is known to be committed."""
+        async with observed(self.runner, transactions.session, under_way.migration) as observation:
+
+            def note(outcome: Outcome) -> None:
+                self._note(under_way, outcome)
+                if under_way.waiting:
+                    observation.turn_to(under_way.migration)
+
+            await transactions.carry_out_all(works, under_way.log_position, note)
+
+    async def _carry_out_alone(self, transactions: Transactions, under_way: UnderWay, work: Work) -> Outcome:
+        """Apply a migration that cannot run in a transaction, takes the online strategy, or is there in part."""
+        migration, log_position = work.migration, under_way.log_position
+        if not migration.transactional:
+            return await nontransactional.carry_out(self.runner, transactions, work, log_position)
+        if under_way.step.completion is None:
+            return await nontransactional.carry_out_online(self.runner, transactions, work, log_position)
+        return await self._complete(transactions, work, log_position)
+
+    async def _complete(self, transactions: Transactions, work: Work, log_position: int) -> Outcome:
+        """Bring the rest of a migration that is there in part."""
+        background = await self._background(transactions, work.migration)
+        async with observed(self.runner, transactions.session, work.migration):
+            return await completing.carry_out(transactions, work, log_position, background)
 
     def _script_error(self, migration: Migration, failure: ScriptError) -> MigrationError:
         found = failure.located

@@ -122,33 +122,38 @@ def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str 
     return None
 
 
-def offset_of(error: ServerError, script: str, ahead: str, completed: int) -> int | None:
+def offset_of(
+    error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0, exact: bool = True
+) -> int | None:
     """Return how many characters of a script stand before the place of an error, or None where it is not in the script.
 
     Args:
         error: The server's error.
         script: The text of the script that was sent.
-        ahead: The part of the message before the script.
-        completed: How many statements of the message the server completed.
+        ahead: The part of its transaction before the script.
+        completed: How many statements of that transaction the server completed.
+        start: How many characters of the message stand before that transaction.
+        exact: Whether the character that the server names is wanted, and not the start of the statement.
     """
-    if not error.position:
+    if not (error.position and exact):
         return _failed_statement(script, ahead, completed)
-    place = error.position - 1 - len(ahead)
+    place = error.position - 1 - start - len(ahead)
     if 0 <= place - len(script) < len(END_OF_SCRIPT):
         return len(script.rstrip())  # the last statement breaks off, and the server met our semicolon
     return place if 0 <= place <= len(script) else None  # else it is in kimbledb's own statements
 
 
-def failed_script(error: ServerError, ahead: Sequence[str], completed: int) -> int:
+def failed_script(error: ServerError, ahead: Sequence[str], completed: int, *, start: int = 0) -> int:
     """Return the index of the script at which the server stopped.
 
     Args:
         error: The server's error.
-        ahead: For each script the part of the message before it.
-        completed: How many statements of the message the server completed.
+        ahead: For each script the part of its transaction before it.
+        completed: How many statements of that transaction the server completed.
+        start: How many characters of the message stand before that transaction.
     """
     if error.position:
-        place, starts = error.position - 1, [len(text) for text in ahead]
+        place, starts = error.position - 1 - start, [len(text) for text in ahead]
     else:
         place, starts = completed, [sum(1 for _ in statements.split(text)) for text in ahead]
     return max(bisect.bisect_right(starts, place) - 1, 0)

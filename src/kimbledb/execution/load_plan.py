@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
-from kimbledb.inspection import foreign_histories, gathering, history
+from kimbledb.inspection import completions, foreign_histories, gathering, history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.state import DatabaseState
@@ -93,8 +93,17 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         PlanningError: No plan can be made.
     """
     runner.doing = "looking at the schema"
-    shown = await gathering.gather(session, goal.planner, loaded.state, goal.schema)
-    return await by_evidence(session, goal, loaded, shown)
+    state = loaded.state
+    looked = await gathering.look(session, goal.planner, state, goal.schema)
+    shown = gathering.weighed(goal.planner, state, looked)
+    loaded = await by_evidence(session, goal, loaded, shown)
+    if looked is None or not loaded.plan.pending:
+        return loaded
+    online = runner.can_open_second_session(session, state.process_id)
+    plan = await completions.foresee(
+        session, goal.planner, loaded.plan, shown, looked.recorded, state, goal.schema, online=online
+    )
+    return evolve(loaded, plan=plan)
 
 
 async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: Evidence) -> LoadedPlan:
@@ -128,4 +137,7 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     from kimbledb.inspection import sizes  # 8 ms for the hazard rules, which a database without rows does not need
 
     online = runner.can_open_second_session(session, loaded.state.process_id)
-    return evolve(loaded, plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online))
+    return evolve(
+        loaded,
+        plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online, hosted=loaded.state.hosted),
+    )

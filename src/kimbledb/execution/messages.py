@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from attrs import frozen
+
 from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
 from kimbledb.inspection.checks import checks_block, checks_setting
@@ -18,7 +20,7 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.search_path import guard_of
+from kimbledb.server.search_path import guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
@@ -34,7 +36,29 @@ _NAMES_SETTING = re.compile(
 _IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
 
-def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), reached: Sequence[str] = ()) -> str:
+@frozen
+class After:
+    """The log position that the transaction of a piece of work leaves, for the next transaction of the same message."""
+
+    work: Work
+
+    def entry(self, schema: str) -> str:
+        """Return the expression that gives the id of its entry if that is the newest one, else of none.
+
+        Args:
+            schema: The target schema.
+        """
+        return queries.filled(
+            "own_entry",
+            schema=quote_identifier(schema),
+            name=quote_literal(self.work.migration.name),
+            run=quote_literal(self.work.run),
+        )
+
+
+def begin_step(
+    schema: str, log_position: int | After | None, path: Sequence[str] = (), reached: Sequence[str] = ()
+) -> str:
     """Return the start of each transaction that changes a schema's history.
 
     It takes the schema's lock, and fails where a statement could call an object of a stranger, or
@@ -42,26 +66,29 @@ def begin_step(schema: str, log_position: int | None, path: Sequence[str] = (), 
 
     Args:
         schema: The target schema.
-        log_position: The id of the newest entry of the log at that time, or None to skip that comparison.
+        log_position: The id of the newest entry of the log at that time, or the transaction before it in the same
+            message, which writes that entry. None to skip that comparison.
         path: The schemas in which a script looks names up.
         reached: The schemas that migrations declare to reach.
     """
+    head = log_position.entry(schema) if isinstance(log_position, After) else str(log_position or 0)
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
         guard=guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
-        head="NULL" if log_position is None else str(log_position),
+        head="NULL" if log_position is None else head,
     )
 
 
-def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = ()) -> str:
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
         schema: The target schema.
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
+        closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
     """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
@@ -70,10 +97,31 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         # check_history.sql learns from it which tables are history's.
         + queries.filled("mark_history", schema=quote_literal(schema))
         + "\n"
-        + queries.filled("before_script", gone=queries.text_of(gone))
+        + queries.filled("before_script")
         + "\n"
+        + queries.block("keep_gone", gone=queries.text_of(gone))
+        + (keep_older() if closed else "")
         + Session.path(path)
     )
+
+
+def keep_older(*, goes_on: bool = False) -> str:
+    """Return the block before a script of a closed catalog by which ``take_back()`` knows what the script made.
+
+    Args:
+        goes_on: Whether the script runs statement by statement, and this is not before its first one.
+    """
+    names = ("relations", "routines")
+    kept = {name: f"pg_catalog.current_setting('kimbledb.closed_{name}', true)" if goes_on else "''" for name in names}
+    return queries.block("older", **kept)
+
+
+def take_back() -> str:
+    """Return the block after a script of a closed catalog that takes back what default privileges gave on what it made.
+
+    It needs no search_path.
+    """
+    return queries.block("take_back")
 
 
 @lru_cache(maxsize=8)
@@ -118,7 +166,7 @@ class Messages:
             works: Whose scripts run in it.
             holds_tables: Whether the transaction may keep locks on tables.
         """
-        remember = self.session.remember({name for work in works for name in _settings_named(work.script.text)})
+        remember = self.session.remember({name for work in works for name in _settings_named(work.sql)})
         return BEGIN + (remember if holds_tables else _without_locks(remember))
 
     def settings(self, work: Work) -> str:
@@ -127,12 +175,12 @@ class Messages:
             "" if work.last else "SET LOCAL synchronous_commit = off;\n"
         )
 
-    def setting_up(self, work: Work, log_position: int | None, *, holds_tables: bool = True) -> str:
+    def setting_up(self, work: Work, log_position: int | After | None, *, holds_tables: bool = True) -> str:
         """Return what stands between BEGIN and a script.
 
         Args:
             work: Whose script runs.
-            log_position: The id of the log's newest entry when the plan was made, or None to skip that comparison.
+            log_position: As for ``begin_step()``.
             holds_tables: Whether the transaction may keep the locks on the log that reading it takes. In a
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
@@ -163,7 +211,45 @@ class Messages:
         measuring = ""
         if work.guard is not None:
             measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(self.schema, self.path, work.migration.reaches)
+        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.closes)
+
+    def body(self, work: Work) -> tuple[str, list[int]]:
+        """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""
+        text = ""
+        starts: list[int] = []
+        for script in work.scripts:
+            if starts:
+                text += self.between(work)
+            starts.append(len(text))
+            text += script.text
+        return text, starts
+
+    def between(self, work: Work, *, closing: bool = True) -> str:
+        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first.
+
+        Args:
+            work: The work.
+            closing: Whether what apply.sql made is closed there if its catalog is closed.
+        """
+        closed = take_back() if closing and work.closes else ""
+        return self.after(work) + closed + "SET CONSTRAINTS ALL DEFERRED;\n" + self.session.path(self.path)
+
+    def ending(self, work: Work) -> str:
+        """Return what stands right after the last script of a transaction."""
+        # With two scripts the taking back stands between them.
+        closes = work.closes and len(work.scripts) == 1
+        return self.after(work) + (take_back() if closes else "") + self.granting(work.grants)
+
+    def granting(self, statements: Sequence[str]) -> str:
+        """Return the block that grants, after a rollback, what roles had before its migration.
+
+        Args:
+            statements: The statements that grant.
+        """
+        if not statements:
+            return ""
+        path = quote_literal(path_of(self.path))
+        return queries.block("grant_again", path=path, statements=quote_array(statements))
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
@@ -175,18 +261,20 @@ class Messages:
             + self.settings(work)
         )
 
-    def closing(self, work: Work, more: str = "") -> str:
+    def closing(self, work: Work, more: str = "", noting: str = "") -> str:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
             work: Whose script runs.
             more: Statements that run right after the script.
+            noting: Statements that run after the data loss was measured.
         """
         return (
-            self.after(work)
+            self.ending(work)
             + more
             + check_reach(self.schema, work.migration.reaches)
             + (work.guard.after() if work.guard is not None else "")
+            + noting
             + self.proof(work)
             + self.record(work, leaving=self.session.leaving())
         )
@@ -201,7 +289,7 @@ class Messages:
             restored = [proof.Declared(each.each, each.statement) for each in work.restored]
             looked_up = proof.statement(restored, self.site, judging=False)
         if work.is_declared:
-            looked_up = proof.statement(work.declared, self.site, judging=work.verify, whole=not work.completes)
+            looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.verify:
             checked = checks_block(self.session, self.path, judging=True) + self.session.path()
         return looked_up + checked

@@ -13,7 +13,7 @@ statement that was interrupted.
 The leftovers of a statement are found by comparing the catalogs before and after it
 (``kimbledb.execution.leftovers``). After a failure invalid indexes, and constraints that were added and
 are not validated, are dropped, and the error says what stays. The proof and the history row come last, in
-the transaction that holds the lock, and so does apply.sql after an online.sql.
+the transaction that holds the lock, and so do apply.sql after an online.sql, and hosted.sql.
 
 The worker holds a lock of its own for as long as its session lives. When its client dies the server may
 continue a statement for a moment, and no other run begins before that has ended.
@@ -33,6 +33,7 @@ from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.data_loss import Lost
 from kimbledb.model.migration import Migration
+from kimbledb.planning.fills import by_table, update
 from kimbledb.server import queries
 from kimbledb.server.locks import LOCK_CLASS, lock_key, take_session_lock
 from kimbledb.server.observer import observed
@@ -68,7 +69,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
     await holder.hold(work, log_position)
     async with _second_session(runner, holder, work) as statements:
         await statements.run()
-        return evolve(await holder.release(work, statements.measured), held=None, measured=statements.measured)
+        return evolve(await holder.release(work, statements.measured), held=None)
 
 
 async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log_position: int) -> Outcome:
@@ -92,7 +93,9 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     async with _second_session(runner, holder, evolve(work, part="online")) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
-            outcome = await holder.finish(work)
+            # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
+            filling = [update(table, each) for table, each in by_table(work.migration.fills).items()]
+            outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 
 

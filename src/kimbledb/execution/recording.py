@@ -23,6 +23,7 @@ from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import Key
+from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.effects import Attribution, Effect, UnknownRenameError, effect_of, statements_with
 
@@ -67,6 +68,20 @@ class Recorded:
         if self.statements is None and self.in_step and self.known is not None:
             return self.known.statements
         return self.statements
+
+
+@frozen
+class _Ran:
+    """A statement that was run, with its script."""
+
+    part: Part
+    script: Script
+    statement: Statement
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its line and its column, as declarations have them."""
+        return declared.place_of(self.script, self.statement.start)
 
 
 class Recorder:
@@ -171,7 +186,7 @@ class Recorder:
             again = self._effect(migration, after)
             try:
                 if scope is None or set(again.keys()) <= set(scope):
-                    return again, self._attributed(migration, found, snapshots, after, again), after
+                    return again, self._attributed(found, snapshots, after, again), after
             except LookupError as error:
                 if scope is None:
                     raise MigrationError(
@@ -185,8 +200,8 @@ class Recorder:
 
     async def _step_by_step(
         self, migration: Migration, scope: Sequence[Key] | None
-    ) -> tuple[list[Statement], list[Snapshot], Snapshot]:
-        """Run a script statement by statement, and leave its transaction open.
+    ) -> tuple[list[_Ran], list[Snapshot], Snapshot]:
+        """Run the scripts of a migration statement by statement, and leave its transaction open.
 
         Args:
             migration: The migration.
@@ -199,13 +214,23 @@ class Recorder:
         function = SOURCES if scope is None else SCOPE
         await database.prepare(SOURCES, function, scope=scope or ())
         await database.begin(migration)
-        found = list(statements.split(migration.apply_sql))
+        found = self._statements_of(migration)
         snapshots = [await database.objects(function)]
-        for statement in found:
-            await database.send(migration, statement)
+        for number, ran in enumerate(found):
+            if number and ran.part != found[number - 1].part:
+                await database.begin_hosted(migration)
+            await database.send(migration, ran.part, ran.statement)
             snapshots.append(await database.objects(function))
         await database.end(migration)
         return found, snapshots, await database.objects(SOURCES)
+
+    def _statements_of(self, migration: Migration) -> list[_Ran]:
+        """Return the statements that apply a migration on the platform of the database, in order."""
+        return [
+            _Ran(part, script, statement)
+            for part, script in self._database.scripts_of(migration).items()
+            for statement in statements.split(script.text)
+        ]
 
     async def _record_outside(
         self,
@@ -218,10 +243,10 @@ class Recorder:
         """Record a migration that cannot run in a transaction, and so runs once."""
         database = self._database
         snapshots = [self._before]
-        found = list(statements.split(migration.apply_sql))
+        found = self._statements_of(migration)
         await database.begin_outside(migration)
-        for statement in found:
-            await database.run_outside(migration, statement)
+        for ran in found:
+            await database.run_outside(migration, ran.part, ran.statement)
             if attribute:
                 snapshots.append(await database.snapshot(SOURCES))
         after = snapshots[-1] if attribute else await database.snapshot(SOURCES)
@@ -230,7 +255,7 @@ class Recorder:
         in_step = self._is_in_step(effect, known) and not others
         attributed = None
         if attribute and not in_step:
-            attributed = self._attributed(migration, found, snapshots, after, effect)
+            attributed = self._attributed(found, snapshots, after, effect)
         self._before = after
         return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
@@ -261,19 +286,15 @@ class Recorder:
 
     def _attributed(
         self,
-        migration: Migration,
-        found: Sequence[Statement],
+        found: Sequence[_Ran],
         snapshots: Sequence[Snapshot],
         after: Snapshot,
         effect: Effect,
     ) -> tuple[DeclaredStatement, ...]:
-        script = migration.script("apply")
         parts = Attribution(snapshots).statements_of(effect)
         return statements_with(
-            (
-                ("apply", *declared.place_of(script, found[number].start), part, _sources(found[number], part, after))
-                for number, part in parts.items()
-            )
+            (found[number].part, *found[number].place, part, _sources(found[number].statement, part, after))
+            for number, part in parts.items()
         )
 
 

@@ -6,7 +6,7 @@ The rules of a run hold: its settings, its search_path, and the check of what a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
@@ -15,7 +15,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.catalog.statements import Statement
 from kimbledb.errors import MigrationError
 from kimbledb.execution import bootstrap, error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach
+from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach, keep_older, take_back
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.work import Work
 from kimbledb.inspection import history, snapshot
@@ -23,6 +23,7 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import OBJECT_KINDS, Facts, Key
+from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
@@ -75,8 +76,8 @@ class RecordingDatabase:
         #: What the platform grants on new objects: facts by the class of objects and the role.
         self._by_default: dict[tuple[str, str], Facts] = {}
         #: The privileges that migrations granted up to here, and before the open transaction.
-        self._granted: frozenset[Key] = frozenset()
-        self._granted_before: frozenset[Key] = frozenset()
+        self._granted: Mapping[Key, Facts] = {}
+        self._granted_before: Mapping[Key, Facts] = {}
         #: The functions that take snapshots, by their names, with the queries that they run.
         self._functions: dict[str, str] = {}
 
@@ -118,39 +119,62 @@ class RecordingDatabase:
             await self._plain.run(migration)
             await self._learn_grants()
         work = self._work(migration)
-        ahead = self._ahead(migration)
+        ahead = self._ahead(migration, closed=migration.closed)
+        body, starts = self.messages.body(work)
         try:
-            await self.session.transact(
-                self.messages.begin(work), ahead + migration.apply_sql + self.messages.after(work)
-            )
+            await self.session.transact(self.messages.begin(work), ahead + body + self.messages.ending(work))
         except ServerError as error:
-            place = self.session.prefix + ahead
-            offset = error_location.offset_of(error, migration.apply_sql, place, self.session.completed)
-            raise await self._failed(migration, error, offset, exact=bool(error.position)) from error
+            places = [self.session.prefix + ahead + body[:start] for start in starts]
+            at = error_location.failed_script(error, places, self.session.completed)
+            offset = error_location.offset_of(error, work.scripts[at].text, places[at], self.session.completed)
+            raise await self._failed(
+                migration, error, offset, exact=bool(error.position), script=work.scripts[at]
+            ) from error
+
+    def scripts_of(self, migration: Migration) -> dict[Part, Script]:
+        """Return the scripts that apply a migration on the platform of the database, in order."""
+        return migration.applied_scripts(hosted=self.state.hosted)
 
     async def begin(self, migration: Migration) -> None:
-        """Open a transaction for the statements of a script."""
+        """Open a transaction for the statements of the scripts of a migration."""
         if self._plain is not None:
             await self._plain.begin(migration)
         await self.session.transact(self.messages.begin(self._work(migration)), self._ahead(migration))
 
-    async def send(self, migration: Migration, statement: Statement) -> None:
+    async def begin_hosted(self, migration: Migration) -> None:
+        """Go on, in the open transaction, with the statements of hosted.sql.
+
+        Raises:
+            MigrationError: A deferred constraint or trigger failed.
+        """
+        if self._plain is not None:
+            await self._plain.begin_hosted(migration)
+        try:
+            await self.session.send(self.messages.between(self._work(migration), closing=False))
+        except ServerError as error:
+            raise await self._failed(migration, error, None, exact=False) from error
+
+    async def send(self, migration: Migration, part: Part, statement: Statement) -> None:
         """Run a statement of a script in the open transaction.
 
         Args:
             migration: The migration.
+            part: The script.
             statement: The statement.
 
         Raises:
             MigrationError: It failed.
         """
         if self._plain is not None:
-            await self._plain.send(migration, statement)
+            await self._plain.send(migration, part, statement)
             await self._learn_grants()
+        closes = migration.closed and part == "apply"
         try:
-            await self.session.send(statement.text + END_OF_SCRIPT)
+            if closes:
+                await self.session.send(keep_older(goes_on=True))
+            await self.session.send(statement.text + END_OF_SCRIPT + (take_back() if closes else ""))
         except ServerError as error:
-            raise await self._failed_at(migration, error, statement) from error
+            raise await self._failed_at(migration, error, part, statement) from error
 
     async def end(self, migration: Migration) -> None:
         """Do what follows the last statement of a script. The transaction stays open.
@@ -199,20 +223,22 @@ class RecordingDatabase:
         settings = self.session.settings(statement_timeout=migration.statement_timeout, for_session=True)
         await self.session.send(settings + self.session.path(self._path, for_session=True))
 
-    async def run_outside(self, migration: Migration, statement: Statement) -> None:
+    async def run_outside(self, migration: Migration, part: Part, statement: Statement) -> None:
         """Run a statement in a transaction of its own, or in none where the server refuses that.
 
         Args:
             migration: The migration.
+            part: The script.
             statement: The statement.
 
         Raises:
             MigrationError: It failed.
         """
         if self._plain is not None:
-            await self._plain.run_outside(migration, statement)
-        before = before_script(SCHEMA, self._path, migration.reaches)
-        checking = self.session.path() + check_reach(SCHEMA, migration.reaches)
+            await self._plain.run_outside(migration, part, statement)
+        closes = migration.closed and part == "apply"
+        before = before_script(SCHEMA, self._path, migration.reaches, closed=closes)
+        checking = (take_back() if closes else "") + self.session.path() + check_reach(SCHEMA, migration.reaches)
         try:
             if not statements.runs_alone(statement.skeleton):
                 try:
@@ -224,15 +250,15 @@ class RecordingDatabase:
                     return
             await self.session.send(statement.text)
         except ServerError as error:
-            raise await self._failed_at(migration, error, statement) from error
+            raise await self._failed_at(migration, error, part, statement) from error
 
-    def _ahead(self, migration: Migration) -> str:
-        """Return the part of the message between BEGIN and the script."""
-        return self.messages.settings(self._work(migration)) + before_script(SCHEMA, self._path, migration.reaches)
+    def _ahead(self, migration: Migration, *, closed: bool = False) -> str:
+        """Return the part of the message between BEGIN and the first script."""
+        before = before_script(SCHEMA, self._path, migration.reaches, closed=closed)
+        return self.messages.settings(self._work(migration)) + before
 
-    @staticmethod
-    def _work(migration: Migration) -> Work:
-        return Work(migration=migration, part="apply", last=False, run="")
+    def _work(self, migration: Migration) -> Work:
+        return Work(migration=migration, part="apply", hosted=self.state.hosted, last=False, run="")
 
     # Snapshots.
 
@@ -315,12 +341,17 @@ class RecordingDatabase:
 
     async def _learn_grants(self) -> None:
         assert self._plain is not None
-        self._granted = frozenset((await self._plain.objects(_PRIVILEGES)).objects)
+        self._granted = (await self._plain.objects(_PRIVILEGES)).objects
 
     def _without_defaults(self, found: Snapshot) -> Snapshot:
         if not self._by_default:
             return found
-        objects = {key: facts for key, facts in found.objects.items() if not self._is_default(key, facts)}
+        # What a migration grants, without what the platform gives the same role besides.
+        objects = {
+            key: self._granted.get(key, facts) if key[0] == "privilege" else facts
+            for key, facts in found.objects.items()
+            if not self._is_default(key, facts)
+        }
         return evolve(found, objects=objects, identities={key: found.identities[key] for key in objects})
 
     def _is_default(self, key: Key, facts: Facts) -> bool:
@@ -331,16 +362,18 @@ class RecordingDatabase:
 
     # What fails.
 
-    async def _failed_at(self, migration: Migration, error: ServerError, statement: Statement) -> MigrationError:
+    async def _failed_at(
+        self, migration: Migration, error: ServerError, part: Part, statement: Statement
+    ) -> MigrationError:
         # The place of a statement that breaks off is right after it.
         offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
-        return await self._failed(migration, error, offset, exact=bool(error.position))
+        return await self._failed(migration, error, offset, exact=bool(error.position), script=migration.script(part))
 
     async def _failed(
-        self, migration: Migration, error: ServerError, offset: int | None, *, exact: bool
+        self, migration: Migration, error: ServerError, offset: int | None, *, exact: bool, script: Script | None = None
     ) -> MigrationError:
         await self.session.roll_back()
-        script = migration.script("apply")
+        script = script or migration.script("apply")
         located = error_location.locate(error, migration, script, offset=offset, exact=exact)
         located = await with_cancel_reason(self.session, error, located)
         platform = "a hosted" if self.state.hosted else "a bare"

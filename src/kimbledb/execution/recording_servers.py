@@ -263,10 +263,9 @@ def known_of(migration: Migration, *, hosted: bool) -> Known | None:
         declarations = migration.recorded_declarations
     except CatalogError:
         return None
-    script = migration.script("apply")
     sources: dict[Key, str] = {}
     for each in declarations.statements:
-        own = declared.statement_at(script, each.line, each.column)
+        own = declared.statement_at(migration.script(each.part), each.line, each.column)
         if own is None:
             return None
         if each.hosted in (None, hosted):

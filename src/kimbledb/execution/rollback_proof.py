@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages
+from kimbledb.execution.messages import END_OF_SCRIPT, Messages, keep_older, take_back
+from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
@@ -74,6 +75,7 @@ class RollbackProof:
         objects = {item.key: item.each for item in fold(earlier, hosted=self.hosted)}
         try:
             derived = derive(migration, objects, hosted=self.hosted)
+            derived = evolve(derived, grants=grants_of(migration, objects, hosted=self.hosted))
         except NotDerivableError as error:
             return error.reason
         try:
@@ -90,7 +92,7 @@ class RollbackProof:
     async def _of_objects(self, migration: Migration, derived: DerivedRollback, before: Snapshot) -> str | None:
         """Return the reason why the objects are not those of before, or None. The transaction stays open."""
         await self._begin(migration)
-        await self._run(migration, derived.script, "its derived rollback fails")
+        await self._undo(migration, derived)
         if difference := (await self.take()).since(before):
             for word, those in (
                 ("leaves", difference.created),
@@ -108,21 +110,21 @@ class RollbackProof:
         try:
             await self._fill(tables)
             before = await self._contents()
-            await self._run(migration, migration.script("apply"), "applied again, it fails")
+            await self._apply(migration, "applied again, it fails")
             rows_fit = True
         except _Failed:
             # Not every row fits what the migration demands of it.
             rows_fit = False
             await self._begin(migration)
-            await self._run(migration, derived.script, "its derived rollback fails")
+            await self._undo(migration, derived)
             before = await self._contents()
-            await self._run(migration, migration.script("apply"), "applied again after its derived rollback, it fails")
+            await self._apply(migration, "applied again after its derived rollback, it fails")
         if again := (await self.take()).since(after):
             [first, *_] = (*again.created, *again.changed, *again.dropped)
             return f"applied again after its derived rollback, it does something else to {one_line(str(first))}"
         if derived.doubts and not (rows_fit and self._shows_rows(migration, tables, before)):
             return f"{derived.doubts[0]}, and no sample rows show whether it does"
-        await self._run(migration, derived.script, "its derived rollback fails on rows")
+        await self._undo(migration, derived, "its derived rollback fails on rows")
         if different := next(_differences(before, await self._contents()), None):
             return await self._with_line(migration, derived, tables, different)
         return None
@@ -131,7 +133,8 @@ class RollbackProof:
     def _shows_rows(migration: Migration, tables: Sequence[SampleTable], held: Contents) -> bool:
         """Return whether each table that a migration names holds sample rows."""
         names = {quoted(name) for name, table in held["tables"].items() if table["rows"]}
-        return all(table.name in names or table.name not in migration.apply_sql for table in tables)
+        sql = f"{migration.apply_sql}\n{migration.hosted_sql}"
+        return all(table.name in names or table.name not in sql for table in tables)
 
     async def _with_line(
         self, migration: Migration, derived: DerivedRollback, tables: Sequence[SampleTable], different: str
@@ -139,15 +142,15 @@ class RollbackProof:
         """Return a reason for a difference of rows, with the line of the statement that makes it."""
         await self.messages.session.roll_back()
         await self._begin(migration)
-        await self._run(migration, derived.script, "its derived rollback fails")
+        await self._undo(migration, derived)
         await self._fill(tables)
         held = await self._contents()
-        script = migration.script("apply")
-        for statement in statements.split(script.text):
-            await self._run(migration, Script(script.path, statement.text), "it fails")
-            if different in _differences(held, await self._contents(), whole=False):
-                line, _ = place_of(script, statement.start)
-                return f"{script.file_name}:{line} changes {different}"
+        for script in migration.applied_scripts(hosted=self.hosted).values():
+            for statement in statements.split(script.text):
+                await self._run(migration, Script(script.path, statement.text), "it fails")
+                if different in _differences(held, await self._contents(), whole=False):
+                    line, _ = place_of(script, statement.start)
+                    return f"{script.file_name}:{line} changes {different}"
         return f"its derived rollback does not give back {different}"
 
     # What is sent.
@@ -156,16 +159,48 @@ class RollbackProof:
         work = _work(migration)
         await self.messages.session.transact(self.messages.begin(work), self.messages.settings(work))
 
-    async def _run(self, migration: Migration, script: Script, failing: str) -> None:
+    async def _apply(self, migration: Migration, failing: str) -> None:
+        """Run the scripts that apply a migration in the open transaction.
+
+        Raises:
+            _Failed: One of them failed.
+        """
+        for part, script in migration.applied_scripts(hosted=self.hosted).items():
+            if part == "hosted":
+                await self.messages.session.send("SET CONSTRAINTS ALL DEFERRED;\n")
+            await self._run(migration, script, failing, closing=migration.closed and part == "apply")
+
+    async def _undo(
+        self, migration: Migration, derived: DerivedRollback, failing: str = "its derived rollback fails"
+    ) -> None:
+        """Run a derived rollback in the open transaction.
+
+        Raises:
+            _Failed: It failed.
+        """
+        await self._run(migration, derived.script, failing, closing=migration.closed, grants=derived.grants)
+
+    async def _run(
+        self, migration: Migration, script: Script, failing: str, *, closing: bool = False, grants: Sequence[str] = ()
+    ) -> None:
         """Run a script in the open transaction.
+
+        Args:
+            migration: The migration.
+            script: The script.
+            failing: What an error means, in words.
+            closing: Whether what it makes is closed.
+            grants: The statements that grant after it.
 
         Raises:
             _Failed: It failed.
         """
         session = self.messages.session
-        ahead = self.messages.settings(_work(migration)) + session.path(self.messages.path)
+        older, closed = (keep_older(), take_back()) if closing else ("", "")
+        closed += self.messages.granting(grants)
+        ahead = self.messages.settings(_work(migration)) + older + session.path(self.messages.path)
         try:
-            await session.send(ahead + script.text + END_OF_SCRIPT + "SET CONSTRAINTS ALL IMMEDIATE;\n")
+            await session.send(ahead + script.text + END_OF_SCRIPT + "SET CONSTRAINTS ALL IMMEDIATE;\n" + closed)
         except ServerError as error:
             offset = error_location.offset_of(error, script.text, ahead, session.completed)
             statement = None if offset is None else _statement_at(script.text, offset)

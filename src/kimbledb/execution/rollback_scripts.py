@@ -10,13 +10,14 @@ from kimbledb.errors import RollbackRefusedError
 from kimbledb.inspection import history, snapshot
 from kimbledb.inspection.history import AppliedHere
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_literal
+from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject, Key, parts_of
 from kimbledb.model.plan import Plan
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.derived_rollback import NotDerivableError, derive, objects_after
 from kimbledb.planning.fold import relation_of
+from kimbledb.planning.grants_again import added, granted_again
 from kimbledb.planning.rollback_expectation import Expectation
 from kimbledb.planning.rollback_selection import removable, without_rollback
 from kimbledb.server import queries
@@ -36,6 +37,8 @@ class RollbackScripts:
     #: What must be true after all scripts of the rollback.
     expected: Expectation = field(factory=Expectation)
     hosted: bool = False
+    #: The statements that run after a rollback and grant what roles had before its migration, by the migration's name.
+    grants: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     def question(self, schema: str, path: Sequence[str], migrations: Sequence[Migration]) -> str:
         """Return the statements that answer with the objects which the derived rollbacks take away or give back.
@@ -86,13 +89,14 @@ async def load(
         RollbackRefusedError: None can be derived for one of them.
     """
     wanted = {each.name for each in going if each.wants_derived_rollback}
-    if not wanted:
+    granting = {each.name for each in going if each.closed} | wanted
+    if not granting:
         return RollbackScripts()
     here = await history.applied_here(session, schema)
     before: dict[str, dict[Key, DatabaseObject]] = {}
     objects: dict[Key, DatabaseObject] = {}
     for step in removable(plan).values():
-        if step.name in wanted:
+        if step.name in granting:
             before[step.name] = objects
         objects = objects_after(objects, step.migration, hosted=hosted)
     derived: dict[str, Script] = {}
@@ -109,7 +113,44 @@ async def load(
             raise without_rollback(migration, error.reason) from error
         derived[migration.name] = script
         expected.add(migration, before[migration.name], hosted=hosted, staying=staying)
-    return RollbackScripts(derived=derived, expected=expected, hosted=hosted)
+    grants = {each.name: grants_of(each, before[each.name], hosted=hosted) for each in going if each.name in granting}
+    return RollbackScripts(derived=derived, expected=expected, hosted=hosted, grants=grants)
+
+
+#: For each kind of object its class in default privileges, the function that finds it, and its word in GRANT.
+_TARGETS = {
+    "table": ("r", "to_regclass", "TABLE"),
+    "view": ("r", "to_regclass", "TABLE"),
+    "sequence": ("S", "to_regclass", "SEQUENCE"),
+    "function": ("f", "to_regprocedure", "ROUTINE"),
+}
+
+
+def grants_of(migration: Migration, before: Mapping[Key, DatabaseObject], *, hosted: bool) -> tuple[str, ...]:
+    """Return the statements that run after a rollback, so that roles have what they had before its migration.
+
+    Args:
+        migration: The migration, with its declarations.
+        before: The objects that the migrations before it declare.
+        hosted: Whether the database has the roles of a hosted platform.
+    """
+    found = list(granted_again(migration, before, hosted=hosted))
+    for each in added(migration, before, hosted=hosted):
+        if each.target.kind in _TARGETS:
+            letter, finder, word = _TARGETS[each.target.kind]
+            role = "PUBLIC" if each.role == "public" else each.role
+            name = each.target.name.replace("%", "%%")
+            found.append(
+                queries.block(
+                    "give_default",
+                    target=f"{finder}({quote_literal(each.target.name)})",
+                    **{"class": quote_literal(letter)},
+                    role=quote_literal(each.role),
+                    may=quote_array(each.may),
+                    statement=quote_literal(f"GRANT %s ON {word} {name} TO {role.replace('%', '%%')}"),
+                )
+            )
+    return tuple(found)
 
 
 def staying_objects(

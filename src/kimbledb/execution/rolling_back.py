@@ -156,9 +156,9 @@ class RollbackRun:
         Migrations whose rollback the server lost in a crash are removed, but not those that another run
         has applied again since.
         """
-        sent = self.run.in_flight
-        shown = sent is not None and sent.migration is not None and sent.migration.name not in there
-        await self.run.settle(session, state, shown=shown)
+        await self.run.settle(
+            session, state, shown=lambda sent: sent.migration is not None and sent.migration.name not in there
+        )
         for step in [step for step in self.taken_back if step.migration.name in there]:
             if not await self.run.did(session, state, Sent("rollback", step.migration)):
                 self.taken_back.remove(step)
@@ -239,7 +239,7 @@ class RollbackRun:
             notify(self.progress, RollingBack(migration, len(self.taken_back) + 1, total))
             self.runner.doing = f"rolling back {migration.name}"
             try:
-                with self.run.sending(Sent("rollback", migration), lambda: transactions.in_doubt):
+                with self.run.sending(Sent("rollback", migration), in_doubt=lambda: transactions.in_doubt):
                     outcome = await self._carry_out(transactions, migration, log_position)
             except ScriptError as failure:
                 message = failure.located.for_history
@@ -299,6 +299,7 @@ class RollbackRun:
             restored=restored,
             detail=detail,
             derived=self.scripts.derived.get(migration.name),
+            grants=self.scripts.grants.get(migration.name, ()),
         )
 
     def _standing(self, nothing: str) -> str:

@@ -7,7 +7,7 @@ connection asks the log whether it was committed.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -121,10 +121,11 @@ class Run:
         self.clock = stopwatch()
         #: The migrations that this run applied or took back, each with its seconds.
         self.achieved: list[AppliedStep] = []
-        #: The transaction that was sent and not answered. History says whether it was committed. It
-        #: stays here until history shows it, or a try under the same lock shows that it was not committed.
-        self.in_flight: Sent | None = None
-        #: Seconds since that transaction was first sent.
+        #: The transactions that were sent and not answered, in order; the server runs them in this order, and none after
+        #: one that fails. History says whether they were committed. They stay here until history shows them, or a try
+        #: under the same lock shows that they were not committed.
+        self.in_flight: list[Sent] = []
+        #: Seconds since the first of these transactions was first sent, or since the one before it was committed.
         self.step_clock = self.clock
         self._backup = backup
 
@@ -148,68 +149,93 @@ class Run:
         try:
             return await self.runner.run(work)
         except ConnectionLostError as error:
-            if self.in_flight is None:
+            if not self.in_flight:
                 raise
             raise OutcomeUnknownError(
-                str(self.in_flight),
+                str(self.in_flight[0]),
                 applied=self.achieved,
                 can_ask=self.request.target.can_reconnect,
-                back=self.in_flight.event == "rollback",
+                back=self.in_flight[0].event == "rollback",
+                after=[str(sent) for sent in self.in_flight[1:]],
             ) from error
 
     @contextmanager
-    def sending(self, sent: Sent, in_doubt: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Hold the outcome of a transaction for unknown from the moment it is sent until it is answered.
+    def sending(self, *sent: Sent, in_doubt: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Hold the outcomes of transactions for unknown from the moment they are sent until they are answered.
 
         Args:
-            sent: The transaction.
-            in_doubt: Called when the connection is lost: whether the server may have executed the COMMIT.
+            sent: The transactions, in order.
+            in_doubt: Called when the connection is lost: whether the server may have executed the next COMMIT.
         """
         unsettled = self.in_flight
-        if unsettled is None:
+        if not unsettled:
             self.step_clock = stopwatch()
-        self.in_flight = sent
+        self.in_flight = list(sent)
         try:
             yield
         except Retry:
-            self.in_flight = unsettled
+            self._forget(unsettled, sent)
             raise
         except ConnectionLostError:
             if not in_doubt():
-                self.in_flight = unsettled
+                self._forget(unsettled, sent)
             raise
         except Exception:
-            # The server refused it under the lock, whatever the error: nothing is in flight any more.
-            self.in_flight = None
+            # The server refused one under the lock, whatever the error: nothing is in flight any more.
+            self.in_flight = []
             raise
-        self.in_flight = None
+        self.in_flight = []
         self.runner.committed()
 
-    async def settle(self, session: Session, state: DatabaseState, *, shown: bool = False) -> Sent | None:
-        """Find out whether the transaction that was in flight when a connection was lost was committed.
+    def committed(self) -> None:
+        """Note that the first transaction in flight was committed. The clock of the next one begins."""
+        del self.in_flight[0]
+        self.runner.committed()
+        self.step_clock = stopwatch()
 
-        Where the log does not show it, the server may still be at work on it, under the lock.
+    def _forget(self, unsettled: list[Sent], sent: Sequence[Sent]) -> None:
+        """Forget the transactions that were sent and that nothing committed.
+
+        Args:
+            unsettled: Those that were in flight before them.
+            sent: All that were sent.
+        """
+        # Where one of them was committed, it was under the lock: those from before were not, and never will be.
+        self.in_flight = unsettled if len(self.in_flight) == len(sent) else []
+
+    async def settle(
+        self, session: Session, state: DatabaseState, *, shown: Callable[[Sent], bool] = lambda _: False
+    ) -> list[Sent]:
+        """Find out whether the transactions that were in flight when a connection was lost were committed.
+
+        Where the log does not show one, the server may still be at work on it, under the lock.
 
         Args:
             session: The new session, in which the log is read.
             state: The state of the database at the begin of this session.
-            shown: Whether history shows its effect: if not by this run, then by another.
+            shown: Whether history shows the effect of a transaction: if not by this run, then by another.
 
         Returns:
-            The transaction, if the log shows that this run committed it; else None.
+            The transactions that this run committed, as the log shows.
         """
-        sent = self.in_flight
-        if sent is None:
-            return None
-        if not await self.did(session, state, sent):
-            if shown:
-                self.in_flight = None
-            return None
-        self.in_flight = None
-        self.runner.committed()
-        if sent.migration is not None:
-            self.achieved.append(AppliedStep(sent.migration, self.step_clock()))
-        return sent
+        settled: list[Sent] = []
+        while self.in_flight:
+            sent = self.in_flight[0]
+            if sent.event == "apply" and not shown(sent):
+                break  # where it is committed only now, the plan, which is older, does not know
+            taken = await self._seconds(session, state, sent)
+            if taken is not None:
+                # Only of the first one it is known here how long it took.
+                seconds = taken if settled else self.step_clock()
+                self.committed()
+                settled.append(sent)
+                if sent.migration is not None:
+                    self.achieved.append(AppliedStep(sent.migration, seconds))
+            elif shown(sent):
+                del self.in_flight[0]
+            else:
+                break
+        return settled
 
     async def did(self, session: Session, state: DatabaseState, sent: Sent) -> bool:
         """Ask the log whether this run committed a transaction, and not a rival that did the same.
@@ -219,10 +245,14 @@ class Run:
             state: The state of the database at the begin of this session.
             sent: The transaction.
         """
+        return await self._seconds(session, state, sent) is not None
+
+    async def _seconds(self, session: Session, state: DatabaseState, sent: Sent) -> float | None:
+        """Return the seconds that a transaction of this run took, as the log says, or None where it was not committed."""
+        if state.log_position is None:
+            return None
         name = None if sent.migration is None else sent.migration.name
-        return state.log_position is not None and await history.was_written(
-            session, self.request.schema, self.runner.run_id, sent.event, name
-        )
+        return await history.seconds_of(session, self.request.schema, self.runner.run_id, sent.event, name)
 
     @property
     def wants_backup(self) -> bool:

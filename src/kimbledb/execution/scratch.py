@@ -186,7 +186,7 @@ class Scratch:
                 place, sqlstate, message = answer.value
                 migration, piece = places[place]
                 reason = f"it fails beside the live schema: {message} (SQLSTATE {sqlstate})"
-                self.left_out.append(LeftOut(migration.name, migration.file("apply"), piece.line, reason))
+                self.left_out.append(LeftOut(migration.name, migration.file(piece.part), piece.line, reason))
 
     async def _snapshot(self, schema: str, *, whole: bool = False) -> Snapshot:
         question = snapshot.query(schema, sources=whole, needs=whole)

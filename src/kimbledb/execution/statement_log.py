@@ -30,6 +30,8 @@ class StatementLog:
         self._worker = worker
         self._schema = schema
         self._work = work
+        #: Of the text that holds the statements, where history keeps it: an edit of hosted.sql repeats none of them.
+        self._checksum = work.script.checksum if work.part == "apply" else work.migration.checksum
         #: The oids of all constraints that are not validated.
         self.unvalidated: list[int] = []
         #: Those of them that the script added, by oid, each as it is shown.
@@ -40,7 +42,7 @@ class StatementLog:
         question = queries.question(
             "statements_done",
             statements=self.entries(),
-            checksum=quote_literal(self._work.migration.checksum),
+            checksum=quote_literal(self._checksum),
             part=quote_literal(self._work.part),
         )
         return frozenset(await self._worker.ask(question))
@@ -85,7 +87,7 @@ class StatementLog:
         work = self._work
         facts: dict[str, Any] = {
             "name": work.migration.name,
-            "checksum": work.migration.checksum,
+            "checksum": self._checksum,
             "version": __version__,
             "words": sorted(words),
             "detail": {"statement": digest, "state": state, "during": work.part} | ({"kind": kind} if kind else {}),

@@ -11,7 +11,7 @@ from kimbledb.events import Statement as StatementStarted
 from kimbledb.execution.error_location import locate
 from kimbledb.execution.leftovers import Leftovers, TakenBack, never_valid, shown_constraint
 from kimbledb.execution.located_error import LocatedError
-from kimbledb.execution.messages import before_script, check_reach
+from kimbledb.execution.messages import before_script, check_reach, take_back
 from kimbledb.execution.script_statement import ScriptStatement, statements_of
 from kimbledb.execution.statement_log import StatementLog
 from kimbledb.execution.step_errors import with_cancel_reason
@@ -227,12 +227,14 @@ class StatementRunner:
         raise never_valid(passed_over[0])
 
     async def _begin(self, measuring: str = "") -> None:
-        path, reaches = self._holder.messages.path, self._work.migration.reaches
-        await self._worker.send(f"BEGIN;\n{measuring}{before_script(self._holder.messages.schema, path, reaches)}")
+        path, migration = self._holder.messages.path, self._work.migration
+        before = before_script(self._holder.messages.schema, path, migration.reaches, closed=migration.closed)
+        await self._worker.send(f"BEGIN;\n{measuring}{before}")
 
     def _ending(self, statement: ScriptStatement, measuring: str = "") -> str:
         """Return the end of a statement's transaction: its reach is checked, its completion noted."""
-        reach = self._worker.path() + check_reach(self._holder.messages.schema, self._work.migration.reaches)
+        reach = self._worker.path() + (take_back() if self._work.migration.closed else "")
+        reach += check_reach(self._holder.messages.schema, self._work.migration.reaches)
         return reach + measuring + self._log.closing(statement.digest, "done", before=self._log.unvalidated)
 
     def _measuring(self, statement: ScriptStatement) -> tuple[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
@@ -27,23 +28,36 @@ _COMMITTED_BY_SCRIPT = (
 _QUERY_CANCELLED = "57014"
 
 
-async def step_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> Exception:
+@frozen
+class Earlier:
+    """The transactions of a message that were committed before the one that failed."""
+
+    #: How many there were.
+    count: int = 0
+    #: How many characters of the message are theirs.
+    length: int = 0
+
+
+async def step_error(
+    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier = Earlier()
+) -> Exception:
     """Return the exception that an error of the server means for a step.
 
     Args:
         session: Where the step ran; no transaction is open.
         error: The server's error.
         work: What was done.
-        ahead: The part of the message before the script, or None where it held no script.
+        ahead: For each script of the work the part of its transaction before it; none where the message held no script.
+        earlier: The transactions of the same message before it.
 
     Returns:
         A ``Retry`` or an error of the library, or
         ``ScriptError``, ``ChecksFailed``, ``Suspected`` or
         ``Lost``.
     """
-    if session.commits and not any(answer.code == "KD102" for answer in session.answered):
+    if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
         # The script ended its transaction by itself: a second try would repeat what it committed.
-        failure = await _script_error(session, error, work, ahead)
+        failure = await _script_error(session, error, work, ahead, earlier)
         failure.standing = _COMMITTED_BY_SCRIPT
         return failure
     if (meant := meaning(error)) is not None:
@@ -56,12 +70,22 @@ async def step_error(session: Session, error: ServerError, work: Work, ahead: st
         return ChecksFailed(proof.checks_of(faults, work.migration, hosted=work.hosted))
     if code == VERIFICATION_FAILED:
         return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
-    return await _script_error(session, error, work, ahead)
+    return await _script_error(session, error, work, ahead, earlier)
 
 
-async def _script_error(session: Session, error: ServerError, work: Work, ahead: str | None) -> ScriptError:
-    offset = None if ahead is None else error_location.offset_of(error, work.script.text, ahead, session.completed)
-    located = error_location.locate(error, work.migration, work.script, offset=offset, exact=bool(error.position))
+async def _script_error(
+    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
+) -> ScriptError:
+    script, offset = work.script, None
+    # What the server names within a statement that was written here is in no file.
+    exact = bool(error.position) and work.derived is None
+    if ahead:
+        before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0
+        completed = session.completed - before
+        at = error_location.failed_script(error, ahead, completed, start=earlier.length) if len(ahead) > 1 else 0
+        script = work.scripts[at]
+        offset = error_location.offset_of(error, script.text, ahead[at], completed, start=earlier.length, exact=exact)
+    located = error_location.locate(error, work.migration, script, offset=offset, exact=exact)
     return ScriptError(work.migration, await with_cancel_reason(session, error, located))
 
 

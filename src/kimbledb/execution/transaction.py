@@ -1,4 +1,7 @@
-"""One migration's transaction: its message is sent, its answers are read, its errors are explained.
+"""The transactions of migrations, several in one message: it is sent, its answers are read, its errors are explained.
+
+Each migration has a transaction of its own. Where one fails, the server skips the rest of the message, and the
+transactions before it stay committed.
 
 ``kimbledb.execution.messages`` has the text of the message, ``kimbledb.execution.work`` the
 values that go in and come out, ``kimbledb.execution.step_errors`` the meaning of the errors.
@@ -6,29 +9,35 @@ values that go in and come out, ``kimbledb.execution.step_errors`` the meaning o
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from attrs import evolve, frozen
 
-from kimbledb.errors import ConnectionLostError
+from kimbledb.errors import ConnectionLostError, KimbleDBError
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import Messages, before_script
-from kimbledb.execution.step_errors import step_error
+from kimbledb.execution.messages import After, Messages, before_script, keep_older
+from kimbledb.execution.step_errors import Earlier, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
 from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.script import Script
 from kimbledb.server import queries
 from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
-from kimbledb.server.session import ENDS_SESSION, Answer
+from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
+
+#: The answer with which each transaction writes its history row.
+_RECORDED = "KD102"
 
 
 @frozen
@@ -45,6 +54,73 @@ class Rehearsed:
     answer: Any
 
 
+@frozen
+class _Text:
+    """The transaction of a piece of work in a message."""
+
+    work: Work
+    begin: str
+    #: The statements between the begin and the scripts.
+    ahead: str
+    #: The scripts, and where each of them begins in that text.
+    body: str
+    starts: Sequence[int]
+    #: The statements after the scripts, up to the COMMIT.
+    closing: str
+
+    @property
+    def rest(self) -> str:
+        """All of it but the begin."""
+        return self.ahead + self.body + self.closing
+
+
+class _Reply:
+    """Reads the outcomes in the answers to a message, each as soon as its transaction is known to be committed."""
+
+    def __init__(self, session: Session, works: Sequence[Work], on_commit: Callable[[Outcome], None]) -> None:
+        self._session = session
+        self._works = works
+        self._on_commit = on_commit
+        #: How many outcomes were read, and how many answers.
+        self.count = 0
+        self._answers = 0
+
+    def read(self, committed: int) -> None:
+        """Read the outcomes of the first transactions.
+
+        Args:
+            committed: How many transactions are known to be committed.
+        """
+        while self.count < committed:
+            answers = self._session.answered[self._answers :]
+            if self.count + 1 < len(self._works):  # to the last one belongs the question after its COMMIT, too
+                answers = answers[: [answer.code for answer in answers].index(_RECORDED) + 1]
+            self._answers += len(answers)
+            work = self._works[self.count]
+            self.count += 1
+            self._on_commit(_outcome(answers, work))
+
+
+class _Unreadable(Exception):
+    """The server could read no message of these transactions, and ran nothing.
+
+    Attributes:
+        place: The transaction that it could not read, counted from 0; None where it reads by other settings.
+    """
+
+    def __init__(self, place: int | None) -> None:
+        super().__init__()
+        self.place = place
+
+
+class _PassedOver(Exception):
+    """A script may have passed over invalid indexes that it does not name; it is rolled back, and is to run again."""
+
+    def __init__(self, indexes: Sequence[str]) -> None:
+        super().__init__()
+        self.indexes = tuple(indexes)
+
+
 class Transactions:
     """Carries out work on one schema through one session."""
 
@@ -54,13 +130,33 @@ class Transactions:
         self.session = messages.session
         #: Whether a COMMIT was sent, and the client cannot know whether it was executed.
         self.in_doubt = False
+        #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
+        self._reads_otherwise = False
 
     async def carry_out(self, work: Work, log_position: int) -> Outcome:
-        """Run one migration's transaction.
+        """Run one migration's transaction, and return its outcome.
 
         Args:
             work: The migration and its script.
             log_position: The id of the log's newest entry when the plan was made.
+
+        Raises:
+            Exception: As for ``carry_out_all()``.
+        """
+        outcomes: list[Outcome] = []
+        await self.carry_out_all([work], log_position, outcomes.append)
+        return outcomes[0]
+
+    async def carry_out_all(
+        self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]
+    ) -> None:
+        """Run the transactions of migrations, in one message where the server can read it so.
+
+        Args:
+            works: The migrations and their scripts, in order.
+            log_position: The id of the log's newest entry when the plan was made.
+            on_commit: Called for each migration, in order, when it is known to be committed: most often while the
+                message still runs. An error is about the first migration for which it was not called.
 
         Raises:
             Retry: Another run holds the lock or was quicker, or the application
@@ -69,28 +165,89 @@ class Transactions:
             ChecksFailed: Its verification failed. Nothing is left.
             Suspected: It may have lost data, which must be counted. Nothing is left.
             Lost: It would have lost data. Nothing is left.
-            ConnectionLostError: Whether it was committed is unknown.
+            ConnectionLostError: Whether it was committed, and any of those after it, is unknown.
         """
-        messages = self.messages
-        ahead = messages.setting_up(work, log_position) + messages.before(work)
+        waiting = list(works)
+        position = log_position
+        #: How many of them the next message carries; None for all.
+        size: int | None = None
+
+        def note(outcome: Outcome) -> None:
+            nonlocal position
+            position = outcome.log_position
+            del waiting[0]
+            on_commit(outcome)
+
+        while waiting:
+            sent = waiting[: 1 if self._reads_otherwise else size]
+            size = None
+            try:
+                await self._send(sent, position, note)
+            except _Unreadable as found:
+                # Nothing of it ran. The readable ones go first, and then the unreadable one goes alone.
+                self._reads_otherwise = found.place is None
+                size = found.place or 1
+            except _PassedOver as found:
+                # Other indexes on the same table were made meanwhile, or existed before.
+                waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
+
+    async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
+        """Send the transactions of migrations in one message."""
+        session = self.session
+        texts = self._texts(works, log_position)
+        reply = _Reply(session, works, on_commit)
+        message = texts[0].rest + "".join(text.begin + text.rest for text in texts[1:])
         try:
-            with self._doubting():
-                closing = messages.closing(work, queries.block("check_indexes", known=quote_array(work.known)))
-                answers = await self.session.transact(messages.begin(work), ahead + work.script.text + closing)
+            with self._doubting(reply):
+                try:
+                    await session.transact(
+                        texts[0].begin,
+                        message,
+                        further=_starts("", texts)[1:],
+                        # What begins comes after the COMMIT of what was before it.
+                        on_begin=lambda: reply.read(session.begun - 1),
+                    )
+                except (ServerError, KimbleDBError):
+                    reply.read(max(session.begun - 1, min(_recorded(session), len(session.commits))))
+                    raise
+                reply.read(len(texts))
+        except Unread as unread:
+            starts = _starts(session.prefix, texts)
+            place = None if unread.position is None else bisect.bisect_right(starts, unread.position - 1) - 1
+            raise _Unreadable(place) from unread
         except ServerError as error:
+            if reply.count == len(texts):
+                return  # all is committed, and the question after it failed
+            failed = texts[reply.count]
             if own_code(error) == INDEX_NOT_VALID and (
-                others := _not_in(work.script.text, json.loads(error.detail or "[]"))
+                others := _not_in(failed.work.sql, json.loads(error.detail or "[]"))
             ):
-                # Another index on the same table was made meanwhile, or existed before.
-                return await self.carry_out(evolve(work, known=(*work.known, *others)), log_position)
-            raise await step_error(self.session, error, work, self.session.prefix + ahead) from error
-        return _outcome(answers, work)
+                raise _PassedOver(others) from error
+            ahead = (failed.begin if reply.count else session.prefix) + failed.ahead
+            places = [ahead + failed.body[:start] for start in failed.starts]
+            earlier = Earlier(reply.count, _starts(session.prefix, texts)[reply.count])
+            raise await step_error(session, error, failed.work, places, earlier) from error
+
+    def _texts(self, works: Sequence[Work], log_position: int) -> list[_Text]:
+        """Return the transactions of migrations, of which each but the first expects what the one before it recorded."""
+        expected: list[int | After] = [log_position, *map(After, works)]
+        return [self._text(work, position) for work, position in zip(works, expected, strict=False)]
+
+    def _text(self, work: Work, log_position: int | After) -> _Text:
+        messages = self.messages
+        body, starts = messages.body(work)
+        ahead = messages.setting_up(work, log_position) + messages.before(work)
+        closing = messages.closing(work, queries.block("check_indexes", known=quote_array(work.known)))
+        return _Text(work, messages.begin(work), ahead, body, starts, closing)
 
     @contextmanager
-    def _doubting(self) -> Iterator[None]:
+    def _doubting(self, reply: _Reply | None = None) -> Iterator[None]:
         """Hold the outcome for unknown from the moment a COMMIT is sent until the server answers.
 
-        The outcome is known, too, where the server's last message shows that it never came to the COMMIT.
+        The outcome is known, too, where the server's last message shows that it never came to the next COMMIT.
+
+        Args:
+            reply: The outcomes that are known and noted; None where none is.
         """
         self.in_doubt = True
         try:
@@ -98,8 +255,8 @@ class Transactions:
         except ConnectionLostError as loss:
             last = loss.__cause__.last_word if isinstance(loss.__cause__, ServerError) else None
             ended = last is not None and last.sqlstate.startswith(ENDS_SESSION)
-            # The server's last message came before that of the history row.
-            if ended and not any(answer.code == "KD102" for answer in self.session.answered):
+            # The server's last message came before that of the next history row.
+            if ended and _recorded(self.session) == (reply.count if reply is not None else 0):
                 self.in_doubt = False
             raise
         except ServerError:
@@ -135,9 +292,10 @@ class Transactions:
         )
         places = []
         for work in works:
-            message += messages.settings(work) + self.session.path(self.messages.path)
+            older = keep_older() if work.closes else ""
+            message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.after(work) + queries.block("check_history")
+            message += work.script.text + messages.ending(work) + queries.block("check_history")
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:
@@ -145,12 +303,60 @@ class Transactions:
         except ServerError as error:
             ahead = [self.session.prefix + message[:place] for place in places]
             at = error_location.failed_script(error, ahead, self.session.completed)
-            raise await step_error(self.session, error, works[at], ahead[at]) from error
+            raise await step_error(self.session, error, works[at], [ahead[at]]) from error
         [measured] = [answer.value for answer in answers if answer.code == MEASURED]
         [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
         return Rehearsed(
             data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
         )
+
+    async def open(self, work: Work, log_position: int) -> None:
+        """Open the transaction of a migration whose script is written only when the schema was looked at.
+
+        Args:
+            work: The migration.
+            log_position: The id of the log's newest entry when the plan was made.
+
+        Raises:
+            Retry: As for ``carry_out()``.
+        """
+        opening = self.messages.setting_up(work, log_position)
+        try:
+            await self.session.transact(self.messages.begin(work), opening)
+        except ServerError as error:
+            raise await step_error(self.session, error, work, ()) from error
+
+    async def ask(self, work: Work, question: str) -> Any:
+        """Ask a question in the transaction that is open, and return the answer.
+
+        Args:
+            work: Whose transaction it is.
+            question: A block that answers, for the safe path.
+        """
+        try:
+            [answer] = await self.session.send(self.session.path() + question + self.session.path(self.messages.path))
+        except ServerError as error:
+            raise await step_error(self.session, error, work, ()) from error
+        return answer.value
+
+    async def run(self, work: Work, script: Script) -> None:
+        """Run a script in the transaction that is open, before that of the work.
+
+        Args:
+            work: Whose transaction it is.
+            script: The script.
+
+        Raises:
+            Retry: As for ``carry_out()``.
+            ScriptError: As for ``carry_out()``.
+        """
+        ahead = self.session.path(self.messages.path)
+        try:
+            await self.session.send(
+                ahead + script.text + "SET CONSTRAINTS ALL IMMEDIATE;\n" + self.messages.settings(work)
+            )
+        except ServerError as error:
+            raise await step_error(self.session, error, evolve(work, derived=script), [ahead]) from error
 
     async def hold(self, work: Work, log_position: int) -> None:
         """Open the transaction and take the lock, and keep both.
@@ -169,13 +375,15 @@ class Transactions:
         try:
             await self.session.send(opening)
         except ServerError as error:
-            raise await step_error(self.session, error, work, opening) from error
+            raise await step_error(self.session, error, work, ()) from error
 
-    async def finish(self, work: Work) -> Outcome:
+    async def finish(self, work: Work, *, noting: str = "", more: Sequence[str] = ()) -> Outcome:
         """Run the work in the transaction that ``hold()`` opened, and commit it.
 
         Args:
             work: The migration and its script.
+            more: Statements that run after the script, with its search_path.
+            noting: As for ``Messages.closing()``.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -185,32 +393,44 @@ class Transactions:
         """
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
+        body, starts = self.messages.body(work)
+        after = "".join(f"{each};\n" for each in more)
+        if after:
+            after = self.session.path(self.messages.path) + after + self.session.path()
         try:
             with self._doubting():
-                answers = await self.session.send(ahead + work.script.text + self.messages.closing(work))
+                answers = await self.session.send(ahead + body + self.messages.closing(work, after, noting=noting))
         except ServerError as error:
-            raise await step_error(self.session, error, work, ahead) from error
+            raise await step_error(self.session, error, work, [ahead + body[:start] for start in starts]) from error
         # Tables were locked for as long as this took, and not since the schema's lock was taken.
         return evolve(_outcome(answers, work), held=clock())
 
     async def release(self, work: Work, measured: Measured) -> Outcome:
-        """Prove and record the work in the transaction that ``hold()`` opened, and commit it.
+        """Prove and record the work in the transaction that ``hold()`` opened, and commit it. A hosted.sql runs before that.
 
         Args:
             work: What the other session did.
             measured: What data it took away, for the log.
 
         Raises:
+            Retry: As for ``carry_out()``.
+            ScriptError: hosted.sql failed.
             ChecksFailed: As for ``carry_out()``.
+            Suspected: As for ``carry_out()``.
+            Lost: As for ``carry_out()``.
             ConnectionLostError: As for ``carry_out()``.
         """
+        if work.scripts:
+            losses = quote_literal(json.dumps(data_loss.loss_rows(measured.losses)))
+            outcome = await self.finish(work, noting=queries.filled("also_lost", losses=losses) + "\n")
+            return evolve(outcome, measured=data_loss.combined([measured, outcome.measured]))
         try:
             with self._doubting():
                 lost = setting("kimbledb.lost", data_loss.loss_rows(measured.losses))
                 answers = await self.session.send(lost + self.messages.proof(work) + self.messages.record(work))
         except ServerError as error:
-            raise await step_error(self.session, error, work, None) from error
-        return _outcome(answers, work)
+            raise await step_error(self.session, error, work, ()) from error
+        return evolve(_outcome(answers, work), measured=measured)
 
     async def record_failure(self, work: Work, message: str, seconds: float) -> None:
         """Record a failed try in the log, in a transaction of its own.
@@ -227,13 +447,30 @@ class Transactions:
             await self.session.send(self.messages.failure(work, message, seconds))
 
 
+def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
+    """Return how many characters of a message stand before each of its transactions.
+
+    Args:
+        prefix: What stands before the rest of the first one.
+        texts: The transactions.
+    """
+    lengths = [len(text.begin) + len(text.rest) for text in texts]
+    lengths[0] = len(prefix) + len(texts[0].rest)
+    return [0, *itertools.accumulate(lengths[:-1])]
+
+
+def _recorded(session: Session) -> int:
+    """Return how many transactions of the last message have written their history row."""
+    return sum(answer.code == _RECORDED for answer in session.answered)
+
+
 def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
     found = {answer.code: answer.value for answer in answers}
     return Outcome(
-        found["KD102"]["head"],
+        found[_RECORDED]["head"],
         tuple(results_of(found.get("KD101", ()), [work.migration])),
         found.get("KD103"),
-        found["KD102"]["milliseconds"] / 1000,
+        found[_RECORDED]["milliseconds"] / 1000,
         data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
     )
 

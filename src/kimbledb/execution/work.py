@@ -29,9 +29,8 @@ class Work:
     hosted: bool = False
     #: Whether the declared objects are looked up and the migration's checks run after the script, and must pass.
     verify: bool = False
-    #: Whether some of the declared objects were there before the script, or a repair is pending: the script may then leave
-    #: others to that repair, and none is missed.
-    completes: bool = False
+    #: The declared objects that were there before in a form of their own, and stay so, each as ``kind name``.
+    left: frozenset[str] = frozenset()
     #: The columns and constraints that the migration declares and that have a form of their own, as ``kind name``.
     own_forms: tuple[str, ...] = ()
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
@@ -45,13 +44,38 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
-    #: The script of a rollback that is derived and stands in no file; else None.
+    #: The statements that run after a rollback and grant what roles had before its migration.
+    grants: tuple[str, ...] = ()
+    #: A script that is derived and stands in no file, that of a rollback or a completion; else None.
     derived: Script | None = None
 
     @property
     def script(self) -> Script:
-        """The text that is sent, with its place in a file."""
+        """The script of its part, with its place in a file."""
         return self.derived or self.migration.script(self.part)
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """The scripts that run in its transaction, in order.
+
+        Those of a migration that is applied on a hosted database may be two. What cannot run in a transaction is not here.
+        """
+        if self.part != "apply" or self.derived is not None:
+            return (self.script,)
+        scripts = self.migration.applied_scripts(hosted=self.hosted)
+        if not self.migration.transactional:
+            del scripts["apply"]
+        return tuple(scripts.values())
+
+    @property
+    def closes(self) -> bool:
+        """Whether privileges on what the script makes are taken back after it. A completion grants what is declared."""
+        return self.migration.closed and (self.derived is None or self.part == "rollback")
+
+    @property
+    def sql(self) -> str:
+        """The texts of these scripts together, to look for names in them."""
+        return "\n".join(script.text for script in self.scripts)
 
     @property
     def is_declared(self) -> bool:

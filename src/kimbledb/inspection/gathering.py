@@ -54,15 +54,3 @@ def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known
         return Evidence(hosted=state.hosted, gathered=True)
     migrations = evidence.as_applied(planner.in_order(), state.history or ())
     return evidence.weigh(migrations, looked.found, hosted=state.hosted, forms=known or looked.recorded)
-
-
-async def gather(session: Session, planner: Planner, state: DatabaseState, schema: str) -> Evidence:
-    """Return the evidence of every migration. Asks two questions, or none where the schema is empty.
-
-    Args:
-        session: The session.
-        planner: The planner, which has the migrations and their order.
-        state: The state of the database.
-        schema: The target schema.
-    """
-    return weighed(planner, state, await look(session, planner, state, schema))

@@ -104,8 +104,8 @@ async def glance(session: Session, schema: str) -> Glance | None:
     return Glance(answer["hosted"], _history(json.loads(text)), answer["owner"])
 
 
-async def was_written(session: Session, schema: str, run: str, event: str, name: str | None) -> bool:
-    """Ask whether a run wrote an event to the log. The same event of another run does not count.
+async def seconds_of(session: Session, schema: str, run: str, event: str, name: str | None) -> float | None:
+    """Ask how long an event of a run took, as the log says. The same event of another run does not count.
 
     Args:
         session: The session.
@@ -113,6 +113,9 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
         run: The run's name in the log.
         event: The name of the event.
         name: The name of the migration, or None for an event of any migration or of none.
+
+    Returns:
+        The seconds, 0 where the log does not say; None where the run wrote no such event.
     """
     block = queries.question(
         "written_by",
@@ -121,7 +124,8 @@ async def was_written(session: Session, schema: str, run: str, event: str, name:
         name="NULL" if name is None else quote_literal(name),
         run=quote_literal(run),
     )
-    return bool(await session.ask(block))
+    milliseconds: int | None = await session.ask(block)
+    return None if milliseconds is None else milliseconds / 1000
 
 
 class AppliedHere(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from attrs import define, field, frozen
@@ -177,45 +177,49 @@ class Site:
         )
 
 
-def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, whole: bool = True) -> str:
+def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, left: Collection[str] = ()) -> str:
     """Return the statement that looks up objects, and sets ``kimbledb.forms`` to the record of their forms.
 
     Args:
         declared: The objects, as ``declared_by()`` gives them.
         site: Where they are looked up.
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
-        whole: Whether an object that is missing, or was not dropped, is a fault.
+        left: The objects that need not be as declared, each as ``Declared.key``: they were there before, and stay.
     """
-    schema = site.schema
-    lookups = _Lookups(schema)
+    lookups = _Lookups(site.schema)
     for each in declared:
         if judging or each.is_printed:
             lookups.add(each)
-    texts = lookups.texts()
-    if not texts:
+    values = lookups.values()
+    if not values:
         return queries.filled("no_forms", origin=site.origin)
-    # A single lookup would be taken into the query around it, and its expressions be computed several times.
-    texts.append(queries.text_of("proof/nothing"))
     return queries.block(
         "prove_objects",
-        names=_array(lookups.relations.values()),
-        relations=_array(lookups.relations),
-        spaces=_array("" if home == schema else f"{quoted(home)}." for home in lookups.homes),
-        homes=", ".join(f"to_regnamespace({quote_literal(quoted(home))})" for home in lookups.homes),
+        **values,
         granted=_object(lookups.granted),
-        lookups="\nUNION ALL\n".join(texts),
         path=quote_literal(path_of(site.path)),
         origin=site.origin,
         judging=str(judging).lower(),
-        whole=str(whole).lower(),
-        wanted=_array(lookups.wanted),
-        gone=_array(lookups.gone),
+        wanted=_array(each for each in lookups.wanted if each not in left),
+        gone=_array(each for each in lookups.gone if each not in left),
         printed=_array(lookups.printed),
         states=_object(lookups.states),
-        faults=quote_literal(
-            queries.filled("prove_objects_faults", trusted=trusted(site.reached), whole=str(whole).lower())
-        ),
+        faults=quote_literal(queries.filled("prove_objects_faults", trusted=trusted(site.reached))),
     )
+
+
+def lookup_values(objects: Iterable[DatabaseObject], schema: str) -> dict[str, str]:
+    """Return the values of a block that looks up which of some objects exist, by its placeholders; empty for none.
+
+    Args:
+        objects: The objects: no comments and no privileges.
+        schema: The target schema.
+    """
+    lookups = _Lookups(schema)
+    for each in objects:
+        # Of what is gone no form is wanted.
+        lookups.add(Declared(each, DeclaredStatement("apply", 1), gone=True))
+    return lookups.values()
 
 
 def checks_of(faults: Iterable[Sequence[str]], migration: Migration, *, hosted: bool) -> list[Check]:
@@ -229,7 +233,9 @@ def checks_of(faults: Iterable[Sequence[str]], migration: Migration, *, hosted: 
     found = {key: (fault, detail) for key, fault, detail in faults}
     return [
         _check(each, *found[each.key], migration)
-        for each in sorted(declared_by(migration, hosted=hosted), key=lambda each: each.statement.line)
+        for each in sorted(
+            declared_by(migration, hosted=hosted), key=lambda each: (each.statement.part, each.statement.line)
+        )
         if each.key in found
     ]
 
@@ -351,6 +357,21 @@ class _Lookups:
         if not item.gone:
             self.granted[item.key] = may if isinstance(may, tuple) else (str(may),)
         return True
+
+    def values(self) -> dict[str, str]:
+        """Return the values of the placeholders of a block with the lookups, or none if nothing is looked up."""
+        texts = self.texts()
+        if not texts:
+            return {}
+        # A single lookup would be taken into the query around it, and its expressions be computed several times.
+        texts.append(queries.text_of("proof/nothing"))
+        return {
+            "names": _array(self.relations.values()),
+            "relations": _array(self.relations),
+            "spaces": _array("" if home == self.schema else f"{quoted(home)}." for home in self.homes),
+            "homes": ", ".join(f"to_regnamespace({quote_literal(quoted(home))})" for home in self.homes),
+            "lookups": "\nUNION ALL\n".join(texts),
+        }
 
     def texts(self) -> list[str]:
         """Return the text of each lookup."""

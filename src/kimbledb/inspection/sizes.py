@@ -13,7 +13,7 @@ from kimbledb.server import queries
 from kimbledb.server.session import Session
 
 
-async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool) -> Plan:
+async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool, hosted: bool) -> Plan:
     """Return a plan whose pending steps have their hazards, and whether online.sql runs first. Asks one question.
 
     Args:
@@ -21,13 +21,23 @@ async def with_hazards(session: Session, plan: Plan, schema: str, *, online: boo
         plan: The plan for this schema.
         schema: The target schema.
         online: Whether online.sql can be run.
+        hosted: Whether the database has the roles of a hosted platform.
     """
     found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
     tables = hazards.Tables(schema, found["tables"], found["indexes"])
     # In a thread: long scripts would block the event loop.
-    pending = [step.migration for step in plan.pending]
     found_hazards = await asyncio.to_thread(
-        lambda: {each.name: hazards.by_strategy(each, tables, online=online) for each in pending}
+        lambda: {
+            step.name: hazards.by_strategy(
+                step.migration,
+                tables,
+                online=online,
+                begun=step.online,
+                hosted=hosted,
+                completion=step.completion,
+            )
+            for step in plan.pending
+        }
     )
     return evolve(
         plan,

@@ -230,6 +230,7 @@ def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
         details.get("source", {}),
         _needs(answer["needs"] or ()),
         details.get("owner", {}),
+        _defaults(answer.get("defaults") or ()),
     )
 
 
@@ -244,6 +245,13 @@ def _needs(rows: Iterable[tuple[str, str, str, str]]) -> dict[Key, set[Key]]:
     found: dict[Key, set[Key]] = {}
     for kind, name, other_kind, other_name in rows:
         found.setdefault((kind, name), set()).add((other_kind, other_name))
+    return found
+
+
+def _defaults(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for of, owner, role, may in rows:
+        found.setdefault((of, owner, role), set()).add(may)
     return found
 
 

@@ -16,7 +16,7 @@ from kimbledb.model.script import Part
 class DeclaredStatement:
     """A statement of a migration, with the objects that it makes, changes, renames and drops."""
 
-    #: The script that holds the statement: ``apply``.
+    #: The script that holds the statement: ``apply`` or ``hosted``.
     part: Part
     #: The line of the script's file on which the statement begins, counted from 1.
     line: int

@@ -106,14 +106,14 @@ class DeclareReport(Report):
             (
                 each.migration,
                 str(each.state),
-                (*each.differences[:_SHOWN], *_more(each.differences), *_without_rollback(each)),
                 *(str(count or "") for count in (each.creates, each.changes, each.drops, each.renames)),
                 f"{each.seconds:.2f}",
                 str(each.size),
+                (*each.differences[:_SHOWN], *_more(each.differences), *_without_rollback(each)),
             )
             for each in self.migrations
         )
-        headers = ("migration", "state", "why", "creates", "changes", "drops", "renames", "seconds", "bytes")
+        headers = ("migration", "state", "creates", "changes", "drops", "renames", "seconds", "bytes", "why")
         return (Table(self.summary, rows, headers, self.notes, below=True),)
 
     def as_dict(self) -> dict[str, Json]:

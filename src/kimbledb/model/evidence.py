@@ -64,6 +64,16 @@ class Finding:
     conflicts: tuple[str, ...] = ()
     #: Those among ``present`` whose expressions cannot be compared here, each as text.
     doubtful: tuple[str, ...] = ()
+    #: Whether an object that it makes or changes is there: its script cannot run as it is.
+    begun: bool = False
+    #: Whether none of its objects is left to look for, and the migrations that replaced or dropped them, or that made
+    #: what it drops, are applied.
+    is_superseded: bool = False
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether anything of the migration is there, is missing, or has another shape."""
+        return bool(self.present or self.missing or self.conflicts)
 
 
 @frozen

@@ -110,16 +110,23 @@ class Migration:
     reaches: tuple[str, ...] = ()
     #: For a repair: the type of each column after it, by ``table.column``.
     expects: Mapping[str, str] = field(factory=dict)
+    #: For tables with rows that were there before the migration was: the value of a column, by ``table.column``, as an
+    #: SQL expression over the row. It is used where the migration is completed, before its constraints are made.
+    fills: Mapping[str, str] = field(factory=dict)
     #: The new name of each object that it renames where the server cannot show it, by the object's old kind and name:
     #: a table that is made anew under another name, and whose rows are copied.
     renames: Mapping[Key, str] = field(factory=dict)
-    #: Older checksums of apply.sql with the same result.
+    #: Older checksums with the same result.
     supersedes: tuple[str, ...] = ()
-    #: SHA-256 of ``apply_sql`` in hexadecimal.
+    #: Whether its catalog is closed: what it makes starts without the privileges that default privileges give to PUBLIC
+    #: and to the roles of a hosted platform.
+    closed: bool = False
+    #: SHA-256 of ``apply_sql``, or of it and ``hosted_sql`` where that is not empty, in hexadecimal.
     checksum: str = ""
     #: The path of its folder, or of its file in a flat folder.
     location: str = ""
     _apply_sql: _Source = ""
+    _hosted_sql: _Source = ""
     _verify_sql: _Source = ""
     _rollback_sql: _Source = ""
     _online_sql: _Source = ""
@@ -130,7 +137,7 @@ class Migration:
         """Return one of its scripts. The text of a missing script is empty.
 
         Args:
-            part: ``apply``, ``verify``, ``rollback`` or ``online``.
+            part: ``apply``, ``hosted``, ``verify``, ``rollback`` or ``online``.
         """
         script = self._scripts.get(part)
         if script is None:
@@ -152,6 +159,26 @@ class Migration:
     def apply_sql(self) -> str:
         """The text of apply.sql in the form that is sent: without a byte-order mark, and with LF as line end."""
         return self.script("apply").text
+
+    @property
+    def hosted_sql(self) -> str:
+        """The text of hosted.sql, in the form of ``apply_sql``; empty if there is none.
+
+        It holds what only a hosted server wants, such as grants to its roles. It runs after apply.sql, in the same
+        transaction, and on hosted databases alone.
+        """
+        return self.script("hosted").text
+
+    def applied_scripts(self, *, hosted: bool = True) -> dict[Part, Script]:
+        """Return the scripts that apply it on a platform, in the order in which they run.
+
+        Args:
+            hosted: Whether the database has the roles of a hosted platform.
+        """
+        scripts: dict[Part, Script] = {"apply": self.script("apply")}
+        if hosted and self.hosted_sql:
+            scripts["hosted"] = self.script("hosted")
+        return scripts
 
     @property
     def verify_sql(self) -> str:
@@ -179,7 +206,7 @@ class Migration:
 
     @cached_property
     def recorded_declarations(self) -> Declarations:
-        """Its declarations as they were recorded, also where apply.sql was edited since.
+        """Its declarations as they were recorded, also where its SQL was edited since.
 
         Raises:
             CatalogError: A file with declarations has faults: it was edited by hand, or merged with conflicts.
@@ -209,12 +236,12 @@ class Migration:
 
     @property
     def is_declared(self) -> bool:
-        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present apply.sql."""
+        """Whether its declarations are known: ``kimbledb declare`` recorded them from the present text."""
         return self.declared_checksum == self.checksum
 
     @property
     def is_outdated(self) -> bool:
-        """Whether its declarations are not used: apply.sql was edited after they were recorded, or their file has a fault."""
+        """Whether its declarations are not used: its SQL was edited after they were recorded, or their file has a fault."""
         return self.declared_checksum not in (None, self.checksum)
 
     @property
@@ -283,7 +310,7 @@ class Migration:
         """Return the path of one of its files, for messages.
 
         Args:
-            part: ``apply``, ``verify``, ``rollback`` or ``online``.
+            part: ``apply``, ``hosted``, ``verify``, ``rollback`` or ``online``.
         """
         return self.script(part).path
 

@@ -5,7 +5,7 @@ The start of an application needs none of them: the package imports this module 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -15,11 +15,11 @@ from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.presentation import Json, Report, error_as_dict, plain
 from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table
-from kimbledb.model.tables import Table, lines_of, listed, rows_of
-from kimbledb.model.text import counted, one_line, printable
+from kimbledb.model.tables import Cell, Table, lines_of, listed, rows_of
+from kimbledb.model.text import counted, few, one_line, printable
 
 #: The type of the report for one schema.
 Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)
@@ -55,7 +55,8 @@ class AdoptionReport(Report):
     def as_tables(self) -> tuple[Table, ...]:
         """Return the adopted migrations, and those that are left for migrate()."""
         adopted = tuple((step.name, step.reason, step.migration.title) for step in self.adopted)
-        left = tuple((step.name, str(step.state), step.reason) for step in self.left)
+        names = {step.name for step in self.left}
+        left = tuple((step.name, str(step.state), _why_left(step, names)) for step in self.left)
         notes = tuple(f"{note}; it may hold some of these migrations" for note in self.plan.notes)
         caption = f"left for migrate(): {counted(left, 'migration')}"
         return (
@@ -75,6 +76,14 @@ class AdoptionReport(Report):
             "notes": plain(self.plan.notes),
             "seconds": self.seconds,
         }
+
+
+def _why_left(step: Step, left: Collection[str]) -> Cell:
+    """Return the reason for the state of a step, and the migrations that keep it from being adopted."""
+    needs = [name for name in step.needs if name in left]
+    if step.state is not StepState.ADOPTABLE or not needs:
+        return step.reason
+    return step.reason, f"it needs {few(needs)}: apply that (--to), or record it in migration_history; then adopt again"
 
 
 @frozen(eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration, folder_of
@@ -76,6 +77,8 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
+    #: What brings the rest of it, where a part of it is there: then its script is not run. Else None.
+    completion: Completion | None = None
 
     @property
     def name(self) -> str:
@@ -114,6 +117,8 @@ class Step:
     def notes(self) -> list[str]:
         """Remarks on the way in which it would be applied, such as hazards, a line each."""
         first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
+        if self.completion is not None:
+            first += self.completion.notes
         if self.online:
             first.append("online.sql runs first, outside of a transaction: tables hold rows")
         if self.migration.reaches:
@@ -260,7 +265,12 @@ class Plan(Report):
     @property
     def _remarks(self) -> Iterator[str]:
         """Which migrations can be adopted, and how many rollbacks are derived, a line each."""
-        adoptable = [step for step in self.pending if step.state is StepState.ADOPTABLE]
+        there = {step.name for step in self.steps if step.is_applied}
+        adoptable = []
+        for step in self.pending:
+            if step.state is StepState.ADOPTABLE and there.issuperset(step.needs):
+                adoptable.append(step)
+                there.add(step.name)
         if adoptable:
             yield f"`kimbledb adopt` records {counted(adoptable, 'migration')} as applied, and runs nothing"
         derived = [step for step in self.pending if step.migration.rollback_kind == "derived"]

@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal
 
 from attrs import field, frozen
 
 #: The scripts of a migration by their purpose.
-Part = Literal["apply", "verify", "rollback", "online"]
+Part = Literal["apply", "hosted", "verify", "rollback", "online"]
+
+
+def checksum_of(scripts: Iterable[Script]) -> str:
+    """Return SHA-256, in hexadecimal, of the texts of scripts in their order, with a NUL character between them.
+
+    Args:
+        scripts: The scripts: of one alone it is the checksum of its text.
+    """
+    return hashlib.sha256("\0".join(script.text for script in scripts).encode()).hexdigest()
 
 
 # Without slots: an instance is then made in a quarter of the time, and a catalog holds several for each migration.
@@ -46,7 +56,7 @@ class Script:
     @property
     def checksum(self) -> str:
         """SHA-256 of the text in hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return checksum_of((self,))
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return the line of the file and the column of a character, both counted from 1.

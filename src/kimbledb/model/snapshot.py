@@ -7,6 +7,7 @@ part of a snapshot.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 from attrs import field, frozen
 
@@ -14,6 +15,10 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key
 
 #: The identity of an object in its database: the catalog that holds it, its oid, and the number of a column or 0.
 Identity = tuple[str, int, int]
+
+
+#: The classes of objects in default privileges, by the kind of object.
+_CLASSES: Final = {"table": "r", "view": "r", "sequence": "S", "function": "f", "type": "T"}
 
 
 @frozen
@@ -53,6 +58,8 @@ class Snapshot:
     needs: Mapping[Key, Collection[Key]] = field(factory=dict, eq=False, repr=False)
     #: The name of the role that owns each object; empty unless it was asked for.
     owners: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
+    #: What default privileges give: the class of objects as the server has it, their owner, and the role; with the owners.
+    defaults: Mapping[tuple[str, str, str], Collection[str]] = field(factory=dict, eq=False, repr=False)
 
     def __iter__(self) -> Iterator[DatabaseObject]:
         for key in self.objects:
@@ -71,6 +78,16 @@ class Snapshot:
             KeyError: The snapshot has no such object.
         """
         return DatabaseObject(*key, self.objects[key], self.sources.get(key))
+
+    def given_by_default(self, key: Key, target: str, role: str) -> Collection[str]:
+        """Return what default privileges give a role on such an object, where the snapshot holds owners.
+
+        Args:
+            key: The kind and name of the privilege.
+            target: The kind of the object that it is on.
+            role: The role, as in the privilege's name.
+        """
+        return self.defaults.get((_CLASSES.get(target, ""), self.owners.get(key, ""), role), ())
 
     def since(self, before: Snapshot) -> Difference:
         """Return the changes from an earlier snapshot to this one, in order of kind and name.

@@ -105,7 +105,7 @@ class _Found:
             given: Whether the caller gave the server, which is of one platform.
         """
         self.migration = migration
-        self.script = migration.script("apply")
+        self.scripts = migration.applied_scripts()
         self._server = learned[0].server
         self._platforms = {
             each.hosted: each.recorded[migration.name] for each in learned if migration.name in each.recorded
@@ -218,7 +218,7 @@ class _Found:
             own = [fault for fault in error.faults if fault.path.startswith(self.migration.location)]
             return f"their file has a fault: {(own or error.faults)[0].message}"
         if self.migration.is_outdated:
-            return f"{self.script.file_name} was edited after they were recorded"
+            return f"{' or '.join(script.file_name for script in self.scripts.values())} was edited after they were recorded"
         return "a statement does not begin where they say"
 
 
@@ -270,10 +270,10 @@ class _File:
         """Its content as it should be."""
         if self.is_shared:
             return declared.written_together(
-                {each.migration.name: (each.declarations, each.script) for each in self.found}
+                {each.migration.name: (each.declarations, each.scripts) for each in self.found}
             )
         [only] = self.found
-        return declared.written(only.declarations, only.script)
+        return declared.written(only.declarations, only.scripts)
 
     def rows(self, *, check: bool) -> Iterator[DeclaredMigration]:
         """Yield the state of each migration that it holds."""
@@ -301,7 +301,7 @@ class _File:
             )
 
     def _size(self, each: _Found) -> int:
-        parts = (each.declarations, each.script)
+        parts = (each.declarations, each.scripts)
         text = declared.section(each.migration.name, *parts) if self.is_shared else declared.written(*parts)
         return len(text.encode())
 

@@ -1,6 +1,8 @@
 """Render: write all migrations as one SQL file for an SQL editor, the document's run-all-migrations.sql.
 
 The file is plain SQL for the schema ``public``: one transaction, or several if a migration adds a value to a type.
+Each transaction begins with the same questions: whether the migrations before it are applied, and whether the schema
+holds a part of one that is not.
 It writes the same history as ``kimbledb.migrate()``, under the same locks, so that either can continue
 where the other stopped.
 """
@@ -9,17 +11,24 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
+from kimbledb.execution.messages import keep_older, take_back
 from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
+from kimbledb.inspection.proof import lookup_values
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.text import one_line
+from kimbledb.planning.fold import fold, owners_of
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
 from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_key
@@ -35,17 +44,27 @@ if TYPE_CHECKING:
 GROUPS = ()
 
 _SCHEMA = "public"
+#: The name of each platform in the file, by whether it is hosted.
+_PLATFORMS = {False: "bare", True: "hosted"}
 
 _HEAD = """\
 -- {count} migrations of {source} in order, {transactions}. Made by `kimbledb render`: do not edit it.
 --
 -- Paste it into an SQL editor and run it whole, as the owner of the schema public. Where a
 -- migration fails the error begins with its name, and {kept}. Run again it
--- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb.
+-- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
+-- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
+{division}"""
+_DIVISION = """\
+--
+-- A value that is added to a type can be used after the COMMIT. One follows
+{names}.
 """
 #: A value that is added to an enumeration can be used only after the COMMIT. The words need only stand
 #: somewhere in a script: a COMMIT too many does no harm.
-_ADDS_VALUE = re.compile(r"\badd\s+value\b", re.IGNORECASE)
+_ADDS_VALUE = re.compile(r"\badd(?:\s|--[^\n]*\n|/\*.*?\*/)+value\b", re.IGNORECASE | re.DOTALL)
+#: The kinds of objects of which a schema may hold more than its migrations make: they make no part of one.
+_SLIGHT = frozenset({"comment", "privilege", "default privilege"})
 #: The settings of each transaction. The client that sends the file sets the encoding.
 _SETTINGS = {
     **{name: value for name, value in PINNED.items() if name != "client_encoding"},
@@ -63,13 +82,22 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 def render(catalog: Catalog | None = None) -> str:
     """Return one SQL file of all migrations, for an SQL editor.
 
-    The file is one transaction for the schema ``public``, without commands of a client.
-    It writes history as ``migrate()`` does, is safe to run twice, and stops with the
-    name of a migration that fails, keeping nothing. History decides between alternatives,
-    else whether the database is hosted.
+    The file is for the schema ``public``, without commands of a client. It is one transaction. Where a migration adds
+    a value to a type, one transaction ends after it, since a value can be used only then; the head of the file names
+    these migrations.
+
+    The file asks history for each migration, passes over what is applied, and writes history as ``migrate()`` does. It
+    does nothing the second time. Where a migration fails, the error begins with its name, and nothing of its transaction
+    is kept. Where the schema holds an object of a migration that is not applied, the file stops before it changes
+    anything, and names the object and ``migrate()``. It knows the objects of recorded migrations alone
+    (``kimbledb declare``). History decides between alternatives, else whether the database is hosted. The file does
+    not run verify.sql: ``verify()`` does.
 
     Args:
         catalog: The migrations; None for the built-in ones.
+
+    Returns:
+        The text of the file.
 
     Raises:
         ConfigurationError: A migration cannot run in a transaction.
@@ -97,51 +125,23 @@ def render(catalog: Catalog | None = None) -> str:
         for step in plans[False].steps
     }
     ordered = [chosen[name] for name in planner.ordered(needs)]
-    #: The migrations after which a COMMIT stands. The last migration has one in any case.
-    breaks = [migration for migration in ordered[:-1] if _ADDS_VALUE.search(migration.apply_sql)]
-    extensions = quote_array(each.name for each in wanted_extensions(chosen))
-    parts = [
-        _HEAD.format(
-            count=len(chosen),
-            source="kimbledb" if chosen.source == "built-in" else "a folder",
-            transactions=f"as {len(breaks) + 1} transactions" if breaks else "as one transaction",
-            kept="nothing of its transaction is kept" if breaks else "nothing of the file is kept",
-        ),
-        _beginning(),
-        "\n-- What they need of the server, and the tables that say what is applied.\n",
-        # The history tables come first: they are named in full, and their functions pin their search_path.
-        history_tables.creation(_SCHEMA, version=__version__, take_over=True),
-        queries.block(
-            "render_start",
-            oldest=str(OLDEST_SERVER),
-            oldest_major=str(OLDEST_SERVER // 10000),
-            extensions=extensions,
-            migrations=quote_literal(
-                json.dumps([{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in chosen])
-            )
-            + "::jsonb",
-        ),
-        queries.block("render_path", extensions=extensions),
-    ]
-    phase = None
+    # The last migration has a COMMIT in any case.
+    breaks = [migration for migration in ordered[:-1] if _adds_value(migration)]
+    parts = [_head(chosen, breaks)]
     kept = "nothing of this file was kept"
-    for migration in ordered:
+    phase = None
+    for number, migration in enumerate(ordered):
+        if number == 0 or ordered[number - 1] in breaks:
+            if number:
+                kept = f"what stands before it is kept, up to {ordered[number - 1].name}"
+                parts.append("\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n")
+            parts.append(_beginning(chosen, ordered, number, plans, kept))
         if migration.phase != phase:
             phase = migration.phase
             parts.append(f"\n-- Phase {phase}\n" if phase is not None else "\n")
         parts.append(f"\n-- {migration}\n" + _block(migration, plans, kept))
-        if migration in breaks:
-            kept = f"what stands before it is kept, up to {migration.name}"
-            parts += [
-                "\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n",
-                _beginning(),
-                queries.block(
-                    "render_part",
-                    condition=_condition(migration, plans),
-                    names=quote_array((migration.name, *migration.alternatives)),
-                ),
-                queries.block("render_path", extensions=extensions),
-            ]
+    if not ordered:
+        parts.append(_beginning(chosen, ordered, 0, plans, kept))
     return queries.unsigned("".join(parts)) + _TAIL
 
 
@@ -160,33 +160,192 @@ async def command(invocation: Invocation) -> int:
     return 0
 
 
-def _beginning() -> str:
-    """Return the start of a transaction: its settings, its locks, and the check who owns what it would call."""
-    return (
-        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n"
-        + queries.block("render_settings", values=settings_values(_SETTINGS))
-        + "\n-- One at a time, and not while kimbledb is at work.\n"
-        + queries.block(
+def _head(catalog: Catalog, breaks: Sequence[Migration]) -> str:
+    names = textwrap.wrap(", ".join(one_line(each.name) for each in breaks), 96, break_on_hyphens=False)
+    return _HEAD.format(
+        count=len(catalog),
+        source="kimbledb" if catalog.source == "built-in" else "a folder",
+        transactions=f"as {len(breaks) + 1} transactions" if breaks else "as one transaction",
+        kept="nothing of its transaction is kept" if breaks else "nothing of the file is kept",
+        division=_DIVISION.format(names="\n".join(f"-- {line}" for line in names)) if breaks else "",
+    )
+
+
+def _adds_value(migration: Migration) -> bool:
+    """Return whether a migration may add a value to a type, by its words or by its declarations."""
+    return _ADDS_VALUE.search(f"{migration.apply_sql}\n{migration.hosted_sql}") is not None or any(
+        each.kind == "type" and "labels" in (each.facts or {}) for each in migration.changes
+    )
+
+
+def _beginning(
+    catalog: Catalog, ordered: Sequence[Migration], number: int, plans: Mapping[bool, Plan], kept: str
+) -> str:
+    """Return the start of a transaction: its settings, its locks, and what must hold before its first migration.
+
+    Args:
+        catalog: The catalog.
+        ordered: All migrations, in the order of the file.
+        number: The number of those in transactions before this one.
+        plans: The plan of an empty database, by whether it is hosted.
+        kept: What the file has kept where this transaction fails.
+    """
+    older, taking = queries.quoted(keep_older().rstrip("\n"), "older"), queries.quoted(take_back().rstrip("\n"), "back")
+    extensions = quote_array(each.name for each in wanted_extensions(catalog))
+    parts = [
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n",
+        queries.block("render_settings", values=settings_values(_SETTINGS)),
+        "\n-- One at a time, and not while kimbledb is at work.\n",
+        queries.block(
             "render_lock",
             lock_class=str(LOCK_CLASS),
             bootstrap_key=str(BOOTSTRAP_KEY),
             lock_key=str(lock_key(_SCHEMA)),
-        )
-        + "\n-- Nothing of a stranger's is called.\n"
-        + f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n"
+        ),
+        "\n-- Nothing of a stranger's is called.\n",
+        f"DO {queries.quoted(guard_of([_SCHEMA, 'extensions']), 'guard')};\n",
+    ]
+    made_on = queries.filled(
+        "render_made_on", parts=queries.filled("own_parts", namespace=f"'{_SCHEMA}'::regnamespace")
     )
+    parts += [
+        "\n-- What a migration makes on older tables is noted.\n",
+        queries.block("render_made", made_on=queries.quoted(made_on, "made")),
+    ]
+    if catalog.closed:
+        parts += [
+            "\n-- What default privileges give on what a migration makes is taken back.\n",
+            queries.block("render_closed", older=older, take_back=taking),
+        ]
+    parts.append("\n-- What they need of the server, and the tables that say what is applied.\n")
+    if number == 0:
+        # The history tables come first: they are named in full, and their functions pin their search_path.
+        parts.append(history_tables.creation(_SCHEMA, version=__version__, take_over=True))
+    else:
+        parts.append(queries.block("render_part", before=_json(_steps(ordered[:number], plans))))
+    return "".join(
+        [
+            *parts,
+            queries.block(
+                "render_start",
+                oldest=str(OLDEST_SERVER),
+                oldest_major=str(OLDEST_SERVER // 10000),
+                extensions=extensions,
+                migrations=_json(
+                    [{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in catalog]
+                ),
+            ),
+            queries.block("render_path", extensions=extensions),
+            _looking(ordered, number, plans, kept),
+        ]
+    )
+
+
+def _steps(migrations: Iterable[Migration], plans: Mapping[bool, Plan]) -> list[dict[str, object]]:
+    """Return what the file asks history about migrations, in order."""
+    return [
+        {
+            "name": each.name,
+            "checksums": [each.checksum, *each.supersedes],
+            "instead": each.alternatives,
+            "on": [platform for hosted, platform in _PLATFORMS.items() if _is_taken(each, plans[hosted])],
+        }
+        for each in migrations
+    ]
+
+
+def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Plan], kept: str) -> str:
+    """Return the block that stops where the schema holds a part of a migration that is not applied.
+
+    Args:
+        ordered: All migrations, in the order of the file.
+        number: The number of those in transactions before this one.
+        plans: The plan of an empty database, by whether it is hosted.
+        kept: What the file has kept where this transaction fails.
+    """
+    steps = _steps(ordered, plans)
+    looked: dict[str, DatabaseObject] = {}
+    for hosted, platform in _PLATFORMS.items():
+        first = _first_made(ordered, number, plans[hosted], hosted=hosted)
+        looked |= first
+        for step, migration in zip(steps, ordered, strict=True):
+            step[f"makes on {platform}"] = [key for key in _made_by(migration, hosted=hosted) if key in first]
+    values = lookup_values(looked.values(), _SCHEMA)
+    if not values:
+        return ""
+    return "\n-- What is there in part is not for this file.\n" + queries.block(
+        "render_look", steps=_json(steps), kept=quote_literal(kept), **values
+    )
+
+
+def _first_made(ordered: Sequence[Migration], number: int, plan: Plan, *, hosted: bool) -> dict[str, DatabaseObject]:
+    """Return what migrations make that none before them has made, without what belongs to other objects of theirs.
+
+    Args:
+        ordered: All migrations, in the order of the file.
+        number: The number of those in transactions before.
+        plan: The plan of an empty database of the platform.
+        hosted: Whether it is a hosted one.
+    """
+    taken = [migration for migration in ordered if _is_taken(migration, plan)]
+    folded = fold(taken, hosted=hosted)
+    waiting = {migration.name for migration in ordered[number:]}
+    older: set[str] = set()
+    found: dict[str, DatabaseObject] = {}
+    for migration in taken:
+        made = _made_by(migration, hosted=hosted)
+        if migration.name in waiting:
+            keys = {each.key for each in made.values()}
+            found |= {
+                name: each
+                for name, each in made.items()
+                if (each.kind == "table" or keys.isdisjoint(owners_of(each.key, each.facts)))
+                and name not in older
+                # A part of a renamed table is there under its new name, which no migration gives it.
+                and (each.facts is None or not folded.before(migration, each.key))
+            }
+        older.update(made)
+    return found
+
+
+def _made_by(migration: Migration, *, hosted: bool) -> dict[str, DatabaseObject]:
+    """Return the objects that a migration makes, or gives their names, by their kinds and names."""
+    statements = migration.declarations.on(hosted=hosted)
+    renamed = [DatabaseObject(kind, name) for statement in statements for (kind, _), name in statement.renames.items()]
+    made = [each for statement in statements for each in statement.creates if each.kind not in _SLIGHT]
+    return {str(each): each for each in (*renamed, *made)}
+
+
+def _json(value: object) -> str:
+    return f"{quote_literal(json.dumps(value))}::jsonb"
 
 
 def _condition(migration: Migration, plans: dict[bool, Plan]) -> str:
     """Return the SQL condition under which a migration is taken, by platform."""
-    taken = {hosted: plan.step(migration.name).state is not StepState.REPLACED for hosted, plan in plans.items()}
+    taken = {hosted: _is_taken(migration, plan) for hosted, plan in plans.items()}
     condition = {(True, True): "true", (True, False): "NOT hosted", (False, True): "hosted", (False, False): "false"}
     return condition[taken[False], taken[True]]
 
 
+def _is_taken(migration: Migration, plan: Plan) -> bool:
+    return plan.step(migration.name).state is not StepState.REPLACED
+
+
 def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
+    before = after = ""
+    if migration.closed:
+        before = "    EXECUTE current_setting('kimbledb.keep_older');\n"
+        after = "    EXECUTE current_setting('kimbledb.take_back');\n"
+    if migration.hosted_sql:
+        hosted = queries.quoted(migration.hosted_sql.rstrip("\n"), "hosted")
+        after += (
+            f"    IF hosted THEN\n    EXECUTE {hosted};\n    END IF;\n"
+            "    SET CONSTRAINTS ALL IMMEDIATE;\n    SET CONSTRAINTS ALL DEFERRED;\n"
+        )
     body = queries.filled(
         "render_migration",
+        before=before,
+        after=after,
         name=quote_literal(migration.name),
         alternatives=quote_array(migration.alternatives),
         condition=_condition(migration, plans),

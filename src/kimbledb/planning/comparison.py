@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
@@ -25,6 +25,8 @@ _NOT_COMPARED = frozenset({"not_null_name"})
 _PRIVILEGES = frozenset({"may", "lacks"})
 #: The privilege that no server before 17 has, and that a dump of such a server does not bring along.
 _SINCE_17 = "maintain"
+#: The end of a privilege that its role may grant to others.
+_GRANTABLE = " with grant option"
 #: Facts whose texts are data, in which a quote is a character.
 _DATA = frozenset({"labels", "text"})
 #: How facts read that are there on one side only.
@@ -115,6 +117,27 @@ def compare(
     if form == recorded.form:
         return _RIGHT
     return _of(Verdict.UNKNOWN, textual, declared, found, recorded.doubt)
+
+
+def without_defaults(declared: Facts, found: Facts, given: Collection[str]) -> Facts:
+    """Return the facts of a privilege without those of its privileges that default privileges explain.
+
+    Args:
+        declared: The declared facts.
+        found: The facts that the server shows.
+        given: What default privileges give the role on such an object.
+    """
+    wanted, there = declared.get("may", ()), found.get("may", ())
+    if not given or not isinstance(wanted, tuple) or not isinstance(there, tuple):
+        return found
+    kept: list[str] = []
+    for each in there:
+        plain = each.removesuffix(_GRANTABLE)
+        if each in wanted or each not in given:
+            kept.append(each)
+        elif plain in wanted and plain not in there:
+            kept.append(plain)
+    return {**found, "may": tuple(kept)}
 
 
 def same_type(declared: Facts, found: Facts) -> bool:

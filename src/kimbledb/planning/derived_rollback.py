@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Fact, Facts, Key, parts_of
-from kimbledb.model.script import Script
+from kimbledb.model.script import Part, Script
 from kimbledb.planning import writer
 from kimbledb.planning.fold import RELATIONS, Belongings, owners_of, split, under_new_names
 from kimbledb.planning.irrecoverable import loss_by_change, loss_by_drop
@@ -66,6 +66,8 @@ class DerivedRollback:
     script: Script
     #: The reasons against it that hold unless sample rows show that the migration leaves rows of older tables alone.
     doubts: tuple[str, ...] = ()
+    #: The statements that run after it and grant what roles had before.
+    grants: tuple[str, ...] = ()
 
 
 #: Objects by their kind and name.
@@ -109,7 +111,10 @@ def derive(migration: Migration, before: Objects, *, hosted: bool, staying: Coll
 class _Derivation:
     def __init__(self, migration: Migration, before: Objects, *, hosted: bool, staying: frozenset[Key]) -> None:
         self._migration = migration
-        self._statements = sorted(migration.declarations.on(hosted=hosted), key=lambda each: (each.line, each.column))
+        self._hosted = hosted
+        self._statements = sorted(
+            migration.declarations.on(hosted=hosted), key=lambda each: (each.part, each.line, each.column)
+        )
         self._renames = {key: name for each in self._statements for key, name in each.renames.items()}
         self._names_before = {(kind, name): old for (kind, old), name in self._renames.items()}
         self._before = before
@@ -138,15 +143,15 @@ class _Derivation:
     @property
     def rollback(self) -> DerivedRollback:
         """The rollback."""
-        reasons: list[tuple[int, str]] = list(self._losses())
+        reasons: list[tuple[Part, int, str]] = list(self._losses())
         doubts: list[str] = []
-        script = self._migration.script("apply")
         around = Around(before=self._before, after=self._after, own=frozenset(self._made), renames=self._renames)
-        for each in takings(script, around):
-            if each.doubtful:
-                doubts.append(self._at(each.line, each.words))
-            else:
-                reasons.append((each.line, each.words))
+        for part, script in self._migration.applied_scripts(hosted=self._hosted).items():
+            for each in takings(script, around):
+                if each.doubtful:
+                    doubts.append(self._at(part, each.line, each.words))
+                else:
+                    reasons.append((part, each.line, each.words))
         if reasons:
             raise NotDerivableError(self._at(*min(reasons)))
         try:
@@ -165,29 +170,33 @@ class _Derivation:
             f"{folder} (derived rollback)" if self._migration.is_flat else f"{folder}/declared.toml (derived rollback)"
         )
 
-    def _at(self, line: int, words: str) -> str:
-        return f"{self._migration.script('apply').file_name or 'apply.sql'}:{line} {words}"
+    def _at(self, part: Part, line: int, words: str) -> str:
+        return f"{self._migration.script(part).file_name or f'{part}.sql'}:{line} {words}"
 
     # What cannot be made again.
 
-    def _losses(self) -> Iterator[tuple[int, str]]:
-        """Yield what the declared objects show to be gone, each with the line of its statement."""
+    def _losses(self) -> Iterator[tuple[Part, int, str]]:
+        """Yield what the declared objects show to be gone, each with the script and the line of its statement."""
         for key, number in self._dropped.items():
             each = self._before.get(key)
-            line = self._statements[number].line
+            place = self._place(number)
             if each is None:
-                yield line, f"drops {DatabaseObject(*key)}, which no migration declares"
+                yield *place, f"drops {DatabaseObject(*key)}, which no migration declares"
             # With a table go its columns and its sequences.
             elif not any(owner in self._dropped for owner in owners_of(key, each.facts)):
                 words = loss_by_drop(each, in_view=self._is_of_view(key, self._before))
-                yield from [(line, words)] if words else ()
+                yield from [(*place, words)] if words else ()
         for key, number in self._changed.items():
             former = self._former(key)
-            line = self._statements[number].line
+            place = self._place(number)
             if former is None:
-                yield line, f"changes {DatabaseObject(*key)}, whose earlier form no migration declares"
+                yield *place, f"changes {DatabaseObject(*key)}, whose earlier form no migration declares"
             elif not self._is_of_view(key, self._after) and (words := loss_by_change(former, self._after[key])):
-                yield line, words
+                yield *place, words
+
+    def _place(self, number: int) -> tuple[Part, int]:
+        """Return the script and the line of a statement."""
+        return self._statements[number].part, self._statements[number].line
 
     def _former(self, key: Key) -> DatabaseObject | None:
         """Return the form before the migration of an object, under the name after it."""
@@ -361,8 +370,10 @@ class _Derivation:
         former, now = self._former(key), self._after[key]
         if former is None or (reason := loss_by_drop(now, in_view=False)) is not None:
             shown = reason if former is not None else f"changes {now}"
-            line = self._statements[number].line
-            raise NotDerivableError(self._at(line, f"changes {now} in a way that only dropping it takes back: {shown}"))
+            place = self._place(number)
+            raise NotDerivableError(
+                self._at(*place, f"changes {now} in a way that only dropping it takes back: {shown}")
+            )
         yield Act(Way.DROP, number, gone=(now, *(self._after[other] for other in after.of([key]))))
         old = under_new_names(DatabaseObject(*key), self._names_before).key
         group = {old, *before.of([old])}

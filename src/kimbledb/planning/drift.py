@@ -1,9 +1,9 @@
 """Drift: the difference between the declarations of the applied migrations and the objects of a snapshot. Pure.
 
 Each object that the fold of the applied migrations holds must exist in its last form, and each object that they drop
-must be gone. Objects without a declaration belong to the application. Comments are not compared, because they affect
-nothing. If the declarations of an applied migration are not known, a difference in the objects of those before it may be
-its work, and is no drift.
+must be gone. Objects without a declaration belong to the application, but for privileges on what a closed catalog made.
+Comments are not compared, because they affect nothing. If the declarations of an applied migration are not known, a
+difference in the objects of those before it may be its work, and is no drift.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.names import quote_identifier
-from kimbledb.model.objects import DatabaseObject, Key, quoted, words
+from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
-from kimbledb.planning.comparison import Comparison, compare, same_type
+from kimbledb.planning.comparison import Comparison, compare, same_type, without_defaults
 from kimbledb.planning.fold import (
     RELATIONS,
     Belongings,
@@ -33,6 +33,7 @@ from kimbledb.planning.fold import (
     relation_of,
     split,
 )
+from kimbledb.planning.grants_again import CLOSED_TO
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
@@ -73,28 +74,30 @@ def checks(
     if forms.unseen:
         return [_cannot_be_read(forms.unseen)]
     drift = _Drift(applied, pending, found, forms, hosted=hosted)
-    differing = [*drift.missing(), *drift.changed(), *drift.left()]
-    followed = _followed_by_unknown(applied)
+    differing = [*drift.missing(), *drift.changed(), *drift.left(), *drift.opened()]
+    followed = _followed_by_unknown(applied, hosted=hosted)
     drifted = [evolve(each, informative=informative) for each in differing if each.migration not in followed]
     uncertain = [each for each in differing if each.migration in followed]
-    unknown = [each for each in applied if not _is_known(each)]
+    unknown = [each for each in applied if not _is_known(each, hosted=hosted)]
     passed = [] if drifted else [_no_drift(drift, uncertain, unknown)]
     return [*drifted, *passed, *_may_be_changed(uncertain, followed), *_cannot_be_compared(drift.doubtful)]
 
 
-def _is_known(migration: Migration) -> bool:
+def _is_known(migration: Migration, *, hosted: bool) -> bool:
     """Return whether the objects of a migration are known: by its declarations, or as those of a repair."""
+    if migration.is_declared and migration.hosted_sql and hosted:
+        return migration.declarations.recorded_on != "bare"
     return migration.is_declared or migration.is_repair
 
 
-def _followed_by_unknown(applied: Sequence[Migration]) -> dict[str, Migration]:
+def _followed_by_unknown(applied: Sequence[Migration], *, hosted: bool) -> dict[str, Migration]:
     """Return, by the name of a migration, the next applied one whose objects are not known."""
     followed: dict[str, Migration] = {}
     unknown: Migration | None = None
     for migration in reversed(applied):
         if unknown is not None:
             followed[migration.name] = unknown
-        if not _is_known(migration):
+        if not _is_known(migration, hosted=hosted):
             unknown = migration
     return followed
 
@@ -170,6 +173,8 @@ class _Drift:
         self._ahead: Fold = fold((*applied, *pending), hosted=hosted) if pending else self.wanted
         self._found = found
         self._forms = forms
+        #: Whether it is known what each applied migration does here. Otherwise any of them may have granted.
+        self._all_known = all(_is_known(each, hosted=hosted) for each in applied)
         #: Filled by ``changed()``.
         self.doubtful: list[_Doubtful] = []
 
@@ -238,6 +243,11 @@ class _Drift:
                 roots |= belongings.of([item.key])
         keys = {item.key for item in absent}
         for item in absent:
+            # A column and its sequence need each other.
+            column = ("column", str((item.each.facts or {}).get("owned_by")))
+            if item.each.kind == "sequence" and item.key not in roots and column in keys:
+                roots[item.key] = roots.get(column, column)
+        for item in absent:
             if item.key[0] in _MAY_STAY and item.key not in roots:
                 owner = next((each for each in owners_of(item.key, item.each.facts) if each in keys), None)
                 if owner is not None:
@@ -257,7 +267,8 @@ class _Drift:
             if comparison.is_unknown:
                 self.doubtful.append(_Doubtful(item, comparison))
                 continue
-            hint = cures.of_changed(item, self._found.get(item.key), comparison, self._found.objects)
+            found = evolve(self._found.get(item.key), facts=self._facts_of(item))
+            hint = cures.of_changed(item, found, comparison, self._found.objects)
             check = self._check(item, expected=comparison.expected_words, found=comparison.found_words, hint=hint)
             drifted[item.key] = (comparison, check)
         return [
@@ -287,6 +298,32 @@ class _Drift:
             for key, gone in there.items()
             if there.keys().isdisjoint(owners_of(key, self._found.objects[key]))
         ]
+
+    def opened(self) -> list[Check]:
+        """Return a check for each privilege that a role has on an object of a closed catalog and that no migration grants."""
+        checks: list[Check] = []
+        if not self._all_known:
+            return checks
+        for key, facts in self._found.objects.items():
+            granting = key in self.wanted.objects or key in self._ahead.objects
+            if key[0] != "privilege" or "may" not in facts or granting:
+                continue
+            target, role = granted(key[1])
+            item = self._closed(target) if role in CLOSED_TO and target != "schema" else None
+            if item is not None:
+                each = self._found.get(key)
+                hint = cures.of_left(each, self._found.objects)
+                shown = evolve(item, each=each)
+                checks.append(self._check(shown, expected="none, in a closed catalog", found=words(facts), hint=hint))
+        return checks
+
+    def _closed(self, target: str) -> FoldedObject | None:
+        """Return the object of a closed catalog that a privilege is on, or None if it is on another."""
+        on = DatabaseObject.of(target)
+        relation = split(on.name)[0] if on.kind == "column" else None
+        keys = [on.key] if relation is None else [(kind, relation) for kind in RELATIONS]
+        item = next((found for key in keys if (found := self.wanted.objects.get(key)) is not None), None)
+        return item if item is not None and item.migration.closed else None
 
     def _is_missed(self, item: FoldedObject) -> bool:
         """Return whether the absence of an object is drift: no pending migration drops or renames it, and no key replaces it."""
@@ -330,10 +367,19 @@ class _Drift:
     def _compared(self, item: FoldedObject) -> Comparison:
         return compare(
             item.each.facts or {},
-            self._found.objects[item.key],
+            self._facts_of(item),
             form=self._found.forms.get(item.key),
             recorded=self._forms.of(item.migration.name, item.declared_as),
         )
+
+    def _facts_of(self, item: FoldedObject) -> Facts:
+        """Return the facts of an object that is there; of a privilege without what the platform gives by default."""
+        there = self._found.objects[item.key]
+        if item.each.kind != "privilege" or item.migration.closed:
+            return there
+        target, role = granted(item.each.name)
+        given = self._found.given_by_default(item.key, target.partition(" ")[0], role)
+        return without_defaults(item.each.facts or {}, there, given)
 
     def _is_accepted(self, item: FoldedObject, comparison: Comparison) -> bool:
         """Return whether an object has the form of a pending migration, or one that it had before kimbledb."""

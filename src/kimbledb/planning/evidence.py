@@ -16,12 +16,15 @@ from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import Fold, FoldedObject, fold, split
+from kimbledb.planning.fold import Fold, FoldedObject, fold, owners_of, split
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
 _PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
+#: Kinds of which two objects cannot have one name.
+_NAMED_ALIKE = ("table", "view", "sequence", "index")
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -57,10 +60,9 @@ def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, for
     scales = _Scales(migrations, found, hosted=hosted, forms=forms)
     findings = {}
     for migration in scales.migrations:
-        if migration.is_repair:
-            findings[migration.name] = _repair_finding(migration, found)
-        elif finding := scales.finding(migration):
+        if finding := scales.finding(migration):
             findings[migration.name] = finding
+    scales.weigh_superseded(findings)
     return Evidence(hosted=hosted, gathered=True, kept=scales.kept(), findings=findings)
 
 
@@ -73,14 +75,14 @@ class _Weighed:
     conflicts: list[str] = field(factory=list)
     doubtful: list[str] = field(factory=list)
 
-    @property
-    def finding(self) -> Finding:
+    def finding(self, *, begun: bool) -> Finding:
         return Finding(
             _verdict(self.present, self.missing, self.conflicts),
             tuple(self.present),
             tuple(self.missing),
             tuple(self.conflicts),
             tuple(self.doubtful),
+            begun,
         )
 
 
@@ -93,23 +95,79 @@ class _Scales:
         self._hosted = hosted
         self._forms = forms
         self._fold: Fold = fold(self.migrations, hosted=hosted)
-        #: The columns that a repair converts, each with its type after it.
-        self._repaired = {(column, kind) for migration in self.migrations for column, kind in migration.expects.items()}
 
     def finding(self, migration: Migration) -> Finding | None:
-        """Return the finding of a migration that is no repair, or None if it declares nothing that proves something."""
+        """Return the finding of a migration, or None if it declares nothing that proves something."""
         weighed = _Weighed()
-        proving = False
+        proving = migration.is_repair
+        taken = self._taken_names(migration)
         for each, existed in self._declared(migration):
             proving = True
-            self._weigh(migration, each, weighed, existed=existed)
-        if not proving:
-            return None
+            if taken and not taken.isdisjoint((each.key, *owners_of(each.key, each.facts))):
+                weighed.missing.append(str(each))
+            else:
+                self._weigh(migration, each, weighed, existed=existed)
         for statement in migration.declarations.on(hosted=self._hosted):
             for each in statement.drops:
                 if each.kind in _PROVING and each.key in self._found.objects and each.key not in self._fold.objects:
                     weighed.missing.append(f"the removal of {each}")
-        return weighed.finding
+        if not proving and not weighed.missing:
+            return None
+        begun = bool(weighed.present or weighed.conflicts)
+        if begun and migration.closed:
+            weighed.missing += self._open(migration)
+        if migration.is_repair:
+            _weigh_repair(migration, self._found, weighed)
+        finding = weighed.finding(begun=begun)
+        # A repair of which only the columns are there, which others make, was not applied in part.
+        apart = migration.is_repair and not begun and finding.state is ObjectState.PARTIAL
+        return evolve(finding, state=ObjectState.MISSING) if apart else finding
+
+    def _open(self, migration: Migration) -> Iterator[str]:
+        """Yield the privileges that a migration of a closed catalog declares or takes back, and that are otherwise."""
+        declared = [
+            each
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for each in (*statement.creates, *statement.changes)
+        ]
+        for each in declared:
+            last = self._fold.since(migration, each.key)[-1:]
+            if each.kind != "privilege" or not last or last[0].key not in self._fold.objects:
+                continue
+            there = self._found.objects.get(last[0].key)
+            if there is None or compare(last[0].each.facts or {}, there).differs:
+                yield str(each)
+        for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared)):
+            yield f"the removal of {DatabaseObject(*key)}"
+
+    def weigh_superseded(self, findings: dict[str, Finding]) -> None:
+        """Weigh the migrations of which nothing is left to look for by those that show why.
+
+        Args:
+            findings: The findings so far. Those of such migrations are replaced.
+        """
+        shown = {name for name, each in findings.items() if each.state is ObjectState.APPLIED and each.present}
+        silent = {
+            each.name: self._witnesses(each)
+            for each in self.migrations
+            if not each.is_repair and (each.name not in findings or not findings[each.name].has_signs)
+        }
+        while proved := {name for name, witnesses in silent.items() if not shown.isdisjoint(witnesses)}:
+            for name in proved:
+                findings[name] = Finding(ObjectState.APPLIED, begun=True, is_superseded=True)
+                del silent[name]
+            shown |= proved
+
+    def _witnesses(self, migration: Migration) -> set[str]:
+        """Return the migrations that dropped what a migration made, and those that made what it drops."""
+        last = [self._fold.since(migration, each.key)[-1].key for each, _ in self._declared(migration)]
+        dropped = {self._fold.gone[key].migration.name for key in last if key in self._fold.gone}
+        makers = {
+            gone.maker.name
+            for key, gone in self._fold.gone.items()
+            if gone.migration is migration and gone.maker is not None and key not in self._found.objects
+        }
+        return dropped | makers
 
     def kept(self) -> dict[Key, KeptObject]:
         """Return the columns and constraints that differ from every declared form."""
@@ -137,6 +195,15 @@ class _Scales:
             if each.kind in _PROVING and each.facts is not None:
                 yield each, before
 
+    def _taken_names(self, migration: Migration) -> set[Key]:
+        """Return the names that a migration gives to new objects, and that the older objects still have: it renames these."""
+        return {
+            key
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for key, name in statement.renames.items()
+            if key in self._found.objects and (key[0], name) not in self._found.objects
+        }
+
     def _compared(self, item: FoldedObject) -> Comparison:
         recorded = self._forms.of(item.migration.name, item.declared_as)
         return compare(
@@ -152,7 +219,9 @@ class _Scales:
         compared = [self._compared(item) for item in there]
         if not there:
             # The absence of an object that a later migration drops, and none creates again, proves nothing.
-            if not self._fold.is_gone(migration, each.key):
+            if other := self._in_its_place(each):
+                weighed.conflicts.append(f"{each} is a {other}")
+            elif not self._fold.is_gone(migration, each.key):
                 weighed.missing.append(str(each))
         elif any(item.is_right for item in compared):
             weighed.present.append(str(each))
@@ -162,7 +231,11 @@ class _Scales:
             weighed.present.append(str(each))
             weighed.doubtful.append(str(each))
         elif each.kind == "column" and not self._has_type(there):
-            self._weigh_type(migration, each, there, weighed, existed=existed)
+            found = self._found.objects[there[0].key]
+            weighed.missing.append(f"{each} is {found.get('type')} instead of {(each.facts or {}).get('type')}")
+            before = [item for item in self._fold.before(migration, each.key) if item.key in self._found.objects]
+            if not existed or not self._has_type(before):
+                weighed.present.append(str(each))
         else:
             weighed.present.append(str(each))
             weighed.missing.append(f"the declared form of {each}")
@@ -174,45 +247,29 @@ class _Scales:
             for item in self._fold.before(migration, key)
         )
 
-    def _weigh_type(
-        self,
-        migration: Migration,
-        each: DatabaseObject,
-        there: Sequence[FoldedObject],
-        weighed: _Weighed,
-        *,
-        existed: bool,
-    ) -> None:
-        """Weigh a column of another type. A type that a repair, or this migration itself, will change is no conflict."""
-        wanted = str((each.facts or {}).get("type"))
-        key = there[0].key
-        shown = f"{each} is {self._found.objects[key].get('type')} instead of {wanted}"
-        before = [item for item in self._fold.before(migration, each.key) if item.key in self._found.objects]
-        awaited = (each.name, wanted) in self._repaired or (existed and self._has_type(before))
-        (weighed.missing if awaited else weighed.conflicts).append(shown)
+    def _in_its_place(self, each: DatabaseObject) -> str | None:
+        """Return the kind of another object that has the name of a missing table, view, sequence or index, or None."""
+        if each.kind not in _NAMED_ALIKE:
+            return None
+        return next((kind for kind in _NAMED_ALIKE if (kind, each.name) in self._found.objects), None)
 
     def _has_type(self, items: Iterable[FoldedObject]) -> bool:
         """Return whether a column that is found has the type of one of its declared forms."""
         return any(same_type(item.each.facts or {}, self._found.objects[item.key]) for item in items)
 
 
-def _repair_finding(migration: Migration, found: Snapshot) -> Finding:
-    """Return the finding of a repair, which is applied if every column that it expects has the expected type."""
-    right: list[str] = []
-    wrong: list[str] = []
+def _weigh_repair(migration: Migration, found: Snapshot, weighed: _Weighed) -> None:
+    """Weigh the columns that a repair expects: it is applied if every column has the expected type."""
     for column, kind in migration.expects.items():
         there = found.objects.get(("column", column))
         if there is None and ("table", split(column)[0]) not in found.objects:
             continue  # the table's migration makes the column with the right type
         if there is None:
-            wrong.append(f"column {column} does not exist")
+            weighed.missing.append(f"column {column} does not exist")
         elif same_type(there, {"type": kind}):
-            right.append(f"column {column}")
+            weighed.present.append(f"column {column}")
         else:
-            wrong.append(f"column {column} is {there.get('type')} and becomes {kind}")
-    # A repair creates no objects, so it is never applied in part. Where none of its columns exists, it was not applied.
-    done = right and not wrong
-    return Finding(ObjectState.APPLIED if done else ObjectState.MISSING, tuple(right), tuple(wrong))
+            weighed.missing.append(f"column {column} is {there.get('type')} and becomes {kind}")
 
 
 def _verdict(present: Sequence[str], missing: Sequence[str], conflicts: Sequence[str]) -> ObjectState:

@@ -13,7 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 
 #: Kinds that hold columns and other parts.
 RELATIONS = ("table", "view")
@@ -22,6 +22,12 @@ _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
 _LAST = re.compile(rf"(?P<before>.*)\.(?P<last>{_NAME})", re.DOTALL)
 #: A privilege's object and role.
 _GRANT = re.compile(rf"(?P<object>.+) to (?P<role>{_NAME})", re.DOTALL)
+#: The beginning of a statement that makes a function or a view, up to the end of its name.
+_HEAD = re.compile(
+    r"(\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:MATERIALIZED\s+)?VIEW|FUNCTION|PROCEDURE)\s+(?:IF\s+NOT\s+EXISTS\s+)?)"
+    rf"(?:{_NAME}\s*\.\s*)?{_NAME}",
+    re.IGNORECASE,
+)
 #: The columns of a key, and those that it includes.
 _KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
 
@@ -57,6 +63,8 @@ class GoneObject:
     statement: DeclaredStatement
     #: The object with which it went, or None if the migration names the object itself.
     along: Key | None = None
+    #: The last migration that created or changed it, or None if it is not known.
+    maker: Migration | None = None
 
 
 @define(eq=False)
@@ -160,7 +168,8 @@ class _Folding:
         along = self._belongings.of(each.key for each in statement.drops)
         for each in statement.drops:
             known = self.objects.get(each.key)
-            self._remove(GoneObject(known.each if known else each, migration, statement))
+            maker = known.migration if known else None
+            self._remove(GoneObject(known.each if known else each, migration, statement, maker=maker))
         for key, root in along.items():
             self._remove(GoneObject(self.objects[key].each, migration, statement, along=root))
 
@@ -267,12 +276,30 @@ def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> Databas
         renames: The new name of each renamed object, by its old kind and name.
     """
     name = _new_name(each.key, renames)
-    facts = each.facts
+    facts, source = each.facts, each.source
+    if source is not None and name != each.name:
+        source = _source_of_renamed(each.kind, source, name)
     if facts:
         followed = {fact: _new_reference(facts, fact, renames) for fact in _REFERENCES if fact in facts}
         if any(facts[fact] != value for fact, value in followed.items()):
             facts = {**facts, **followed}
-    return each if name == each.name and facts is each.facts else evolve(each, name=name, facts=facts)
+    return each if name == each.name and facts is each.facts else evolve(each, name=name, facts=facts, source=source)
+
+
+def _source_of_renamed(kind: str, source: str, name: str) -> str | None:
+    """Return the statement that makes a function or a view under a new name, or None if it is not known.
+
+    Args:
+        kind: The kind of the object.
+        source: The statement that makes it under its old name.
+        name: Its new name.
+    """
+    from kimbledb.planning.writer.names import identifier  # late: few such objects are renamed, and the writer is large
+
+    head = _HEAD.match(source)
+    if head is None or kind not in ("function", "view"):
+        return None
+    return f"{head[1]}{identifier(parts_of(name)[-1])}{source[head.end() :]}"
 
 
 def owners_of(key: Key, facts: Facts | None) -> list[Key]:

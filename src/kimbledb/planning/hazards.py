@@ -3,7 +3,8 @@
 ``kimbledb.catalog.statements`` splits the scripts. The caller asks the server once for the existing
 tables and their sizes. A statement on a table that does not exist or holds no rows is no hazard, nor is one whose column, index or
 constraint already exists. DO blocks, functions and CASCADE are not analysed here: the transaction that applies a
-migration measures the data loss. The hazards of a repair are those of the columns that it ``expects``.
+migration measures the data loss. Of a migration that is completed the statements of the completion count. The hazards
+of another repair are those of the columns that it ``expects``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
+from kimbledb.model.completion import Completion
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import parts_of
@@ -76,9 +78,13 @@ _GENTLE = _pattern(
 _REWRITING = _pattern(r"set (?:tablespace|access method|logged|unlogged)\b.*|alter (?:column )?\S+ set expression\b.*")
 # A default that differs from row to row is written into each of them (manual, 5.6.1).
 _VOLATILE = _pattern(
-    r".*(?:\b(?:big|small)?serial\b|\bgenerated\b|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
+    r".*(?:\b(?:big|small)?serial\b|\bgenerated\b(?=.*\b(?:stored|identity)\b)|default\s.*(?:random|\w*uuid\w*|clock_timestamp|nextval|timeofday)\s*\().*"
 )
 _IS_NOT_NULL = _pattern(r".*\bnot null\b")
+#: In the definition of a column, outside of parentheses. A key to another table is looked up only for a value that rows
+#: get: a column without a default is NULL in each of them.
+_CHECKS_ROWS = _pattern(r".*(?:\bcheck\b|\breferences\b.*\bdefault\b|\bdefault\b.*\breferences\b)")
+_BUILDS_INDEX = _pattern(r".*\b(?:unique|primary key)\b")
 #: Other names of the types whose names are not their own.
 _ALIASES = {
     "int": "integer",
@@ -121,42 +127,73 @@ class Tables:
     indexes: Mapping[str, str]
 
 
-def by_strategy(migration: Migration, tables: Tables, *, online: bool) -> tuple[tuple[Hazard, ...], bool]:
+def by_strategy(
+    migration: Migration,
+    tables: Tables,
+    *,
+    online: bool,
+    begun: bool = False,
+    hosted: bool = False,
+    completion: Completion | None = None,
+) -> tuple[tuple[Hazard, ...], bool]:
     """Choose a migration's strategy, and find the hazards under that strategy. Pure.
 
     Args:
         migration: The migration, with its scripts.
         tables: The tables of the target schema.
         online: Whether the run can execute online.sql, outside of a transaction.
+        begun: Whether an earlier run has begun online.sql, which then continues whatever the hazards of the rest.
+        hosted: Whether the database has the roles of a hosted platform.
+        completion: What is written in place of its script, or before it; None where nothing of it is there.
 
     Returns:
         The hazards, and whether online.sql runs before apply.sql.
     """
-    plain = hazards_of(migration, tables)
-    if not plain or not online or not migration.online_sql:
+    plain = hazards_of(migration, tables, hosted=hosted, completion=completion)
+    # online.sql relies on the schema of the migrations before, which another one may not have.
+    if not (plain or begun) or not online or not migration.online_sql or completion is not None:
         return plain, False
-    return hazards_of(migration, tables, online=True), True
+    return hazards_of(migration, tables, online=True, hosted=hosted), True
 
 
-def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) -> tuple[Hazard, ...]:
+def hazards_of(
+    migration: Migration,
+    tables: Tables,
+    *,
+    online: bool = False,
+    hosted: bool = False,
+    completion: Completion | None = None,
+) -> tuple[Hazard, ...]:
     """Return the hazards of a migration for the existing tables, each hazard once for each table. Pure.
 
     Args:
         migration: The migration, with its scripts.
         tables: The tables of the target schema.
         online: Whether online.sql runs before apply.sql.
+        hosted: Whether the database has the roles of a hosted platform.
+        completion: What is written in place of its script, or before it; None where nothing of it is there.
     """
     found: dict[tuple[str, str], Hazard] = {}
     apply = migration.script("apply")
-    #: With the script and the place of the statement; a repair is told by its columns.
-    told: list[tuple[Script, int | None, _Told]] = [(apply, None, each) for each in _of_repair(migration, tables)]
+    #: With the script and the place of the statement, if it stands in a file.
+    told: list[tuple[Script, int | None, _Told]] = []
+    scripts = [migration.script("online")] if online else []
+    derived: Script | None = None
+    if completion is None:
+        told += [(apply, None, each) for each in _of_repair(migration, tables)]
+    else:
+        derived = Script(f"{apply.path} (completion)", ";\n".join(completion.statements))
+        scripts.append(derived)
+    if completion is None or completion.runs_script:
+        scripts += migration.applied_scripts(hosted=hosted).values()
     try:
-        for script in (migration.script("online"), apply) if online else (apply,):
+        for script in scripts:
             texts: list[str] = []
             for statement in statements.split(script.text):
                 texts.append(statements.with_names(statement.text))
-                told += [(script, statement.start, each) for each in _of_statement(texts[-1], tables)]
-            if script is not apply:
+                place = None if script is derived else statement.start
+                told += [(script, place, each) for each in _of_statement(texts[-1], tables)]
+            if script is not scripts[-1]:
                 tables = _after(texts, tables)
     except ValueError:
         pass  # what cannot be told apart is refused elsewhere
@@ -170,8 +207,11 @@ def hazards_of(migration: Migration, tables: Tables, *, online: bool = False) ->
 
 
 def _after(texts: Sequence[str], tables: Tables) -> Tables:
-    """Return what is there when statements have run: the columns and indexes that they add."""
-    there = {name: {**facts, "columns": dict(facts["columns"])} for name, facts in tables.tables.items()}
+    """Return what is there when statements have run: the columns, constraints and indexes that they add."""
+    there = {
+        name: {**facts, "columns": dict(facts["columns"]), "constraints": list(facts["constraints"])}
+        for name, facts in tables.tables.items()
+    }
     indexes = dict(tables.indexes)
     for text in texts:
         if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
@@ -182,6 +222,8 @@ def _after(texts: Sequence[str], tables: Tables) -> Tables:
                     there[table]["columns"].setdefault(
                         _folded(added["column"]), ["", _IS_NOT_NULL.match(added["rest"]) is not None]
                     )
+                elif (added := _ADD_CONSTRAINT.fullmatch(action)) and added["column"] is not None:
+                    there[table]["constraints"].append(_folded(added["column"]))
     return evolve(tables, tables=there, indexes=indexes)
 
 
@@ -254,6 +296,11 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         yield lock
         if _VOLATILE.fullmatch(match["rest"]):
             yield _REWRITE, table, f"{shown} writes every row anew"
+        outside = _outside_of_parentheses(match["rest"])
+        if _BUILDS_INDEX.match(outside):
+            yield _INDEX, table, f"{shown} builds an index while nobody may read"
+        if _CHECKS_ROWS.match(outside):
+            yield _VALIDATION, table, f"{shown} looks at every row at once"
     elif match := _TYPE.fullmatch(action):
         there = facts["columns"].get(_folded(match["column"]))
         wanted = _type(match["type"])
@@ -319,6 +366,18 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables],
     (_REWRITES, _rewrites),
     (_REINDEX, _reindexes),
 )
+
+
+def _outside_of_parentheses(text: str) -> str:
+    """Return a text with a space for each pair of parentheses with what it holds, and for each quoted name."""
+    pieces: list[str] = []
+    depth, begin = 0, 0
+    for match in re.finditer(r'"(?:[^"]|"")*"|[()]', text):
+        if depth == 0:
+            pieces.append(text[begin : match.start()])
+        depth += (match[0] == "(") - (match[0] == ")")
+        begin = match.end()
+    return " ".join([*pieces, text[begin:]])
 
 
 def _actions(text: str) -> Iterator[str]:

@@ -7,9 +7,10 @@ many costs a needless constraint on the order, and no more. What the order gives
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, parts_of
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.planning.fold import split
 
 #: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
@@ -54,6 +55,40 @@ def needs(one: DatabaseObject, other: DatabaseObject) -> bool:
     if other.kind in ("table", "view") and not _may_name_relations(one, facts):
         return False
     return parts_of(other.name.partition(" using ")[0])[-1] in found
+
+
+def needs_among(some: Iterable[DatabaseObject], others: Iterable[DatabaseObject]) -> dict[Key, set[Key]]:
+    """Return for each of some objects the others that it may need, by the names that it holds.
+
+    Args:
+        some: The objects that may need others.
+        others: The objects that may be needed.
+    """
+    named: dict[str, list[DatabaseObject]] = {}
+    for other in others:
+        if other.kind not in NOT_NEEDED:
+            named.setdefault(word_of(other), []).append(other)
+    symbols = {word for word in named if not word[:1].isidentifier()}
+    return {
+        one.key: {
+            other.key
+            for word in (mentioned(one) & named.keys()) | symbols
+            for other in named[word]
+            if needs(one, other)
+        }
+        for one in some
+    }
+
+
+def word_of(each: DatabaseObject) -> str:
+    """Return the word by which others name an object: its last identifier, or the symbol of an operator.
+
+    Args:
+        each: The object.
+    """
+    if each.kind == "operator":
+        return each.name.partition("(")[0]
+    return parts_of(each.name.partition(" using ")[0])[-1]
 
 
 def _may_name_relations(one: DatabaseObject, facts: Facts) -> bool:

@@ -327,7 +327,8 @@ class Planner:
                 f"its last attempt failed: {_first_line(row.error) or 'no error recorded'}",
             )
         else:
-            state, reason = _unapplied_state(migration, evidence)
+            made_elsewhere = all(row.adopted or row.legacy for row in history.values())
+            state, reason = _unapplied_state(migration, evidence, made_elsewhere=made_elsewhere)
         if migration.irreversible is not None and choice is None and state in TO_APPLY:
             reason = f"{reason}; it cannot be rolled back: {migration.irreversible}"
         if not selected and choice is None and state is not StepState.APPLIED:
@@ -453,8 +454,17 @@ def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidenc
     return StepState.PARTIAL, f"{said}, but {few(finding.missing)} missing"
 
 
-def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepState, str]:
+def _unapplied_state(migration: Migration, evidence: Evidence, *, made_elsewhere: bool) -> tuple[StepState, str]:
+    """Return the state of a migration that history does not hold as applied, and the reason.
+
+    Args:
+        migration: The migration.
+        evidence: What the schema shows.
+        made_elsewhere: Whether history holds nothing that kimbledb applied.
+    """
     finding = evidence.findings.get(migration.name)
+    if finding is None and migration.is_declared and made_elsewhere and _are_there(evidence):
+        return StepState.PENDING, "not applied yet, or it makes nothing that the schema can show"
     if finding is None or finding.state is ObjectState.MISSING:
         return StepState.PENDING, "not applied yet"
     if finding.state is ObjectState.APPLIED:
@@ -464,12 +474,21 @@ def _unapplied_state(migration: Migration, evidence: Evidence) -> tuple[StepStat
     return StepState.CONFLICTING, f"not in history; {few(finding.conflicts)}"
 
 
+def _are_there(evidence: Evidence) -> bool:
+    """Return whether the schema shows any migration to be there."""
+    return any(finding.state is ObjectState.APPLIED for finding in evidence.findings.values())
+
+
 def _adoptable_reason(finding: Finding) -> str:
     return f"not in history; {_all_there(finding)}"
 
 
 def _all_there(finding: Finding) -> str:
     count = len(finding.present)
+    if finding.is_superseded:
+        return (
+            "later migrations replaced or dropped its objects, or it dropped those of earlier ones, and these are there"
+        )
     if not count:
         return "nothing left to repair"
     shown = f"all {count} objects exist"

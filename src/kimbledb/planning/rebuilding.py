@@ -15,6 +15,7 @@ from attrs import frozen
 from kimbledb.catalog import statements
 from kimbledb.catalog.statements import Statement
 from kimbledb.model.migration import Migration
+from kimbledb.model.script import Part, Script
 
 _KINDS = (
     r"(?:table|index|view|function|procedure|routine|aggregate|operator|type|domain|sequence|trigger|rule|policy"
@@ -60,6 +61,8 @@ class Piece:
     text: str
     #: The line of its file on which it begins.
     line: int
+    #: The script of the migration that holds it.
+    part: Part = "apply"
 
 
 @frozen
@@ -101,29 +104,36 @@ def pieces(migration: Migration, beside: Surroundings) -> Iterator[Piece | LeftO
         migration: The migration.
         beside: What stands beside.
     """
-    script = migration.script("apply")
     effects = _effects(migration, hosted=beside.hosted)
+    for part, script in migration.applied_scripts(hosted=beside.hosted).items():
+        yield from _pieces_of(migration, part, script, effects, beside)
+
+
+def _pieces_of(
+    migration: Migration, part: Part, script: Script, effects: Collection[tuple[Part, int, int]], beside: Surroundings
+) -> Iterator[Piece | LeftOut]:
+    """Yield the statements of one script, as ``pieces()`` does."""
     last_line = 0
     try:
         for statement in statements.split(script.text):
             line, column = script.line_and_column(statement.start)
-            declared = (line, 1 if line != last_line else column) in effects
+            declared = (part, line, 1 if line != last_line else column) in effects
             last_line = line
             if not (declared or _DEFINES.match(statement.skeleton)):
                 continue
             reason = _reason(statement, beside, declared=declared)
             if reason is None:
-                yield Piece(statement.text, line)
+                yield Piece(statement.text, line, part)
             elif declared:
                 yield LeftOut(migration.name, script.path, line, reason)
     except ValueError:
         yield LeftOut(migration.name, script.path, 1, "the script cannot be split into statements")
 
 
-def _effects(migration: Migration, *, hosted: bool) -> set[tuple[int, int]]:
+def _effects(migration: Migration, *, hosted: bool) -> set[tuple[Part, int, int]]:
     """Return the places of the statements that affect objects which expressions may depend on."""
     return {
-        (each.line, each.column)
+        (each.part, each.line, each.column)
         for each in migration.declarations.on(hosted=hosted)
         if each.renames or any(item.kind not in _APART for item in (*each.creates, *each.changes, *each.drops))
     }

@@ -12,6 +12,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.comparison import compare
 from kimbledb.planning.derived_rollback import GRANTED
 from kimbledb.planning.fold import Belongings
+from kimbledb.planning.grants_again import may_of
 
 
 @define(eq=False)
@@ -20,6 +21,8 @@ class Expectation:
 
     #: For each object the facts that it must have, or None if it must not exist.
     objects: dict[Key, Facts | None] = field(factory=dict)
+    #: The privileges outside of closed catalogs. A role may have more, by default privileges.
+    open: set[Key] = field(factory=set)
 
     def add(
         self, migration: Migration, before: Mapping[Key, DatabaseObject], *, hosted: bool, staying: Collection[Key]
@@ -44,6 +47,8 @@ class Expectation:
             for each in statement.changes:
                 if each.key in before:
                     self.objects[each.key] = _changed_facts(before[each.key].facts or {}, each.facts or {})
+                    if each.kind == "privilege" and not migration.closed:
+                        self.open.add(each.key)
         drops = [each.key for each in migration.declarations.drops]
         if drops:
             along = Belongings({key: each.facts for key, each in before.items()}).of(drops)
@@ -77,6 +82,8 @@ class Expectation:
                 yield f"{shown} is not there again"
             else:
                 there = {name: value for name, value in found.objects[key].items() if name in facts}
+                if key in self.open:
+                    there["may"] = tuple(sorted(may_of(there) & may_of(facts)))
                 compared = compare(structure(facts), structure(there))
                 if compared.differs:
                     yield f"{shown} is {compared.found_words}, and was {compared.expected_words}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve, field
 
 from kimbledb.model.objects import PARTS, DatabaseObject, Key, parts_of
-from kimbledb.planning.mentions import NOT_NEEDED, mentioned, needs
+from kimbledb.planning.mentions import NOT_NEEDED, mentioned, needs, word_of
 
 #: Kinds that share their names: tables, what is like a table, and the indexes behind keys.
 _RELATIONS = frozenset({"table", "view", "sequence", "index", "type", "constraint"})
@@ -156,7 +156,7 @@ class _Ordering:
         for number, act in enumerate(self._acts):
             for each in getattr(act, which):
                 if each.kind not in NOT_NEEDED:
-                    found.setdefault(_word(each), []).append((number, each))
+                    found.setdefault(word_of(each), []).append((number, each))
         return found
 
     def _clashes(self) -> Iterator[tuple[int, int]]:
@@ -191,12 +191,6 @@ def _needed(
         for number, other in named[word]:
             if needs(each, other):
                 yield number, other
-
-
-def _word(each: DatabaseObject) -> str:
-    if each.kind == "operator":
-        return each.name.partition("(")[0]
-    return parts_of(each.name.partition(" using ")[0])[-1]
 
 
 def _place_of_name(key: Key) -> tuple[str, str]:

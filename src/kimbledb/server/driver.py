@@ -144,11 +144,16 @@ class Connection(Protocol):
 
     #: How many statements of the last message of ``execute()`` were completed.
     completed: int
-    #: How many COMMITs of that message were completed.
-    commits: int
+    #: For each COMMIT of that message that was completed, how many statements were completed up to and with it.
+    commits: Sequence[int]
 
     async def execute(
-        self, message: str, *, limit: float | None = None, listen: Callable[[Notice], None] | None = None
+        self,
+        message: str,
+        *,
+        limit: float | None = None,
+        listen: Callable[[Notice], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol.
 
@@ -156,6 +161,8 @@ class Connection(Protocol):
             message: The statements.
             limit: Seconds after which TimeoutError is raised; None for no limit.
             listen: Called with each notice that arrives meanwhile.
+            starts: Where each transaction of several begins in the message: an error shows no name that only another
+                one holds.
         """
 
     async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:

@@ -23,8 +23,35 @@ _PAUSE = 5.0
 _PAUSE_WHILE_BUILDING = 1.0
 
 
+class Observation:
+    """What the observed session does at the moment."""
+
+    def __init__(self, migration: Migration | None) -> None:
+        """Begin with a migration; None where no index build is notified."""
+        self.migration = migration
+        #: Seconds since it was begun.
+        self.clock = stopwatch()
+        self._turned = asyncio.Event()
+
+    def turn_to(self, migration: Migration) -> None:
+        """Note that the session begins another migration."""
+        self.migration = migration
+        self.clock = stopwatch()
+        self._turned.set()
+
+    async def turned_within(self, seconds: float) -> bool:
+        """Wait, and return early and True where the session begins another migration."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._turned.wait()
+        except TimeoutError:
+            return False
+        self._turned.clear()
+        return True
+
+
 @asynccontextmanager
-async def observed(runner: Runner, session: Session, migration: Migration | None = None) -> AsyncIterator[None]:
+async def observed(runner: Runner, session: Session, migration: Migration | None = None) -> AsyncIterator[Observation]:
     """Observe a session during the block, and notify of its blockers and of the index that it builds.
 
     Where no second connection can be had, nothing is observed.
@@ -33,33 +60,39 @@ async def observed(runner: Runner, session: Session, migration: Migration | None
         runner: The runner of the call; its ``blockers`` are kept current.
         session: The session that works.
         migration: The migration whose indexes are built, or None where no index build is notified.
+
+    Yields:
+        The observation, which is to be told where the session goes on to another migration.
     """
+    observation = Observation(migration)
     if not runner.target.can_reconnect:
-        yield
+        yield observation
         return
-    observation = asyncio.create_task(_observe(runner, session, migration))
+    task = asyncio.create_task(_observe(runner, session, observation))
     try:
-        yield
+        yield observation
     finally:
-        observation.cancel()
+        task.cancel()
         # The task ends at once: its cancellation terminates its connection and waits for nothing.
-        await asyncio.wait([observation])
+        await asyncio.wait([task])
 
 
-async def _observe(runner: Runner, session: Session, migration: Migration | None) -> None:
-    clock = stopwatch()
-    await asyncio.sleep(min(1.0, runner.options.lock_timeout / 2))
+async def _observe(runner: Runner, session: Session, observation: Observation) -> None:
+    first = pause = min(1.0, runner.options.lock_timeout / 2)
     while True:
+        if await observation.turned_within(pause):
+            pause = first
+            continue
         pause = _PAUSE
         # Best effort: an observation that fails is no failure of the session.
         with suppress(KimbleDBError, ServerError):
-            if session.process_id is not None and await _look(runner, session.process_id, clock(), migration):
+            if session.process_id is not None and await _look(runner, session.process_id, observation):
                 pause = _PAUSE_WHILE_BUILDING
-        await asyncio.sleep(pause)
 
 
-async def _look(runner: Runner, process_id: int, seconds: float, migration: Migration | None) -> bool:
+async def _look(runner: Runner, process_id: int, observation: Observation) -> bool:
     """Notify of a process's blockers and of its index build, and return whether it builds an index."""
+    migration, seconds = observation.migration, observation.clock()
     async with runner.target.session(runner.options) as session:
         found = await session.ask(queries.question("watch", pid=str(process_id)))
     runner.blockers = tuple(describe_holders(found["blockers"]))

@@ -13,7 +13,7 @@ alone: nothing stays on the connection. Changes that a script makes to the sessi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kimbledb.errors import ConfigurationError, ConnectionLostError, PreflightError
@@ -53,6 +53,19 @@ class Answer(NamedTuple):
     value: Any
 
 
+class Unread(Exception):
+    """The server ran nothing of a message of several transactions, since it could not read it as written.
+
+    Attributes:
+        position: The position in the message at which the server stopped, in characters, counted from 1; None where
+            the message was read by other settings, or could not be encoded.
+    """
+
+    def __init__(self, position: int | None) -> None:
+        super().__init__()
+        self.position = position
+
+
 class Session:
     """A connection that runs the messages of one piece of work."""
 
@@ -70,8 +83,11 @@ class Session:
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []
-        #: How many statements of the last message were completed, and how many of its COMMITs.
-        self.completed = self.commits = 0
+        #: How many statements of the last message were completed, and how many up to and with each of its COMMITs.
+        self.completed = 0
+        self.commits: Sequence[int] = ()
+        #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
+        self.begun = 0
         #: The part of the message before the second argument of ``transact()``, where one message carried both.
         self.prefix = ""
         #: The state of the session before the transaction that a rollback does not restore.
@@ -80,15 +96,24 @@ class Session:
         self._deallocated = False
         #: Collects the notices that are not answers.
         self._notices: list[tuple[str, str]] | None = None
-        #: Whether the server has begun to run the message of ``transact()``.
-        self._began = False
+        #: Called when the server begins a transaction of the message, as in ``begun``.
+        self._on_begin: Callable[[], None] | None = None
 
-    async def send(self, message: str, *, notices: list[tuple[str, str]] | None = None) -> list[Answer]:
+    async def send(
+        self,
+        message: str,
+        *,
+        notices: list[tuple[str, str]] | None = None,
+        on_begin: Callable[[], None] | None = None,
+        starts: Sequence[int] = (),
+    ) -> list[Answer]:
         """Send statements in one message and return the answers of their blocks.
 
         Args:
             message: The statements.
             notices: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
+            on_begin: Called, while the message runs, when the server begins one of its transactions (``begun``).
+            starts: Where each of several transactions begins in the message.
 
         Raises:
             ServerError: The server refused; the transaction is rolled back.
@@ -96,12 +121,12 @@ class Session:
             ConnectionLostError: The connection is lost, and the outcome of the message is unknown.
         """
         answers = self.answered = []
-        self._notices = notices
+        self._notices, self._on_begin, self.begun = notices, on_begin, 0
         try:
             # The command timeout of a caller's connection is not meant for
             # migrations; the deadline of the call is.
             try:
-                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive)
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive, starts=starts)
             finally:
                 self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
@@ -132,36 +157,50 @@ class Session:
         elif notice.sqlstate == codes.PROCESS_ID:
             self.process_id = int(notice.message)
         elif notice.sqlstate == codes.BEFORE:
-            self._began, self._before = True, json.loads(notice.message)
+            self._before = json.loads(notice.message)
+            self.begun += 1
+            if self._on_begin is not None:
+                self._on_begin()
         elif notice.sqlstate == codes.DEALLOCATED:
             self._deallocated = True
 
-    async def transact(self, begin: str, rest: str) -> list[Answer]:
-        """Send a transaction that holds somebody's script, so that the server lexes the script as written.
+    async def transact(
+        self, begin: str, rest: str, *, further: Sequence[int] = (), on_begin: Callable[[], None] | None = None
+    ) -> list[Answer]:
+        """Send transactions that hold somebody's scripts, so that the server lexes the scripts as written.
 
         The server lexes a whole message before any setting in the message takes effect. Where the
         session's settings would lex it differently, the settings go first, in a message of their own. This works
-        through a transaction pooler, too: the pooler keeps an open transaction on one server.
+        through a transaction pooler, too: the pooler keeps an open transaction on one server, and so one transaction only.
 
         Args:
             begin: ``BEGIN`` and ``remember()``.
-            rest: The rest of the transaction, up to the COMMIT.
+            rest: The rest of the transaction, up to the COMMIT, and further transactions.
+            further: Where each further transaction begins in ``rest``: such settings would not apply to these.
+            on_begin: As for ``send()``.
 
         Raises:
+            Unread: The settings must go first, or a script has a fault of syntax, and there are several transactions.
             ServerError: As ``send()``; ``prefix`` helps to locate it.
             PreflightError: As ``send()``.
             ConnectionLostError: As ``send()``.
         """
         check = queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
-        self._began, self.prefix = False, begin + check
+        self.prefix = begin + check
+        position: int | None = None
         try:
-            return await self.send(self.prefix + rest)
+            starts = [0, *(len(self.prefix) + start for start in further)] if further else ()
+            return await self.send(self.prefix + rest, on_begin=on_begin, starts=starts)
         except UnicodeEncodeError:
             pass  # the driver encodes the message in the encoding of the connection
         except ServerError as error:
-            if self.is_closed or (self._began and own_code(error) != codes.READ_OTHERWISE):
+            otherwise = own_code(error) == codes.READ_OTHERWISE
+            if self.is_closed or (self.begun and not otherwise):
                 raise
             # No statement ran: the server could not lex the message, or its settings were not the wanted ones.
+            position = None if otherwise else error.position
+        if further:
+            raise Unread(position)
         await self.send(begin + pin(LEXING))
         self.prefix = ""
         return await self.send(rest)

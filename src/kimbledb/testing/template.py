@@ -123,7 +123,16 @@ class Template:
         facts = await self._maker.ask("test_template_facts", extensions=quote_array(self._catalog.extensions))
         content = [
             [
-                *(each.name, each.number, each.order, each.checksum, each.requires, each.provides, each.transactional),
+                *(
+                    each.name,
+                    each.number,
+                    each.order,
+                    each.checksum,
+                    each.requires,
+                    each.provides,
+                    each.transactional,
+                    each.closed,
+                ),
                 *(each.default, each.default_when, sorted(map(str, each.extensions))),
             ]
             for each in self._catalog

@@ -194,6 +194,9 @@ lines'''
             [expects]
             "invoices.id" = "uuid"
 
+            [fills]
+            "invoices.paid" = "coalesce(paid, false)"
+
             [renames]
             "column invoices.total" = "invoices.sum"
             "function f(integer)" = "g(integer)"
@@ -223,6 +226,7 @@ lines'''
         "creates": (),
         "renames": {("column", "invoices.total"): "invoices.sum", ("function", "f(integer)"): "g(integer)"},
         "expects": {"invoices.id": "uuid"},
+        "fills": {"invoices.paid": "coalesce(paid, false)"},
         "is_repair": True,
         "location": f"{tmp_path}/01_a",
         "verification_queries": (VerificationQuery("nothing", "SELECT true AS passed", runs=False, line=2),),
@@ -255,6 +259,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "creates": (),
         "renames": {},
         "expects": {},
+        "fills": {},
         "is_repair": False,
     }
     assert expected == {key: getattr(migration, key) for key in expected}
@@ -529,7 +534,7 @@ WRONG = {
     "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
     "renames": ["1", "[]", "{ a = 'b' }", "{ 'table a' = 1 }", "{ 'tabel a' = 'b' }", "{ 'table ' = 'b' }", "{ 'table a' = '' }"],
-    "expects": ["1", "[]", '{ "a.b" = 1 }', '{ a = "uuid" }', '{ "a.b.c" = "uuid" }'],
+    **{key: ["1", "[]", '{ "a.b" = 1 }', '{ a = "b" }', '{ "a.b.c" = "b" }'] for key in ("expects", "fills")},
 }  # fmt: skip
 
 
@@ -973,8 +978,18 @@ def test_the_built_in_catalog_has_no_faults() -> None:
     fields = [
         *("name", "number", "order", "phase", "title", "purpose", "status", "notes", "requires", "provides"),
         *("alternatives", "default", "default_when", "extensions", "transactional", "statement_timeout"),
-        *("irreversible", "reaches", "supersedes", "apply_sql", "verify_sql", "rollback_sql", "checksum"),
-        *("creates", "changes", "drops", "expects", "renames", "verification_queries"),
+        *(
+            "irreversible",
+            "reaches",
+            "supersedes",
+            "closed",
+            "apply_sql",
+            "hosted_sql",
+            "verify_sql",
+            "rollback_sql",
+            "checksum",
+        ),
+        *("creates", "changes", "drops", "expects", "fills", "renames", "verification_queries"),
     ]
 
     assert quick is Catalog.builtin()

@@ -17,10 +17,11 @@ from kimbledb.errors import CatalogError, ConfigurationError
 from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject
-from kimbledb.model.script import Script
+from kimbledb.model.script import Part, Script
 
 APPLY = "CREATE TABLE t (id integer);\n  CREATE VIEW v AS SELECT 1; CREATE VIEW w AS SELECT 2;\nDO $$ BEGIN END $$;\n"
 SCRIPT = Script("01_a/apply.sql", APPLY)
+SCRIPTS: dict[Part, Script] = {"apply": SCRIPT}
 #: Where the statements of the script begin.
 PLACES = [(1, 1), (2, 1), (2, 30), (3, 1)]
 
@@ -56,7 +57,7 @@ DECLARATIONS = st.builds(
 
 def read(text: str, name: str | None = None, script: Script = SCRIPT) -> Declarations:
     """The declarations in a file."""
-    return declared.Recorded(declared.Source("01_a/declared.toml", lambda _: text), script, name)()
+    return declared.Recorded(declared.Source("01_a/declared.toml", lambda _: text), {"apply": script}, name)()
 
 
 def in_order(declarations: Declarations) -> list[object]:
@@ -82,19 +83,19 @@ def in_order(declarations: Declarations) -> list[object]:
 @given(DECLARATIONS)
 def test_what_is_written_is_what_is_read(declarations: Declarations) -> None:
     """Every object, fact, source and place comes back as it was written, and is written the same again."""
-    text = declared.written(declarations, SCRIPT)
+    text = declared.written(declarations, SCRIPTS)
 
     found = read(text)
 
     assert in_order(declarations) == in_order(found)
-    assert text == declared.written(found, SCRIPT)
+    assert text == declared.written(found, SCRIPTS)
 
 
 @settings(max_examples=settings().max_examples // 4)
 @given(st.dictionaries(NAMES, DECLARATIONS, max_size=4))
 def test_a_file_for_several_migrations_holds_each(migrations: dict[str, Declarations]) -> None:
     """A table for each migration, by its name, holds what a file of its own would hold."""
-    text = declared.written_together({name: (each, SCRIPT) for name, each in migrations.items()})
+    text = declared.written_together({name: (each, SCRIPTS) for name, each in migrations.items()})
 
     assert {name: in_order(each) for name, each in migrations.items()} == {
         name: in_order(read(text, name)) for name in migrations
@@ -133,7 +134,7 @@ def test_a_small_migration_has_a_small_file() -> None:
     )
 
     assert (
-        declared.written(declarations, SCRIPT)
+        declared.written(declarations, SCRIPTS)
         == f"""\
 # Recorded by `kimbledb declare` from PostgreSQL 18.1. Do not edit: change the SQL and record it again.
 checksum = "{SCRIPT.checksum}"

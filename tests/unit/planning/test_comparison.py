@@ -6,7 +6,7 @@ import pytest
 
 from kimbledb.model.forms import Forms, Origin, RecordedForms
 from kimbledb.model.objects import Facts
-from kimbledb.planning.comparison import Comparison, Verdict, compare
+from kimbledb.planning.comparison import Comparison, Verdict, compare, without_defaults
 
 HERE = Origin(server=180001, system=7, table=16400)
 KEY = ("constraint", "a.b")
@@ -177,3 +177,18 @@ def test_a_record_is_read_as_it_was_written() -> None:
     )
 
     assert RecordedForms.of(json.loads(json.dumps(record.as_dict()))) == record
+
+
+def test_default_privileges_explain_what_is_more_than_declared() -> None:
+    """What default privileges give a role besides is left out, with and without the grant option; the rest stays."""
+    declared: Facts = {"may": ("select",)}
+    given = {"select", "insert with grant option", "select with grant option"}
+
+    def left(*may: str) -> Facts:
+        return without_defaults(declared, {"may": may}, given)
+
+    assert left("select", "insert with grant option") == declared
+    assert left("select with grant option") == declared
+    assert left("insert with grant option") == {"may": ()}
+    assert left("select", "update") == {"may": ("select", "update")}
+    assert without_defaults(declared, {"may": ("insert", "select")}, ()) == {"may": ("insert", "select")}

@@ -60,14 +60,14 @@ TABLE: Objects = {"table a": {}, "column a.old": {"type": "text"}}
         ({}, [ObjectState.MISSING, ObjectState.MISSING]),
         ({**TABLE, **column(type="bigint")}, [ObjectState.APPLIED, ObjectState.APPLIED]),
         ({**TABLE, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.MISSING]),
-        ({**TABLE, **column(type="uuid")}, [ObjectState.CONFLICTING, ObjectState.CONFLICTING]),
+        ({**TABLE, **column(type="uuid")}, [ObjectState.PARTIAL, ObjectState.PARTIAL]),
         ({**TABLE, **column(type="bigint", not_null=True)}, [ObjectState.PARTIAL, ObjectState.PARTIAL]),
         ({"table a": {}, **column(type="bigint")}, [ObjectState.PARTIAL, ObjectState.APPLIED]),
         ({**TABLE, **column(type="bigint"), **VIEW}, [ObjectState.APPLIED, ObjectState.PARTIAL]),
     ],
 )
 def test_what_is_there_shows_which_migrations_were_applied(found: Objects, expected: list[str]) -> None:
-    """An object counts in the form that its migration or a later one gives it, a type of its own is a conflict, and what should have gone is missed."""
+    """An object counts in the form that its migration or a later one gives it; another type, and what should have gone, is missed."""
     assert expected == states(found, FIRST, SECOND)
 
 
@@ -193,6 +193,24 @@ def test_a_renamed_table_is_found_under_either_name(found: Objects, expected: li
     assert expected == states(found, FIRST, statement(renames={"table a": "b"}))
 
 
+RENAMED: Objects = {"table b": {}, "column b.old": {"type": "text"}, "column b.id": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({**TABLE, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.MISSING]),
+        (RENAMED, [ObjectState.APPLIED, ObjectState.PARTIAL]),
+        ({**RENAMED, "table a": {}, **column(type="integer")}, [ObjectState.APPLIED, ObjectState.APPLIED]),
+    ],
+)
+def test_a_table_in_place_of_another_is_found_only_after_the_rename(found: Objects, expected: list[str]) -> None:
+    """As long as the older table has its name, nothing there is the new one of that name, however alike they are."""
+    replaces = statement(renames={"table a": "b"}, creates={"table a": {}, **column(type="integer")})
+
+    assert expected == states(found, FIRST, replaces)
+
+
 CHECK: Facts = {"check": "v = ANY (ARRAY['a'::text])"}
 OTHERWISE: Facts = {"check": "v = ANY ('{a}'::text[])"}
 CHECKED = statement(creates={"table a": {}, "constraint a.c": CHECK})
@@ -286,3 +304,25 @@ def test_what_a_pending_migration_will_change_shows_nothing_of_it() -> None:
 
     assert states(before, first, renames) == [ObjectState.APPLIED, ObjectState.MISSING]
     assert states({**before, "view v": {"query": "2"}}, first, renames) == [ObjectState.APPLIED, ObjectState.PARTIAL]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"table a": {}, "view v": {"query": "3"}}, ["applied", "applied", "applied", "applied"]),
+        ({"table a": {}}, ["applied", "applied", "applied", "missing"]),
+        ({}, ["missing", "missing", None, "missing"]),
+        ({"table a": {}, "function f()": {"body": "1"}}, ["applied", "applied", "missing", "missing"]),
+    ],
+)
+def test_what_later_migrations_took_is_shown_by_them(found: Objects, expected: list[str | None]) -> None:
+    """Of a migration nothing is left to look for: what dropped its objects, or made those that it dropped, shows it."""
+    first = statement(creates={"table a": {}, "table b": {}})
+    makes = statement(creates={"function f()": {"body": "1"}})
+    drops = statement(drops=["table b", "function f()"])
+    last = statement(creates={"view v": {"query": "3"}})
+
+    findings = weighed(found, first, makes, drops, last).findings
+
+    states_of = [findings.get(f"{number}.sql") for number in range(1, 5)]
+    assert [None if each is None else str(each.state) for each in states_of] == expected

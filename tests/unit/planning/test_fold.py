@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from kimbledb.model.declarations import DeclaredStatement
-from kimbledb.model.objects import Key
-from kimbledb.planning.fold import Fold, fold, granted, owners_of, split
+from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.planning.fold import Fold, fold, granted, owners_of, split, under_new_names
 from tests.support.declared import Objects, migration, statement
 
 
@@ -223,3 +223,22 @@ def test_a_privilege_has_an_object_and_a_role(name: str, expected: tuple[str, st
 def test_nothing_belongs_to_the_schema_of_another_table() -> None:
     """A part of a table in another schema belongs to that table, not to one of the schema's name."""
     assert owners_of(("trigger", "auth.users.t"), None) == [("table", "auth.users"), ("view", "auth.users")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "new", "source", "expected"),
+    [
+        ("function", "f(integer)", "g(integer)", "CREATE FUNCTION f(n integer) AS 'f'", "CREATE FUNCTION g(n integer) AS 'f'"),
+        ("function", "f()", "Order()", 'create or replace procedure "f"()', 'create or replace procedure "Order"()'),
+        ("view", "v", "w", "CREATE MATERIALIZED VIEW IF NOT EXISTS s.v AS SELECT 1", "CREATE MATERIALIZED VIEW IF NOT EXISTS w AS SELECT 1"),
+        ("view", "v", "w", "CREATE RECURSIVE VIEW v (n) AS SELECT n FROM v", None),
+        ("view", "v", "w", "-- Why.\nCREATE VIEW v AS SELECT 1", None),
+    ],
+)  # fmt: skip
+def test_the_statement_of_a_renamed_object_has_its_new_name(
+    kind: str, name: str, new: str, source: str, expected: str | None
+) -> None:
+    """A function or a view is made again under the name that it has now; where that is not sure, no statement is known."""
+    renamed = under_new_names(DatabaseObject(kind, name, {}, source), {(kind, name): new.replace("Order", '"Order"')})
+
+    assert (renamed.name, renamed.source) == (new.replace("Order", '"Order"'), expected)

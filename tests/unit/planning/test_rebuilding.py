@@ -117,3 +117,22 @@ def test_a_script_that_cannot_be_split_is_left_out() -> None:
     [left] = rebuilt("SELECT 'never closed;\n")
 
     assert isinstance(left, LeftOut)
+
+
+def test_statements_of_hosted_sql_run_on_a_hosted_database() -> None:
+    """What hosted.sql makes runs after apply.sql where it was applied, and what is left out of it has its file and line."""
+    at = declared.statement(2, part="hosted", creates={"index i": {}})
+    made = declared.migration(
+        1,
+        declared.statement(1, creates=TABLE),
+        at,
+        apply="CREATE TABLE t (id uuid)",
+        hosted="-- Here.\nCREATE INDEX i ON auth.t (id);",
+    )
+
+    there = list(pieces(made, BESIDE))
+
+    assert there[0] == Piece("CREATE TABLE t (id uuid)", 1)
+    assert isinstance(there[1], LeftOut)
+    assert (there[1].file.rpartition("/")[2], there[1].line) == ("hosted.sql", 2)
+    assert list(pieces(made, evolve(BESIDE, hosted=False))) == there[:1]

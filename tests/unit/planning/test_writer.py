@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key
+from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
 
 
@@ -186,3 +187,93 @@ def test_a_label_is_added_at_its_place() -> None:
     assert writer.alter(of("type mood", labels=("a", "c")), of("type mood", labels=("a", "b", "c"))) == [
         "ALTER TYPE mood ADD VALUE 'b' AFTER 'a'"
     ]
+
+
+def test_labels_are_renamed_and_added_at_once() -> None:
+    """Between labels that stay, one that goes is renamed to one that comes; where more go than come, the type is made again."""
+    steps = writer.alter(
+        of("type mood", labels=("bad", "fair", "good")), of("type mood", labels=("worse", "fair", "new", "good"))
+    )
+
+    assert steps == ["ALTER TYPE mood RENAME VALUE 'bad' TO 'worse'", "ALTER TYPE mood ADD VALUE 'new' AFTER 'fair'"]
+    assert writer.alter(of("type mood", labels=("a", "b", "c")), of("type mood", labels=("a", "x"))) is None
+
+
+def schema(*objects: DatabaseObject, needs: dict[Key, set[Key]] | None = None) -> Snapshot:
+    """Return a snapshot of objects; without needs, where none are known."""
+    sources = {each.key: each.source for each in objects if each.source is not None}
+    return Snapshot(beside(*objects), sources=sources, needs=needs or {})
+
+
+TABLE = (of("table t"), of("column t.a", type="integer", default="1"), of("column t.b", type="bigint"))
+
+
+def test_columns_change_their_types_in_one_statement() -> None:
+    """The columns of a table change together, each by its expression or a cast, and publications let go of it meanwhile."""
+    after = (of("table t"), of("column t.a", type="text", default="'1'::text"), of("column t.b", type="numeric"))
+
+    statements = writer.difference(schema(*TABLE), schema(*after), using={("column", "t.a"): "a + 1"})
+
+    assert statements[1:-1] == [
+        (
+            "ALTER TABLE t ALTER COLUMN a DROP DEFAULT, ALTER COLUMN a TYPE text USING a + 1, "
+            "ALTER COLUMN b TYPE numeric USING b::numeric"
+        ),
+        "ALTER TABLE t ALTER COLUMN a SET DEFAULT '1'::text",
+    ]
+    assert all("pg_publication" in each or "kimbledb.publications" in each for each in (statements[0], statements[-1]))
+
+
+def test_needs_that_are_not_known_are_guessed_by_names() -> None:
+    """A function that a new default calls is made before it, though nothing says that the column needs the function."""
+    called = of("function next()", "CREATE FUNCTION next() RETURNS integer ...", returns="integer", body="0")
+    added = of("column t.c", type="integer", default="next()", not_null=True)
+
+    assert writer.difference(schema(*TABLE), schema(*TABLE, added, called)) == [
+        "CREATE FUNCTION next() RETURNS integer ...",
+        "ALTER TABLE t ADD COLUMN c integer DEFAULT next() NOT NULL",
+    ]
+
+
+def test_a_type_is_made_anew_where_its_new_label_is_used_at_once() -> None:
+    """The transaction that adds a label to an enum cannot use it: its columns are texts until the type is there again."""
+    before = (of("type mood", labels=("a",)), of("table t"), of("column t.m", type="mood"))
+    after = (of("type mood", labels=("a", "b")), of("table t"), of("column t.m", type="mood", default="'b'::mood"))
+    needs = {("column", "t.m"): {("type", "mood")}}
+
+    assert writer.difference(schema(*before, needs=needs), schema(*after))[1:-1] == [
+        "ALTER TABLE t ALTER COLUMN m TYPE text USING m::text",
+        "DROP TYPE mood",
+        "CREATE TYPE mood AS ENUM ('a', 'b')",
+        "ALTER TABLE t ALTER COLUMN m TYPE mood USING m::mood",
+        "ALTER TABLE t ALTER COLUMN m SET DEFAULT 'b'::mood",
+    ]
+
+
+def test_what_holds_data_and_goes_is_told() -> None:
+    """A table that is divided otherwise, and a column that is gone, lose what they hold; a generated column loses nothing."""
+    generated = of("column t.g", type="integer", generated="a * 2")
+    parted = (of("table p", partition_by="LIST (id)"), of("column p.id", type="integer"))
+    later = (of("table p", partition_by="HASH (id)"), of("column p.id", type="integer"))
+
+    assert writer.lost(schema(*TABLE, generated, *parted), schema(*TABLE[:2], *later)) == [
+        ("column", "t.b"),
+        ("table", "p"),
+    ]
+
+
+def test_default_privileges_stay_where_they_may() -> None:
+    """A new table keeps what default privileges give beyond its own, if the caller says so."""
+    given = of("default privilege tables of current_user to app", may=("insert", "select"))
+    table = (given, of("table t"), of("column t.a", type="integer"))
+
+    assert writer.difference(schema(given), schema(*table))[1:] == ["REVOKE INSERT, SELECT ON TABLE t FROM app"]
+    assert writer.difference(schema(given), schema(*table), defaults_stay=True)[1:] == []
+
+
+def test_an_index_of_another_schema_is_made_by_its_own_name() -> None:
+    """An index is made where its table is: its name in the statement has no schema."""
+    index = DatabaseObject.of("index audit.log_at", {"on": "audit.log", "columns": ("at",)})
+
+    assert writer.create([index]) == ["CREATE INDEX log_at ON audit.log (at)"]
+    assert writer.drop(index) == "DROP INDEX audit.log_at"

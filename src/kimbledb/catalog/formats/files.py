@@ -82,6 +82,14 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
             continue
         if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
             faults.append(fault)
+        elif entry.name == facts.WHOLE:
+            faults.append(
+                Fault(
+                    path,
+                    "a folder of files has no facts of its own: what is closed wants a hosted.sql to open it",
+                    "give each migration a folder, such as 01_base-tables/apply.sql",
+                )
+            )
         elif entry.is_folder:
             faults.append(
                 Fault(
@@ -155,7 +163,7 @@ def _migrations_of(ordered: Sequence[_File], folder: str, declared: Source | Non
     together: list[Recorded] = []
     for place, file in enumerate(ordered, 1):
         if declared is not None:
-            together.append(Recorded(declared, file.script, file.name, together))
+            together.append(Recorded(declared, {"apply": file.script}, file.name, together))
         yield Migration(
             name=file.name,
             number=place if file.is_dated else file.order,

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from kimbledb.catalog import declared, facts, naming, other_tools, reading
 from kimbledb.catalog.declared import Recorded
 from kimbledb.catalog.reading import Entry, Folder, read_script
@@ -19,12 +21,14 @@ from kimbledb.catalog.scripts import named_queries
 from kimbledb.model.declarations import Declarations, not_recorded
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
-from kimbledb.model.script import Script
+from kimbledb.model.script import Part, Script, checksum_of
 
 #: Another strategy for tables that hold rows.
 _ONLINE = "online.sql"
+#: What only a hosted server wants.
+_HOSTED = "hosted.sql"
 #: The files that are read with the folder. Only apply.sql must exist.
-_READ = (facts.FILE, "apply.sql", "verify.sql", "rollback.sql", _ONLINE)
+_READ = (facts.FILE, "apply.sql", _HOSTED, "verify.sql", "rollback.sql", _ONLINE)
 _FILES = (*_READ, declared.FILE)
 
 
@@ -37,7 +41,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder of folders, and all faults in it."""
     migrations: list[Migration] = []
     faults: list[Fault] = []
-    together: list[Recorded] = []
+    one = _One(folder, _facts_of_whole(folder, faults), faults, [])
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
         match = naming.NUMBERED_FOLDER.fullmatch(entry.name)
@@ -46,7 +50,8 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
         elif entry.problem is not None and (entry.is_text or match is not None):
             faults.append(Fault(path, *entry.problem))
         elif not entry.is_folder:
-            _check_file(entry, path, faults)
+            if entry.name != facts.WHOLE:
+                _check_file(entry, path, faults)
         elif match is None:
             faults += filter(None, [naming.misnamed_folder(entry, path, beside_migrations=True)])
         elif (
@@ -54,9 +59,17 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
         ) is not None:
             faults.append(fault)
         else:
-            name = match[2] + ".sql"
-            migrations.append(_read_migration(entry, path, folder, int(match[1]), name, faults, together))
+            migrations.append(one.read(entry, path, int(match[1]), match[2] + ".sql"))
     return migrations, faults
+
+
+def _facts_of_whole(folder: Folder, faults: list[Fault]) -> dict[str, Any]:
+    """Return the facts of the catalog, which are facts of each migration."""
+    entry = next((each for each in folder.entries if each.name == facts.WHOLE and not each.is_folder), None)
+    if entry is None or entry.problem is not None:
+        return {}
+    script = read_script(entry, f"{folder.shown}/{facts.WHOLE}", faults)
+    return facts.of_catalog(None if script is None else script.text, folder.shown, faults)
 
 
 def _check_file(entry: Entry, path: str, faults: list[Fault]) -> None:
@@ -71,58 +84,80 @@ def _check_file(entry: Entry, path: str, faults: list[Fault]) -> None:
         )
 
 
-def _read_migration(
-    entry: Entry, path: str, folder: Folder, number: int, name: str, faults: list[Fault], together: list[Recorded]
-) -> Migration:
-    """Return a migration; where it has faults, with the parts that could be read.
+@frozen
+class _One:
+    """Reads one migration after the other."""
 
-    The faults keep the catalog from being made. The others that require this migration then have no fault of their own.
-    """
-    present = {each.name: each for each in reading.list_entries(entry.where, path, faults, folder.home)}
-    owner = None if "apply.sql" in present else other_tools.owner_of_parts(present)
-    if owner is not None:
-        faults.append(owner.fault(path))
-        return Migration(name=name, number=number, location=path)
-    scripts = _read_files(present, path, faults)
-    faults.extend(_unknown_files(present, path))
-    if "apply.sql" not in present:
-        faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
-    apply = scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")
-    stated: dict[str, Any] = {"title": re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()}
-    stated |= facts.of_head(apply, faults)
-    if facts.FILE in present:
-        text = scripts[facts.FILE].text if facts.FILE in scripts else None
-        read = facts.read(text, path, faults)
-        # A file that cannot be read may allow what needs no transaction.
-        stated |= {"transactional": False} if read is None else read
-    _check_scripts(scripts, faults, transactional=stated.get("transactional", True))
-    return Migration(
-        name=name,
-        number=number,
-        apply_sql=apply,
-        verify_sql=scripts.get("verify.sql", ""),
-        rollback_sql=scripts.get("rollback.sql", ""),
-        online_sql=scripts.get(_ONLINE, ""),
-        checksum=apply.checksum,
-        location=path,
-        read_queries=named_queries,
-        **stated,
-        declare=_declarations(present, path, folder, name, apply, together),
-    )
+    #: The folder of the catalog.
+    folder: Folder
+    #: The facts of every migration.
+    whole: Mapping[str, Any]
+    #: Receives all faults.
+    faults: list[Fault]
+    #: Those that read the declarations of all migrations.
+    together: list[Recorded]
 
+    def read(self, entry: Entry, path: str, number: int, name: str) -> Migration:
+        """Return a migration; where it has faults, with the parts that could be read.
 
-def _declarations(
-    present: Mapping[str, Entry], path: str, folder: Folder, name: str, apply: Script, together: list[Recorded]
-) -> Callable[[], Declarations]:
-    """Return the function that reads the declarations of a migration."""
-    if folder.declared is not None:
-        together.append(Recorded(folder.declared, apply, name, together))
-    elif declared.FILE in present:
-        source = reading.declarations_in(present[declared.FILE], f"{path}/{declared.FILE}")
-        together.append(Recorded(source, apply, None, together))
-    else:
-        return not_recorded
-    return together[-1]
+        The faults keep the catalog from being made. The others that require this migration then have no fault of their own.
+
+        Args:
+            entry: The folder of the migration.
+            path: Its path, to be shown.
+            number: The number of the migration.
+            name: The name of the migration.
+        """
+        faults = self.faults
+        present = {each.name: each for each in reading.list_entries(entry.where, path, faults, self.folder.home)}
+        owner = None if "apply.sql" in present else other_tools.owner_of_parts(present)
+        if owner is not None:
+            faults.append(owner.fault(path))
+            return Migration(name=name, number=number, location=path)
+        scripts = _read_files(present, path, faults)
+        faults.extend(_unknown_files(present, path))
+        if "apply.sql" not in present:
+            faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
+        applied: dict[Part, Script] = {"apply": scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")}
+        if _HOSTED in scripts and scripts[_HOSTED].text:
+            applied["hosted"] = scripts[_HOSTED]
+        stated: dict[str, Any] = {"title": re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()}
+        stated |= facts.of_head(applied["apply"], faults)
+        if facts.FILE in present:
+            text = scripts[facts.FILE].text if facts.FILE in scripts else None
+            read = facts.read(text, path, faults)
+            # A file that cannot be read may allow what needs no transaction.
+            stated |= {"transactional": False} if read is None else read
+        _check_scripts(scripts, faults, transactional=stated.get("transactional", True))
+        return Migration(
+            name=name,
+            number=number,
+            apply_sql=applied["apply"],
+            hosted_sql=scripts.get(_HOSTED, ""),
+            verify_sql=scripts.get("verify.sql", ""),
+            rollback_sql=scripts.get("rollback.sql", ""),
+            online_sql=scripts.get(_ONLINE, ""),
+            checksum=checksum_of(applied.values()),
+            location=path,
+            read_queries=named_queries,
+            **stated,
+            **self.whole,
+            declare=self._declarations(present, path, name, applied),
+        )
+
+    def _declarations(
+        self, present: Mapping[str, Entry], path: str, name: str, applied: Mapping[Part, Script]
+    ) -> Callable[[], Declarations]:
+        """Return the function that reads the declarations of a migration."""
+        together = self.together
+        if self.folder.declared is not None:
+            together.append(Recorded(self.folder.declared, applied, name, together))
+        elif declared.FILE in present:
+            source = reading.declarations_in(present[declared.FILE], f"{path}/{declared.FILE}")
+            together.append(Recorded(source, applied, None, together))
+        else:
+            return not_recorded
+        return together[-1]
 
 
 def _read_files(present: Mapping[str, Entry], path: str, faults: list[Fault]) -> dict[str, Script]:
@@ -143,6 +178,8 @@ def _check_scripts(scripts: Mapping[str, Script], faults: list[Fault], *, transa
     """Find the faults in the SQL of a migration."""
     if "apply.sql" in scripts:
         check_script(scripts["apply.sql"], faults, transactional=transactional)
+    if _HOSTED in scripts:
+        check_script(scripts[_HOSTED], faults, transactional=True, part="hosted")
     if "rollback.sql" in scripts:
         # A rollback is tried first, in a transaction that is rolled back, to measure the data loss.
         check_script(scripts["rollback.sql"], faults, transactional=True, part="rollback")

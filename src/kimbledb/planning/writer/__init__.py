@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key
-from kimbledb.planning.writer.changes import difference
+from kimbledb.planning.writer.changes import difference, lost
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import identifier
 from kimbledb.planning.writer.order import arranged
 from kimbledb.planning.writer.pieces import Surroundings
 
-__all__ = ["alter", "create", "difference", "drop", "rename"]
+__all__ = ["alter", "create", "difference", "drop", "lost", "rename"]
 
 
 def create(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import evolve, frozen
 
 from kimbledb.model.objects import DatabaseObject, Fact, Key
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import columns, grants, indexes, tables
+from kimbledb.planning.mentions import needs_among
+from kimbledb.planning.writer import columns, grants, indexes, publications, tables
 from kimbledb.planning.writer.drops import drops
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
@@ -29,28 +32,103 @@ _RANKS = {
 _PLACE = ("partition_of", "bound", "inherits")
 
 
-def difference(before: Snapshot, after: Snapshot) -> list[str]:
+def difference(
+    before: Snapshot, after: Snapshot, *, using: Mapping[Key, str] | None = None, defaults_stay: bool = False
+) -> list[str]:
     """Return the statements that make one schema of another: drops, then changes and what is made, each in order.
 
-    Tables and columns stay wherever a statement can keep them; what else must go in between is made again.
+    Tables and columns stay wherever a statement can keep them; what else must go in between is made again. All columns
+    of a table that change their type do so in one statement. Publications are no objects of a schema: those with a list
+    or a condition of columns let go of a table while columns of it change their type.
 
     Args:
         before: The schema as it is, with the objects that each object needs.
-        after: The schema as it is to be, with these and with the statements that make functions, views and rules.
+        after: The schema as it is to be, with these and with the statements that make functions, views and rules. Where
+            it has no needs, an object that is as before has those of before, and those of the others are guessed by the
+            names that they hold. A statement that it lacks is that of before.
+        using: For columns that change their type, by kind and name, the expression that gives the later value of a row;
+            a value is cast where there is none.
+        defaults_stay: Whether new objects keep what default privileges give to roles beyond what ``after`` holds.
+
+    Raises:
+        ValueError: The statement that makes a function, a view or a rule is not known.
     """
-    fates = Fates(before, after)
+    after = _known(before, after)
+    fates = Fates(before, after, using or {})
     fates.decide()
     made = frozenset(key for key in after.objects if key not in before.objects or key in fates.gone)
-    around = Surroundings(after.objects, made, after.needs, fates.apart())
+    others = {
+        key
+        for key, facts in after.objects.items()
+        if key[0] == "column" and key not in made and _as_left(key, fates).get("default") != facts.get("default")
+    }
+    around = Surroundings(after.objects, made, after.needs, fates.apart(), others)
     pieces = [piece for key in after.objects if key in made for piece in KINDS[key[0]].create(after.get(key), around)]
+    retyped: dict[str, list[_Retyped]] = {}
     for key in after.objects:
         if key not in made:
-            pieces += _changes(key, fates, around)
-    pieces += _not_by_default(fates, around)
-    return [*drops(fates), *arranged(pieces)]
+            pieces += _changes(key, fates, around, retyped)
+    for table, those in retyped.items():
+        pieces += _with_other_types(table, those, around)
+    if not defaults_stay:
+        pieces += _not_by_default(fates, around)
+    return publications.around(sorted(fates.with_other_types()), [*drops(fates), *arranged(pieces)])
 
 
-def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
+def lost(before: Snapshot, after: Snapshot) -> list[Key]:
+    """Return the tables, columns and sequences whose rows, values or position ``difference()`` gives up: it drops them.
+
+    Columns and sequences that go with their table are left out, and so is what no data can be lost of: generated columns
+    and those of views.
+
+    Args:
+        before: The schema as it is, with the objects that each object needs.
+        after: The schema as it is to be.
+    """
+    fates = Fates(before, _known(before, after))
+    fates.decide()
+    return [key for key in before.objects if key in fates.gone and _holds_data(key, fates)]
+
+
+def _holds_data(key: Key, fates: Fates) -> bool:
+    kind, name = key
+    if kind == "column":
+        table = ("table", relation_of(name))
+        return (
+            table in fates.before.objects
+            and table not in fates.gone
+            and "generated" not in fates.before.objects[key]
+            and fates.follows(key) not in fates.gone
+        )
+    if kind == "sequence":
+        owner = fates.goes_with(key)
+        return owner is None or owner not in fates.gone
+    return kind == "table"
+
+
+def _known(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Return a schema with the needs and the statements that it lacks: from the earlier one, or guessed by names."""
+    same = {key for key, facts in after.objects.items() if before.objects.get(key) == facts}
+    sources = {**{key: source for key, source in before.sources.items() if key in same}, **after.sources}
+    if after.needs:
+        return evolve(after, sources=sources)
+    after = evolve(after, sources=sources)
+    needs = needs_among((each for each in after if each.key not in same), after)
+    return evolve(after, needs={**{key: those for key, those in before.needs.items() if key in same}, **needs})
+
+
+@frozen
+class _Retyped:
+    """A column that changes its type with others of its table."""
+
+    key: Key
+    steps: list[str]
+    #: The objects that are as they are to be after these steps.
+    makes: tuple[Key, ...]
+    needs: set[Key]
+
+
+def _changes(key: Key, fates: Fates, around: Surroundings, retyped: dict[str, list[_Retyped]]) -> Iterator[Piece]:
     kind, name = key
     old, new = _as_left(key, fates), dict(fates.after.objects[key])
     after = fates.after.get(key)
@@ -59,14 +137,14 @@ def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
         for facts in (old, new):
             for fact in _PLACE:
                 facts.pop(fact, None)
-    if kind in ("index", "constraint") and fates.is_moved(key):
+    if kind == "index" and (fates.is_moved(key) or "partition_of" not in old):
         new.pop("partition_of", None)
-        yield from indexes.attachment_of_its_own(after, around)
+        yield from indexes.attachment(after, around)
     if old == new:
         return
     needs = {key, *around.needs_of(key)}
     if kind == "column" and not around.has("view", relation_of(name)):
-        yield from _changed_column(old, after, fates, around)
+        yield from _changed_column(old, after, fates, around, retyped)
         return
     steps = KINDS[kind].alter(DatabaseObject(kind, name, old), DatabaseObject(kind, name, new, after.source), around)
     assert steps is not None  # else it goes
@@ -75,7 +153,7 @@ def _changes(key: Key, fates: Fates, around: Surroundings) -> Iterator[Piece]:
         needs |= {each.key for each in around.parts("constraint", name)}
     for owner in texts(new, "owned_by"):
         needs |= {("column", owner), ("table", relation_of(owner))}
-    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index") else ()
+    makes: tuple[Key, ...] = (key,) if kind in ("type", "function", "view", "constraint", "index", "privilege") else ()
     if kind == "view":
         makes = (key, *(each.key for each in around.parts("column", name)))
     yield from _in_sequence(list(steps), _RANKS.get(kind, Rank.SETTING), makes, needs)
@@ -119,7 +197,7 @@ def _without_detours(key: Key, fates: Fates) -> dict[str, Fact]:
             constraint = ("constraint", f"{key[1]}.{index}")
             if mark in facts and (("index", index) in fates.gone or constraint in fates.gone):
                 del facts[mark]
-    if key[0] in ("index", "constraint") and fates.is_moved(key):
+    if key[0] == "index" and fates.is_moved(key):
         facts.pop("partition_of", None)
     return facts
 
@@ -137,32 +215,83 @@ def _moves(table: DatabaseObject, fates: Fates, around: Surroundings) -> Iterato
             yield Piece(statement, Rank.PARTITION, needs={("table", parent), table.key, *own})
 
 
+def _with_other_types(table: str, those: Iterable[_Retyped], around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement by which columns of a table change their types."""
+    steps = {each.key: each.steps for each in those}
+    makes = (_types_of(table), *(key for each in those for key in each.makes))
+    needs = {need for each in those for need in each.needs}
+    yield from _in_sequence(list(columns.together(steps, around)), Rank.COLUMN, makes, needs)
+
+
+def _types_of(table: str) -> Key:
+    """Return what a statement needs that comes after columns of a table have their later types."""
+    return ("types", table)
+
+
 def _changed_column(
-    old: dict[str, Fact], column: DatabaseObject, fates: Fates, around: Surroundings
+    old: dict[str, Fact],
+    column: DatabaseObject,
+    fates: Fates,
+    around: Surroundings,
+    retyped: dict[str, list[_Retyped]],
 ) -> Iterator[Piece]:
     """Yield the changes of a column: of its type and the like, then of its default, which may need what needs the column."""
     new = dict(facts_of(column))
-    if old.get("not_null") and new.get("not_null"):
-        # Without a fact the name depends on the tables above, which may be others.
-        names = columns.not_null_name(fates.before.get(column.key), fates.old), columns.not_null_name(column, around)
-        known = "not_null_name" in old or "not_null_name" in new  # before version 18 there are no names
-        for facts, name in zip((old, new), names, strict=True):
-            facts.pop("not_null_name", None)
-            if known and names[0] != names[1]:
-                facts["not_null_name"] = name
+    above = fates.follows(column.key)
+    own = _settle_names(old, new, column, fates, around)
     default = new.pop("default", None)
     if default is not None and old.get("default") == default and old.get("type") == new.get("type"):
         new["default"] = default
-    between = DatabaseObject(*column.key, new)
-    makes = (column.key, *(each.key for each in columns.below(column, around)))
-    home = {("table", relation_of(column.name))}
-    steps = KINDS["column"].alter(DatabaseObject(*column.key, old), between, around)
-    assert steps is not None  # else it goes
+    # The tables below change with it, but for what is their own.
+    along = [each.key for each in columns.below(column, around) if each.key in fates.gone or _is_done(each.key, fates)]
+    needs = {("table", relation_of(column.name)), *([above] if above else [])}
     early = {need for need in around.needs_of(column.key) if need[0] in columns.OF_TYPE}
-    yield from _in_sequence(list(steps), Rank.COLUMN, makes, home | early)
+    first: list[str] = []
+    if columns.type_of(old) != columns.type_of(new):
+        first, old = columns.retyping(column, old, new, fates.expression(column.key))
+    steps = KINDS["column"].alter(DatabaseObject(*column.key, old), DatabaseObject(*column.key, new), around)
+    assert steps is not None  # else it goes
+    rest = [*steps, *own]
+    if first:
+        makes = () if rest else (column.key, *along)
+        table = relation_of(column.name)
+        retyped.setdefault(table, []).append(_Retyped(column.key, first, makes, needs | early))
+        needs = needs | {_types_of(table)}
+    yield from _in_sequence(rest, Rank.COLUMN, (column.key, *along), needs | early)
     if default is not None and "default" not in new:
-        needs = home | {column.key} | around.needs_of(column.key)
+        needs = needs | {column.key} | around.needs_of(column.key)
         yield Piece(columns.altering(column, [f"SET DEFAULT {default}"], around), Rank.DEFAULT, needs=needs)
+
+
+def _is_done(key: Key, fates: Fates) -> bool:
+    """Return whether an inherited column is as it is to be once the column above has changed."""
+    return key in fates.before.objects and _as_left(key, fates) == fates.after.objects.get(key)
+
+
+def _settle_names(
+    old: dict[str, Fact], new: dict[str, Fact], column: DatabaseObject, fates: Fates, around: Surroundings
+) -> list[str]:
+    """Leave the names of NOT NULL in the facts of a column only where they change; return what makes it a table's own.
+
+    Without a fact the name depends on the tables above, which may be others. Before version 18 there are no names.
+    """
+    if not (old.get("not_null") and new.get("not_null")):
+        return []
+    before, above = fates.before.get(column.key), fates.follows(column.key)
+    follows = above is not None and not facts_of(before).get("not_null")
+    was = (
+        columns.not_null_name(fates.after.get(above), around)
+        if above and follows
+        else columns.not_null_name(before, fates.old)
+    )
+    name = columns.not_null_name(column, around)
+    known = "not_null_name" in old or "not_null_name" in new
+    own = columns.has_own_not_null(column) and not columns.has_own_not_null(before) and above is not None
+    for facts, each in ((old, was), (new, name)):
+        facts.pop("not_null_name", None)
+        if known and was != name:
+            facts["not_null_name"] = each
+    return [columns.altering(column, ["SET NOT NULL"], around)] if own and was == name else []
 
 
 # Default privileges of the role that makes the objects.

@@ -58,6 +58,10 @@ _RECURSIVE = (
 OF_TYPE = frozenset({"type", "collation", "table"})
 
 
+#: A default that is not known.
+_SOME = "..."
+
+
 def definition(column: DatabaseObject, around: Surroundings) -> str:
     """Return a column as it stands in CREATE TABLE and ADD COLUMN, after its name.
 
@@ -91,15 +95,24 @@ def constraints(column: DatabaseObject, around: Surroundings) -> Iterator[str]:
         yield f"DEFAULT {default}"
     if facts.get("not_null") and not _not_valid(facts):
         name = not_null_name(column, around)
-        # The server gives another name where a table that was below this one still has it.
-        below_it = {("table", each) for each in around.children(relation_of(column.name))}
-        shown = name != _usual_name(column) or not below_it <= around.made
+        # The server gives another name where a table that is or was below this one has it.
+        table = relation_of(column.name)
+        family = {("table", each) for each in (table, *around.children(table))}
+        shown = name != _usual_name(column) or (len(family) > 1 and not family <= around.made)
         yield f"CONSTRAINT {name} {_not_null(facts)}" if shown else _not_null(facts)
 
 
 def default_comes_late(column: DatabaseObject, around: Surroundings) -> bool:
-    """Return whether a column's default gets a statement of its own, after the functions that it calls."""
-    return "default" in facts_of(column) and not needs_nothing_late(column.key, around)
+    """Return whether a column's default gets a statement of its own, after the functions that it calls.
+
+    A column of a table that exists waits for these: rows that are there need the default where they must have a value.
+    """
+    if "default" not in facts_of(column) or needs_nothing_late(column.key, around):
+        return False
+    if ("table", relation_of(column.name)) in around.made:
+        return True
+    called = (need for need in around.needs_of(column.key) if need in around.made)
+    return any(around.leads_to(need, {column.key}) for need in called)
 
 
 def comes_late(column: DatabaseObject, around: Surroundings) -> bool:
@@ -113,7 +126,8 @@ def comes_late(column: DatabaseObject, around: Surroundings) -> bool:
         return False
     table = relation_of(column.name)
     called = (need for need in around.needs_of(column.key) if need[0] == "function" and need in around.made)
-    return any(around.leads_to(need, table) for need in called)
+    own = {("table", table), *(each.key for each in around.parts("column", table))}
+    return any(around.leads_to(need, own) for need in called)
 
 
 def early_needs(column: DatabaseObject, around: Surroundings) -> set[Key]:
@@ -178,9 +192,33 @@ def altering(column: DatabaseObject, steps: Iterable[str], around: Surroundings,
         below: Whether the tables below change with it.
     """
     relation = relation_of(column.name)
-    changes = ", ".join(f"ALTER COLUMN {own_name(column.name)} {step}" for step in steps)
-    only = "" if below else around.only(relation)
-    return f"ALTER TABLE {only}{written(relation)} {changes}" if changes else ""
+    changes = ((own_name(column.name), step) for step in steps)
+    return "".join(_joined(relation, changes, "" if below else around.only(relation)))
+
+
+def together(steps: Mapping[Key, Iterable[str]], around: Surroundings) -> Iterator[str]:
+    """Yield the statements of steps of columns of one table: one, unless tables below have these columns from it.
+
+    Args:
+        steps: What follows the names of the columns, by their keys.
+        around: The objects around them.
+    """
+    table = relation_of(next(iter(steps))[1])
+    changes = [(own_name(name), step) for (_, name), those in steps.items() for step in those]
+    if not around.only(table):
+        yield from _joined(table, changes)
+        return
+    # What the tables below have from this one changes with it; a default and settings are each table's own.
+    shared = [change for change in changes if change[1].startswith(_RECURSIVE)]
+    first = [change for change in changes if change[1] == "DROP DEFAULT"]
+    rest = [change for change in changes if change not in shared and change not in first]
+    for only, those in (("ONLY ", first), ("", shared), ("ONLY ", rest)):
+        yield from _joined(table, those, only)
+
+
+def _joined(table: str, changes: Iterable[tuple[str, str]], only: str = "") -> Iterator[str]:
+    if shown := ", ".join(f"ALTER COLUMN {column} {step}" for column, step in changes):
+        yield f"ALTER TABLE {only}{written(table)} {shown}"
 
 
 def _of_view(facts: Facts) -> Iterator[str]:
@@ -206,9 +244,17 @@ def _given_from_above(column: DatabaseObject, around: Surroundings) -> dict[str,
         for fact, value in facts_of(parent).items():
             if fact in _FROM_ABOVE and not (late and fact == "default"):
                 given.setdefault(fact, value)
+        if parent.key in around.with_other_defaults or _has_another_default_than_above(parent, around):
+            given["default"] = _SOME
     if has_own_not_null(column) and ("table", relation_of(column.name)) in around.made:
         given |= {fact: facts_of(column)[fact] for fact in ("not_null", "not_null_name")}
     return given
+
+
+def _has_another_default_than_above(column: DatabaseObject, around: Surroundings) -> bool:
+    """Return whether a column that is made gets its default after it is made, in place of that from above."""
+    given = _given_from_above(column, around) if column.key in around.made else None
+    return given is not None and given.get("default") != facts_of(column).get("default")
 
 
 def has_own_not_null(column: DatabaseObject) -> bool:
@@ -247,16 +293,7 @@ def _changed(column: DatabaseObject, old: Facts, new: Facts, around: Surrounding
     if new.get("not_null") and not old.get("not_null") and _has_own_not_null(new):
         yield _add_not_null(column, around)
     steps = [*loosening(old, new), *tightening(column, old, new), *settings(old, new)]
-    if not around.only(relation_of(column.name)):
-        yield from filter(None, [altering(column, steps, around)])
-    else:
-        # What the tables below have from this one changes with it; a default and settings are each table's own.
-        own = [step for step in steps if not step.startswith(_RECURSIVE)]
-        shared = [step for step in steps if step.startswith(_RECURSIVE)]
-        first = [step for step in own if step == "DROP DEFAULT"]
-        rest = [step for step in own if step != "DROP DEFAULT"]
-        yield from filter(None, [altering(column, first, around), altering(column, shared, around, below=True)])
-        yield from filter(None, [altering(column, rest, around)])
+    yield from together({column.key: steps}, around)
     if foreign := changed_foreign_options(old, new):
         yield f"ALTER FOREIGN TABLE {relation} ALTER COLUMN {own_name(column.name)} {foreign}"
 
@@ -268,7 +305,7 @@ def loosening(old: Facts, new: Facts) -> Iterator[str]:
         old: Its facts now.
         new: Its later facts.
     """
-    if "default" in old and (old["default"] != new.get("default") or _type(old) != _type(new)):
+    if "default" in old and (old["default"] != new.get("default") or type_of(old) != type_of(new)):
         yield "DROP DEFAULT"
     if (
         "identity" in old
@@ -288,8 +325,8 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
         old: Its facts now.
         new: Its later facts.
     """
-    if _type(old) != _type(new):
-        yield f"TYPE {_shown_type(old, new)}{_using(column, old, new)}"
+    if type_of(old) != type_of(new):
+        yield f"TYPE {_shown_type(new)}{_using(column, old, new)}"
     if old.get("not_null") and not new.get("not_null"):
         yield "DROP NOT NULL"
     elif new.get("not_null") and not old.get("not_null") and not _has_own_not_null(new):
@@ -301,6 +338,36 @@ def tightening(column: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
             yield f"ADD {_identity(identity)}{_sequence(new)}"
         elif old["identity"] != new["identity"]:
             yield f"SET GENERATED {identity.upper()}"
+
+
+#: The steps that take something from a column, each with the facts that go.
+_TAKING = {
+    "DROP DEFAULT": ("default",),
+    "DROP IDENTITY": ("identity", "sequence"),
+    "DROP EXPRESSION": ("generated", "virtual"),
+    "DROP NOT NULL": ("not_null", "not_null_name", "not_null_options"),
+}
+
+
+def retyping(
+    column: DatabaseObject, old: Facts, new: Facts, expression: str | None = None
+) -> tuple[list[str], dict[str, Fact]]:
+    """Return the steps that give a column its later type, with what must go before, and its facts after them.
+
+    Args:
+        column: The column.
+        old: Its facts now.
+        new: Its later facts.
+        expression: What gives the later value of a row; None for a cast of the value now.
+    """
+    steps = list(loosening(old, new))
+    if old.get("not_null") and not new.get("not_null") and "identity" not in new:
+        steps.append("DROP NOT NULL")
+    gone = {"type", "collation", "storage", "compression", *(fact for step in steps for fact in _TAKING[step])}
+    using = _using(column, old, new) if expression is None else f" USING {expression}"
+    left = {fact: value for fact, value in old.items() if fact not in gone}
+    left |= {fact: new[fact] for fact in ("type", "collation") if fact in new}
+    return [*steps, f"TYPE {_shown_type(new)}{using}"], left
 
 
 def settings(old: Facts, new: Facts) -> Iterator[str]:
@@ -328,17 +395,19 @@ def _usual_storage(facts: Facts) -> str:
 
 
 def _default(old: Facts, new: Facts) -> Iterator[str]:
-    if "default" in new and (old.get("default") != new["default"] or _type(old) != _type(new)):
+    if "default" in new and (old.get("default") != new["default"] or type_of(old) != type_of(new)):
         yield f"SET DEFAULT {new['default']}"
 
 
-def _type(facts: Facts) -> tuple[str | None, str | None]:
+def type_of(facts: Facts) -> tuple[str | None, str | None]:
+    """Return the type and the collation of a column."""
     return text(facts, "type"), text(facts, "collation")
 
 
-def _shown_type(old: Facts, new: Facts) -> str:
-    collation = text(new, "collation") or ("default" if "collation" in old else None)
-    return f"{new['type']}" + (f" COLLATE {written(collation)}" if collation else "")
+def _shown_type(facts: Facts) -> str:
+    """Return the type of a column with its collation; without one it gets that of the type."""
+    collation = text(facts, "collation")
+    return f"{facts['type']}" + (f" COLLATE {written(collation)}" if collation else "")
 
 
 def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
@@ -350,9 +419,8 @@ def _using(column: DatabaseObject, old: Facts, new: Facts) -> str:
     bare = [re.sub(r"\(.*?\)", "", each) for each in (before, after)]
     if bare[0] == bare[1]:
         return ""
-    families = [
-        next((family for family in _FAMILIES if each.removesuffix("[]") in family), frozenset()) for each in bare
-    ]
+    elements = [each.removesuffix("[]") for each in bare] if all(each.endswith("[]") for each in bare) else bare
+    families = [next((family for family in _FAMILIES if each in family), frozenset()) for each in elements]
     cast = _TEXTS in families or (families[0] and families[0] is families[1])
     return f" USING {own_name(column.name)}{'' if cast else '::text'}::{after}"
 

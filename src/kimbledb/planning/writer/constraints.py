@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.writer import columns
-from kimbledb.planning.writer.indexes import attachment_of_its_own
+from kimbledb.planning.writer.indexes import attachments_below
 from kimbledb.planning.writer.names import (
     changed_options,
     options,
@@ -84,6 +84,7 @@ def stands_in_table(constraint: DatabaseObject, around: Surroundings) -> bool:
         ("table", relation_of(constraint.name)) in around.made
         and not is_reference(facts)
         and not is_waiting(facts)
+        and not facts.get("invalid")
         and _is_own(constraint, around)
         and needs_nothing_late(constraint.key, around)
         and not _has_twin(constraint, around)
@@ -133,7 +134,7 @@ def _is_own(constraint: DatabaseObject, around: Surroundings) -> bool:
         return not any(around.has("constraint", f"{each}.{_last(constraint)}") for each in around.above(relation))
     if is_waiting(facts):
         return False
-    return "check" not in facts or ("table", relation) in around.made
+    return "check" not in facts or ("table", relation) in around.made or relation in around.apart
 
 
 def _last(constraint: DatabaseObject) -> str:
@@ -142,21 +143,21 @@ def _last(constraint: DatabaseObject) -> str:
 
 def create(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     """Yield the statements that make a constraint, but not what the statement of its table, or of the table above, makes."""
-    yield from attachment_of_its_own(constraint, around)
     if stands_in_table(constraint, around):
         return
     relation, facts = relation_of(constraint.name), facts_of(constraint)
-    table = f"ALTER TABLE {written(relation)}"
+    # A key of a partitioned table is invalid where partitions lack it.
+    table = f"ALTER TABLE {'ONLY ' if 'invalid' in facts else ''}{written(relation)}"
     needs: set[Key] = {("table", relation), *(each.key for each in around.parts("column", relation))}
     needs |= around.needs_of(constraint.key)
     if _is_own(constraint, around):
         needs |= _needs_of_kind(constraint, relation, around)
-        yield Piece(
-            f"{table} ADD CONSTRAINT {own_name(constraint.name)} {definition(facts)}",
-            _rank(facts),
-            (constraint.key,),
-            needs,
-        )
+        if facts.get("invalid"):
+            table = f"ALTER TABLE {around.only(relation)}{written(relation)}"
+        statement = f"{table} ADD CONSTRAINT {own_name(constraint.name)} {definition(facts)}"
+        yield Piece(statement, _rank(facts), (constraint.key,), needs)
+        if facts.get("invalid"):
+            yield from (_attachment(each, constraint) for each in _same_below(constraint, around))
     elif not is_waiting(facts):
         above = [("constraint", f"{each}.{_last(constraint)}") for each in around.above(relation)]
         if any(is_waiting(around.facts(*key)) for key in above):
@@ -164,30 +165,58 @@ def create(constraint: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
             yield Piece(statement, Rank.REFERENCE, needs=needs.union(above))
 
 
+def _attachment(below: DatabaseObject, above: DatabaseObject) -> Piece:
+    """Return the statement that attaches the key of a partition to that of its parent, which is not valid."""
+    needs = {below.key, above.key, attachment_of(relation_of(below.name))}
+    return Piece(f"ALTER INDEX {own_name(above.name)} ATTACH PARTITION {own_name(below.name)}", Rank.MARK, needs=needs)
+
+
 def _rank(facts: Facts) -> Rank:
     return Rank.CHECK if "check" in facts else Rank.REFERENCE if is_reference(facts) else Rank.KEY
+
+
+def rule_of(facts: Facts) -> str | None:
+    """Return the text of a key, a foreign key or an exclusion, which is the same below and above; None for a check."""
+    return text(facts, "key") or text(facts, "exclude")
+
+
+def _same_below(constraint: DatabaseObject, around: Surroundings) -> list[DatabaseObject]:
+    """Return the keys of the partitions of a table that belong to a key of the table, whatever their names."""
+    rule = rule_of(facts_of(constraint))
+    return [
+        each
+        for child in around.children(relation_of(constraint.name))
+        for each in around.parts("constraint", child)
+        if facts_of(each).get("inherited") and rule is not None and rule_of(facts_of(each)) == rule
+    ]
 
 
 def _needs_of_kind(constraint: DatabaseObject, relation: str, around: Surroundings) -> set[Key]:
     """Return the objects that a constraint needs by its own text, and by its place above or below others."""
     facts = facts_of(constraint)
+    same = {each.key for each in _same_below(constraint, around)}
     if is_reference(facts):
-        below = (each for child in around.children(relation) for each in around.parts("constraint", child))
-        same = {each.key for each in below if is_reference(facts_of(each)) and facts_of(each)["key"] == facts["key"]}
         return same | _referred(facts, around)
-    if is_waiting(facts):
+    if is_waiting(facts) or facts.get("invalid"):
         return {attachment_of(each) for each in around.children(relation)}
-    return {each.key for each in around.below(relation, _last(constraint))}
+    return same
+
+
+def refers_to(facts: Facts) -> str | None:
+    """Return the name of the table that a foreign key refers to, or None for another constraint."""
+    found = _REFERS.match(str(facts.get("key", "")))
+    return ".".join(map(quoted, parts_of(found[1]))) if found else None
 
 
 def _referred(facts: Facts, around: Surroundings) -> set[Key]:
-    """Return the table that a foreign key refers to, with its unique keys."""
-    found = _REFERS.match(str(facts["key"]))
-    if found is None:
+    """Return the table that a foreign key refers to, with its unique keys, and what makes these valid."""
+    table = refers_to(facts)
+    if table is None:
         return set()
-    table = ".".join(map(quoted, parts_of(found[1])))
     keys = {each.key for each in around.parts("constraint", table) if _rank(facts_of(each)) is Rank.KEY}
-    return {("table", table), *keys, *(each.key for each in around.indexes(table) if facts_of(each).get("unique"))}
+    unique = [each for each in around.indexes(table) if facts_of(each).get("unique")]
+    attached = {key for each in unique for key in attachments_below(each, around)}
+    return {("table", table), *keys, *(each.key for each in unique), *attached}
 
 
 def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -> Iterator[str] | None:
@@ -196,7 +225,7 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
     old, new = dict(facts_of(before)), dict(facts_of(after))
     table, own = written(relation_of(after.name)), own_name(after.name)
     steps = []
-    if old.pop("not_valid", None) and not new.get("not_valid"):
+    if old.pop("not_valid", None) and not new.pop("not_valid", None):
         steps.append(f"ALTER TABLE {table} VALIDATE CONSTRAINT {own}")
     if is_reference(old) and is_reference(new):
         keys = [str(facts.pop("key")) for facts in (old, new)]
@@ -214,6 +243,7 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
         old["options"] = new["options"] = ()
     for facts in (old, new):
         facts.pop("inherited", None)  # that follows the table above
+        facts.pop("invalid", None)  # and that the tables below
     return iter(steps) if old == new else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from kimbledb.model.objects import Key
-from kimbledb.planning.writer import columns, grants, types
+from kimbledb.planning.writer import columns, constraints, grants, types
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import own_name, relation_of, text, texts, written
@@ -25,6 +25,8 @@ _RANKS = {
     "function": Rank.ROUTINE,
     "view": Rank.VIEW,
 }
+#: The kinds of parts that can be dropped before what they belong to.
+_DETACHABLE = frozenset({"constraint", "policy", "rule", "trigger", "index"})
 
 
 def drops(fates: Fates) -> list[str]:
@@ -34,6 +36,7 @@ def drops(fates: Fates) -> list[str]:
         fates: What becomes of each object.
     """
     groups = _groups(fates)
+    early = _before_partitions(groups, fates)
     apart: set[Key] = set()
     while circle := _circle(groups, fates):
         taken = _take_apart(circle, groups, fates)
@@ -43,6 +46,7 @@ def drops(fates: Fates) -> list[str]:
     pieces = []
     for root, members in groups.items():
         needs = {need for key in members if key not in fates.without_default for need in _needs(key, fates)} - members
+        needs |= early.get(root, set())
         pieces.append(Piece(_dropping(root, fates), _rank(root), tuple(members), needs))
     return [*reversed(arranged([*pieces, *_detours(fates)]))]
 
@@ -56,6 +60,44 @@ def _groups(fates: Fates) -> dict[Key, set[Key]]:
             root = owner
         groups.setdefault(root, set()).add(key)
     return groups
+
+
+def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, set[Key]]:
+    """Let foreign keys that go be dropped on their own before partitions of the tables they refer to leave or go.
+
+    They depend on these partitions, and their rows may refer to those of the partitions.
+    """
+    leaving: dict[Key, str] = {_detachment_of(table): table for table in fates.detached}
+    leaving |= {key: key[1] for key in fates.gone if "partition_of" in fates.before.objects[key] and key[0] == "table"}
+    found: dict[Key, set[Key]] = {}
+    for key in sorted(fates.gone) if leaving else ():
+        facts = fates.before.objects[key]
+        if key[0] != "constraint" or facts.get("inherited") or (referred := constraints.refers_to(facts)) is None:
+            continue
+        later = {mark for mark, table in leaving.items() if referred in fates.old.all_above(table)}
+        if later:
+            for members in groups.values():
+                members.discard(key)
+            groups.setdefault(key, set()).add(key)
+            found[key] = later
+    for key in found:
+        _gather_below(key, groups, fates)
+    return found
+
+
+def _gather_below(key: Key, groups: dict[Key, set[Key]], fates: Fates) -> None:
+    """Let the foreign keys of partitions go with that of their parent."""
+    waiting = [key]
+    while waiting:
+        below = [each for each in fates.hanging.get(waiting.pop(), ()) if each[0] == "constraint" and each in groups]
+        for each in below:
+            groups[key] |= groups.pop(each)
+        waiting += below
+
+
+def _detachment_of(table: str) -> Key:
+    """Return what a statement needs that comes before a partition is detached."""
+    return ("detachment", table)
 
 
 def _needs(key: Key, fates: Fates) -> set[Key]:
@@ -97,11 +139,20 @@ def _take_apart(circle: list[Key], groups: dict[Key, set[Key]], fates: Fates) ->
             if key[0] == "column" and "default" in fates.before.objects[key]:
                 fates.without_default.add(key)
                 taken.add(key)
-            elif key[0] in ("constraint", "policy", "rule", "trigger", "index"):
-                groups[root].discard(key)
-                groups[key] = {key}
+            elif key[0] in _DETACHABLE and not fates.before.objects[key].get("inherited"):
+                along = {key, *_below(key, fates)} & groups[root]
+                groups[root] -= along
+                groups[key] = along
                 taken.add(key)
     return taken
+
+
+def _below(key: Key, fates: Fates) -> Iterator[Key]:
+    """Yield the constraints of the tables below that go with a constraint."""
+    for each in fates.hanging.get(key, ()):
+        if each[0] == "constraint":
+            yield each
+            yield from _below(each, fates)
 
 
 def _rank(key: Key) -> Rank:
@@ -136,7 +187,8 @@ def _detours_of_columns(fates: Fates) -> Iterator[Piece]:
             yield Piece(statement, Rank.DEFAULT, needs={*fates.before.needs.get(key, ()), key})
     for key in sorted(fates.by_text):
         column = fates.before.get(key)
-        steps = [f"TYPE text USING {own_name(column.name)}::text"]
+        value = f"({fates.using[key]})" if key in fates.using else own_name(column.name)
+        steps = [f"TYPE text USING {value}::text"]
         if "default" in facts_of(column):
             steps.insert(0, "DROP DEFAULT")
         statement = columns.altering(column, steps, fates.old, below=True)
@@ -148,7 +200,8 @@ def _detours_of_tables(fates: Fates) -> Iterator[Piece]:
         parent = text(fates.before.objects["table", table], "partition_of")
         if parent is not None:
             statement = f"ALTER TABLE {written(parent)} DETACH PARTITION {written(table)}"
-            yield Piece(statement, Rank.PARTITION, needs={("table", parent), ("table", table)})
+            needs: set[Key] = {("table", parent), ("table", table)}
+            yield Piece(statement, Rank.PARTITION, (_detachment_of(table),), needs)
     for key, facts in fates.before.objects.items():
         if key[0] == "table" and key in fates.after.objects and key not in fates.gone:
             for parent in texts(facts, "inherits"):

@@ -14,19 +14,18 @@ from functools import cached_property
 
 from attrs import define, evolve, field
 
-from kimbledb.model.objects import PARTS, Facts, Key, parts_of
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import constraints, grants
+from kimbledb.planning.writer import constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
-from kimbledb.planning.writer.names import relation_of, text, texts
+from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts, types_of
 from kimbledb.planning.writer.pieces import Surroundings
 
 #: The kinds for which ALTER COLUMN ... TYPE is refused; all else follows the type.
 _AGAINST_A_TYPE = frozenset({"view", "rule", "policy", "trigger", "function"})
 #: The kinds of what a column's type and collation are.
 _OF_TYPE = frozenset({"type", "table", "view", "collation"})
-#: What a partition or an heir has from the table above.
-_INHERITED = frozenset({"column", "constraint", "index"})
 
 
 # Without slots: the properties below are computed once.
@@ -36,6 +35,8 @@ class Fates:
 
     before: Snapshot
     after: Snapshot
+    #: The expressions that give the later values of columns which change their type.
+    using: Mapping[Key, str] = field(factory=dict)
     #: The objects that are dropped, or go with others. Those that the later schema holds are made again.
     gone: set[Key] = field(factory=set)
     #: The columns that are text until their type is made again.
@@ -116,11 +117,19 @@ class Fates:
         facts = self.before.objects[key]
         relation = relation_of(name) if kind in PARTS else str(facts.get("on"))
         above = self.old.above(relation)
-        if kind in _INHERITED and (index := text(facts, "partition_of")) is not None:
-            yield from (("index", index), *(("constraint", f"{each}.{index}") for each in above))
-        elif kind in ("column", "constraint") and facts.get("inherited"):
-            own = name[len(relation) + 1 :]
-            yield from ((kind, f"{each}.{own}") for each in above)
+        if kind == "index" and "partition_of" in facts:
+            yield ("index", str(facts["partition_of"]))
+        elif kind == "column" and facts.get("inherited"):
+            yield from ((kind, f"{each}.{name[len(relation) + 1 :]}") for each in above)
+        elif kind == "constraint" and facts.get("inherited"):
+            own, rule = name[len(relation) + 1 :], constraints.rule_of(facts)
+            for each in above:
+                same = (
+                    part.key
+                    for part in self.old.parts(kind, each)
+                    if rule is not None and constraints.rule_of(part.facts or {}) == rule
+                )
+                yield (kind, f"{each}.{own}") if rule is None else next(same, (kind, f"{each}.{own}"))
 
     def _described(self, key: Key) -> Iterator[Key]:
         """Yield the object of a comment or a privilege, or that which a sequence, an index or a constraint stands for."""
@@ -168,12 +177,62 @@ class Fates:
                 self.drop(key)
             elif facts != self.after.objects[key]:
                 self._change(key)
+        self._drop_what_partitions_bring()
+        self._drop_what_refers_to_partitions()
+        for key, facts in self.after.objects.items():
+            if key[0] == "column" and (key not in self.before.objects or key in self.gone):
+                table = relation_of(key[1])
+                if {"default", "generated", "identity"} & facts.keys():
+                    self._drop_functions_of_rows(table)
+                    self._rewrite(table, computed=_is_computed(facts))
+
+    def _drop_functions_of_rows(self, table: str) -> None:
+        """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
+        if ("table", table) in self.gone:
+            return
+        for each in sorted(self.users.get(("table", table), ())):
+            facts = self.before.objects.get(each, {})
+            if each[0] == "function" and "sql_body" in facts and table in types_of(each[1]):
+                self._lose(each, ("table", table))
+
+    def _drop_what_partitions_bring(self) -> None:
+        """Let indexes and keys of a table go that a new partition would get, too, when it is attached."""
+        later = Surroundings(self.after.objects)
         for (kind, name), facts in self.after.objects.items():
-            if kind == "table" and "partition_of" in facts and self.is_placed(name):
-                # With it the server makes the indexes that the parent has and that it lacks.
-                for index in self.old.indexes(str(facts["partition_of"])):
-                    if "invalid" in (index.facts or {}):
-                        self.drop(index.key)
+            if kind != "table" or "partition_of" not in facts or not self.is_placed(name):
+                continue
+            # For each index of the parent the server takes one of the partition that fits, or makes one.
+            parent = str(facts["partition_of"])
+            for index in self.old.indexes(parent):
+                if indexes.is_made_alone(index.name, later):
+                    self.drop(index.key)
+            for constraint in self.old.parts("constraint", parent):
+                if "invalid" in (constraint.facts or {}):
+                    self.drop(constraint.key)
+
+    def _rewrite(self, table: str, *, computed: bool) -> None:
+        """Let values of a table's row type go, while each of its rows gets a value.
+
+        Before version 18 a constant one is refused, too; there no more is done than a materialized view made again.
+        """
+        for each in self.users.get(("table", table), set()) if ("table", table) not in self.gone else ():
+            relation = relation_of(each[1]) if each[0] == "column" else table
+            view = self.old.facts("view", relation)
+            if relation != table and each not in self.gone and ((computed and not view) or "materialized" in view):
+                self._lose_of_column(each, ("table", table))
+
+    def _drop_what_refers_to_partitions(self) -> None:
+        """Let foreign keys go that refer to the parent of a partition that goes: they depend on it, and its rows on them."""
+        ancestors = {
+            each
+            for kind, name in self.gone
+            if kind == "table" and "partition_of" in self.old.facts(kind, name)
+            for each in self.old.all_above(name)
+            if ("table", each) not in self.gone
+        }
+        for key, facts in self.before.objects.items() if ancestors else ():
+            if key[0] == "constraint" and not facts.get("inherited") and constraints.refers_to(facts) in ancestors:
+                self.drop(key)
 
     def is_placed(self, table: str) -> bool:
         """Return whether a table is attached to its parent: it is new, detached, or was no partition."""
@@ -194,6 +253,14 @@ class Fates:
             # What belongs to the index of a parent has no life of its own.
             if each in self.before.objects and self._is_linked(key) and each[0] in ("index", "constraint"):
                 self.drop(each)
+        if key[0] == "privilege":
+            self._drop_of_columns(key)
+
+    def _drop_of_columns(self, privilege: Key) -> None:
+        """Let the privileges of a role on the columns of a table go: a REVOKE on the table takes them, too."""
+        kind, name, role = of_privilege(privilege[1])
+        for each in self.old.parts("column", name) if kind in ("table", "view") else ():
+            self.drop(("privilege", f"column {each.name} to {role}"))
 
     def _is_linked(self, key: Key) -> bool:
         """Return whether an object's table stays below the same tables as before."""
@@ -229,6 +296,19 @@ class Fates:
         kept = [each for each in old if each in new]
         return kept if kept == list(new[: len(kept)]) else []
 
+    def expression(self, key: Key) -> str | None:
+        """Return the expression for the values of a column that changes its type; None for a cast, or if it is text already.
+
+        Args:
+            key: The column.
+        """
+        return None if key in self.by_text else self.using.get(key)
+
+    def with_other_types(self) -> set[str]:
+        """Return the tables that stay while columns of theirs change their type."""
+        tables = {relation_of(name) for _, name in self._retyped}
+        return {table for table in tables if self.old.has("table", table) and ("table", table) not in self.gone}
+
     def apart(self) -> set[str]:
         """Return the tables that stay and come below a table only after it is made or changed."""
         tables = [name for kind, name in self.after.objects if kind == "table" and (kind, name) not in self.gone]
@@ -241,13 +321,12 @@ class Fates:
         }
 
     def is_moved(self, key: Key) -> bool:
-        """Return whether the table of an index or a constraint leaves its parent, or comes below one.
+        """Return whether the table of an index leaves its parent, or comes below one.
 
         Args:
-            key: The index or the constraint.
+            key: The index.
         """
-        name = key[1]
-        table = relation_of(name) if key[0] in PARTS else str(self.before.objects[key].get("on"))
+        table = str(self.before.objects[key].get("on"))
         later = self.after.objects.get(("table", table), {})
         return table in self.detached or ("partition_of" in later and self.is_placed(table))
 
@@ -321,6 +400,7 @@ class Fates:
         if re.search(rf"(?<![\w$]){re.escape(_last(key))}(?![\w$])", partition_by):
             self.drop(("table", relation))
             return
+        self._drop_functions_of_rows(relation)
         for each in (
             *self.users.get(key, ()),
             *(user for user in self.users.get(("table", relation), ()) if user[0] == "column"),
@@ -328,8 +408,10 @@ class Fates:
             facts = self.before.objects.get(each, {})
             if each[0] in _AGAINST_A_TYPE or constraints.is_reference(facts) or "generated" in facts:
                 self._lose(each, key)
-            elif each[0] == "column" and relation_of(each[1]) != relation:
-                self._by_text(each)
+            elif "invalid" in facts:
+                self.drop(each)  # with the type the server makes it again, and for the partitions, too
+            elif each[0] == "column" and relation_of(each[1]) != relation and each not in self.gone:
+                self._lose_of_column(each, ("table", relation))
         for each in self.hanging.get(key, ()):
             if each[0] == "column":
                 self.without_default.add(each)
@@ -341,7 +423,7 @@ class Fates:
         old, new = self.before.objects[key], self.after.objects[key]
         if self.follows(key) is not None:
             return
-        if kind in ("index", "constraint") and self.is_moved(key):
+        if kind == "index" and self.is_moved(key):
             before, after = (evolve(each, facts=_without(each.facts or {}, "partition_of")) for each in (before, after))
         if KINDS[kind].alter(before, after, Surroundings(self.after.objects)) is None or (
             kind == "view" and not self._keeps_its_columns(name)
@@ -349,10 +431,26 @@ class Fates:
             self.drop(key)
         elif kind == "column" and _type(old) != _type(new):
             self._retype(key)
+        elif kind == "type" and self._uses_new_labels(key):
+            self.drop(key)
+        elif kind == "privilege" and grants.takes(before, after):
+            self._drop_of_columns(key)
         elif kind == "table":
             self._change_table(name, old, new)
         if kind == "column" and old.get("inherited") and not new.get("inherited"):
             self._own(relation_of(name))
+
+    def _uses_new_labels(self, key: Key) -> bool:
+        """Return whether something new names a new label of an enum: its transaction cannot use it unless the type is new, too."""
+        old, new = (texts(side.objects[key], "labels") for side in (self.before, self.after))
+        added = [quote_literal(label).strip() for label in new if label not in old]
+        if not added:
+            return False
+        return any(
+            self.before.objects.get(user) != facts and any(label in _shown(self.after.get(user)) for label in added)
+            for user, facts in self.after.objects.items()
+            if key in self.after.needs.get(user, ())
+        )
 
     def _own(self, table: str) -> None:
         """Let the inherited columns of a table become its own, though it stays below the tables above."""
@@ -392,8 +490,19 @@ def _type(facts: Facts) -> tuple[str | None, str | None]:
     return text(facts, "type"), text(facts, "collation")
 
 
+def _is_computed(facts: Facts) -> bool:
+    """Return whether a column that is added may need its value written into each row."""
+    return "generated" in facts or "identity" in facts or "(" in str(facts.get("default", ""))
+
+
 def _without(facts: Facts, fact: str) -> Facts:
     return {name: value for name, value in facts.items() if name != fact}
+
+
+def _shown(each: DatabaseObject) -> str:
+    """Return the facts of an object as one text, with the statement that makes it."""
+    facts = (value if isinstance(value, tuple) else (value,) for value in (each.facts or {}).values())
+    return "\n".join([*(str(value) for values in facts for value in values), each.source or ""])
 
 
 def _last(key: Key) -> str:

@@ -114,8 +114,11 @@ def drop_comment(comment: DatabaseObject, around: Surroundings) -> str:
 
 def create(privilege: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     """Yield the statements that grant a role its privileges on an object, after all that are taken away."""
-    kind, name, _ = of_privilege(privilege.name)
+    kind, name, grantee = of_privilege(privilege.name)
     needs = _target_keys(kind, name)
+    if kind == "column":
+        # A REVOKE on the table takes what is granted on its columns.
+        needs |= {("privilege", f"{each} {relation_of(name)} to {grantee}") for each in ("table", "view")}
     may, lacks = (texts(facts_of(privilege), fact) for fact in ("may", "lacks"))
     for statement in _revokes(privilege, lacks, around):
         yield Piece(statement, Rank.REVOKE, needs=needs)
@@ -172,10 +175,26 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
     return _changed(after, facts_of(before), facts_of(after), around)
 
 
+def takes(before: DatabaseObject, after: DatabaseObject) -> bool:
+    """Return whether a change of privileges takes some from the role.
+
+    Args:
+        before: The privileges now.
+        after: The later ones.
+    """
+    old, new = facts_of(before), facts_of(after)
+    return not set(texts(old, "may")) <= set(texts(new, "may")) or not set(texts(new, "lacks")) <= set(
+        texts(old, "lacks")
+    )
+
+
 def _changed(privilege: DatabaseObject, old: Facts, new: Facts, around: Surroundings) -> Iterator[str]:
     has, gets = texts(old, "may"), texts(new, "may")
     lacked, lacks = texts(old, "lacks"), texts(new, "lacks")
     gone = [each.removesuffix(_GRANTABLE) for each in has if each not in gets]
+    if gone and len(has) == _ALL.get(of_privilege(privilege.name)[0]):
+        # Since version 17 that is more than the facts say.
+        gone = [each.removesuffix(_GRANTABLE) for each in has]
     yield from _revokes(privilege, [*gone, *(each for each in lacks if each not in lacked)], around)
     kept = {each for each in has if each.removesuffix(_GRANTABLE) not in gone}
     given_back = [each for each in lacked if each not in lacks]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning.writer.names import (
     changed_options,
     list_of,
     options,
+    own_name,
     parenthesized,
-    relation_of,
+    split_list,
     text,
     texts,
     with_options,
@@ -18,6 +20,10 @@ from kimbledb.planning.writer.names import (
 )
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, attachment_of, facts_of
 
+#: The columns of a key.
+_KEYED = re.compile(r"(?:PRIMARY KEY|UNIQUE(?: NULLS NOT DISTINCT)?) \((.*?)\)(?: |$)")
+#: What follows a column that an index sorts by.
+_ORDER = re.compile(r"(?: DESC)?(?: NULLS (?:FIRST|LAST))?$")
 #: What a statement changes of an index; all else makes another index.
 _CHANGEABLE = frozenset({"options", "tablespace", "statistics", "invalid"})
 
@@ -38,39 +44,42 @@ def create(index: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
     else:
         needs |= {each.key for each in around.below(on, index.name)}
     yield Piece(_statement(index, facts, "ONLY " if alone else ""), Rank.INDEX, (index.key,), needs)
-    yield from attachment_of_its_own(index, around)
+    yield from attachment(index, around)
     for step in _statistics({}, facts):
         yield Piece(f"ALTER INDEX {written(index.name)} {step}", Rank.MARK, needs={index.key})
 
 
-def attachment_of_its_own(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
-    """Yield the statement that attaches an index, or that of a key, to the index of the parent that is made alone.
+def attachment(index: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement that attaches an index of a partition to that of its parent, where this is made alone.
 
     Args:
-        each: The index or the constraint.
+        index: The index of the partition.
         around: The objects around it.
     """
-    facts = facts_of(each)
+    facts = facts_of(index)
     parent = text(facts, "partition_of")
-    if parent is None or ("index", parent) not in around.made or not is_made_alone(parent, around):
-        return
-    if each.kind == "index":
-        yield attachment(each.key, each.name, parent, str(facts["on"]))
-    else:
-        yield attachment(each.key, quoted(parts_of(each.name)[-1]), parent, relation_of(each.name))
+    if parent is not None and ("index", parent) in around.made and is_made_alone(parent, around):
+        statement = f"ALTER INDEX {written(parent)} ATTACH PARTITION {written(index.name)}"
+        needs = {index.key, ("index", parent), attachment_of(str(facts["on"]))}
+        yield Piece(statement, Rank.MARK, (_attached(index.name),), needs)
 
 
-def attachment(key: Key, own: str, parent: str, on: str) -> Piece:
-    """Return the statement that attaches an index of a partition to that of its parent.
+def _attached(index: str) -> Key:
+    """Return what a statement needs that comes after the index of a partition is attached to that of its parent."""
+    return ("index attachment", index)
+
+
+def attachments_below(index: DatabaseObject, around: Surroundings) -> Iterator[Key]:
+    """Yield what a statement needs that comes after the index of a partitioned table is valid.
 
     Args:
-        key: The index, or the constraint that it belongs to.
-        own: The name of the index.
-        parent: The index of the parent.
-        on: The partition.
+        index: The index.
+        around: The objects around it.
     """
-    statement = f"ALTER INDEX {written(parent)} ATTACH PARTITION {written(own)}"
-    return Piece(statement, Rank.MARK, needs={key, ("index", parent), attachment_of(on)})
+    for each in around.below(str(facts_of(index).get("on")), index.name):
+        if each.kind == "index":
+            yield _attached(each.name)
+            yield from attachments_below(each, around)
 
 
 def is_made_alone(name: str, around: Surroundings) -> bool:
@@ -84,14 +93,25 @@ def is_made_alone(name: str, around: Surroundings) -> bool:
     on = str(facts.get("on"))
     if "partition_by" not in around.facts("table", on):
         return False
-    twins = [each for each in around.indexes(on) if facts_of(each) == facts]
-    return bool(facts.get("invalid")) or len(twins) > 1
+    own = _columns(facts)
+    return bool(facts.get("invalid")) or any(
+        [_columns(facts_of(each)) for each in (*around.indexes(table), *around.parts("constraint", table))].count(own)
+        > 1
+        for table in (on, *around.children(on))
+    )
+
+
+def _columns(facts: Facts) -> tuple[str, ...] | None:
+    """Return the columns of an index or a key without their order: by them the server finds an index that fits."""
+    keyed = _KEYED.match(str(facts.get("key", "")))
+    columns = split_list(keyed[1]) if keyed else texts(facts, "columns")
+    return tuple(_ORDER.sub("", each) for each in columns) or None
 
 
 def _statement(index: DatabaseObject, facts: Facts, only: str) -> str:
-    words = [
-        f"CREATE {'UNIQUE ' if facts.get('unique') else ''}INDEX {written(index.name)} ON {only}{written(str(facts['on']))}"
-    ]
+    # An index is made in the schema of its table, which stands in no name of a new one.
+    name = own_name(index.name)
+    words = [f"CREATE {'UNIQUE ' if facts.get('unique') else ''}INDEX {name} ON {only}{written(str(facts['on']))}"]
     if method := text(facts, "method"):
         words.append(f"USING {written(method)}")
     words.append(f"({', '.join(texts(facts, 'columns'))})")

@@ -94,6 +94,8 @@ class Surroundings:
     needs: Mapping[Key, Collection[Key]] = field(factory=dict)
     #: The tables that exist and are attached to a parent, or inherit, only later.
     apart: Collection[str] = ()
+    #: The columns that exist and get another default, or lose theirs, at a time that no other statement waits for.
+    with_other_defaults: Collection[Key] = ()
 
     @cached_property
     def _parts(self) -> Mapping[tuple[str, str], list[DatabaseObject]]:
@@ -141,6 +143,12 @@ class Surroundings:
         facts = self.facts("table", table)
         return (*texts(facts, "partition_of"), *texts(facts, "inherits"))
 
+    def all_above(self, table: str) -> Iterator[str]:
+        """Yield the names of all tables above a table, the nearest first."""
+        for each in self.above(table):
+            yield each
+            yield from self.all_above(each)
+
     def has_from_above(self, table: str) -> bool:
         """Return whether a table that exists gets what is made of the table above."""
         above = [("table", each) for each in self.above(table)]
@@ -159,16 +167,16 @@ class Surroundings:
         return self._indexes.get(relation, [])
 
     def below(self, relation: str, index: str) -> list[DatabaseObject]:
-        """Return the indexes and keys of the partitions of a table that belong to an index or a key of the table.
+        """Return the indexes of the partitions of a table that belong to an index of the table.
 
         Args:
             relation: The table.
-            index: The name of its index or key.
+            index: Its index.
         """
         return [
             each
             for child in self.children(relation)
-            for each in (*self.indexes(child), *self.parts("constraint", child))
+            for each in self.indexes(child)
             if (each.facts or {}).get("partition_of") == index
         ]
 
@@ -176,17 +184,17 @@ class Surroundings:
         """Return the objects that objects need by the server's record, without themselves."""
         return {need for key in keys for need in self.needs.get(key, ())} - set(keys)
 
-    def leads_to(self, key: Key, table: str) -> bool:
-        """Return whether an object needs a table or one of its columns, by way of any others that are made."""
+    def leads_to(self, key: Key, others: Collection[Key]) -> bool:
+        """Return whether an object needs one of some others, by way of any that are made."""
         seen: set[Key] = set()
         waiting = [key]
         while waiting:
             each = waiting.pop()
-            if each == ("table", table) or (each[0] == "column" and relation_of(each[1]) == table):
+            if each in others:
                 return True
             if each not in seen:
                 seen.add(each)
-                waiting += [need for need in self.needs.get(each, ()) if need in self.made]
+                waiting += [need for need in self.needs.get(each, ()) if need in self.made or need in others]
         return False
 
     def only(self, table: str) -> str:

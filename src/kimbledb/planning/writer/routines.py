@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning.writer.names import (
     of_access_method,
@@ -46,7 +47,12 @@ def create(function: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
 def _stand_in(function: DatabaseObject, source: str) -> str | None:
     """Return the function without what it does, or None where the server does not look for what it needs."""
     body = _BODY.search(source) if "sql_body" in facts_of(function) else None
-    return None if body is None else f"{source[: body.start()]}\nAS 'SELECT NULL'"
+    if body is None:
+        return None
+    returns = str(facts_of(function).get("returns", ""))
+    # Where rows come back, it is no part of an expression, and the server does not look at what it gives.
+    value = "NULL" if re.match("SETOF |TABLE|record|$", returns) else f"NULL::{returns}"
+    return f"{source[: body.start()]}\nAS {quote_literal(f'SELECT {value}').strip()}"
 
 
 def _of_aggregate(facts: Facts) -> str:

@@ -28,7 +28,7 @@ def create(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
 
 def _body(facts: Facts) -> str:
     if "labels" in facts:
-        return f"ENUM ({', '.join(quote_literal(label).strip() for label in texts(facts, 'labels'))})"
+        return f"ENUM ({', '.join(_constant(label) for label in texts(facts, 'labels'))})"
     if "range" in facts:
         return f"RANGE ({facts['range']})"
     return f"({', '.join(texts(facts, 'attributes'))})"
@@ -81,26 +81,52 @@ def alter(before: DatabaseObject, after: DatabaseObject, around: Surroundings) -
             return None
         return (f"ALTER DOMAIN {written(after.name)} {step}" for step in _steps(old, new))
     if "labels" in old and "labels" in new:
-        return _more_labels(after, texts(old, "labels"), texts(new, "labels"))
+        return _other_labels(after, texts(old, "labels"), texts(new, "labels"))
     if "attributes" in old and "attributes" in new:
         return _other_attributes(after, texts(old, "attributes"), texts(new, "attributes"))
     return None
 
 
-def _more_labels(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
-    """Return the statements that add labels to an enum, or None where one goes or moves."""
-    if [label for label in new if label in old] != list(old):
+def _other_labels(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:
+    """Return the statements that add or rename labels of an enum, or None where one goes or moves.
+
+    Between two labels that stay, those that go are renamed to the first of those that come.
+    """
+    kept = [label for label in old if label in new]
+    if [label for label in new if label in old] != kept:
         return None
-
-    def constant(label: str) -> str:
-        return quote_literal(label).strip()
-
-    steps = []
+    renamed: dict[str, str] = {}
+    for going, coming in zip(_between(old, kept), _between(new, kept), strict=True):
+        if len(going) > len(coming):
+            return None
+        renamed.update(zip(going, coming, strict=False))
+    change = f"ALTER TYPE {written(each.name)}"
+    steps = [f"{change} RENAME VALUE {_constant(was)} TO {_constant(label)}" for was, label in renamed.items()]
+    there = {*kept, *renamed.values()}
     for place, label in enumerate(new):
-        if label not in old:
-            beside = f"AFTER {constant(new[place - 1])}" if place else f"BEFORE {constant(old[0])}" if old else ""
-            steps.append(f"ALTER TYPE {written(each.name)} ADD VALUE {constant(label)} {beside}".rstrip())
+        if label not in there:
+            following = next((other for other in new[place:] if other in there), None)
+            beside = (
+                f"AFTER {_constant(new[place - 1])}" if place else f"BEFORE {_constant(following)}" if following else ""
+            )
+            steps.append(f"{change} ADD VALUE {_constant(label)} {beside}".rstrip())
+            there.add(label)
     return iter(steps)
+
+
+def _between(labels: tuple[str, ...], kept: list[str]) -> list[list[str]]:
+    """Return the labels before, between and after those that stay."""
+    found: list[list[str]] = [[]]
+    for label in labels:
+        if label in kept:
+            found.append([])
+        else:
+            found[-1].append(label)
+    return found
+
+
+def _constant(label: str) -> str:
+    return quote_literal(label).strip()
 
 
 def _other_attributes(each: DatabaseObject, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[str] | None:

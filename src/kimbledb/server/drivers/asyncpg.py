@@ -42,17 +42,21 @@ _CONDITIONS = {
 #: Type and length of a message: the length counts itself and what follows (manual, 55.7).
 _TYPE, _HEADER = 1, 5
 _COMMAND_COMPLETE = ord("C")
+#: The server's answer to a message without a statement.
+_EMPTY = ord("I")
 #: The server's tags of statements whose effects stay, whatever follows. The tag of a COMMIT in a
 #: failed transaction is "ROLLBACK".
 _COMMITS = (b"COMMIT\0", b"PREPARE TRANSACTION\0")
 
 
 class _Completions(asyncio.Protocol):
-    """Counts the statements and the COMMITs that the server completes, and passes all data on."""
+    """Counts the statements that the server completes, notes its COMMITs, and passes all data on."""
 
     def __init__(self, protocol: Any) -> None:
         self.count = 0
-        self.commits = 0
+        self.commits: list[int] = []
+        #: Whether the message holds no statement.
+        self.empty = False
         self._protocol = protocol
         self._header = b""
         #: Bytes of the current message that are still to come, and the tag, as far as it has come, where it has one.
@@ -90,8 +94,8 @@ class _Completions(asyncio.Protocol):
                 if self._tag is not None:
                     self._tag += data[position : position + step]
                 position += step
-                if not self._rest:
-                    self.commits += self._tag in _COMMITS
+                if not self._rest and self._tag in _COMMITS:
+                    self.commits.append(self.count)
                 continue
             missing = _HEADER - len(self._header)
             self._header += data[position : position + missing]
@@ -99,6 +103,7 @@ class _Completions(asyncio.Protocol):
             if len(self._header) == _HEADER:
                 self._tag = b"" if self._header[0] == _COMMAND_COMPLETE else None
                 self.count += self._tag is not None
+                self.empty = self.empty or self._header[0] == _EMPTY
                 self._rest = int.from_bytes(self._header[_TYPE:]) - (_HEADER - _TYPE)
                 self._header = b""
 
@@ -124,10 +129,16 @@ class AsyncpgConnection:
 
     def __init__(self, given: GivenConnection) -> None:
         self.given = given
-        self.completed = self.commits = 0
+        self.completed = 0
+        self.commits: Sequence[int] = ()
 
     async def execute(
-        self, message: str, *, limit: float | None = None, listen: Callable[[Notice], None] | None = None
+        self,
+        message: str,
+        *,
+        limit: float | None = None,
+        listen: Callable[[Notice], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol."""
 
@@ -135,13 +146,22 @@ class AsyncpgConnection:
             if listen is not None:
                 listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
-        self.completed = self.commits = 0
-        with _translated(message):
+        self.completed, self.commits = 0, ()
+
+        def running() -> str:
+            place = len(self.commits)
+            return message[slice(*[*starts, None][place : place + 2])] if place < len(starts) else message
+
+        with _translated(message, running):
             self.given.add_log_listener(receive)
             try:
                 with _counting(self.given) as completions:
                     try:
                         await self.given.execute(message, timeout=limit)
+                    except AttributeError:
+                        # asyncpg reads the tag of the last statement, also where there is none: a message of comments.
+                        if not completions.empty:
+                            raise
                     finally:
                         self.completed, self.commits = completions.count, completions.commits
             finally:
@@ -306,16 +326,18 @@ def condition(sqlstate: str | None) -> str:
 
 
 @contextmanager
-def _translated(sql: str | None = None) -> Iterator[None]:
+def _translated(sql: str | None = None, running: Callable[[], str] | None = None) -> Iterator[None]:
     """Raise asyncpg's errors as the errors of ``kimbledb.server.driver``.
 
     Args:
         sql: The message that is sent, or None where errors quote no value of a row or of a script.
+        running: Returns the transaction of the message that the server runs; None where the message holds one alone.
     """
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise _server_error(error, sql) from error
+        # A place is one in the whole message.
+        raise _server_error(error, sql if running is None or error.position else running()) from error
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise WrongServerError(str(error), driver_error=error) from error
     except asyncpg.InterfaceError as error:

@@ -1,5 +1,4 @@
--- Right before a script: what check_reach.sql will want to know of this moment. The cursor
--- is not read unless the script drops something; it sees the catalogs as they are now.
+-- Right before a script: what check_reach.sql will want to know of this moment.
 SELECT pg_catalog.set_config('kimbledb.session_set', (SELECT coalesce(pg_catalog.jsonb_object_agg(name, setting), '{}')
                                               FROM pg_catalog.pg_settings WHERE source = 'session')::text, true),
        pg_catalog.pg_current_xact_id(),
@@ -8,5 +7,3 @@ SELECT pg_catalog.set_config('kimbledb.session_set', (SELECT coalesce(pg_catalog
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),
            pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_type'::pg_catalog.regclass)), true),
        pg_catalog.set_config('kimbledb.schemas', (SELECT pg_catalog.jsonb_object_agg(oid, nspname) FROM pg_catalog.pg_namespace)::text, true);
-DECLARE kimbledb_before NO SCROLL CURSOR FOR
-{gone};

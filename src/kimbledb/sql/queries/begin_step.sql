@@ -6,4 +6,6 @@ BEGIN
     IF (SELECT coalesce(max(id), 0) FROM {schema}.migration_log) <> {head} THEN
         RAISE EXCEPTION USING MESSAGE = 'another run was quicker', ERRCODE = 'KD002';
     END IF;
+    -- now() is the time at which the message arrived, and this may not be its first transaction.
+    PERFORM set_config('kimbledb.began', extract(epoch FROM clock_timestamp())::text, true);
 END

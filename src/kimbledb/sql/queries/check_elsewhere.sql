@@ -115,6 +115,10 @@ BEGIN
     SELECT array_agg(DISTINCT one->>0), array_agg(DISTINCT one->>1) FILTER (WHERE one->>1 IS NOT NULL) INTO shown, names
     FROM jsonb_array_elements(reached) AS one
     WHERE (one->>1 = ANY (reaches)) IS NOT TRUE;
+    -- Many objects of one schema are named by it.
+    SELECT array_agg(DISTINCT CASE WHEN many.count > 3 THEN many.schema || '.*' ELSE many.name END) INTO names
+    FROM (SELECT each, split_part(each, '.', 1), count(*) OVER (PARTITION BY split_part(each, '.', 1)) FROM unnest(names) AS each)
+        AS many (name, schema, count);
     IF shown IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'KD004',
             MESSAGE = 'the script reached outside of the target schema: ' || array_to_string(shown[:5], ', ')

@@ -1,7 +1,7 @@
 -- Of a value that gets another type: pairs of expressions that are equal where nothing of it is
 -- lost. The first is taken of the old value, before, the second of the new one, after, with <new> in its place.
 (1, true, format('%I', field.name), format('(<new>)::%s', field.type)),
-(2, field.category = 'S' AND field.later IN ('uuid', 'json', 'jsonb', 'timestamp with time zone'), format('%I::%s', field.name, field.later), '(<new>)'),
+(2, (field.category = 'S' OR field.type = 'json') AND field.later IN ('uuid', 'json', 'jsonb', 'timestamp with time zone'), format('%I::%s', field.name, field.later), '(<new>)'),
 (3, field.category = 'A' AND field.later IN ('json', 'jsonb'), format('pg_catalog.to_jsonb(%I)', field.name), '(<new>)::pg_catalog.jsonb'),
 (4, field.type IN ('json', 'jsonb') AND field.later LIKE '%[]', format('%I::pg_catalog.jsonb', field.name), 'pg_catalog.to_jsonb(<new>)'),
 (5, field.type LIKE 'timestamp%' AND field.later LIKE 'timestamp%', format('%I', field.name), $f$(<new> AT TIME ZONE 'UTC')$f$),

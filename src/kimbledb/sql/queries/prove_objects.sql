@@ -29,7 +29,7 @@ BEGIN
     FETCH looked INTO found_objects, faults, forms;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('TimeZone', zone, true);
     PERFORM set_config('kimbledb.forms', ({origin} || jsonb_build_object('forms', coalesce(forms, '{}')))::text, true);
-    IF {judging} AND (faults > 0 OR ({whole} AND (NOT coalesce(found_objects, '{}') ?& wanted OR coalesce(found_objects, '{}') ?| gone))) THEN
+    IF {judging} AND (faults > 0 OR NOT coalesce(found_objects, '{}') ?& wanted OR coalesce(found_objects, '{}') ?| gone) THEN
         -- Text, so that the server does not read it where it is not wanted.
         EXECUTE {faults} INTO strange USING coalesce(found_objects, '{}'), wanted, gone, {states};
         IF strange IS NOT NULL THEN

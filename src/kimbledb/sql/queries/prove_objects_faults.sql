@@ -4,9 +4,9 @@ SELECT jsonb_agg(jsonb_build_array(key, fault, detail))
 FROM (
     -- A script that ran without an error passed over a role that this server lacks.
     SELECT key, 'missing', NULL FROM unnest($2) AS key
-    WHERE {whole} AND NOT $1 ? key AND NOT (key LIKE '%privilege %' AND to_regrole(substring(key FROM '.* to (.*)')) IS NULL AND key NOT LIKE '% to public')
+    WHERE NOT $1 ? key AND NOT (key LIKE '%privilege %' AND to_regrole(substring(key FROM '.* to (.*)')) IS NULL AND key NOT LIKE '% to public')
     UNION ALL
-    SELECT key, 'there', NULL FROM unnest($3) AS key WHERE {whole} AND $1 ? key
+    SELECT key, 'there', NULL FROM unnest($3) AS key WHERE $1 ? key
     UNION ALL
     -- An owner whom we trust will do.
     SELECT key, fault->>0, CASE fault->>0 WHEN 'owner' THEN pg_get_userbyid((fault->>1)::oid) ELSE fault->>1 END

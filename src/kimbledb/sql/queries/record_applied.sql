@@ -1,7 +1,9 @@
 -- The history row and the log entry of a migration, in its own transaction.
 DECLARE
     step constant jsonb := current_setting('kimbledb.step')::jsonb;
-    taken constant integer := greatest(0, round(extract(epoch FROM clock_timestamp() - now()) * 1000));
+    -- Since begin_step.sql, or since the begin of the transaction where that note was rolled back.
+    began constant numeric := coalesce(nullif(current_setting('kimbledb.began', true), '')::numeric, extract(epoch FROM now()));
+    taken constant integer := greatest(0, round((extract(epoch FROM clock_timestamp()) - began) * 1000));
     -- What measure_after.sql found, as [kind, name, count, bound].
     lost constant jsonb := coalesce(nullif(current_setting('kimbledb.lost', true), ''), '[]');
     -- And what else it found: it is known only of a script that did all of its work in this transaction.

@@ -5,6 +5,8 @@ DECLARE
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));
     recorded text;
     started timestamptz;
+    newest oid;
+    made jsonb;
     words text;
     more text;
     cure text;
@@ -15,15 +17,17 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = {name} AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY ({checksums}) THEN
+    IF recorded = ANY ({checksums}) OR recorded = '' THEN
         RETURN;  -- it is applied
-    ELSIF recorded <> '' THEN
+    ELSIF recorded IS NOT NULL THEN
         RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
     END IF;
     started := clock_timestamp();
-    EXECUTE {script};
+    newest := (SELECT max(oid) FROM pg_class);
+{before}    EXECUTE {script};
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
+{after}    EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ({name}, clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '{checksum}',
@@ -33,7 +37,8 @@ BEGIN
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
         adopted = false, evidence = NULL, forms = NULL;
     INSERT INTO public.migration_log (event, migration_name, execution_time_ms, checksum, kimbledb_version, detail)
-    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version, '{"by": "the rendered file"}'
+    SELECT 'apply', migration_name, execution_time_ms, checksum, kimbledb_version,
+           jsonb_build_object('by', 'the rendered file', 'made', made)
     FROM public.migration_history WHERE migration_name = {name};
 EXCEPTION
     WHEN OTHERS THEN

@@ -1,4 +1,5 @@
--- Whether a run wrote an event to the log.
-SELECT to_jsonb(EXISTS (
-    SELECT FROM {schema}.migration_log
-    WHERE event = {event} AND (migration_name = {name} OR {name} IS NULL) AND detail->>'run' = {run}))
+-- How many milliseconds an event took that a run wrote to the log; null where it wrote none.
+SELECT coalesce((
+    SELECT to_jsonb(coalesce(execution_time_ms, 0)) FROM {schema}.migration_log
+    WHERE event = {event} AND (migration_name = {name} OR {name} IS NULL) AND detail->>'run' = {run}
+    ORDER BY id DESC LIMIT 1), 'null')

@@ -17,6 +17,8 @@ BEGIN
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now(),
         CONSTRAINT categories_pkey PRIMARY KEY (id),
+        CONSTRAINT categories_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+        CONSTRAINT categories_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES categories (id) ON DELETE SET NULL,
         CONSTRAINT categories_name_check CHECK (name <> ''),
         CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
     );
@@ -30,55 +32,58 @@ ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text;
 ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text;
 
 -- Each holds for new rows at once, and for those that are there when they have been looked at.
-DO $keys$
-DECLARE
-    key record;
+DO $key$
 BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('projects', 'projects_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('conversations', 'conversations_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('knowledge_base', 'knowledge_base_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL'),
-            ('files', 'files_category_id_fkey', 'category_id', 'categories', 'id', 'SET NULL')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete || ' NOT VALID',
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
+    IF NOT EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = 'projects'::regclass AND conname = 'projects_category_id_fkey')
+    THEN
+        ALTER TABLE projects ADD CONSTRAINT projects_category_id_fkey
+            FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE SET NULL NOT VALID;
+    END IF;
 END
-$keys$;
+$key$;
 
-DO $validation$
-DECLARE
-    open record;
+DO $key$
 BEGIN
-    FOR open IN
-        SELECT tab.relname, con.conname
-        FROM pg_catalog.pg_constraint AS con
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT con.convalidated
-          AND con.conname IN (
-              'projects_category_id_fkey',
-              'conversations_category_id_fkey',
-              'knowledge_base_category_id_fkey',
-              'files_category_id_fkey')
-    LOOP
-        EXECUTE format('ALTER TABLE %I VALIDATE CONSTRAINT %I', open.relname, open.conname);
-    END LOOP;
+    IF NOT EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = 'conversations'::regclass AND conname = 'conversations_category_id_fkey')
+    THEN
+        ALTER TABLE conversations ADD CONSTRAINT conversations_category_id_fkey
+            FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE SET NULL NOT VALID;
+    END IF;
 END
-$validation$;
+$key$;
+
+DO $key$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = 'knowledge_base'::regclass AND conname = 'knowledge_base_category_id_fkey')
+    THEN
+        ALTER TABLE knowledge_base ADD CONSTRAINT knowledge_base_category_id_fkey
+            FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE SET NULL NOT VALID;
+    END IF;
+END
+$key$;
+
+DO $key$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = 'files'::regclass AND conname = 'files_category_id_fkey')
+    THEN
+        ALTER TABLE files ADD CONSTRAINT files_category_id_fkey
+            FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE SET NULL NOT VALID;
+    END IF;
+END
+$key$;
+
+ALTER TABLE projects VALIDATE CONSTRAINT projects_category_id_fkey;
+ALTER TABLE conversations VALIDATE CONSTRAINT conversations_category_id_fkey;
+ALTER TABLE knowledge_base VALIDATE CONSTRAINT knowledge_base_category_id_fkey;
+ALTER TABLE files VALIDATE CONSTRAINT files_category_id_fkey;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_projects_category_id ON projects (category_id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_conversations_category_id ON conversations (category_id);

@@ -5,6 +5,8 @@
 -- security adds the owner to every question a person asks, so the owner comes
 -- first in each index.
 
+-- What is made IF NOT EXISTS may have been made by online.sql.
+
 -- Frequently queried columns: a person's projects by status, or by priority.
 CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
 CREATE INDEX IF NOT EXISTS idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
@@ -30,13 +32,13 @@ CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id_project_id_created_at
 -- user_id of a project are the same. The planner takes two columns for
 -- independent and multiplies what each leaves: it expects 1 row for 30, and the
 -- joins above that suffer. (ANALYZE, or autovacuum, fills these.)
-CREATE STATISTICS IF NOT EXISTS projects_owner_id_user_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS projects_owner_id_user_id_statistics (dependencies, ndistinct)
     ON owner_id, user_id FROM projects;
-CREATE STATISTICS IF NOT EXISTS conversations_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS conversations_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM conversations;
-CREATE STATISTICS IF NOT EXISTS audio_transcriptions_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS audio_transcriptions_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM audio_transcriptions;
-CREATE STATISTICS IF NOT EXISTS files_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS files_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM files;
-CREATE STATISTICS IF NOT EXISTS knowledge_base_user_id_project_id_statistics (dependencies, ndistinct)
+CREATE STATISTICS knowledge_base_user_id_project_id_statistics (dependencies, ndistinct)
     ON user_id, project_id FROM knowledge_base;

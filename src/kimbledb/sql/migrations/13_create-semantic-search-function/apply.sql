@@ -16,7 +16,7 @@
 --      or hnsw.max_scan_tuples reached), the caller's rows are sorted without
 --      it. Then they are few against the whole table, and the index on user_id
 --      finds them.
-CREATE OR REPLACE FUNCTION search_knowledge_base(
+CREATE FUNCTION search_knowledge_base(
     query_embedding vector,
     match_threshold double precision DEFAULT 0.5,
     match_count integer DEFAULT 10)
@@ -130,21 +130,6 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
-    'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows (1 to 1000).';
-
-DO $grants$
-DECLARE
-    api_role text;
-BEGIN
-    REVOKE ALL ON FUNCTION search_knowledge_base(vector, double precision, integer) FROM PUBLIC;
-    -- The hosted platform's default privileges give these roles everything on a new function.
-    FOR api_role IN
-        SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION search_knowledge_base(vector, double precision, integer) FROM %I', api_role);
-        IF api_role IN ('authenticated', 'service_role') THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO %I', api_role);
-        END IF;
-    END LOOP;
-END
-$grants$;
+    'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine '
+    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows '
+    '(1 to 1000).';

@@ -3,49 +3,11 @@
 
 ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS file_id text;
 
--- Each holds for new rows at once, and for those that are there when they have been looked at.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('knowledge_base', 'knowledge_base_file_id_fkey', 'file_id', 'file_registry', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete || ' NOT VALID',
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-DO $validation$
-DECLARE
-    open record;
-BEGIN
-    FOR open IN
-        SELECT tab.relname, con.conname
-        FROM pg_catalog.pg_constraint AS con
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT con.convalidated
-          AND con.conname IN (
-              'knowledge_base_file_id_fkey')
-    LOOP
-        EXECUTE format('ALTER TABLE %I VALIDATE CONSTRAINT %I', open.relname, open.conname);
-    END LOOP;
-END
-$validation$;
+-- The key holds for new rows at once, and for those that are there when they have been looked at.
+ALTER TABLE knowledge_base
+    DROP CONSTRAINT IF EXISTS knowledge_base_file_id_fkey,
+    ADD CONSTRAINT knowledge_base_file_id_fkey
+        FOREIGN KEY (file_id) REFERENCES file_registry (id) ON DELETE CASCADE NOT VALID;
+ALTER TABLE knowledge_base VALIDATE CONSTRAINT knowledge_base_file_id_fkey;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_knowledge_base_file_id ON knowledge_base (file_id);

@@ -1,24 +1,17 @@
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
-ALTER TABLE model_performance_metrics ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6);
+ALTER TABLE model_performance_metrics
+    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6)
+        CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
+COMMENT ON COLUMN model_performance_metrics.cost_usd IS
+    'What the call cost: as it was said, else by a trigger, else NULL.';
 
-DO $checks$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_constraint AS k
-        WHERE k.connamespace = quote_ident(current_schema())::regnamespace AND k.conname = 'model_performance_metrics_cost_usd_check') THEN
-        ALTER TABLE model_performance_metrics
-            ADD CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
-    END IF;
-END
-$checks$;
-
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost ON model_performance_metrics (task_type, task_complexity, model_name)
-    INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
+    ON model_performance_metrics (task_type, task_complexity, model_name) INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
 -- The application does not say what a call cost. By the price in cost_models it is
 -- known; without one, it is estimated by what the model's last calls cost for a token.
-CREATE OR REPLACE FUNCTION model_performance_metrics_price() RETURNS trigger
+CREATE FUNCTION model_performance_metrics_price() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -45,12 +38,12 @@ END
 $$;
 COMMENT ON FUNCTION model_performance_metrics_price() IS
     'Trigger: what a call cost, where it is not said: by its price, else by the model''s last 20 calls.';
-CREATE OR REPLACE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
+CREATE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
     FOR EACH ROW WHEN (NEW.cost_usd IS NULL) EXECUTE FUNCTION model_performance_metrics_price();
 
 -- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application
 -- says, else whether calls succeed. A failed call counts against a model once.
-CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
+CREATE VIEW model_task_costs WITH (security_invoker = true) AS
     SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate,
            coalesce(rated, success_rate) AS quality, avg_response_time_ms,
            CASE WHEN success_rate > 0 THEN avg_cost_usd / success_rate END AS cost_per_success,
@@ -63,8 +56,8 @@ CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
            priced_requests, timed_requests
     FROM (
         SELECT coalesce(task_type, 'other') AS task_type, coalesce(task_complexity, 'medium') AS task_complexity,
-               model_name, provider, count(*) AS requests, avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd,
-               avg(success::integer) AS success_rate,
+               model_name, provider, count(*) AS requests,
+               avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd, avg(success::integer) AS success_rate,
                coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric) AS rated,
                avg(response_time_ms) AS avg_response_time_ms,
                count(cost_usd) AS priced_requests, count(response_time_ms) AS timed_requests
@@ -73,7 +66,7 @@ CREATE OR REPLACE VIEW model_task_costs WITH (security_invoker = true) AS
     ) AS by_task;
 COMMENT ON VIEW model_task_costs IS 'Each model''s cost, quality and value for a kind of task.';
 
-CREATE OR REPLACE FUNCTION recommend_model(
+CREATE FUNCTION recommend_model(
     for_task_type text,
     for_task_complexity text DEFAULT NULL,
     most_cost_usd numeric DEFAULT NULL,
@@ -103,12 +96,12 @@ $$;
 COMMENT ON FUNCTION recommend_model(text, text, numeric, integer) IS
     'The models that did well for a kind of task, the best value first, among what the caller may see.';
 
-CREATE OR REPLACE FUNCTION suggest_budget_savings(
+CREATE FUNCTION suggest_budget_savings(
     over_days integer DEFAULT 30,
     least_requests integer DEFAULT 5
 ) RETURNS TABLE (
-    task_type text, task_complexity text, current_model text, suggested_model text, requests bigint, current_cost_usd numeric,
-    projected_cost_usd numeric, saving_usd numeric, quality_change numeric
+    task_type text, task_complexity text, current_model text, suggested_model text, requests bigint,
+    current_cost_usd numeric, projected_cost_usd numeric, saving_usd numeric, quality_change numeric
 )
     LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
@@ -144,35 +137,3 @@ AS $$
 $$;
 COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
     'Where a cheaper model did as well, and what it would have saved in so many days, among what the caller may see.';
-
-COMMENT ON COLUMN model_performance_metrics.cost_usd IS 'What the call cost: as it was said, else by a trigger, else NULL.';
-
-DO $grants$
-DECLARE
-    granted record;
-    api_role text;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('FUNCTION model_performance_metrics_price()', NULL, NULL),
-            ('TABLE model_task_costs', 'SELECT', 'SELECT'),
-            ('FUNCTION recommend_model(text, text, numeric, integer)', 'EXECUTE', 'EXECUTE'),
-            ('FUNCTION suggest_budget_savings(integer, integer)', 'EXECUTE', 'EXECUTE')
-        ) AS listed (object, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
-        -- The hosted platform's default privileges give these roles everything on what is new.
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %I', granted.object, api_role);
-            IF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO authenticated', granted.people, granted.object);
-            ELSIF api_role = 'service_role' AND granted.service IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON %s TO service_role', granted.service, granted.object);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;

@@ -15,7 +15,7 @@
 -- Each key is decided by itself: what two devices changed in different keys is
 -- all kept.
 
-CREATE TABLE IF NOT EXISTS devices (
+CREATE TABLE devices (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text NOT NULL,
     name text,
@@ -28,23 +28,11 @@ CREATE TABLE IF NOT EXISTS devices (
     metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT devices_pkey PRIMARY KEY (id)
+    CONSTRAINT devices_pkey PRIMARY KEY (id),
+    CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-ALTER TABLE devices
-    ADD COLUMN IF NOT EXISTS id text NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS name text,
-    ADD COLUMN IF NOT EXISTS device_type text,
-    ADD COLUMN IF NOT EXISTS platform text,
-    ADD COLUMN IF NOT EXISTS browser text,
-    ADD COLUMN IF NOT EXISTS app_version text,
-    ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true,
-    ADD COLUMN IF NOT EXISTS last_seen_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_context (
+CREATE TABLE device_context (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     device_id text NOT NULL,
@@ -58,25 +46,18 @@ CREATE TABLE IF NOT EXISTS device_context (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_context_pkey PRIMARY KEY (id),
     CONSTRAINT device_context_device_id_key UNIQUE (device_id),
+    CONSTRAINT device_context_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_device_id_fkey FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_conversation_id_fkey
+        FOREIGN KEY (conversation_id) REFERENCES conversations (id) ON DELETE SET NULL,
+    CONSTRAINT device_context_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE SET NULL,
     CONSTRAINT device_context_context_check CHECK (jsonb_typeof(context) = 'object'),
     CONSTRAINT device_context_key_stamps_check CHECK (jsonb_typeof(key_stamps) = 'object'),
     CONSTRAINT device_context_synced_versions_check CHECK (jsonb_typeof(synced_versions) = 'object'),
     CONSTRAINT device_context_version_check CHECK (version > 0)
 );
-ALTER TABLE device_context
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS device_id text,
-    ADD COLUMN IF NOT EXISTS conversation_id text,
-    ADD COLUMN IF NOT EXISTS project_id text,
-    ADD COLUMN IF NOT EXISTS context jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS key_stamps jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1,
-    ADD COLUMN IF NOT EXISTS synced_versions jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_sync_queue (
+CREATE TABLE device_sync_queue (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     source_device_id text,
@@ -97,34 +78,19 @@ CREATE TABLE IF NOT EXISTS device_sync_queue (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_sync_queue_pkey PRIMARY KEY (id),
+    CONSTRAINT device_sync_queue_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_sync_queue_source_device_id_fkey
+        FOREIGN KEY (source_device_id) REFERENCES devices (id) ON DELETE SET NULL,
+    CONSTRAINT device_sync_queue_target_device_id_fkey
+        FOREIGN KEY (target_device_id) REFERENCES devices (id) ON DELETE CASCADE,
     CONSTRAINT device_sync_queue_operation_check CHECK (operation IN ('create', 'update', 'delete')),
     CONSTRAINT device_sync_queue_status_check CHECK (status IN ('pending', 'in_progress', 'synced', 'failed')),
     CONSTRAINT device_sync_queue_attempts_check CHECK (attempts >= 0),
     CONSTRAINT device_sync_queue_max_attempts_check CHECK (max_attempts > 0),
     CONSTRAINT device_sync_queue_target_device_id_check CHECK (target_device_id <> source_device_id)
 );
-ALTER TABLE device_sync_queue
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS source_device_id text,
-    ADD COLUMN IF NOT EXISTS target_device_id text,
-    ADD COLUMN IF NOT EXISTS item_type text NOT NULL DEFAULT 'context',
-    ADD COLUMN IF NOT EXISTS item_id text,
-    ADD COLUMN IF NOT EXISTS operation text NOT NULL DEFAULT 'update',
-    ADD COLUMN IF NOT EXISTS payload jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS source_version bigint,
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'pending',
-    ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS max_attempts integer NOT NULL DEFAULT 5,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS available_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS claimed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS synced_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
 
-CREATE TABLE IF NOT EXISTS device_context_conflicts (
+CREATE TABLE device_context_conflicts (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text NOT NULL,
     device_id text NOT NULL,
@@ -139,188 +105,28 @@ CREATE TABLE IF NOT EXISTS device_context_conflicts (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT device_context_conflicts_pkey PRIMARY KEY (id),
     CONSTRAINT device_context_conflicts_once_key
-        UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)
+        UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at),
+    CONSTRAINT device_context_conflicts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    CONSTRAINT device_context_conflicts_device_id_fkey
+        FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE CASCADE
 );
-ALTER TABLE device_context_conflicts
-    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid(),
-    ADD COLUMN IF NOT EXISTS user_id text,
-    ADD COLUMN IF NOT EXISTS device_id text,
-    ADD COLUMN IF NOT EXISTS context_key text,
-    ADD COLUMN IF NOT EXISTS kept_value jsonb,
-    ADD COLUMN IF NOT EXISTS kept_device_id text,
-    ADD COLUMN IF NOT EXISTS kept_changed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS lost_value jsonb,
-    ADD COLUMN IF NOT EXISTS lost_device_id text,
-    ADD COLUMN IF NOT EXISTS lost_changed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS acknowledged_at timestamptz,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
 
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE devices
-    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
-    ALTER COLUMN is_active SET DEFAULT true,
-    ALTER COLUMN last_seen_at SET DEFAULT now(),
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_context
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN context SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN key_stamps SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN version SET DEFAULT 1,
-    ALTER COLUMN synced_versions SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_sync_queue
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN item_type SET DEFAULT 'context',
-    ALTER COLUMN operation SET DEFAULT 'update',
-    ALTER COLUMN payload SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN priority SET DEFAULT 0,
-    ALTER COLUMN attempts SET DEFAULT 0,
-    ALTER COLUMN max_attempts SET DEFAULT 5,
-    ALTER COLUMN available_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now(),
-    ALTER COLUMN updated_at SET DEFAULT now();
-ALTER TABLE device_context_conflicts
-    ALTER COLUMN id SET DEFAULT gen_random_uuid(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('devices', 'id'), ('devices', 'user_id'), ('devices', 'is_active'), ('devices', 'last_seen_at'),
-            ('devices', 'metadata'), ('devices', 'created_at'), ('devices', 'updated_at'),
-            ('device_context', 'id'), ('device_context', 'user_id'), ('device_context', 'device_id'),
-            ('device_context', 'context'), ('device_context', 'key_stamps'), ('device_context', 'version'),
-            ('device_context', 'synced_versions'), ('device_context', 'created_at'), ('device_context', 'updated_at'),
-            ('device_sync_queue', 'id'), ('device_sync_queue', 'user_id'), ('device_sync_queue', 'target_device_id'),
-            ('device_sync_queue', 'item_type'), ('device_sync_queue', 'operation'), ('device_sync_queue', 'payload'),
-            ('device_sync_queue', 'status'), ('device_sync_queue', 'priority'), ('device_sync_queue', 'attempts'),
-            ('device_sync_queue', 'max_attempts'), ('device_sync_queue', 'available_at'),
-            ('device_sync_queue', 'created_at'), ('device_sync_queue', 'updated_at'),
-            ('device_context_conflicts', 'id'), ('device_context_conflicts', 'user_id'),
-            ('device_context_conflicts', 'device_id'), ('device_context_conflicts', 'context_key'),
-            ('device_context_conflicts', 'kept_device_id'), ('device_context_conflicts', 'kept_changed_at'),
-            ('device_context_conflicts', 'lost_device_id'), ('device_context_conflicts', 'lost_changed_at'),
-            ('device_context_conflicts', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_pkey', 'PRIMARY KEY (id)'),
-            ('device_context', 'device_context_pkey', 'PRIMARY KEY (id)'),
-            ('device_context', 'device_context_device_id_key', 'UNIQUE (device_id)'),
-            ('device_context', 'device_context_context_check', $$CHECK (jsonb_typeof(context) = 'object')$$),
-            ('device_context', 'device_context_key_stamps_check', $$CHECK (jsonb_typeof(key_stamps) = 'object')$$),
-            ('device_context', 'device_context_synced_versions_check',
-             $$CHECK (jsonb_typeof(synced_versions) = 'object')$$),
-            ('device_context', 'device_context_version_check', 'CHECK (version > 0)'),
-            ('device_sync_queue', 'device_sync_queue_pkey', 'PRIMARY KEY (id)'),
-            ('device_sync_queue', 'device_sync_queue_operation_check',
-             $$CHECK (operation IN ('create', 'update', 'delete'))$$),
-            ('device_sync_queue', 'device_sync_queue_status_check',
-             $$CHECK (status IN ('pending', 'in_progress', 'synced', 'failed'))$$),
-            ('device_sync_queue', 'device_sync_queue_attempts_check', 'CHECK (attempts >= 0)'),
-            ('device_sync_queue', 'device_sync_queue_max_attempts_check', 'CHECK (max_attempts > 0)'),
-            ('device_sync_queue', 'device_sync_queue_target_device_id_check',
-             'CHECK (target_device_id <> source_device_id)'),
-            ('device_context_conflicts', 'device_context_conflicts_pkey', 'PRIMARY KEY (id)'),
-            ('device_context_conflicts', 'device_context_conflicts_once_key',
-             'UNIQUE (user_id, context_key, kept_device_id, kept_changed_at, lost_device_id, lost_changed_at)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
-
--- Keys are added only between columns of one type: a database from before may
--- still have uuid here, and the repairs (FIX_PROJECT_ID_TYPE.sql and its
--- followers) convert those columns and add the keys that wait for it.
-DO $keys$
-DECLARE
-    key record;
-BEGIN
-    FOR key IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context', 'device_context_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context', 'device_context_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE'),
-            ('device_context', 'device_context_conversation_id_fkey', 'conversation_id', 'conversations', 'id', 'SET NULL'),
-            ('device_context', 'device_context_project_id_fkey', 'project_id', 'projects', 'id', 'SET NULL'),
-            ('device_sync_queue', 'device_sync_queue_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_sync_queue', 'device_sync_queue_source_device_id_fkey', 'source_device_id', 'devices', 'id', 'SET NULL'),
-            ('device_sync_queue', 'device_sync_queue_target_device_id_fkey', 'target_device_id', 'devices', 'id', 'CASCADE'),
-            ('device_context_conflicts', 'device_context_conflicts_user_id_fkey', 'user_id', 'users', 'id', 'CASCADE'),
-            ('device_context_conflicts', 'device_context_conflicts_device_id_fkey', 'device_id', 'devices', 'id', 'CASCADE')
-        ) AS wanted (child, name, child_column, parent, parent_column, on_delete)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS tab ON tab.oid = present.conrelid
-            WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace
-              AND tab.relname = wanted.child AND present.conname = wanted.name)
-          AND (SELECT count(DISTINCT col.atttypid) = 1
-               FROM pg_catalog.pg_attribute AS col
-               JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-               WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-                 AND (tab.relname, col.attname) IN ((wanted.child, wanted.child_column), (wanted.parent, wanted.parent_column)))
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %I (%I) ON DELETE ' || key.on_delete,
-            key.child, key.name, key.child_column, key.parent, key.parent_column);
-    END LOOP;
-END
-$keys$;
-
-CREATE INDEX IF NOT EXISTS idx_devices_user_id_last_seen_at ON devices (user_id, last_seen_at DESC);
-CREATE INDEX IF NOT EXISTS idx_devices_last_seen_at ON devices (last_seen_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_user_id_updated_at ON device_context (user_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_conversation_id ON device_context (conversation_id);
-CREATE INDEX IF NOT EXISTS idx_device_context_project_id ON device_context (project_id);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_user_id_created_at ON device_sync_queue (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_source_device_id ON device_sync_queue (source_device_id);
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_target_device_id ON device_sync_queue (target_device_id);
+CREATE INDEX idx_devices_user_id_last_seen_at ON devices (user_id, last_seen_at DESC);
+CREATE INDEX idx_devices_last_seen_at ON devices (last_seen_at DESC);
+CREATE INDEX idx_device_context_user_id_updated_at ON device_context (user_id, updated_at DESC);
+CREATE INDEX idx_device_context_conversation_id ON device_context (conversation_id);
+CREATE INDEX idx_device_context_project_id ON device_context (project_id);
+CREATE INDEX idx_device_sync_queue_user_id_created_at ON device_sync_queue (user_id, created_at DESC);
+CREATE INDEX idx_device_sync_queue_source_device_id ON device_sync_queue (source_device_id);
+CREATE INDEX idx_device_sync_queue_target_device_id ON device_sync_queue (target_device_id);
 -- What waits, in the order in which it is taken: few rows of many.
-CREATE INDEX IF NOT EXISTS idx_device_sync_queue_due
+CREATE INDEX idx_device_sync_queue_due
     ON device_sync_queue (target_device_id, priority DESC, created_at) WHERE status IN ('pending', 'in_progress');
 -- Of one device's context at most one item waits for another device: it brings all.
-CREATE UNIQUE INDEX IF NOT EXISTS idx_device_sync_queue_pending_context
+CREATE UNIQUE INDEX idx_device_sync_queue_pending_context
     ON device_sync_queue (target_device_id, source_device_id) WHERE item_type = 'context' AND status = 'pending';
-CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_user_id_created_at
-    ON device_context_conflicts (user_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_device_context_conflicts_device_id ON device_context_conflicts (device_id);
+CREATE INDEX idx_device_context_conflicts_user_id_created_at ON device_context_conflicts (user_id, created_at DESC);
+CREATE INDEX idx_device_context_conflicts_device_id ON device_context_conflicts (device_id);
 
 COMMENT ON TABLE devices IS 'The devices of people.';
 COMMENT ON COLUMN devices.device_type IS 'Such as desktop, tablet or phone.';
@@ -330,29 +136,37 @@ COMMENT ON TABLE device_context IS 'What each device shows at the moment: one ro
 COMMENT ON COLUMN device_context.conversation_id IS 'The conversation that is open on the device.';
 COMMENT ON COLUMN device_context.project_id IS 'The project that is open on the device.';
 COMMENT ON COLUMN device_context.context IS 'What continues on another device, by key. Each key is merged by itself.';
-COMMENT ON COLUMN device_context.key_stamps IS 'For each key, also a removed one: the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
+COMMENT ON COLUMN device_context.key_stamps IS
+    'For each key, also a removed one: '
+    'the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
 COMMENT ON COLUMN device_context.version IS 'Counts the changes of context. Kept by a trigger.';
-COMMENT ON COLUMN device_context.synced_versions IS 'For each device that this one was brought up to date from: its version then (source) and the version here after it (target).';
+COMMENT ON COLUMN device_context.synced_versions IS
+    'For each device that this one was brought up to date from: '
+    'its version then (source) and the version here after it (target).';
 COMMENT ON TABLE device_sync_queue IS 'What waits to be brought to a device.';
-COMMENT ON COLUMN device_sync_queue.source_device_id IS 'Where it comes from; NULL where that device is gone or it came from none.';
-COMMENT ON COLUMN device_sync_queue.item_type IS 'What is to be brought: context is what sync_device_context() brings, the rest is the application''s.';
+COMMENT ON COLUMN device_sync_queue.source_device_id IS
+    'Where it comes from; NULL where that device is gone or it came from none.';
+COMMENT ON COLUMN device_sync_queue.item_type IS
+    'What is to be brought: context is what sync_device_context() brings, the rest is the application''s.';
 COMMENT ON COLUMN device_sync_queue.item_id IS 'Which one, where there are several.';
-COMMENT ON COLUMN device_sync_queue.source_version IS 'The version of the source''s context that is to be brought, or a later one.';
+COMMENT ON COLUMN device_sync_queue.source_version IS
+    'The version of the source''s context that is to be brought, or a later one.';
 COMMENT ON COLUMN device_sync_queue.available_at IS 'Not to be taken before this.';
 COMMENT ON COLUMN device_sync_queue.claimed_at IS 'When it was taken last.';
-COMMENT ON TABLE device_context_conflicts IS 'Values that lost against another device''s: nothing that somebody wrote vanishes without a trace.';
+COMMENT ON TABLE device_context_conflicts IS
+    'Values that lost against another device''s: nothing that somebody wrote vanishes without a trace.';
 COMMENT ON COLUMN device_context_conflicts.device_id IS 'The device in whose context the two met.';
 COMMENT ON COLUMN device_context_conflicts.kept_value IS 'The value that stayed; NULL where the key was removed.';
 COMMENT ON COLUMN device_context_conflicts.lost_value IS 'The value that had to go; NULL where it was a removal.';
-COMMENT ON COLUMN device_context_conflicts.kept_device_id IS 'Where the value that stayed was written; not a key, because the device may be gone.';
-COMMENT ON COLUMN device_context_conflicts.lost_device_id IS 'Where the value that had to go was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.kept_device_id IS
+    'Where the value that stayed was written; not a key, because the device may be gone.';
+COMMENT ON COLUMN device_context_conflicts.lost_device_id IS
+    'Where the value that had to go was written; not a key, because the device may be gone.';
 COMMENT ON COLUMN device_context_conflicts.acknowledged_at IS 'When the person took note of it.';
 
 -- However a context is written, its version and its stamps are right.
-CREATE OR REPLACE FUNCTION device_context_stamp() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION device_context_stamp() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     former jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.context END;
@@ -372,18 +186,16 @@ BEGIN
     RETURN NEW;
 END
 $function$;
-COMMENT ON FUNCTION device_context_stamp() IS 'Trigger: counts the version, and stamps the changed keys that the statement does not stamp itself.';
+COMMENT ON FUNCTION device_context_stamp() IS
+    'Trigger: counts the version, and stamps the changed keys that the statement does not stamp itself.';
 
-CREATE OR REPLACE FUNCTION merge_device_context(
+CREATE FUNCTION merge_device_context(
     for_device_id text,
     changes jsonb,
     change_stamps jsonb,
     base_version bigint)
 RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     stored device_context;
@@ -463,19 +275,18 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint) IS
-    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. What save_device_context() and sync_device_context() share.';
+    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, '
+    'of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. '
+    'What save_device_context() and sync_device_context() share.';
 
-CREATE OR REPLACE FUNCTION save_device_context(
+CREATE FUNCTION save_device_context(
     for_device_id text,
     changes jsonb,
     base_version bigint DEFAULT NULL,
     made_at timestamptz DEFAULT now(),
     by_device_id text DEFAULT NULL)
 RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     former bigint;
@@ -513,13 +324,12 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION save_device_context(text, jsonb, bigint, timestamptz, text) IS
-    'Changes keys of a device''s context (null removes one) and queues that for the person''s other devices. base_version is the version that the writer had seen, NULL where it may overwrite; by_device_id the device that writes where that is another one. Returns the context as it is then.';
+    'Changes keys of a device''s context (null removes one) and queues that for the person''s other devices. '
+    'base_version is the version that the writer had seen, NULL where it may overwrite; '
+    'by_device_id the device that writes where that is another one. Returns the context as it is then.';
 
-CREATE OR REPLACE FUNCTION sync_device_context(from_device_id text, to_device_id text) RETURNS device_context
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION sync_device_context(from_device_id text, to_device_id text) RETURNS device_context
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     source device_context;
@@ -557,13 +367,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION sync_device_context(text, text) IS
-    'Brings what changed in the context of one device since the last time to another device of the same person, and returns the other''s context as it is then. The queue''s item for it is done with that.';
+    'Brings what changed in the context of one device since the last time to another device of the same person, '
+    'and returns the other''s context as it is then. The queue''s item for it is done with that.';
 
-CREATE OR REPLACE FUNCTION claim_device_sync(for_device_id text, max_items integer DEFAULT 20) RETURNS SETOF device_sync_queue
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION claim_device_sync(for_device_id text, max_items integer DEFAULT 20) RETURNS SETOF device_sync_queue
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     -- An item whose device went silent with it is given out again, until it was tried often enough.
@@ -588,19 +396,20 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION claim_device_sync(text, integer) IS
-    'Takes what waits for a device, the most urgent first, each item by one caller only. Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
+    'Takes what waits for a device, the most urgent first, each item by one caller only. '
+    'Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
 
-CREATE OR REPLACE TRIGGER device_context_stamp
+CREATE TRIGGER device_context_stamp
     BEFORE INSERT OR UPDATE OF context, key_stamps, version ON device_context
     FOR EACH ROW EXECUTE FUNCTION device_context_stamp();
 
-CREATE OR REPLACE TRIGGER devices_set_updated_at
+CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER device_context_set_updated_at
+CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE OR REPLACE TRIGGER device_sync_queue_set_updated_at
+CREATE TRIGGER device_sync_queue_set_updated_at
     BEFORE UPDATE ON device_sync_queue
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -609,96 +418,36 @@ ALTER TABLE device_context ENABLE ROW LEVEL SECURITY;
 ALTER TABLE device_sync_queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE device_context_conflicts ENABLE ROW LEVEL SECURITY;
 
--- A policy is made only where the columns that it compares are text: on a
--- database from before they may wait for the repairs. Row level security without
--- its policy is closed, never open.
-DO $policies$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'devices_owner',
-             ARRAY['devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id()))$$),
-            ('device_context', 'device_context_owner',
-             ARRAY['device_context.user_id', 'device_context.device_id', 'device_context.conversation_id', 'device_context.project_id', 'devices.id', 'devices.user_id', 'conversations.id', 'conversations.user_id', 'projects.id', 'projects.owner_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context.device_id AND d.user_id = (SELECT requesting_user_id()))
-               AND (conversation_id IS NULL OR EXISTS (SELECT FROM conversations AS c WHERE c.id = device_context.conversation_id AND c.user_id = (SELECT requesting_user_id())))
-               AND (project_id IS NULL OR EXISTS (SELECT FROM projects AS p WHERE p.id = device_context.project_id AND p.owner_id = (SELECT requesting_user_id()))))$$),
-            ('device_sync_queue', 'device_sync_queue_owner',
-             ARRAY['device_sync_queue.user_id', 'device_sync_queue.source_device_id', 'device_sync_queue.target_device_id', 'devices.id', 'devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.target_device_id AND d.user_id = (SELECT requesting_user_id()))
-               AND (source_device_id IS NULL OR EXISTS (SELECT FROM devices AS d WHERE d.id = device_sync_queue.source_device_id AND d.user_id = (SELECT requesting_user_id()))))$$),
-            ('device_context_conflicts', 'device_context_conflicts_owner',
-             ARRAY['device_context_conflicts.user_id', 'device_context_conflicts.device_id', 'devices.id', 'devices.user_id'],
-             $$USING (user_id = (SELECT requesting_user_id())) WITH CHECK (user_id = (SELECT requesting_user_id())
-               AND EXISTS (SELECT FROM devices AS d WHERE d.id = device_context_conflicts.device_id AND d.user_id = (SELECT requesting_user_id())))$$)
-        ) AS listed (tab, name, compares, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_policies AS present
-            WHERE present.schemaname = current_schema() AND present.tablename = listed.tab AND present.policyname = listed.name)
-          AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS col
-            JOIN pg_catalog.pg_class AS t ON t.oid = col.attrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attisdropped
-              AND t.relname || '.' || col.attname = ANY (listed.compares) AND col.atttypid <> 'pg_catalog.text'::regtype)
-    LOOP
-        EXECUTE format('CREATE POLICY %I ON %I ', wanted.name, wanted.tab) || wanted.definition;
-    END LOOP;
-END
-$policies$;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('devices', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_context', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_sync_queue', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('device_context_conflicts', 'SELECT, INSERT, UPDATE, DELETE', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('save_device_context(text, jsonb, bigint, timestamp with time zone, text)', '{authenticated,service_role}'::text[]),
-            ('sync_device_context(text, text)', '{authenticated,service_role}'),
-            ('merge_device_context(text, jsonb, jsonb, bigint)', '{authenticated,service_role}'),
-            ('claim_device_sync(text, integer)', '{authenticated,service_role}'),
-            ('device_context_stamp()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;
+CREATE POLICY devices_owner ON devices
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY device_context_owner ON device_context
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_context.device_id AND d.user_id = (SELECT requesting_user_id()))
+        AND (conversation_id IS NULL OR EXISTS (
+            SELECT FROM conversations AS c
+            WHERE c.id = device_context.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+        AND (project_id IS NULL OR EXISTS (
+            SELECT FROM projects AS p
+            WHERE p.id = device_context.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+CREATE POLICY device_sync_queue_owner ON device_sync_queue
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_sync_queue.target_device_id AND d.user_id = (SELECT requesting_user_id()))
+        AND (source_device_id IS NULL OR EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_sync_queue.source_device_id AND d.user_id = (SELECT requesting_user_id()))));
+CREATE POLICY device_context_conflicts_owner ON device_context_conflicts
+    USING (user_id = (SELECT requesting_user_id()))
+    WITH CHECK (
+        user_id = (SELECT requesting_user_id())
+        AND EXISTS (
+            SELECT FROM devices AS d
+            WHERE d.id = device_context_conflicts.device_id AND d.user_id = (SELECT requesting_user_id())));

@@ -5,6 +5,7 @@
 -- the rate limit. api_rate_limits counts the requests of each client. For the
 -- service alone, the views, too.
 
+-- Where there are logged calls, online.sql has added the columns and the indexes.
 ALTER TABLE api_logs
     ADD COLUMN IF NOT EXISTS session_id text,
     ADD COLUMN IF NOT EXISTS request_id text,
@@ -14,20 +15,29 @@ ALTER TABLE api_logs
     ADD COLUMN IF NOT EXISTS request_body jsonb,
     ADD COLUMN IF NOT EXISTS response_body jsonb,
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS response_size_bytes bigint,
-    ADD COLUMN IF NOT EXISTS database_time_ms integer,
-    ADD COLUMN IF NOT EXISTS upstream_time_ms integer,
+    ADD COLUMN IF NOT EXISTS request_size_bytes bigint
+        CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
+    ADD COLUMN IF NOT EXISTS response_size_bytes bigint
+        CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0),
+    ADD COLUMN IF NOT EXISTS database_time_ms integer
+        CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0),
+    ADD COLUMN IF NOT EXISTS upstream_time_ms integer
+        CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0),
     ADD COLUMN IF NOT EXISTS cache_hit boolean,
-    ADD COLUMN IF NOT EXISTS error_category text,
+    ADD COLUMN IF NOT EXISTS error_category text
+        CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
+            'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
+            'unavailable', 'client', 'server', 'unknown')),
     ADD COLUMN IF NOT EXISTS error_code text,
     ADD COLUMN IF NOT EXISTS stack_trace text,
     ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer,
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer,
+    ADD COLUMN IF NOT EXISTS rate_limit integer
+        CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0),
+    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer
+        CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
     ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
 
-CREATE TABLE IF NOT EXISTS api_rate_limits (
+CREATE TABLE api_rate_limits (
     client_key text NOT NULL,
     endpoint text NOT NULL,
     window_seconds integer NOT NULL,
@@ -43,95 +53,13 @@ CREATE TABLE IF NOT EXISTS api_rate_limits (
     CONSTRAINT api_rate_limits_request_count_check CHECK (request_count >= 0),
     CONSTRAINT api_rate_limits_refused_count_check CHECK (refused_count >= 0)
 );
-ALTER TABLE api_rate_limits
-    ADD COLUMN IF NOT EXISTS client_key text,
-    ADD COLUMN IF NOT EXISTS endpoint text,
-    ADD COLUMN IF NOT EXISTS window_seconds integer,
-    ADD COLUMN IF NOT EXISTS window_start timestamptz,
-    ADD COLUMN IF NOT EXISTS max_requests integer,
-    ADD COLUMN IF NOT EXISTS request_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS refused_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_request_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS created_at timestamptz NOT NULL DEFAULT now();
-
--- A table made by hand may have a column without its default, or with NULL in it:
--- it gets the default, and NOT NULL where no NULL is left.
-ALTER TABLE api_logs
-    ALTER COLUMN metadata SET DEFAULT '{}'::jsonb,
-    ALTER COLUMN rate_limited SET DEFAULT false;
-ALTER TABLE api_rate_limits
-    ALTER COLUMN request_count SET DEFAULT 0,
-    ALTER COLUMN refused_count SET DEFAULT 0,
-    ALTER COLUMN last_request_at SET DEFAULT now(),
-    ALTER COLUMN created_at SET DEFAULT now();
-DO $columns$
-DECLARE
-    loose record;
-    filled boolean;
-BEGIN
-    FOR loose IN
-        SELECT tab.relname, col.attname, col.atthasdef
-        FROM pg_catalog.pg_attribute AS col
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = col.attrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT col.attnotnull AND NOT col.attisdropped
-          AND (tab.relname, col.attname) IN (
-            ('api_logs', 'metadata'), ('api_logs', 'rate_limited'),
-            ('api_rate_limits', 'client_key'), ('api_rate_limits', 'endpoint'), ('api_rate_limits', 'window_seconds'),
-            ('api_rate_limits', 'window_start'), ('api_rate_limits', 'request_count'),
-            ('api_rate_limits', 'refused_count'), ('api_rate_limits', 'last_request_at'),
-            ('api_rate_limits', 'created_at'))
-    LOOP
-        IF loose.atthasdef THEN
-            EXECUTE format('UPDATE %I SET %I = DEFAULT WHERE %2$I IS NULL', loose.relname, loose.attname);
-        END IF;
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I WHERE %I IS NULL)', loose.relname, loose.attname) INTO filled;
-        IF filled THEN
-            EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET NOT NULL', loose.relname, loose.attname);
-        END IF;
-    END LOOP;
-END
-$columns$;
-
--- Keys and checks that a table made by hand may lack.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', 'api_logs_request_size_bytes_check', 'CHECK (request_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_response_size_bytes_check', 'CHECK (response_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_database_time_ms_check', 'CHECK (database_time_ms >= 0)'),
-            ('api_logs', 'api_logs_upstream_time_ms_check', 'CHECK (upstream_time_ms >= 0)'),
-            ('api_logs', 'api_logs_error_category_check',
-             $$CHECK (error_category IN ('authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout', 'unavailable', 'client', 'server', 'unknown'))$$),
-            ('api_logs', 'api_logs_rate_limit_check', 'CHECK (rate_limit >= 0)'),
-            ('api_logs', 'api_logs_rate_limit_remaining_check', 'CHECK (rate_limit_remaining >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_pkey',
-             'PRIMARY KEY (client_key, endpoint, window_seconds, window_start)'),
-            ('api_rate_limits', 'api_rate_limits_window_seconds_check', 'CHECK (window_seconds > 0)'),
-            ('api_rate_limits', 'api_rate_limits_max_requests_check', 'CHECK (max_requests >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_request_count_check', 'CHECK (request_count >= 0)'),
-            ('api_rate_limits', 'api_rate_limits_refused_count_check', 'CHECK (refused_count >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab
-              AND (present.conname = listed.name OR (present.contype = 'p' AND listed.definition LIKE 'PRIMARY KEY%')))
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition;
-    END LOOP;
-END
-$checks$;
 
 CREATE INDEX IF NOT EXISTS idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_api_logs_session_id_created_at
     ON api_logs (session_id, created_at) WHERE session_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_rate_limits_window_start ON api_rate_limits (window_start);
+CREATE INDEX idx_api_rate_limits_window_start ON api_rate_limits (window_start);
 
 COMMENT ON COLUMN api_logs.session_id IS 'The session of the person who asked.';
 COMMENT ON COLUMN api_logs.request_id IS 'The id under which other logs know the request.';
@@ -140,13 +68,15 @@ COMMENT ON COLUMN api_logs.headers IS 'Headers of the request. Secrets are for t
 COMMENT ON COLUMN api_logs.database_time_ms IS 'How much of response_time_ms the database took.';
 COMMENT ON COLUMN api_logs.upstream_time_ms IS 'How much of response_time_ms other services took.';
 COMMENT ON COLUMN api_logs.cache_hit IS 'Whether a cache answered; NULL where none was asked.';
-COMMENT ON COLUMN api_logs.error_category IS 'The kind of error; where it is not given, api_error_category() tells. NULL for no error.';
+COMMENT ON COLUMN api_logs.error_category IS
+    'The kind of error; where it is not given, api_error_category() tells. NULL for no error.';
 COMMENT ON COLUMN api_logs.error_code IS 'The application''s own code of the error.';
 COMMENT ON COLUMN api_logs.rate_limited IS 'Whether the request was refused because of a rate limit.';
 COMMENT ON COLUMN api_logs.rate_limit IS 'The requests that the client was allowed in its window.';
 COMMENT ON COLUMN api_logs.rate_limit_remaining IS 'The requests that it had left then.';
 COMMENT ON COLUMN api_logs.rate_limit_reset_at IS 'When that window ended.';
-COMMENT ON TABLE api_rate_limits IS 'How many requests each client made, by endpoint and window: count_api_request() counts. For the service alone.';
+COMMENT ON TABLE api_rate_limits IS
+    'How many requests each client made, by endpoint and window: count_api_request() counts. For the service alone.';
 COMMENT ON COLUMN api_rate_limits.client_key IS 'Who is counted, such as a person, an address or an API key.';
 COMMENT ON COLUMN api_rate_limits.endpoint IS 'What is counted; * for everything together.';
 COMMENT ON COLUMN api_rate_limits.window_start IS 'Windows are cut by the clock, each window_seconds long.';
@@ -154,12 +84,8 @@ COMMENT ON COLUMN api_rate_limits.max_requests IS 'What was allowed in the windo
 COMMENT ON COLUMN api_rate_limits.request_count IS 'All requests in the window, the refused ones with them.';
 COMMENT ON COLUMN api_rate_limits.refused_count IS 'Those of them that were refused.';
 
-CREATE OR REPLACE FUNCTION api_error_category(status_code integer, error_message text DEFAULT NULL) RETURNS text
-LANGUAGE sql
-IMMUTABLE
-PARALLEL SAFE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION api_error_category(status_code integer, error_message text DEFAULT NULL) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
     SELECT CASE
         WHEN status_code = 401 THEN 'authentication'
@@ -182,10 +108,8 @@ $function$;
 COMMENT ON FUNCTION api_error_category(integer, text) IS
     'The kind of error that an HTTP status, and where that says nothing the message, stand for; NULL for no error.';
 
-CREATE OR REPLACE FUNCTION api_logs_categorize_error() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION api_logs_categorize_error() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF NEW.error_category IS NULL THEN
@@ -196,7 +120,7 @@ END
 $function$;
 COMMENT ON FUNCTION api_logs_categorize_error() IS 'Trigger: fills in the kind of error where it is not given.';
 
-CREATE OR REPLACE TRIGGER api_logs_categorize_error
+CREATE TRIGGER api_logs_categorize_error
     BEFORE INSERT OR UPDATE OF status_code, error_message, error_category ON api_logs
     FOR EACH ROW EXECUTE FUNCTION api_logs_categorize_error();
 
@@ -204,7 +128,7 @@ CREATE OR REPLACE TRIGGER api_logs_categorize_error
 UPDATE api_logs SET error_category = api_error_category(status_code, error_message)
 WHERE error_category IS NULL AND (status_code >= 400 OR error_message IS NOT NULL);
 
-CREATE OR REPLACE FUNCTION count_api_request(
+CREATE FUNCTION count_api_request(
     client_key text,
     endpoint text DEFAULT '*',
     max_requests integer DEFAULT 60,
@@ -214,11 +138,7 @@ RETURNS TABLE (
     requests integer,
     remaining integer,
     reset_at timestamptz)
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-ROWS 1
-SET search_path FROM CURRENT
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 #variable_conflict use_variable
 DECLARE
@@ -246,13 +166,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION count_api_request(text, text, integer, integer) IS
-    'Counts a request of a client in the present window, and says whether it is still allowed, how many are left, and when the window ends.';
+    'Counts a request of a client in the present window, '
+    'and says whether it is still allowed, how many are left, and when the window ends.';
 
-CREATE OR REPLACE FUNCTION purge_api_rate_limits(older_than interval DEFAULT '1 day') RETURNS bigint
-LANGUAGE plpgsql
-VOLATILE
-SECURITY INVOKER
-SET search_path FROM CURRENT
+CREATE FUNCTION purge_api_rate_limits(older_than interval DEFAULT '1 day') RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     purged bigint;
@@ -262,9 +180,10 @@ BEGIN
     RETURN purged;
 END
 $function$;
-COMMENT ON FUNCTION purge_api_rate_limits(interval) IS 'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
+COMMENT ON FUNCTION purge_api_rate_limits(interval) IS
+    'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
 
-CREATE OR REPLACE VIEW api_endpoint_performance WITH (security_invoker = true) AS
+CREATE VIEW api_endpoint_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        log.endpoint,
        log.method,
@@ -283,9 +202,10 @@ SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        avg(log.cache_hit::integer)::double precision AS cache_hit_rate
 FROM api_logs AS log
 GROUP BY 1, 2, 3;
-COMMENT ON VIEW api_endpoint_performance IS 'For each day (UTC), endpoint and method: requests, errors, and how long they took.';
+COMMENT ON VIEW api_endpoint_performance IS
+    'For each day (UTC), endpoint and method: requests, errors, and how long they took.';
 
-CREATE OR REPLACE VIEW api_error_summary WITH (security_invoker = true) AS
+CREATE VIEW api_error_summary WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        log.error_category,
        log.endpoint,
@@ -294,13 +214,16 @@ SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
        count(DISTINCT log.user_id) AS people,
        min(log.created_at) AS first_at,
        max(log.created_at) AS last_at,
-       (array_agg(log.error_message ORDER BY log.created_at DESC) FILTER (WHERE log.error_message IS NOT NULL))[1] AS last_message
+       (array_agg(log.error_message ORDER BY log.created_at DESC)
+            FILTER (WHERE log.error_message IS NOT NULL))[1] AS last_message
 FROM api_logs AS log
 WHERE log.error_category IS NOT NULL
 GROUP BY 1, 2, 3, 4;
-COMMENT ON VIEW api_error_summary IS 'For each day (UTC), kind of error, endpoint and status: how many there were, how many people met them, and the last message.';
+COMMENT ON VIEW api_error_summary IS
+    'For each day (UTC), kind of error, endpoint and status: '
+    'how many there were, how many people met them, and the last message.';
 
-CREATE OR REPLACE VIEW api_rate_limit_usage WITH (security_invoker = true) AS
+CREATE VIEW api_rate_limit_usage WITH (security_invoker = true) AS
 SELECT counter.client_key,
        counter.endpoint,
        counter.window_start,
@@ -314,53 +237,3 @@ WHERE counter.window_start + make_interval(secs => counter.window_seconds) > now
 COMMENT ON VIEW api_rate_limit_usage IS 'How each client stands in its present windows.';
 
 ALTER TABLE api_rate_limits ENABLE ROW LEVEL SECURITY;
-
--- The hosted platform's default privileges give its roles everything on what is
--- new: it is taken back, and each role gets what it needs.
-DO $grants$
-DECLARE
-    api_role text;
-    granted record;
-BEGIN
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('api_rate_limits', NULL::text, 'SELECT, INSERT, UPDATE, DELETE'),
-            ('api_endpoint_performance', NULL, 'SELECT'),
-            ('api_error_summary', NULL, 'SELECT'),
-            ('api_rate_limit_usage', NULL, 'SELECT')
-        ) AS listed (name, people, service)
-    LOOP
-        EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON TABLE %I FROM %I', granted.name, api_role);
-            IF api_role = 'service_role' THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO service_role', granted.service, granted.name);
-            ELSIF api_role = 'authenticated' AND granted.people IS NOT NULL THEN
-                EXECUTE format('GRANT %s ON TABLE %I TO authenticated', granted.people, granted.name);
-            END IF;
-        END LOOP;
-    END LOOP;
-    FOR granted IN
-        SELECT *
-        FROM (VALUES
-            ('api_error_category(integer, text)', '{service_role}'::text[]),
-            ('count_api_request(text, text, integer, integer)', '{service_role}'),
-            ('purge_api_rate_limits(interval)', '{service_role}'),
-            ('api_logs_categorize_error()', '{}')
-        ) AS listed (name, callers)
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.name);
-        FOR api_role IN
-            SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', granted.name, api_role);
-            IF api_role = ANY (granted.callers) THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.name, api_role);
-            END IF;
-        END LOOP;
-    END LOOP;
-END
-$grants$;

@@ -23,55 +23,33 @@ ALTER TABLE api_logs
     ADD COLUMN IF NOT EXISTS rate_limit_remaining integer,
     ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
 
--- Each holds for new rows at once, and for those that are there when they have been looked at.
-DO $checks$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN
-        SELECT *
-        FROM (VALUES
-            ('api_logs', 'api_logs_request_size_bytes_check', 'CHECK (request_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_response_size_bytes_check', 'CHECK (response_size_bytes >= 0)'),
-            ('api_logs', 'api_logs_database_time_ms_check', 'CHECK (database_time_ms >= 0)'),
-            ('api_logs', 'api_logs_upstream_time_ms_check', 'CHECK (upstream_time_ms >= 0)'),
-            ('api_logs', 'api_logs_error_category_check',
-             $$CHECK (error_category IN ('authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout', 'unavailable', 'client', 'server', 'unknown'))$$),
-            ('api_logs', 'api_logs_rate_limit_check', 'CHECK (rate_limit >= 0)'),
-            ('api_logs', 'api_logs_rate_limit_remaining_check', 'CHECK (rate_limit_remaining >= 0)')
-        ) AS listed (tab, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint AS present
-            JOIN pg_catalog.pg_class AS t ON t.oid = present.conrelid
-            WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = listed.tab AND present.conname = listed.name)
-    LOOP
-        EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I ', wanted.tab, wanted.name) || wanted.definition || ' NOT VALID';
-    END LOOP;
-END
-$checks$;
-
-DO $validation$
-DECLARE
-    open record;
-BEGIN
-    FOR open IN
-        SELECT tab.relname, con.conname
-        FROM pg_catalog.pg_constraint AS con
-        JOIN pg_catalog.pg_class AS tab ON tab.oid = con.conrelid
-        WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND NOT con.convalidated
-          AND con.conname IN (
-              'api_logs_request_size_bytes_check',
-              'api_logs_response_size_bytes_check',
-              'api_logs_database_time_ms_check',
-              'api_logs_upstream_time_ms_check',
-              'api_logs_error_category_check',
-              'api_logs_rate_limit_check',
-              'api_logs_rate_limit_remaining_check')
-    LOOP
-        EXECUTE format('ALTER TABLE %I VALIDATE CONSTRAINT %I', open.relname, open.conname);
-    END LOOP;
-END
-$validation$;
+-- Each holds for new rows at once, and for those that are there when they have been looked at. A run that goes on
+-- after an interruption makes them anew.
+ALTER TABLE api_logs
+    DROP CONSTRAINT IF EXISTS api_logs_request_size_bytes_check,
+    DROP CONSTRAINT IF EXISTS api_logs_response_size_bytes_check,
+    DROP CONSTRAINT IF EXISTS api_logs_database_time_ms_check,
+    DROP CONSTRAINT IF EXISTS api_logs_upstream_time_ms_check,
+    DROP CONSTRAINT IF EXISTS api_logs_error_category_check,
+    DROP CONSTRAINT IF EXISTS api_logs_rate_limit_check,
+    DROP CONSTRAINT IF EXISTS api_logs_rate_limit_remaining_check,
+    ADD CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0) NOT VALID,
+    ADD CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0) NOT VALID,
+    ADD CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0) NOT VALID,
+    ADD CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0) NOT VALID,
+    ADD CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
+        'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
+        'unavailable', 'client', 'server', 'unknown')) NOT VALID,
+    ADD CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0) NOT VALID,
+    ADD CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0) NOT VALID;
+ALTER TABLE api_logs
+    VALIDATE CONSTRAINT api_logs_request_size_bytes_check,
+    VALIDATE CONSTRAINT api_logs_response_size_bytes_check,
+    VALIDATE CONSTRAINT api_logs_database_time_ms_check,
+    VALIDATE CONSTRAINT api_logs_upstream_time_ms_check,
+    VALIDATE CONSTRAINT api_logs_error_category_check,
+    VALIDATE CONSTRAINT api_logs_rate_limit_check,
+    VALIDATE CONSTRAINT api_logs_rate_limit_remaining_check;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;

@@ -27,7 +27,18 @@ SELECT json_build_object('details', {details}::json, 'objects', coalesce(json_ag
     -- when: needs
     ORDER BY oid, sub, place
     -- end
-), '[]'), 'needs', {needs_rows})
+), '[]'), 'needs', {needs_rows}
+    -- when: owner
+    -- Default privileges, those of all schemas, too: of which role, on what, to whom.
+    , 'defaults', (
+        SELECT json_agg(json_build_array(d.defaclobjtype, pg_get_userbyid(d.defaclrole),
+                                         CASE acl.grantee WHEN 0 THEN 'public' ELSE {quoted:role.name} END, {may:acl}))
+        FROM pg_catalog.pg_default_acl AS d
+        CROSS JOIN LATERAL aclexplode(d.defaclacl) AS acl
+        CROSS JOIN LATERAL (SELECT pg_get_userbyid(acl.grantee)) AS role (name)
+        WHERE d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT home.oid FROM home))
+    -- end
+)
 FROM (
 SELECT *
 -- when: needs

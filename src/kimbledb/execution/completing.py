@@ -1,0 +1,116 @@
+"""Carries out a completion: in the transaction of its migration it looks at the schema, writes what is missing, and runs it.
+
+The plan foresees a completion from what the schema showed then. The transaction that carries it out looks again, under the
+lock, since migrations before it have changed the schema, and others may have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from kimbledb.errors import ConflictingObjectsError
+from kimbledb.execution.located_error import LocatedError
+from kimbledb.execution.transaction import Transactions
+from kimbledb.execution.work import Outcome, ScriptError, Work
+from kimbledb.inspection import rows, snapshot
+from kimbledb.model.completion import Completion
+from kimbledb.model.forms import Forms
+from kimbledb.model.migration import Migration
+from kimbledb.model.script import Script
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.text import few
+from kimbledb.planning.completion import Rows, Unfinished
+
+#: Characters of a statement that an error shows.
+_LONGEST = 100
+#: What the server makes again by itself with a column of another type, and names in no error.
+_HANGING = ("index ", "statistics ", "constraint ", "column ")
+#: The server records no dependence of a function whose body is a text.
+_HEAD = "SET LOCAL check_function_bodies = off;\n"
+
+
+@frozen(eq=False, kw_only=True)
+class Background:
+    """What a completion is measured against, beside the schema itself."""
+
+    #: The migrations that are applied, and the one that is completed, in the order of the plan.
+    migrations: Sequence[Migration]
+    #: The forms that history records.
+    forms: Forms
+    hosted: bool
+    #: Whether a part of the migration's own objects is there.
+    begun: bool = True
+
+    def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
+        """Return a migration beside the schema.
+
+        Args:
+            migration: The migration that is completed.
+            found: The objects of the schema.
+        """
+        return Unfinished(
+            migration=migration,
+            migrations=self.migrations,
+            found=found,
+            forms=self.forms,
+            hosted=self.hosted,
+            begun=self.begun,
+        )
+
+
+async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
+    """Complete a migration in a transaction of its own.
+
+    Args:
+        transactions: The session.
+        work: The migration.
+        log_position: The id of the log's newest entry when the plan was made.
+        background: What it is measured against.
+
+    Raises:
+        Retry: Another run holds the lock or was quicker, or the application held a lock for too long. Nothing is left.
+        ScriptError: A statement failed. Nothing is left.
+        ConflictingObjectsError: The schema holds what no statement reaches. Nothing is left.
+        ChecksFailed: The verification failed. Nothing is left.
+        Suspected: It may have lost data, which must be counted. Nothing is left.
+        Lost: It would have lost data. Nothing is left.
+        ConnectionLostError: Whether it was committed is unknown.
+    """
+    await transactions.open(work, log_position)
+    messages = transactions.messages
+    question = snapshot.question(
+        messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True
+    )
+    found = snapshot.snapshot_of(await transactions.ask(work, question))
+    unfinished = background.unfinished(work.migration, found)
+    asked = rows.question(messages.schema, unfinished)
+    allowed = Rows() if asked is None else rows.rows_of(await transactions.ask(work, asked))
+    completion = unfinished.complete(allowed)
+    if completion.conflicts:
+        await transactions.session.roll_back()
+        raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
+    text = "".join(f"{each};\n" for each in completion.statements)
+    derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
+    if completion.runs_script:
+        await transactions.run(work, derived)
+        return await transactions.finish(work)
+    left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
+    try:
+        return await transactions.finish(evolve(work, derived=derived, left=work.left | left))
+    except ScriptError as failure:
+        failure.located = _named(failure.located, completion, found)
+        raise
+
+
+def _named(located: LocatedError, completion: Completion, found: Snapshot) -> LocatedError:
+    """Return an error with the statement that failed, and with what hangs on a column whose type it changes."""
+    statement = located.statement or ""
+    words = " ".join(statement.split())[:_LONGEST]
+    message = f"{words}: {located.message}" if words else located.message
+    if statement.startswith("ALTER TABLE") and " TYPE " in statement:
+        converted = {each.key for each in completion.converted}
+        hanging = sorted(f"{key[0]} {key[1]}" for key, needs in found.needs.items() if not converted.isdisjoint(needs))
+        message += f"; on converted columns: {', '.join(each for each in hanging if each.startswith(_HANGING))}"
+    return evolve(located, message=message)

@@ -1,0 +1,85 @@
+"""A completion: what brings the rest of a migration to a schema that holds a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import field, frozen
+
+from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.text import few
+
+
+@frozen(order=True)
+class Conversion:
+    """A column that gets another type."""
+
+    #: The column, such as ``users.id``.
+    column: str
+    #: Its type now.
+    before: str
+    #: Its later type.
+    after: str
+    #: The expression of the later value.
+    using: str
+
+    @property
+    def key(self) -> Key:
+        """The kind and the name of the column."""
+        return "column", self.column
+
+    def __str__(self) -> str:
+        return f"column {self.column} from {self.before} to {self.after}"
+
+
+@frozen(kw_only=True)
+class Completion:
+    """What brings the rest of a migration, in place of its script or, for a repair, before it."""
+
+    #: The statements, in order, for a search_path with the target schema first.
+    statements: tuple[str, ...] = field(default=(), repr=False)
+    #: The objects that are made.
+    made: tuple[DatabaseObject, ...] = ()
+    #: The objects that get their declared form.
+    changed: tuple[DatabaseObject, ...] = ()
+    #: The objects that get another name, each with its old name in front.
+    renamed: tuple[tuple[str, DatabaseObject], ...] = ()
+    #: The columns that get another type.
+    converted: tuple[Conversion, ...] = ()
+    #: The privileges that are taken back: the catalog is closed, and does not declare them.
+    revoked: tuple[DatabaseObject, ...] = ()
+    #: The columns in which rows that were there before get a value, each as ``table.column``.
+    filled: tuple[str, ...] = ()
+    #: The objects that stay as they were before, though declared otherwise, each with the reason.
+    left: Mapping[Key, str] = field(factory=dict)
+    #: The statements of the script that make no object, and are not run: each with its place.
+    not_run: tuple[str, ...] = ()
+    #: Whether the script runs afterwards: of its own objects none is there.
+    runs_script: bool = False
+    #: What cannot be reached, each in one line with the place of its statement.
+    conflicts: tuple[str, ...] = ()
+    #: The objects that history will hold as those of the migration, and that the proof does not look up.
+    unproven: frozenset[Key] = frozenset()
+    #: The objects of the schema after it.
+    after: Snapshot = field(default=Snapshot({}), eq=False, repr=False)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What it does, a line each."""
+        if self.made:
+            yield f"makes {few(list(map(str, self.made)))}"
+        if self.converted:
+            yield f"converts {few(list(map(str, self.converted)))}"
+        if self.changed:
+            yield f"gives the declared form to {few(list(map(str, self.changed)))}"
+        if self.renamed:
+            yield f"renames {few([f'{each.kind} {old} to {each.name}' for old, each in self.renamed])}"
+        if self.revoked:
+            yield f"takes back {few(list(map(str, self.revoked)))}"
+        if self.filled:
+            yield f"fills {few(list(self.filled))} in rows that are there"
+        if self.left:
+            yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.not_run:
+            yield f"does not run {few(list(self.not_run))}"

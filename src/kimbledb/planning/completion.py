@@ -1,0 +1,603 @@
+"""Completion: the statements that bring the rest of a migration to a schema that holds a part of it. Pure.
+
+Nothing is replayed. What the applied migrations and this one together declare, and what is not there, is written from the
+declarations. An object of another form is given the declared one where that loses nothing and nobody's choice: indexes,
+checks, functions, views, triggers, policies, grants. What a database had before stays as it was: defaults, NOT NULL, and
+keys of the declared names. A column of another type is converted by a rule, with the columns that foreign keys tie to it
+and with all that hangs on them. What no statement reaches is a conflict, and is named with the statement that declares it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from attrs import define, evolve, field, frozen
+
+from kimbledb.catalog import statements
+from kimbledb.model.completion import Completion, Conversion
+from kimbledb.model.evidence import Evidence
+from kimbledb.model.forms import Forms
+from kimbledb.model.migration import Migration
+from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning import writer
+from kimbledb.planning.closed import undeclared
+from kimbledb.planning.comparison import compare, same_type
+from kimbledb.planning.conversions import conversion_of, with_references
+from kimbledb.planning.derived_rollback import objects_after
+from kimbledb.planning.fills import by_table, update
+from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
+from kimbledb.planning.mentions import needs_among
+from kimbledb.planning.writer.fates import Fates
+from kimbledb.planning.writer.names import own_name, texts, written
+
+#: Kinds of which two objects cannot have one name.
+_RELATIONS = frozenset({"table", "view", "sequence", "index"})
+#: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
+_NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
+#: The facts of a column that say where its values come from.
+_ORIGIN = frozenset({"generated", "virtual", "identity"})
+#: The first words of statements that make no object.
+_OF_ROWS = re.compile(r"(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|WITH|SELECT|CALL|DO|COPY)\b", re.IGNORECASE)
+
+
+@frozen
+class Rows:
+    """What the rows of a schema allow."""
+
+    #: The tables that hold rows.
+    filled: frozenset[str] = frozenset()
+    #: The columns in which some row has NULL.
+    null: frozenset[str] = frozenset()
+    #: The materialized views that are filled.
+    populated: frozenset[str] = frozenset()
+
+
+def is_begun(migration: Migration, shown: Evidence) -> bool:
+    """Return whether a migration is completed in place of running its script: a part of it is there, or a repair has work.
+
+    Args:
+        migration: A pending migration.
+        shown: The evidence.
+    """
+    finding = shown.findings.get(migration.name)
+    if finding is None or not migration.is_declared or not migration.transactional:
+        return False
+    return finding.begun or (migration.is_repair and bool(finding.missing))
+
+
+def with_declared(found: Snapshot, migration: Migration, *, hosted: bool) -> Snapshot:
+    """Return a schema after the script of a migration, by what it declares.
+
+    Args:
+        found: The objects of the schema.
+        migration: The migration.
+        hosted: Whether the database is a hosted one.
+    """
+    before = {each.key: each for each in found}
+    after = objects_after(before, migration, hosted=hosted)
+    return evolve(
+        found,
+        objects={key: each.facts or {} for key, each in after.items()},
+        sources={key: each.source for key, each in after.items() if each.source is not None},
+    )
+
+
+# Without slots: the properties below are computed once.
+@define(slots=False, eq=False, kw_only=True)
+class Unfinished:
+    """A migration that is there in part, beside the schema."""
+
+    #: The migration.
+    migration: Migration
+    #: The migrations that are applied, and this one, in the order of the plan.
+    migrations: Sequence[Migration]
+    #: The objects of the schema, with what each needs and the statements that make them.
+    found: Snapshot
+    #: The forms that history records.
+    forms: Forms
+    hosted: bool
+    #: Whether a part of the migration's own objects is there. Otherwise its script runs after what is written here.
+    begun: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        self._left: dict[Key, str] = {}
+        self._conflicts: list[str] = []
+        self._renames: dict[Key, str] = {}
+
+    @cached_property
+    def _fold(self) -> Fold:
+        return fold(self.migrations, hosted=self.hosted)
+
+    @cached_property
+    def _scope(self) -> dict[Key, FoldedObject]:
+        """The objects of the migration, in the form that the applied migrations together give them.
+
+        A repair looks after what the migrations before it make: what had to wait for it belongs to it.
+        """
+        if any(
+            (there := self.found.objects.get(("column", name))) is not None and not same_type(there, {"type": kind})
+            for name, kind in self.migration.expects.items()
+        ):
+            return {
+                key: item
+                for key, item in self._fold.objects.items()
+                if self.begun or item.migration is not self.migration
+            }
+        found: dict[Key, FoldedObject] = {}
+        if not self.begun:
+            return found
+        for statement in self.migration.declarations.on(hosted=self.hosted):
+            keys = [each.key for each in (*statement.creates, *statement.changes)]
+            keys += [(kind, name) for (kind, _), name in statement.renames.items()]
+            for key in keys:
+                if not self._fold.is_gone(self.migration, key) and (forms := self._fold.since(self.migration, key)):
+                    item = self._fold.objects.get(forms[-1].key)
+                    if item is not None:
+                        found[item.key] = item
+        return found
+
+    # What the rows must be asked.
+
+    @cached_property
+    def columns_asked(self) -> list[str]:
+        """The columns that would be NOT NULL if no row has NULL there."""
+        return [
+            item.each.name
+            for item in self._scope.values()
+            if item.key[0] == "column"
+            and (facts := self.found.objects.get(item.key)) is not None
+            and (item.each.facts or {}).get("not_null")
+            and not facts.get("not_null")
+        ]
+
+    @cached_property
+    def tables_asked(self) -> list[str]:
+        """The tables that get a column which must not be NULL and has no value of its own, and those that are filled."""
+        wanting = (
+            split(item.each.name)[0]
+            for item in self._scope.values()
+            if item.key[0] == "column"
+            and item.key not in self.found.objects
+            and ("table", split(item.each.name)[0]) in self.found.objects
+            and _wants_a_value(item.each.facts or {})
+        )
+        return list(dict.fromkeys((*wanting, *self._fills)))
+
+    @cached_property
+    def _fills(self) -> dict[str, dict[str, str]]:
+        """The expressions of values, by table and column, for tables that are there."""
+        fills = by_table(self.migration.fills) if self.begun else {}
+        return {table: each for table, each in fills.items() if ("table", table) in self.found.objects}
+
+    @cached_property
+    def views_asked(self) -> list[str]:
+        """The materialized views, which may have to be made again, and then hold nothing."""
+        return [
+            name for (kind, name), facts in self.found.objects.items() if kind == "view" and "materialized" in facts
+        ]
+
+    # What is done.
+
+    def complete(self, rows: Rows) -> Completion:
+        """Return the completion.
+
+        Args:
+            rows: What the rows allow, for ``columns_asked`` and ``tables_asked``.
+        """
+        self._left, self._conflicts = {}, []
+        renames = dict(self._all_renames())
+        found = _renamed(self.found, renames)
+        objects: dict[Key, Facts] = dict(found.objects)
+        made: list[FoldedObject] = []
+        changed: list[FoldedObject] = []
+        conversions = self._conversions(found)
+        for each in conversions.values():
+            objects[each.key] = _converted(objects[each.key], each)
+        for key, item in self._scope.items():
+            there = objects.get(key)
+            facts = self._new(item, found, rows) if there is None else self._changed(item, there, rows)
+            if facts is not None and facts != there:
+                objects[key] = facts
+                (made if there is None else changed).append(item)
+        revoked = list(self._revoked(objects))
+        for key in revoked:
+            del objects[key]
+        self._conflicts += self._removals(found)
+        after = self._after(found, objects, [*made, *changed])
+        fills = {table: each for table, each in self._fills.items() if table in rows.filled}
+        way = _Way(found, {each.key: each.using for each in conversions.values()}, closed=self.migration.closed)
+        if fills:
+            early = [item for item in made if _is_early(item.each, fills)]
+            way.lead(self._between(found, conversions, early, objects))
+            way.statements += [
+                step for table, each in fills.items() for step in _filled(table, each, way.now.objects, after.objects)
+            ]
+        way.lead(after)
+        self._conflicts += self._lost(found, after)
+        statements: list[str] = []
+        if not self._conflicts:
+            statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
+            statements += way.statements
+            statements += [
+                f"REFRESH MATERIALIZED VIEW {written(name)}"
+                for name in self.views_asked
+                if ("view", name) in way.gone and ("view", name) in objects and name in rows.populated
+            ]
+        return Completion(
+            statements=tuple(statements),
+            made=tuple(each.each for each in made),
+            changed=tuple(each.each for each in changed),
+            renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in renames.items()),
+            converted=tuple(conversions.values()),
+            revoked=tuple(DatabaseObject(*key) for key in revoked),
+            filled=tuple(column for each in fills.values() for column in each),
+            left=dict(self._left),
+            not_run=tuple(self._not_run()) if self.begun else (),
+            runs_script=not self.begun,
+            conflicts=tuple(dict.fromkeys(self._conflicts)),
+            unproven=frozenset(self._unproven()),
+            after=after,
+        )
+
+    def _between(
+        self,
+        found: Snapshot,
+        conversions: Mapping[Key, Conversion],
+        early: Sequence[FoldedObject],
+        objects: Mapping[Key, Facts],
+    ) -> Snapshot:
+        """Return the schema in which rows are filled: columns and functions are there, and no new constraint."""
+        between: dict[Key, Facts] = dict(found.objects)
+        for each in conversions.values():
+            between[each.key] = _converted(between[each.key], each)
+        for item in early:
+            between[item.key] = _without(objects[item.key], "not_null", "not_null_name")
+        return self._after(found, between, early)
+
+    def _at(self, item: FoldedObject, words: str) -> str:
+        return f"{words} ({item.migration.file(item.statement.part)}:{item.statement.line})"
+
+    def _unproven(self) -> Iterator[Key]:
+        """Yield what the migration declares, and a later one that is applied has renamed, dropped or made again."""
+        for statement in self.migration.declarations.on(hosted=self.hosted):
+            keys = [each.key for each in (*statement.creates, *statement.changes)]
+            for key in (*keys, *((kind, name) for (kind, _), name in statement.renames.items())):
+                forms = self._fold.since(self.migration, key)
+                if self._fold.is_gone(self.migration, key) or (forms and forms[-1].key != key):
+                    yield key
+            for key in (*(each.key for each in statement.drops), *statement.renames):
+                if key in self._fold.objects:
+                    yield key
+
+    # Names.
+
+    def _all_renames(self) -> Iterator[tuple[Key, str]]:
+        """Yield the later names of objects that have the earlier one, or that of nobody."""
+        objects = self.found.objects
+        for statement in self.migration.declarations.on(hosted=self.hosted):
+            for (kind, old), name in statement.renames.items():
+                if (kind, old) in objects and (kind, name) not in objects and (kind, old) not in self._fold.objects:
+                    yield (kind, old), name
+        yield from self._twins()
+
+    def _twins(self) -> Iterator[tuple[Key, str]]:
+        """Yield the constraints and indexes that say the same as a missing one, and are nobody's, with its name."""
+        others: dict[tuple[str, str, str], list[Key]] = {}
+        for (kind, name), facts in self.found.objects.items():
+            if kind in ("constraint", "index") and (kind, name) not in self._fold.objects:
+                others.setdefault(_twin_of(kind, name, facts), []).append((kind, name))
+        for (kind, name), item in self._scope.items():
+            if kind not in ("constraint", "index") or (kind, name) in self.found.objects:
+                continue
+            if same := others.get(_twin_of(kind, name, item.each.facts or {})):
+                yield same.pop(0), name
+
+    # Types.
+
+    def _conversions(self, found: Snapshot) -> dict[Key, Conversion]:
+        """Return the conversions of all columns that have another type than is declared or expected."""
+        wanted: dict[str, str] = {
+            item.each.name: str((item.each.facts or {})["type"])
+            for item in self._scope.values()
+            if item.key[0] == "column" and not self._is_of_view(item.key)
+        }
+        wanted |= self.migration.expects
+        first = []
+        for name, kind in wanted.items():
+            there = found.objects.get(("column", name))
+            if there is None or same_type(there, {"type": kind}):
+                continue
+            conversion = conversion_of(name, str(there["type"]), kind)
+            if conversion is None:
+                words = f"column {name} is {there['type']} instead of {kind}, and no rule converts it"
+                item = self._fold.objects.get(("column", name))
+                self._conflicts.append(words if item is None else self._at(item, words))
+            else:
+                first.append(conversion)
+        conversions = {}
+        for each in with_references(first, found.objects):
+            if isinstance(each, Conversion):
+                conversions[each.key] = each
+            else:
+                self._conflicts.append(each)
+        return conversions
+
+    def _is_of_view(self, key: Key) -> bool:
+        return key[0] == "column" and ("view", split(key[1])[0]) in self._fold.objects
+
+    # Objects.
+
+    def _new(self, item: FoldedObject, found: Snapshot, rows: Rows) -> Facts | None:
+        """Return the facts of a missing object, or None if it is not made."""
+        kind, name = item.key
+        facts = item.each.facts
+        if facts is None:
+            self._conflicts.append(self._at(item, f"{item.each} is missing, and only its name is declared"))
+            return None
+        if kind in _RELATIONS and (other := next((each for each in _RELATIONS if (each, name) in found.objects), None)):
+            self._conflicts.append(self._at(item, f"{item.each} cannot be made: {other} {name} has its name"))
+            return None
+        if kind == "constraint" and (standing := self._key_in_place_of(name, facts, found)):
+            self._left[item.key] = f"{standing} stands in its place"
+            return None
+        if (
+            kind == "column"
+            and _wants_a_value(facts)
+            and split(name)[0] in rows.filled
+            and name not in self.migration.fills
+        ):
+            self._left[item.key] = "it may be NULL: the table holds rows, and no value is declared for them"
+            return _without(facts, "not_null", "not_null_name")
+        return facts
+
+    @staticmethod
+    def _key_in_place_of(name: str, facts: Facts, found: Snapshot) -> str | None:
+        """Return the primary key that serves in place of a missing key, in words, or None."""
+        key = str(facts.get("key", ""))
+        if not key.startswith(("PRIMARY KEY", "UNIQUE")):
+            return None
+        table = split(name)[0]
+        keys = (
+            str(there.get("key", ""))
+            for (kind, other), there in found.objects.items()
+            if kind == "constraint" and split(other)[0] == table
+        )
+        standing = next((each for each in keys if each.startswith("PRIMARY KEY")), None)
+        serves = key.startswith("PRIMARY KEY") or key.replace("UNIQUE", "PRIMARY KEY", 1) == standing
+        return standing if serves else None
+
+    def _changed(self, item: FoldedObject, there: Facts, rows: Rows) -> Facts | None:
+        """Return the later facts of an object that is there, or None if it stays as it is."""
+        declared = item.each.facts
+        if declared is None or self._is_of_view(item.key):
+            return None
+        kind = item.each.kind
+        comparison = compare(
+            declared,
+            there,
+            form=self.found.forms.get(item.key),
+            recorded=self.forms.of(item.migration.name, item.declared_as),
+        )
+        as_before = any(compare(each.each.facts or {}, there).is_right for each in self._earlier(item))
+        if comparison.is_right or (comparison.is_unknown and not as_before):
+            return None
+        if kind == "column":
+            return self._changed_column(item, there, rows)
+        if kind == "constraint" and not comparison.declared and comparison.found.keys() == {"not_valid"}:
+            return _without(there, "not_valid")
+        if (
+            kind == "constraint"
+            and not ("check" in declared and "check" in there)
+            and not any(there == each.each.facts for each in self._earlier(item))
+        ):
+            self._left[item.key] = f"it is {there.get('key') or there.get('exclude') or there.get('check')}"
+            return None
+        if kind == "table":
+            if _NATURE & (comparison.declared.keys() | comparison.found.keys()):
+                self._conflicts.append(
+                    self._at(item, f"{item.each} is {comparison.found_words} instead of {comparison.expected_words}")
+                )
+                return None
+            return {**there, **comparison.declared}
+        if kind == "privilege" and not self.migration.closed:
+            return _with_more(there, comparison.declared)
+        if kind == "type" and "labels" in declared and "labels" in there:
+            return {**there, "labels": _with_labels(texts(there, "labels"), texts(declared, "labels"))}
+        return {**_without(there, *comparison.found), **comparison.declared}
+
+    def _changed_column(self, item: FoldedObject, there: Facts, rows: Rows) -> Facts:
+        declared = item.each.facts or {}
+        if any(declared.get(fact) != there.get(fact) for fact in _ORIGIN & declared.keys()):
+            self._left[item.key] = "it holds values of its own"
+        facts = dict(there)
+        earlier = [each.each.facts or {} for each in self._earlier(item)]
+        # What an earlier migration declares is nobody's choice; and with another default a new row would get a value
+        # that the migration then fills.
+        if (
+            "default" not in there
+            or any(each.get("default") == there["default"] for each in earlier)
+            or ("default" not in declared and item.each.name in self.migration.fills)
+        ):
+            facts = _without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
+        if there.get("not_null") and not declared.get("not_null") and any(each.get("not_null") for each in earlier):
+            facts = _without(facts, "not_null", "not_null_name")
+        if declared.get("not_null") and not there.get("not_null"):
+            if item.each.name in rows.null and item.each.name not in self.migration.fills:
+                self._left[item.key] = "it may be NULL: some row has NULL there"
+            else:
+                facts |= {fact: declared[fact] for fact in ("not_null", "not_null_name") if fact in declared}
+        return facts
+
+    def _earlier(self, item: FoldedObject) -> list[FoldedObject]:
+        """Return the forms that earlier migrations give an object."""
+        return self._fold.before(item.migration, item.declared_as)
+
+    def _revoked(self, objects: Mapping[Key, Facts]) -> Iterator[Key]:
+        """Yield the privileges of a closed catalog's objects that it does not declare."""
+        if not self.migration.closed:
+            return
+        yield from undeclared(objects, self._fold.objects, self._scope)
+
+    # What cannot be reached.
+
+    def _removals(self, found: Snapshot) -> Iterator[str]:
+        """Yield what the migration drops or renames and what is still there: no such statement runs on what is there in part."""
+        if not self.begun:
+            return
+        for statement in self.migration.declarations.on(hosted=self.hosted):
+            place = f"{self.migration.file(statement.part)}:{statement.line}"
+            for (kind, old), name in statement.renames.items():
+                if (
+                    (kind, old) in found.objects
+                    and (kind, name) not in found.objects
+                    and (kind, old) in self._fold.objects
+                ):
+                    yield f"{kind} {old} becomes {name} and gives its name to another only where nothing of the migration is ({place})"
+            for each in statement.drops:
+                if (
+                    each.key in found.objects
+                    and each.key not in self._fold.objects
+                    and each.kind not in ("comment", "privilege")
+                ):
+                    yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
+
+    def _lost(self, found: Snapshot, after: Snapshot) -> Iterator[str]:
+        """Yield the objects with data that would have to be dropped."""
+        for kind, name in writer.lost(found, after):
+            item = self._fold.objects.get((kind, name))
+            words = f"{kind} {name} cannot get its declared form and keep what it holds"
+            yield words if item is None else self._at(item, words)
+
+    def _not_run(self) -> Iterator[str]:
+        """Yield the statements of the script that make no object."""
+        script = self.migration.script("apply")
+        declared = {(each.line, each.column) for each in self.migration.declarations.statements}
+        for statement in statements.split(script.text):
+            place = script.line_and_column(statement.start)
+            word = _OF_ROWS.match(statement.text)
+            if word and place not in declared and (place[0], 1) not in declared:
+                yield f"{script.path}:{place[0]} {word[1].upper()}"
+
+    # The schema afterwards.
+
+    def _after(self, found: Snapshot, objects: Mapping[Key, Facts], items: Sequence[FoldedObject]) -> Snapshot:
+        """Return the schema afterwards. What its new objects need is known by the names that they hold."""
+        known = {key: each for key, each in found.needs.items() if key in objects}
+        sources = {**found.sources, **{item.key: item.each.source for item in items if item.each.source is not None}}
+        after = Snapshot(objects, sources=sources)
+        return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
+
+
+def _is_early(each: DatabaseObject, fills: Collection[str]) -> bool:
+    """Return whether the expressions that fill tables may use an object: a column of these, or a function."""
+    if each.kind == "function":
+        return "sql_body" not in (each.facts or {})  # such a body needs its tables
+    return each.kind == "column" and split(each.name)[0] in fills
+
+
+@define(eq=False)
+class _Way:
+    """The statements from one schema to the next."""
+
+    #: The schema that the statements so far lead to.
+    now: Snapshot
+    using: Mapping[Key, str]
+    closed: bool = field(kw_only=True)
+    statements: list[str] = field(factory=list)
+    #: The objects that are dropped on the way, some of them to be made again.
+    gone: set[Key] = field(factory=set)
+
+    def lead(self, to: Snapshot) -> None:
+        """Go on to a later schema."""
+        fates = Fates(self.now, to, self.using)
+        fates.decide()
+        self.gone |= fates.gone
+        self.statements += writer.difference(self.now, to, using=self.using, defaults_stay=not self.closed)
+        self.now = to
+
+
+def _filled(
+    table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], later: Mapping[Key, Facts]
+) -> Iterator[str]:
+    """Yield the statements that set columns of a table, with its triggers held still.
+
+    Args:
+        table: The table.
+        fills: The expression of each column.
+        objects: The objects of the schema now.
+        later: Those afterwards: what has gone by then is not set.
+    """
+    there = {column: value for column, value in fills.items() if ("column", column) in later}
+    if not there:
+        return
+    held = [
+        (own_name(name), facts)
+        for (kind, name), facts in objects.items()
+        if kind == "trigger" and split(name)[0] == table and facts.get("enabled") != "disabled"
+    ]
+    for name, _ in held:
+        yield f"ALTER TABLE {written(table)} DISABLE TRIGGER {name}"
+    yield update(table, there)
+    if held:
+        # A key that is deferred would still wait for these rows, and block this.
+        yield "SET CONSTRAINTS ALL IMMEDIATE"
+    for name, facts in held:
+        mode = {"always": "ALWAYS ", "replica": "REPLICA "}.get(str(facts.get("enabled")), "")
+        yield f"ALTER TABLE {written(table)} ENABLE {mode}TRIGGER {name}"
+
+
+def _wants_a_value(facts: Facts) -> bool:
+    """Return whether a column must not be NULL, and nothing gives it a value."""
+    return bool(facts.get("not_null")) and not {"default", "generated", "identity"} & facts.keys()
+
+
+def _without(facts: Facts, *names: str) -> dict[str, Fact]:
+    return {name: fact for name, fact in facts.items() if name not in names}
+
+
+def _with_more(there: Facts, declared: Facts) -> Facts:
+    """Return the privileges of a role with the declared ones."""
+    may, more = (tuple(each) if isinstance(each := facts.get("may"), tuple) else () for facts in (there, declared))
+    return {**there, **declared, "may": tuple(dict.fromkeys((*may, *more)))} if may or more else {**there, **declared}
+
+
+def _with_labels(there: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of an enum with the declared ones that it lacks, each after the one before it. None goes."""
+    found = list(there)
+    for place, label in enumerate(declared):
+        if label not in found:
+            found.insert(found.index(declared[place - 1]) + 1 if place else 0, label)
+    return tuple(found)
+
+
+def _converted(facts: Facts, conversion: Conversion) -> Facts:
+    """Return the facts of a column after its conversion."""
+    kept = _without(facts, "default", "collation") | {"type": conversion.after}
+    if default := facts.get("default"):
+        kept["default"] = f"({default})::{conversion.after}"
+    return kept
+
+
+def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
+    """Return a schema after renames."""
+    if not renames:
+        return found
+    keys = {key: under_new_names(DatabaseObject(*key, facts), renames) for key, facts in found.objects.items()}
+    return Snapshot(
+        {each.key: each.facts or {} for each in keys.values()},
+        {keys[key].key: form for key, form in found.forms.items()},
+        sources={keys[key].key: source for key, source in found.sources.items()},
+        needs={
+            keys[key].key: {keys[need].key if need in keys else need for need in each}
+            for key, each in found.needs.items()
+            if key in keys
+        },
+    )
+
+
+def _twin_of(kind: str, name: str, facts: Facts) -> tuple[str, str, str]:
+    """Return what two constraints or indexes of one table have in common that say the same."""
+    return kind, split(name)[0] if kind == "constraint" else "", repr(sorted(facts.items()))

@@ -1,2 +1,0 @@
-DROP VIEW IF EXISTS user_connections;
-DROP TABLE IF EXISTS user_tokens;

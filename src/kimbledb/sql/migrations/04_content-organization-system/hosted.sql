@@ -1,0 +1,1 @@
+GRANT SELECT, INSERT, UPDATE, DELETE ON categories TO authenticated, service_role;

@@ -1,0 +1,1 @@
+GRANT SELECT, INSERT, UPDATE, DELETE ON file_registry TO authenticated, service_role;

@@ -1,2 +1,0 @@
-DROP VIEW IF EXISTS restore_points;
-DROP TABLE IF EXISTS backups;

@@ -1,4 +1,0 @@
--- Types that were converted stay text: the values are the same, and what came
--- later counts on them. The keys, policies and triggers that were added belong to
--- the migrations that would have made them, and go with those. On a database that
--- was right there is nothing to take back.

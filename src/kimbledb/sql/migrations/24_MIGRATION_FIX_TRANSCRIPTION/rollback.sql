@@ -1,3 +1,0 @@
--- What was converted, added or dropped stays so: the values are the same, and each
--- part belongs to the migration that would have made it, and goes with that. On a
--- database that was right there is nothing to take back.

@@ -1,0 +1,2 @@
+-- For the service alone.
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_logs TO service_role;

@@ -1,2 +1,0 @@
--- Takes back api-logs-table.sql.
-DROP TABLE IF EXISTS api_logs;

@@ -1,0 +1,15 @@
+-- After a rollback: what roles had before its migration.
+DECLARE
+    statement text;
+BEGIN
+    PERFORM set_config('search_path', {path}, true);
+    FOREACH statement IN ARRAY {statements} LOOP
+        BEGIN
+            EXECUTE statement;
+        EXCEPTION
+            -- Somebody has dropped it since.
+            WHEN undefined_table OR undefined_function OR undefined_column OR undefined_object THEN NULL;
+        END;
+    END LOOP;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+END
