@@ -281,8 +281,9 @@ class ApplyRun:
         return message
 
     def _by_script(self, step: Step) -> bool:
-        """Whether a step is its migration's script in one transaction, and nothing else."""
-        return step.migration.transactional and step.name not in self.online and step.completion is None
+        """Whether a step is one script in one transaction: its migration's, or none where all of it is there."""
+        alone = step.completion is not None and not step.completion.is_empty
+        return step.migration.transactional and step.name not in self.online and not alone
 
     def _goes_alone(self, step: Step) -> bool:
         """Whether a step has a message of its own: it is not a script alone, waited in vain, or its losses are counted."""
@@ -354,7 +355,8 @@ class ApplyRun:
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
         kept = self.evidence.kept if self.evidence is not None else {}
-        return Work(
+        completion = self.completions.get(migration.name)
+        work = Work(
             migration=migration,
             part="apply",
             hosted=self.hosted,
@@ -375,6 +377,8 @@ class ApplyRun:
                 suspects=self.suspects.get(migration.name, ()),
             ),
         )
+        # Where all is there nothing is written, and the proof tells whether that is still so.
+        return completing.written(work, completion) if completion is not None and completion.is_empty else work
 
     async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
         """Return what the completion of a migration is measured against now."""

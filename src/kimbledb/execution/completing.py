@@ -60,6 +60,19 @@ class Background:
         )
 
 
+def written(work: Work, completion: Completion) -> Work:
+    """Return work whose script is what completes its migration.
+
+    Args:
+        work: The migration.
+        completion: The statements, and what they leave.
+    """
+    text = "".join(f"{each};\n" for each in completion.statements)
+    derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
+    left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
+    return evolve(work, derived=derived, left=work.left | left)
+
+
 async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
     """Complete a migration in a transaction of its own.
 
@@ -91,14 +104,12 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
     if completion.conflicts:
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
-    text = "".join(f"{each};\n" for each in completion.statements)
-    derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
+    completing = written(work, completion)
     if completion.runs_script:
-        await transactions.run(work, derived)
+        await transactions.run(work, completing.script)
         return await transactions.finish(work)
-    left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
     try:
-        return await transactions.finish(evolve(work, derived=derived, left=work.left | left))
+        return await transactions.finish(completing)
     except ScriptError as failure:
         failure.located = _named(failure.located, completion, found)
         raise

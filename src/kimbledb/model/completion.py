@@ -65,6 +65,11 @@ class Completion:
     after: Snapshot = field(default=Snapshot({}), eq=False, repr=False)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether all of the migration is there: nothing is written, and no script runs."""
+        return not self.statements and not self.runs_script and not self.conflicts
+
+    @property
     def notes(self) -> Iterator[str]:
         """What it does, a line each."""
         if self.made:
