@@ -21,8 +21,8 @@ from tests.support.invariant import OPTIONS, drained, holds, nothing_left, whole
 from tests.support.processes import start_child
 from tests.support.waiting import SLEEP, gate
 
-#: 300 runs in all, in four parts, so that they share the cores.
-PARTS, RUNS = 4, 75
+#: 160 runs in all, in four parts, so that they share the cores.
+PARTS, RUNS = 4, 40
 
 
 @pytest.mark.parametrize("part", range(PARTS))

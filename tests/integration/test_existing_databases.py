@@ -351,7 +351,7 @@ async def whole_again_without(gone: list[kimbledb.DatabaseObject], dsn: str) -> 
 
 # Each example takes seconds, so that what fails is shown as it was found.
 @settings(
-    max_examples=settings().max_examples // 16,
+    max_examples=settings().max_examples // 25,
     suppress_health_check=list(HealthCheck),
     deadline=None,
     phases=[phase for phase in Phase if phase is not Phase.shrink],
