@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 
 import asyncpg
@@ -14,7 +15,7 @@ from kimbledb import StepState
 from kimbledb.model.objects import DatabaseObject, parts_of
 from kimbledb.planning.comparison import compare
 from kimbledb.testing.background import Background
-from tests.support.databases import Clone, MakeTemplate, take_snapshot
+from tests.support.databases import Clone, MakeTemplate, as_role, take_snapshot
 from tests.support.folders import Folder
 
 CATALOGS = Path(__file__).parent.parent / "data" / "catalogs"
@@ -158,6 +159,49 @@ async def test_an_enum_gets_the_labels_that_it_lacks(
     labels = await connection.fetchval("SELECT enum_range(NULL::mood)::text")
     assert labels == "{a,b,x,c}"
     assert await connection.fetchval("SELECT relfilenode FROM pg_class WHERE relname = 'days'") == file
+
+
+async def test_a_plan_calls_nothing_of_a_stranger(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A plan reads no table that a stranger owns: to plan the query would call what hangs on it. It says so."""
+    folder.add(1, "things", "CREATE TABLE things (id integer PRIMARY KEY, it text NOT NULL, more text NOT NULL);")
+    catalog = await folder.declared(server)
+    role = f"stranger_{uuid.uuid4().hex[:8]}"
+    await connection.execute(
+        f"CREATE ROLE {role}; CREATE SEQUENCE called;"
+        "CREATE TABLE things (id integer PRIMARY KEY, it text); INSERT INTO things VALUES (1, NULL);"
+        "CREATE FUNCTION calling(n integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN PERFORM nextval(''public.called''); RETURN true; END';"
+        "ALTER TABLE things ADD CHECK (calling(id)); CREATE STATISTICS s ON (calling(id)), id FROM things;"
+        "CREATE INDEX i ON things (id) WHERE calling(1);"
+        f"ALTER TABLE things OWNER TO {role}; ALTER FUNCTION calling OWNER TO {role}"
+    )
+    calls = await connection.fetchval("SELECT last_value FROM called")
+    try:
+        [step] = (await kimbledb.plan(database, catalog=catalog)).steps
+        assert await connection.fetchval("SELECT last_value FROM called") == calls
+        assert any("strangers own objects" in note for note in step.notes)
+    finally:
+        await connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+async def test_a_role_that_may_not_read_sees_the_plan(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A role without SELECT on a table sees what will be written; what rows decide is left open in its plan."""
+    folder.add(1, "things", "CREATE TABLE things (id integer PRIMARY KEY, it text NOT NULL, more text);")
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE things (id integer PRIMARY KEY, it text)")
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; GRANT {role} TO current_user")
+    try:
+        [step] = (await kimbledb.plan(as_role(database, role), catalog=catalog)).steps
+        assert step.completion is not None
+        assert {str(each) for each in step.completion.made} == {"column things.more"}
+        assert any("decided when it runs" in note for note in step.notes)
+    finally:
+        await connection.execute(f"DROP ROLE {role}")
 
 
 #: For each column: its type before, some values, its declared type, and the values afterwards.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
+from kimbledb.errors import PreflightError
 from kimbledb.inspection import rows, snapshot
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.forms import Forms
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
@@ -19,7 +20,12 @@ from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
+from kimbledb.server.driver import ServerError
+from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
+
+#: The SQLSTATE of a privilege that is lacking.
+_NOT_ALLOWED = "42501"
 
 
 async def foresee(
@@ -77,10 +83,11 @@ async def foresee(
                 hosted=shown.hosted,
                 begun=shown.findings[step.name].begun,
             )
-            asked = rows.question(schema, unfinished)
-            allowed = Rows() if asked is None else rows.rows_of(await session.ask(asked))
+            allowed, unread = await _allowed(
+                session, rows.question(schema, unfinished), path, schemas_reached(planner.catalog)
+            )
             # In a thread: a large schema would block the event loop.
-            completion = await asyncio.to_thread(unfinished.complete, allowed)
+            completion = evolve(await asyncio.to_thread(unfinished.complete, allowed), unread=unread)
             found = completion.after
             if completion.runs_script:
                 found = with_declared(found, step.migration, hosted=shown.hosted)
@@ -91,6 +98,25 @@ async def foresee(
                 )
             completed[step.name] = later
     return evolve(plan, steps=tuple(completed.get(step.name, step) for step in plan.steps))
+
+
+async def _allowed(
+    session: Session, question: str | None, path: Sequence[str], reached: Sequence[str]
+) -> tuple[Rows, str | None]:
+    """Ask what the rows allow, and return it, or the reason why they were not looked at.
+
+    To plan a query of a table can call what hangs on the table: where strangers own such objects none is read.
+    """
+    if question is None:
+        return Rows(), None
+    try:
+        return rows.rows_of(await session.ask(f"DO {quote_literal(guard_of(path, reached))};\n{question}")), None
+    except PreflightError:
+        return Rows(), "strangers own objects in the schema, which a query could call"
+    except ServerError as error:
+        if error.sqlstate != _NOT_ALLOWED:
+            raise
+        return Rows(), "this role may not read the tables"
 
 
 async def _under_way(session: Session, migrations: Iterable[Migration], schema: str) -> frozenset[str]:

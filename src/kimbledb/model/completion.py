@@ -61,6 +61,8 @@ class Completion:
     conflicts: tuple[str, ...] = ()
     #: The objects that history will hold as those of the migration, and that the proof does not look up.
     unproven: frozenset[Key] = frozenset()
+    #: The reason why rows were not looked at, or None: then ``migrate()`` decides which columns become NOT NULL.
+    unread: str | None = None
     #: The objects of the schema after it.
     after: Snapshot = field(default=Snapshot({}), eq=False, repr=False)
 
@@ -86,5 +88,7 @@ class Completion:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.unread:
+            yield f"which columns become NOT NULL is decided when it runs: {self.unread}"
         if self.not_run:
             yield f"does not run {few(list(self.not_run))}"

@@ -345,6 +345,7 @@ def _write(texts: dict[Path, str]) -> None:
                 new.chmod(0o666 & ~_umask())
                 new.replace(path)
             except BaseException:
+                # On a cancellation, too: no half-written file stays beside the old one.
                 with suppress(OSError):
                     new.unlink()
                 raise

@@ -105,7 +105,6 @@ class Unfinished:
     def __attrs_post_init__(self) -> None:
         self._left: dict[Key, str] = {}
         self._conflicts: list[str] = []
-        self._renames: dict[Key, str] = {}
 
     @cached_property
     def _fold(self) -> Fold:
