@@ -142,6 +142,27 @@ async def test_the_plan_says_what_will_be_written(
     await connection.close()
 
 
+async def test_rows_are_asked_under_the_names_that_they_have(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where a completion renames a table, the columns that it would make NOT NULL are looked at under the old name."""
+    folder.add(1, "old", "CREATE TABLE old (id integer PRIMARY KEY, it text);")
+    folder.add(
+        2,
+        "new",
+        "ALTER TABLE old RENAME TO things; ALTER TABLE things ALTER it SET NOT NULL, ADD more text NOT NULL;"
+        " CREATE TABLE beside (id integer);",
+        facts='requires = ["old.sql"]',
+    )
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(database, catalog=catalog, to=1)
+    await connection.execute("INSERT INTO old VALUES (1, NULL); CREATE TABLE beside (id integer)")
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert await connection.fetchval("SELECT count(*) FROM things WHERE it IS NULL AND more IS NULL") == 1
+
+
 async def test_an_enum_gets_the_labels_that_it_lacks(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

@@ -10,6 +10,7 @@ from kimbledb.model.check import Check, VerificationQuery
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
@@ -22,8 +23,6 @@ _NEW_VALUE = (
 )
 #: The most migrations whose checks run in one transaction, which locks every table that the checks read.
 _AT_ONCE = 200
-#: The SQLSTATE of a missing privilege.
-_MAY_NOT = "42501"
 #: The most rows that run_checks.sql counts of a query that need only run.
 _COUNTED = 20
 
@@ -137,7 +136,7 @@ def results_of(
                 hint=_hint(result),
                 file=file,
                 line=line,
-                informative=lesser and result.get("sqlstate") == _MAY_NOT,
+                informative=lesser and result.get("sqlstate") == INSUFFICIENT_PRIVILEGE,
             )
         )
     return checks

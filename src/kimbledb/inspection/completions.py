@@ -20,12 +20,10 @@ from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
-
-#: The SQLSTATE of a privilege that is lacking.
-_NOT_ALLOWED = "42501"
 
 
 async def foresee(
@@ -114,7 +112,7 @@ async def _allowed(
     except PreflightError:
         return Rows(), "strangers own objects in the schema, which a query could call"
     except ServerError as error:
-        if error.sqlstate != _NOT_ALLOWED:
+        if error.sqlstate != INSUFFICIENT_PRIVILEGE:
             raise
         return Rows(), "this role may not read the tables"
 

@@ -15,14 +15,13 @@ from kimbledb.model.objects import Facts, Key, parts_of
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.fold import RELATIONS, relation_of
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.notifications import log
 from kimbledb.server.search_path import gaps_of, strangers_in
 from kimbledb.server.session import Session
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
-#: The SQLSTATE of a missing privilege.
-_MAY_NOT = "42501"
 #: The most tables of one owner that a gap names.
 _SHOWN = 5
 #: The tables that every run writes.
@@ -211,7 +210,7 @@ async def refused_extensions(session: Session, state: DatabaseState, names: Sequ
     return [
         (
             f"{state.role} may not create the extension {name}: {message}"
-            if code == _MAY_NOT
+            if code == INSUFFICIENT_PRIVILEGE
             else f"the extension {name} cannot be created: {message} (SQLSTATE {code})",
             f"let an administrator run: CREATE EXTENSION {quote_identifier(name)}",
         )

@@ -19,18 +19,18 @@ def question(schema: str, unfinished: Unfinished) -> str | None:
     """
     home = quote_identifier(schema)
     asked = [
-        f"({quote_literal(table)}, 'filled', EXISTS (SELECT FROM ONLY {home}.{written(table)}))"
-        for table in unfinished.tables_asked
+        f"({quote_literal(table)}, 'filled', EXISTS (SELECT FROM ONLY {home}.{written(now)}))"
+        for table, now in unfinished.tables_asked.items()
     ]
-    for column in unfinished.columns_asked:
-        table, own = split(column)[0], quote_identifier(parts_of(column)[-1])
+    for column, now in unfinished.columns_asked.items():
+        table, own = split(now)[0], quote_identifier(parts_of(now)[-1])
         asked.append(
             f"({quote_literal(column)}, 'null', EXISTS (SELECT FROM {home}.{written(table)} WHERE {own} IS NULL))"
         )
     asked += [
         f"({quote_literal(view)}, 'populated', (SELECT relispopulated FROM pg_class WHERE oid = "
-        f"to_regclass({quote_literal(f'{home}.{written(view)}')})))"
-        for view in unfinished.views_asked
+        f"to_regclass({quote_literal(f'{home}.{written(now)}')})))"
+        for view, now in unfinished.views_asked.items()
     ]
     if not asked:
         return None

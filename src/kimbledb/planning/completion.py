@@ -28,13 +28,11 @@ from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fills import by_table, update
-from kimbledb.planning.fold import Fold, FoldedObject, fold, split, under_new_names
+from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, texts, written
 
-#: Kinds of which two objects cannot have one name.
-_RELATIONS = frozenset({"table", "view", "sequence", "index"})
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
 #: The facts of a column that say where its values come from.
@@ -111,6 +109,22 @@ class Unfinished:
         return fold(self.migrations, hosted=self.hosted)
 
     @cached_property
+    def _renames(self) -> dict[Key, str]:
+        """The later name of each object that gets another, by its kind and earlier name."""
+        return dict(self._all_renames())
+
+    @cached_property
+    def _named(self) -> Snapshot:
+        """The schema under its later names."""
+        return _renamed(self.found, self._renames)
+
+    @cached_property
+    def _names_now(self) -> dict[Key, str]:
+        """The name that each object has now, by its kind and later name."""
+        later = (under_new_names(DatabaseObject(*key), self._renames) for key in self.found.objects)
+        return {each.key: name for each, (_, name) in zip(later, self.found.objects, strict=True)}
+
+    @cached_property
     def _scope(self) -> dict[Key, FoldedObject]:
         """The objects of the migration, in the form that the applied migrations together give them.
 
@@ -141,42 +155,47 @@ class Unfinished:
     # What the rows must be asked.
 
     @cached_property
-    def columns_asked(self) -> list[str]:
-        """The columns that would be NOT NULL if no row has NULL there."""
-        return [
-            item.each.name
+    def columns_asked(self) -> dict[str, str]:
+        """The columns that would be NOT NULL if no row has NULL there, each with its name now."""
+        return {
+            item.each.name: self._names_now[item.key]
             for item in self._scope.values()
             if item.key[0] == "column"
-            and (facts := self.found.objects.get(item.key)) is not None
+            and (facts := self._named.objects.get(item.key)) is not None
             and (item.each.facts or {}).get("not_null")
             and not facts.get("not_null")
-        ]
+        }
 
     @cached_property
-    def tables_asked(self) -> list[str]:
-        """The tables that get a column which must not be NULL and has no value of its own, and those that are filled."""
+    def tables_asked(self) -> dict[str, str]:
+        """The tables that get a column which must not be NULL and has no value of its own, and those that are filled.
+
+        Each has its name now with it.
+        """
         wanting = (
             split(item.each.name)[0]
             for item in self._scope.values()
             if item.key[0] == "column"
-            and item.key not in self.found.objects
-            and ("table", split(item.each.name)[0]) in self.found.objects
+            and item.key not in self._named.objects
+            and ("table", split(item.each.name)[0]) in self._named.objects
             and _wants_a_value(item.each.facts or {})
         )
-        return list(dict.fromkeys((*wanting, *self._fills)))
+        return {table: self._names_now["table", table] for table in (*wanting, *self._fills)}
 
     @cached_property
     def _fills(self) -> dict[str, dict[str, str]]:
         """The expressions of values, by table and column, for tables that are there."""
         fills = by_table(self.migration.fills) if self.begun else {}
-        return {table: each for table, each in fills.items() if ("table", table) in self.found.objects}
+        return {table: each for table, each in fills.items() if ("table", table) in self._named.objects}
 
     @cached_property
-    def views_asked(self) -> list[str]:
-        """The materialized views, which may have to be made again, and then hold nothing."""
-        return [
-            name for (kind, name), facts in self.found.objects.items() if kind == "view" and "materialized" in facts
-        ]
+    def views_asked(self) -> dict[str, str]:
+        """The materialized views, each with its name now: they may have to be made again, and then hold nothing."""
+        return {
+            name: self._names_now[kind, name]
+            for (kind, name), facts in self._named.objects.items()
+            if kind == "view" and "materialized" in facts
+        }
 
     # What is done.
 
@@ -187,8 +206,7 @@ class Unfinished:
             rows: What the rows allow, for ``columns_asked`` and ``tables_asked``.
         """
         self._left, self._conflicts = {}, []
-        renames = dict(self._all_renames())
-        found = _renamed(self.found, renames)
+        renames, found = self._renames, self._named
         objects: dict[Key, Facts] = dict(found.objects)
         made: list[FoldedObject] = []
         changed: list[FoldedObject] = []
@@ -336,7 +354,9 @@ class Unfinished:
         if facts is None:
             self._conflicts.append(self._at(item, f"{item.each} is missing, and only its name is declared"))
             return None
-        if kind in _RELATIONS and (other := next((each for each in _RELATIONS if (each, name) in found.objects), None)):
+        if kind in NAMED_ALIKE and (
+            other := next((each for each in NAMED_ALIKE if (each, name) in found.objects), None)
+        ):
             self._conflicts.append(self._at(item, f"{item.each} cannot be made: {other} {name} has its name"))
             return None
         if kind == "constraint" and (standing := self._key_in_place_of(name, facts, found)):
@@ -377,7 +397,7 @@ class Unfinished:
         comparison = compare(
             declared,
             there,
-            form=self.found.forms.get(item.key),
+            form=self._named.forms.get(item.key),
             recorded=self.forms.of(item.migration.name, item.declared_as),
         )
         as_before = any(compare(each.each.facts or {}, there).is_right for each in self._earlier(item))

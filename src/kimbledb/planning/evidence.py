@@ -18,13 +18,11 @@ from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import Fold, FoldedObject, fold, owners_of, split
+from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, split
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
 _PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
-#: Kinds of which two objects cannot have one name.
-_NAMED_ALIKE = ("table", "view", "sequence", "index")
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -249,9 +247,9 @@ class _Scales:
 
     def _in_its_place(self, each: DatabaseObject) -> str | None:
         """Return the kind of another object that has the name of a missing table, view, sequence or index, or None."""
-        if each.kind not in _NAMED_ALIKE:
+        if each.kind not in NAMED_ALIKE:
             return None
-        return next((kind for kind in _NAMED_ALIKE if (kind, each.name) in self._found.objects), None)
+        return next((kind for kind in NAMED_ALIKE if (kind, each.name) in self._found.objects), None)
 
     def _has_type(self, items: Iterable[FoldedObject]) -> bool:
         """Return whether a column that is found has the type of one of its declared forms."""

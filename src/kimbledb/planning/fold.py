@@ -17,6 +17,8 @@ from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 
 #: Kinds that hold columns and other parts.
 RELATIONS = ("table", "view")
+#: Kinds of which two objects cannot have one name.
+NAMED_ALIKE = ("table", "view", "sequence", "index")
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
 #: A name and its last identifier.
 _LAST = re.compile(rf"(?P<before>.*)\.(?P<last>{_NAME})", re.DOTALL)

@@ -11,6 +11,9 @@ from typing import Final
 from kimbledb.server import queries
 from kimbledb.server.driver import Notice, ServerError
 
+#: The server's own SQLSTATE of a missing privilege, or of a policy that would hide rows.
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+
 # Errors: a block stopped its transaction.
 #: Another run holds the lock; the detail lists the lock's holders.
 LOCK_BUSY: Final = "KD001"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from kimbledb.errors import HistoryError, KimbleDBError, MigrationError, PreflightError
 from kimbledb.model.text import one_line
-from kimbledb.server.codes import HISTORY_MOVED, LOCK_BUSY, OTHER_SHAPE, own_code
+from kimbledb.server.codes import HISTORY_MOVED, INSUFFICIENT_PRIVILEGE, LOCK_BUSY, OTHER_SHAPE, own_code
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.locks import describe_holders
 
@@ -21,7 +21,6 @@ _WORTH_ANOTHER_TRY = frozenset({"55P03", "40P01", "40001"})
 #: IF NOT EXISTS fails with one of these where another session, which does not take our
 #: lock, creates the same schema or extension at the same moment.
 _CREATED_BY_ANOTHER = frozenset({"23505", "42P06", "42P07", "42710", "42723"})
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Retry(Exception):
@@ -86,7 +85,7 @@ def failure(error: ServerError, doing: str) -> KimbleDBError:
         error: The server's error.
         doing: The activity that failed, in words.
     """
-    if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
+    if error.sqlstate == INSUFFICIENT_PRIVILEGE:
         cure = "connect as the owner of the schema and its history, or as a member of that role"
         return PreflightError([(f"{doing}: {first_line(error)}", cure)])
     return MigrationError(
