@@ -27,11 +27,11 @@ from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
-from kimbledb.planning.fills import by_table, update
+from kimbledb.planning.fills import by_table, filling
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
-from kimbledb.planning.writer.names import own_name, texts, written
+from kimbledb.planning.writer.names import texts, written
 
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
@@ -230,7 +230,7 @@ class Unfinished:
             early = [item for item in made if _is_early(item.each, fills)]
             way.lead(self._between(found, conversions, early, objects))
             way.statements += [
-                step for table, each in fills.items() for step in _filled(table, each, way.now.objects, after.objects)
+                step for table, each in fills.items() for step in filling(table, each, way.now.objects, after.objects)
             ]
         way.lead(after)
         self._conflicts += self._lost(found, after)
@@ -536,36 +536,6 @@ class _Way:
         self.gone |= fates.gone
         self.statements += writer.difference(self.now, to, using=self.using, defaults_stay=not self.closed)
         self.now = to
-
-
-def _filled(
-    table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], later: Mapping[Key, Facts]
-) -> Iterator[str]:
-    """Yield the statements that set columns of a table, with its triggers held still.
-
-    Args:
-        table: The table.
-        fills: The expression of each column.
-        objects: The objects of the schema now.
-        later: Those afterwards: what has gone by then is not set.
-    """
-    there = {column: value for column, value in fills.items() if ("column", column) in later}
-    if not there:
-        return
-    held = [
-        (own_name(name), facts)
-        for (kind, name), facts in objects.items()
-        if kind == "trigger" and split(name)[0] == table and facts.get("enabled") != "disabled"
-    ]
-    for name, _ in held:
-        yield f"ALTER TABLE {written(table)} DISABLE TRIGGER {name}"
-    yield update(table, there)
-    if held:
-        # A key that is deferred would still wait for these rows, and block this.
-        yield "SET CONSTRAINTS ALL IMMEDIATE"
-    for name, facts in held:
-        mode = {"always": "ALWAYS ", "replica": "REPLICA "}.get(str(facts.get("enabled")), "")
-        yield f"ALTER TABLE {written(table)} ENABLE {mode}TRIGGER {name}"
 
 
 def _wants_a_value(facts: Facts) -> bool:
