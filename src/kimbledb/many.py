@@ -285,6 +285,11 @@ class _Bounded(Target):
             finally:
                 self._open.pop()
 
+    @asynccontextmanager
+    async def reserved(self) -> AsyncIterator[Target]:
+        async with self.spare:
+            yield Target(self.label, self.dsn, self.connection, self.pool, self.address)
+
 
 def _several(targets: TargetLike | Iterable[TargetLike]) -> list[TargetLike]:
     if targets is None or isinstance(targets, str | Target) or driver.is_connection(targets) or driver.is_pool(targets):

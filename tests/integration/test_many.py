@@ -143,6 +143,40 @@ async def test_steps_outside_of_transactions(database: str, folder: Folder) -> N
     assert report.ok, report
 
 
+async def test_no_schema_waits_in_a_transaction_for_the_spare_connection(database: str, folder: Folder) -> None:
+    """A schema that waits for another's index build holds no transaction, for which that build could wait."""
+    folder.table(1, "people")
+    folder.add(
+        2,
+        "index",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS people_again ON people (id);",
+        facts="transactional = false",
+        rollback="DROP INDEX IF EXISTS people_again",
+    )
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kimbledb'"
+    )
+    holders = waiting + " AND state = 'idle in transaction'"
+    both = "SELECT count(*) FROM pg_tables WHERE tablename = 'people'"
+    watcher = await asyncpg.connect(database)
+    reader = await asyncpg.connect(database)
+    async with reader.transaction(isolation="repeatable_read"):
+        await reader.fetch("SELECT 1")  # a snapshot, for which the first build waits
+        call = asyncio.create_task(
+            kimbledb.migrate_many(database, schemas=["a", "b"], catalog=folder.catalog, concurrency=3)
+        )
+        while (
+            not await watcher.fetchval(waiting + " AND wait_event = 'virtualxid'") or await watcher.fetchval(both) < 2
+        ):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)  # the second schema comes to its index
+        assert await watcher.fetchval(holders) == 1
+    report = await call
+    assert report.ok, report
+    await reader.close()
+    await watcher.close()
+
+
 async def test_progress_of_the_whole(database: str, folder: Folder) -> None:
     """Each event says which database and schema it is of, and how many are at their end; the last one holds the report."""
     folder.table(1, "people")

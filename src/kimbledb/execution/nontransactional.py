@@ -40,6 +40,7 @@ from kimbledb.server.observer import observed
 from kimbledb.server.retry import decided
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
+from kimbledb.server.targets import Target
 
 
 async def carry_out(runner: Runner, holder: Transactions, work: Work, log_position: int) -> Outcome:
@@ -65,9 +66,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
             hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
         )
-    # The lock comes first: a run that does not get it opens no second connection.
-    await holder.hold(work, log_position)
-    async with _second_session(runner, holder, work) as statements:
+    async with _second_session(runner, runner.direct, holder, work, log_position) as statements:
         await statements.run()
         return evolve(await holder.release(work, statements.measured), held=None)
 
@@ -89,8 +88,9 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
         ChecksFailed: The verification failed. ``standing`` says the same.
         ConnectionLostError: One of the two connections was lost.
     """
-    await holder.hold(work, log_position)
-    async with _second_session(runner, holder, evolve(work, part="online")) as statements:
+    assert runner.direct is not None
+    script = evolve(work, part="online")
+    async with _second_session(runner, runner.direct, holder, script, log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
@@ -100,14 +100,26 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
 
 
 @asynccontextmanager
-async def _second_session(runner: Runner, holder: Transactions, work: Work) -> AsyncIterator[StatementRunner]:
-    """Open the second session while the first holds the lock. An error ends the first one's transaction, too."""
-    assert runner.direct is not None
+async def _second_session(
+    runner: Runner, direct: Target, holder: Transactions, work: Work, log_position: int
+) -> AsyncIterator[StatementRunner]:
+    """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too."""
+    async with direct.reserved() as reserved:
+        # The lock comes before the connection: a run that does not get it opens no second one.
+        await holder.hold(work, log_position)
+        async with _beside(runner, reserved, holder, work) as statements:
+            yield statements
+    runner.standing = None
+
+
+@asynccontextmanager
+async def _beside(runner: Runner, direct: Target, holder: Transactions, work: Work) -> AsyncIterator[StatementRunner]:
+    """Open the second session while the first holds the lock."""
     try:
         # The process that took the lock is known by now.
         if not runner.can_open_second_session(holder.session, holder.session.process_id or 0):
             raise _no_room(work.migration)
-        async with runner.direct.session(runner.options) as worker:
+        async with direct.session(runner.options) as worker:
             await _refuse_elsewhere(holder, worker, work.migration)
             await _take_session_lock(holder.messages.schema, worker)
             statements = StatementRunner(runner, holder, worker, work)
@@ -120,7 +132,6 @@ async def _second_session(runner: Runner, holder: Transactions, work: Work) -> A
         # The error is raised as it is. A cancellation, which is no Exception, ends both connections where they were opened.
         await holder.session.roll_back()
         raise
-    runner.standing = None
 
 
 async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Migration) -> None:

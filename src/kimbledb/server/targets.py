@@ -91,6 +91,16 @@ class Target:
             await _close(connection)
 
     @asynccontextmanager
+    async def reserved(self) -> AsyncIterator[Target]:
+        """Yield a target whose next session need not wait for others of this process.
+
+        Whoever opens a second session beside an open transaction calls this before that transaction: a wait inside
+        of it can have no end, since CREATE INDEX CONCURRENTLY, in the session that is waited for, waits for
+        transactions of the whole database.
+        """
+        yield self
+
+    @asynccontextmanager
     async def _pooled(self, pool: driver.GivenPool) -> AsyncIterator[Connection]:
         acquired = await self._or_refused(driver.acquire(pool))
         try:
