@@ -387,19 +387,20 @@ async def test_no_statement_on_rows_is_run_and_no_drop(
 async def test_what_failed_in_a_completion_leaves_nothing(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:
-    """A key that rows break stops a completion with the statement and the reason, and the schema is as it was."""
-    folder.add(1, "things", "CREATE TABLE things (id integer PRIMARY KEY, up integer REFERENCES things, more text);")
+    """A value that no index holds stops a completion with the statement and the reason, and the schema is as it was."""
+    folder.add(1, "things", "CREATE TABLE things (id integer, body text); CREATE INDEX things_body_idx ON things (body);")
     catalog = await folder.declared(server)
     await connection.execute(
-        "CREATE TABLE things (id integer PRIMARY KEY, up integer); INSERT INTO things VALUES (1, 2)"
+        "CREATE TABLE things (id integer, body text);"
+        " INSERT INTO things SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, 400) AS n"
     )
     await kimbledb.adopt(database, catalog=catalog)
     was = await take_snapshot(database)
 
-    with pytest.raises(kimbledb.MigrationError, match="ADD CONSTRAINT things_up_fkey FOREIGN KEY") as caught:
+    with pytest.raises(kimbledb.MigrationError, match="CREATE INDEX things_body_idx ON things") as caught:
         await kimbledb.migrate(database, catalog=catalog)
 
-    assert caught.value.sqlstate == "23503"
+    assert caught.value.sqlstate == "54000"
     assert str((await take_snapshot(database)).since(was)) == "no difference"
     failed = await connection.fetchval("SELECT count(*) FROM migration_log WHERE event = 'failure'")
     assert failed == 1

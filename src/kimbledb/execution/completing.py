@@ -98,7 +98,7 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
     )
     found = snapshot.snapshot_of(await transactions.ask(work, question))
     unfinished = background.unfinished(work.migration, found)
-    asked = rows.question(messages.schema, unfinished)
+    asked = rows.question(messages.schema, messages.path, unfinished)
     allowed = Rows() if asked is None else rows.rows_of(await transactions.ask(work, asked))
     completion = unfinished.complete(allowed)
     if completion.conflicts:

@@ -18,6 +18,7 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
+from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
@@ -63,6 +64,7 @@ async def foresee(
     found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True)
     completed: dict[str, Step] = {}
     migrations: list[Migration] = []
+    later_rows = LaterRows.of(found)
     for step in plan.steps:
         if step.is_applied:
             migrations.append(step.migration)
@@ -80,13 +82,14 @@ async def foresee(
                 forms=forms,
                 hosted=shown.hosted,
                 begun=shown.findings[step.name].begun,
+                rows_before=later_rows,
             )
             allowed, unread = await _allowed(
-                session, rows.question(schema, unfinished), path, schemas_reached(planner.catalog)
+                session, rows.question(schema, path, unfinished), path, schemas_reached(planner.catalog)
             )
             # In a thread: a large schema would block the event loop.
             completion = evolve(await asyncio.to_thread(unfinished.complete, allowed), unread=unread)
-            found = completion.after
+            found, later_rows = completion.after, unfinished.rows_after
             if completion.runs_script:
                 found = with_declared(found, step.migration, hosted=shown.hosted)
             later = evolve(step, completion=completion)

@@ -1,20 +1,29 @@
-"""What the rows of a schema allow: which tables hold any, which columns hold NULL, which materialized views are filled."""
+"""What the rows of a schema allow: which tables hold any, which columns hold NULL, which rows break what is declared."""
 
 from __future__ import annotations
 
-from kimbledb.model.names import quote_identifier, quote_literal
+from collections.abc import Sequence
+from typing import Any
+
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.objects import parts_of
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.fold import split
 from kimbledb.planning.writer.names import written
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
+from kimbledb.server.search_path import path_of
+
+#: No row of what is asked.
+_NOTHING = "(NULL, NULL, false)"
 
 
-def question(schema: str, unfinished: Unfinished) -> str | None:
+def question(schema: str, path: Sequence[str], unfinished: Unfinished) -> str | None:
     """Return the block that answers with the value that ``rows_of()`` reads, or None where nothing need be asked.
 
     Args:
         schema: The target schema.
+        path: The schema and those of extensions, by which the queries for breaking rows are read.
         unfinished: The migration that is there in part.
     """
     home = quote_identifier(schema)
@@ -32,23 +41,37 @@ def question(schema: str, unfinished: Unfinished) -> str | None:
         f"to_regclass({quote_literal(f'{home}.{written(now)}')})))"
         for view, now in unfinished.views_asked.items()
     ]
-    if not asked:
+    breaking = unfinished.breaking_asked
+    if not asked and not breaking:
         return None
-    values = ",\n".join(asked)
-    return queries.answering(
-        "SELECT coalesce(jsonb_agg(jsonb_build_array(name, what)), '[]')"
-        f" FROM (VALUES\n{values}\n) AS asked (name, what, so) WHERE so"
+    return queries.block(
+        "rows_allow",
+        asked=",\n".join(asked or [_NOTHING]),
+        names=quote_array(list(breaking)),
+        queries=quote_array([each.query for each in breaking.values()]),
+        path=quote_literal(path_of(tuple(path))),
     )
 
 
-def rows_of(answer: list[list[str]]) -> Rows:
+def rows_of(answer: list[list[Any]]) -> Rows:
     """Return what the rows allow.
 
     Args:
         answer: The answer to ``question()``.
     """
+    said: dict[str, dict[str, Any]] = {}
+    for name, what, *value in answer:
+        said.setdefault(what, {})[name] = value[0] if value else True
     return Rows(
-        filled=frozenset(name for name, what in answer if what == "filled"),
-        null=frozenset(name for name, what in answer if what == "null"),
-        populated=frozenset(name for name, what in answer if what == "populated"),
+        filled=frozenset(said.get("filled", ())),
+        null=frozenset(said.get("null", ())),
+        populated=frozenset(said.get("populated", ())),
+        breaking={name: count for name, count in said.get("breaking", {}).items() if count},
+        undecided={name: _reason(state) for name, state in said.get("undecided", {}).items()},
     )
+
+
+def _reason(sqlstate: str) -> str:
+    if sqlstate == INSUFFICIENT_PRIVILEGE:
+        return "this role may not read the tables"
+    return f"the query for rows that break it fails now (SQLSTATE {sqlstate})"

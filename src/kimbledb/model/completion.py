@@ -61,6 +61,8 @@ class Completion:
     conflicts: tuple[str, ...] = ()
     #: The objects that history will hold as those of the migration, and that the proof does not look up.
     unproven: frozenset[Key] = frozenset()
+    #: The constraints and indexes whose rows could not be looked at, each with the reason.
+    undecided: Mapping[str, str] = field(factory=dict)
     #: The reason why rows were not looked at, or None: then ``migrate()`` decides which columns become NOT NULL.
     unread: str | None = None
     #: The objects of the schema after it.
@@ -90,5 +92,11 @@ class Completion:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
         if self.unread:
             yield f"which columns become NOT NULL is decided when it runs: {self.unread}"
+        yield from self._undecided_notes()
         if self.not_run:
             yield f"does not run {few(list(self.not_run))}"
+
+    def _undecided_notes(self) -> Iterator[str]:
+        for why in dict.fromkeys(self.undecided.values()):
+            those = [each for each, reason in self.undecided.items() if reason == why]
+            yield f"whether rows break {few(those)} is decided when it runs: {why}"

@@ -23,12 +23,14 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
+from kimbledb.planning.breaking_rows import Breaking, breaking_of
 from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import conversion_of, with_references
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fills import by_table, filling
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, split, under_new_names
+from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import texts, written
@@ -51,6 +53,10 @@ class Rows:
     null: frozenset[str] = frozenset()
     #: The materialized views that are filled.
     populated: frozenset[str] = frozenset()
+    #: How many rows break what is declared, by the name in ``Unfinished.breaking_asked``; those without any are left out.
+    breaking: Mapping[str, int] = field(factory=dict)
+    #: What of ``Unfinished.breaking_asked`` the rows cannot be asked now, each with the reason.
+    undecided: Mapping[str, str] = field(factory=dict)
 
 
 def is_begun(migration: Migration, shown: Evidence) -> bool:
@@ -99,6 +105,8 @@ class Unfinished:
     hosted: bool
     #: Whether a part of the migration's own objects is there. Otherwise its script runs after what is written here.
     begun: bool = True
+    #: The rows before it, where migrations before it in the plan change some; None for those that are there.
+    rows_before: LaterRows | None = None
 
     def __attrs_post_init__(self) -> None:
         self._left: dict[Key, str] = {}
@@ -197,15 +205,41 @@ class Unfinished:
             if kind == "view" and "materialized" in facts
         }
 
+    @cached_property
+    def breaking_asked(self) -> dict[str, Breaking]:
+        """The rows that would break what is added to tables that are there, each by the name of what they break."""
+        asked: dict[str, Breaking] = {}
+        for key, item in self._scope.items():
+            if key[0] not in ("constraint", "index"):
+                continue
+            there = self._named.objects.get(key)
+            facts = self._new(item, self._named, Rows()) if there is None else self._changed(item, there, Rows())
+            if facts is None or facts == there:
+                continue
+            if breaking := breaking_of(key, facts, self.rows_after, self._place_of(item)):
+                asked[str(item.each)] = breaking
+        return asked
+
+    @cached_property
+    def rows_after(self) -> LaterRows:
+        """The rows before constraints are made: tables and columns renamed, columns converted, added and filled."""
+        rows = (self.rows_before or LaterRows.of(self.found)).renamed(self._renames)
+        new = [item.each for key, item in self._scope.items() if key not in self._named.objects]
+        rows = rows.with_values({each.column: each.using for each in self._conversions(self._named).values()})
+        rows = rows.with_tables([each.name for each in new if each.kind == "table"])
+        rows = rows.with_columns({each.name: each.facts for each in new if each.kind == "column" and each.facts})
+        return rows.with_values({name: value for each in self._fills.values() for name, value in each.items()})
+
     # What is done.
 
     def complete(self, rows: Rows) -> Completion:
         """Return the completion.
 
         Args:
-            rows: What the rows allow, for ``columns_asked`` and ``tables_asked``.
+            rows: What the rows allow, for all that is asked.
         """
-        self._left, self._conflicts = {}, []
+        breaking = [self.breaking_asked[name].conflict(count) for name, count in rows.breaking.items()]
+        self._left, self._conflicts = {}, breaking
         renames, found = self._renames, self._named
         objects: dict[Key, Facts] = dict(found.objects)
         made: list[FoldedObject] = []
@@ -256,6 +290,7 @@ class Unfinished:
             runs_script=not self.begun,
             conflicts=tuple(dict.fromkeys(self._conflicts)),
             unproven=frozenset(self._unproven()),
+            undecided=dict(rows.undecided),
             after=after,
         )
 
@@ -274,8 +309,12 @@ class Unfinished:
             between[item.key] = _without(objects[item.key], "not_null", "not_null_name")
         return self._after(found, between, early)
 
+    @staticmethod
+    def _place_of(item: FoldedObject) -> str:
+        return f"{item.migration.file(item.statement.part)}:{item.statement.line}"
+
     def _at(self, item: FoldedObject, words: str) -> str:
-        return f"{words} ({item.migration.file(item.statement.part)}:{item.statement.line})"
+        return f"{words} ({self._place_of(item)})"
 
     def _unproven(self) -> Iterator[Key]:
         """Yield what the migration declares, and a later one that is applied has renamed, dropped or made again."""
