@@ -12,6 +12,7 @@ import kimbledb
 from kimbledb.events import Applied, Done, OneOfMany, Stopped
 from tests.support.databases import sql
 from tests.support.folders import Folder
+from tests.support.waiting import eventually
 
 
 def counts(report: kimbledb.ManyReport[kimbledb.MigrationReport]) -> list[int]:
@@ -165,10 +166,12 @@ async def test_no_schema_waits_in_a_transaction_for_the_spare_connection(databas
         call = asyncio.create_task(
             kimbledb.migrate_many(database, schemas=["a", "b"], catalog=folder.catalog, concurrency=3)
         )
-        while (
-            not await watcher.fetchval(waiting + " AND wait_event = 'virtualxid'") or await watcher.fetchval(both) < 2
-        ):
-            await asyncio.sleep(0.02)
+
+        async def building() -> bool | None:
+            built = await watcher.fetchval(waiting + " AND wait_event = 'virtualxid'")
+            return (built and await watcher.fetchval(both) == 2) or None
+
+        await eventually(building)
         await asyncio.sleep(0.5)  # the second schema comes to its index
         assert await watcher.fetchval(holders) == 1
     report = await call
