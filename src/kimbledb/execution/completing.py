@@ -18,10 +18,12 @@ from kimbledb.inspection import rows, snapshot
 from kimbledb.model.completion import Completion
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
+from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning.writer.names import written as sql_name
 
 #: Characters of a statement that an error shows.
 _LONGEST = 100
@@ -70,7 +72,9 @@ def written(work: Work, completion: Completion) -> Work:
     text = "".join(f"{each};\n" for each in completion.statements)
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    return evolve(work, derived=derived, left=work.left | left)
+    converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
+    guard = work.guard and evolve(work.guard, converted=converted)
+    return evolve(work, derived=derived, left=work.left | left, guard=guard)
 
 
 async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
@@ -99,7 +103,12 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
     found = snapshot.snapshot_of(await transactions.ask(work, question))
     unfinished = background.unfinished(work.migration, found)
     asked = rows.question(messages.schema, messages.path, unfinished)
-    allowed = Rows() if asked is None else rows.rows_of(await transactions.ask(work, asked))
+    allowed = Rows()
+    if asked is not None:
+        # No value comes between the question and the conversion.
+        held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
+        held = transactions.session.path(messages.path) + held + transactions.session.path() if held else ""
+        allowed = rows.rows_of(await transactions.ask(work, held + asked))
     completion = unfinished.complete(allowed)
     if completion.conflicts:
         await transactions.session.roll_back()

@@ -41,7 +41,7 @@ def question(schema: str, path: Sequence[str], unfinished: Unfinished) -> str | 
         f"to_regclass({quote_literal(f'{home}.{written(now)}')})))"
         for view, now in unfinished.views_asked.items()
     ]
-    breaking = unfinished.breaking_asked
+    breaking = {**unfinished.breaking_asked, **unfinished.cuts_asked}
     if not asked and not breaking:
         return None
     return queries.block(

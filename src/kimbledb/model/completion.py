@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 
@@ -21,13 +21,24 @@ class Conversion:
     before: str
     #: Its later type.
     after: str
-    #: The expression of the later value.
-    using: str
+    #: The expression of the later value; None where the server casts it in the time zone UTC.
+    using: str | None
+    #: What holds for the values that can be converted; None where all can.
+    fits: str | None = None
+    #: What holds for the values of which something is cut; None where nothing is.
+    cuts: str | None = None
+    #: The column whose ids become uuids here and wherever a key refers to them; None where values are no ids.
+    ids_of: str | None = None
 
     @property
     def key(self) -> Key:
         """The kind and the name of the column."""
         return "column", self.column
+
+    @property
+    def value(self) -> str:
+        """The expression of the later value, in a session of any time zone."""
+        return self.using or f"timezone('UTC', {quoted(parts_of(self.column)[-1])})"
 
     def __str__(self) -> str:
         return f"column {self.column} from {self.before} to {self.after}"
@@ -47,6 +58,8 @@ class Completion:
     renamed: tuple[tuple[str, DatabaseObject], ...] = ()
     #: The columns that get another type.
     converted: tuple[Conversion, ...] = ()
+    #: The columns of which a conversion cuts something: each with the column that keeps the whole values, and their number.
+    kept: tuple[tuple[str, str, int], ...] = ()
     #: The privileges that are taken back: the catalog is closed, and does not declare them.
     revoked: tuple[DatabaseObject, ...] = ()
     #: The columns in which rows that were there before get a value, each as ``table.column``.
@@ -78,8 +91,7 @@ class Completion:
         """What it does, a line each."""
         if self.made:
             yield f"makes {few(list(map(str, self.made)))}"
-        if self.converted:
-            yield f"converts {few(list(map(str, self.converted)))}"
+        yield from self._of_conversions()
         if self.changed:
             yield f"gives the declared form to {few(list(map(str, self.changed)))}"
         if self.renamed:
@@ -100,3 +112,11 @@ class Completion:
         for why in dict.fromkeys(self.undecided.values()):
             those = [each for each, reason in self.undecided.items() if reason == why]
             yield f"whether rows break {few(those)} is decided when it runs: {why}"
+
+    def _of_conversions(self) -> Iterator[str]:
+        if self.converted:
+            yield f"converts {few(list(map(str, self.converted)))}"
+        for column, keeps, number in self.kept:
+            yield f"keeps in {keeps} what this cuts off {column}: {number} {'row' if number == 1 else 'rows'}"
+        if mapped := [each.column for each in self.converted if each.ids_of == each.column]:
+            yield f"keeps the ids from before in migration_ids: {few(mapped)}"

@@ -7,7 +7,7 @@ one breaks it. Each query finds these rows before anything is touched, over the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
@@ -78,6 +78,40 @@ def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Bre
     return Breaking(table, tuple(columns), f"{words}, against {key[0]} {key[1]}", query, place)
 
 
+def with_values(column: str, condition: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+    """Return the rows in which a condition on a column holds, or None where the rows cannot be foreseen.
+
+    Args:
+        column: The column, such as ``users.id``.
+        condition: The condition.
+        words: What these rows are.
+        rows: The rows.
+        place: As for ``breaking_of()``.
+    """
+    return _of_column(column, rows, place, lambda rule, own: rule.in_which(own, words, condition))
+
+
+def with_values_of_another(column: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+    """Return the rows that have the value of another row in a column, or None where the rows cannot be foreseen.
+
+    Args:
+        column: The column, such as ``users.id``.
+        words: What these rows are.
+        rows: The rows.
+        place: As for ``breaking_of()``.
+    """
+    return _of_column(column, rows, place, lambda rule, own: rule.alike(own, words))
+
+
+def _of_column(
+    column: str, rows: LaterRows, place: str, listed: Callable[[_Rule, str], _Found | None]
+) -> Breaking | None:
+    table = split(column)[0]
+    own = rows.of_table(table)
+    found = None if own.present is None else listed(_Rule(own, rows, only=table in rows.parents), parts_of(column)[-1])
+    return None if found is None else Breaking(table, tuple(found[0]), *found[1:], place)
+
+
 #: The columns that tell, what the rows are, and the query.
 _Found = tuple[Sequence[str], str, str]
 
@@ -107,6 +141,15 @@ class _Rule:
             terms = [_term(each) for each in texts(facts, "columns")]
             return self._alike(terms, str(facts.get("where", "")), nulls_alike=bool(facts.get("nulls_not_distinct")))
         return None
+
+    def in_which(self, column: str, words: str, condition: str) -> _Found | None:
+        """Return the rows in which a condition on a column holds."""
+        return self._shown([column], words, condition, only=self.only)
+
+    def alike(self, column: str, words: str) -> _Found | None:
+        """Return the rows that have the value of another row in a column."""
+        found = self._alike([identifier(column)], nulls_alike=False)
+        return found and (found[0], words, found[2])
 
     def _check(self, check: str, *, only: bool) -> _Found | None:
         columns = self._named_in(check)

@@ -9,6 +9,7 @@ and with all that hangs on them. What no statement reaches is a conflict, and is
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,25 +21,27 @@ from kimbledb.model.completion import Completion, Conversion
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of
+from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning import writer
-from kimbledb.planning.breaking_rows import Breaking, breaking_of
+from kimbledb.planning import ids, writer
+from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values, with_values_of_another
 from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import compare, same_type
-from kimbledb.planning.conversions import conversion_of, with_references
+from kimbledb.planning.conversions import default_of
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fills import by_table, filling
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, split, under_new_names
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
-from kimbledb.planning.writer.names import texts, written
+from kimbledb.planning.writer.names import own_name, texts, written
 
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
 #: The facts of a column that say where its values come from.
 _ORIGIN = frozenset({"generated", "virtual", "identity"})
+#: The types of which two values have no later value in common.
+_ONE_TO_ONE = ("smallint", "integer", "bigint", "uuid", "date", "boolean")
 #: The first words of statements that make no object.
 _OF_ROWS = re.compile(r"(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|WITH|SELECT|CALL|DO|COPY)\b", re.IGNORECASE)
 
@@ -218,14 +221,50 @@ class Unfinished:
                 continue
             if breaking := breaking_of(key, facts, self.rows_after, self._place_of(item)):
                 asked[str(item.each)] = breaking
+        for each in self._conversions.values():
+            asked.update(self._unconvertible(each))
         return asked
+
+    def _unconvertible(self, conversion: Conversion) -> Iterator[tuple[str, Breaking]]:
+        """Yield the rows that keep a column from its later type."""
+        column, item = conversion.column, self._fold.objects.get(conversion.key)
+        place = "" if item is None else self._place_of(item)
+        if conversion.fits is not None:
+            words = f"with a value that cannot become {conversion.after}"
+            if found := with_values(
+                column, f"{own_name(column)} IS NOT NULL AND NOT ({conversion.fits})", words, self._rows_renamed, place
+            ):
+                yield f"{conversion}", found
+        if column in ids.keys_of_one(self._named.objects) and not conversion.before.startswith(_ONE_TO_ONE):
+            words = f"with a value that becomes the same {conversion.after} as another"
+            if found := with_values_of_another(column, words, self.rows_after, place):
+                yield f"{conversion}, one to one", found
+
+    @property
+    def tables_held(self) -> list[str]:
+        """The tables whose rows must stay as they are from the question on: columns of theirs are converted."""
+        tables = dict.fromkeys(split(each.column)[0] for each in self._conversions.values())
+        return [self._names_now["table", table] for table in tables if ("table", table) in self._names_now]
+
+    @cached_property
+    def cuts_asked(self) -> dict[str, Breaking]:
+        """The rows of which a conversion cuts something, by column."""
+        asked = {}
+        for each in self._conversions.values():
+            if each.cuts is not None and (found := with_values(each.column, each.cuts, "", self._rows_renamed)):
+                asked[each.column] = found
+        return asked
+
+    @cached_property
+    def _rows_renamed(self) -> LaterRows:
+        return (self.rows_before or LaterRows.of(self.found)).renamed(self._renames)
 
     @cached_property
     def rows_after(self) -> LaterRows:
         """The rows before constraints are made: tables and columns renamed, columns converted, added and filled."""
-        rows = (self.rows_before or LaterRows.of(self.found)).renamed(self._renames)
+        rows = self._rows_renamed
         new = [item.each for key, item in self._scope.items() if key not in self._named.objects]
-        rows = rows.with_values({each.column: each.using for each in self._conversions(self._named).values()})
+        rows = rows.with_values({each.column: each.value for each in self._conversions.values()})
         rows = rows.with_tables([each.name for each in new if each.kind == "table"])
         rows = rows.with_columns({each.name: each.facts for each in new if each.kind == "column" and each.facts})
         return rows.with_values({name: value for each in self._fills.values() for name, value in each.items()})
@@ -238,15 +277,26 @@ class Unfinished:
         Args:
             rows: What the rows allow, for all that is asked.
         """
-        breaking = [self.breaking_asked[name].conflict(count) for name, count in rows.breaking.items()]
+        breaking = [
+            each.conflict(rows.breaking[name]) for name, each in self.breaking_asked.items() if name in rows.breaking
+        ]
         self._left, self._conflicts = {}, breaking
         renames, found = self._renames, self._named
         objects: dict[Key, Facts] = dict(found.objects)
         made: list[FoldedObject] = []
         changed: list[FoldedObject] = []
-        conversions = self._conversions(found)
+        self._conflicts += [self._unconverted_at(column, why) for column, why in self._unconverted.items()]
+        kept = {
+            each.column: _kept(each, found)
+            for each in self._conversions.values()
+            if each.column in self.cuts_asked and rows.breaking.get(each.column)
+        }
+        conversions = {**self._conversions, **{each.key: each for each in kept.values()}}
+        found = evolve(found, objects={**found.objects, **{each.key: {"type": each.before} for each in kept.values()}})
         for each in conversions.values():
-            objects[each.key] = _converted(objects[each.key], each)
+            objects[each.key] = self._converted(found.objects[each.key], each)
+        for key in self._counters_of_ids(found):
+            del objects[key]
         for key, item in self._scope.items():
             there = objects.get(key)
             facts = self._new(item, found, rows) if there is None else self._changed(item, there, rows)
@@ -259,7 +309,7 @@ class Unfinished:
         self._conflicts += self._removals(found)
         after = self._after(found, objects, [*made, *changed])
         fills = {table: each for table, each in self._fills.items() if table in rows.filled}
-        way = _Way(found, {each.key: each.using for each in conversions.values()}, closed=self.migration.closed)
+        way = _Way(found, conversions, closed=self.migration.closed)
         if fills:
             early = [item for item in made if _is_early(item.each, fills)]
             way.lead(self._between(found, conversions, early, objects))
@@ -271,6 +321,11 @@ class Unfinished:
         statements: list[str] = []
         if not self._conflicts:
             statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
+            statements += ids.keeping(conversions.values())
+            statements += [
+                f"ALTER TABLE {written(split(each.column)[0])} ADD COLUMN {own_name(each.column)} {each.before}"
+                for each in kept.values()
+            ]
             statements += way.statements
             statements += [
                 f"REFRESH MATERIALIZED VIEW {written(name)}"
@@ -282,7 +337,8 @@ class Unfinished:
             made=tuple(each.each for each in made),
             changed=tuple(each.each for each in changed),
             renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in renames.items()),
-            converted=tuple(conversions.values()),
+            converted=tuple(self._conversions.values()),
+            kept=tuple((column, each.column, rows.breaking[column]) for column, each in kept.items()),
             revoked=tuple(DatabaseObject(*key) for key in revoked),
             filled=tuple(column for each in fills.values() for column in each),
             left=dict(self._left),
@@ -304,7 +360,7 @@ class Unfinished:
         """Return the schema in which rows are filled: columns and functions are there, and no new constraint."""
         between: dict[Key, Facts] = dict(found.objects)
         for each in conversions.values():
-            between[each.key] = _converted(between[each.key], each)
+            between[each.key] = self._converted(between[each.key], each)
         for item in early:
             between[item.key] = _without(objects[item.key], "not_null", "not_null_name")
         return self._after(found, between, early)
@@ -353,33 +409,69 @@ class Unfinished:
 
     # Types.
 
-    def _conversions(self, found: Snapshot) -> dict[Key, Conversion]:
-        """Return the conversions of all columns that have another type than is declared or expected."""
+    @cached_property
+    def _conversions(self) -> dict[Key, Conversion]:
+        """The conversions of all columns that have another type than is declared or expected."""
+        return {each.key: each for each in self._converting if isinstance(each, Conversion)}
+
+    @cached_property
+    def _unconverted(self) -> dict[str, str]:
+        """The columns that no rule converts, each with the reason."""
+        return dict(each for each in self._converting if not isinstance(each, Conversion))
+
+    @cached_property
+    def _converting(self) -> list[Conversion | tuple[str, str]]:
         wanted: dict[str, str] = {
             item.each.name: str((item.each.facts or {})["type"])
             for item in self._scope.values()
             if item.key[0] == "column" and not self._is_of_view(item.key)
         }
-        wanted |= self.migration.expects
-        first = []
-        for name, kind in wanted.items():
-            there = found.objects.get(("column", name))
-            if there is None or same_type(there, {"type": kind}):
-                continue
-            conversion = conversion_of(name, str(there["type"]), kind)
-            if conversion is None:
-                words = f"column {name} is {there['type']} instead of {kind}, and no rule converts it"
-                item = self._fold.objects.get(("column", name))
-                self._conflicts.append(words if item is None else self._at(item, words))
-            else:
-                first.append(conversion)
-        conversions = {}
-        for each in with_references(first, found.objects):
-            if isinstance(each, Conversion):
-                conversions[each.key] = each
-            else:
-                self._conflicts.append(each)
-        return conversions
+        objects = self._named.objects
+        wanted = {
+            column: kind
+            for column, kind in {**wanted, **self.migration.expects}.items()
+            if (there := objects.get(("column", column))) is not None and not same_type(there, {"type": kind})
+        }
+        declared = (
+            (key[1], item.each.facts or {}) for key, item in self._fold.objects.items() if key[0] == "constraint"
+        )
+        return list(ids.conversions(wanted, objects, declared=declared, enums=self._enums))
+
+    @cached_property
+    def _enums(self) -> dict[str, list[str]]:
+        """The labels of the enums, as they are afterwards."""
+        declared = {key: item.each.facts or {} for key, item in self._fold.objects.items()}
+        return {
+            key[1]: [
+                *dict.fromkeys(
+                    (*texts(self._named.objects.get(key, {}), "labels"), *texts(declared.get(key, {}), "labels"))
+                )
+            ]
+            for key in {**self._named.objects, **declared}
+            if key[0] == "type" and ("labels" in self._named.objects.get(key, {}) or "labels" in declared.get(key, {}))
+        }
+
+    def _unconverted_at(self, column: str, why: str) -> str:
+        item = self._fold.objects.get(("column", column))
+        return why if item is None else self._at(item, why)
+
+    def _converted(self, facts: Facts, conversion: Conversion) -> Facts:
+        """Return the facts of a column after its conversion."""
+        later = _without(facts, "default", "collation") | {"type": conversion.after}
+        if conversion.ids_of is not None:
+            later = _without(later, "identity")
+        if "default" in facts and (default := default_of(conversion, str(facts["default"]), enums=self._enums)):
+            later["default"] = default
+        return later
+
+    def _counters_of_ids(self, found: Snapshot) -> Iterator[Key]:
+        """Yield the sequences that gave values to columns of ids which become uuids, and to no other."""
+        columns = {each.key for each in self._conversions.values() if each.ids_of is not None}
+        for key, facts in found.objects.items():
+            if key[0] == "sequence" and columns & {("column", owner) for owner in texts(facts, "owned_by")}:
+                users = {each for each, needs in found.needs.items() if key in needs}
+                if users <= columns:
+                    yield key
 
     def _is_of_view(self, key: Key) -> bool:
         return key[0] == "column" and ("view", split(key[1])[0]) in self._fold.objects
@@ -524,7 +616,10 @@ class Unfinished:
 
     def _lost(self, found: Snapshot, after: Snapshot) -> Iterator[str]:
         """Yield the objects with data that would have to be dropped."""
+        idle = set(self._counters_of_ids(found))
         for kind, name in writer.lost(found, after):
+            if (kind, name) in idle:
+                continue
             item = self._fold.objects.get((kind, name))
             words = f"{kind} {name} cannot get its declared form and keep what it holds"
             yield words if item is None else self._at(item, words)
@@ -562,7 +657,7 @@ class _Way:
 
     #: The schema that the statements so far lead to.
     now: Snapshot
-    using: Mapping[Key, str]
+    conversions: Mapping[Key, Conversion]
     closed: bool = field(kw_only=True)
     statements: list[str] = field(factory=list)
     #: The objects that are dropped on the way, some of them to be made again.
@@ -570,11 +665,31 @@ class _Way:
 
     def lead(self, to: Snapshot) -> None:
         """Go on to a later schema."""
-        fates = Fates(self.now, to, self.using)
+        using = {key: each.using for key, each in self.conversions.items() if each.using is not None}
+        fates = Fates(self.now, to, using)
         fates.decide()
         self.gone |= fates.gone
-        self.statements += writer.difference(self.now, to, using=self.using, defaults_stay=not self.closed)
+        for statement in writer.difference(self.now, to, using=using, defaults_stay=not self.closed):
+            self.statements += _in_utc(statement) if self._casts_times(statement) else [statement]
         self.now = to
+
+    def _casts_times(self, statement: str) -> bool:
+        """Return whether a statement casts columns that hold times of UTC."""
+        return any(
+            statement.startswith(f"ALTER TABLE {written(split(each.column)[0])} ")
+            and f"ALTER COLUMN {own_name(each.column)} TYPE {each.after}" in statement
+            for each in self.conversions.values()
+            if each.using is None
+        )
+
+
+def _in_utc(statement: str) -> list[str]:
+    """Return a statement that runs in the time zone UTC, with what sets it and sets it back."""
+    return [
+        "SELECT set_config('kimbledb.zone', current_setting('TimeZone'), true), set_config('TimeZone', 'UTC', true)",
+        statement,
+        "SELECT set_config('TimeZone', current_setting('kimbledb.zone'), true)",
+    ]
 
 
 def _wants_a_value(facts: Facts) -> bool:
@@ -601,12 +716,13 @@ def _with_labels(there: Sequence[str], declared: Sequence[str]) -> tuple[str, ..
     return tuple(found)
 
 
-def _converted(facts: Facts, conversion: Conversion) -> Facts:
-    """Return the facts of a column after its conversion."""
-    kept = _without(facts, "default", "collation") | {"type": conversion.after}
-    if default := facts.get("default"):
-        kept["default"] = f"({default})::{conversion.after}"
-    return kept
+def _kept(conversion: Conversion, found: Snapshot) -> Conversion:
+    """Return the conversion of an empty column to one that keeps the whole values of which another conversion cuts something."""
+    table, own = split(conversion.column)[0], parts_of(conversion.column)[-1]
+    ends = itertools.chain(["_before"], (f"_before_{place}" for place in itertools.count(2)))
+    name = next(each for end in ends if ("column", each := f"{table}.{quoted(own + end)}") not in found.objects)
+    value = own_name(conversion.column)
+    return Conversion(name, "boolean", conversion.before, f"CASE WHEN {conversion.cuts} THEN {value} END")
 
 
 def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
