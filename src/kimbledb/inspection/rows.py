@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.objects import parts_of
+from kimbledb.planning.breaking_rows import Breaking
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.fold import split
 from kimbledb.planning.writer.names import written
 from kimbledb.server import queries
-from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, UNDEFINED
 from kimbledb.server.search_path import path_of
 
 #: No row of what is asked.
@@ -44,6 +45,20 @@ def question(schema: str, path: Sequence[str], unfinished: Unfinished) -> str | 
     breaking = {**unfinished.breaking_asked, **unfinished.cuts_asked}
     if not asked and not breaking:
         return None
+    return _block(path, asked, breaking)
+
+
+def question_of_breaking(path: Sequence[str], breaking: Mapping[str, Breaking]) -> str:
+    """Return the block that answers, as ``question()`` does, which rows break what is declared.
+
+    Args:
+        path: The target schema and those of extensions.
+        breaking: The rows, by the name of what they break.
+    """
+    return _block(path, (), breaking)
+
+
+def _block(path: Sequence[str], asked: Sequence[str], breaking: Mapping[str, Breaking]) -> str:
     return queries.block(
         "rows_allow",
         asked=",\n".join(asked or [_NOTHING]),
@@ -74,4 +89,6 @@ def rows_of(answer: list[list[Any]]) -> Rows:
 def _reason(sqlstate: str) -> str:
     if sqlstate == INSUFFICIENT_PRIVILEGE:
         return "this role may not read the tables"
-    return f"the query for rows that break it fails now (SQLSTATE {sqlstate})"
+    if sqlstate in UNDEFINED:
+        return "it names what is made only then"
+    return f"the query for rows that break it fails with SQLSTATE {sqlstate}"

@@ -104,14 +104,9 @@ class Completion:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
         if self.unread:
             yield f"which columns become NOT NULL is decided when it runs: {self.unread}"
-        yield from self._undecided_notes()
+        yield from undecided(self.undecided)
         if self.not_run:
             yield f"does not run {few(list(self.not_run))}"
-
-    def _undecided_notes(self) -> Iterator[str]:
-        for why in dict.fromkeys(self.undecided.values()):
-            those = [each for each, reason in self.undecided.items() if reason == why]
-            yield f"whether rows break {few(those)} is decided when it runs: {why}"
 
     def _of_conversions(self) -> Iterator[str]:
         if self.converted:
@@ -120,3 +115,14 @@ class Completion:
             yield f"keeps in {keeps} what this cuts off {column}: {number} {'row' if number == 1 else 'rows'}"
         if mapped := [each.column for each in self.converted if each.ids_of == each.column]:
             yield f"keeps the ids from before in migration_ids: {few(mapped)}"
+
+
+def undecided(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is decided only when a migration runs, a line for each reason.
+
+    Args:
+        reasons: The constraints and indexes whose rows could not be looked at, each with the reason.
+    """
+    for why in dict.fromkeys(reasons.values()):
+        those = [each for each, reason in reasons.items() if reason == why]
+        yield f"whether rows break {few(those)} is decided when it runs: {why}"

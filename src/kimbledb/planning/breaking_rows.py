@@ -26,6 +26,7 @@ _FOREIGN_KEY = re.compile(
 #: The parts of a primary key or a uniqueness.
 _KEY = re.compile(rf"(?P<kind>PRIMARY KEY|UNIQUE)(?P<alike> NULLS NOT DISTINCT)? \((?P<columns>{_LIST})\)")
 #: What follows a column or an expression in an index: its collation counts, its operator class and its order do not.
+_DEFAULT = 'pg_catalog."default"'
 _COLLATION = re.compile(r'\s+COLLATE\s+((?:"(?:[^"]|"")*"|[\w$.])+)')
 
 
@@ -57,25 +58,27 @@ class Breaking:
 
 
 def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Breaking | None:
-    """Return the rows that break a constraint or a unique index, or None where none can or the rows cannot be foreseen.
+    """Return the rows that break a constraint, a unique index or NOT NULL, or None where none can or it cannot be foreseen.
 
     Args:
-        key: The kind and name of the constraint or the index.
+        key: The kind and name of the constraint, the index or the column.
         facts: Its facts.
         rows: The rows as they will be.
         place: The place of the declaring statement.
     """
     if facts.get("not_valid") or facts.get("not_enforced") or facts.get("inherited") or facts.get("partition_of"):
         return None  # such a constraint looks at no row, or the one above it looks at them
-    table = split(key[1])[0] if key[0] == "constraint" else str(facts.get("on"))
+    table = str(facts.get("on")) if key[0] == "index" else split(key[1])[0]
     own = rows.of_table(table)
-    if own.present is None:
+    if own.present is None or not own.is_known:
         return None
-    found = _Rule(own, rows, only=table in rows.parents).breaking(facts)
+    rule = _Rule(own, rows, only=table in rows.parents)
+    found = rule.null(parts_of(key[1])[-1], facts) if key[0] == "column" else rule.breaking(facts)
     if found is None:
         return None
     columns, words, query = found
-    return Breaking(table, tuple(columns), f"{words}, against {key[0]} {key[1]}", query, place)
+    against = f"{'NOT NULL of ' if key[0] == 'column' else ''}{key[0]} {key[1]}"
+    return Breaking(table, tuple(columns), f"{words}, against {against}", query, place)
 
 
 def with_values(column: str, condition: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
@@ -151,6 +154,12 @@ class _Rule:
         found = self._alike([identifier(column)], nulls_alike=False)
         return found and (found[0], words, found[2])
 
+    def null(self, column: str, facts: Facts) -> _Found | None:
+        """Return what breaks NOT NULL of a column."""
+        if not facts.get("not_null") or "not valid" in str(facts.get("not_null_options", "")):
+            return None
+        return self._shown([column], "with NULL", f"{identifier(column)} IS NULL", only=False)
+
     def _check(self, check: str, *, only: bool) -> _Found | None:
         columns = self._named_in(check)
         return self._shown(columns, "that do not satisfy it", f"NOT ({check})", only=only and self.only)
@@ -165,14 +174,16 @@ class _Rule:
         words = f"without a row of {table} ({', '.join(identifier(each) for each, _ in others)})"
         condition = " AND ".join(f"{identifier(each)} IS NOT NULL" for each in columns)
         other = self.rows.of_table(table)
+        if not other.is_known:
+            return None
         if other.present is not None:
-            alias = (
-                "referred" if self.own.table == table or identifier("referred") == own_name(table) else own_name(table)
-            )
-            source = other.source([each for each, _ in others], alias=alias, only=table in self.rows.parents)
-            if source is None:
+            alias = own_name(table)
+            if alias == own_name(self.own.table):
+                alias = "referred" if alias != "referred" else "referred_row"
+            unmatched = self._no_match(own, others, other, alias)
+            if unmatched is None:
                 return None
-            condition += f" AND {self._no_match(own, others, source, alias)}"
+            condition += f" AND {unmatched}"
         if full:
             condition = (
                 f"({condition}) OR num_nulls({', '.join(map(identifier, columns))}) BETWEEN 1 AND {len(own) - 1}"
@@ -180,14 +191,19 @@ class _Rule:
         return self._shown(columns, words, condition, only=self.only)
 
     def _no_match(
-        self, own: Sequence[tuple[str, bool]], others: Sequence[tuple[str, bool]], source: str, alias: str
-    ) -> str:
+        self, own: Sequence[tuple[str, bool]], others: Sequence[tuple[str, bool]], other: TableRows, alias: str
+    ) -> str | None:
         """Return the condition that no row is referred to; that of a period is that the rows together do not cover it."""
+        source = other.source([each for each, _ in others], alias=alias, only=other.table in self.rows.parents)
+        if source is None:
+            return None
         mine = own_name(self.own.table)
-        pairs = [
-            (f"{alias}.{identifier(other)}", f"{mine}.{identifier(each)}")
-            for (each, _), (other, _) in zip(own, others, strict=True)
-        ]
+        pairs = []
+        for (each, _), (another, _) in zip(own, others, strict=True):
+            collations = self.own.collations.get(each), other.collations.get(another)
+            # As the server compares where they differ.
+            collated = f" COLLATE {collations[1] or _DEFAULT}" if collations[0] != collations[1] else ""
+            pairs.append((f"{alias}.{identifier(another)}", f"{mine}.{identifier(each)}{collated}"))
         if not own[-1][1]:
             return f"NOT EXISTS (SELECT FROM {source} WHERE {' AND '.join(f'{one} = {two}' for one, two in pairs)})"
         *equal, (theirs, period) = pairs
@@ -198,7 +214,11 @@ class _Rule:
         columns = _names_with_overlaps(found["columns"])
         primary = found["kind"] == "PRIMARY KEY"
         if columns[-1][1]:
-            return self._conflicting([(identifier(each), "&&" if overlaps else "=") for each, overlaps in columns])
+            # Its last column is of ranges, none of them empty.
+            alone = f"isempty({identifier(columns[-1][0])})"
+            alone += "".join(f" OR {identifier(each)} IS NULL" for each, _ in columns) if primary else ""
+            elements = [(identifier(each), "&&" if overlaps else "=") for each, overlaps in columns]
+            return self._conflicting(elements, alone=alone)
         terms = [identifier(each) for each, _ in columns]
         return self._alike(terms, nulls_alike=bool(found["alike"]) or primary, no_null=primary)
 
@@ -237,7 +257,7 @@ class _Rule:
             [(_term(each), operator) for each, _, operator in pairs], f"({_within(where)})" if where else ""
         )
 
-    def _conflicting(self, elements: Sequence[tuple[str, str]], where: str = "") -> _Found | None:
+    def _conflicting(self, elements: Sequence[tuple[str, str]], where: str = "", alone: str = "") -> _Found | None:
         """Return the rows that another row excludes, as all operators hold between them."""
         columns = self._named_in(*(term for term, _ in elements))
         names = {
@@ -261,6 +281,8 @@ class _Rule:
         condition = f"EXISTS (SELECT FROM {sources[1]} WHERE {inner})"
         if where:
             condition = f"{where} AND {condition}"
+        if alone:
+            condition += f" OR {alone}"
         query = f"SELECT {', '.join(map(identifier, shown))} FROM {sources[0]} WHERE {condition}"
         return columns, "that another row excludes", query
 
@@ -272,11 +294,11 @@ class _Rule:
         source = self.own.source(shown, only=only)
         if source is None:
             return None
-        return columns, words, f"SELECT {', '.join(map(identifier, shown)) or '*'} FROM {source} WHERE {condition}"
+        return columns, words, f"SELECT {', '.join(map(identifier, shown))} FROM {source} WHERE {condition}"
 
     def _first(self, columns: Sequence[str]) -> list[str]:
         """Return columns behind those by which a person finds a row."""
-        return list(dict.fromkeys((*self.own.key, *columns)))
+        return list(dict.fromkeys((*self.own.key, *columns))) or ["ctid"]
 
     def _named_in(self, *expressions: str) -> list[str]:
         """Return the columns of the table that expressions name, in their order."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.fold import split, under_new_names
 from kimbledb.planning.mentions import words_in
-from kimbledb.planning.writer.names import identifier, own_name, texts, written
+from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
 
 #: The value of a column that is NULL in every row, before its type.
 _NULL = "NULL::"
@@ -25,7 +25,8 @@ ROW = ("tableoid", "ctid")
 #: In a default: each row gets a value of its own from a sequence. To ask for it would move the sequence.
 _OF_SEQUENCE = "nextval("
 _NUMBERED = "row_number() OVER ()"
-_PRIMARY = "PRIMARY KEY ("
+#: The columns of a primary key, the last of which may be of ranges that do not overlap.
+_PRIMARY = re.compile(r'PRIMARY KEY \(((?:"(?:[^"]|"")*"|[^")])*)\)')
 _IDENTIFIER = re.compile(r'"((?:[^"]|"")*)"|([^\s",()]+)')
 
 
@@ -53,7 +54,11 @@ class TableRows:
     columns: frozenset[str] | None
     #: Those of them that are its primary key.
     key: tuple[str, ...] = ()
+    #: The collations of its later columns that do not have that of their type.
+    collations: Mapping[str, str] = field(factory=dict)
     layers: tuple[_Layer, ...] = ()
+    #: Whether it is known which rows it will have.
+    is_known: bool = True
 
     def with_values(self, values: Mapping[str, str | None]) -> TableRows:
         """Return the rows after columns got values.
@@ -64,7 +69,8 @@ class TableRows:
         if not values or self.columns is None:
             return self
         layer = _Layer(self.table, values, self.columns)
-        return evolve(self, columns=self.columns | values.keys(), layers=(*self.layers, layer))
+        kept = {column: each for column, each in self.collations.items() if column not in values}
+        return evolve(self, columns=self.columns | values.keys(), collations=kept, layers=(*self.layers, layer))
 
     def is_null(self, column: str) -> bool:
         """Return whether a column is NULL in every row: it is added, and nothing gives it a value.
@@ -83,7 +89,7 @@ class TableRows:
             alias: The name by which the query calls the rows, where it is not that of the table.
             only: Whether rows of tables that inherit from this one do not count.
         """
-        if self.present is None:
+        if self.present is None or not self.is_known:
             return None
         return self._from(len(self.layers), list(dict.fromkeys(columns)), alias or own_name(self.table), only=only)
 
@@ -120,6 +126,10 @@ class LaterRows:
     tables: Mapping[str, TableRows]
     #: The tables from which others inherit, by their later names: those are no partitions.
     parents: frozenset[str] = frozenset()
+    #: The defaults of domains, which a new column has where it has none of its own.
+    domains: Mapping[str, str] = field(factory=dict)
+    #: Whether it is known which rows other tables will have.
+    is_known: bool = True
 
     @classmethod
     def of(cls, found: Snapshot) -> LaterRows:
@@ -139,12 +149,24 @@ class LaterRows:
             for parent in texts(facts, "inherits")
         }
         keys = {
-            split(name)[0]: names_in(key[len(_PRIMARY) :].partition(")")[0])
+            split(name)[0]: key
             for (kind, name), facts in found.objects.items()
-            if kind == "constraint" and (key := str(facts.get("key", ""))).startswith(_PRIMARY)
+            if kind == "constraint" and (key := primary_key_of(facts))
         }
-        tables = {name: TableRows(name, name, frozenset(each), keys.get(name, ())) for name, each in columns.items()}
-        return cls(tables, frozenset(parents))
+        collations: dict[str, dict[str, str]] = {}
+        for (kind, name), facts in found.objects.items():
+            if kind == "column" and "collation" in facts:
+                collations.setdefault(split(name)[0], {})[parts_of(name)[-1]] = str(facts["collation"])
+        tables = {
+            name: TableRows(name, name, frozenset(each), keys.get(name, ()), collations.get(name, {}))
+            for name, each in columns.items()
+        }
+        domains = {
+            name: str(facts["default"])
+            for (kind, name), facts in found.objects.items()
+            if kind == "type" and "default" in facts
+        }
+        return cls(tables, frozenset(parents), domains)
 
     def of_table(self, table: str) -> TableRows:
         """Return the rows of a table; of one that is not looked at, such as one of another schema, under its own name.
@@ -152,7 +174,7 @@ class LaterRows:
         Args:
             table: The later name.
         """
-        return self.tables.get(table) or TableRows(table, table, None)
+        return self.tables.get(table) or TableRows(table, table, None, is_known=self.is_known)
 
     def renamed(self, renames: Mapping[Key, str]) -> LaterRows:
         """Return the rows after tables and columns got other names.
@@ -176,7 +198,7 @@ class LaterRows:
             gone = names.keys() - set(names.values())
             tables[table] = evolve(later, columns=None if later.columns is None else later.columns - gone)
         parents = frozenset(under_new_names(DatabaseObject("table", each), renames).name for each in self.parents)
-        return LaterRows(tables, parents)
+        return evolve(self, tables=tables, parents=parents)
 
     def with_values(self, values: Mapping[str, str | None]) -> LaterRows:
         """Return the rows after columns got values.
@@ -202,8 +224,22 @@ class LaterRows:
         generated = {
             name: _typed(str(facts["generated"]), facts) for name, facts in columns.items() if "generated" in facts
         }
-        given = {name: _first_value(facts) for name, facts in columns.items() if name not in generated}
+        given = {
+            name: _first_value(facts, self.domains.get(str(facts["type"]), ""))
+            for name, facts in columns.items()
+            if name not in generated
+        }
         return self.with_values(given).with_values(generated)
+
+    def unknown(self, tables: Collection[str] | None = None) -> LaterRows:
+        """Return the rows after something that cannot be foreseen happened to them.
+
+        Args:
+            tables: The tables to which it may have happened; None for all.
+        """
+        touched = self.tables if tables is None else tables
+        after = {name: evolve(each, is_known=False) if name in touched else each for name, each in self.tables.items()}
+        return evolve(self, tables=after, is_known=self.is_known and tables is not None)
 
     def with_tables(self, tables: Collection[str]) -> LaterRows:
         """Return the rows after tables were made, which hold none.
@@ -213,6 +249,17 @@ class LaterRows:
         """
         made = {name: TableRows(name, None, None) for name in tables}
         return evolve(self, tables={**self.tables, **made})
+
+
+def primary_key_of(facts: Facts) -> tuple[str, ...]:
+    """Return the own names of the columns of a primary key; none for another constraint.
+
+    Args:
+        facts: The facts of a constraint.
+    """
+    key = str(facts.get("key", ""))
+    found = _PRIMARY.match(key)
+    return tuple(names_in(each)[0] for each in split_list(found[1])) if found else ()
 
 
 def names_in(columns: str) -> tuple[str, ...]:
@@ -228,9 +275,9 @@ def _own(each: DatabaseObject) -> str:
     return parts_of(each.name)[-1]
 
 
-def _first_value(facts: Facts) -> str:
-    """Return the value that the rows of a table get with a column."""
-    default = str(facts.get("default", ""))
+def _first_value(facts: Facts, of_domain: str) -> str:
+    """Return the value that the rows of a table get with a column, whose type may be a domain with a default."""
+    default = str(facts.get("default", of_domain))
     if "identity" in facts or _OF_SEQUENCE in default:
         return _typed(_NUMBERED, facts)
     return _typed(default, facts) if default else f"{_NULL}{facts['type']}"
