@@ -10,11 +10,14 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+
+import kimbledb
 
 with (Path(__file__).parent.parent / "data" / "contract_columns.csv").open(newline="", encoding="utf-8") as _file:
     ROWS = list(csv.DictReader(_file))
@@ -29,6 +32,12 @@ GUESSES = {
     "(timestamptz)": "timestamptz",
 }
 NAMES = {"timestamptz": "timestamp with time zone"}
+#: Columns of another type than the one that was seen, since the application writes values that it does not hold.
+WIDER = {
+    ("user_tokens", "expires_at"): "bigint",
+    ("budget_alerts", "percent_used"): "numeric(20,2)",
+    ("agent_findings", "impact_score"): "numeric(4,2)",
+}
 #: One table's columns that name one thing twice: the documented one is left out of an insert.
 ALIASES = {
     "conversations": {"is_pinned"},
@@ -74,7 +83,7 @@ async def test_columns_and_types(service: asyncpg.Connection) -> None:
         present = await _columns(service, table)
         for row in ROWS:
             if row["table"] == table:
-                wanted = _wanted_type(row["type_seen"])
+                wanted = WIDER.get((table, row["column"])) or _wanted_type(row["type_seen"])
                 # People, projects and conversations have text identifiers, whatever was seen.
                 if row["column"] in ("user_id", "project_id", "conversation_id"):
                     wanted = "text"
@@ -250,6 +259,49 @@ async def test_the_general_project(service: asyncpg.Connection) -> None:
         await service.execute(f"INSERT INTO {table} (user_id, filename) VALUES ('u', 'a')")
         await service.execute(f"INSERT INTO {table} (user_id, filename, project_id) VALUES ('u', 'b', 'general')")
         assert await service.fetchval(f"SELECT count(*) FROM {table} WHERE project_id IS NULL") == 2
+
+
+@pytest.mark.parametrize("migration", ["create_user_tokens_table.sql", "supabase-migration-user_tokens.sql"])
+async def test_when_a_token_ends(hosted_database: str, migration: str) -> None:
+    """The application writes and reads the end of a token as whole seconds since 1970, a JSON number; the schema shows the time, too."""
+    await kimbledb.migrate(hosted_database, to=migration, prefer=[migration])
+    connection = await asyncpg.connect(hosted_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'), ('bob'); SET ROLE service_role")
+    await connection.execute(
+        """
+        INSERT INTO user_tokens (user_id, refresh_token, expires_at)
+        SELECT user_id, 'x', expires_at FROM json_populate_recordset(NULL::user_tokens,
+            '[{"user_id": "ann", "expires_at": 1761600000}, {"user_id": "bob", "expires_at": null}]')
+        """
+    )
+
+    written = await connection.fetch(
+        "SELECT to_json(expires_at)::text, expires_at_time FROM user_tokens ORDER BY user_id"
+    )
+    # 20,388 days and 76,800 seconds after the first of January 1970.
+    assert [tuple(row) for row in written] == [
+        ("1761600000", datetime(2025, 10, 27, 21, 20, tzinfo=UTC)),
+        (None, None),
+    ]
+
+    await connection.execute("UPDATE user_tokens SET expires_at = expires_at + 3600 WHERE user_id = 'ann'")
+    await connection.execute("SET ROLE authenticated; SET kimbledb.user_id = 'ann'")
+    view = "user_connections" if migration.startswith("supabase") else "user_tokens"
+    seen = await connection.fetchrow(f"SELECT expires_at, expires_at_time FROM {view}")
+    assert tuple(seen or ()) == (1761603600, datetime(2025, 10, 27, 22, 20, tzinfo=UTC))
+    await connection.close()
+
+
+async def test_scores_of_findings(service: asyncpg.Connection) -> None:
+    """A finding's impact is any number from 0 to 10, with fractions, and nothing outside."""
+    await service.execute("INSERT INTO agent_findings (impact_score) VALUES (0), (7.5), (9.99), (10), (NULL)")
+    assert await service.fetchval("SELECT sum(impact_score)::text FROM agent_findings") == "27.49"
+
+    for value in ("-0.01", "10.01", "NaN"):
+        await service.execute("SAVEPOINT before")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await service.execute(f"INSERT INTO agent_findings (impact_score) VALUES ('{value}')")
+        await service.execute("ROLLBACK TO before")
 
 
 async def test_no_data_is_left_behind(service: asyncpg.Connection) -> None:

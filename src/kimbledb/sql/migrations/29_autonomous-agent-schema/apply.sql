@@ -36,7 +36,7 @@ CREATE TABLE agent_tasks (
     CONSTRAINT agent_tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_recurs_from_fkey FOREIGN KEY (recurs_from) REFERENCES agent_tasks (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_task_type_check CHECK (task_type IN (
-        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs',
+        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs', 'general',
         'monitor_errors', 'optimize_performance', 'run_tests', 'security_scan')),
     CONSTRAINT agent_tasks_status_check CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'skipped')),
     CONSTRAINT agent_tasks_duration_ms_check CHECK (duration_ms >= 0),
@@ -62,7 +62,7 @@ CREATE TABLE agent_findings (
     fixed_at timestamptz,
     fixed_by text,
     related_task_id uuid,
-    impact_score numeric(3,2),
+    impact_score numeric(4,2),
     affected_users integer,
     user_id text,
     is_active boolean DEFAULT true,
@@ -78,7 +78,7 @@ CREATE TABLE agent_findings (
     CONSTRAINT agent_findings_severity_check CHECK (severity IN ('critical', 'high', 'medium', 'low', 'info')),
     CONSTRAINT agent_findings_status_check CHECK (status IN (
         'open', 'investigating', 'fixed', 'wont_fix', 'false_positive')),
-    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score >= 0),
+    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score BETWEEN 0 AND 10),
     CONSTRAINT agent_findings_affected_users_check CHECK (affected_users >= 0)
 );
 
@@ -137,7 +137,7 @@ COMMENT ON COLUMN agent_findings.type IS 'A kind in the application''s own words
 COMMENT ON COLUMN agent_findings.location IS 'Where, such as a file or an endpoint.';
 COMMENT ON COLUMN agent_findings.action IS 'What is to be done about it, in the application''s own words.';
 COMMENT ON COLUMN agent_findings.related_task_id IS 'The task that deals with it; such a task cannot be deleted.';
-COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, by the agent''s own measure.';
+COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, from 0 to 10.';
 COMMENT ON COLUMN agent_findings.user_id IS 'The person whom it concerns, where it concerns one.';
 COMMENT ON TABLE agent_execution_log IS
     'What the agent did, in order. A trigger writes every step of a task; '
