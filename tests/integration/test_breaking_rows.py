@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator
+
 import asyncpg
 import pytest
 
@@ -9,7 +12,7 @@ import kimbledb
 from kimbledb import StepState
 from kimbledb.planning.breaking_rows import breaking_of
 from kimbledb.planning.later_rows import LaterRows
-from tests.support.databases import take_snapshot
+from tests.support.databases import as_role, take_snapshot
 from tests.support.folders import Folder
 
 PEOPLE = "CREATE TABLE p (id int PRIMARY KEY, t text UNIQUE, UNIQUE (id, t)); INSERT INTO p VALUES (1, 'x'), (2, 'y');"
@@ -373,3 +376,156 @@ async def test_a_script_that_corrects_its_rows_runs(
     report = await kimbledb.migrate(database, catalog=catalog, allow_data_loss=True)
 
     assert [each.migration.name for each in report.applied] == ["more.sql"]
+
+
+async def test_rows_that_an_earlier_step_makes_are_met_in_the_transaction(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Of rows that an earlier script puts in nothing is foreseen; the completion looks again, and leaves nothing."""
+    folder.add(1, "kinds", "CREATE TABLE kinds (id integer PRIMARY KEY);\nINSERT INTO kinds VALUES (1);")
+    folder.add(2, "things", "CREATE TABLE things (kind integer REFERENCES kinds);\nCREATE TABLE more (id integer);")
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE things (kind integer); INSERT INTO things VALUES (1), (2), (3)")
+    await kimbledb.adopt(database, catalog=catalog)
+
+    assert (await kimbledb.plan(database, catalog=catalog)).step("things.sql").state is StepState.PARTIAL
+    with pytest.raises(kimbledb.ConflictingObjectsError, match="2 rows of things") as caught:
+        await kimbledb.migrate(database, catalog=catalog)
+
+    assert [each.migration.name for each in caught.value.applied] == ["kinds.sql"]
+    assert await connection.fetchval("SELECT to_regclass('more')") is None
+
+
+async def test_rows_are_followed_through_the_steps_of_a_plan(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """What a step renames and adds, the next one meets: a key and a NOT NULL on a column that is not there now."""
+    folder.add(
+        1,
+        "first",
+        "CREATE TABLE bills (id integer PRIMARY KEY, sum integer DEFAULT 7, note text);\nCREATE TABLE a (id integer);",
+    )
+    folder.add(
+        2, "second", "ALTER TABLE bills RENAME TO invoices;\nCREATE TABLE b (id integer);\nCREATE TABLE c (id integer);"
+    )
+    folder.add(
+        3,
+        "third",
+        "ALTER TABLE invoices ADD UNIQUE (sum), ALTER COLUMN sum SET NOT NULL, ALTER COLUMN note SET NOT NULL;\nCREATE TABLE d (id integer);\nCREATE TABLE e (id integer);",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE bills (id integer PRIMARY KEY); CREATE TABLE b (id integer); CREATE TABLE d (id integer);"
+        " INSERT INTO bills VALUES (1), (2)"
+    )
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("third.sql")
+
+    assert step.completion is not None
+    [conflict] = step.completion.conflicts
+    assert conflict.startswith("2 rows of invoices (sum) with the values of another row")
+    assert step.completion.left == {("column", "invoices.note"): "it may be NULL: some row has NULL there"}
+
+
+async def test_a_fill_that_leaves_null_leaves_the_column_nullable(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A column is NOT NULL only if no row has NULL there once it is filled."""
+    folder.add(
+        1,
+        "things",
+        "CREATE TABLE things (id integer, a integer NOT NULL, b integer NOT NULL, c integer NOT NULL, d integer);",
+        facts='[fills]\n"things.a" = "coalesce(a, d)"\n"things.b" = "coalesce(d, 0)"\n"things.c" = "d + 1"',
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE things (id integer, a integer, d integer); INSERT INTO things VALUES (1, 1, 1), (2, NULL, NULL)"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    report = await kimbledb.migrate(database, catalog=catalog)
+
+    assert len(report.applied) == 1
+    nullable = "SELECT column_name FROM information_schema.columns WHERE table_name = 'things' AND is_nullable = 'YES' ORDER BY 1"
+    assert [row[0] for row in await connection.fetch(nullable)] == ["a", "c", "d", "id"]
+    assert [tuple(row) for row in await connection.fetch("SELECT a, b, c FROM things ORDER BY id")] == [
+        (1, 1, 2),
+        (None, 0, None),
+    ]
+
+
+@pytest.fixture
+async def role(connection: asyncpg.Connection) -> AsyncIterator[str]:
+    """A role that may log in, and nothing else. Its password is its name."""
+    name = f"keys_{secrets.token_hex(4)}"
+    await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+    yield name
+    await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_role_that_may_not_read_is_told_that_it_is_decided_later(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, role: str, begun: bool
+) -> None:
+    """Who may not read a table gets a plan, which says what is decided only when it runs."""
+    script = "ALTER TABLE things ADD CHECK (size > 0), ALTER COLUMN kind SET NOT NULL;\nCREATE TABLE more (id integer);\nCREATE TABLE others (id integer);"
+    catalog = await pending(connection, server, folder, script)
+    if begun:
+        await connection.execute("CREATE TABLE more (id integer)")
+    await connection.execute(f"GRANT SELECT ON migration_history, migration_log TO {role}")
+
+    step = (await kimbledb.plan(as_role(database, role), catalog=catalog)).step("more.sql")
+
+    said = step.reason if step.completion is None else "\n".join(step.completion.notes)
+    assert "constraint things.things_size_check" in said
+    assert "is decided when it runs: this role may not read the tables" in said
+    assert step.state is (StepState.PARTIAL if begun else StepState.PENDING)
+
+
+async def test_nothing_of_a_stranger_is_called_to_look_at_rows(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, role: str
+) -> None:
+    """Where a stranger's operator would fit better than the server's, no query of ours compares by it."""
+    folder.add(1, "tables", "CREATE TABLE a (id text PRIMARY KEY);\nCREATE TABLE b (a varchar);")
+    folder.add(2, "key", "ALTER TABLE b ADD FOREIGN KEY (a) REFERENCES a;")
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(connection, catalog=catalog, to=1)
+    await connection.execute(
+        f"INSERT INTO a VALUES ('x'); INSERT INTO b VALUES ('x'), ('y'); GRANT CREATE ON SCHEMA public TO {role}; SET ROLE {role};"
+        " CREATE FUNCTION same(text, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;"
+        " CREATE OPERATOR = (LEFTARG = text, RIGHTARG = varchar, FUNCTION = same); RESET ROLE"
+    )
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("key.sql")
+    await connection.execute(f"DROP OWNED BY {role}")
+    later = (await kimbledb.plan(database, catalog=catalog)).step("key.sql")
+
+    assert step.state is StepState.PENDING
+    assert "is decided when it runs: strangers own objects in the schema, which a query could call" in step.reason
+    assert "1 row of b (a) without a row of a (id)" in later.reason
+
+
+async def test_rows_that_policies_hide_from_their_owner_are_decided_when_it_runs(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, role: str
+) -> None:
+    """The owner of a table with forced policies cannot count its rows, and the server proves the rule."""
+    folder.add(1, "things", "CREATE TABLE things (id integer, size integer);")
+    folder.add(2, "more", "ALTER TABLE things ADD CHECK (size > 0);\nCREATE TABLE more (id integer);")
+    catalog = await folder.declared(server)
+    await connection.execute(
+        f"GRANT CREATE ON DATABASE {database.rpartition('/')[2]} TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    )
+    owner = as_role(database, role)
+    await kimbledb.migrate(owner, catalog=catalog, to=1)
+    await connection.execute(
+        "ALTER TABLE things ENABLE ROW LEVEL SECURITY; ALTER TABLE things FORCE ROW LEVEL SECURITY;"
+        f" INSERT INTO things VALUES (1, -1); SET ROLE {role}; CREATE TABLE more (id integer); RESET ROLE"
+    )
+
+    step = (await kimbledb.plan(owner, catalog=catalog)).step("more.sql")
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(owner, catalog=catalog)
+
+    assert step.completion is not None
+    assert "this role may not read the tables" in "\n".join(step.completion.notes)
+    assert caught.value.sqlstate == "23514"

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
-from kimbledb.model.objects import parts_of
 from kimbledb.planning.breaking_rows import Breaking
 from kimbledb.planning.completion import Rows, Unfinished
-from kimbledb.planning.fold import split
 from kimbledb.planning.writer.names import written
 from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, UNDEFINED
@@ -32,20 +30,14 @@ def question(schema: str, path: Sequence[str], unfinished: Unfinished) -> str | 
         f"({quote_literal(table)}, 'filled', EXISTS (SELECT FROM ONLY {home}.{written(now)}))"
         for table, now in unfinished.tables_asked.items()
     ]
-    for column, now in unfinished.columns_asked.items():
-        table, own = split(now)[0], quote_identifier(parts_of(now)[-1])
-        asked.append(
-            f"({quote_literal(column)}, 'null', EXISTS (SELECT FROM {home}.{written(table)} WHERE {own} IS NULL))"
-        )
     asked += [
         f"({quote_literal(view)}, 'populated', (SELECT relispopulated FROM pg_class WHERE oid = "
         f"to_regclass({quote_literal(f'{home}.{written(now)}')})))"
         for view, now in unfinished.views_asked.items()
     ]
-    breaking = {**unfinished.breaking_asked, **unfinished.cuts_asked}
-    if not asked and not breaking:
-        return None
-    return _block(path, asked, breaking)
+    listed = [("null", name, each) for name, each in unfinished.columns_asked.items()]
+    listed += _breaking({**unfinished.breaking_asked, **unfinished.cuts_asked})
+    return _block(path, asked, listed) if asked or listed else None
 
 
 def question_of_breaking(path: Sequence[str], breaking: Mapping[str, Breaking]) -> str:
@@ -55,15 +47,24 @@ def question_of_breaking(path: Sequence[str], breaking: Mapping[str, Breaking]) 
         path: The target schema and those of extensions.
         breaking: The rows, by the name of what they break.
     """
-    return _block(path, (), breaking)
+    return _block(path, (), _breaking(breaking))
 
 
-def _block(path: Sequence[str], asked: Sequence[str], breaking: Mapping[str, Breaking]) -> str:
+#: What is asked of rows, the name of what they break, and the rows.
+_Listed = tuple[str, str, Breaking]
+
+
+def _breaking(breaking: Mapping[str, Breaking]) -> list[_Listed]:
+    return [("breaking", name, each) for name, each in breaking.items()]
+
+
+def _block(path: Sequence[str], asked: Sequence[str], listed: Sequence[_Listed]) -> str:
     return queries.block(
         "rows_allow",
         asked=",\n".join(asked or [_NOTHING]),
-        names=quote_array(list(breaking)),
-        queries=quote_array([each.query for each in breaking.values()]),
+        kinds=quote_array([what for what, _, _ in listed]),
+        names=quote_array([name for _, name, _ in listed]),
+        queries=quote_array([each.query for _, _, each in listed]),
         path=quote_literal(path_of(tuple(path))),
     )
 
@@ -79,10 +80,13 @@ def rows_of(answer: list[list[Any]]) -> Rows:
         said.setdefault(what, {})[name] = value[0] if value else True
     return Rows(
         filled=frozenset(said.get("filled", ())),
-        null=frozenset(said.get("null", ())),
+        null=frozenset(name for name, count in said.get("null", {}).items() if count),
         populated=frozenset(said.get("populated", ())),
         breaking={name: count for name, count in said.get("breaking", {}).items() if count},
-        undecided={name: _reason(state) for name, state in said.get("undecided", {}).items()},
+        undecided={
+            **{f"NOT NULL of column {name}": _reason(state) for name, state in said.get("undecided null", {}).items()},
+            **{name: _reason(state) for name, state in said.get("undecided breaking", {}).items()},
+        },
     )
 
 

@@ -52,7 +52,7 @@ class Rows:
 
     #: The tables that hold rows.
     filled: frozenset[str] = frozenset()
-    #: The columns in which some row has NULL.
+    #: The columns in which some row will have NULL.
     null: frozenset[str] = frozenset()
     #: The materialized views that are filled.
     populated: frozenset[str] = frozenset()
@@ -166,16 +166,17 @@ class Unfinished:
     # What the rows must be asked.
 
     @cached_property
-    def columns_asked(self) -> dict[str, str]:
-        """The columns that would be NOT NULL if no row has NULL there, each with its name now."""
-        return {
-            item.each.name: self._names_now[item.key]
-            for item in self._scope.values()
-            if item.key[0] == "column"
-            and (facts := self._named.objects.get(item.key)) is not None
-            and (item.each.facts or {}).get("not_null")
-            and not facts.get("not_null")
-        }
+    def columns_asked(self) -> dict[str, Breaking]:
+        """The rows with NULL in columns that would be NOT NULL if no row has NULL there, by column: as they will be."""
+        asked = {}
+        for item in self._scope.values():
+            column, there = item.each.name, self._named.objects.get(item.key)
+            if item.key[0] != "column" or not (item.each.facts or {}).get("not_null"):
+                continue
+            if column in self.migration.fills if there is None else not there.get("not_null"):
+                found = breaking_of(item.key, {"not_null": True}, self.rows_after)
+                asked.update({} if found is None else {column: found})
+        return asked
 
     @cached_property
     def tables_asked(self) -> dict[str, str]:
@@ -191,7 +192,8 @@ class Unfinished:
             and ("table", split(item.each.name)[0]) in self._named.objects
             and _wants_a_value(item.each.facts or {})
         )
-        return {table: self._names_now["table", table] for table in (*wanting, *self._fills)}
+        rows = {table: self._rows_renamed.of_table(table) for table in (*wanting, *self._fills)}
+        return {table: each.present for table, each in rows.items() if each.present is not None}
 
     @cached_property
     def _fills(self) -> dict[str, dict[str, str]]:
@@ -497,9 +499,14 @@ class Unfinished:
             kind == "column"
             and _wants_a_value(facts)
             and split(name)[0] in rows.filled
-            and name not in self.migration.fills
+            and (name not in self.migration.fills or name in rows.null)
         ):
-            self._left[item.key] = "it may be NULL: the table holds rows, and no value is declared for them"
+            why = (
+                "some row has NULL there"
+                if name in rows.null
+                else "the table holds rows, and no value is declared for them"
+            )
+            self._left[item.key] = f"it may be NULL: {why}"
             return _without(facts, "not_null", "not_null_name")
         return facts
 
@@ -575,7 +582,7 @@ class Unfinished:
         if there.get("not_null") and not declared.get("not_null") and any(each.get("not_null") for each in earlier):
             facts = _without(facts, "not_null", "not_null_name")
         if declared.get("not_null") and not there.get("not_null"):
-            if item.each.name in rows.null and item.each.name not in self.migration.fills:
+            if item.each.name in rows.null:
                 self._left[item.key] = "it may be NULL: some row has NULL there"
             else:
                 facts |= {fact: declared[fact] for fact in ("not_null", "not_null_name") if fact in declared}

@@ -4,6 +4,7 @@ DECLARE
     answer jsonb := (SELECT coalesce(jsonb_agg(jsonb_build_array(name, what)), '[]') FROM (VALUES
 {asked}
     ) AS asked (name, what, so) WHERE so);
+    kinds constant text[] := {kinds};
     names constant text[] := {names};
     listing constant text[] := {queries};
     number bigint;
@@ -13,13 +14,13 @@ BEGIN
     FOR place IN 1 .. pg_catalog.cardinality(names) LOOP
         BEGIN
             EXECUTE 'SELECT pg_catalog.count(*) FROM (' || listing[place] || ') AS breaking' INTO number;
-            answer := answer || pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(names[place], 'breaking', number));
+            answer := answer || pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(names[place], kinds[place], number));
         EXCEPTION WHEN OTHERS THEN
             -- A lock that was not to be had, a timeout or a server that stops are no answers.
             IF pg_catalog.left(SQLSTATE, 2) NOT IN ('0A', '21', '22', '23', '2F', '38', '39', '42', 'P0') THEN
                 RAISE;
             END IF;
-            answer := answer || pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(names[place], 'undecided', SQLSTATE));
+            answer := answer || pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(names[place], 'undecided ' || kinds[place], SQLSTATE));
         END;
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
