@@ -163,6 +163,67 @@ async def test_rows_are_asked_under_the_names_that_they_have(
     assert await connection.fetchval("SELECT count(*) FROM things WHERE it IS NULL AND more IS NULL") == 1
 
 
+FORMERLY = """
+[formerly]
+"table bills" = "invoices"
+"column bills.who" = "invoices.owner"
+"""
+
+
+@pytest.mark.parametrize(
+    "part", ["", "ALTER TABLE items ADD invoice integer REFERENCES bills; UPDATE items SET invoice = 1"]
+)
+async def test_a_table_of_a_former_name_is_taken_over(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, part: str
+) -> None:
+    """A table that another hand made under its former name is renamed, with its columns and rows, and keys go on to hold it."""
+    folder.add(1, "items", "CREATE TABLE items (id integer PRIMARY KEY);")
+    folder.add(
+        2,
+        "invoices",
+        "CREATE TABLE invoices (id integer PRIMARY KEY, owner text, paid boolean);"
+        " ALTER TABLE items ADD invoice integer REFERENCES invoices;",
+        facts='requires = ["items.sql"]' + FORMERLY,
+    )
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(database, catalog=catalog, to=1)
+    await connection.execute(
+        f"CREATE TABLE bills (id integer PRIMARY KEY, who text); INSERT INTO bills VALUES (1, 'ann'); INSERT INTO items VALUES (7); {part}"
+    )
+
+    plan = await kimbledb.plan(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    renamed = "renames column bills.who to invoices.owner, table bills to invoices, constraint bills.bills_pkey to invoices.invoices_pkey"
+    notes = plan.step("invoices.sql").notes
+    assert [note for note in notes if note.startswith(renamed)]
+    assert [note for note in notes if note.startswith("leaves")] == []
+    assert tuple(await connection.fetchrow("SELECT * FROM invoices") or ()) == (1, "ann", None)
+    assert await connection.fetchval("SELECT to_regclass('bills')") is None
+    assert await connection.fetchval("SELECT invoice FROM items") == (1 if part else None)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await connection.execute("UPDATE items SET invoice = 2")
+    checks = (await kimbledb.verify(database, catalog=catalog)).checks
+    assert [each.name for each in checks if each.migration == "invoices.sql" and not each.passed] == []
+    assert (await kimbledb.plan(database, catalog=catalog)).pending == ()
+
+
+async def test_a_former_name_beside_the_later_one(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where a table has the later name, one of the former name is left as it is, with its columns."""
+    folder.add(1, "invoices", "CREATE TABLE invoices (id integer PRIMARY KEY, owner text);", facts=FORMERLY)
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE bills (who text); CREATE TABLE invoices (id integer PRIMARY KEY)")
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    columns = "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 AND attrelid IN ('bills'::regclass, 'invoices'::regclass) ORDER BY 1, 2"
+    rows = [tuple(row) for row in await connection.fetch(columns)]
+    assert rows == [("bills", "who"), ("invoices", "id"), ("invoices", "owner")]
+
+
 async def test_an_enum_gets_the_labels_that_it_lacks(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

@@ -21,7 +21,7 @@ from kimbledb.model.completion import Completion, Conversion
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of, quoted
+from kimbledb.model.objects import PARTS, DatabaseObject, Fact, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values, with_values_of_another
@@ -30,7 +30,16 @@ from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import default_of
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fills import by_table, filling
-from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, split, under_new_names
+from kimbledb.planning.fold import (
+    NAMED_ALIKE,
+    Fold,
+    FoldedObject,
+    fold,
+    key_under_new_names,
+    split,
+    under_former_names,
+    under_new_names,
+)
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer.fates import Fates
@@ -322,7 +331,9 @@ class Unfinished:
         self._conflicts += self._lost(found, after)
         statements: list[str] = []
         if not self._conflicts:
-            statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in renames.items()]
+            # A part is renamed before its table, by which it is named.
+            in_order = sorted(renames.items(), key=lambda item: item[0][0] not in PARTS)
+            statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in in_order]
             statements += ids.keeping(conversions.values())
             statements += [
                 f"ALTER TABLE {written(split(each.column)[0])} ADD COLUMN {own_name(each.column)} {each.before}"
@@ -395,14 +406,17 @@ class Unfinished:
             for (kind, old), name in statement.renames.items():
                 if (kind, old) in objects and (kind, name) not in objects and (kind, old) not in self._fold.objects:
                     yield (kind, old), name
-        yield from self._twins()
+        former = under_former_names(self.migration, self.found, self._fold)
+        yield from former.items()
+        yield from self._twins(former)
 
-    def _twins(self) -> Iterator[tuple[Key, str]]:
+    def _twins(self, former: Mapping[Key, str]) -> Iterator[tuple[Key, str]]:
         """Yield the constraints and indexes that say the same as a missing one, and are nobody's, with its name."""
         others: dict[tuple[str, str, str], list[Key]] = {}
         for (kind, name), facts in self.found.objects.items():
             if kind in ("constraint", "index") and (kind, name) not in self._fold.objects:
-                others.setdefault(_twin_of(kind, name, facts), []).append((kind, name))
+                each = under_new_names(DatabaseObject(kind, name, key_under_new_names(name, facts, former)), former)
+                others.setdefault(_twin_of(kind, each.name, each.facts or {}), []).append((kind, name))
         for (kind, name), item in self._scope.items():
             if kind not in ("constraint", "index") or (kind, name) in self.found.objects:
                 continue
@@ -736,7 +750,10 @@ def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
     """Return a schema after renames."""
     if not renames:
         return found
-    keys = {key: under_new_names(DatabaseObject(*key, facts), renames) for key, facts in found.objects.items()}
+    keys = {
+        key: under_new_names(DatabaseObject(*key, key_under_new_names(key[1], facts, renames)), renames)
+        for key, facts in found.objects.items()
+    }
     return Snapshot(
         {each.key: each.facts or {} for each in keys.values()},
         {keys[key].key: form for key, form in found.forms.items()},

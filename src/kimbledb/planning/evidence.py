@@ -18,7 +18,7 @@ from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, split
+from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, split, under_former_names
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
@@ -111,6 +111,7 @@ class _Scales:
                     weighed.missing.append(f"the removal of {each}")
         if not proving and not weighed.missing:
             return None
+        weighed.present += [str(DatabaseObject(*key)) for key in under_former_names(migration, self._found, self._fold)]
         begun = bool(weighed.present or weighed.conflicts)
         if begun and migration.closed:
             weighed.missing += self._open(migration)

@@ -14,6 +14,7 @@ from attrs import define, evolve, field, frozen
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that hold columns and other parts.
 RELATIONS = ("table", "view")
@@ -32,6 +33,9 @@ _HEAD = re.compile(
 )
 #: The columns of a key, and those that it includes.
 _KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
+
+#: A key up to its columns, these, and the rest.
+_FIRST_COLUMNS = re.compile(r"([A-Z ]+\()([^)]*)(\).*)", re.DOTALL)
 
 
 @frozen
@@ -268,6 +272,31 @@ class Belongings:
         return found
 
 
+def under_former_names(migration: Migration, found: Snapshot, declared: Fold) -> dict[Key, str]:
+    """Return what a migration declares and a schema has under a former name: the later names by kind and former name.
+
+    The parts of a table come before it, since they are named after it. They get their later name only with a table of its
+    later name.
+
+    Args:
+        migration: The migration.
+        found: The objects of the schema.
+        declared: The fold of all migrations. What one of these makes has no former name.
+    """
+    former = {
+        (kind, old): name
+        for (kind, old), name in migration.formerly.items()
+        if (kind, old) in found.objects and (kind, name) not in found.objects and (kind, old) not in declared.objects
+    }
+    relations = {old: name for (kind, old), name in former.items() if kind in RELATIONS}
+    parts = {
+        key: name
+        for key, name in former.items()
+        if key[0] in PARTS and relations.get(split(key[1])[0], split(key[1])[0]) == split(name)[0]
+    }
+    return parts | {key: name for key, name in former.items() if key[0] not in PARTS}
+
+
 def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> DatabaseObject:
     """Return an object under the name that it has after renames: its own, or that of the relation it belongs to.
 
@@ -286,6 +315,29 @@ def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> Databas
         if any(facts[fact] != value for fact, value in followed.items()):
             facts = {**facts, **followed}
     return each if name == each.name and facts is each.facts else evolve(each, name=name, facts=facts, source=source)
+
+
+def key_under_new_names(name: str, facts: Facts, renames: Mapping[Key, str]) -> Facts:
+    """Return the facts of a constraint after renames of its own columns, and of tables that it refers to.
+
+    Args:
+        name: The name of the constraint.
+        facts: Its facts.
+        renames: The new name of each renamed table and column, by its old kind and name.
+    """
+    key = str(facts.get("key", ""))
+    columns = {
+        split(old)[1]: split(new)[1]
+        for (kind, old), new in renames.items()
+        if kind == "column" and split(old)[0] == split(name)[0]
+    }
+    if columns and (match := _FIRST_COLUMNS.match(key)):
+        inside = ", ".join(columns.get(column, column) for column in match[2].split(", "))
+        key = f"{match[1]}{inside}{match[3]}"
+    for (kind, old), new in renames.items():
+        if kind == "table":
+            key = key.replace(f" REFERENCES {old}(", f" REFERENCES {new}(")
+    return facts if key == facts.get("key", "") else {**facts, "key": key}
 
 
 def _source_of_renamed(kind: str, source: str, name: str) -> str | None:
