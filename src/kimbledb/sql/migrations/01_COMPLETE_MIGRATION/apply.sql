@@ -29,18 +29,30 @@ END
 $$;
 COMMENT ON FUNCTION set_updated_at() IS 'Trigger: stamps a changed row, unless the statement stamped it itself.';
 
+-- What a trigger or a policy asks so does not depend on the column, and the column can be dropped.
+CREATE FUNCTION has_column(of_table regclass, named text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute WHERE attrelid = of_table AND attname = named AND NOT attisdropped)
+$$;
+COMMENT ON FUNCTION has_column(regclass, text) IS 'Whether a table has a column.';
+
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
 CREATE FUNCTION general_project_is_none() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- 'general' is the application's word for "in no project", and no project of that name exists.
-    IF NEW.project_id::text = 'general' THEN
-        NEW.project_id := NULL;
+    IF has_column(TG_RELID, 'project_id') THEN
+        IF NEW.project_id = 'general' AND NOT EXISTS (SELECT FROM projects WHERE id = 'general') THEN
+            NEW.project_id := NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION general_project_is_none() IS 'Trigger: the project_id ''general'' means no project.';
+COMMENT ON FUNCTION general_project_is_none() IS
+    'Trigger: the project_id ''general'' means no project, unless a project has that id.';
 
 CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -69,6 +81,29 @@ END
 $$;
 COMMENT ON FUNCTION projects_sync_owner_id() IS
     'Trigger: keeps owner_id and the application''s user_id of a project equal.';
+
+-- A function, since a policy of projects cannot read projects.
+CREATE FUNCTION is_own_project(project_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM projects AS p WHERE p.id = $1 AND p.owner_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_project(text) IS 'Whether a project is one of the caller.';
+
+CREATE FUNCTION is_in_own_project(entry anyelement) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column((SELECT typrelid FROM pg_catalog.pg_type WHERE oid = pg_typeof(entry)), 'project_id') THEN
+        RETURN true;
+    END IF;
+    RETURN entry.project_id IS NULL OR is_own_project(entry.project_id);
+END
+$$;
+COMMENT ON FUNCTION is_in_own_project(anyelement) IS
+    'Whether a row is in no project, or in one of the caller; true where its table has no project_id.';
 
 -- Tables.
 
@@ -323,6 +358,8 @@ CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
 CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
 CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
+-- The policy of messages reads it alone: which conversations are the caller's.
+CREATE INDEX idx_conversations_user_id_id ON conversations (user_id, id);
 CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
@@ -390,10 +427,16 @@ CREATE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER messages_general_project BEFORE INSERT OR UPDATE ON messages
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER knowledge_base_general_project BEFORE INSERT OR UPDATE ON knowledge_base
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER files_general_project BEFORE INSERT OR UPDATE ON files
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
 
@@ -418,49 +461,42 @@ CREATE POLICY users_owner_update ON users FOR UPDATE
     WITH CHECK (id = (SELECT requesting_user_id()));
 CREATE POLICY projects_owner ON projects
     USING (owner_id = (SELECT requesting_user_id()))
-    WITH CHECK (owner_id = (SELECT requesting_user_id()));
+    WITH CHECK (owner_id = (SELECT requesting_user_id())
+        AND (parent_project_id IS NULL OR is_own_project(parent_project_id)));
+CREATE POLICY projects_collaborator_read ON projects FOR SELECT
+    USING (collaborators @> ARRAY[(SELECT requesting_user_id())]);
 CREATE POLICY conversations_owner ON conversations
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
--- A message belongs to whoever owns its conversation; its project must be theirs, too.
+-- A message belongs to whoever owns its conversation; its project must be theirs, too. A query of messages reads those
+-- of the caller's conversations by the index: EXISTS would be tried on each message of the table.
 CREATE POLICY messages_owner ON messages
-    USING (EXISTS (
-        SELECT FROM conversations AS c
-        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    USING (conversation_id = ANY (ARRAY(
+        SELECT c.id FROM conversations AS c WHERE c.user_id = (SELECT requesting_user_id()))))
     WITH CHECK (EXISTS (
         SELECT FROM conversations AS c
         WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
         AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY knowledge_base_owner ON knowledge_base
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY files_owner ON files
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY audio_transcriptions_owner ON audio_transcriptions
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
 CREATE POLICY processed_images_owner ON processed_images
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY processed_documents_owner ON processed_documents
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
 
@@ -471,6 +507,8 @@ COMMENT ON COLUMN users.role IS 'What a person may do in the application: admin,
 COMMENT ON COLUMN users.permissions IS 'Single permissions beyond the role.';
 COMMENT ON TABLE projects IS 'What a person works on; conversations, files and knowledge belong to one.';
 COMMENT ON COLUMN projects.owner_id IS 'Whose project it is.';
+COMMENT ON COLUMN projects.collaborators IS
+    'Ids of the people who may read the project itself; its conversations, files and knowledge stay with their owners.';
 COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_id, kept equal by a trigger.';
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';

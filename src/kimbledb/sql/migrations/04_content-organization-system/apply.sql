@@ -65,9 +65,20 @@ CREATE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
 
 ALTER TABLE categories ENABLE ROW LEVEL SECURITY;
 
+-- A function, since a policy of categories cannot read categories.
+CREATE FUNCTION is_own_category(category_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM categories AS c WHERE c.id = $1 AND c.user_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_category(text) IS 'Whether a category is one of the caller.';
+
 CREATE POLICY categories_owner ON categories
     USING (user_id = (SELECT requesting_user_id()))
-    WITH CHECK (user_id = (SELECT requesting_user_id()));
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (parent_id IS NULL OR is_own_category(parent_id)));
 
 -- A person puts what is theirs into categories that are theirs. The policies of the
 -- tables themselves are other migrations'; these narrow them.

@@ -3,6 +3,7 @@
 
 ALTER TABLE audio_transcriptions
     ADD COLUMN IF NOT EXISTS project_id text,
+    ADD COLUMN IF NOT EXISTS project_tag text,
     ADD COLUMN IF NOT EXISTS category_id text,
     ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS category_confidence double precision;
@@ -38,5 +39,7 @@ ALTER TABLE audio_transcriptions VALIDATE CONSTRAINT audio_transcriptions_catego
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_audio_transcriptions_project_tag_created_at
+    ON audio_transcriptions (project_tag, created_at DESC);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);

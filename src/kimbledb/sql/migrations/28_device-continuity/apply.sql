@@ -406,6 +406,8 @@ CREATE TRIGGER device_context_stamp
 CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER device_context_general_project BEFORE INSERT OR UPDATE ON device_context
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
