@@ -597,7 +597,7 @@ COMMENT ON COLUMN "public".migration_history.forms IS 'Hashes of the expressions
 COMMENT ON TABLE "public".migration_log IS 'Everything that happened to the migrations of this schema, append-only.';DO $kimbledb$
 DECLARE
     extension text;
-    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"]}, {"name": "api-cost-tracking.sql", "checksums": ["29347884a87d9a8fd0a906a3272308599370326cb54f6bf0d34fbbcc996ea5ca"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["47d1b42e47493b8e7dccc3d6015db496d875b1f88852f08bcfef87a3c865d792"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
+    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["4ed19988f8190eb1c340479924419d4aa17fd989e07d2a7ada140d1f4de256c7"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"]}, {"name": "content-organization-system.sql", "checksums": ["099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["63e7381fd72bc9087cd90cf6a84b1796248b019810c8d5ddd11ea2bb506b458d"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"]}, {"name": "api-cost-tracking.sql", "checksums": ["29347884a87d9a8fd0a906a3272308599370326cb54f6bf0d34fbbcc996ea5ca"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["bd6d6a6ba8165c6509b034882e3a9d1bbb071a3ca42a0809f4f539f28a7d49f8"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["47d1b42e47493b8e7dccc3d6015db496d875b1f88852f08bcfef87a3c865d792"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
     renamed record;
     home constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END;
 BEGIN
@@ -637,8 +637,8 @@ DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
     own_role constant oid := to_regrole(quote_ident(current_user));
-    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,budget_spending,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
-    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.budget_spending,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_sources,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,budget_spending,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_sources,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.budget_spending,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
     spaces constant text[] := '{""}'::text[];
     homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
     found_part record;
@@ -650,14 +650,14 @@ BEGIN
                    WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
                EXISTS (SELECT FROM public.migration_history AS h
                        WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
-        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function search_knowledge_base(vector,double precision,integer)"], "makes on hosted": ["function search_knowledge_base(vector,double precision,integer)"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["29347884a87d9a8fd0a906a3272308599370326cb54f6bf0d34fbbcc996ea5ca"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function api_cost_tracking_open_month()", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function api_cost_tracking_forget()", "function budget_config_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function api_cost_tracking_open_month()", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function api_cost_tracking_forget()", "function budget_config_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["47d1b42e47493b8e7dccc3d6015db496d875b1f88852f08bcfef87a3c865d792"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["4ed19988f8190eb1c340479924419d4aa17fd989e07d2a7ada140d1f4de256c7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["63e7381fd72bc9087cd90cf6a84b1796248b019810c8d5ddd11ea2bb506b458d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_sources", "view embedding_coverage", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_sources", "view embedding_coverage", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"], "makes on hosted": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["29347884a87d9a8fd0a906a3272308599370326cb54f6bf0d34fbbcc996ea5ca"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function api_cost_tracking_open_month()", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function api_cost_tracking_forget()", "function budget_config_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function api_cost_tracking_open_month()", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function api_cost_tracking_forget()", "function budget_config_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["bd6d6a6ba8165c6509b034882e3a9d1bbb071a3ca42a0809f4f539f28a7d49f8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["47d1b42e47493b8e7dccc3d6015db496d875b1f88852f08bcfef87a3c865d792"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
     ), there AS (
         SELECT looked.key FROM (
 SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
        CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
        NULL::jsonb
 FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
-WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,general_project_is_none,projects_sync_owner_id,categories_are_a_tree,conversations_sync_is_pinned,conversations_track_pinning,slow_semantic_searches,vector_index_health,recommend_ef_search,search_knowledge_base,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,count_budget_month,api_cost_tracking_open_month,raise_budget_alerts,api_cost_tracking_alert,api_cost_tracking_forget,budget_config_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,model_costs_since,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,has_column,general_project_is_none,projects_sync_owner_id,is_own_project,is_in_own_project,categories_are_a_tree,is_own_category,audio_transcriptions_tag_or_project,conversations_sync_is_pinned,conversations_track_pinning,track_embedding,log_semantic_search,slow_semantic_searches,vector_index_health,recommend_ef_search,project_of_content,nearest_content,search_knowledge_base,search_all_content,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,count_budget_month,api_cost_tracking_open_month,raise_budget_alerts,api_cost_tracking_alert,api_cost_tracking_forget,budget_config_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,model_costs_since,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
 UNION ALL
 SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
        || names[array_position(relations, relation.oid)],
@@ -669,7 +669,7 @@ UNION ALL
 SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
        NULL::jsonb
 FROM pg_attribute AS a
-WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,project_tag,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
 UNION ALL
 SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
        NULL::jsonb
@@ -687,7 +687,7 @@ SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgn
        CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
        NULL::jsonb
 FROM pg_trigger AS t
-WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_general_project,conversations_sync_is_pinned,conversations_track_pinning,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_tag_or_project,conversations_general_project,conversations_sync_is_pinned,conversations_track_pinning,messages_track_embedding,messages_track_embedding_truncate,knowledge_base_track_embedding,knowledge_base_track_embedding_truncate,conversations_track_embedding,conversations_track_embedding_truncate,projects_track_embedding,projects_track_embedding_truncate,files_track_embedding,files_track_embedding_truncate,audio_transcriptions_track_embedding,audio_transcriptions_track_embedding_truncate,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
 UNION ALL
 SELECT 'index ' || names[array_position(relations, i.indexrelid)],
        CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
@@ -737,10 +737,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['4ed19988f8190eb1c340479924419d4aa17fd989e07d2a7ada140d1f4de256c7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4ed19988f8190eb1c340479924419d4aa17fd989e07d2a7ada140d1f4de256c7', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -777,18 +777,30 @@ END
 $$;
 COMMENT ON FUNCTION set_updated_at() IS 'Trigger: stamps a changed row, unless the statement stamped it itself.';
 
+-- What a trigger or a policy asks so does not depend on the column, and the column can be dropped.
+CREATE FUNCTION has_column(of_table regclass, named text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute WHERE attrelid = of_table AND attname = named AND NOT attisdropped)
+$$;
+COMMENT ON FUNCTION has_column(regclass, text) IS 'Whether a table has a column.';
+
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
 CREATE FUNCTION general_project_is_none() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- 'general' is the application's word for "in no project", and no project of that name exists.
-    IF NEW.project_id::text = 'general' THEN
-        NEW.project_id := NULL;
+    IF has_column(TG_RELID, 'project_id') THEN
+        IF NEW.project_id = 'general' AND NOT EXISTS (SELECT FROM projects WHERE id = 'general') THEN
+            NEW.project_id := NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION general_project_is_none() IS 'Trigger: the project_id ''general'' means no project.';
+COMMENT ON FUNCTION general_project_is_none() IS
+    'Trigger: the project_id ''general'' means no project, unless a project has that id.';
 
 CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -817,6 +829,29 @@ END
 $$;
 COMMENT ON FUNCTION projects_sync_owner_id() IS
     'Trigger: keeps owner_id and the application''s user_id of a project equal.';
+
+-- A function, since a policy of projects cannot read projects.
+CREATE FUNCTION is_own_project(project_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM projects AS p WHERE p.id = $1 AND p.owner_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_project(text) IS 'Whether a project is one of the caller.';
+
+CREATE FUNCTION is_in_own_project(entry anyelement) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column((SELECT typrelid FROM pg_catalog.pg_type WHERE oid = pg_typeof(entry)), 'project_id') THEN
+        RETURN true;
+    END IF;
+    RETURN entry.project_id IS NULL OR is_own_project(entry.project_id);
+END
+$$;
+COMMENT ON FUNCTION is_in_own_project(anyelement) IS
+    'Whether a row is in no project, or in one of the caller; true where its table has no project_id.';
 
 -- Tables.
 
@@ -1071,6 +1106,8 @@ CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
 CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
 CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
+-- The policy of messages reads it alone: which conversations are the caller's.
+CREATE INDEX idx_conversations_user_id_id ON conversations (user_id, id);
 CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
@@ -1138,10 +1175,16 @@ CREATE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER messages_general_project BEFORE INSERT OR UPDATE ON messages
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER knowledge_base_general_project BEFORE INSERT OR UPDATE ON knowledge_base
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER files_general_project BEFORE INSERT OR UPDATE ON files
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
 
@@ -1166,49 +1209,42 @@ CREATE POLICY users_owner_update ON users FOR UPDATE
     WITH CHECK (id = (SELECT requesting_user_id()));
 CREATE POLICY projects_owner ON projects
     USING (owner_id = (SELECT requesting_user_id()))
-    WITH CHECK (owner_id = (SELECT requesting_user_id()));
+    WITH CHECK (owner_id = (SELECT requesting_user_id())
+        AND (parent_project_id IS NULL OR is_own_project(parent_project_id)));
+CREATE POLICY projects_collaborator_read ON projects FOR SELECT
+    USING (collaborators @> ARRAY[(SELECT requesting_user_id())]);
 CREATE POLICY conversations_owner ON conversations
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
--- A message belongs to whoever owns its conversation; its project must be theirs, too.
+-- A message belongs to whoever owns its conversation; its project must be theirs, too. A query of messages reads those
+-- of the caller's conversations by the index: EXISTS would be tried on each message of the table.
 CREATE POLICY messages_owner ON messages
-    USING (EXISTS (
-        SELECT FROM conversations AS c
-        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    USING (conversation_id = ANY (ARRAY(
+        SELECT c.id FROM conversations AS c WHERE c.user_id = (SELECT requesting_user_id()))))
     WITH CHECK (EXISTS (
         SELECT FROM conversations AS c
         WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
         AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY knowledge_base_owner ON knowledge_base
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY files_owner ON files
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY audio_transcriptions_owner ON audio_transcriptions
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
 CREATE POLICY processed_images_owner ON processed_images
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY processed_documents_owner ON processed_documents
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
 
@@ -1219,6 +1255,8 @@ COMMENT ON COLUMN users.role IS 'What a person may do in the application: admin,
 COMMENT ON COLUMN users.permissions IS 'Single permissions beyond the role.';
 COMMENT ON TABLE projects IS 'What a person works on; conversations, files and knowledge belong to one.';
 COMMENT ON COLUMN projects.owner_id IS 'Whose project it is.';
+COMMENT ON COLUMN projects.collaborators IS
+    'Ids of the people who may read the project itself; its conversations, files and knowledge stay with their owners.';
 COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_id, kept equal by a trigger.';
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';
@@ -1269,7 +1307,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT ON users, activity_logs TO authenticated;
 GRANT UPDATE (name, avatar_url, preferences) ON users TO authenticated;
 GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
-GRANT EXECUTE ON FUNCTION requesting_user_id() TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION requesting_user_id(), is_own_project(text), is_in_own_project(anyelement), has_column(regclass, text)
+    TO authenticated, service_role;
 
 -- What the service may do.
 
@@ -1287,7 +1327,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
+    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4ed19988f8190eb1c340479924419d4aa17fd989e07d2a7ada140d1f4de256c7',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1544,10 +1584,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1620,9 +1660,20 @@ CREATE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
 
 ALTER TABLE categories ENABLE ROW LEVEL SECURITY;
 
+-- A function, since a policy of categories cannot read categories.
+CREATE FUNCTION is_own_category(category_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM categories AS c WHERE c.id = $1 AND c.user_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_category(text) IS 'Whether a category is one of the caller.';
+
 CREATE POLICY categories_owner ON categories
     USING (user_id = (SELECT requesting_user_id()))
-    WITH CHECK (user_id = (SELECT requesting_user_id()));
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (parent_id IS NULL OR is_own_category(parent_id)));
 
 -- A person puts what is theirs into categories that are theirs. The policies of the
 -- tables themselves are other migrations'; these narrow them.
@@ -1654,6 +1705,7 @@ $script$;
     IF hosted THEN
     EXECUTE $hosted$
 GRANT SELECT, INSERT, UPDATE, DELETE ON categories TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION is_own_category(text) TO authenticated, service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -1661,7 +1713,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
+    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1700,10 +1752,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1712,13 +1764,18 @@ BEGIN
 -- add-project-to-transcriptions.sql
 --
 -- The project of a transcription, and what automatic categorization says of it.
--- project_id has no default: a transcription of no project has NULL there, and
--- the application's word for that, 'general', is turned into it.
+-- project_id has no default: a transcription of no project has NULL there. The
+-- application also writes tags into it, such as 'general' and 'gaming': a name that
+-- no project has goes into project_tag.
+--
+-- Nothing here depends on the column project_id but what goes with it, so that
+-- ALTER TABLE audio_transcriptions DROP COLUMN project_id needs no CASCADE.
 
 -- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE audio_transcriptions
     ADD COLUMN IF NOT EXISTS project_id text
         CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
+    ADD COLUMN IF NOT EXISTS project_tag text,
     ADD COLUMN IF NOT EXISTS category_id text,
     ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS category_confidence double precision
@@ -1726,26 +1783,58 @@ ALTER TABLE audio_transcriptions
 
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_tag_created_at
+    ON audio_transcriptions (project_tag, created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS
-    'The project it belongs to, NULL for none; ''general'' is taken as none.';
+    'The project it belongs to, NULL for none. A name that no project has is moved to project_tag.';
+COMMENT ON COLUMN audio_transcriptions.project_tag IS
+    'The name that the application gave in place of a project, such as general or gaming.';
 COMMENT ON COLUMN audio_transcriptions.category_id IS
     'The category that automatic categorization, or a person, chose: plain text, not a key.';
 COMMENT ON COLUMN audio_transcriptions.auto_categorized IS 'Whether category_id was chosen automatically.';
 COMMENT ON COLUMN audio_transcriptions.category_confidence IS 'How sure automatic categorization was, 0 to 1.';
 
-CREATE TRIGGER audio_transcriptions_general_project BEFORE INSERT OR UPDATE OF project_id ON audio_transcriptions
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
+CREATE FUNCTION audio_transcriptions_tag_or_project() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column(TG_RELID, 'project_id') THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.project_id IS NOT DISTINCT FROM OLD.project_id THEN
+        RETURN NEW;
+    END IF;
+    IF EXISTS (SELECT FROM projects WHERE id = NEW.project_id) THEN
+        -- A tag in place of a project goes when a project comes; one beside a project stays.
+        IF TG_OP = 'UPDATE' AND OLD.project_id IS NULL AND NEW.project_tag IS NOT DISTINCT FROM OLD.project_tag THEN
+            NEW.project_tag := NULL;
+        END IF;
+    ELSIF NEW.project_id IS NOT NULL THEN
+        IF NEW.project_tag IS DISTINCT FROM OLD.project_tag AND NEW.project_tag <> NEW.project_id THEN
+            RAISE EXCEPTION 'audio_transcriptions.project_id names no project, and audio_transcriptions.project_tag is another name'
+                USING ERRCODE = 'check_violation', TABLE = 'audio_transcriptions', COLUMN = 'project_tag',
+                      HINT = 'Give one of them, or the same name in both.';
+        END IF;
+        NEW.project_tag := NEW.project_id;
+        NEW.project_id := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION audio_transcriptions_tag_or_project() IS
+    'Trigger: moves a project_id that names no project to project_tag, and takes a tag away that a project replaces.';
+CREATE TRIGGER audio_transcriptions_tag_or_project BEFORE INSERT OR UPDATE ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_tag_or_project();
 
 -- A transcription has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
-    WITH CHECK (project_id IS NULL OR EXISTS (
-        SELECT FROM projects AS project
-        WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    WITH CHECK (is_in_own_project(audio_transcriptions));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -1753,7 +1842,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
+    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1790,10 +1879,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1802,7 +1891,8 @@ BEGIN
 -- add-project-id-to-conversations.sql
 --
 -- The project of a conversation. Deleting a project leaves its conversations,
--- without one.
+-- without one. Nothing here depends on the column but what goes with it, so that
+-- ALTER TABLE conversations DROP COLUMN project_id needs no CASCADE.
 
 -- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
@@ -1812,15 +1902,16 @@ ALTER TABLE conversations
 -- A project's conversations, the latest first.
 CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
-COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none.';
+COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none; ''general'' is none unless a project has that id.';
 
 -- A conversation has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
-    WITH CHECK (project_id IS NULL OR EXISTS (
-        SELECT FROM projects AS project
-        WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    WITH CHECK (is_in_own_project(conversations));
+
+CREATE TRIGGER conversations_general_project BEFORE INSERT OR UPDATE ON conversations
+    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -1828,7 +1919,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
+    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2304,10 +2395,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['63e7381fd72bc9087cd90cf6a84b1796248b019810c8d5ddd11ea2bb506b458d']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 63e7381fd72bc9087cd90cf6a84b1796248b019810c8d5ddd11ea2bb506b458d', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2320,7 +2411,10 @@ BEGIN
 -- the server's own statistics into answers: what is slow, what is not embedded
 -- yet, what state the vector indexes are in, which hnsw.ef_search is right.
 --
--- The service writes both tables; people read their own rows.
+-- Triggers keep semantic_search_metadata in step with the six tables that have an
+-- embedding here, for whoever writes these; a job that makes embeddings finds there
+-- what is left to do. The functions that search write semantic_search_log. People
+-- read their own rows of both.
 
 CREATE TABLE semantic_search_metadata (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -2348,7 +2442,7 @@ CREATE TABLE semantic_search_metadata (
     CONSTRAINT semantic_search_metadata_embedding_dimensions_check CHECK (embedding_dimensions > 0),
     CONSTRAINT semantic_search_metadata_content_length_check CHECK (content_length >= 0),
     CONSTRAINT semantic_search_metadata_token_count_check CHECK (token_count >= 0),
-    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'embedded', 'stale', 'failed')),
+    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'stale', 'done', 'failed')),
     CONSTRAINT semantic_search_metadata_attempts_check CHECK (attempts >= 0)
 );
 
@@ -2382,7 +2476,7 @@ CREATE TABLE semantic_search_log (
 CREATE INDEX idx_semantic_search_metadata_user_id_source_table ON semantic_search_metadata (user_id, source_table);
 -- The work that is left: few rows of many.
 CREATE INDEX idx_semantic_search_metadata_status_updated_at ON semantic_search_metadata (status, updated_at)
-    WHERE status <> 'embedded';
+    WHERE status <> 'done';
 CREATE INDEX idx_semantic_search_log_user_id_created_at ON semantic_search_log (user_id, created_at DESC);
 CREATE INDEX idx_semantic_search_log_created_at ON semantic_search_log (created_at DESC);
 
@@ -2392,24 +2486,27 @@ CREATE TRIGGER semantic_search_metadata_set_updated_at
 
 COMMENT ON TABLE semantic_search_metadata IS
     'What each embedding was made from and whether it is still right: one row for each row that has, or shall have, '
-    'an embedding.';
+    'an embedding. Triggers keep it for all tables but those of the ChatGPT import, for which the service writes it.';
 COMMENT ON COLUMN semantic_search_metadata.user_id IS 'The owner of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_table IS 'The table of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_id IS 'The id of the embedded row, as text.';
 COMMENT ON COLUMN semantic_search_metadata.embedding_model IS
     'The model that made the embedding; vectors of different models do not compare.';
 COMMENT ON COLUMN semantic_search_metadata.content_hash IS
-    'Hash of the text that was embedded: another one now means that the embedding is stale.';
+    'SHA-256 of the text that was embedded: another text now means that the embedding is stale. NULL where it is not '
+    'known: for what was embedded before this table, or is not embedded.';
 COMMENT ON COLUMN semantic_search_metadata.content_length IS 'Characters of the text that was embedded.';
 COMMENT ON COLUMN semantic_search_metadata.token_count IS 'Tokens that the model counted.';
 COMMENT ON COLUMN semantic_search_metadata.status IS
-    'pending: to be made; embedded: made; stale: the text has changed since; failed: see error_message.';
-COMMENT ON COLUMN semantic_search_metadata.attempts IS 'How often making the embedding was tried.';
+    'pending: to be made; stale: the text has changed since it came or was embedded; done: made of the present text; '
+    'failed: the job that makes embeddings gave up, see error_message.';
+COMMENT ON COLUMN semantic_search_metadata.attempts IS
+    'How often making the embedding of the present text was tried, as the job that makes embeddings counts.';
 COMMENT ON TABLE semantic_search_log IS
-    'Search performance: one row for each search, written by the service. It goes with the person, because '
-    'query_text is personal.';
+    'Search performance: one row for each search, written by the function that searches. It goes with the person, '
+    'because query_text is personal.';
 COMMENT ON COLUMN semantic_search_log.user_id IS 'The person who searched.';
-COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched.';
+COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched, or all.';
 COMMENT ON COLUMN semantic_search_log.match_threshold IS 'The least cosine similarity that was asked for.';
 COMMENT ON COLUMN semantic_search_log.match_count IS 'The most rows that were asked for.';
 COMMENT ON COLUMN semantic_search_log.result_count IS 'The rows that were found; NULL where the search failed.';
@@ -2426,6 +2523,8 @@ CREATE POLICY semantic_search_metadata_owner_read ON semantic_search_metadata FO
     USING (user_id = (SELECT requesting_user_id()));
 CREATE POLICY semantic_search_log_owner_read ON semantic_search_log FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY semantic_search_log_owner_insert ON semantic_search_log FOR INSERT
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 CREATE VIEW semantic_search_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
@@ -2445,49 +2544,230 @@ GROUP BY 1, 2;
 COMMENT ON VIEW semantic_search_performance IS
     'For each day (UTC) and table: how many searches, how many found nothing or failed, and how long they took.';
 
+-- What there is to embed. Of a message it belongs to whoever owns its conversation.
+CREATE VIEW embedding_sources WITH (security_invoker = true) AS
+SELECT 'messages' AS source_table, m.id AS source_id, c.user_id, m.embedding IS NOT NULL AS is_embedded,
+       m.content AS content
+FROM messages AS m LEFT JOIN conversations AS c ON c.id = m.conversation_id
+UNION ALL
+SELECT 'knowledge_base', k.id::text, k.user_id, k.embedding IS NOT NULL, concat_ws(E'\n', k.title, k.content)
+FROM knowledge_base AS k
+UNION ALL
+SELECT 'conversations', c.id, c.user_id, c.embedding IS NOT NULL, concat_ws(E'\n', c.title, c.summary)
+FROM conversations AS c
+UNION ALL
+SELECT 'projects', p.id, p.owner_id, p.embedding IS NOT NULL, concat_ws(E'\n', p.name, p.description)
+FROM projects AS p
+UNION ALL
+SELECT 'files', f.id, f.user_id, f.embedding IS NOT NULL, concat_ws(E'\n', f.processed_content)
+FROM files AS f
+UNION ALL
+SELECT 'audio_transcriptions', a.id::text, a.user_id, a.embedding IS NOT NULL, concat_ws(E'\n', a.text, a.content)
+FROM audio_transcriptions AS a;
+COMMENT ON VIEW embedding_sources IS
+    'The rows of the tables that have an embedding: whose they are, and the text that is to be embedded.';
+
 CREATE VIEW embedding_coverage WITH (security_invoker = true) AS
 SELECT tab.source_table,
-       tab.total_rows,
-       tab.embedded_rows,
-       tab.total_rows - tab.embedded_rows AS missing_rows,
-       coalesce(state.stale_rows, 0) AS stale_rows,
-       coalesce(state.failed_rows, 0) AS failed_rows
-FROM (
-    SELECT 'messages' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM messages
-    UNION ALL
-    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM knowledge_base
-    UNION ALL
-    SELECT 'conversations' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM conversations
-    UNION ALL
-    SELECT 'projects' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM projects
-    UNION ALL
-    SELECT 'files' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM files
-    UNION ALL
-    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM audio_transcriptions
-) AS tab
-LEFT JOIN (
-    SELECT meta.source_table,
-           count(*) FILTER (WHERE meta.status = 'stale') AS stale_rows,
-           count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
-    FROM semantic_search_metadata AS meta
-    WHERE meta.status <> 'embedded'
-    GROUP BY meta.source_table
-) AS state ON state.source_table = tab.source_table;
+       count(source.source_id) AS total_rows,
+       count(*) FILTER (WHERE source.is_embedded) AS embedded_rows,
+       count(*) FILTER (WHERE NOT source.is_embedded) AS missing_rows,
+       count(*) FILTER (WHERE source.is_embedded AND meta.status = 'stale') AS stale_rows,
+       count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
+FROM (VALUES ('messages'), ('knowledge_base'), ('conversations'), ('projects'), ('files'), ('audio_transcriptions'))
+    AS tab (source_table)
+LEFT JOIN embedding_sources AS source ON source.source_table = tab.source_table
+LEFT JOIN semantic_search_metadata AS meta
+    ON meta.source_table = source.source_table AND meta.source_id = source.source_id AND meta.status <> 'done'
+GROUP BY tab.source_table;
 COMMENT ON VIEW embedding_coverage IS
-    'For each table that is searched by meaning: how many of its rows have an embedding, and how many of those are '
-    'known to be stale or failed. Reads the tables whole.';
+    'For each table that is searched by meaning: how many of its rows have an embedding, how many of those are stale, '
+    'and how many rows have failed. Reads the tables whole.';
+
+-- With the rights of its owner, since people write these tables, and only read their own rows of the metadata.
+CREATE FUNCTION track_embedding() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    former text;
+    latest text;
+    owner text;
+    state text;
+    hash text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM semantic_search_metadata AS known WHERE known.source_table = TG_TABLE_NAME;
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = OLD.id::text;
+        RETURN NULL;
+    END IF;
+    -- As embedding_sources has it. Of an INSERT, OLD has nothing but NULL.
+    IF TG_TABLE_NAME = 'messages' THEN
+        latest := NEW.content;
+        former := OLD.content;
+        owner := (SELECT c.user_id FROM conversations AS c WHERE c.id = NEW.conversation_id);
+    ELSIF TG_TABLE_NAME = 'conversations' THEN
+        latest := concat_ws(E'\n', NEW.title, NEW.summary);
+        former := concat_ws(E'\n', OLD.title, OLD.summary);
+        owner := NEW.user_id;
+        IF TG_OP = 'UPDATE' AND NEW.user_id IS DISTINCT FROM OLD.user_id THEN
+            UPDATE semantic_search_metadata AS known SET user_id = NEW.user_id
+            FROM messages AS m
+            WHERE m.conversation_id = NEW.id AND known.source_table = 'messages' AND known.source_id = m.id;
+        END IF;
+    ELSIF TG_TABLE_NAME = 'projects' THEN
+        latest := concat_ws(E'\n', NEW.name, NEW.description);
+        former := concat_ws(E'\n', OLD.name, OLD.description);
+        owner := NEW.owner_id;
+    ELSIF TG_TABLE_NAME = 'files' THEN
+        latest := NEW.processed_content;
+        former := OLD.processed_content;
+        owner := NEW.user_id;
+    ELSIF TG_TABLE_NAME = 'audio_transcriptions' THEN
+        latest := concat_ws(E'\n', NEW.text, NEW.content);
+        former := concat_ws(E'\n', OLD.text, OLD.content);
+        owner := NEW.user_id;
+    ELSE
+        latest := concat_ws(E'\n', NEW.title, NEW.content);
+        former := concat_ws(E'\n', OLD.title, OLD.content);
+        owner := NEW.user_id;
+    END IF;
+    latest := coalesce(latest, '');
+    former := coalesce(former, '');
+    IF NEW.embedding IS NULL AND latest = '' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text;
+        RETURN NULL;
+    END IF;
+
+    IF NEW.embedding IS DISTINCT FROM OLD.embedding THEN
+        state := CASE WHEN NEW.embedding IS NULL THEN 'pending' ELSE 'done' END;
+    ELSIF latest <> former THEN
+        state := CASE WHEN former = '' AND NEW.embedding IS NULL THEN 'pending' ELSE 'stale' END;
+    END IF;
+    IF state IN ('done', 'stale') THEN
+        hash := encode(sha256(convert_to(latest, 'UTF8')), 'hex');
+    END IF;
+    -- A text that is again what was embedded has its embedding.
+    IF state = 'stale' AND NEW.embedding IS NOT NULL AND EXISTS (
+        SELECT FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text AND known.content_hash = hash)
+    THEN
+        state := 'done';
+    END IF;
+
+    IF state IS NULL THEN
+        UPDATE semantic_search_metadata AS known SET user_id = owner
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text
+          AND known.user_id IS DISTINCT FROM owner;
+    ELSE
+        INSERT INTO semantic_search_metadata AS known
+            (source_table, source_id, user_id, status, content_hash, content_length, embedding_dimensions, embedded_at)
+        VALUES (TG_TABLE_NAME, NEW.id, owner, state,
+                CASE state WHEN 'done' THEN hash END,
+                CASE state WHEN 'done' THEN length(latest) END,
+                coalesce(vector_dims(NEW.embedding), 1536),
+                CASE state WHEN 'done' THEN now() END)
+        ON CONFLICT (source_table, source_id) DO UPDATE SET
+            user_id = excluded.user_id,
+            status = excluded.status,
+            -- Of a stale row they are those of the text that is embedded.
+            content_hash = CASE state WHEN 'stale' THEN known.content_hash ELSE excluded.content_hash END,
+            content_length = CASE state WHEN 'stale' THEN known.content_length ELSE excluded.content_length END,
+            embedding_dimensions = excluded.embedding_dimensions,
+            embedded_at = CASE WHEN state = 'stale' OR NEW.embedding IS NOT DISTINCT FROM OLD.embedding
+                               THEN known.embedded_at ELSE excluded.embedded_at END,
+            attempts = CASE state WHEN 'done' THEN known.attempts ELSE 0 END,
+            error_message = NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION track_embedding() IS
+    'Trigger: keeps semantic_search_metadata. A text that comes is pending, one that changes stale, an embedding that '
+    'is written done; what is deleted, or has neither text nor embedding, has no row.';
+
+-- What was there before. It comes before the triggers, which keep others from writing until the end of the
+-- transaction, and once more after them, for what was written in between.
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE source.is_embedded OR source.content <> '';
+
+CREATE TRIGGER messages_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF conversation_id, content, embedding ON messages
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER messages_track_embedding_truncate AFTER TRUNCATE ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, content, embedding ON knowledge_base
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding_truncate AFTER TRUNCATE ON knowledge_base
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, summary, embedding ON conversations
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding_truncate AFTER TRUNCATE ON conversations
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF owner_id, user_id, name, description, embedding ON projects
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding_truncate AFTER TRUNCATE ON projects
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, processed_content, embedding ON files
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding_truncate AFTER TRUNCATE ON files
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, text, content, embedding ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding_truncate AFTER TRUNCATE ON audio_transcriptions
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE (source.is_embedded OR source.content <> '')
+  AND NOT EXISTS (
+      SELECT FROM semantic_search_metadata AS known
+      WHERE known.source_table = source.source_table AND known.source_id = source.source_id);
+
+CREATE FUNCTION log_semantic_search(
+    searched text,
+    person text,
+    searched_for text,
+    least_similarity double precision,
+    most_rows integer,
+    found_rows integer,
+    best_similarity double precision,
+    started timestamptz,
+    more jsonb DEFAULT '{}')
+RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    who text := (SELECT u.id FROM users AS u WHERE u.id = coalesce(requesting_user_id(), person));
+BEGIN
+    -- A search is answered where nothing can be written, too: on a standby, and for a role that may only read.
+    IF current_setting('transaction_read_only')::boolean
+        OR NOT has_table_privilege('semantic_search_log', 'INSERT')
+        OR (who IS NULL AND row_security_active('semantic_search_log'))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO semantic_search_log (user_id, source_table, query_text, match_threshold, match_count, result_count,
+                                     top_similarity, ef_search, duration_ms, metadata)
+    VALUES (who, searched, searched_for, least_similarity, most_rows, found_rows, best_similarity,
+            greatest(current_setting('hnsw.ef_search', true)::integer, most_rows),
+            1000 * extract(epoch FROM clock_timestamp() - started), more);
+END
+$$;
+COMMENT ON FUNCTION log_semantic_search(
+    text, text, text, double precision, integer, integer, double precision, timestamptz, jsonb) IS
+    'Writes a search to semantic_search_log, for the caller or else for the person that is named, if they are known.';
 
 CREATE FUNCTION slow_semantic_searches(
     minimum_ms double precision DEFAULT 200,
@@ -2709,8 +2989,13 @@ $script$;
     EXECUTE current_setting('kimbledb.take_back');
     IF hosted THEN
     EXECUTE $hosted$
--- People read what is theirs; the service writes, and measures.
-GRANT SELECT ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage
+-- People read what is theirs, and their searches are logged; the service writes, and measures.
+GRANT SELECT
+    ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_sources, embedding_coverage
+    TO authenticated, service_role;
+GRANT INSERT ON semantic_search_log TO authenticated;
+GRANT EXECUTE ON FUNCTION log_semantic_search(
+    text, text, text, double precision, integer, integer, double precision, timestamptz, jsonb)
     TO authenticated, service_role;
 GRANT INSERT, UPDATE, DELETE ON semantic_search_metadata, semantic_search_log TO service_role;
 GRANT USAGE, SELECT ON SEQUENCE semantic_search_log_id_seq TO service_role;
@@ -2724,7 +3009,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
+    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '63e7381fd72bc9087cd90cf6a84b1796248b019810c8d5ddd11ea2bb506b458d',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2761,10 +3046,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2774,55 +3059,78 @@ BEGIN
 --
 -- search_knowledge_base(query_embedding, match_threshold, match_count): the
 -- entries of knowledge_base nearest to an embedding by cosine similarity,
--- ranked, with scores, as far as row level security lets the caller see them.
+-- ranked, with scores. It also takes what the application names in its calls.
+-- search_all_content() searches messages, conversations, files, transcriptions
+-- and knowledge at once.
 --
--- An HNSW index gives its nearest hnsw.ef_search rows (40) and row level
--- security filters afterwards: of a person who owns 1 % of the rows nothing may
--- be left. Two things mend that:
+-- Both find what row level security lets the caller see. The service sees all:
+-- where a person is named, nothing but what is theirs is found.
+
+-- Columns that other migrations add are looked for: a search works without them.
+CREATE FUNCTION project_of_content(kind text) RETURNS text
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $function$
+    SELECT CASE
+        WHEN kind = 'message' AND has_column('conversations', 'project_id')
+            THEN 'coalesce(entry.project_id, (SELECT c.project_id FROM conversations AS c WHERE c.id = entry.conversation_id))'
+        WHEN kind = 'conversation' AND NOT has_column('conversations', 'project_id')
+            OR kind = 'transcription' AND NOT has_column('audio_transcriptions', 'project_id')
+            THEN 'NULL::text'
+        ELSE 'entry.project_id' END
+$function$;
+COMMENT ON FUNCTION project_of_content(text) IS
+    'The expression for the project of an entry of one kind of content: of a message that names none, its conversation''s.';
+
+-- The ids of the nearest rows of one table.
+--
+-- An HNSW index gives its nearest hnsw.ef_search rows (40), and row level
+-- security and conditions filter afterwards: of a person who owns 1 % of the
+-- rows nothing may be left. Two things mend that:
 --   1. vector 0.8 and later can scan the index on until enough rows passed
 --      (hnsw.iterative_scan). The parameter exists only once the library is
 --      loaded and not at all before 0.8, and CREATE FUNCTION ... SET would need
 --      a privilege for it in a session that has not loaded the library yet; so
 --      the body sets it, for its own duration.
 --   2. Where the index still gave fewer rows than asked for (vector before 0.8,
---      or hnsw.max_scan_tuples reached), the caller's rows are sorted without
---      it. Then they are few against the whole table, and the index on user_id
---      finds them.
-CREATE FUNCTION search_knowledge_base(
+--      or hnsw.max_scan_tuples reached), the rows are sorted without it. Then
+--      they are few against the whole table, and the index on user_id finds them.
+--
+-- The conditions are put together for each call, so that the server plans for
+-- what is asked.
+CREATE FUNCTION nearest_content(
+    kind text,
     query_embedding vector,
-    match_threshold double precision DEFAULT 0.5,
-    match_count integer DEFAULT 10)
-RETURNS TABLE (
-    id uuid,
-    user_id text,
-    source_type text,
-    source_id text,
-    category text,
-    title text,
-    content text,
-    tags text[],
-    importance double precision,
-    metadata jsonb,
-    created_at timestamptz,
-    similarity double precision,
-    rank integer)
+    match_threshold double precision,
+    match_count integer,
+    person text,
+    project text)
+RETURNS TABLE (id text, distance double precision)
 LANGUAGE plpgsql
 STABLE
 SECURITY INVOKER
 ROWS 10
 SET search_path FROM CURRENT
-SET plan_cache_mode = force_custom_plan
 AS $function$
 DECLARE
     max_count CONSTANT integer := 1000;  -- the most that hnsw.ef_search can be
-    lowest double precision := coalesce(match_threshold, 0.5);
-    wanted integer := coalesce(match_count, 10);
+    searched text := CASE kind
+        WHEN 'message' THEN 'messages'
+        WHEN 'conversation' THEN 'conversations'
+        WHEN 'file' THEN 'files'
+        WHEN 'transcription' THEN 'audio_transcriptions'
+        WHEN 'knowledge' THEN 'knowledge_base' END;
+    condition text := 'entry.embedding IS NOT NULL';
+    tag text;
+    query text;
     former_iterative_scan text;
     former_ef_search text;
-    found_ids uuid[];
-    found_distances double precision[];
-    farthest double precision;
+    ids text[];
+    distances double precision[];
 BEGIN
+    IF searched IS NULL THEN
+        RAISE EXCEPTION 'kind must be conversation, file, knowledge, message or transcription'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF query_embedding IS NULL THEN
         RAISE EXCEPTION 'query_embedding is null'
             USING ERRCODE = 'null_value_not_allowed',
@@ -2838,13 +3146,33 @@ BEGIN
         RAISE EXCEPTION 'query_embedding is all zeros: it has no direction to compare'
             USING ERRCODE = 'data_exception';
     END IF;
-    IF lowest NOT BETWEEN -1 AND 1 THEN
-        RAISE EXCEPTION 'match_threshold must be between -1 and 1, not %', lowest
+    IF match_threshold IS NULL OR match_threshold NOT BETWEEN -1 AND 1 THEN
+        RAISE EXCEPTION 'match_threshold must be between -1 and 1, not %', match_threshold
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF wanted NOT BETWEEN 1 AND max_count THEN
-        RAISE EXCEPTION 'match_count must be between 1 and %, not %', max_count, wanted
+    IF match_count IS NULL OR match_count NOT BETWEEN 1 AND max_count THEN
+        RAISE EXCEPTION 'match_count must be between 1 and %, not %', max_count, match_count
             USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind IN ('knowledge', 'transcription') THEN
+        condition := condition || ' AND entry.is_active IS NOT FALSE';
+    END IF;
+    IF person IS NOT NULL THEN
+        -- A message belongs to whoever owns its conversation.
+        condition := condition || CASE kind
+            WHEN 'message' THEN ' AND entry.conversation_id = ANY (ARRAY(SELECT c.id FROM conversations AS c WHERE c.user_id = $3))'
+            ELSE ' AND entry.user_id = $3' END;
+    END IF;
+    IF project IS NOT NULL THEN
+        tag := CASE WHEN kind = 'transcription' AND has_column('audio_transcriptions', 'project_tag')
+                    THEN 'entry.project_tag' ELSE 'NULL::text' END;
+        -- 'general' is what is in no project, unless a project has that id.
+        condition := condition || format(
+            CASE WHEN project = 'general' AND NOT EXISTS (SELECT FROM projects AS p WHERE p.id = project)
+                 THEN ' AND coalesce(%s, %s, $4) = $4'
+                 ELSE ' AND coalesce(%s, %s) = $4' END,
+            project_of_content(kind), tag);
     END IF;
 
     former_iterative_scan := current_setting('hnsw.iterative_scan', true);
@@ -2852,66 +3180,207 @@ BEGIN
     IF former_iterative_scan IS NOT NULL THEN
         PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
     END IF;
-    IF former_ef_search::integer < wanted THEN
-        PERFORM set_config('hnsw.ef_search', wanted::text, true);
+    IF former_ef_search::integer < match_count THEN
+        PERFORM set_config('hnsw.ef_search', match_count::text, true);
     END IF;
 
     -- The threshold is not in the inner query: there it would make the index go
     -- on looking for rows that cannot come any more.
-    SELECT array_agg(near.id), array_agg(near.distance), max(near.distance)
-    INTO found_ids, found_distances, farthest
-    FROM (
-        SELECT entry.id, entry.embedding <=> query_embedding AS distance
-        FROM knowledge_base AS entry
-        WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
-        ORDER BY entry.embedding <=> query_embedding
-        LIMIT wanted
-    ) AS near;
-
+    query := 'SELECT array_agg(near.id), array_agg(near.distance) FROM ('
+        'SELECT entry.id::text AS id, entry.embedding <=> $1 AS distance FROM %I AS entry WHERE %s '
+        'ORDER BY (entry.embedding <=> $1)%s LIMIT $2) AS near';
+    EXECUTE format(query, searched, condition, '')
+        INTO ids, distances USING query_embedding, match_count, person, project;
     -- Too few, and the farthest would still pass: there may be more. "+ 0" is an
     -- order that the vector index cannot give.
-    IF coalesce(cardinality(found_ids), 0) < wanted AND 1 - coalesce(farthest, 0) >= lowest THEN
-        SELECT array_agg(near.id), array_agg(near.distance)
-        INTO found_ids, found_distances
-        FROM (
-            SELECT entry.id, entry.embedding <=> query_embedding AS distance
-            FROM knowledge_base AS entry
-            WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
-            ORDER BY (entry.embedding <=> query_embedding) + 0
-            LIMIT wanted
-        ) AS near;
+    IF coalesce(cardinality(ids), 0) < match_count
+        AND coalesce((SELECT max(d) FROM unnest(distances) AS d), 0) <= 1 - match_threshold
+    THEN
+        EXECUTE format(query, searched, condition, ' + 0')
+            INTO ids, distances USING query_embedding, match_count, person, project;
     END IF;
 
     -- An error before this line undoes these by itself, with its transaction.
     IF former_iterative_scan IS NOT NULL THEN
         PERFORM set_config('hnsw.iterative_scan', former_iterative_scan, true);
     END IF;
-    IF former_ef_search::integer < wanted THEN
+    IF former_ef_search::integer < match_count THEN
         PERFORM set_config('hnsw.ef_search', former_ef_search, true);
     END IF;
 
+    -- By distance: 1 - 0.9 is less than 0.1. The distance of an embedding that is all zeros is NaN, and passes never.
     RETURN QUERY
-        SELECT entry.id, entry.user_id, entry.source_type, entry.source_id, entry.category,
-               entry.title, entry.content, entry.tags, entry.importance, entry.metadata, entry.created_at,
-               1 - near.distance,
-               (row_number() OVER (ORDER BY near.distance, entry.id))::integer
-        FROM unnest(found_ids, found_distances) AS near (id, distance)
-        JOIN knowledge_base AS entry ON entry.id = near.id
-        WHERE 1 - near.distance BETWEEN lowest AND 1  -- which NaN, the distance of an embedding that is all zeros, is not
-        ORDER BY near.distance, entry.id;
+        SELECT near.id, near.distance
+        FROM unnest(ids, distances) AS near (id, distance)
+        WHERE near.distance <= 1 - match_threshold;
 END
 $function$;
-COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
+COMMENT ON FUNCTION nearest_content(text, vector, double precision, integer, text, text) IS
+    'The rows of one kind of content nearest to query_embedding that the caller may see, of a person and a project '
+    'where these are named: at most match_count, of at least match_threshold.';
+
+CREATE FUNCTION search_knowledge_base(
+    query_embedding vector,
+    match_threshold double precision DEFAULT NULL,
+    match_count integer DEFAULT NULL,
+    query_text text DEFAULT NULL,
+    user_id_param text DEFAULT NULL,
+    project_id_param text DEFAULT NULL,
+    similarity_threshold double precision DEFAULT NULL,
+    p_user_id text DEFAULT NULL)
+RETURNS TABLE (
+    id uuid,
+    user_id text,
+    project_id text,
+    source_type text,
+    source_id text,
+    file_id text,
+    category text,
+    title text,
+    content text,
+    tags text[],
+    importance double precision,
+    metadata jsonb,
+    created_at timestamptz,
+    similarity double precision,
+    rank integer)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+ROWS 10
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    started CONSTANT timestamptz := clock_timestamp();
+    person CONSTANT text := coalesce(user_id_param, p_user_id);
+    -- The application's call with p_user_id names no threshold, and counts on the lower one.
+    lowest CONSTANT double precision := coalesce(
+        match_threshold, similarity_threshold, CASE WHEN p_user_id IS NULL THEN 0.5 ELSE 0.3 END);
+    wanted CONSTANT integer := coalesce(match_count, 10);
+    ids uuid[];
+    distances double precision[];
+BEGIN
+    IF user_id_param <> p_user_id OR match_threshold <> similarity_threshold THEN
+        RAISE EXCEPTION 'user_id_param and p_user_id, and match_threshold and similarity_threshold, are one thing each and were given different values'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT array_agg(near.id ORDER BY near.distance, near.id), array_agg(near.distance ORDER BY near.distance, near.id)
+    INTO ids, distances
+    FROM nearest_content('knowledge', query_embedding, lowest, wanted, person, project_id_param) AS near;
+    PERFORM log_semantic_search(
+        'knowledge_base', person, query_text, lowest, wanted, coalesce(cardinality(ids), 0), 1 - distances[1], started,
+        jsonb_strip_nulls(jsonb_build_object('project_id', project_id_param)));
+    RETURN QUERY EXECUTE format(
+        'SELECT entry.id, entry.user_id, entry.project_id, entry.source_type, entry.source_id, %s, entry.category, '
+        'entry.title, entry.content, entry.tags, entry.importance, entry.metadata, entry.created_at, '
+        '1 - near.distance, near.rank::integer '
+        'FROM unnest($1, $2) WITH ORDINALITY AS near (id, distance, rank) '
+        'JOIN knowledge_base AS entry ON entry.id = near.id ORDER BY near.rank',
+        CASE WHEN has_column('knowledge_base', 'file_id') THEN 'entry.file_id' ELSE 'NULL::text' END)
+        USING ids, distances;
+END
+$function$;
+COMMENT ON FUNCTION search_knowledge_base(
+    vector, double precision, integer, text, text, text, double precision, text) IS
     'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine '
-    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows '
-    '(1 to 1000).';
+    'similarity (1 is the same direction), at least match_threshold (0.5); rank counts from 1; at most match_count rows '
+    '(10; 1 to 1000). user_id_param or p_user_id finds the entries of one person alone, project_id_param those of one '
+    'project; similarity_threshold is match_threshold; query_text is for the log.';
+
+CREATE FUNCTION search_all_content(
+    query_embedding vector,
+    p_user_id text,
+    match_threshold double precision DEFAULT 0.7,
+    match_count integer DEFAULT 20,
+    p_project_id text DEFAULT NULL,
+    p_content_types text[] DEFAULT NULL)
+RETURNS TABLE (
+    id text,
+    kind text,
+    content_type text,
+    title text,
+    content text,
+    source_id text,
+    project_id text,
+    created_at timestamptz,
+    metadata jsonb,
+    similarity double precision,
+    rank integer)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+ROWS 20
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    started CONSTANT timestamptz := clock_timestamp();
+    lowest CONSTANT double precision := coalesce(match_threshold, 0.7);
+    wanted CONSTANT integer := coalesce(match_count, 20);
+    kinds text[];
+    ids text[];
+    distances double precision[];
+BEGIN
+    SELECT array_agg(best.kind ORDER BY best.distance, best.kind, best.id),
+           array_agg(best.id ORDER BY best.distance, best.kind, best.id),
+           array_agg(best.distance ORDER BY best.distance, best.kind, best.id)
+    INTO kinds, ids, distances
+    FROM (
+        SELECT known.kind, near.id, near.distance
+        FROM (VALUES
+            ('conversation', '{conversation,conversations}'::text[]),
+            ('file', '{file,files}'),
+            ('knowledge', '{knowledge,knowledge_base}'),
+            ('message', '{message,messages}'),
+            ('transcription', '{transcription,transcriptions,transcript,transcripts,audio,audio_transcriptions}')
+        ) AS known (kind, names)
+        CROSS JOIN LATERAL nearest_content(
+            known.kind, query_embedding, lowest, wanted, p_user_id, p_project_id) AS near
+        WHERE p_content_types IS NULL OR known.names && p_content_types
+        ORDER BY near.distance, known.kind, near.id
+        LIMIT wanted
+    ) AS best;
+    PERFORM log_semantic_search(
+        'all', p_user_id, NULL, lowest, wanted, coalesce(cardinality(ids), 0), 1 - distances[1], started,
+        jsonb_strip_nulls(jsonb_build_object('project_id', p_project_id, 'content_types', to_jsonb(p_content_types))));
+    RETURN QUERY EXECUTE format(
+        'SELECT near.id, near.kind, near.kind, entry.title, entry.content, entry.source_id, entry.project_id, '
+        'entry.created_at, entry.metadata, 1 - near.distance, near.rank::integer '
+        'FROM unnest($1, $2, $3) WITH ORDINALITY AS near (kind, id, distance, rank) '
+        'CROSS JOIN LATERAL ('
+        'SELECT c.title, entry.content, entry.conversation_id AS source_id, %s AS project_id, entry.created_at, entry.metadata '
+        'FROM messages AS entry LEFT JOIN conversations AS c ON c.id = entry.conversation_id '
+        'WHERE near.kind = ''message'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.title, entry.summary, entry.id, %s, entry.created_at, entry.metadata '
+        'FROM conversations AS entry WHERE near.kind = ''conversation'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.filename, entry.processed_content, entry.id, entry.project_id, entry.created_at, entry.metadata '
+        'FROM files AS entry WHERE near.kind = ''file'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.filename, coalesce(entry.text, entry.content), entry.file_id, %s, entry.created_at, entry.metadata '
+        'FROM audio_transcriptions AS entry '
+        'WHERE entry.id = CASE near.kind WHEN ''transcription'' THEN near.id::uuid END UNION ALL '
+        'SELECT entry.title, entry.content, entry.source_id, entry.project_id, entry.created_at, entry.metadata '
+        'FROM knowledge_base AS entry WHERE entry.id = CASE near.kind WHEN ''knowledge'' THEN near.id::uuid END'
+        ') AS entry ORDER BY near.rank',
+        project_of_content('message'), project_of_content('conversation'), project_of_content('transcription'))
+        USING kinds, ids, distances;
+END
+$function$;
+COMMENT ON FUNCTION search_all_content(vector, text, double precision, integer, text, text[]) IS
+    'The messages, conversations, files, transcriptions and entries of knowledge_base nearest to query_embedding that '
+    'the caller may see, ranked together by cosine similarity: at most match_count rows (1 to 1000) of at least '
+    'match_threshold. p_user_id finds what is one person''s, p_project_id what is of one project, or transcriptions of '
+    'one tag; p_content_types leaves out other kinds. kind is message, conversation, file, transcription or knowledge, '
+    'and content_type the same under the application''s name.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
     IF hosted THEN
     EXECUTE $hosted$
-GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION project_of_content(text), nearest_content(text, vector, double precision, integer, text, text),
+       search_knowledge_base(vector, double precision, integer, text, text, text, double precision, text),
+       search_all_content(vector, text, double precision, integer, text, text[])
+    TO authenticated, service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -2919,7 +3388,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
+    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -5599,10 +6068,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['bd6d6a6ba8165c6509b034882e3a9d1bbb071a3ca42a0809f4f539f28a7d49f8']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bd6d6a6ba8165c6509b034882e3a9d1bbb071a3ca42a0809f4f539f28a7d49f8', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -6016,6 +6485,8 @@ CREATE TRIGGER device_context_stamp
 CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER device_context_general_project BEFORE INSERT OR UPDATE ON device_context
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -6085,7 +6556,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
+    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bd6d6a6ba8165c6509b034882e3a9d1bbb071a3ca42a0809f4f539f28a7d49f8',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
