@@ -342,7 +342,7 @@ class ApplyRun:
         """Note and notify that the migration that is under way is committed, and begin the next one of its message."""
         migration = under_way.migration
         seconds = self.run.step_clock()
-        self.applied.append(AppliedStep(migration, seconds, outcome.held))
+        self.applied.append(AppliedStep(migration, seconds, outcome.held, outcome.notes))
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
         self.lsn = outcome.lsn
@@ -394,6 +394,7 @@ class ApplyRun:
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
             begun=self._is_begun(migration),
+            catalog=self._plan.migrations,
         )
 
     def _is_begun(self, migration: Migration) -> bool:

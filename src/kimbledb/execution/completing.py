@@ -6,7 +6,7 @@ lock, since migrations before it have changed the schema, and others may have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -24,6 +24,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.writer.names import written as sql_name
+from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
 _LONGEST = 100
@@ -44,6 +45,8 @@ class Background:
     hosted: bool
     #: Whether a part of the migration's own objects is there.
     begun: bool = True
+    #: All migrations of the catalog.
+    catalog: Sequence[Migration] | None = None
 
     def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
         """Return a migration beside the schema.
@@ -59,6 +62,7 @@ class Background:
             forms=self.forms,
             hosted=self.hosted,
             begun=self.begun,
+            catalog=self.catalog,
         )
 
 
@@ -74,7 +78,12 @@ def written(work: Work, completion: Completion) -> Work:
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
     converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
     guard = work.guard and evolve(work.guard, converted=converted)
-    return evolve(work, derived=derived, left=work.left | left, guard=guard)
+    return evolve(work, derived=derived, left=work.left | left, guard=guard, detail=_detail(work, completion))
+
+
+def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
+    """Return the facts for the log, with what the completion does by name."""
+    return {**work.detail, "completion": completion.acts} if completion.acts else work.detail
 
 
 async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
@@ -98,7 +107,7 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
     await transactions.open(work, log_position)
     messages = transactions.messages
     question = snapshot.question(
-        messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True
+        messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True, owners=True
     )
     found = snapshot.snapshot_of(await transactions.ask(work, question))
     unfinished = background.unfinished(work.migration, found)
@@ -114,11 +123,12 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
     completing = written(work, completion)
+    noting = setting("kimbledb.step", messages.facts(completing))
     if completion.runs_script:
         await transactions.run(work, completing.script)
-        return await transactions.finish(work)
+        return evolve(await transactions.finish(work, noting=noting), notes=tuple(completion.notes))
     try:
-        return await transactions.finish(completing)
+        return evolve(await transactions.finish(completing, noting=noting), notes=tuple(completion.notes))
     except ScriptError as failure:
         failure.located = _named(failure.located, completion, found)
         raise

@@ -118,6 +118,8 @@ class Outcome:
     #: work was done outside of it.
     held: float | None
     measured: Measured = field(factory=Measured)
+    #: What a completion did, a line each.
+    notes: tuple[str, ...] = ()
 
 
 class StepFailed(Exception):

@@ -67,7 +67,7 @@ async def foresee(
     path = state.search_path(schema, planner.catalog.extensions)
     found = looked.found
     if begun:
-        found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True)
+        found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True, owners=True)
     foresight = _Foresight(session, path, schemas_reached(planner.catalog), plan, shown.hosted, found)
     migrations: list[Migration] = []
     for step in plan.steps:
@@ -84,6 +84,7 @@ async def foresee(
                 hosted=shown.hosted,
                 begun=shown.findings[step.name].begun,
                 rows_before=foresight.rows,
+                catalog=plan.migrations,
             )
             await foresight.complete(step, unfinished, rows.question(schema, path, unfinished))
         else:

@@ -10,6 +10,9 @@ from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 
+#: The acts whose notes name each object: nobody declares what they concern.
+_NAMED_WHOLE = frozenset({"makes nullable", "takes away, as another hand's,", "takes back"})
+
 
 @frozen(order=True)
 class Conversion:
@@ -60,7 +63,11 @@ class Completion:
     converted: tuple[Conversion, ...] = ()
     #: The columns of which a conversion cuts something: each with the column that keeps the whole values, and their number.
     kept: tuple[tuple[str, str, int], ...] = ()
-    #: The privileges that are taken back: the catalog is closed, and does not declare them.
+    #: The columns that are made nullable: they are not declared NOT NULL, and nothing gives them a value.
+    made_nullable: tuple[str, ...] = ()
+    #: The objects of another hand that are dropped: they open what a closed catalog declares, or are in its way.
+    taken_away: tuple[DatabaseObject, ...] = ()
+    #: The privileges that are taken back: the catalog is closed, and does not declare them. A policy loses roles.
     revoked: tuple[DatabaseObject, ...] = ()
     #: The columns in which rows that were there before get a value, each as ``table.column``.
     filled: tuple[str, ...] = ()
@@ -87,17 +94,27 @@ class Completion:
         return not self.statements and not self.runs_script and not self.conflicts
 
     @property
+    def acts(self) -> dict[str, list[str]]:
+        """What it does, and the names of all that it does this to. Acts on nothing are left out."""
+        acts = {
+            "makes": map(str, self.made),
+            "converts": map(str, self.converted),
+            "gives the declared form to": map(str, self.changed),
+            "renames": (f"{each.kind} {old} to {each.name}" for old, each in self.renamed),
+            "makes nullable": (f"column {each}" for each in self.made_nullable),
+            "takes away, as another hand's,": map(str, self.taken_away),
+            "takes back": map(str, self.revoked),
+        }
+        return {act: named for act, those in acts.items() if (named := list(those))}
+
+    @property
     def notes(self) -> Iterator[str]:
         """What it does, a line each."""
-        if self.made:
-            yield f"makes {few(list(map(str, self.made)))}"
-        yield from self._of_conversions()
-        if self.changed:
-            yield f"gives the declared form to {few(list(map(str, self.changed)))}"
-        if self.renamed:
-            yield f"renames {few([f'{each.kind} {old} to {each.name}' for old, each in self.renamed])}"
-        if self.revoked:
-            yield f"takes back {few(list(map(str, self.revoked)))}"
+        for act, those in self.acts.items():
+            if act == "converts":
+                yield from self._of_conversions()
+            else:
+                yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
         if self.filled:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:

@@ -363,6 +363,8 @@ class AppliedStep:
     #: The duration of its transaction on the server in seconds: no lock was held for longer.
     #: None if it ran outside of a transaction, or if the server's answer was lost.
     held: float | None = None
+    #: What its completion did, a line each, where a part of it was there.
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         held = "" if self.held is None else f", locks held for {self.held:.3f} s at most"

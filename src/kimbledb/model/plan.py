@@ -165,6 +165,11 @@ class Plan(Report):
         """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
 
+    @property
+    def migrations(self) -> list[Migration]:
+        """The migrations of the catalog, in the order of execution."""
+        return [step.migration for step in self._of_catalog]
+
     @cached_property
     def undeclared(self) -> tuple[Step, ...]:
         """The steps of migrations without declarations: neither adoption nor drift knows what they make."""

@@ -117,7 +117,7 @@ class MigrationReport(Report):
         return f"nothing to do{source} ({self.seconds:.3f} s)"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the applied migrations, then those that the catalog does not hold, the losses, the updates and the checks."""
+        """Return the applied migrations, those that the catalog does not hold, what completions did, losses, updates, checks."""
         checks = self.verification.checks
         passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
         return (
@@ -125,6 +125,10 @@ class MigrationReport(Report):
             *listed(
                 "applied by another version of kimbledb, and not in this catalog",
                 (f"{one_line(step.name)}: {step.reason}" for step in self.newer),
+            ),
+            *listed(
+                "completed, where a part was there",
+                (f"{step.migration.name}: {note}" for step in self.applied for note in step.notes),
             ),
             *listed("data lost", self.losses),
             *listed("rows updated", self.updates),
@@ -134,13 +138,19 @@ class MigrationReport(Report):
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``applied``: for each migration ``migration``, ``seconds``, ``held``. ``seconds``, ``lsn``, ``history_owner``:
+        ``applied``: for each migration ``migration``, ``seconds``, ``held``, ``notes``. ``seconds``, ``lsn``, ``history_owner``:
         as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``newer``: names.
         ``verification``: as of ``VerificationReport``.
         """
         return {
             "applied": [
-                {"migration": step.migration.name, "seconds": step.seconds, "held": step.held} for step in self.applied
+                {
+                    "migration": step.migration.name,
+                    "seconds": step.seconds,
+                    "held": step.held,
+                    "notes": list(step.notes),
+                }
+                for step in self.applied
             ],
             "seconds": self.seconds,
             "lsn": self.lsn,

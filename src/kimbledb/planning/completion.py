@@ -2,9 +2,11 @@
 
 Nothing is replayed. What the applied migrations and this one together declare, and what is not there, is written from the
 declarations. An object of another form is given the declared one where that loses nothing and nobody's choice: indexes,
-checks, functions, views, triggers, policies, grants. What a database had before stays as it was: defaults, NOT NULL, and
-keys of the declared names. A column of another type is converted by a rule, with the columns that foreign keys tie to it
-and with all that hangs on them. What no statement reaches is a conflict, and is named with the statement that declares it.
+checks, functions, views, triggers, policies, grants. What a database had before stays as it was: defaults, and keys of
+the declared names. A column that must not be NULL, gets no value by itself and is not declared so becomes nullable. A column
+of another type is converted by a rule, with the columns that foreign keys tie to it and with all that hangs on them. What
+another hand left open in a closed catalog is closed (``kimbledb.planning.doors``). What no statement reaches is a conflict,
+and is named with the statement that declares it.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ from kimbledb.model.objects import PARTS, DatabaseObject, Fact, Facts, Key, part
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values, with_values_of_another
-from kimbledb.planning.closed import undeclared
+from kimbledb.planning.closed import CLOSED_TO, is_known
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import default_of
 from kimbledb.planning.derived_rollback import objects_after
+from kimbledb.planning.doors import Closing, Doors, Others, wanting_values, wants_value, without_null
 from kimbledb.planning.fills import by_table, filling
 from kimbledb.planning.fold import (
     NAMED_ALIKE,
@@ -72,7 +75,9 @@ class Rows:
 
 
 def is_begun(migration: Migration, shown: Evidence) -> bool:
-    """Return whether a migration is completed in place of running its script: a part of it is there, or a repair has work.
+    """Return whether a migration is completed in place of running its script, or before it.
+
+    A part of it is there, a repair has work, or another hand's function has the name of one of its functions.
 
     Args:
         migration: A pending migration.
@@ -81,7 +86,7 @@ def is_begun(migration: Migration, shown: Evidence) -> bool:
     finding = shown.findings.get(migration.name)
     if finding is None or not migration.is_declared or not migration.transactional:
         return False
-    return finding.begun or (migration.is_repair and bool(finding.missing))
+    return finding.begun or finding.in_the_way or (migration.is_repair and bool(finding.missing))
 
 
 def with_declared(found: Snapshot, migration: Migration, *, hosted: bool) -> Snapshot:
@@ -119,6 +124,8 @@ class Unfinished:
     begun: bool = True
     #: The rows before it, where migrations before it in the plan change some; None for those that are there.
     rows_before: LaterRows | None = None
+    #: All migrations of the catalog: what one of them declares is nobody else's. None for those above.
+    catalog: Sequence[Migration] | None = None
 
     def __attrs_post_init__(self) -> None:
         self._left: dict[Key, str] = {}
@@ -127,6 +134,11 @@ class Unfinished:
     @cached_property
     def _fold(self) -> Fold:
         return fold(self.migrations, hosted=self.hosted)
+
+    @cached_property
+    def _whole(self) -> Fold:
+        """What all migrations of the catalog declare."""
+        return self._fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
 
     @cached_property
     def _renames(self) -> dict[Key, str]:
@@ -199,7 +211,7 @@ class Unfinished:
             if item.key[0] == "column"
             and item.key not in self._named.objects
             and ("table", split(item.each.name)[0]) in self._named.objects
-            and _wants_a_value(item.each.facts or {})
+            and wants_value(item.each.facts or {})
         )
         rows = {table: self._rows_renamed.of_table(table) for table in (*wanting, *self._fills)}
         return {table: each.present for table, each in rows.items() if each.present is not None}
@@ -314,9 +326,8 @@ class Unfinished:
             if facts is not None and facts != there:
                 objects[key] = facts
                 (made if there is None else changed).append(item)
-        revoked = list(self._revoked(objects))
-        for key in revoked:
-            del objects[key]
+        nullable = self._made_nullable(found, objects)
+        closing = self._closed(found, objects)
         self._conflicts += self._removals(found)
         after = self._after(found, objects, [*made, *changed])
         fills = {table: each for table, each in self._fills.items() if table in rows.filled}
@@ -352,7 +363,9 @@ class Unfinished:
             renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in renames.items()),
             converted=tuple(self._conversions.values()),
             kept=tuple((column, each.column, rows.breaking[column]) for column, each in kept.items()),
-            revoked=tuple(DatabaseObject(*key) for key in revoked),
+            made_nullable=nullable,
+            taken_away=tuple(DatabaseObject(*key) for key in closing.dropped),
+            revoked=tuple(DatabaseObject(*key) for key in (*closing.revoked, *closing.changed)),
             filled=tuple(column for each in fills.values() for column in each),
             left=dict(self._left),
             not_run=tuple(self._not_run()) if self.begun else (),
@@ -511,7 +524,7 @@ class Unfinished:
             return None
         if (
             kind == "column"
-            and _wants_a_value(facts)
+            and wants_value(facts)
             and split(name)[0] in rows.filled
             and (name not in self.migration.fills or name in rows.null)
         ):
@@ -593,8 +606,11 @@ class Unfinished:
             or ("default" not in declared and item.each.name in self.migration.fills)
         ):
             facts = _without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
-        if there.get("not_null") and not declared.get("not_null") and any(each.get("not_null") for each in earlier):
-            facts = _without(facts, "not_null", "not_null_name")
+        if there.get("not_null") and not declared.get("not_null"):
+            whole = self._whole.objects.get(item.key, item).each.facts or {}
+            demanded = wants_value(there) and not whole.get("not_null") and item.each.name not in self._never_null
+            if demanded or any(each.get("not_null") for each in earlier):
+                facts = _nullable(facts)
         if declared.get("not_null") and not there.get("not_null"):
             if item.each.name in rows.null:
                 self._left[item.key] = "it may be NULL: some row has NULL there"
@@ -602,15 +618,59 @@ class Unfinished:
                 facts |= {fact: declared[fact] for fact in ("not_null", "not_null_name") if fact in declared}
         return facts
 
+    @cached_property
+    def _never_null(self) -> frozenset[str]:
+        """The columns that a key keeps from being NULL, one that is there or one that is declared."""
+        declared = {item.key: item.each.facts or {} for item in self._whole}
+        return without_null(self._named.objects) | without_null(declared)
+
     def _earlier(self, item: FoldedObject) -> list[FoldedObject]:
         """Return the forms that earlier migrations give an object."""
         return self._fold.before(item.migration, item.declared_as)
 
-    def _revoked(self, objects: Mapping[Key, Facts]) -> Iterator[Key]:
-        """Yield the privileges of a closed catalog's objects that it does not declare."""
-        if not self.migration.closed:
-            return
-        yield from undeclared(objects, self._fold.objects, self._scope)
+    # What another hand left.
+
+    def _made_nullable(self, found: Snapshot, objects: dict[Key, Facts]) -> tuple[str, ...]:
+        """Let columns be NULL that are not declared NOT NULL and get no value by themselves; return their names."""
+        tables = {name for kind, name in self._scope if kind == "table" and ("table", name) in found.objects}
+        for name in wanting_values(found.objects, tables, self._whole.objects):
+            objects["column", name] = _nullable(objects["column", name])
+        free = {
+            key
+            for key, facts in objects.items()
+            if key[0] == "column" and not facts.get("not_null") and wants_value(found.objects.get(key, {}))
+        }
+        # What has it from the table above follows.
+        for key, facts in found.objects.items() if free else ():
+            if key[0] == "column" and facts.get("inherited") and not free.isdisjoint(_above(key, found.objects)):
+                objects[key] = _nullable(objects[key])
+        return tuple(sorted(name for _, name in free))
+
+    def _closed(self, found: Snapshot, objects: dict[Key, Facts]) -> Closing:
+        """Close what another hand left open in a closed catalog, and return what that takes."""
+        every = self.catalog or self.migrations
+        if not self.migration.closed or not all(is_known(each, hosted=self.hosted) for each in every):
+            return Closing()
+        names = {each.name for each in every}
+        statements_of = self.migration.declarations.on(hosted=self.hosted)
+        own = [each.key for statement in statements_of for each in (*statement.creates, *statement.changes)]
+        doors = Doors(
+            objects=objects,
+            declared=self._whole.objects,
+            homes=self._scope or own,
+            people=CLOSED_TO | found.inherited,
+            others=Others.of(self.forms, names),
+        )
+        closing = doors.closing(found.needs)
+        for key in (*closing.dropped, *closing.along, *closing.revoked):
+            del objects[key]
+        objects.update(closing.changed)
+        self._left |= closing.left
+        for key, users in closing.needed.items():
+            shown = ", ".join(f"{kind} {name}" for kind, name in users)
+            words = f"{key[0]} {key[1]} has the name of a declared one, is another hand's, and {shown} needs it"
+            self._conflicts.append(words)
+        return closing
 
     # What cannot be reached.
 
@@ -661,7 +721,7 @@ class Unfinished:
         """Return the schema afterwards. What its new objects need is known by the names that they hold."""
         known = {key: each for key, each in found.needs.items() if key in objects}
         sources = {**found.sources, **{item.key: item.each.source for item in items if item.each.source is not None}}
-        after = Snapshot(objects, sources=sources)
+        after = Snapshot(objects, sources=sources, given=found.given, inherited=found.inherited)
         return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
 
 
@@ -713,13 +773,22 @@ def _in_utc(statement: str) -> list[str]:
     ]
 
 
-def _wants_a_value(facts: Facts) -> bool:
-    """Return whether a column must not be NULL, and nothing gives it a value."""
-    return bool(facts.get("not_null")) and not {"default", "generated", "identity"} & facts.keys()
-
-
 def _without(facts: Facts, *names: str) -> dict[str, Fact]:
     return {name: fact for name, fact in facts.items() if name not in names}
+
+
+def _nullable(facts: Facts) -> dict[str, Fact]:
+    """Return the facts of a column that may be NULL."""
+    return _without(facts, "not_null", "not_null_name", "not_null_options")
+
+
+def _above(column: Key, objects: Mapping[Key, Facts]) -> Iterator[Key]:
+    """Yield the column of that name in each of the tables above."""
+    table, own = split(column[1])
+    facts = objects.get(("table", table), {})
+    for parent in (*texts(facts, "partition_of"), *texts(facts, "inherits")):
+        yield "column", f"{parent}.{own}"
+        yield from _above(("column", f"{parent}.{own}"), objects)
 
 
 def _with_more(there: Facts, declared: Facts) -> Facts:
@@ -763,6 +832,8 @@ def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
             for key, each in found.needs.items()
             if key in keys
         },
+        given=found.given,
+        inherited=found.inherited,
     )
 
 

@@ -371,7 +371,7 @@ def owners_of(key: Key, facts: Facts | None) -> list[Key]:
             owners += _referred(kind, fact, str(facts[fact]))
     relations = [relation for owner, relation in owners if owner in RELATIONS]
     if kind in ("index", "constraint", "statistics") and relations:
-        owners += [("column", f"{relations[0]}.{column}") for column in _columns_of(facts)]
+        owners += [("column", f"{relations[0]}.{column}") for column in columns_of(facts)]
     return owners
 
 
@@ -426,8 +426,12 @@ def _referred(kind: str, fact: str, value: str) -> Iterator[Key]:
             yield each, value
 
 
-def _columns_of(facts: Facts) -> Iterator[str]:
-    """Yield the columns that a key, an index or statistics hold by name. Expressions are not read."""
+def columns_of(facts: Facts) -> Iterator[str]:
+    """Yield the columns that a key, an index or statistics hold by name. Expressions are not read.
+
+    Args:
+        facts: The facts of the key, the index or the statistics.
+    """
     for listed in _KEY_COLUMNS.findall(str(facts.get("key", ""))):
         yield from re.findall(_NAME, listed)
     for fact in ("columns", "include"):

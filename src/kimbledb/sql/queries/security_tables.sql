@@ -36,7 +36,9 @@ granted AS MATERIALIZED (
 policy AS MATERIALIZED (
     SELECT p.*, r.full_name, r.relrowsecurity, pg_catalog.format('%I on %s', p.polname, r.full_name) AS called,
            pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS reads, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS writes,
-           EXISTS (SELECT FROM api WHERE api.oid = ANY (p.polroles)) AS for_people
+           -- A policy opens nothing to roles that have no privilege on its table.
+           EXISTS (SELECT FROM api WHERE api.oid = ANY (p.polroles))
+               AND EXISTS (SELECT FROM granted AS g WHERE g.oid = p.polrelid) AS for_people
     FROM pg_catalog.pg_policy AS p
     JOIN relation AS r ON r.oid = p.polrelid
 ),

@@ -1,0 +1,319 @@
+"""Doors: what another hand left on what a closed catalog declares, and what has to go so that it is closed. Pure.
+
+Row level security lets a row through where any permissive policy does, and whoever has a privilege needs no declaration.
+So a policy, a privilege, a view or a function that nobody declares opens what the declared ones close. An old check or NOT
+NULL refuses what the declared column accepts, and an overload of a declared function makes its named calls ambiguous.
+
+Tables that nobody declares are the application's. Where all their rows are open to people, people lose their privileges on
+them, and the role of a service keeps its own.
+
+Nothing here loses a row. What only closes stays: restrictive policies, policies and privileges of other roles, unique keys.
+Triggers and rules stay, too, and are named where they act with their owner's rights: what they do may be wanted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+
+from attrs import define, field, frozen
+
+from kimbledb.model.forms import Forms
+from kimbledb.model.objects import Facts, Key, has_expressions, parts_of
+from kimbledb.planning.closed import CLOSED_TO, undeclared
+from kimbledb.planning.fold import Belongings, columns_of, split
+from kimbledb.planning.mentions import words_in
+
+#: A string constant, whose words are no names.
+_CONSTANT = re.compile(r"'(?:[^']|'')*'")
+#: The option by which a view reads with the rights of its reader.
+_INVOKER = re.compile(r"security_invoker=(true|on|1|yes)\Z", re.IGNORECASE)
+#: The kinds that go with what they are of, and keep nothing from being dropped.
+_ALONG = frozenset({"comment", "privilege"})
+#: The facts of a column that give a row a value.
+_GIVES_A_VALUE = frozenset({"default", "identity", "generated"})
+
+
+@frozen
+class Closing:
+    """What closes the doors of a schema."""
+
+    #: The objects that are dropped: policies, functions, checks.
+    dropped: tuple[Key, ...] = ()
+    #: What goes with them: comments and privileges.
+    along: frozenset[Key] = frozenset()
+    #: The privileges that are taken back.
+    revoked: tuple[Key, ...] = ()
+    #: The later facts of objects that stay: a policy without the roles that it opened to; EXECUTE taken from PUBLIC.
+    changed: Mapping[Key, Facts] = field(factory=dict)
+    #: The objects that would have to go and cannot, with those that need them.
+    needed: Mapping[Key, tuple[Key, ...]] = field(factory=dict)
+    #: The objects that stay though they act with their owner's rights, each with the reason.
+    left: Mapping[Key, str] = field(factory=dict)
+
+
+@frozen
+class Others:
+    """The objects of other catalogs whose migrations the same history records."""
+
+    #: The objects that history records for them.
+    known: frozenset[Key] = frozenset()
+    #: Whether there are any such catalogs.
+    there: bool = False
+
+    @classmethod
+    def of(cls, forms: Forms, names: Collection[str]) -> Others:
+        """Return the objects that history records for migrations of other catalogs.
+
+        Args:
+            forms: The forms that history records.
+            names: The names of the migrations of this catalog.
+        """
+        others = [record for name, record in forms.recorded.items() if name not in names]
+        return cls(frozenset(key for record in others for key in record.forms), bool(others))
+
+    def may_have_made(self, key: Key, facts: Facts) -> bool:
+        """Return whether another catalog made an object, or may have: history records no form of what has no expression.
+
+        Args:
+            key: The object.
+            facts: Its facts.
+        """
+        return key in self.known or (self.there and not has_expressions(facts))
+
+
+# Without slots: the properties below are computed once.
+@define(slots=False, eq=False, kw_only=True)
+class Doors:
+    """The objects of a schema beside those that a closed catalog declares."""
+
+    #: The objects, each with its facts.
+    objects: Mapping[Key, Facts]
+    #: What all migrations of the catalog declare, also those that are not applied: that stays.
+    declared: Collection[Key]
+    #: What the migration declares: its tables and functions are looked at.
+    homes: Collection[Key]
+    #: The roles of people: what they may is declared.
+    people: Collection[str] = CLOSED_TO
+    #: Names another catalog's objects.
+    others: Others = field(factory=Others)
+
+    @cached_property
+    def _tables(self) -> frozenset[str]:
+        return frozenset(name for kind, name in self.homes if kind == "table" and ("table", name) in self.objects)
+
+    def _strange(self, kind: str) -> Iterator[tuple[str, Facts]]:
+        """Yield the objects of a kind that nobody declares."""
+        for key, facts in self.objects.items():
+            if key[0] == kind and key not in self.declared and not self.others.may_have_made(key, facts):
+                yield key[1], facts
+
+    def policies(self) -> dict[str, tuple[str, ...]]:
+        """Return the policies on the migration's tables that let people through, each with its other roles."""
+        found = {}
+        for name, facts in self._strange("policy"):
+            roles = facts.get("to", ("public",))
+            named = roles if isinstance(roles, tuple) else (str(roles),)
+            if (
+                split(name)[0] in self._tables
+                and not facts.get("restrictive")
+                and not set(self.people).isdisjoint(named)
+            ):
+                found[name] = tuple(each for each in named if each not in self.people)
+        return found
+
+    def overloads(self) -> list[str]:
+        """Return the functions that have the name of one of the migration's, and other arguments."""
+        names = {_name_of(name) for kind, name in self.homes if kind == "function"}
+        return [name for name, _ in self._strange("function") if _name_of(name) in names]
+
+    def checks(self) -> list[str]:
+        """Return the checks that refuse what declared columns are declared to accept.
+
+        They are on one declared column, or on the columns of a declared check. Others relate columns, and stay.
+        """
+        declared = {(split(name)[0], self._checked(name, facts)) for name, facts in self._declared_checks()}
+        found = []
+        for name, facts in self._strange("constraint"):
+            table = split(name)[0]
+            if table not in self._tables or "check" not in facts or facts.get("inherited"):
+                continue
+            own = self._checked(name, facts)
+            if (len(own) == 1 and all(key in self.declared for key in own)) or (own and (table, own) in declared):
+                found.append(name)
+        return found
+
+    def _declared_checks(self) -> Iterator[tuple[str, Facts]]:
+        for (kind, name), facts in self.objects.items():
+            if kind == "constraint" and "check" in facts and (kind, name) in self.declared:
+                yield name, facts
+
+    def _checked(self, name: str, facts: Facts) -> frozenset[Key]:
+        """Return the columns of its table that a check names."""
+        words = words_in(_CONSTANT.sub("''", str(facts["check"])))
+        columns = self._columns.get(split(name)[0], ())
+        return frozenset(key for key in columns if parts_of(split(key[1])[1])[-1] in words)
+
+    @cached_property
+    def _columns(self) -> Mapping[str, list[Key]]:
+        found: dict[str, list[Key]] = {}
+        for key in self.objects:
+            if key[0] == "column":
+                found.setdefault(split(key[1])[0], []).append(key)
+        return found
+
+    def demanding(self) -> list[str]:
+        """Return the columns of the migration's tables that nobody declares, and that an INSERT must give a value."""
+        return list(wanting_values(self.objects, self._tables, self.declared))
+
+    def removals(self) -> Iterator[str]:
+        """Yield in words what has to go from the migration's own tables and beside its functions, for evidence."""
+        yield from (f"policy {name}" for name in self.policies())
+        yield from (f"constraint {name}" for name in self.checks())
+        yield from (f"NOT NULL of column {name}" for name in self.demanding())
+        yield from (f"function {name}" for name in self.overloads())
+
+    def closing(self, needs: Mapping[Key, Collection[Key]]) -> Closing:
+        """Return what closes the doors.
+
+        Args:
+            needs: The objects that each object needs, by the server's record.
+        """
+        policies = self.policies()
+        going: list[Key] = [("policy", name) for name, others in policies.items() if not others]
+        going += [("constraint", name) for name in self.checks()]
+        overloads: list[Key] = [("function", name) for name in self.overloads()]
+        users = {key: tuple(_users(key, needs, {*going, *overloads})) for key in overloads}
+        needed = {key: those for key, those in users.items() if those}
+        going += [key for key in overloads if key not in needed]
+        along = frozenset(Belongings(self.objects).of(going))
+        changed: dict[Key, Facts] = {
+            ("policy", name): {**self.objects["policy", name], "to": others}
+            for name, others in policies.items()
+            if others
+        }
+        standing = [key for key in (*self._views(), *self._functions(needs)) if key not in going]
+        for kind, name in standing:
+            everybody = ("privilege", f"{kind} {name} to public")
+            if kind == "function" and everybody not in self.objects:
+                changed[everybody] = {"lacks": ("execute",)}
+        revoked = [
+            *undeclared(self.objects, self.declared, [*self.homes, *standing, *self._sequences()], self.people),
+            # The application goes on to use its own tables as the role of a service.
+            *undeclared(self.objects, self.declared, self._tables_for_all(), set(self.people) - {"service_role"}),
+        ]
+        return Closing(
+            tuple(going),
+            along,
+            tuple(key for key in revoked if key not in along),
+            changed,
+            needed,
+            dict(self._acting(needs)),
+        )
+
+    def _views(self) -> Iterator[Key]:
+        """Yield the views that nobody declares and that read with the rights of their owner."""
+        for name, facts in self._strange("view"):
+            options = facts.get("options", ())
+            if not (isinstance(options, tuple) and any(map(_INVOKER.match, options))):
+                yield "view", name
+
+    def _functions(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[Key]:
+        """Yield the functions that nobody declares and that do what their owner may.
+
+        A trigger needs no privilege to call its own. People could hang such a function on a table of theirs.
+        """
+        for name, facts in self._strange("function"):
+            inner = (self.objects.get(need, {}) for need in needs.get(("function", name), ()) if need[0] == "function")
+            # An aggregate calls its functions with its owner's rights.
+            owner = facts.get("security_definer") or (
+                facts.get("kind") == "aggregate" and any(each.get("security_definer") for each in inner)
+            )
+            if owner:
+                yield "function", name
+
+    def _tables_for_all(self) -> Iterator[Key]:
+        """Yield the tables that nobody declares and whose rows people see all: by a policy, or without any."""
+        through = {split(name)[0] for name, facts in self._strange("policy") if self._lets_all_through(facts)}
+        for name, facts in self._strange("table"):
+            if name in through or not facts.get("row_security"):
+                yield "table", name
+
+    def _lets_all_through(self, facts: Facts) -> bool:
+        roles = facts.get("to", ("public",))
+        conditions = [facts[fact] for fact in ("using", "with_check") if fact in facts]
+        return (
+            not facts.get("restrictive")
+            and isinstance(roles, tuple)
+            and not set(self.people).isdisjoint(roles)
+            and "true" in conditions
+        )
+
+    def _sequences(self) -> Iterator[Key]:
+        """Yield the sequences of columns of the migration's tables."""
+        for key, facts in self.objects.items():
+            if key[0] == "sequence" and split(str(facts.get("owned_by", "")))[0] in self._tables:
+                yield key
+
+    def _acting(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[tuple[Key, str]]:
+        """Yield the triggers and rules of another hand on the migration's tables that act with their owner's rights."""
+        for name, _ in self._strange("rule"):
+            if split(name)[0] in self._tables:
+                yield ("rule", name), "it is another hand's, and acts with the rights of the table's owner"
+        for name, _ in self._strange("trigger"):
+            calls = (self.objects.get(need, {}) for need in needs.get(("trigger", name), ()) if need[0] == "function")
+            if split(name)[0] in self._tables and any(each.get("security_definer") for each in calls):
+                yield (
+                    ("trigger", name),
+                    "it is another hand's, and its function acts with its owner's rights",
+                )
+
+
+def wanting_values(objects: Mapping[Key, Facts], tables: Collection[str], declared: Collection[Key]) -> Iterator[str]:
+    """Yield the columns that nobody declares, that must not be NULL, and that nothing gives a value.
+
+    Args:
+        objects: The objects of the schema, each with its facts.
+        tables: The tables that are looked at.
+        declared: What is declared.
+    """
+    kept = without_null(objects)
+    for (kind, name), facts in objects.items():
+        is_ours = kind == "column" and (kind, name) not in declared and split(name)[0] in tables
+        if is_ours and wants_value(facts) and not facts.get("inherited") and name not in kept:
+            yield name
+
+
+def wants_value(facts: Facts) -> bool:
+    """Return whether a column must not be NULL, and nothing gives it a value."""
+    return bool(facts.get("not_null")) and not _GIVES_A_VALUE & facts.keys()
+
+
+def without_null(objects: Mapping[Key, Facts]) -> frozenset[str]:
+    """Return the columns that cannot be NULL while the schema has its keys: those of primary keys and of replica identities.
+
+    Args:
+        objects: The objects of the schema, each with its facts.
+    """
+    found = set()
+    marks = {
+        str(facts.get("replica_identity", "")).removeprefix("index ")
+        for (kind, _), facts in objects.items()
+        if kind == "table" and "replica_identity" in facts
+    }
+    for (kind, name), facts in objects.items():
+        if kind == "constraint" and (str(facts.get("key", "")).startswith("PRIMARY KEY") or split(name)[1] in marks):
+            found |= {f"{split(name)[0]}.{column}" for column in columns_of(facts)}
+        elif kind == "index" and name in marks:
+            found |= {f"{facts.get('on')}.{column}" for column in columns_of(facts)}
+    return frozenset(found)
+
+
+def _name_of(function: str) -> tuple[str, ...]:
+    return parts_of(function)
+
+
+def _users(key: Key, needs: Mapping[Key, Collection[Key]], going: Collection[Key]) -> Iterable[Key]:
+    """Return the objects that need another and stay."""
+    return sorted(user for user, those in needs.items() if key in those and user not in going and user[0] not in _ALONG)
