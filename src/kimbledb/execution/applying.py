@@ -38,6 +38,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.model.set_aside import SetAside
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted
 from kimbledb.planning import refused_plans
@@ -109,6 +110,8 @@ class ApplyRun:
         self.measured: dict[str, Measured] = {}
         #: By the migration's name: the tables whose rows must be counted when its script runs again.
         self.suspects: dict[str, tuple[Suspect, ...]] = {}
+        #: By the migration's name: the tables that were set aside.
+        self.set_aside: dict[str, tuple[SetAside, ...]] = {}
         #: The names of the migrations that waited in vain for a lock on a table.
         self.waited: set[str] = set()
         self.lsn: str | None = None
@@ -149,6 +152,7 @@ class ApplyRun:
             losses=tuple(loss for each in measured for loss in each.losses),
             updates=tuple(update for each in measured for update in each.updates),
             history_owner=self.history_owner,
+            set_aside=tuple(each for step in self.applied for each in self.set_aside.get(step.migration.name, ())),
         )
 
     async def work(self, session: Session) -> None:
@@ -345,6 +349,7 @@ class ApplyRun:
         self.applied.append(AppliedStep(migration, seconds, outcome.held, outcome.notes))
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
+        self.set_aside[migration.name] = outcome.set_aside
         self.lsn = outcome.lsn
         self.run.committed()
         under_way.committed(outcome)
@@ -395,6 +400,7 @@ class ApplyRun:
             hosted=self.hosted,
             begun=self._is_begun(migration),
             catalog=self._plan.migrations,
+            aside=self.goal.set_aside,
         )
 
     def _is_begun(self, migration: Migration) -> bool:

@@ -6,7 +6,7 @@ lock, since migrations before it have changed the schema, and others may have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -15,15 +15,17 @@ from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import rows, snapshot
-from kimbledb.model.completion import Completion
+from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.writer.names import written as sql_name
+from kimbledb.server import queries
 from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
@@ -47,6 +49,8 @@ class Background:
     begun: bool = True
     #: All migrations of the catalog.
     catalog: Sequence[Migration] | None = None
+    #: The tables that are set aside.
+    aside: Collection[str] = ()
 
     def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
         """Return a migration beside the schema.
@@ -63,6 +67,7 @@ class Background:
             hosted=self.hosted,
             begun=self.begun,
             catalog=self.catalog,
+            aside=self.aside,
         )
 
 
@@ -74,6 +79,8 @@ def written(work: Work, completion: Completion) -> Work:
         completion: The statements, and what they leave.
     """
     text = "".join(f"{each};\n" for each in completion.statements)
+    if not completion.runs_script:
+        text += "".join(copying(completion))
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
     converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
@@ -84,6 +91,43 @@ def written(work: Work, completion: Completion) -> Work:
 def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
     """Return the facts for the log, with what the completion does by name."""
     return {**work.detail, "completion": completion.acts} if completion.acts else work.detail
+
+
+def copying(completion: Completion) -> list[str]:
+    """Return the statements that copy the rows of tables which were set aside, and those that come after them.
+
+    Args:
+        completion: The completion.
+    """
+    copied = [_copying(each) for each in completion.set_aside if each.values]
+    return [*copied, *(f"{each};\n" for each in completion.afterwards)]
+
+
+def _copying(copy: Copy) -> str:
+    table, source = sql_name(copy.table), sql_name(copy.source)
+    columns = ", ".join(map(sql_name, copy.values))
+    counted = (
+        f"PERFORM setval(pg_get_serial_sequence({quote_literal(table)}, {quote_literal(parts_of(each)[-1])}),"
+        f" greatest(max({sql_name(each)}), 1), max({sql_name(each)}) IS NOT NULL) FROM {table};"
+        for each in copy.counted
+    )
+    reason = "not_copied"
+    misfits = (
+        f"WHEN {column} IS NOT NULL AND NOT ({fits}) THEN {quote_literal(column)}" for column, fits in copy.fits.items()
+    )
+    return queries.block(
+        "copy_rows",
+        source=source,
+        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE",
+        values=", ".join(f"({value})" for value in copy.values.values()),
+        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text",
+        literal=quote_literal(source),
+        reason=reason,
+        column=quote_literal(reason),
+        count="\n    ".join(counted),
+        shown=quote_literal(copy.table),
+        shown_source=quote_literal(copy.source),
+    )
 
 
 async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
@@ -126,7 +170,8 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
     noting = setting("kimbledb.step", messages.facts(completing))
     if completion.runs_script:
         await transactions.run(work, completing.script)
-        return evolve(await transactions.finish(work, noting=noting), notes=tuple(completion.notes))
+        outcome = await transactions.finish(work, noting=noting, more=copying(completion))
+        return evolve(outcome, notes=tuple(completion.notes))
     try:
         return evolve(await transactions.finish(completing, noting=noting), notes=tuple(completion.notes))
     except ScriptError as failure:

@@ -101,7 +101,15 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         return loaded
     online = runner.can_open_second_session(session, state.process_id)
     plan = await completions.foresee(
-        session, goal.planner, loaded.plan, shown, looked, state, goal.schema, online=online
+        session,
+        goal.planner,
+        loaded.plan,
+        shown,
+        looked,
+        state,
+        goal.schema,
+        online=online,
+        aside=goal.set_aside,
     )
     return evolve(loaded, plan=plan)
 

@@ -94,7 +94,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
-            filling = [update(table, each) for table, each in by_table(work.migration.fills).items()]
+            filling = [f"{update(table, each)};\n" for table, each in by_table(work.migration.fills).items()]
             outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 

@@ -30,8 +30,9 @@ from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.script import Script
+from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
+from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
@@ -382,7 +383,7 @@ class Transactions:
 
         Args:
             work: The migration and its script.
-            more: Statements that run after the script, with its search_path.
+            more: Statements that run after the script, with its search_path, each with its semicolon.
             noting: As for ``Messages.closing()``.
 
         Raises:
@@ -394,7 +395,7 @@ class Transactions:
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
         body, starts = self.messages.body(work)
-        after = "".join(f"{each};\n" for each in more)
+        after = "".join(more)
         if after:
             after = self.session.path(self.messages.path) + after + self.session.path()
         try:
@@ -472,6 +473,7 @@ def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
         found.get("KD103"),
         found[_RECORDED]["milliseconds"] / 1000,
         data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
+        set_aside=tuple(SetAside.of(answer.value) for answer in answers if answer.code == COPIED),
     )
 
 

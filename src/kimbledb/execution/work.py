@@ -13,6 +13,7 @@ from kimbledb.inspection.proof import Declared, declared_by
 from kimbledb.model.check import Check
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
+from kimbledb.model.set_aside import SetAside
 from kimbledb.planning.fold import FoldedObject
 
 
@@ -120,6 +121,8 @@ class Outcome:
     measured: Measured = field(factory=Measured)
     #: What a completion did, a line each.
     notes: tuple[str, ...] = ()
+    #: The tables that were set aside.
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class StepFailed(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from attrs import define, evolve, field
 
@@ -40,6 +40,7 @@ async def foresee(
     schema: str,
     *,
     online: bool = False,
+    aside: Collection[str] = (),
 ) -> Plan:
     """Return a plan whose steps have their completions; a step whose rest cannot be written, or that rows break, is in conflict.
 
@@ -56,6 +57,7 @@ async def foresee(
         state: The state of the database.
         schema: The target schema.
         online: Whether online.sql can be run.
+        aside: The tables that are set aside.
     """
     begun = [step for step in plan.pending if is_begun(step.migration, shown)]
     if not begun and not any(looks_at_rows(step.migration, looked.found, hosted=shown.hosted) for step in plan.pending):
@@ -85,6 +87,7 @@ async def foresee(
                 begun=shown.findings[step.name].begun,
                 rows_before=foresight.rows,
                 catalog=plan.migrations,
+                aside=aside,
             )
             await foresight.complete(step, unfinished, rows.question(schema, path, unfinished))
         else:

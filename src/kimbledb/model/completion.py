@@ -48,6 +48,24 @@ class Conversion:
 
 
 @frozen(kw_only=True)
+class Copy:
+    """The rows of a table that was set aside, on their way into the declared table."""
+
+    #: The declared table.
+    table: str
+    #: The table that was set aside.
+    source: str
+    #: The expression of each column's value, by the column's name alone.
+    values: Mapping[str, str]
+    #: What holds for the values that can be converted, by the column's name as SQL; a column that is not here takes all.
+    fits: Mapping[str, str] = field(factory=dict)
+    #: The columns that hold no value that could be copied, each with the reason.
+    without: Mapping[str, str] = field(factory=dict)
+    #: The columns that are counted by a sequence, by their name alone.
+    counted: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
 class Completion:
     """What brings the rest of a migration, in place of its script or, for a repair, before it."""
 
@@ -63,6 +81,12 @@ class Completion:
     converted: tuple[Conversion, ...] = ()
     #: The columns of which a conversion cuts something: each with the column that keeps the whole values, and their number.
     kept: tuple[tuple[str, str, int], ...] = ()
+    #: The tables that are set aside, each with what is copied of its rows.
+    set_aside: tuple[Copy, ...] = ()
+    #: The statements after the copies.
+    afterwards: tuple[str, ...] = field(default=(), repr=False)
+    #: The tables that keep the rest from being reached, and may be set aside.
+    could_set_aside: tuple[str, ...] = ()
     #: The columns that are made nullable: they are not declared NOT NULL, and nothing gives them a value.
     made_nullable: tuple[str, ...] = ()
     #: The objects of another hand that are dropped: they open what a closed catalog declares, or are in its way.
@@ -110,6 +134,7 @@ class Completion:
     @property
     def notes(self) -> Iterator[str]:
         """What it does, a line each."""
+        yield from self._of_tables_set_aside()
         for act, those in self.acts.items():
             if act == "converts":
                 yield from self._of_conversions()
@@ -124,6 +149,15 @@ class Completion:
         yield from undecided(self.undecided)
         if self.not_run:
             yield f"does not run {few(list(self.not_run))}"
+
+    def _of_tables_set_aside(self) -> Iterator[str]:
+        for each in self.set_aside:
+            yield f"sets table {each.table} aside as {each.source}, and copies the rows that fit"
+            for column, why in each.without.items():
+                yield f"copies no value of {each.table}.{column}: {why}"
+        if self.could_set_aside:
+            names = ", ".join(self.could_set_aside)
+            yield f"may be set aside with their rows, if you say so (set_aside, --set-aside): {names}"
 
     def _of_conversions(self) -> Iterator[str]:
         if self.converted:

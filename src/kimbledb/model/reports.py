@@ -15,6 +15,7 @@ from kimbledb.model.text import counted, few, one_line
 if TYPE_CHECKING:
     from kimbledb.model.check import Check
     from kimbledb.model.loss import Loss
+    from kimbledb.model.set_aside import SetAside
 
 
 @frozen(eq=False)
@@ -102,6 +103,8 @@ class MigrationReport(Report):
     #: The role that owns history, if the role of the call cannot write it, else None. "Nothing to do" then
     #: rests on the history of that role.
     history_owner: str | None = None
+    #: The tables that were set aside, each with how many of its rows were copied.
+    set_aside: tuple[SetAside, ...] = ()
 
     @property
     def newer(self) -> tuple[Step, ...]:
@@ -130,6 +133,7 @@ class MigrationReport(Report):
                 "completed, where a part was there",
                 (f"{step.migration.name}: {note}" for step in self.applied for note in step.notes),
             ),
+            *listed("set aside", self.set_aside),
             *listed("data lost", self.losses),
             *listed("rows updated", self.updates),
             *([Table(passed)] if checks else []),
@@ -139,7 +143,8 @@ class MigrationReport(Report):
         """Return the report as values.
 
         ``applied``: for each migration ``migration``, ``seconds``, ``held``, ``notes``. ``seconds``, ``lsn``, ``history_owner``:
-        as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``newer``: names.
+        as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``set_aside``: each with the
+        attributes of a ``SetAside``. ``newer``: names.
         ``verification``: as of ``VerificationReport``.
         """
         return {
@@ -156,6 +161,7 @@ class MigrationReport(Report):
             "lsn": self.lsn,
             "losses": plain(self.losses),
             "updates": plain(self.updates),
+            "set_aside": plain(self.set_aside),
             "newer": [step.name for step in self.newer],
             "history_owner": self.history_owner,
             "verification": self.verification.as_dict(),

@@ -50,3 +50,22 @@ def undeclared(
             where = {f"table {relation}", f"view {relation}"} if kind == "column" else {described}
             if role in people and not where.isdisjoint(ours):
                 yield key
+
+
+def opened(found: Mapping[Key, Facts], tables: Collection[str]) -> Iterator[Key]:
+    """Yield the privileges of these roles on tables and on columns of them.
+
+    Args:
+        found: The objects of the schema, each with its facts.
+        tables: The names of the tables.
+    """
+    for key, facts in found.items():
+        if key[0] == "privilege" and "may" in facts:
+            described, role = granted(key[1])
+            kind, _, name = described.partition(" ")
+            if (
+                role in CLOSED_TO
+                and (split(name)[0] if kind == "column" else name) in tables
+                and kind in ("table", "column")
+            ):
+                yield key

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import define, evolve, field, frozen
 
 from kimbledb.catalog import statements
-from kimbledb.model.completion import Completion, Conversion
+from kimbledb.model.completion import Completion, Conversion, Copy
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
@@ -39,12 +39,15 @@ from kimbledb.planning.fold import (
     FoldedObject,
     fold,
     key_under_new_names,
+    relation_of,
+    renamed,
     split,
     under_former_names,
     under_new_names,
 )
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.mentions import needs_among
+from kimbledb.planning.set_aside import Aside, as_before, copies, keeping, set_aside, target_of
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, texts, written
 
@@ -122,6 +125,8 @@ class Unfinished:
     hosted: bool
     #: Whether a part of the migration's own objects is there. Otherwise its script runs after what is written here.
     begun: bool = True
+    #: The tables that are set aside, if they are there.
+    aside: Collection[str] = ()
     #: The rows before it, where migrations before it in the plan change some; None for those that are there.
     rows_before: LaterRows | None = None
     #: All migrations of the catalog: what one of them declares is nobody else's. None for those above.
@@ -130,6 +135,8 @@ class Unfinished:
     def __attrs_post_init__(self) -> None:
         self._left: dict[Key, str] = {}
         self._conflicts: list[str] = []
+        #: The tables that hold what is in conflict.
+        self._conflicting: set[str] = set()
 
     @cached_property
     def _fold(self) -> Fold:
@@ -141,6 +148,18 @@ class Unfinished:
         return self._fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
 
     @cached_property
+    def _aside(self) -> Aside:
+        return set_aside(self.found, self.aside, self._fold.objects, closed=self.migration.closed)
+
+    @cached_property
+    def _has_begun(self) -> bool:
+        """Whether a part of the migration's own objects is there once tables are set aside."""
+        if not self._aside.names:
+            return self.begun
+        declared = self.migration.declarations.on(hosted=self.hosted)
+        return any(each.key in self._aside.found.objects for statement in declared for each in statement.creates)
+
+    @cached_property
     def _renames(self) -> dict[Key, str]:
         """The later name of each object that gets another, by its kind and earlier name."""
         return dict(self._all_renames())
@@ -148,7 +167,7 @@ class Unfinished:
     @cached_property
     def _named(self) -> Snapshot:
         """The schema under its later names."""
-        return _renamed(self.found, self._renames)
+        return renamed(self._aside.found, self._renames)
 
     @cached_property
     def _names_now(self) -> dict[Key, str]:
@@ -163,16 +182,21 @@ class Unfinished:
         A repair looks after what the migrations before it make: what had to wait for it belongs to it.
         """
         if any(
-            (there := self.found.objects.get(("column", name))) is not None and not same_type(there, {"type": kind})
+            (there := self._aside.found.objects.get(("column", name))) is not None
+            and not same_type(there, {"type": kind})
             for name, kind in self.migration.expects.items()
         ):
             return {
                 key: item
                 for key, item in self._fold.objects.items()
-                if self.begun or item.migration is not self.migration
+                if self._has_begun or item.migration is not self.migration
             }
-        found: dict[Key, FoldedObject] = {}
-        if not self.begun:
+        found = {
+            key: self._fold.objects[key]
+            for key in self._aside.gone
+            if self._fold.objects[key].migration is not self.migration
+        }
+        if not self._has_begun:
             return found
         for statement in self.migration.declarations.on(hosted=self.hosted):
             keys = [each.key for each in (*statement.creates, *statement.changes)]
@@ -219,7 +243,7 @@ class Unfinished:
     @cached_property
     def _fills(self) -> dict[str, dict[str, str]]:
         """The expressions of values, by table and column, for tables that are there."""
-        fills = by_table(self.migration.fills) if self.begun else {}
+        fills = by_table(self.migration.fills) if self._has_begun else {}
         return {table: each for table, each in fills.items() if ("table", table) in self._named.objects}
 
     @cached_property
@@ -236,7 +260,7 @@ class Unfinished:
         """The rows that would break what is added to tables that are there, each by the name of what they break."""
         asked: dict[str, Breaking] = {}
         for key, item in self._scope.items():
-            if key[0] not in ("constraint", "index"):
+            if key[0] not in ("constraint", "index") or self._is_copied(item):
                 continue
             there = self._named.objects.get(key)
             facts = self._new(item, self._named, Rows()) if there is None else self._changed(item, there, Rows())
@@ -247,6 +271,28 @@ class Unfinished:
         for each in self._conversions.values():
             asked.update(self._unconvertible(each))
         return asked
+
+    def _is_copied(self, item: FoldedObject) -> bool:
+        """Return whether the rows of an object's table are copied, and only those that fit."""
+        return relation_of(item.key, item.each.facts) in self._aside.names
+
+    @cached_property
+    def _copied(self) -> list[Conversion | tuple[str, str]]:
+        """The conversions of the rows that are copied."""
+        if not self._aside.names:
+            return []
+        wanted = {
+            item.each.name: str((item.each.facts or {})["type"])
+            for item in self._fold.objects.values()
+            if item.key[0] == "column" and split(item.key[1])[0] in self._aside.names
+        }
+        before = as_before(self._aside).objects
+        converting = ids.conversions(wanted, before, declared=self._foreign_keys, enums=self._enums)
+        return [
+            each
+            for each in converting
+            if split(each.column if isinstance(each, Conversion) else each[0])[0] in self._aside.names
+        ]
 
     def _unconvertible(self, conversion: Conversion) -> Iterator[tuple[str, Breaking]]:
         """Yield the rows that keep a column from its later type."""
@@ -288,6 +334,8 @@ class Unfinished:
         rows = self._rows_renamed
         new = [item.each for key, item in self._scope.items() if key not in self._named.objects]
         rows = rows.with_values({each.column: each.value for each in self._conversions.values()})
+        rows = rows.with_values({each.column: each.value for each in self._copied if isinstance(each, Conversion)})
+        new = [each for each in new if (relation_of(each.key) or each.name) not in self._aside.names]
         rows = rows.with_tables([each.name for each in new if each.kind == "table"])
         rows = rows.with_columns({each.name: each.facts for each in new if each.kind == "column" and each.facts})
         return rows.with_values({name: value for each in self._fills.values() for name, value in each.items()})
@@ -300,36 +348,24 @@ class Unfinished:
         Args:
             rows: What the rows allow, for all that is asked.
         """
-        breaking = [
-            each.conflict(rows.breaking[name]) for name, each in self.breaking_asked.items() if name in rows.breaking
-        ]
-        self._left, self._conflicts = {}, breaking
-        renames, found = self._renames, self._named
-        objects: dict[Key, Facts] = dict(found.objects)
-        made: list[FoldedObject] = []
-        changed: list[FoldedObject] = []
-        self._conflicts += [self._unconverted_at(column, why) for column, why in self._unconverted.items()]
-        kept = {
-            each.column: _kept(each, found)
-            for each in self._conversions.values()
-            if each.column in self.cuts_asked and rows.breaking.get(each.column)
-        }
+        self._left, self._conflicts, self._conflicting = {}, [], set()
+        self._refuse_what_rows_break(rows)
+        kept = self._kept(rows)
         conversions = {**self._conversions, **{each.key: each for each in kept.values()}}
-        found = evolve(found, objects={**found.objects, **{each.key: {"type": each.before} for each in kept.values()}})
+        columns: dict[Key, Facts] = {each.key: {"type": each.before} for each in kept.values()}
+        found = evolve(self._named, objects={**self._named.objects, **columns})
+        objects: dict[Key, Facts] = dict(found.objects)
         for each in conversions.values():
             objects[each.key] = self._converted(found.objects[each.key], each)
         for key in self._counters_of_ids(found):
             del objects[key]
-        for key, item in self._scope.items():
-            there = objects.get(key)
-            facts = self._new(item, found, rows) if there is None else self._changed(item, there, rows)
-            if facts is not None and facts != there:
-                objects[key] = facts
-                (made if there is None else changed).append(item)
+        made, changed = self._bring(objects, found, rows)
         nullable = self._made_nullable(found, objects)
         closing = self._closed(found, objects)
-        self._conflicts += self._removals(found)
+        for why in self._removals(found):
+            self._refuse(None, why)
         after = self._after(found, objects, [*made, *changed])
+        copied = self._copies(after)
         fills = {table: each for table, each in self._fills.items() if table in rows.filled}
         way = _Way(found, conversions, closed=self.migration.closed)
         if fills:
@@ -338,29 +374,20 @@ class Unfinished:
             way.statements += [
                 step for table, each in fills.items() for step in filling(table, each, way.now.objects, after.objects)
             ]
+        way.lead(self._without_referring(after, copied))
+        before_copies = len(way.statements)
         way.lead(after)
-        self._conflicts += self._lost(found, after)
-        statements: list[str] = []
-        if not self._conflicts:
-            # A part is renamed before its table, by which it is named.
-            in_order = sorted(renames.items(), key=lambda item: item[0][0] not in PARTS)
-            statements = [writer.rename(DatabaseObject(*key), parts_of(name)[-1]) for key, name in in_order]
-            statements += ids.keeping(conversions.values())
-            statements += [
-                f"ALTER TABLE {written(split(each.column)[0])} ADD COLUMN {own_name(each.column)} {each.before}"
-                for each in kept.values()
-            ]
-            statements += way.statements
-            statements += [
-                f"REFRESH MATERIALIZED VIEW {written(name)}"
-                for name in self.views_asked
-                if ("view", name) in way.gone and ("view", name) in objects and name in rows.populated
-            ]
+        for table, why in self._lost(found, after):
+            self._refuse(table, why)
+        reached = not self._conflicts
         return Completion(
-            statements=tuple(statements),
+            statements=(*self._ahead(kept.values()), *way.statements[:before_copies]) if reached else (),
+            afterwards=(*way.statements[before_copies:], *self._filled_again(way, objects, rows)) if reached else (),
+            set_aside=copied,
+            could_set_aside=() if reached else tuple(self._could_set_aside),
             made=tuple(each.each for each in made),
             changed=tuple(each.each for each in changed),
-            renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in renames.items()),
+            renamed=tuple((old, DatabaseObject(kind, name)) for (kind, old), name in self._renames.items()),
             converted=tuple(self._conversions.values()),
             kept=tuple((column, each.column, rows.breaking[column]) for column, each in kept.items()),
             made_nullable=nullable,
@@ -368,13 +395,93 @@ class Unfinished:
             revoked=tuple(DatabaseObject(*key) for key in (*closing.revoked, *closing.changed)),
             filled=tuple(column for each in fills.values() for column in each),
             left=dict(self._left),
-            not_run=tuple(self._not_run()) if self.begun else (),
-            runs_script=not self.begun,
+            not_run=tuple(self._not_run()) if self._has_begun else (),
+            runs_script=not self._has_begun,
             conflicts=tuple(dict.fromkeys(self._conflicts)),
             unproven=frozenset(self._unproven()),
             undecided=dict(rows.undecided),
             after=after,
         )
+
+    def _refuse_what_rows_break(self, rows: Rows) -> None:
+        for name, breaking in self.breaking_asked.items():
+            if name in rows.breaking:
+                self._refuse(breaking.table, breaking.conflict(rows.breaking[name]))
+        for column, why in self._unconverted.items():
+            self._refuse(split(column)[0], self._unconverted_at(column, why))
+
+    def _kept(self, rows: Rows) -> dict[str, Conversion]:
+        """Return the columns that keep whole values, each as a conversion, by the column whose conversion cuts them."""
+        return {
+            each.column: _keeping(each, self._named)
+            for each in self._conversions.values()
+            if each.column in self.cuts_asked and rows.breaking.get(each.column)
+        }
+
+    def _bring(
+        self, objects: dict[Key, Facts], found: Snapshot, rows: Rows
+    ) -> tuple[list[FoldedObject], list[FoldedObject]]:
+        """Bring objects to their declared forms, and return those that are made and those that are changed."""
+        made: list[FoldedObject] = []
+        changed: list[FoldedObject] = []
+        for key, item in self._scope.items():
+            there = objects.get(key)
+            facts = self._new(item, found, rows) if there is None else self._changed(item, there, rows)
+            if facts is not None and facts != there:
+                objects[key] = facts
+                (made if there is None else changed).append(item)
+        return made, changed
+
+    def _ahead(self, kept: Iterable[Conversion]) -> Iterator[str]:
+        """Yield the statements ahead of all others."""
+        yield from self._aside.statements
+        # A part is renamed before its table, by which it is named.
+        for key, name in sorted(self._renames.items(), key=lambda item: item[0][0] not in PARTS):
+            yield writer.rename(DatabaseObject(*key), parts_of(name)[-1])
+        yield from ids.keeping(self._conversions.values())
+        yield from keeping(self._aside, (each for each in self._copied if isinstance(each, Conversion)))
+        for each in kept:
+            yield f"ALTER TABLE {written(split(each.column)[0])} ADD COLUMN {own_name(each.column)} {each.before}"
+
+    def _filled_again(self, way: _Way, objects: Mapping[Key, Facts], rows: Rows) -> Iterator[str]:
+        """Yield the statements that fill materialized views which were made again."""
+        for name in self.views_asked:
+            if ("view", name) in way.gone and ("view", name) in objects and name in rows.populated:
+                yield f"REFRESH MATERIALIZED VIEW {written(name)}"
+
+    def _copies(self, after: Snapshot) -> tuple[Copy, ...]:
+        """Return what is copied of tables that are set aside, into tables that are made here or by the script."""
+        declared = {key: item.each.facts or {} for key, item in self._fold.objects.items()}
+        return tuple(copies(self._aside, after.objects if self._has_begun else declared, self._copied))
+
+    @staticmethod
+    def _without_referring(after: Snapshot, copied: Sequence[Copy]) -> Snapshot:
+        """Return a schema without the keys of other tables to those whose rows are still to be copied."""
+        tables = {each.table for each in copied}
+        if not tables:
+            return after
+        return evolve(
+            after,
+            objects={
+                key: facts
+                for key, facts in after.objects.items()
+                if key[0] != "constraint" or split(key[1])[0] in tables or target_of(facts) not in tables
+            },
+        )
+
+    @property
+    def _could_set_aside(self) -> Iterator[str]:
+        """Yield the tables that hold what is in conflict, and that the migration makes."""
+        made = {
+            each.name
+            for statement in self.migration.declarations.on(hosted=self.hosted)
+            for each in statement.creates
+            if each.kind == "table"
+        }
+        found = self._aside.found.objects
+        for table in sorted(made):
+            if ("table", table) in found and table in self._conflicting:
+                yield table
 
     def _between(
         self,
@@ -414,24 +521,24 @@ class Unfinished:
 
     def _all_renames(self) -> Iterator[tuple[Key, str]]:
         """Yield the later names of objects that have the earlier one, or that of nobody."""
-        objects = self.found.objects
+        objects = self._aside.found.objects
         for statement in self.migration.declarations.on(hosted=self.hosted):
             for (kind, old), name in statement.renames.items():
                 if (kind, old) in objects and (kind, name) not in objects and (kind, old) not in self._fold.objects:
                     yield (kind, old), name
-        former = under_former_names(self.migration, self.found, self._fold)
+        former = under_former_names(self.migration, self._aside.found, self._fold)
         yield from former.items()
         yield from self._twins(former)
 
     def _twins(self, former: Mapping[Key, str]) -> Iterator[tuple[Key, str]]:
         """Yield the constraints and indexes that say the same as a missing one, and are nobody's, with its name."""
         others: dict[tuple[str, str, str], list[Key]] = {}
-        for (kind, name), facts in self.found.objects.items():
+        for (kind, name), facts in self._aside.found.objects.items():
             if kind in ("constraint", "index") and (kind, name) not in self._fold.objects:
                 each = under_new_names(DatabaseObject(kind, name, key_under_new_names(name, facts, former)), former)
                 others.setdefault(_twin_of(kind, each.name, each.facts or {}), []).append((kind, name))
         for (kind, name), item in self._scope.items():
-            if kind not in ("constraint", "index") or (kind, name) in self.found.objects:
+            if kind not in ("constraint", "index") or (kind, name) in self._aside.found.objects:
                 continue
             if same := others.get(_twin_of(kind, name, item.each.facts or {})):
                 yield same.pop(0), name
@@ -461,10 +568,11 @@ class Unfinished:
             for column, kind in {**wanted, **self.migration.expects}.items()
             if (there := objects.get(("column", column))) is not None and not same_type(there, {"type": kind})
         }
-        declared = (
-            (key[1], item.each.facts or {}) for key, item in self._fold.objects.items() if key[0] == "constraint"
-        )
-        return list(ids.conversions(wanted, objects, declared=declared, enums=self._enums))
+        return list(ids.conversions(wanted, objects, declared=self._foreign_keys, enums=self._enums))
+
+    @cached_property
+    def _foreign_keys(self) -> list[tuple[str, Facts]]:
+        return [(key[1], item.each.facts or {}) for key, item in self._fold.objects.items() if key[0] == "constraint"]
 
     @cached_property
     def _enums(self) -> dict[str, list[str]]:
@@ -512,12 +620,15 @@ class Unfinished:
         kind, name = item.key
         facts = item.each.facts
         if facts is None:
-            self._conflicts.append(self._at(item, f"{item.each} is missing, and only its name is declared"))
+            self._refuse(
+                relation_of(item.key, item.each.facts),
+                self._at(item, f"{item.each} is missing, and only its name is declared"),
+            )
             return None
         if kind in NAMED_ALIKE and (
             other := next((each for each in NAMED_ALIKE if (each, name) in found.objects), None)
         ):
-            self._conflicts.append(self._at(item, f"{item.each} cannot be made: {other} {name} has its name"))
+            self._refuse(name, self._at(item, f"{item.each} cannot be made: {other} {name} has its name"))
             return None
         if kind == "constraint" and (standing := self._key_in_place_of(name, facts, found)):
             self._left[item.key] = f"{standing} stands in its place"
@@ -581,8 +692,9 @@ class Unfinished:
             return None
         if kind == "table":
             if _NATURE & (comparison.declared.keys() | comparison.found.keys()):
-                self._conflicts.append(
-                    self._at(item, f"{item.each} is {comparison.found_words} instead of {comparison.expected_words}")
+                self._refuse(
+                    item.each.name,
+                    self._at(item, f"{item.each} is {comparison.found_words} instead of {comparison.expected_words}"),
                 )
                 return None
             return {**there, **comparison.declared}
@@ -676,7 +788,7 @@ class Unfinished:
 
     def _removals(self, found: Snapshot) -> Iterator[str]:
         """Yield what the migration drops or renames and what is still there: no such statement runs on what is there in part."""
-        if not self.begun:
+        if not self._has_begun:
             return
         for statement in self.migration.declarations.on(hosted=self.hosted):
             place = f"{self.migration.file(statement.part)}:{statement.line}"
@@ -695,15 +807,21 @@ class Unfinished:
                 ):
                     yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
 
-    def _lost(self, found: Snapshot, after: Snapshot) -> Iterator[str]:
-        """Yield the objects with data that would have to be dropped."""
+    def _refuse(self, table: str | None, why: str) -> None:
+        """Note a conflict, with the table that holds it."""
+        self._conflicts.append(why)
+        if table is not None:
+            self._conflicting.add(table)
+
+    def _lost(self, found: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
+        """Yield the objects with data that would have to be dropped, each with its table."""
         idle = set(self._counters_of_ids(found))
         for kind, name in writer.lost(found, after):
             if (kind, name) in idle:
                 continue
             item = self._fold.objects.get((kind, name))
             words = f"{kind} {name} cannot get its declared form and keep what it holds"
-            yield words if item is None else self._at(item, words)
+            yield split(name)[0] or name, words if item is None else self._at(item, words)
 
     def _not_run(self) -> Iterator[str]:
         """Yield the statements of the script that make no object."""
@@ -806,35 +924,13 @@ def _with_labels(there: Sequence[str], declared: Sequence[str]) -> tuple[str, ..
     return tuple(found)
 
 
-def _kept(conversion: Conversion, found: Snapshot) -> Conversion:
+def _keeping(conversion: Conversion, found: Snapshot) -> Conversion:
     """Return the conversion of an empty column to one that keeps the whole values of which another conversion cuts something."""
     table, own = split(conversion.column)[0], parts_of(conversion.column)[-1]
     ends = itertools.chain(["_before"], (f"_before_{place}" for place in itertools.count(2)))
     name = next(each for end in ends if ("column", each := f"{table}.{quoted(own + end)}") not in found.objects)
     value = own_name(conversion.column)
     return Conversion(name, "boolean", conversion.before, f"CASE WHEN {conversion.cuts} THEN {value} END")
-
-
-def _renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
-    """Return a schema after renames."""
-    if not renames:
-        return found
-    keys = {
-        key: under_new_names(DatabaseObject(*key, key_under_new_names(key[1], facts, renames)), renames)
-        for key, facts in found.objects.items()
-    }
-    return Snapshot(
-        {each.key: each.facts or {} for each in keys.values()},
-        {keys[key].key: form for key, form in found.forms.items()},
-        sources={keys[key].key: source for key, source in found.sources.items()},
-        needs={
-            keys[key].key: {keys[need].key if need in keys else need for need in each}
-            for key, each in found.needs.items()
-            if key in keys
-        },
-        given=found.given,
-        inherited=found.inherited,
-    )
 
 
 def _twin_of(kind: str, name: str, facts: Facts) -> tuple[str, str, str]:

@@ -340,6 +340,33 @@ def key_under_new_names(name: str, facts: Facts, renames: Mapping[Key, str]) -> 
     return facts if key == facts.get("key", "") else {**facts, "key": key}
 
 
+def renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
+    """Return a schema after renames.
+
+    Args:
+        found: The schema.
+        renames: The new name of each renamed object, by its old kind and name.
+    """
+    if not renames:
+        return found
+    keys = {
+        key: under_new_names(DatabaseObject(*key, key_under_new_names(key[1], facts, renames)), renames)
+        for key, facts in found.objects.items()
+    }
+    return Snapshot(
+        {each.key: each.facts or {} for each in keys.values()},
+        {keys[key].key: form for key, form in found.forms.items() if key in keys},
+        sources={keys[key].key: source for key, source in found.sources.items() if key in keys},
+        needs={
+            keys[key].key: {keys[need].key if need in keys else need for need in each}
+            for key, each in found.needs.items()
+            if key in keys
+        },
+        given=found.given,
+        inherited=found.inherited,
+    )
+
+
 def _source_of_renamed(kind: str, source: str, name: str) -> str | None:
     """Return the statement that makes a function or a view under a new name, or None if it is not known.
 

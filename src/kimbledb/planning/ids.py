@@ -85,11 +85,12 @@ def _to_uuid(conversion: Conversion, root: str) -> Conversion:
     return evolve(conversion, using=made, ids_of=root)
 
 
-def keeping(conversions: Iterable[Conversion]) -> Iterator[str]:
+def keeping(conversions: Iterable[Conversion], sources: Mapping[str, str] | None = None) -> Iterator[str]:
     """Yield the statements that note the ids of columns which are about to become uuids.
 
     Args:
         conversions: The conversions.
+        sources: The names of the tables that hold the ids, where they have others.
     """
     those = [each for each in conversions if each.ids_of == each.column]
     if not those:
@@ -101,10 +102,11 @@ def keeping(conversions: Iterable[Conversion]) -> Iterator[str]:
     yield f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY"
     yield f"COMMENT ON TABLE {TABLE} IS 'The ids that rows had before a migration made uuids of them'"
     for each in those:
-        own = own_name(each.column)
+        own, table = own_name(each.column), split(each.column)[0]
+        source = written((sources or {}).get(table, table))
         yield (
             f"INSERT INTO {TABLE} (column_name, old_id, new_id) SELECT {quote_literal(each.column)}, {own}::text, {each.using}"
-            f" FROM ONLY {written(split(each.column)[0])} WHERE {own}::text <> ({each.using})::text"
+            f" FROM ONLY {source} WHERE {own}::text <> ({each.using})::text"
             " ON CONFLICT (column_name, old_id) DO NOTHING"
         )
 
