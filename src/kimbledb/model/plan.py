@@ -34,7 +34,7 @@ class StepState(enum.StrEnum):
     ADOPTABLE = "adoptable"
     #: It is not in history, and some of its objects exist.
     PARTIAL = "partial"
-    #: It is not in history, and some of its objects exist in another shape.
+    #: It is not in history, and some of its objects exist in another shape, or rows break what it declares.
     CONFLICTING = "conflicting"
     #: It is applied by history, and its file was edited since.
     CHANGED = "changed"
