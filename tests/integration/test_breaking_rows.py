@@ -529,3 +529,29 @@ async def test_rows_that_policies_hide_from_their_owner_are_decided_when_it_runs
     assert step.completion is not None
     assert "this role may not read the tables" in "\n".join(step.completion.notes)
     assert caught.value.sqlstate == "23514"
+
+
+async def test_what_stands_already_is_asked_of_rows_that_are_filled_and_converted(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A fill or a conversion that makes rows break a key or a check of another hand is found before it runs."""
+    folder.add(
+        1,
+        "things",
+        "CREATE TABLE things (id integer, name text, code text, at timestamptz, more text);",
+        facts='[fills]\n"things.name" = "lower(name)"\n"things.code" = "coalesce(code, \'none\')"',
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE things (id integer, name text UNIQUE, code text CHECK (code <> 'none'), at text, UNIQUE (at, id));"
+        " INSERT INTO things VALUES (1, 'a', 'x', '2025-01-01 10:00'), (1, 'A', NULL, '2025-01-01T10:00'), (3, 'b', 'y', NULL)"
+    )
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("things.sql")
+
+    assert step.completion is not None
+    assert sorted(each.partition(", listed")[0] for each in step.completion.conflicts) == [
+        "1 row of things (code) that do not satisfy it, against constraint things.things_code_check",
+        "2 rows of things (at, id) with the values of another row, against constraint things.things_at_id_key",
+        "2 rows of things (name) with the values of another row, against constraint things.things_name_key",
+    ]

@@ -270,7 +270,25 @@ class Unfinished:
                 asked[str(item.each)] = breaking
         for each in self._conversions.values():
             asked.update(self._unconvertible(each))
-        return asked
+        return {**dict(self._standing()), **asked}
+
+    def _standing(self) -> Iterator[tuple[str, Breaking]]:
+        """Yield the rows that would break what stands already, once columns are converted and filled."""
+        alone = set(ids.keys_of_one(self._named.objects))
+        columns = {column for each in self._fills.values() for column in each}
+        columns |= {
+            each.column
+            for each in self._conversions.values()
+            if each.column not in alone and not each.before.startswith(_ONE_TO_ONE)
+        }
+        tables = {split(column)[0] for column in columns}
+        for key, facts in self._named.objects.items():
+            if key[0] not in ("constraint", "index") or relation_of(key, facts) not in tables:
+                continue
+            item = self._fold.objects.get(key)
+            found = breaking_of(key, facts, self.rows_after, "" if item is None else self._place_of(item))
+            if found is not None and columns & {f"{found.table}.{quoted(each)}" for each in found.columns}:
+                yield f"{key[0]} {key[1]}", found
 
     def _is_copied(self, item: FoldedObject) -> bool:
         """Return whether the rows of an object's table are copied, and only those that fit."""
