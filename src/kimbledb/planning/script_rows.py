@@ -8,7 +8,7 @@ they do to them. Nothing is asked of rows that an UPDATE, a block or a function 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from attrs import define, field
@@ -56,6 +56,18 @@ _CHANGES = re.compile(
     r"\b(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|SELECT|PERFORM|CALL|EXECUTE|TYPE|DROP|ATTACH|INHERIT)\b",
     re.IGNORECASE,
 )
+#: A part of a statement that changes rows, too.
+_WITHIN = re.compile(r"\(\s*(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+_UPSERT = re.compile(r"\bDO\s+UPDATE\b", re.IGNORECASE)
+#: By the first word of a statement: the events by which triggers fire.
+_EVENTS = {
+    "INSERT": frozenset({"INSERT"}),
+    "COPY": frozenset({"INSERT"}),
+    "UPDATE": frozenset({"UPDATE"}),
+    "DELETE": frozenset({"DELETE"}),
+    "TRUNCATE": frozenset({"TRUNCATE"}),
+    "MERGE": frozenset({"INSERT", "UPDATE", "DELETE"}),
+}
 _BLOCK = re.compile(r"DO\b", re.IGNORECASE)
 
 
@@ -158,32 +170,38 @@ class ScriptRows:
         Raises:
             _Anything: It may change those of any table.
         """
-        named: set[str] = set()
+        events: dict[str, set[str]] = {}
         otherwise: set[str] = set()
         for script in self.migration.applied_scripts(hosted=self.hosted).values():
             try:
                 for statement in statements.split(script.text):
                     shown = statements.with_names(statement.text).strip()
-                    named |= set(_tables_of(shown, statement.text))
+                    for name, those in _changes_of(shown, statement.text):
+                        events.setdefault(name, set()).update(those)
                     if found := _OF_DEFAULTS.match(shown):
                         otherwise.add(_last(found["tables"]))
             except ValueError:
                 raise _Anything from None  # where its statements end is not known
-        return self._with_dependent(named), otherwise
+        return self._with_dependent(events) if events else frozenset(), otherwise
 
-    def _with_dependent(self, named: set[str]) -> frozenset[str]:
-        """Return tables with those that their keys change along. What triggers and rules change is not known."""
-        tables = (*self.found.objects, *(each.key for each in self.migration.creates))
-        touched = {name for kind, name in tables if kind == "table" and _last(name) in named}
-        ends = [
-            (split(name)[0], refers_to(facts))
-            for (kind, name), facts in self.found.objects.items()
-            if kind == "constraint"
-        ]
-        while more := {own for own, other in ends if other in touched} - touched:
-            touched |= more
-        if any(kind in ("trigger", "rule") and split(name)[0] in touched for kind, name in tables):
-            raise _Anything
+    def _with_dependent(self, events: Mapping[str, set[str]]) -> frozenset[str]:
+        """Return tables with those that their keys change along. What triggers and rules change is not known.
+
+        Args:
+            events: The events that happen to tables, by their last names.
+        """
+        objects = {**self.found.objects, **{each.key: each.facts or {} for each in self.migration.creates}}
+        touched = {name: events[_last(name)] for kind, name in objects if kind == "table" and _last(name) in events}
+        ends = [(split(name)[0], refers_to(facts)) for (kind, name), facts in objects.items() if kind == "constraint"]
+        cascading = {name for name, those in touched.items() if those - {"INSERT"}}
+        while more := {own for own, other in ends if other in cascading} - cascading:
+            cascading |= more
+        touched |= {name: {*touched.get(name, ()), "UPDATE", "DELETE"} for name in cascading - touched.keys()}
+        for (kind, name), facts in objects.items():
+            those = touched.get(split(name)[0], set())
+            fires = kind == "trigger" and not those.isdisjoint(str(facts.get("event", "")).partition(" ON ")[0].split())
+            if fires or (kind == "rule" and those):
+                raise _Anything
         return frozenset(touched)
 
 
@@ -196,8 +214,8 @@ def _last(name: str) -> str:
     return list(in_order(name))[-1]
 
 
-def _tables_of(shown: str, text: str) -> Iterator[str]:
-    """Yield the last names of the tables whose rows a statement may change.
+def _changes_of(shown: str, text: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the last names of the tables whose rows a statement may change, each with the events by which triggers fire.
 
     Args:
         shown: The statement, without comments, strings and bodies.
@@ -207,7 +225,14 @@ def _tables_of(shown: str, text: str) -> Iterator[str]:
         _Anything: It may change those of any table.
     """
     if found := _OF_TABLES.match(shown) or _REMAKES.match(shown):
-        yield from map(_last, re.findall(_NAME, found["tables"]))
+        if _WITHIN.search(shown):
+            raise _Anything
+        word = shown.split(None, 1)[0].upper()
+        events = _EVENTS.get(word, frozenset())
+        if word == "INSERT" and _UPSERT.search(shown):
+            events |= {"UPDATE"}
+        for name in re.findall(_NAME, found["tables"]):
+            yield _last(name), events
     elif _BLOCK.match(shown):
         if _CHANGES.search(text):
             raise _Anything
