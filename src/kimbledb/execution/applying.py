@@ -21,7 +21,7 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.execution import bootstrap, completing, load_plan, nontransactional
+from kimbledb.execution import bootstrap, completing, load_plan, nontransactional, staging
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
@@ -405,11 +405,18 @@ class ApplyRun:
 
     def _is_begun(self, migration: Migration) -> bool:
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
-        return finding is not None and finding.begun
+        completion = self.completions[migration.name]
+        # Of one whose declarations serve in place of its script nothing need be there.
+        return (finding is not None and finding.begun) or (bool(completion.online) and not completion.runs_script)
+
+    def _is_online(self, migration: Migration) -> bool:
+        """Whether a part of a migration runs outside of a transaction, since its tables hold rows."""
+        completion = self.completions.get(migration.name)
+        return migration.name in self.online or (completion is not None and bool(completion.online))
 
     def _detail(self, migration: Migration) -> dict[str, object]:
         """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
-        detail: dict[str, object] = {"strategy": "online"} if migration.name in self.online else {}
+        detail: dict[str, object] = {"strategy": "online"} if self._is_online(migration) else {}
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
         if finding is not None and finding.present:
             declared = {str(each) for each in migration.creates}
@@ -430,7 +437,7 @@ class ApplyRun:
             except Suspected as found:
                 stopped = under_way.migration
                 self.suspects[stopped.name] = found.suspects
-                if stopped.name in self.online or not stopped.transactional:
+                if self._is_online(stopped) or not stopped.transactional:
                     raise Retry from found  # its statements have written entries into the log
 
     async def _send(self, transactions: Transactions, under_way: UnderWay, works: Sequence[Work]) -> None:
@@ -451,6 +458,11 @@ class ApplyRun:
             return await nontransactional.carry_out(self.runner, transactions, work, log_position)
         if under_way.step.completion is None:
             return await nontransactional.carry_out_online(self.runner, transactions, work, log_position)
+        if under_way.step.completion.online and self.runner.direct is not None:
+            background = await self._background(transactions, migration)
+            return await staging.carry_out(
+                self.runner, self.runner.direct, transactions, work, log_position, background
+            )
         return await self._complete(transactions, work, log_position)
 
     async def _complete(self, transactions: Transactions, work: Work, log_position: int) -> Outcome:

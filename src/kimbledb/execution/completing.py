@@ -6,7 +6,8 @@ lock, since migrations before it have changed the schema, and others may have.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -15,6 +16,7 @@ from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import rows, snapshot
+from kimbledb.inspection.proof import Site
 from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
@@ -23,9 +25,11 @@ from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
+from kimbledb.planning import online
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
+from kimbledb.server.session import Session
 from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
@@ -69,6 +73,14 @@ class Background:
             catalog=self.catalog,
             aside=self.aside,
         )
+
+
+@frozen(eq=False)
+class Look:
+    """A migration beside the schema as it is now, with what its rows allow."""
+
+    unfinished: Unfinished
+    rows: Rows
 
 
 def written(work: Work, completion: Completion) -> Work:
@@ -149,25 +161,60 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         ConnectionLostError: Whether it was committed is unknown.
     """
     await transactions.open(work, log_position)
-    messages = transactions.messages
-    question = snapshot.question(
-        messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True, owners=True
+    return await complete(transactions, work, background)
+
+
+async def look(
+    ask: Callable[[str], Awaitable[Any]], site: Site, work: Work, background: Background, *, holding: bool = False
+) -> Look:
+    """Look at the schema, and at what its rows allow.
+
+    Args:
+        ask: Asks a question.
+        site: The schema.
+        work: The migration.
+        background: What it is measured against.
+        holding: Whether tables whose columns are converted are locked, in the transaction that converts them.
+    """
+    found = await ask(
+        snapshot.question(site.schema, site.path, reached=work.migration.reaches, sources=True, needs=True, owners=True)
     )
-    found = snapshot.snapshot_of(await transactions.ask(work, question))
-    unfinished = background.unfinished(work.migration, found)
-    asked = rows.question(messages.schema, messages.path, unfinished)
-    allowed = Rows()
-    if asked is not None:
-        # No value comes between the question and the conversion.
-        held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
-        held = transactions.session.path(messages.path) + held + transactions.session.path() if held else ""
-        allowed = rows.rows_of(await transactions.ask(work, held + asked))
-    completion = unfinished.complete(allowed)
+    unfinished = background.unfinished(work.migration, snapshot.snapshot_of(found))
+    asked = rows.question(site.schema, site.path, unfinished)
+    if asked is None:
+        return Look(unfinished, Rows())
+    # No value comes between the question and the conversion.
+    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
+    if held and holding:
+        asked = f"{Session.path(site.path)}{held}{Session.path()}{asked}"
+    return Look(unfinished, rows.rows_of(await ask(asked)))
+
+
+async def complete(transactions: Transactions, work: Work, background: Background) -> Outcome:
+    """Complete a migration in the transaction that is open, and commit it.
+
+    Args:
+        transactions: The session.
+        work: The migration.
+        background: What it is measured against.
+
+    Raises:
+        Exception: As for ``carry_out()``.
+    """
+
+    async def ask(question: str) -> Any:
+        return await transactions.ask(work, question)
+
+    looked = await look(ask, transactions.messages.site, work, background, holding=True)
+    found = looked.unfinished.found
+    completion = looked.unfinished.complete(looked.rows)
     if completion.conflicts:
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
+    # What an interrupted run left beside large tables is not needed any more.
+    completion = evolve(completion, statements=(*online.left_over(found, completion), *completion.statements))
     completing = written(work, completion)
-    noting = setting("kimbledb.step", messages.facts(completing))
+    noting = setting("kimbledb.step", transactions.messages.facts(completing))
     if completion.runs_script:
         await transactions.run(work, completing.script)
         outcome = await transactions.finish(work, noting=noting, more=copying(completion))

@@ -66,7 +66,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
             hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
         )
-    async with _second_session(runner, runner.direct, holder, work, log_position) as statements:
+    async with second_session(runner, runner.direct, holder, work, log_position) as statements:
         await statements.run()
         return evolve(await holder.release(work, statements.measured), held=None)
 
@@ -90,7 +90,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     """
     assert runner.direct is not None
     script = evolve(work, part="online")
-    async with _second_session(runner, runner.direct, holder, script, log_position) as statements:
+    async with second_session(runner, runner.direct, holder, script, log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
@@ -100,10 +100,18 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
 
 
 @asynccontextmanager
-async def _second_session(
+async def second_session(
     runner: Runner, direct: Target, holder: Transactions, work: Work, log_position: int
 ) -> AsyncIterator[StatementRunner]:
-    """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too."""
+    """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too.
+
+    Args:
+        runner: Of the call.
+        direct: The target of the second session.
+        holder: The first session.
+        work: What the second one does.
+        log_position: The id of the log's newest entry when the plan was made.
+    """
     async with direct.reserved() as reserved:
         # The lock comes before the connection: a run that does not get it opens no second one.
         await holder.hold(work, log_position)

@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from kimbledb.errors import PreflightError
 from kimbledb.inspection import rows, snapshot
 from kimbledb.inspection.gathering import Looked
-from kimbledb.model.completion import undecided
+from kimbledb.model.completion import Completion, undecided
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_identifier, quote_literal
@@ -21,6 +21,7 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
 from kimbledb.planning.later_rows import LaterRows
+from kimbledb.planning.online import foreseen, is_declared_whole, touches
 from kimbledb.planning.planner import Planner
 from kimbledb.planning.script_rows import ScriptRows, looks_at_rows
 from kimbledb.server import queries
@@ -28,6 +29,9 @@ from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
+
+#: The SQLSTATEs of a table and a column that do not exist.
+_NOT_THERE = frozenset({"42P01", "42703"})
 
 
 async def foresee(
@@ -41,6 +45,7 @@ async def foresee(
     *,
     online: bool = False,
     aside: Collection[str] = (),
+    large: frozenset[str] = frozenset(),
 ) -> Plan:
     """Return a plan whose steps have their completions; a step whose rest cannot be written, or that rows break, is in conflict.
 
@@ -58,9 +63,15 @@ async def foresee(
         schema: The target schema.
         online: Whether online.sql can be run.
         aside: The tables that are set aside.
+        large: The large tables, where a migration can be run in part outside of a transaction.
     """
     begun = [step for step in plan.pending if is_begun(step.migration, shown)]
-    if not begun and not any(looks_at_rows(step.migration, looked.found, hosted=shown.hosted) for step in plan.pending):
+    staged = [step for step in plan.pending if step not in begun and _may_be_staged(step, large, hosted=shown.hosted)]
+    if (
+        not begun
+        and not staged
+        and not any(looks_at_rows(step.migration, looked.found, hosted=shown.hosted) for step in plan.pending)
+    ):
         return plan
     continued: frozenset[str] = frozenset()
     if online and state.log_position is not None:
@@ -68,7 +79,8 @@ async def foresee(
     reaches = [name for migration in planner.catalog for name in migration.reaches]
     path = state.search_path(schema, planner.catalog.extensions)
     found = looked.found
-    if begun:
+    written = [*begun, *staged]
+    if written:
         found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True, owners=True)
     foresight = _Foresight(session, path, schemas_reached(planner.catalog), plan, shown.hosted, found)
     migrations: list[Migration] = []
@@ -77,19 +89,20 @@ async def foresee(
             migrations.append(step.migration)
         if not step.to_apply:
             continue
-        if step in begun and step.name not in continued:
+        if step in written and step.name not in continued:
             unfinished = Unfinished(
                 migration=step.migration,
                 migrations=tuple(migrations),
                 found=foresight.found,
                 forms=looked.recorded,
                 hosted=shown.hosted,
-                begun=shown.findings[step.name].begun,
+                begun=step in staged or shown.findings[step.name].begun,
                 rows_before=foresight.rows,
                 catalog=plan.migrations,
                 aside=aside,
             )
-            await foresight.complete(step, unfinished, rows.question(schema, path, unfinished))
+            question = rows.question(schema, path, unfinished)
+            await foresight.complete(step, unfinished, question, large, must=step in begun)
         else:
             # The rest of an interrupted online.sql may still correct rows.
             foresight.run_script(step, asks=step.name not in continued)
@@ -133,17 +146,24 @@ class _Foresight:
             self.scripts[step.name] = script
         self.found, self.rows = with_declared(self.found, step.migration, hosted=self.hosted), script.rows_after
 
-    async def complete(self, step: Step, unfinished: Unfinished, question: str | None) -> None:
+    async def complete(
+        self, step: Step, unfinished: Unfinished, question: str | None, large: frozenset[str], *, must: bool
+    ) -> None:
         """Let a step be completed, and ask what the rows allow.
 
         Args:
             step: The step.
             unfinished: Its migration beside the schema.
             question: The block that asks, or None.
+            large: The large tables.
+            must: Whether a part of it is there. Otherwise its script runs where that holds nobody up for longer.
         """
         allowed, unread = await self._allowed(question, unfinished.breaking_asked)
         # In a thread: a large schema would block the event loop.
-        completion = evolve(await asyncio.to_thread(unfinished.complete, allowed), unread=unread)
+        completion = evolve(await asyncio.to_thread(foreseen, unfinished, allowed, large), unread=unread)
+        if not must and not _serves(completion):
+            self.run_script(step)
+            return
         self.found, self.rows = completion.after, unfinished.rows_after
         later = evolve(step, completion=completion)
         if completion.conflicts:
@@ -195,6 +215,21 @@ class _Foresight:
                 raise
             why = "this role may not read the tables"
         return Rows(undecided=dict.fromkeys(breaking, why)), why
+
+
+def _may_be_staged(step: Step, large: frozenset[str], *, hosted: bool) -> bool:
+    """Return whether a migration of which nothing is there may be done in part outside of a transaction, by its declarations."""
+    return (
+        bool(large)
+        and not step.migration.online_sql
+        and touches(step.migration, large)
+        and is_declared_whole(step.migration, hosted=hosted)
+    )
+
+
+def _serves(completion: Completion) -> bool:
+    """Return whether a completion does what the script would do, and holds others up for less long."""
+    return bool(completion.online) and not completion.conflicts and not completion.left
 
 
 async def _under_way(session: Session, migrations: Iterable[Migration], schema: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.model.text import few
+from kimbledb.model.text import counted, few
 
 #: The acts whose notes name each object: nobody declares what they concern.
 _NAMED_WHOLE = frozenset({"makes nullable", "takes away, as another hand's,", "takes back"})
@@ -66,11 +66,44 @@ class Copy:
 
 
 @frozen(kw_only=True)
+class Batches:
+    """The rows of a large table that get values of columns: a batch at a time, each in a transaction of its own."""
+
+    #: The table, as SQL.
+    table: str
+    #: The columns of its primary key with their types, as SQL: by them the rows are taken in order.
+    key: tuple[tuple[str, str], ...]
+    #: The columns that are set, with the expressions of their values, as SQL.
+    values: tuple[tuple[str, str], ...]
+    #: The statements that hold the triggers of the table still, and those that let them go on.
+    holding: tuple[str, ...] = ()
+    #: As ``holding``.
+    releasing: tuple[str, ...] = ()
+
+    @property
+    def assigned(self) -> str:
+        """The assignments, as SQL."""
+        return ", ".join(f"{column} = ({value})" for column, value in self.values)
+
+    @property
+    def differs(self) -> str:
+        """The condition of the rows in which they change something, as SQL."""
+        columns = ", ".join(column for column, _ in self.values)
+        values = ", ".join(f"({value})" for _, value in self.values)
+        return f"ROW ({columns}) IS DISTINCT FROM ROW ({values})"
+
+    def __str__(self) -> str:
+        return f"UPDATE {self.table} SET {self.assigned} WHERE {self.differs}"
+
+
+@frozen(kw_only=True)
 class Completion:
     """What brings the rest of a migration, in place of its script or, for a repair, before it."""
 
     #: The statements, in order, for a search_path with the target schema first.
     statements: tuple[str, ...] = field(default=(), repr=False)
+    #: What is done ahead of these, outside of a transaction, in order: what would hold others up on a large table.
+    online: tuple[str | Batches, ...] = field(default=(), repr=False)
     #: The objects that are made.
     made: tuple[DatabaseObject, ...] = ()
     #: The objects that get their declared form.
@@ -115,7 +148,7 @@ class Completion:
     @property
     def is_empty(self) -> bool:
         """Whether all of the migration is there: nothing is written, and no script runs."""
-        return not self.statements and not self.runs_script and not self.conflicts
+        return not self.statements and not self.online and not self.runs_script and not self.conflicts
 
     @property
     def acts(self) -> dict[str, list[str]]:
@@ -140,10 +173,17 @@ class Completion:
                 yield from self._of_conversions()
             else:
                 yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
+        yield from self._ways
+
+    @property
+    def _ways(self) -> Iterator[str]:
+        """How it is done, and what is not done."""
         if self.filled:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.online:
+            yield f"does {counted(self.online, 'statement')} of it first, outside of a transaction: large tables hold rows"
         if self.unread:
             yield f"which columns become NOT NULL is decided when it runs: {self.unread}"
         yield from undecided(self.undecided)
