@@ -92,6 +92,15 @@ def migrated_database(kimbledb_database: str) -> str:
 
 
 @pytest.fixture
+async def tables(migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the whole schema with two people in it."""
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'), ('bob')")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
 def hosted_migrated_database(
     hosted_server: str, kimbledb_catalog: kimbledb.Catalog, _kimbledb_pools: Pools
 ) -> Iterator[str]:
