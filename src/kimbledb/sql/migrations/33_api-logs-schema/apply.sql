@@ -112,7 +112,11 @@ CREATE FUNCTION api_logs_categorize_error() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    IF NEW.error_category IS NULL THEN
+    -- A kind that the function told follows what it was told from; one that a statement gives stays.
+    IF NEW.error_category IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.error_category = OLD.error_category
+          AND OLD.error_category = api_error_category(OLD.status_code, OLD.error_message)
+    THEN
         NEW.error_category := api_error_category(NEW.status_code, NEW.error_message);
     END IF;
     RETURN NEW;
@@ -175,13 +179,15 @@ AS $function$
 DECLARE
     purged bigint;
 BEGIN
-    DELETE FROM api_rate_limits AS counter WHERE counter.window_start < now() - older_than;
+    DELETE FROM api_rate_limits AS counter
+    WHERE counter.window_start < now() - older_than
+      AND counter.window_start + make_interval(secs => counter.window_seconds) < now() - older_than;
     GET DIAGNOSTICS purged = ROW_COUNT;
     RETURN purged;
 END
 $function$;
 COMMENT ON FUNCTION purge_api_rate_limits(interval) IS
-    'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
+    'Deletes counters of windows that ended longer ago, and returns how many. For the service to call now and then.';
 
 CREATE VIEW api_endpoint_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
