@@ -123,6 +123,8 @@ class Application:
             return _literal(str(self.seen[parent][key]))
         if seen:
             return _literal(seen.split(maxsplit=1)[0])
+        if (table, column) == ("agent_tasks", "recurrence"):
+            return "'daily'"  # one that nobody understands is refused
         if column in ("importance", "confidence", "impact_score", "organization_confidence", "category_confidence"):
             return "0.5"
         if kind.startswith("vector"):
@@ -208,7 +210,9 @@ async def test_calls_of_the_application_work_on_each_table(service: asyncpg.Conn
                 f'WHERE "{target}" = $1 ON CONFLICT ("{target}") DO UPDATE SET {assigned}',
                 held,
             )
-    assert await service.fetchval(f'SELECT count(*) FROM "{table}"') == 1
+    # Of a task that recurs the schema queues the next run.
+    own = "WHERE recurs_from IS NULL" if table == "agent_tasks" else ""
+    assert await service.fetchval(f'SELECT count(*) FROM "{table}" {own}') == 1
 
 
 @pytest.mark.parametrize(
