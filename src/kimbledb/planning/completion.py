@@ -790,11 +790,13 @@ class Unfinished:
             homes=self._scope or own,
             people=CLOSED_TO | found.inherited,
             others=Others.of(self.forms, names),
+            hosted=self.hosted,
         )
         closing = doors.closing(found.needs)
         for key in (*closing.dropped, *closing.along, *closing.revoked):
             del objects[key]
         objects.update(closing.changed)
+        objects.update(closing.granted)
         self._left |= closing.left
         for key, users in closing.needed.items():
             shown = ", ".join(f"{kind} {name}" for kind, name in users)
@@ -857,6 +859,7 @@ class Unfinished:
         """Return the schema afterwards. What its new objects need is known by the names that they hold."""
         known = {key: each for key, each in found.needs.items() if key in objects}
         sources = {**found.sources, **{item.key: item.each.source for item in items if item.each.source is not None}}
+        sources = {key: source for key, source in sources.items() if key in objects}
         after = Snapshot(objects, sources=sources, given=found.given, inherited=found.inherited)
         return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
 

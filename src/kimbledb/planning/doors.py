@@ -22,8 +22,9 @@ from attrs import define, field, frozen
 from kimbledb.model.forms import Forms
 from kimbledb.model.objects import Facts, Key, has_expressions, parts_of
 from kimbledb.planning.closed import CLOSED_TO, undeclared
-from kimbledb.planning.fold import Belongings, columns_of, split
+from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, split
 from kimbledb.planning.mentions import words_in
+from kimbledb.planning.writer.names import texts
 
 #: A string constant, whose words are no names.
 _CONSTANT = re.compile(r"'(?:[^']|'')*'")
@@ -31,6 +32,10 @@ _CONSTANT = re.compile(r"'(?:[^']|'')*'")
 _INVOKER = re.compile(r"security_invoker=(true|on|1|yes)\Z", re.IGNORECASE)
 #: The kinds that go with what they are of, and keep nothing from being dropped.
 _ALONG = frozenset({"comment", "privilege"})
+#: The role by which an application comes past row level security.
+_SERVICE = "service_role"
+#: The privileges that no policy holds.
+_PAST_POLICIES = ("truncate", "references", "trigger", "maintain")
 #: The facts of a column that give a row a value.
 _GIVES_A_VALUE = frozenset({"default", "identity", "generated"})
 
@@ -47,6 +52,8 @@ class Closing:
     revoked: tuple[Key, ...] = ()
     #: The later facts of objects that stay: a policy without the roles that it opened to; EXECUTE taken from PUBLIC.
     changed: Mapping[Key, Facts] = field(factory=dict)
+    #: The privileges by which the role of a service keeps what it had as one of everybody.
+    granted: Mapping[Key, Facts] = field(factory=dict)
     #: The objects that would have to go and cannot, with those that need them.
     needed: Mapping[Key, tuple[Key, ...]] = field(factory=dict)
     #: The objects that stay though they act with their owner's rights, each with the reason.
@@ -96,6 +103,8 @@ class Doors:
     homes: Collection[Key]
     #: The roles of people: what they may is declared.
     people: Collection[str] = CLOSED_TO
+    #: Whether the database has the role of a service.
+    hosted: bool = False
     #: Names another catalog's objects.
     others: Others = field(factory=Others)
 
@@ -194,20 +203,36 @@ class Doors:
             if others
         }
         standing = [key for key in (*self._views(), *self._functions(needs)) if key not in going]
+        granted = {}
         for kind, name in standing:
-            everybody = ("privilege", f"{kind} {name} to public")
+            everybody, service = (("privilege", f"{kind} {name} to {role}") for role in ("public", _SERVICE))
             if kind == "function" and everybody not in self.objects:
                 changed[everybody] = {"lacks": ("execute",)}
+                if self.hosted and service not in self.objects:
+                    granted[service] = {"may": ("execute",)}
+        # What the application made, it goes on to use as the role of a service.
+        people = set(self.people) - {_SERVICE}
+        theirs = [*standing, *self._tables_for_all()]
         revoked = [
-            *undeclared(self.objects, self.declared, [*self.homes, *standing, *self._sequences()], self.people),
-            # The application goes on to use its own tables as the role of a service.
-            *undeclared(self.objects, self.declared, self._tables_for_all(), set(self.people) - {"service_role"}),
+            *undeclared(self.objects, self.declared, [*self.homes, *self._sequences()], self.people),
+            *undeclared(self.objects, self.declared, theirs, people),
         ]
+        relations = [
+            (kind, name) for kind in RELATIONS for name, _ in self._strange(kind) if (kind, name) not in theirs
+        ]
+        for key in undeclared(self.objects, self.declared, relations, people):
+            if past := [each for each in texts(self.objects[key], "may") if each.startswith(_PAST_POLICIES)]:
+                may = tuple(each for each in texts(self.objects[key], "may") if each not in past)
+                if may:
+                    changed[key] = {**self.objects[key], "may": may}
+                else:
+                    revoked.append(key)
         return Closing(
             tuple(going),
             along,
             tuple(key for key in revoked if key not in along),
             changed,
+            granted,
             needed,
             dict(self._acting(needs)),
         )
