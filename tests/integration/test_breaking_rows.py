@@ -555,3 +555,25 @@ async def test_what_stands_already_is_asked_of_rows_that_are_filled_and_converte
         "2 rows of things (at, id) with the values of another row, against constraint things.things_at_id_key",
         "2 rows of things (name) with the values of another row, against constraint things.things_name_key",
     ]
+
+
+async def test_rows_of_a_large_table_are_not_compared_each_with_each(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """An exclusion without an equality is asked of 2,000 rows, and of 2,001 decided when it runs."""
+    folder.add(1, "times", "CREATE TABLE times (r int8range);")
+    folder.add(2, "apart", "ALTER TABLE times ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&);")
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(database, catalog=catalog, to=1)
+    # The last one overlaps the one before it.
+    await connection.execute(
+        "INSERT INTO times SELECT int8range(n, n + CASE n WHEN 1999 THEN 2 ELSE 1 END) FROM generate_series(1, 2000) AS n"
+    )
+
+    few = (await kimbledb.plan(database, catalog=catalog)).step("apart.sql")
+    await connection.execute("INSERT INTO times VALUES ('[9001,9002)')")
+    many = (await kimbledb.plan(database, catalog=catalog)).step("apart.sql")
+
+    assert "2 rows of times (r) that another row excludes, against constraint times.apart" in few.reason
+    assert many.state is StepState.PENDING
+    assert many.reason.endswith("is decided when it runs: the table has too many rows to compare each with each")

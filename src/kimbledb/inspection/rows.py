@@ -10,7 +10,7 @@ from kimbledb.planning.breaking_rows import Breaking
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.writer.names import written
 from kimbledb.server import queries
-from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, UNDEFINED
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, LIMIT_EXCEEDED, UNDEFINED
 from kimbledb.server.search_path import path_of
 
 #: No row of what is asked.
@@ -65,6 +65,7 @@ def _block(path: Sequence[str], asked: Sequence[str], listed: Sequence[_Listed])
         kinds=quote_array([what for what, _, _ in listed]),
         names=quote_array([name for _, name, _ in listed]),
         queries=quote_array([each.query for _, _, each in listed]),
+        compared=quote_array([each.compared for _, _, each in listed]),
         path=quote_literal(path_of(tuple(path))),
     )
 
@@ -93,6 +94,8 @@ def rows_of(answer: list[list[Any]]) -> Rows:
 def _reason(sqlstate: str) -> str:
     if sqlstate == INSUFFICIENT_PRIVILEGE:
         return "this role may not read the tables"
+    if sqlstate == LIMIT_EXCEEDED:
+        return "the table has too many rows to compare each with each"
     if sqlstate in UNDEFINED:
         return "it names what is made only then"
     return f"the query for rows that break it fails with SQLSTATE {sqlstate}"

@@ -7,7 +7,7 @@ one breaks it. Each query finds these rows before anything is touched, over the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -15,7 +15,7 @@ from kimbledb.model.objects import Facts, Key, parts_of, quoted
 from kimbledb.planning.fold import split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
 from kimbledb.planning.mentions import in_order
-from kimbledb.planning.writer.names import identifier, own_name, split_list, texts
+from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
 
 #: A list of names, some in quotes.
 _LIST = r'(?:"(?:[^"]|"")*"|[^")])*'
@@ -44,6 +44,8 @@ class Breaking:
     query: str
     #: The place of the declaring statement, such as ``05_links/apply.sql:3``; empty where none is known.
     place: str = ""
+    #: The table whose rows the query compares each with each, as SQL: it is asked only where these are few.
+    compared: str = ""
 
     def conflict(self, count: int) -> str:
         """Return the line that says why the step is in conflict. It holds no value of a row.
@@ -70,7 +72,7 @@ def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Bre
         return None  # such a constraint looks at no row, or the one above it looks at them
     table = str(facts.get("on")) if key[0] == "index" else split(key[1])[0]
     own = rows.of_table(table)
-    if own.present is None or not own.is_known:
+    if own.present is None or not own.is_known or any(map(rows.calls_later, _expressions(facts))):
         return None
     rule = _Rule(own, rows, only=table in rows.parents)
     found = rule.null(parts_of(key[1])[-1], facts) if key[0] == "column" else rule.breaking(facts)
@@ -78,7 +80,14 @@ def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Bre
         return None
     columns, words, query = found
     against = f"{'NOT NULL of ' if key[0] == 'column' else ''}{key[0]} {key[1]}"
-    return Breaking(table, tuple(columns), f"{words}, against {against}", query, place)
+    compared = written(own.present) if _compares_all(facts) else ""
+    return Breaking(table, tuple(columns), f"{words}, against {against}", query, place, compared)
+
+
+def _expressions(facts: Facts) -> Iterator[str]:
+    """Yield the expressions by which a constraint or an index looks at a row."""
+    for fact in ("check", "exclude", "columns", "where"):
+        yield from texts(facts, fact)
 
 
 def with_values(column: str, condition: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
@@ -248,14 +257,8 @@ class _Rule:
         return columns, f"with {'NULL or ' if no_null else ''}the values of another row", query
 
     def _exclusion(self, exclude: str) -> _Found | None:
-        body = exclude[exclude.index("(") :]
-        elements = _within(body)
-        rest = body[len(elements) + 2 :]
-        where = rest[rest.index("WHERE (") + len("WHERE ") :] if "WHERE (" in rest else ""
-        pairs = [each.rpartition(" WITH ") for each in split_list(elements)]
-        return self._conflicting(
-            [(_term(each), operator) for each, _, operator in pairs], f"({_within(where)})" if where else ""
-        )
+        elements, where = _elements_of(exclude)
+        return self._conflicting([(_term(each), operator) for each, operator in elements], where)
 
     def _conflicting(self, elements: Sequence[tuple[str, str]], where: str = "", alone: str = "") -> _Found | None:
         """Return the rows that another row excludes, as all operators hold between them."""
@@ -304,6 +307,21 @@ class _Rule:
         """Return the columns of the table that expressions name, in their order."""
         words = [word for each in expressions for word in in_order(each)]
         return [each for each in dict.fromkeys(words) if each in (self.own.columns or ())]
+
+
+def _compares_all(facts: Facts) -> bool:
+    """Return whether a rule compares each row with each: no equality narrows down with which."""
+    return "exclude" in facts and all(operator != "=" for _, operator in _elements_of(str(facts["exclude"]))[0])
+
+
+def _elements_of(exclude: str) -> tuple[list[tuple[str, str]], str]:
+    """Return the columns of an exclusion, each with its operator, and the condition of its rows in parentheses."""
+    body = exclude[exclude.index("(") :]
+    elements = _within(body)
+    rest = body[len(elements) + 2 :]
+    where = f"({_within(rest[rest.index('WHERE (') + len('WHERE ') :])})" if "WHERE (" in rest else ""
+    pairs = [each.rpartition(" WITH ") for each in split_list(elements)]
+    return [(column, operator) for column, _, operator in pairs], where
 
 
 def _names_with_period(columns: str) -> list[tuple[str, bool]]:

@@ -349,7 +349,10 @@ class Unfinished:
     @cached_property
     def rows_after(self) -> LaterRows:
         """The rows before constraints are made: tables and columns renamed, columns converted, added and filled."""
-        rows = self._rows_renamed
+        functions = {key: item.each.facts for key, item in self._scope.items() if key[0] == "function"}
+        rows = self._rows_renamed.with_functions(
+            name for (kind, name), facts in functions.items() if self._named.objects.get((kind, name)) != facts
+        )
         new = [item.each for key, item in self._scope.items() if key not in self._named.objects]
         rows = rows.with_values({each.column: each.value for each in self._conversions.values()})
         rows = rows.with_values({each.column: each.value for each in self._copied if isinstance(each, Conversion)})

@@ -128,6 +128,8 @@ class LaterRows:
     parents: frozenset[str] = frozenset()
     #: The defaults of domains, which a new column has where it has none of its own.
     domains: Mapping[str, str] = field(factory=dict)
+    #: The last names of functions that are made or changed meanwhile: what they give cannot be asked before.
+    functions: frozenset[str] = frozenset()
     #: Whether it is known which rows other tables will have.
     is_known: bool = True
 
@@ -209,7 +211,8 @@ class LaterRows:
         """
         by_table: dict[str, dict[str, str | None]] = {}
         for column, value in values.items():
-            by_table.setdefault(split(column)[0], {})[parts_of(column)[-1]] = value
+            foreseen = None if value is None or self.calls_later(value) else value
+            by_table.setdefault(split(column)[0], {})[parts_of(column)[-1]] = foreseen
         changed = {
             table: self.tables[table].with_values(each) for table, each in by_table.items() if table in self.tables
         }
@@ -230,6 +233,22 @@ class LaterRows:
             if name not in generated
         }
         return self.with_values(given).with_values(generated)
+
+    def with_functions(self, functions: Iterable[str]) -> LaterRows:
+        """Return the rows for which functions are made or changed.
+
+        Args:
+            functions: Their names.
+        """
+        return evolve(self, functions=self.functions | {parts_of(name)[-1] for name in functions})
+
+    def calls_later(self, expression: str) -> bool:
+        """Return whether an expression may call what is made or changed only then.
+
+        Args:
+            expression: The expression.
+        """
+        return bool(self.functions) and not self.functions.isdisjoint(words_in(expression))
 
     def unknown(self, tables: Collection[str] | None = None) -> LaterRows:
         """Return the rows after something that cannot be foreseen happened to them.

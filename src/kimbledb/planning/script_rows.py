@@ -152,6 +152,8 @@ class ScriptRows:
         declared = self.migration.declarations.on(hosted=self.hosted)
         rows = rows.renamed({key: name for statement in declared for key, name in statement.renames.items()})
         made = [each for statement in declared for each in statement.creates]
+        changed = [each for statement in declared for each in statement.changes]
+        rows = rows.with_functions(each.name for each in (*made, *changed) if each.kind == "function")
         rows = rows.with_tables([each.name for each in made if each.kind == "table"])
         try:
             touched, otherwise = self._touched
