@@ -136,6 +136,11 @@ class StatementRunner:
         self._completed = len(self._statements)
         self._runner.standing = self._standing_now()
 
+    def _limit(self) -> str:
+        """Return the statement that sets the statement timeout of the migration, or that of the options."""
+        own = self._work.migration.statement_timeout
+        return f"SET statement_timeout = {milliseconds(self._worker.options.statement_timeout if own is None else own)}"
+
     async def _set_up(self) -> None:
         """Set the limits of the session, which is used for nothing else and closed at the end."""
         worker = self._worker
@@ -299,7 +304,9 @@ class StatementRunner:
         # CONCURRENTLY waits for transactions to end, and blocks no reader or writer while it does: to
         # give up early would throw a long build away.
         limit = 0 if statement.concurrently else milliseconds(worker.options.lock_timeout)
-        await worker.send(f"SET lock_timeout = {limit}")
+        # A derived build blocks nobody, and no author set a limit for it: the deadline of the call bounds it.
+        unlimited = self._work.derived is not None and statement.concurrently
+        await worker.send(f"SET lock_timeout = {limit}" + (";\nSET statement_timeout = 0" if unlimited else ""))
         self._outside = not statement.kind
         if statement.concurrently:
             await leftovers.refuse_beside_another_build(statement)
@@ -311,4 +318,6 @@ class StatementRunner:
                 await leftovers.repair(index)
         if passed_over and statement.kind == "index" and await leftovers.send(statement):
             raise never_valid(passed_over[0])
+        if unlimited:
+            await worker.send(self._limit())
         await self._log.note(statement.digest, "done")

@@ -21,9 +21,10 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
 from kimbledb.planning.later_rows import LaterRows
-from kimbledb.planning.online import foreseen, is_declared_whole, touches
+from kimbledb.planning.online import foreseen
 from kimbledb.planning.planner import Planner
 from kimbledb.planning.script_rows import ScriptRows, looks_at_rows
+from kimbledb.planning.whole_declarations import is_declared_whole, touches
 from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError
