@@ -344,7 +344,7 @@ async def test_rows_that_a_pending_script_would_fail_on_stop_it_before(
 
     assert step.state is StepState.CONFLICTING
     assert step.reason.startswith("not applied yet; 2 rows of things (id) with NULL or the values of another row")
-    assert step.reason.endswith("and 2 more")
+    assert step.reason.count("listed by: ") == 5
     assert await connection.fetchval("SELECT to_regclass('kinds')") is None
 
 
@@ -577,3 +577,36 @@ async def test_rows_of_a_large_table_are_not_compared_each_with_each(
     assert "2 rows of times (r) that another row excludes, against constraint times.apart" in few.reason
     assert many.state is StepState.PENDING
     assert many.reason.endswith("is decided when it runs: the table has too many rows to compare each with each")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_the_query_reads_as_a_person_runs_it_in_the_target_schema(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, begun: bool
+) -> None:
+    """Names of the target schema stand alone in the query, and those of a schema that migrations reach with it."""
+    folder.add(
+        1,
+        "things",
+        "CREATE TABLE things (id integer PRIMARY KEY, person integer);\nCREATE SCHEMA auth;\nCREATE TABLE auth.users (id integer PRIMARY KEY);",
+        facts='reaches = ["auth.*"]',
+    )
+    folder.add(
+        2,
+        "key",
+        "ALTER TABLE things ADD FOREIGN KEY (person) REFERENCES auth.users;\nCREATE TABLE a (id integer);\nCREATE TABLE b (id integer);",
+        facts='reaches = ["auth.users"]',
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        'CREATE SCHEMA "My App"; SET search_path = "My App"; CREATE TABLE public.things (id integer)'
+    )
+    await kimbledb.migrate(database, catalog=catalog, schema="My App", to=1)
+    await connection.execute("INSERT INTO auth.users VALUES (1); INSERT INTO things VALUES (1, 1), (2, 2), (3, NULL)")
+    if begun:
+        await connection.execute("CREATE TABLE a (id integer)")
+
+    step = (await kimbledb.plan(database, catalog=catalog, schema="My App")).step("key.sql")
+
+    assert "1 row of things (person) without a row of auth.users (id)" in step.reason
+    query = step.reason.partition("listed by: ")[2]
+    assert [row["id"] for row in await connection.fetch(query)] == [2]

@@ -210,7 +210,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     completion = looked.unfinished.complete(looked.rows)
     if completion.conflicts:
         await transactions.session.roll_back()
-        raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
+        raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
     # What an interrupted run left beside large tables is not needed any more.
     completion = evolve(completion, statements=(*online.left_over(found, completion), *completion.statements))
     completing = written(work, completion)

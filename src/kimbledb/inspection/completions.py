@@ -168,7 +168,9 @@ class _Foresight:
         self.found, self.rows = completion.after, unfinished.rows_after
         later = evolve(step, completion=completion)
         if completion.conflicts:
-            later = evolve(later, state=StepState.CONFLICTING, reason=f"not in history; {few(completion.conflicts)}")
+            later = evolve(
+                later, state=StepState.CONFLICTING, reason=f"not in history; {few(completion.conflicts, between='; ')}"
+            )
         self.steps[step.name] = later
         if completion.runs_script:
             self.run_script(step)
@@ -192,7 +194,7 @@ class _Foresight:
         for name, those in doubts.items():
             self._say(name, "; ".join(undecided(those)))
         for name, lines in conflicts.items():
-            self._say(name, few(lines))
+            self._say(name, "; ".join(lines))
             self.steps[name] = evolve(self.steps[name], state=StepState.CONFLICTING)
 
     def _say(self, name: str, words: str) -> None:
