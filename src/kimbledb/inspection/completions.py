@@ -106,7 +106,7 @@ async def foresee(
             await foresight.complete(step, unfinished, question, large, must=step in begun)
         else:
             # The rest of an interrupted online.sql may still correct rows.
-            foresight.run_script(step, asks=step.name not in continued)
+            foresight.run_script(step, tuple(migrations), asks=step.name not in continued)
             if step.name in continued:
                 foresight.steps[step.name] = evolve(step, online=True)
     await foresight.look_before_scripts()
@@ -135,14 +135,15 @@ class _Foresight:
     def __attrs_post_init__(self) -> None:
         self.rows = LaterRows.of(self.found)
 
-    def run_script(self, step: Step, *, asks: bool = True) -> None:
+    def run_script(self, step: Step, migrations: Sequence[Migration], *, asks: bool = True) -> None:
         """Let the script of a step run.
 
         Args:
             step: The step.
+            migrations: The migrations that are applied by then, and that of the step.
             asks: Whether rows that are there now are those that it meets.
         """
-        script = ScriptRows(step.migration, self.found, self.rows, hosted=self.hosted)
+        script = ScriptRows(step.migration, migrations, self.found, self.rows, hosted=self.hosted)
         if asks:
             self.scripts[step.name] = script
         self.found, self.rows = with_declared(self.found, step.migration, hosted=self.hosted), script.rows_after
@@ -163,7 +164,7 @@ class _Foresight:
         # In a thread: a large schema would block the event loop.
         completion = evolve(await asyncio.to_thread(foreseen, unfinished, allowed, large), unread=unread)
         if not must and not _serves(completion):
-            self.run_script(step)
+            self.run_script(step, unfinished.migrations)
             return
         self.found, self.rows = completion.after, unfinished.rows_after
         later = evolve(step, completion=completion)
@@ -173,7 +174,7 @@ class _Foresight:
             )
         self.steps[step.name] = later
         if completion.runs_script:
-            self.run_script(step)
+            self.run_script(step, unfinished.migrations)
 
     async def look_before_scripts(self) -> None:
         """Put the steps into conflict whose scripts rows break. Asks one question at most."""

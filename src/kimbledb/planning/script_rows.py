@@ -8,17 +8,18 @@ they do to them. Nothing is asked of rows that an UPDATE, a block or a function 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from kimbledb.catalog import statements
+from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import DatabaseObject, quoted
+from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of
-from kimbledb.planning.fold import relation_of, split
+from kimbledb.planning.fold import Fold, fold, relation_of, split
 from kimbledb.planning.later_rows import LaterRows, primary_key_of
 from kimbledb.planning.mentions import in_order
 from kimbledb.planning.writer.constraints import refers_to
@@ -68,6 +69,7 @@ _EVENTS = {
     "TRUNCATE": frozenset({"TRUNCATE"}),
     "MERGE": frozenset({"INSERT", "UPDATE", "DELETE"}),
 }
+_NOT_VALID = re.compile(r"\bNOT\s+VALID\b", re.IGNORECASE)
 _BLOCK = re.compile(r"DO\b", re.IGNORECASE)
 
 
@@ -89,12 +91,29 @@ def looks_at_rows(migration: Migration, found: Snapshot, *, hosted: bool) -> boo
     )
 
 
+#: The number of a script, and the line and column of a statement in it.
+_Place = tuple[int, int, int]
+
+
+@frozen
+class _Change:
+    """What a statement changes."""
+
+    place: _Place
+    #: The tables whose rows it changes, by their last names, with the events by which triggers fire; None for any table.
+    tables: Mapping[str, frozenset[str]] | None
+    #: Whether it gives a table other rows or columns, so that what is declared after it says nothing of those before.
+    remakes: bool = False
+
+
 @define(slots=False, eq=False)
 class ScriptRows:
     """A migration that is not begun, beside the schema in which its script will run."""
 
     #: The migration.
     migration: Migration
+    #: The migrations that are applied by then, and this one, in the order of the plan.
+    migrations: Sequence[Migration]
     #: The objects of the schema before it.
     found: Snapshot
     #: The rows before it.
@@ -105,8 +124,9 @@ class ScriptRows:
     def breaking_asked(self) -> dict[str, Breaking]:
         """The rows that would break what the script adds to tables that are there, each by the name of what they break."""
         asked: dict[str, Breaking] = {}
-        for each, place in self._rules:
-            if breaking := breaking_of(each.key, each.facts or {}, self.rows_after, place):
+        for each, statement in self._rules:
+            place = f"{self.migration.file(statement.part)}:{statement.line}"
+            if breaking := breaking_of(each.key, each.facts or {}, self._rows_at(self._place_of(statement)), place):
                 asked[str(each)] = breaking
         # A primary key brings NOT NULL along, and asks for NULL itself.
         for each, _ in self._rules:
@@ -115,85 +135,152 @@ class ScriptRows:
         return asked
 
     @cached_property
-    def _rules(self) -> list[tuple[DatabaseObject, str]]:
-        """What the script gives to tables that are there and that rows may break, each with its place."""
-        found = []
-        for statement in self.migration.declarations.on(hosted=self.hosted):
-            for each in (*statement.creates, *statement.changes):
-                if self._looks_at_rows(each):
-                    found.append((each, f"{self.migration.file(statement.part)}:{statement.line}"))
-        return found
-
-    def _looks_at_rows(self, each: DatabaseObject) -> bool:
-        facts, there = each.facts, self.found.objects.get(each.key)
-        if facts is None or facts == there:
-            return False
-        table = self._names_now.get(relation_of(each.key, facts) or "")
-        if table is None or ("table", table) not in self.found.objects:
-            return False
-        if each.kind == "column":
-            return bool(facts.get("not_null")) and not (there or {}).get("not_null")
-        return each.kind == "constraint" or (each.kind == "index" and bool(facts.get("unique")))
-
-    @cached_property
-    def _names_now(self) -> dict[str, str]:
-        """The present name of each table that is there, by its later name."""
-        tables = {name: name for kind, name in self.found.objects if kind == "table"}
-        for statement in self.migration.declarations.on(hosted=self.hosted):
-            tables |= {name: old for (kind, old), name in statement.renames.items() if kind == "table"}
-        return tables
-
-    @cached_property
     def rows_after(self) -> LaterRows:
         """The rows when the script has run."""
+        return self._rows_at(None)
+
+    # Which rules look at rows.
+
+    @cached_property
+    def _rules(self) -> list[tuple[DatabaseObject, DeclaredStatement]]:
+        """What the script gives to tables that are there and that rows may break, each with its statement."""
+        return [
+            (each, statement)
+            for statement in self.migration.declarations.on(hosted=self.hosted)
+            for each, is_new in (
+                *((each, True) for each in statement.creates),
+                *((each, False) for each in statement.changes),
+            )
+            if self._looks_at_rows(each, is_new=is_new)
+        ]
+
+    def _looks_at_rows(self, each: DatabaseObject, *, is_new: bool) -> bool:
+        facts = each.facts
+        if facts is None or relation_of(each.key, facts) not in self._there:
+            return False
+        if each.kind == "column":
+            fact: Facts = {"not_null": facts.get("not_null", False)}
+        elif each.kind == "constraint" or (each.kind == "index" and facts.get("unique")):
+            fact = facts
+        else:
+            return False
+        # What an earlier migration declares, and what is there otherwise, was left so: no statement looks at it.
+        return is_new or all(
+            any(before.get(name) != value for name, value in fact.items())
+            or before.keys() - facts.keys() >= {"not_valid"}
+            for before in self._earlier(each)
+        )
+
+    def _earlier(self, each: DatabaseObject) -> list[Facts]:
+        """Return the last form that earlier migrations give an object, if they do."""
+        return [item.each.facts or {} for item in self._fold.before(self.migration, each.key)[-1:]]
+
+    @cached_property
+    def _fold(self) -> Fold:
+        return fold(self.migrations, hosted=self.hosted)
+
+    @cached_property
+    def _renames(self) -> dict[Key, str]:
+        declared = self.migration.declarations.on(hosted=self.hosted)
+        return {key: name for statement in declared for key, name in statement.renames.items()}
+
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        """The tables that are there, by their later names."""
+        return frozenset(self._renames.get(key, key[1]) for key in self.found.objects if key[0] == "table")
+
+    # What its statements do to rows.
+
+    def _rows_at(self, place: _Place | None) -> LaterRows:
+        """Return the rows as a statement meets them, or when the script has run.
+
+        Args:
+            place: The place of the statement, or None for the end.
+        """
         if not self.migration.is_declared:
             return self.rows_before.unknown()
-        rows = self.rows_before
+        rows = self._rows_declared
+        tables: dict[str, set[str]] = {}
+        for change in self._changes:
+            if not change.remakes and place is not None and change.place > place:
+                continue
+            if change.tables is None:
+                return rows.unknown()
+            for name, events in change.tables.items():
+                tables.setdefault(name, set()).update(events)
+        touched = self._with_dependent(tables)
+        return rows.unknown() if touched is None else rows.unknown(touched)
+
+    @cached_property
+    def _rows_declared(self) -> LaterRows:
+        """The rows when the script has run, but for those that its statements change."""
+        rows = self.rows_before.renamed(self._renames)
         declared = self.migration.declarations.on(hosted=self.hosted)
-        rows = rows.renamed({key: name for statement in declared for key, name in statement.renames.items()})
         made = [each for statement in declared for each in statement.creates]
         changed = [each for statement in declared for each in statement.changes]
         rows = rows.with_functions(each.name for each in (*made, *changed) if each.kind == "function")
         rows = rows.with_tables([each.name for each in made if each.kind == "table"])
-        try:
-            touched, otherwise = self._touched
-        except _Anything:
-            return rows.unknown()
         columns = [each for each in made if each.kind == "column" and each.facts]
-        new = {each.name: each.facts or {} for each in columns if _last(split(each.name)[0]) not in otherwise}
+        new = {each.name: each.facts or {} for each in columns if _last(split(each.name)[0]) not in self._with_defaults}
         rows = rows.with_columns(new)
-        rows = rows.with_values({each.name: None for each in columns if each.name not in new})
-        return rows.unknown(touched)
+        return rows.with_values({each.name: None for each in columns if each.name not in new})
 
     @cached_property
-    def _touched(self) -> tuple[frozenset[str], set[str]]:
-        """The tables whose rows the script may change, and the last names of those whose columns get other defaults.
+    def _statements(self) -> list[tuple[_Place, str, str]] | None:
+        """The statements of the scripts: the place, the text without comments, strings and bodies, and the text.
 
-        Raises:
-            _Anything: It may change those of any table.
+        None where it is not known where one ends.
         """
-        events: dict[str, set[str]] = {}
-        otherwise: set[str] = set()
-        for script in self.migration.applied_scripts(hosted=self.hosted).values():
-            try:
+        found = []
+        try:
+            for number, script in enumerate(self.migration.applied_scripts(hosted=self.hosted).values()):
+                lines: set[int] = set()
                 for statement in statements.split(script.text):
-                    shown = statements.with_names(statement.text).strip()
-                    for name, those in _changes_of(shown, statement.text):
-                        events.setdefault(name, set()).update(those)
-                    if found := _OF_DEFAULTS.match(shown):
-                        otherwise.add(_last(found["tables"]))
-            except ValueError:
-                raise _Anything from None  # where its statements end is not known
-        return self._with_dependent(events) if events else frozenset(), otherwise
+                    line, column = script.line_and_column(statement.start)
+                    # The first statement of a line is declared at its beginning.
+                    place = (number, line, column if line in lines else 1)
+                    lines.add(line)
+                    found.append((place, statements.with_names(statement.text).strip(), statement.text))
+        except ValueError:
+            return None
+        return found
 
-    def _with_dependent(self, events: Mapping[str, set[str]]) -> frozenset[str]:
-        """Return tables with those that their keys change along. What triggers and rules change is not known.
+    def _place_of(self, statement: DeclaredStatement) -> _Place | None:
+        """Return the place at which a rule of a declared statement looks at rows; None where a later statement proves it."""
+        place = (int(statement.part == "hosted"), statement.line, statement.column)
+        shown = next((shown for at, shown, _ in self._statements or () if at == place), None)
+        return None if shown is None or _NOT_VALID.search(shown) else place
+
+    @cached_property
+    def _changes(self) -> list[_Change]:
+        """What its statements do to the rows of tables."""
+        if self._statements is None:
+            return [_Change((0, 0, 0), None)]
+        changes = (_change_of(*statement) for statement in self._statements)
+        return [each for each in changes if each is not None]
+
+    @cached_property
+    def _with_defaults(self) -> set[str]:
+        """The last names of the tables whose columns get other defaults on the way."""
+        return {
+            _last(found["tables"]) for _, shown, _ in self._statements or () if (found := _OF_DEFAULTS.match(shown))
+        }
+
+    def _with_dependent(self, events: Mapping[str, set[str]]) -> frozenset[str] | None:
+        """Return tables with those that their keys change along; None for all, where a trigger or a rule may change any.
 
         Args:
-            events: The events that happen to tables, by their last names.
+            events: The events that happen to tables, by their last names before or after the script.
         """
+        if not events:
+            return frozenset()
         objects = {**self.found.objects, **{each.key: each.facts or {} for each in self.migration.creates}}
-        touched = {name: events[_last(name)] for kind, name in objects if kind == "table" and _last(name) in events}
+        tables = {name: self._renames.get(("table", name), name) for kind, name in objects if kind == "table"}
+        touched = {
+            name: {event for each in {_last(name), _last(later)} for event in events.get(each, ())}
+            for name, later in tables.items()
+            if not events.keys().isdisjoint((_last(name), _last(later)))
+        }
         ends = [(split(name)[0], refers_to(facts)) for (kind, name), facts in objects.items() if kind == "constraint"]
         cascading = {name for name, those in touched.items() if those - {"INSERT"}}
         while more := {own for own, other in ends if other in cascading} - cascading:
@@ -203,12 +290,8 @@ class ScriptRows:
             those = touched.get(split(name)[0], set())
             fires = kind == "trigger" and not those.isdisjoint(str(facts.get("event", "")).partition(" ON ")[0].split())
             if fires or (kind == "rule" and those):
-                raise _Anything
-        return frozenset(touched)
-
-
-class _Anything(Exception):
-    """A script may change the rows of any table."""
+                return None
+        return frozenset(tables.get(name, name) for name in touched)
 
 
 def _last(name: str) -> str:
@@ -216,27 +299,23 @@ def _last(name: str) -> str:
     return list(in_order(name))[-1]
 
 
-def _changes_of(shown: str, text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the last names of the tables whose rows a statement may change, each with the events by which triggers fire.
+def _change_of(place: _Place, shown: str, text: str) -> _Change | None:
+    """Return what a statement does to the rows of tables, or None for nothing.
 
     Args:
+        place: Its place.
         shown: The statement, without comments, strings and bodies.
         text: The statement.
-
-    Raises:
-        _Anything: It may change those of any table.
     """
     if found := _OF_TABLES.match(shown) or _REMAKES.match(shown):
         if _WITHIN.search(shown):
-            raise _Anything
+            return _Change(place, None)
         word = shown.split(None, 1)[0].upper()
         events = _EVENTS.get(word, frozenset())
         if word == "INSERT" and _UPSERT.search(shown):
             events |= {"UPDATE"}
-        for name in re.findall(_NAME, found["tables"]):
-            yield _last(name), events
-    elif _BLOCK.match(shown):
-        if _CHANGES.search(text):
-            raise _Anything
-    elif not (_HARMLESS.match(shown) or _OF_SETTINGS.match(shown)):
-        raise _Anything
+        names = map(_last, re.findall(_NAME, found["tables"]))
+        return _Change(place, dict.fromkeys(names, events), remakes=word not in _EVENTS)
+    if _BLOCK.match(shown):
+        return _Change(place, None) if _CHANGES.search(text) else None
+    return None if _HARMLESS.match(shown) or _OF_SETTINGS.match(shown) else _Change(place, None)

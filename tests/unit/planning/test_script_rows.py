@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.objects import DatabaseObject, Facts
 from kimbledb.planning.breaking_rows import breaking_of
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.script_rows import ScriptRows
@@ -30,7 +31,7 @@ def known(script: str) -> str:
     """The tables whose rows are known when the script has run."""
     last = migration(1, statement(creates={"table e": {}, "column e.id": {"type": "integer"}}), apply=script)
     found = snapshot(FOUND)
-    rows = ScriptRows(last, found, LaterRows.of(found), hosted=False).rows_after
+    rows = ScriptRows(last, [last], found, LaterRows.of(found), hosted=False).rows_after
     return "".join(table for table in "abcd" if rows.of_table(table).is_known)
 
 
@@ -74,8 +75,9 @@ def test_rows_are_known_where_no_statement_may_change_them(script: str, expected
 def test_rows_after_a_migration_without_declarations_are_unknown() -> None:
     """Nobody knows what a script does that nobody recorded."""
     found = snapshot(FOUND)
+    nobody = Migration(name="1.sql", number=1)
 
-    rows = ScriptRows(Migration(name="1.sql", number=1), found, LaterRows.of(found), hosted=False).rows_after
+    rows = ScriptRows(nobody, [nobody], found, LaterRows.of(found), hosted=False).rows_after
 
     assert not rows.of_table("a").is_known
     assert not rows.of_table("elsewhere").is_known
@@ -95,7 +97,7 @@ def test_a_default_that_the_script_takes_back_is_not_taken_for_the_value_of_rows
     found = snapshot(FOUND)
 
     taken_back, without = (
-        ScriptRows(each, found, LaterRows.of(found), hosted=False).rows_after for each in (last, plain)
+        ScriptRows(each, [each], found, LaterRows.of(found), hosted=False).rows_after for each in (last, plain)
     )
 
     assert breaking_of(column.key, column.facts or {}, taken_back) is None
@@ -112,6 +114,82 @@ def test_a_check_that_calls_what_the_script_changes_is_not_asked(is_new: bool) -
     )
     found = snapshot(FOUND)
 
-    asked = ScriptRows(last, found, LaterRows.of(found), hosted=False).breaking_asked
+    rules = ScriptRows(last, [last], found, LaterRows.of(found), hosted=False).breaking_asked
 
-    assert list(asked) == ["constraint c.c_id_check"]
+    assert list(rules) == ["constraint c.c_id_check"]
+
+
+def asked(script: str, *statements: DeclaredStatement, earlier: Objects | None = None) -> list[str]:
+    """What the rows are asked for before a script with these statements, after a migration that makes these objects."""
+    first = migration(1, statement(creates={**FOUND, **(earlier or {})}))
+    last = migration(2, *statements, apply=script)
+    found = snapshot(FOUND)
+    return list(ScriptRows(last, [first, last], found, LaterRows.of(found), hosted=False).breaking_asked)
+
+
+def test_what_changes_rows_after_a_rule_changes_nothing_for_the_rule() -> None:
+    """Statements up to the rule count, in the order of the script; one that is not valid is proven by a later one."""
+    check: Objects = {"constraint c.c_check": {"check": "id > 0"}}
+    rule, update = "ALTER TABLE c ADD CHECK (id > 0)", "UPDATE c SET id = abs(id)"
+
+    assert asked(f"{rule};\n{update};", statement(1, creates=check)) == ["constraint c.c_check"]
+    assert asked(f"  {rule}; {update};", statement(1, creates=check)) == ["constraint c.c_check"]
+    assert asked(f"{update};\n{rule};", statement(2, creates=check)) == []
+    assert (
+        asked(f"{rule} NOT VALID;\n{update};\nALTER TABLE c VALIDATE CONSTRAINT c_check;", statement(1, creates=check))
+        == []
+    )
+    assert asked(f"{rule};\nALTER TABLE c ALTER id TYPE integer USING abs(id);", statement(1, creates=check)) == []
+
+
+def test_a_change_of_something_else_does_not_ask_for_what_was_left() -> None:
+    """A column that stayed nullable, though declared NOT NULL, is not asked for again where a script changes its default."""
+    before: Facts = {"type": "integer", "not_null": True}
+    after: Facts = {**before, "default": "1"}
+    script = "ALTER TABLE c ALTER id SET DEFAULT 1;"
+
+    assert asked(script, statement(changes={"column c.id": after}), earlier={"column c.id": before}) == []
+    assert asked(script, statement(changes={"column c.id": after}), earlier={"column c.id": {"type": "integer"}}) == [
+        "column c.id"
+    ]
+
+
+def test_a_validation_asks_for_the_rows() -> None:
+    """A constraint that becomes valid is asked for, and one that only gets another option is not."""
+    key: Facts = {"key": "FOREIGN KEY (id) REFERENCES a(id)"}
+    check: Facts = {"check": "id > 0"}
+    script = "ALTER TABLE c VALIDATE CONSTRAINT k;"
+
+    assert asked(
+        script,
+        statement(changes={"constraint c.k": key, "constraint c.c_check": check}),
+        earlier={"constraint c.k": {**key, "not_valid": True}, "constraint c.c_check": check},
+    ) == ["constraint c.k"]
+
+
+def test_a_renamed_table_is_changed_under_either_name() -> None:
+    """An UPDATE names the table as it is called then, and nothing is asked of its rows."""
+    check: Objects = {"constraint z.c_check": {"check": "id > 0"}}
+    rename = statement(2, renames={"table c": "z"})
+
+    assert (
+        asked(
+            "UPDATE c SET id = 1;\nALTER TABLE c RENAME TO z;\nALTER TABLE z ADD CONSTRAINT c_check CHECK (id > 0);",
+            rename,
+            statement(3, creates=check),
+        )
+        == []
+    )
+    assert (
+        asked(
+            "ALTER TABLE c RENAME TO z;\n\nUPDATE z SET id = 1;\nALTER TABLE z ADD CONSTRAINT c_check CHECK (id > 0);",
+            statement(1, renames={"table c": "z"}),
+            statement(4, creates=check),
+        )
+        == []
+    )
+    assert asked(
+        "\nALTER TABLE c RENAME TO z;\nALTER TABLE z ADD CONSTRAINT c_check CHECK (id > 0);",
+        rename,
+        statement(3, creates=check),
+    ) == ["constraint z.c_check"]
