@@ -163,6 +163,29 @@ async def test_rows_are_asked_under_the_names_that_they_have(
     assert await connection.fetchval("SELECT count(*) FROM things WHERE it IS NULL AND more IS NULL") == 1
 
 
+async def test_a_function_of_a_new_table_waits_for_it(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where rows are filled, a function that takes rows of a new table is made after that table, and one that fills before."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer, paid boolean);"
+        " CREATE FUNCTION unpaid() RETURNS boolean LANGUAGE sql AS 'SELECT false';"
+        " CREATE TABLE items (id integer);"
+        " CREATE FUNCTION one_of(item items) RETURNS integer LANGUAGE sql AS 'SELECT item.id';",
+        facts='[fills]\n"orders.paid" = "coalesce(paid, unpaid())"',
+    )
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE orders (id integer); INSERT INTO orders VALUES (1)")
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert await connection.fetchval("SELECT paid FROM orders") is False
+    assert await connection.fetchval("SELECT one_of(ROW(7)::items)") == 7
+
+
 FORMERLY = """
 [formerly]
 "table bills" = "invoices"

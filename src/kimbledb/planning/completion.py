@@ -46,7 +46,7 @@ from kimbledb.planning.fold import (
     under_new_names,
 )
 from kimbledb.planning.later_rows import LaterRows
-from kimbledb.planning.mentions import needs_among
+from kimbledb.planning.mentions import needs, needs_among
 from kimbledb.planning.set_aside import Aside, as_before, copies, keeping, set_aside, target_of
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, texts, written
@@ -390,8 +390,7 @@ class Unfinished:
         fills = {table: each for table, each in self._fills.items() if table in rows.filled}
         way = _Way(found, conversions, closed=self.migration.closed)
         if fills:
-            early = [item for item in made if _is_early(item.each, fills)]
-            way.lead(self._between(found, conversions, early, objects))
+            way.lead(self._between(found, conversions, _early(made, fills), objects))
             way.statements += [
                 step for table, each in fills.items() for step in filling(table, each, way.now.objects, after.objects)
             ]
@@ -865,6 +864,17 @@ class Unfinished:
         sources = {key: source for key, source in sources.items() if key in objects}
         after = Snapshot(objects, sources=sources, given=found.given, inherited=found.inherited)
         return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
+
+
+def _early(made: Sequence[FoldedObject], fills: Collection[str]) -> list[FoldedObject]:
+    """Return the new objects that the expressions that fill tables may use and that need nothing that comes later."""
+    later = [item.each for item in made if item.each.kind in ("table", "view", "type")]
+    return [
+        item
+        for item in made
+        if _is_early(item.each, fills)
+        and (item.key[0] != "function" or not any(needs(item.each, each) for each in later))
+    ]
 
 
 def _is_early(each: DatabaseObject, fills: Collection[str]) -> bool:
