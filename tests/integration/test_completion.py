@@ -204,16 +204,17 @@ async def test_a_table_of_a_former_name_is_taken_over(
     folder.add(
         2,
         "invoices",
-        "CREATE TABLE invoices (id integer PRIMARY KEY, owner text, paid boolean);"
+        "CREATE TABLE invoices (id integer PRIMARY KEY, owner text, paid boolean, kind text DEFAULT 'bill');"
         " ALTER TABLE items ADD invoice integer REFERENCES invoices;",
         facts='requires = ["items.sql"]' + FORMERLY,
     )
     catalog = await folder.declared(server)
     await kimbledb.migrate(database, catalog=catalog, to=1)
     await connection.execute(
-        f"CREATE TABLE bills (id integer PRIMARY KEY, who text); INSERT INTO bills VALUES (1, 'ann'); INSERT INTO items VALUES (7); {part}"
+        f"CREATE TABLE bills (id integer PRIMARY KEY, who text, kind text DEFAULT 'other'); INSERT INTO bills VALUES (1, 'ann'); INSERT INTO items VALUES (7); {part}"
     )
 
+    await kimbledb.adopt(database, catalog=catalog)
     plan = await kimbledb.plan(database, catalog=catalog)
     await kimbledb.migrate(database, catalog=catalog)
 
@@ -221,7 +222,7 @@ async def test_a_table_of_a_former_name_is_taken_over(
     notes = plan.step("invoices.sql").notes
     assert [note for note in notes if note.startswith(renamed)]
     assert [note for note in notes if note.startswith("leaves")] == []
-    assert tuple(await connection.fetchrow("SELECT * FROM invoices") or ()) == (1, "ann", None)
+    assert tuple(await connection.fetchrow("SELECT * FROM invoices") or ()) == (1, "ann", "other", None)
     assert await connection.fetchval("SELECT to_regclass('bills')") is None
     assert await connection.fetchval("SELECT invoice FROM items") == (1 if part else None)
     with pytest.raises(asyncpg.ForeignKeyViolationError):

@@ -20,7 +20,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import CLOSED_TO, is_known, undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
 from kimbledb.planning.doors import Doors, Others
-from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, split, under_former_names
+from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, renamed, split, under_former_names
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
@@ -92,10 +92,13 @@ class _Scales:
 
     def __init__(self, migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> None:
         self.migrations = list(migrations)
-        self._found = found
         self._hosted = hosted
         self._forms = forms
         self._fold: Fold = fold(self.migrations, hosted=hosted)
+        former = {each.name: under_former_names(each, found, self._fold) for each in self.migrations}
+        self._former = {name: names for name, names in former.items() if names}
+        # What has a former name is looked at under its later one.
+        self._found = renamed(found, {key: name for names in self._former.values() for key, name in names.items()})
 
     def finding(self, migration: Migration) -> Finding | None:
         """Return the finding of a migration, or None if it declares nothing that proves something."""
@@ -114,7 +117,7 @@ class _Scales:
                     weighed.missing.append(f"the removal of {each}")
         if not proving and not weighed.missing:
             return None
-        weighed.present += [str(DatabaseObject(*key)) for key in under_former_names(migration, self._found, self._fold)]
+        weighed.missing += self._later_names(migration)
         begun = bool(weighed.present or weighed.conflicts)
         closes = migration.closed and self._all_known
         doors = self._doors(migration) if closes else None
@@ -129,6 +132,11 @@ class _Scales:
         # A repair of which only the columns are there, which others make, was not applied in part.
         apart = migration.is_repair and not begun and finding.state is ObjectState.PARTIAL
         return evolve(finding, state=ObjectState.MISSING) if apart else finding
+
+    def _later_names(self, migration: Migration) -> Iterator[str]:
+        """Yield the names that a migration gives to what has a former name."""
+        for (kind, old), name in self._former.get(migration.name, {}).items():
+            yield f"the name {name} of {kind} {old}"
 
     @cached_property
     def _all_known(self) -> bool:
