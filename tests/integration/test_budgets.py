@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 
 import kimbledb
-from tests.support.databases import sql
 from tests.support.waiting import eventually
 
 #: What a person has spent in each period, smallest period first.
@@ -265,70 +264,72 @@ async def test_an_alert_reads_as_little_of_many_calls_as_of_one(ann: asyncpg.Con
     assert (await totals(ann))[0] == ("month", "2026-03-01 00", 10.000004)
 
 
-async def _second(dsn: str, connection: asyncpg.Connection) -> tuple[asyncpg.Connection, asyncio.Task[None]]:
-    """Return another connection, and the call of 30 USD that it begins to write; return when the call waits for the first connection."""
+CALL_OF_30 = "INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 30)"
+
+
+async def _second(
+    dsn: str, first: asyncpg.Connection, statement: str = CALL_OF_30
+) -> tuple[asyncpg.Connection, asyncio.Task[str]]:
+    """Begin a statement on another connection; return that connection and the call when it waits for the first connection."""
     other = await asyncpg.connect(dsn)
     pid = other.get_server_pid()
-    writing = asyncio.create_task(spend(other, 30))
+    running = asyncio.create_task(other.execute(statement))
 
     async def waits() -> bool:
-        return bool(await connection.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", pid))
+        return bool(await first.fetchval("SELECT pg_backend_pid() = ANY (pg_blocking_pids($1))", pid))
 
-    await eventually(waits)
-    return other, writing
+    await eventually(waits, seconds=10)
+    return other, running
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first of the month", "later"])
+@pytest.mark.parametrize("counted", [True, False], ids=["later", "first of the month"])
 @pytest.mark.parametrize(("end", "after"), [("COMMIT", [50]), ("ROLLBACK", [])])
 async def test_two_writers_at_once(
-    ann: asyncpg.Connection, migrated_database: str, first: bool, end: str, after: list[int]
+    ann: asyncpg.Connection, migrated_database: str, counted: bool, end: str, after: list[int]
 ) -> None:
     """Of two writers neither of whom reaches a share alone, the second waits for the first, and the share is told once, if both commit."""
-    if not first:
-        await spend(ann, 1)
+    if not counted:
+        await ann.execute("DELETE FROM budget_spending")
     await ann.execute("BEGIN")
-    await spend(ann, 30)
+    await ann.execute(CALL_OF_30)
     assert await told(ann) == []
 
-    other, writing = await _second(migrated_database, ann)
+    other, running = await _second(migrated_database, ann)
     await ann.execute(end)
-    await writing
+    await running
 
     assert await told(other) == after
-    assert float(
-        await other.fetchval("SELECT spent_usd FROM budget_spending WHERE period = 'month' AND spent_usd > 0")
-    ) == ((60 if after else 30) + (not first))
+    assert [spent for period, _, spent in await totals(other) if period == "month"] == [60 if after else 30]
     await other.close()
 
 
 async def test_a_share_that_both_writers_pass_is_told_once(ann: asyncpg.Connection, migrated_database: str) -> None:
     """Where the first of two writers passes a share and the second one is past it as well, it is told once, by the first."""
-    await ann.execute("BEGIN")
-    await spend(ann, 55)
-    other, writing = await _second(migrated_database, ann)
+    await ann.execute("BEGIN; INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 55)")
+    other, running = await _second(migrated_database, ann)
     await ann.execute("COMMIT")
-    await writing
+    await running
 
     assert await told(other) == [50, 75]
     assert await other.fetchval("SELECT percent_used FROM budget_alerts WHERE threshold = 50") == 55
     await other.close()
 
 
-async def test_a_limit_that_changes_while_a_call_is_written(ann: asyncpg.Connection, migrated_database: str) -> None:
-    """A limit that is lowered while a call is being written waits for it, and tells what both together make reached."""
-    await ann.execute("BEGIN; INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 30)")
-    lowering = asyncio.create_task(sql(migrated_database, "UPDATE budget_config SET monthly_limit = 40"))
-
-    async def waits() -> bool:
-        return bool(
-            await ann.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')")
-        )
-
-    await eventually(waits)
+@pytest.mark.parametrize("limit_first", [True, False])
+async def test_a_limit_that_changes_while_a_call_is_written(
+    ann: asyncpg.Connection, migrated_database: str, limit_first: bool
+) -> None:
+    """A limit that is lowered and a call that is written at once wait for each other; the second tells what both make reached."""
+    limit = "UPDATE budget_config SET monthly_limit = 40"
+    first, second = (limit, CALL_OF_30) if limit_first else (CALL_OF_30, limit)
+    await ann.execute(f"BEGIN; {first}")
+    other, running = await _second(migrated_database, ann, second)
+    assert await told(ann) == []
     await ann.execute("COMMIT")
-    await lowering
+    await running
 
-    assert await told(ann) == [50, 75]
+    assert await told(other) == [50, 75]
+    await other.close()
 
 
 async def test_a_snapshot_that_is_too_old_is_refused(ann: asyncpg.Connection, migrated_database: str) -> None:
