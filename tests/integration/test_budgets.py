@@ -25,7 +25,7 @@ ALERTS = (
 #: The rows that statements of this session read, by the statistics of the server.
 ROWS_READ = """
     SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables
-    WHERE relname IN ('api_cost_tracking', 'budget_spending', 'budget_config', 'budget_alerts')
+    WHERE relname IN ('api_cost_tracking', 'budget_changes', 'budget_spending', 'budget_config', 'budget_alerts')
 """
 
 
@@ -247,6 +247,7 @@ async def test_an_alert_reads_as_little_of_many_calls_as_of_one(ann: asyncpg.Con
         async with ann.transaction():
             before = await ann.fetchval(ROWS_READ)
             await spend(ann, "0.000001")
+            await ann.execute("SET CONSTRAINTS ALL IMMEDIATE")
             return int(await ann.fetchval(ROWS_READ)) - int(before)
 
     await spend(ann, "0.000001")
@@ -267,13 +268,11 @@ async def test_an_alert_reads_as_little_of_many_calls_as_of_one(ann: asyncpg.Con
 CALL_OF_30 = "INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 30)"
 
 
-async def _second(
-    dsn: str, first: asyncpg.Connection, statement: str = CALL_OF_30
-) -> tuple[asyncpg.Connection, asyncio.Task[str]]:
-    """Begin a statement on another connection; return that connection and the call when it waits for the first connection."""
+async def _second(dsn: str, first: asyncpg.Connection) -> tuple[asyncpg.Connection, asyncio.Task[str]]:
+    """Write a call on another connection; return that connection and the statement when it waits for the first connection."""
     other = await asyncpg.connect(dsn)
     pid = other.get_server_pid()
-    running = asyncio.create_task(other.execute(statement))
+    running = asyncio.create_task(other.execute(CALL_OF_30))
 
     async def waits() -> bool:
         return bool(await first.fetchval("SELECT pg_backend_pid() = ANY (pg_blocking_pids($1))", pid))
@@ -283,15 +282,35 @@ async def _second(
 
 
 @pytest.mark.parametrize("counted", [True, False], ids=["later", "first of the month"])
-@pytest.mark.parametrize(("end", "after"), [("COMMIT", [50]), ("ROLLBACK", [])])
-async def test_two_writers_at_once(
-    ann: asyncpg.Connection, migrated_database: str, counted: bool, end: str, after: list[int]
+@pytest.mark.parametrize(("end", "spent", "after"), [("COMMIT", 60, [50]), ("ROLLBACK", 30, [])])
+async def test_two_transactions_at_once(
+    ann: asyncpg.Connection, migrated_database: str, counted: bool, end: str, spent: int, after: list[int]
 ) -> None:
-    """Of two writers neither of whom reaches a share alone, the second waits for the first, and the share is told once, if both commit."""
+    """Of two transactions that see nothing of each other, and neither of which reaches a share alone, the one that ends last tells it."""
     if not counted:
         await ann.execute("DELETE FROM budget_spending")
-    await ann.execute("BEGIN")
-    await ann.execute(CALL_OF_30)
+    other = await asyncpg.connect(migrated_database)
+    for connection in (ann, other):
+        await connection.execute(f"BEGIN; {CALL_OF_30}")
+    await other.execute("COMMIT")
+    assert await told(other) == []
+
+    await ann.execute(end)
+
+    assert await told(other) == after
+    assert [total for period, _, total in await totals(other) if period == "month"] == [spent]
+    await other.close()
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["later", "first of the month"])
+@pytest.mark.parametrize(("end", "spent", "after"), [("COMMIT", 60, [50]), ("ROLLBACK", 30, [])])
+async def test_two_ends_at_once(
+    ann: asyncpg.Connection, migrated_database: str, counted: bool, end: str, spent: int, after: list[int]
+) -> None:
+    """Of two transactions that end at once, the second waits for the first, and the share that both reach is told once."""
+    if not counted:
+        await ann.execute("DELETE FROM budget_spending")
+    await ann.execute(f"BEGIN; {CALL_OF_30}; SET CONSTRAINTS ALL IMMEDIATE")
     assert await told(ann) == []
 
     other, running = await _second(migrated_database, ann)
@@ -299,13 +318,15 @@ async def test_two_writers_at_once(
     await running
 
     assert await told(other) == after
-    assert [spent for period, _, spent in await totals(other) if period == "month"] == [60 if after else 30]
+    assert [total for period, _, total in await totals(other) if period == "month"] == [spent]
     await other.close()
 
 
-async def test_a_share_that_both_writers_pass_is_told_once(ann: asyncpg.Connection, migrated_database: str) -> None:
-    """Where the first of two writers passes a share and the second one is past it as well, it is told once, by the first."""
-    await ann.execute("BEGIN; INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 55)")
+async def test_a_share_that_both_pass_is_told_once(ann: asyncpg.Connection, migrated_database: str) -> None:
+    """Where the first of two transactions passes a share and the second one is past it as well, it is told once, by the first."""
+    await ann.execute(
+        "BEGIN; INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 55); SET CONSTRAINTS ALL IMMEDIATE"
+    )
     other, running = await _second(migrated_database, ann)
     await ann.execute("COMMIT")
     await running
@@ -319,12 +340,24 @@ async def test_a_share_that_both_writers_pass_is_told_once(ann: asyncpg.Connecti
 async def test_a_limit_that_changes_while_a_call_is_written(
     ann: asyncpg.Connection, migrated_database: str, limit_first: bool
 ) -> None:
-    """A limit that is lowered and a call that is written at once wait for each other; the second tells what both make reached."""
-    limit = "UPDATE budget_config SET monthly_limit = 40"
-    first, second = (limit, CALL_OF_30) if limit_first else (CALL_OF_30, limit)
-    await ann.execute(f"BEGIN; {first}")
-    other, running = await _second(migrated_database, ann, second)
-    assert await told(ann) == []
+    """Of a transaction that lowers a limit and one that writes a call, the one that ends last tells what both make reached."""
+    other = await asyncpg.connect(migrated_database)
+    await ann.execute("BEGIN; UPDATE budget_config SET monthly_limit = 40")
+    await other.execute(f"BEGIN; {CALL_OF_30}")
+    first, last = (ann, other) if limit_first else (other, ann)
+    await first.execute("COMMIT")
+    assert await told(first) == []
+
+    await last.execute("COMMIT")
+
+    assert await told(ann) == [50, 75]
+    await other.close()
+
+
+async def test_a_limit_that_changes_as_a_call_ends(ann: asyncpg.Connection, migrated_database: str) -> None:
+    """A call that ends while a new limit is being looked at waits for it, and is held to the new limit."""
+    await ann.execute("BEGIN; UPDATE budget_config SET monthly_limit = 40; SET CONSTRAINTS ALL IMMEDIATE")
+    other, running = await _second(migrated_database, ann)
     await ann.execute("COMMIT")
     await running
 
@@ -338,14 +371,39 @@ async def test_a_snapshot_that_is_too_old_is_refused(ann: asyncpg.Connection, mi
     other = await asyncpg.connect(migrated_database)
     await other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM users")
     await spend(ann, 40)
+    await spend(other, 40)
 
     with pytest.raises(asyncpg.SerializationError):
-        await spend(other, 40)
-    await other.execute("ROLLBACK")
+        await other.execute("COMMIT")
     await spend(other, 40)
 
     assert await told(other) == [50, 75]
+    assert {total for _, _, total in await totals(other)} == {81}
     await other.close()
+
+
+async def test_many_statements_of_one_transaction(ann: asyncpg.Connection) -> None:
+    """What a transaction takes back to a savepoint does not count; what it writes in many statements is added at its end, in one change."""
+    await ann.execute(
+        """
+        BEGIN;
+        INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 20);
+        SAVEPOINT before;
+        INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 70);
+        ROLLBACK TO before;
+        DO $$ BEGIN FOR n IN 1..300 LOOP INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 0.1); END LOOP; END $$;
+        UPDATE api_cost_tracking SET cost_usd = 21 WHERE cost_usd = 20;
+        """
+    )
+    versions = "SELECT coalesce(sum(n_tup_ins + n_tup_upd), 0)::integer FROM pg_stat_xact_user_tables WHERE relname = 'budget_spending'"
+    before = await ann.fetchval(versions)
+    await ann.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert await ann.fetchval(versions) - before == 3
+    await ann.execute("COMMIT")
+
+    assert [total for period, _, total in await totals(ann) if period == "month"] == [51]
+    assert await told(ann) == [50]
+    assert await ann.fetchval("SELECT count(*) FROM budget_changes") == 0
 
 
 @pytest.mark.parametrize("seed", range(3))

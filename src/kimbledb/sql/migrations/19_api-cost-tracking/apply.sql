@@ -80,6 +80,16 @@ CREATE TABLE budget_spending (
 -- Every call changes rows here. With room in the page the server prunes the old versions at once.
 WITH (fillfactor = 50);
 
+-- No transaction leaves a row here, so there is nothing to keep after a crash.
+CREATE UNLOGGED TABLE budget_changes (
+    xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    user_id text NOT NULL,
+    hour timestamptz NOT NULL,
+    cost_usd numeric NOT NULL,
+    CONSTRAINT budget_changes_pkey PRIMARY KEY (xact, id)
+);
+
 CREATE TABLE cost_models (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     provider text NOT NULL,
@@ -129,26 +139,30 @@ CREATE VIEW monthly_costs WITH (security_invoker = true) AS
     FROM api_cost_tracking
     GROUP BY user_id, date_trunc('month', "timestamp" AT TIME ZONE 'UTC'), provider, model;
 
--- Running totals. The row of a month is made from the calls before the first change of a call in that month; from
--- then on each statement adds its own difference. So an alert reads a few rows, however many calls there are. Where
--- the row of the month is missing, nothing of that month counts as known. Where it stands, an hour or a day
--- without a row has cost nothing. Hours, days and months are those of UTC, whatever the session's time zone.
+-- Running totals. A statement that changes calls notes its differences, and the end of its transaction adds these to the
+-- totals, in one change however many statements there were. So an alert reads a few rows, however many calls
+-- there are. Where the row of a month is missing, nothing of that month counts as known, and it is counted from the calls;
+-- where it stands, an hour or a day without a row has cost nothing. Hours, days and months are those of UTC, whatever
+-- the session's time zone.
 --
--- Writers of one person's calls wait for each other at the row of the month, so each sees what the one before it
--- has spent and has told. The trigger functions run by the rights of their owner: whoever may write a call need
--- not be able to write totals and alerts.
-CREATE FUNCTION count_budget_month(of_user_id text, of_month timestamptz) RETURNS void
+-- Of two transactions that change one person's calls, the second waits at the row of the month until the first has
+-- ended, so it sees what the first one has spent and told. The trigger functions run by the rights of their owner:
+-- whoever may write a call need not be able to write totals and alerts.
+CREATE FUNCTION count_budget_month(of_user_id text, of_month timestamptz) RETURNS boolean
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
     next_month constant timestamptz := (of_month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
+    IF EXISTS (SELECT FROM budget_spending AS s WHERE s.user_id = of_user_id AND s.period = 'month' AND s.period_start = of_month) THEN
+        RETURN false;
+    END IF;
     -- Waits for whoever counts the same month. A person who is being deleted needs no totals.
     INSERT INTO budget_spending (user_id, period, period_start)
     SELECT person.id, 'month', of_month FROM users AS person WHERE person.id = of_user_id
     ON CONFLICT (user_id, period, period_start) DO NOTHING;
     IF NOT FOUND THEN
-        RETURN;
+        RETURN false;
     END IF;
     DELETE FROM budget_spending AS s
     WHERE s.user_id = of_user_id AND s.period <> 'month' AND s.period_start >= of_month AND s.period_start < next_month;
@@ -159,30 +173,11 @@ BEGIN
     WHERE call.user_id = of_user_id AND call."timestamp" >= of_month AND call."timestamp" < next_month AND call.cost_usd > 0
     GROUP BY 1, 2, 3
     ON CONFLICT (user_id, period, period_start) DO UPDATE SET spent_usd = excluded.spent_usd;
+    RETURN true;
 END
 $$;
 COMMENT ON FUNCTION count_budget_month(text, timestamptz) IS
-    'Makes the totals of a person''s month (in UTC) from the calls, unless the month is counted already.';
-
-CREATE FUNCTION api_cost_tracking_open_month() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-AS $$
-BEGIN
-    -- Before the change, so that the count and the difference do not both hold it.
-    PERFORM count_budget_month(call.user_id, call.month)
-    FROM (
-        SELECT OLD.user_id, date_trunc('month', OLD."timestamp", 'UTC'), OLD.cost_usd
-        UNION ALL
-        SELECT NEW.user_id, date_trunc('month', NEW."timestamp", 'UTC'), NEW.cost_usd
-    ) AS call (user_id, month, cost_usd)
-    WHERE call.cost_usd > 0 AND call.user_id IS NOT NULL
-      AND NOT EXISTS (
-          SELECT FROM budget_spending AS s
-          WHERE s.user_id = call.user_id AND s.period = 'month' AND s.period_start = call.month);
-    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION api_cost_tracking_open_month() IS 'Trigger: counts the month of a call that is about to change.';
+    'Makes the totals of a person''s month (in UTC) from the calls, unless they are there, and returns whether it did.';
 
 CREATE FUNCTION raise_budget_alerts(touched budget_spending[]) RETURNS void
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -233,56 +228,94 @@ COMMENT ON FUNCTION raise_budget_alerts(budget_spending[]) IS
 CREATE FUNCTION api_cost_tracking_alert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO budget_changes (user_id, hour, cost_usd)
+        SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), sum(cost_usd)
+        FROM added WHERE user_id IS NOT NULL AND cost_usd > 0 GROUP BY 1, 2;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO budget_changes (user_id, hour, cost_usd)
+        SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), -sum(cost_usd)
+        FROM removed WHERE user_id IS NOT NULL AND cost_usd > 0 GROUP BY 1, 2;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION api_cost_tracking_alert() IS
+    'Trigger: notes what calls cost, for the totals and the alerts at the end of the transaction.';
+
+CREATE FUNCTION budget_changes_settle() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
 DECLARE
     people text[];
     hours timestamptz[];
     costs numeric[];
+    month record;
+    counted timestamptz[] := '{}';
+    counted_people text[] := '{}';
     touched budget_spending[];
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
-        FROM (SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), sum(cost_usd) FROM added GROUP BY 1, 2) AS own (user_id, hour, cost);
-    ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
-        FROM (SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), -sum(cost_usd) FROM removed GROUP BY 1, 2) AS own (user_id, hour, cost);
-    ELSE
-        SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
-        FROM (SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), sum(cost_usd)
-              FROM (SELECT user_id, "timestamp", cost_usd FROM added UNION ALL SELECT user_id, "timestamp", -cost_usd FROM removed) AS either
-              GROUP BY 1, 2) AS own (user_id, hour, cost);
+    -- The first row of a transaction settles all that are there then.
+    IF NOT EXISTS (SELECT FROM budget_changes AS c WHERE c.xact = NEW.xact AND c.id = NEW.id) THEN
+        RETURN NULL;
     END IF;
+    WITH taken AS (
+        DELETE FROM budget_changes AS c WHERE c.xact = NEW.xact RETURNING c.user_id, c.hour, c.cost_usd
+    )
+    SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
+    FROM (SELECT user_id, hour, sum(cost_usd) FROM taken GROUP BY 1, 2 HAVING sum(cost_usd) <> 0) AS own (user_id, hour, cost);
 
-    -- The months first, and all writers in one order, so that none waits for another in a circle.
-    WITH counted AS (
+    -- All transactions take the months in one order, so that none waits for another in a circle.
+    FOR month IN
+        SELECT DISTINCT own.user_id, date_trunc('month', own.hour, 'UTC') AS start
+        FROM unnest(people, hours) AS own (user_id, hour)
+        ORDER BY 1, 2
+    LOOP
+        IF count_budget_month(month.user_id, month.start) THEN
+            counted_people := counted_people || month.user_id;
+            counted := counted || month.start;
+        END IF;
+    END LOOP;
+
+    -- A month that was counted just now holds these differences already.
+    WITH changed AS (
         INSERT INTO budget_spending AS s (user_id, period, period_start, spent_usd)
         SELECT own.user_id, span.period, date_trunc(span.period, own.hour, 'UTC'), sum(own.cost)
         FROM unnest(people, hours, costs) AS own (user_id, hour, cost)
         CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS span (period)
-        WHERE own.cost <> 0
-          AND EXISTS (
-              SELECT FROM budget_spending AS month
-              WHERE month.user_id = own.user_id AND month.period = 'month' AND month.period_start = date_trunc('month', own.hour, 'UTC'))
+        WHERE EXISTS (
+                  SELECT FROM budget_spending AS total
+                  WHERE total.user_id = own.user_id AND total.period = 'month' AND total.period_start = date_trunc('month', own.hour, 'UTC'))
+          AND NOT EXISTS (
+                  SELECT FROM unnest(counted_people, counted) AS done (user_id, month)
+                  WHERE done.user_id = own.user_id AND done.month = date_trunc('month', own.hour, 'UTC'))
         GROUP BY own.user_id, span.period, 3
         HAVING sum(own.cost) <> 0
         ORDER BY own.user_id, span.period = 'month' DESC, 3, 2
         ON CONFLICT (user_id, period, period_start) DO UPDATE SET spent_usd = s.spent_usd + excluded.spent_usd
         RETURNING s AS total
     )
-    SELECT array_agg(total) INTO touched FROM counted;
+    SELECT array_agg(total) INTO touched FROM changed;
+    IF cardinality(counted) > 0 THEN
+        SELECT coalesce(touched, '{}') || array_agg(s) INTO touched
+        FROM unnest(counted_people, counted) AS done (user_id, month)
+        JOIN budget_spending AS s ON s.user_id = done.user_id AND date_trunc('month', s.period_start, 'UTC') = done.month
+        WHERE EXISTS (
+            SELECT FROM unnest(people, hours) AS own (user_id, hour)
+            WHERE own.user_id = s.user_id AND date_trunc(s.period, own.hour, 'UTC') = s.period_start);
+    END IF;
 
-    IF TG_OP <> 'INSERT' THEN
-        DELETE FROM budget_spending AS s
-        USING unnest(touched) AS t
-        WHERE s.user_id = t.user_id AND s.period = t.period AND s.period_start = t.period_start AND s.period <> 'month' AND s.spent_usd = 0;
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        PERFORM raise_budget_alerts(touched);
-    END IF;
+    DELETE FROM budget_spending AS s
+    USING unnest(touched) AS t
+    WHERE t.spent_usd = 0 AND s.user_id = t.user_id AND s.period = t.period AND s.period_start = t.period_start AND s.period <> 'month';
+    PERFORM raise_budget_alerts(touched);
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION api_cost_tracking_alert() IS
-    'Trigger: adds what calls cost to the totals of their persons, and raises the alerts that are due.';
+COMMENT ON FUNCTION budget_changes_settle() IS
+    'Trigger: adds what a transaction changed to the totals of its persons, and raises the alerts that are due.';
 
 CREATE FUNCTION api_cost_tracking_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -301,7 +334,7 @@ DECLARE
     moment constant timestamptz := clock_timestamp();
     touched budget_spending[];
 BEGIN
-    -- Waits for whoever writes a call of this person; a later one sees the new limits.
+    -- Waits for a transaction that is ending with calls of this person; a later one sees the new limits.
     PERFORM count_budget_month(NEW.user_id, date_trunc('month', moment, 'UTC'));
     PERFORM FROM budget_spending AS s
     WHERE s.user_id = NEW.user_id AND s.period = 'month' AND s.period_start = date_trunc('month', moment, 'UTC')
@@ -316,8 +349,6 @@ $$;
 COMMENT ON FUNCTION budget_config_alert() IS
     'Trigger: raises the alerts that a new limit is due for what is spent already in this hour, day and month.';
 
-CREATE TRIGGER api_cost_tracking_open_month BEFORE INSERT OR DELETE OR UPDATE OF user_id, cost_usd, "timestamp" ON api_cost_tracking
-    FOR EACH ROW EXECUTE FUNCTION api_cost_tracking_open_month();
 CREATE TRIGGER api_cost_tracking_alert AFTER INSERT ON api_cost_tracking
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_alert();
 CREATE TRIGGER api_cost_tracking_alert_of_changes AFTER UPDATE ON api_cost_tracking
@@ -326,9 +357,12 @@ CREATE TRIGGER api_cost_tracking_deduct AFTER DELETE ON api_cost_tracking
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_alert();
 CREATE TRIGGER api_cost_tracking_forget AFTER TRUNCATE ON api_cost_tracking
     FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_forget();
-CREATE TRIGGER budget_config_alert
+-- At the end of the transaction, so that nobody waits for a transaction that is still at work.
+CREATE CONSTRAINT TRIGGER budget_changes_settle AFTER INSERT ON budget_changes
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION budget_changes_settle();
+CREATE CONSTRAINT TRIGGER budget_config_alert
     AFTER INSERT OR UPDATE OF user_id, hourly_limit, daily_limit, monthly_limit, alert_at_50, alert_at_75, alert_at_90 ON budget_config
-    FOR EACH ROW EXECUTE FUNCTION budget_config_alert();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION budget_config_alert();
 CREATE TRIGGER budget_config_set_updated_at BEFORE UPDATE ON budget_config
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER cost_models_set_updated_at BEFORE UPDATE ON cost_models
@@ -338,6 +372,7 @@ ALTER TABLE api_cost_tracking ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_config ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_alerts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_spending ENABLE ROW LEVEL SECURITY;
+ALTER TABLE budget_changes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_models ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY api_cost_tracking_owner_read ON api_cost_tracking FOR SELECT
@@ -372,8 +407,10 @@ COMMENT ON COLUMN budget_alerts.percent_used IS
     'The share of the limit that is used, in percent; it passes 100. NULL where the limit is nothing.';
 COMMENT ON COLUMN budget_alerts.status IS 'What was spent, and the limit.';
 COMMENT ON TABLE budget_spending IS
-    'What the calls of a person cost in each hour, day and month (UTC), kept by triggers of api_cost_tracking. '
+    'What the calls of a person cost in each hour, day and month (UTC), kept by triggers at the end of each transaction. '
     'Where the row of a month is deleted, the next call of that month counts it anew from the calls.';
+COMMENT ON TABLE budget_changes IS
+    'What a transaction has changed in the costs of calls and not yet added to the totals: empty between transactions. For triggers alone.';
 COMMENT ON TABLE cost_models IS 'Prices of models in USD for a million tokens. For the service alone.';
 COMMENT ON COLUMN cost_models.valid_to IS 'NULL for the price that holds now.';
 COMMENT ON VIEW daily_costs IS 'Costs by person, day (UTC) and model.';
