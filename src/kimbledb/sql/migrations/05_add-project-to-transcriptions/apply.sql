@@ -8,21 +8,20 @@
 -- Nothing here depends on the column project_id but what goes with it, so that
 -- ALTER TABLE audio_transcriptions DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
-    ADD COLUMN IF NOT EXISTS project_tag text,
-    ADD COLUMN IF NOT EXISTS category_id text,
-    ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS category_confidence double precision
+    ADD COLUMN project_tag text,
+    ADD COLUMN category_id text,
+    ADD COLUMN auto_categorized boolean NOT NULL DEFAULT false,
+    ADD COLUMN category_confidence double precision
         CONSTRAINT audio_transcriptions_category_confidence_check CHECK (category_confidence BETWEEN 0 AND 1);
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_tag_created_at
+CREATE INDEX idx_audio_transcriptions_project_tag_created_at
     ON audio_transcriptions (project_tag, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
+CREATE INDEX idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS

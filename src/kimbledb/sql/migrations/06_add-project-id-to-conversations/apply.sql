@@ -4,13 +4,12 @@
 -- without one. Nothing here depends on the column but what goes with it, so that
 -- ALTER TABLE conversations DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT conversations_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL;
 
 -- A project's conversations, the latest first.
-CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
+CREATE INDEX idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
 COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none; ''general'' is none unless a project has that id.';
 

@@ -1,12 +1,12 @@
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
 ALTER TABLE model_performance_metrics
-    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6)
+    ADD COLUMN cost_usd numeric(10,6)
         CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
 COMMENT ON COLUMN model_performance_metrics.cost_usd IS
     'What the call cost: as it was said, else by a trigger, else NULL.';
 
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
+CREATE INDEX idx_model_performance_metrics_cost
     ON model_performance_metrics (task_type, task_complexity, model_name) INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
 -- The application does not say what a call cost. By the price in cost_models it is
