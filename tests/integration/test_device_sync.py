@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,7 @@ DEVICES = ("one", "two", "three")
 KEYS = ("a", "b")
 DEVICE = st.sampled_from(DEVICES)
 #: A write of a value or, with None, a removal.
-CHANGES = st.dictionaries(st.sampled_from(KEYS), st.sampled_from([None, 1, 2]), min_size=1)
+CHANGES = st.dictionaries(st.sampled_from(KEYS), st.sampled_from([None, None, 1, 2]), min_size=1)
 SYNC = st.tuples(st.just("sync"), DEVICE, DEVICE).filter(lambda step: step[1] != step[2])
 WRITE = st.tuples(st.just("save"), DEVICE, CHANGES)
 #: By a clock that is wrong by some seconds, on top of an older version, and by another device.
@@ -67,9 +68,11 @@ async def sync(devices: asyncpg.Connection, source: str, target: str) -> None:
     )
 
 
-async def meet(devices: asyncpg.Connection) -> list[dict[str, Any]]:
-    """Let all devices meet, and return their contexts."""
-    for source, target in list(itertools.permutations(DEVICES, 2)) * 2:
+async def meet(devices: asyncpg.Connection, line: Sequence[str] = DEVICES) -> list[dict[str, Any]]:
+    """Let the devices meet along a line, there and back, and return their contexts: those at its ends never meet."""
+    there = list(itertools.pairwise(line))
+    back = [(target, source) for source, target in reversed(there)]
+    for source, target in (*there, *back, *there):
         await sync(devices, source, target)
     return [json.loads(row[0]) for row in await devices.fetch("SELECT context FROM device_context ORDER BY device_id")]
 
@@ -82,8 +85,10 @@ async def run(devices: asyncpg.Connection, steps: list[tuple[Any, ...]]) -> None
 
 
 @settings(max_examples=settings().max_examples * 6 // 10, suppress_health_check=list(HealthCheck))
-@given(steps=st.lists(WRITE | SYNC, min_size=1, max_size=12))
-async def test_the_newest_is_everywhere(devices: asyncpg.Connection, steps: list[tuple[Any, ...]]) -> None:
+@given(steps=st.lists(WRITE | SYNC, min_size=8, max_size=16), line=st.permutations(DEVICES))
+async def test_the_newest_is_everywhere(
+    devices: asyncpg.Connection, steps: list[tuple[Any, ...]], line: list[str]
+) -> None:
     """After any writes, removals and meetings in any order, all devices show what was written last of each key, or that it was removed."""
     last: dict[str, Any] = {}
     for act, _, changes in steps:
@@ -92,17 +97,17 @@ async def test_the_newest_is_everywhere(devices: asyncpg.Connection, steps: list
 
     await run(devices, steps)
 
-    found = await meet(devices)
+    found = await meet(devices, line)
     assert found == [expected] * len(DEVICES if last else ())
 
 
 @settings(max_examples=settings().max_examples * 6 // 10, suppress_health_check=list(HealthCheck))
-@given(steps=st.lists(LATE_WRITE | SYNC, min_size=1, max_size=12))
-async def test_all_come_to_the_same(devices: asyncpg.Connection, steps: list[tuple[Any, ...]]) -> None:
+@given(steps=st.lists(LATE_WRITE | SYNC, min_size=8, max_size=16), line=st.permutations(DEVICES))
+async def test_all_come_to_the_same(devices: asyncpg.Connection, steps: list[tuple[Any, ...]], line: list[str]) -> None:
     """Also by clocks that are wrong, at the same instant, on top of old versions and by another device, all devices come to the same, and stay."""
     await run(devices, steps)
 
-    found = await meet(devices)
+    found = await meet(devices, line)
 
     assert all(each == found[0] for each in found)
     before = await devices.fetch("SELECT context, key_stamps, version FROM device_context ORDER BY device_id")
@@ -112,7 +117,9 @@ async def test_all_come_to_the_same(devices: asyncpg.Connection, steps: list[tup
 
 async def test_a_removal_of_a_key_that_was_never_there(devices: asyncpg.Connection) -> None:
     """A removal on a device that does not have the key goes through a device that does not have it either to the one that has."""
-    await save(devices, "three", {"a": 1})
+    await save(devices, "two", {"b": 1})
+    await sync(devices, "two", "three")
+    await save(devices, "three", {"a": 1, "b": None})
     await save(devices, "one", {"a": None})
 
     await sync(devices, "one", "two")
