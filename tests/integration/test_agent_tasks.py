@@ -148,12 +148,13 @@ async def test_a_recurrence_goes_on_however_a_run_ends(tables: asyncpg.Connectio
     await tables.execute("SELECT claim_agent_task()")
 
     await tables.execute(way.format(outcome), task)
-    await tables.execute("UPDATE agent_tasks SET status = 'pending' WHERE id = $1", task)
-    await tables.execute("UPDATE agent_tasks SET status = 'skipped' WHERE id = $1", task)
 
     then = await following(tables, task)
     assert (then["status"], then["title"], then["priority"], then["user_id"]) == ("pending", "report", 7, "ann")
     assert (then["recurrence"], then["attempts"]) == ("daily", 0)
+    await tables.execute("UPDATE agent_tasks SET status = 'pending' WHERE id = $1", task)
+    await tables.execute("UPDATE agent_tasks SET status = 'skipped' WHERE id = $1", task)
+    assert await following(tables, task) == then
 
 
 async def test_a_dead_agents_task_recurs(tables: asyncpg.Connection) -> None:

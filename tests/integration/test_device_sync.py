@@ -117,15 +117,18 @@ async def test_all_come_to_the_same(devices: asyncpg.Connection, steps: list[tup
 
 async def test_a_removal_of_a_key_that_was_never_there(devices: asyncpg.Connection) -> None:
     """A removal on a device that does not have the key goes through a device that does not have it either to the one that has."""
+    await save(devices, "one", {"c": 1})
     await save(devices, "two", {"b": 1})
     await sync(devices, "two", "three")
     await save(devices, "three", {"a": 1, "b": None})
+    await devices.execute("DELETE FROM device_sync_queue")
     await save(devices, "one", {"a": None})
+    assert await devices.fetchval("SELECT source_device_id FROM claim_device_sync('two')") == "one"
 
     await sync(devices, "one", "two")
     await sync(devices, "two", "three")
 
-    assert await devices.fetchval("SELECT context FROM device_context WHERE device_id = 'three'") == "{}"
+    assert await devices.fetchval("SELECT context FROM device_context WHERE device_id = 'three'") == '{"c": 1}'
     kept = await devices.fetchrow("SELECT kept_value, lost_value, kept_device_id FROM device_context_conflicts")
     assert kept is not None
     assert tuple(kept) == (None, "1", "one")
