@@ -221,17 +221,23 @@ $function$;
 COMMENT ON FUNCTION workflow_executions_fill_owner() IS
     'Trigger: a run whose person is not given is its workflow''s owner''s.';
 
-CREATE FUNCTION workflow_trigger_next_run(starter workflow_triggers, after timestamptz) RETURNS timestamptz
+CREATE FUNCTION workflow_trigger_next_run(
+    schedule text,
+    after timestamptz,
+    zone text,
+    starts_at timestamptz,
+    created_at timestamptz)
+RETURNS timestamptz
 LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
     -- A period counts from something; a schedule without a time of day, such as mondays, comes at midnight.
-    RETURN next_scheduled(starter.schedule, after, starter.timezone,
-        coalesce(starter.starts_at, CASE WHEN (read_schedule(starter.schedule)).step IS NOT NULL THEN starter.created_at END));
+    RETURN next_scheduled(schedule, after, zone,
+        coalesce(starts_at, CASE WHEN (read_schedule(schedule)).step IS NOT NULL THEN created_at END));
 END
 $function$;
-COMMENT ON FUNCTION workflow_trigger_next_run(workflow_triggers, timestamptz) IS
-    'When a schedule is due for the first time after that.';
+COMMENT ON FUNCTION workflow_trigger_next_run(text, timestamptz, text, timestamptz, timestamptz) IS
+    'When the schedule of a trigger is due for the first time after that.';
 
 CREATE FUNCTION workflow_triggers_plan() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
@@ -263,7 +269,7 @@ BEGIN
           AND (NEW.active, NEW.trigger_type, NEW.schedule, NEW.timezone, NEW.starts_at) IS DISTINCT FROM
               (former.active, former.trigger_type, former.schedule, former.timezone, former.starts_at)
     THEN
-        NEW.next_run_at := workflow_trigger_next_run(NEW, clock_timestamp());
+        NEW.next_run_at := workflow_trigger_next_run(NEW.schedule, clock_timestamp(), NEW.timezone, NEW.starts_at, NEW.created_at);
     END IF;
     RETURN NEW;
 END
@@ -275,7 +281,8 @@ CREATE FUNCTION workflows_plan_triggers() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    UPDATE workflow_triggers AS starter SET next_run_at = workflow_trigger_next_run(starter, clock_timestamp())
+    UPDATE workflow_triggers AS starter
+    SET next_run_at = workflow_trigger_next_run(starter.schedule, clock_timestamp(), starter.timezone, starter.starts_at, starter.created_at)
     WHERE starter.workflow_id = NEW.id AND starter.trigger_type = 'schedule' AND starter.active AND starter.next_run_at <= clock_timestamp();
     RETURN NULL;
 END
@@ -307,7 +314,7 @@ BEGIN
         next_run := NULL;
         problem := NULL;
         BEGIN
-            next_run := workflow_trigger_next_run(due, clock_timestamp());
+            next_run := workflow_trigger_next_run(due.schedule, clock_timestamp(), due.timezone, due.starts_at, due.created_at);
         EXCEPTION WHEN data_exception THEN
             problem := SQLERRM;
         END;
