@@ -107,6 +107,9 @@ CREATE TABLE agent_execution_log (
 -- What claim_agent_task() looks through, in its order: few rows of many.
 CREATE INDEX idx_agent_tasks_due
     ON agent_tasks (priority DESC, scheduled_for NULLS FIRST, created_at) WHERE status IN ('pending', 'in_progress');
+-- What fail_silent_agent_tasks() looks for each time: hardly ever a row.
+CREATE INDEX idx_agent_tasks_no_attempt_left
+    ON agent_tasks (lease_until) WHERE status IN ('pending', 'in_progress') AND attempts >= max_attempts;
 CREATE INDEX idx_agent_tasks_status_created_at ON agent_tasks (status, created_at DESC);
 CREATE INDEX idx_agent_tasks_task_type_created_at ON agent_tasks (task_type, created_at DESC);
 CREATE INDEX idx_agent_tasks_completed_at ON agent_tasks (completed_at DESC);
