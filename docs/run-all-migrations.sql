@@ -597,7 +597,7 @@ COMMENT ON COLUMN "public".migration_history.forms IS 'Hashes of the expressions
 COMMENT ON TABLE "public".migration_log IS 'Everything that happened to the migrations of this schema, append-only.';DO $kimbledb$
 DECLARE
     extension text;
-    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f8a9757f368f412135639bbf2707a9f12c7c8ba8eaccc5818152acfdacc2cdc9"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"]}, {"name": "content-organization-system.sql", "checksums": ["099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["5962645c01cccb6268a11d43fccc904d77030e06c0663c65cc1e4b6c3c72dc1e"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"]}, {"name": "api-logs-schema.sql", "checksums": ["335c5504a1043f0295d3ba3dd73a32bba07f02e78d0498be70c5b73e471f401b"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
+    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f8a9757f368f412135639bbf2707a9f12c7c8ba8eaccc5818152acfdacc2cdc9"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"]}, {"name": "content-organization-system.sql", "checksums": ["d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b"]}, {"name": "add-conversation-pinning.sql", "checksums": ["acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac"]}, {"name": "add-embedding-columns.sql", "checksums": ["5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["5962645c01cccb6268a11d43fccc904d77030e06c0663c65cc1e4b6c3c72dc1e"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"]}, {"name": "api-logs-schema.sql", "checksums": ["51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
     renamed record;
     home constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END;
 BEGIN
@@ -650,7 +650,7 @@ BEGIN
                    WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
                EXISTS (SELECT FROM public.migration_history AS h
                        WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
-        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f8a9757f368f412135639bbf2707a9f12c7c8ba8eaccc5818152acfdacc2cdc9"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["5962645c01cccb6268a11d43fccc904d77030e06c0663c65cc1e4b6c3c72dc1e"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"], "makes on hosted": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"], "makes on hosted": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["335c5504a1043f0295d3ba3dd73a32bba07f02e78d0498be70c5b73e471f401b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f8a9757f368f412135639bbf2707a9f12c7c8ba8eaccc5818152acfdacc2cdc9"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["5962645c01cccb6268a11d43fccc904d77030e06c0663c65cc1e4b6c3c72dc1e"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"], "makes on hosted": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"], "makes on hosted": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
     ), there AS (
         SELECT looked.key FROM (
 SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
@@ -1850,10 +1850,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1862,8 +1862,7 @@ BEGIN
 -- Categories in a tree, and which of them projects, conversations, files and
 -- pieces of knowledge are in.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-CREATE TABLE IF NOT EXISTS categories (
+CREATE TABLE categories (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     parent_id text,
@@ -1883,22 +1882,22 @@ CREATE TABLE IF NOT EXISTS categories (
     CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
 );
 
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE projects ADD COLUMN category_id text
     CONSTRAINT projects_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE conversations ADD COLUMN category_id text
     CONSTRAINT conversations_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE knowledge_base ADD COLUMN category_id text
     CONSTRAINT knowledge_base_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE files ADD COLUMN category_id text
     CONSTRAINT files_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
 
 CREATE UNIQUE INDEX idx_categories_user_id_parent_id_name
     ON categories (user_id, parent_id, lower(name)) NULLS NOT DISTINCT;
 CREATE INDEX idx_categories_parent_id ON categories (parent_id);
-CREATE INDEX IF NOT EXISTS idx_projects_category_id ON projects (category_id);
-CREATE INDEX IF NOT EXISTS idx_conversations_category_id ON conversations (category_id);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_category_id ON knowledge_base (category_id);
-CREATE INDEX IF NOT EXISTS idx_files_category_id ON files (category_id);
+CREATE INDEX idx_projects_category_id ON projects (category_id);
+CREATE INDEX idx_conversations_category_id ON conversations (category_id);
+CREATE INDEX idx_knowledge_base_category_id ON knowledge_base (category_id);
+CREATE INDEX idx_files_category_id ON files (category_id);
 
 CREATE FUNCTION categories_are_a_tree() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -1979,7 +1978,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '099140b24e9e8f791cd64f0230d4dedc0f658f9753703a25182372658e8a3b94',
+    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2018,10 +2017,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2037,21 +2036,20 @@ BEGIN
 -- Nothing here depends on the column project_id but what goes with it, so that
 -- ALTER TABLE audio_transcriptions DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
-    ADD COLUMN IF NOT EXISTS project_tag text,
-    ADD COLUMN IF NOT EXISTS category_id text,
-    ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS category_confidence double precision
+    ADD COLUMN project_tag text,
+    ADD COLUMN category_id text,
+    ADD COLUMN auto_categorized boolean NOT NULL DEFAULT false,
+    ADD COLUMN category_confidence double precision
         CONSTRAINT audio_transcriptions_category_confidence_check CHECK (category_confidence BETWEEN 0 AND 1);
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_tag_created_at
+CREATE INDEX idx_audio_transcriptions_project_tag_created_at
     ON audio_transcriptions (project_tag, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
+CREATE INDEX idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS
@@ -2108,7 +2106,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c0f0bd89cbefd837e3c2578892f39ddfda6829807676e684366512adeb88c0a7',
+    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2145,10 +2143,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2160,13 +2158,12 @@ BEGIN
 -- without one. Nothing here depends on the column but what goes with it, so that
 -- ALTER TABLE conversations DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT conversations_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL;
 
 -- A project's conversations, the latest first.
-CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
+CREATE INDEX idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
 COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none; ''general'' is none unless a project has that id.';
 
@@ -2185,7 +2182,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd951ad3612418e93827d47a298bbd28ad6694751777ae770196045a9acfb545e',
+    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2222,10 +2219,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2240,21 +2237,20 @@ BEGIN
 --
 -- The defaults here are for the rows that are there already, and go at once.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS is_pinned boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned boolean DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned_at timestamptz,
-    ADD COLUMN IF NOT EXISTS pinned_by text
+    ADD COLUMN is_pinned boolean NOT NULL DEFAULT false,
+    ADD COLUMN pinned boolean DEFAULT false,
+    ADD COLUMN pinned_at timestamptz,
+    ADD COLUMN pinned_by text
         CONSTRAINT conversations_pinned_by_fkey REFERENCES users (id) ON DELETE SET NULL;
 ALTER TABLE conversations
     ALTER COLUMN is_pinned DROP DEFAULT,
     ALTER COLUMN pinned DROP DEFAULT;
 
 -- A person's pins, the latest first; most conversations are not pinned, and not in it.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
+CREATE INDEX idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
     WHERE is_pinned;
-CREATE INDEX IF NOT EXISTS idx_conversations_pinned_by ON conversations (pinned_by);
+CREATE INDEX idx_conversations_pinned_by ON conversations (pinned_by);
 
 CREATE FUNCTION conversations_sync_is_pinned() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -2322,7 +2318,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
+    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2479,10 +2475,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2495,27 +2491,26 @@ BEGIN
 -- security adds the owner to every question a person asks, so the owner comes
 -- first in each index.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 
 -- Frequently queried columns: a person's projects by status, or by priority.
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
 
 -- Active projects, the latest first. The application asks for active in two ways
 -- (status, archived), and for the owner under two names.
-CREATE INDEX IF NOT EXISTS idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
+CREATE INDEX idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
     WHERE status = 'active';
-CREATE INDEX IF NOT EXISTS idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
+CREATE INDEX idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
     WHERE NOT archived;
 
 -- Joins: what belongs to a project, in the order in which it is shown.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_project_id_updated_at
+CREATE INDEX idx_conversations_user_id_project_id_updated_at
     ON conversations (user_id, project_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_user_id_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_user_id_project_id_created_at
     ON audio_transcriptions (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_files_user_id_project_id_created_at
+CREATE INDEX idx_files_user_id_project_id_created_at
     ON files (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id_project_id_created_at
+CREATE INDEX idx_knowledge_base_user_id_project_id_created_at
     ON knowledge_base (user_id, project_id, created_at DESC);
 
 -- A project has one owner, and so have nearly all rows in it; and owner_id and
@@ -2539,7 +2534,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
+    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2578,10 +2573,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2597,16 +2592,15 @@ BEGIN
 -- The new columns are NULL everywhere, and an HNSW index leaves out NULLs, so
 -- building the indexes takes no time worth naming, however large the table is.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE files ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE audio_transcriptions ADD COLUMN IF NOT EXISTS embedding vector(1536);
+ALTER TABLE conversations ADD COLUMN embedding vector(1536);
+ALTER TABLE projects ADD COLUMN embedding vector(1536);
+ALTER TABLE files ADD COLUMN embedding vector(1536);
+ALTER TABLE audio_transcriptions ADD COLUMN embedding vector(1536);
 
-CREATE INDEX IF NOT EXISTS idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding
+CREATE INDEX idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_audio_transcriptions_embedding
     ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
 
 COMMENT ON COLUMN conversations.embedding IS
@@ -2624,7 +2618,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
+    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -5382,10 +5376,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -5394,12 +5388,12 @@ BEGIN
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
 ALTER TABLE model_performance_metrics
-    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6)
+    ADD COLUMN cost_usd numeric(10,6)
         CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
 COMMENT ON COLUMN model_performance_metrics.cost_usd IS
     'What the call cost: as it was said, else by a trigger, else NULL.';
 
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
+CREATE INDEX idx_model_performance_metrics_cost
     ON model_performance_metrics (task_type, task_complexity, model_name) INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
 -- The application does not say what a call cost. By the price in cost_models it is
@@ -5638,7 +5632,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '82882f890fa9b2ff5255523ed539c4dfa438406988c2db65c10d0ca5eca78813',
+    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -5677,10 +5671,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -5692,32 +5686,32 @@ BEGIN
 -- Columns that are computed at first give that to the rows that are there, and stamp
 -- none of them as changed.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS status text
+    ADD COLUMN status text
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 'completed' ELSE 'pending' END) STORED,
-    ADD COLUMN IF NOT EXISTS progress integer
+    ADD COLUMN progress integer
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 100 ELSE 0 END) STORED
         CONSTRAINT audio_transcriptions_progress_check CHECK (progress BETWEEN 0 AND 100),
-    ADD COLUMN IF NOT EXISTS job_id text,
-    ADD COLUMN IF NOT EXISTS assemblyai_id text,
-    ADD COLUMN IF NOT EXISTS service text,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS error text,
-    ADD COLUMN IF NOT EXISTS job_metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS job_submitted_at timestamptz,
-    ADD COLUMN IF NOT EXISTS job_completed_at timestamptz
+    ADD COLUMN job_id text,
+    ADD COLUMN assemblyai_id text,
+    ADD COLUMN service text,
+    ADD COLUMN error_message text,
+    ADD COLUMN error text,
+    ADD COLUMN job_metadata jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN job_submitted_at timestamptz,
+    ADD COLUMN job_completed_at timestamptz
         CONSTRAINT audio_transcriptions_job_completed_at_check CHECK (job_completed_at >= job_submitted_at);
 ALTER TABLE audio_transcriptions
-    ALTER COLUMN status DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN status DROP EXPRESSION,
     ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN progress DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN progress DROP EXPRESSION,
     ALTER COLUMN progress SET DEFAULT 0;
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_status
+CREATE INDEX idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
+CREATE INDEX idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
+CREATE INDEX idx_audio_transcriptions_status
     ON audio_transcriptions (user_id, status, created_at DESC);
 -- What a worker looks for: jobs that are not at their end.
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
+CREATE INDEX idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
     WHERE job_completed_at IS NULL AND status NOT IN ('completed', 'error', 'failed');
 
 CREATE FUNCTION audio_transcriptions_sync_error_message() RETURNS trigger
@@ -5767,7 +5761,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
+    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -8455,10 +8449,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['335c5504a1043f0295d3ba3dd73a32bba07f02e78d0498be70c5b73e471f401b']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 335c5504a1043f0295d3ba3dd73a32bba07f02e78d0498be70c5b73e471f401b', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -8471,37 +8465,36 @@ BEGIN
 -- the rate limit. api_rate_limits counts the requests of each client. For the
 -- service alone, the views, too.
 
--- Where there are logged calls, online.sql has added the columns and the indexes.
 ALTER TABLE api_logs
-    ADD COLUMN IF NOT EXISTS session_id text,
-    ADD COLUMN IF NOT EXISTS request_id text,
-    ADD COLUMN IF NOT EXISTS environment text,
-    ADD COLUMN IF NOT EXISTS query_params jsonb,
-    ADD COLUMN IF NOT EXISTS headers jsonb,
-    ADD COLUMN IF NOT EXISTS request_body jsonb,
-    ADD COLUMN IF NOT EXISTS response_body jsonb,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes bigint
+    ADD COLUMN session_id text,
+    ADD COLUMN request_id text,
+    ADD COLUMN environment text,
+    ADD COLUMN query_params jsonb,
+    ADD COLUMN headers jsonb,
+    ADD COLUMN request_body jsonb,
+    ADD COLUMN response_body jsonb,
+    ADD COLUMN metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN request_size_bytes bigint
         CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS response_size_bytes bigint
+    ADD COLUMN response_size_bytes bigint
         CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS database_time_ms integer
+    ADD COLUMN database_time_ms integer
         CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS upstream_time_ms integer
+    ADD COLUMN upstream_time_ms integer
         CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS cache_hit boolean,
-    ADD COLUMN IF NOT EXISTS error_category text
+    ADD COLUMN cache_hit boolean,
+    ADD COLUMN error_category text
         CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
             'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
             'unavailable', 'client', 'server', 'unknown')),
-    ADD COLUMN IF NOT EXISTS error_code text,
-    ADD COLUMN IF NOT EXISTS stack_trace text,
-    ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer
+    ADD COLUMN error_code text,
+    ADD COLUMN stack_trace text,
+    ADD COLUMN rate_limited boolean NOT NULL DEFAULT false,
+    ADD COLUMN rate_limit integer
         CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer
+    ADD COLUMN rate_limit_remaining integer
         CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
+    ADD COLUMN rate_limit_reset_at timestamptz;
 
 CREATE TABLE api_rate_limits (
     client_key text NOT NULL,
@@ -8520,11 +8513,11 @@ CREATE TABLE api_rate_limits (
     CONSTRAINT api_rate_limits_refused_count_check CHECK (refused_count >= 0)
 );
 
-CREATE INDEX IF NOT EXISTS idx_api_logs_error_category_created_at
+CREATE INDEX idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_session_id_created_at
+CREATE INDEX idx_api_logs_session_id_created_at
     ON api_logs (session_id, created_at) WHERE session_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX idx_api_rate_limits_window_start ON api_rate_limits (window_start);
 
 COMMENT ON COLUMN api_logs.session_id IS 'The session of the person who asked.';
@@ -8731,7 +8724,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '335c5504a1043f0295d3ba3dd73a32bba07f02e78d0498be70c5b73e471f401b',
+    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
