@@ -20,9 +20,9 @@ from functools import cached_property
 from attrs import define, field, frozen
 
 from kimbledb.model.forms import Forms
-from kimbledb.model.objects import Facts, Key, has_expressions, parts_of
+from kimbledb.model.objects import DatabaseObject, Facts, Key, has_expressions, parts_of
 from kimbledb.planning.closed import CLOSED_TO, undeclared
-from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, split
+from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, granted, split
 from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import texts
 
@@ -212,21 +212,16 @@ class Doors:
                     granted[service] = {"may": ("execute",)}
         # What the application made, it goes on to use as the role of a service.
         people = set(self.people) - {_SERVICE}
-        theirs = [*standing, *self._tables_for_all()]
+        closed = [*standing, *self._tables_for_all()]
         revoked = [
-            *undeclared(self.objects, self.declared, [*self.homes, *self._sequences()], self.people),
-            *undeclared(self.objects, self.declared, theirs, people),
+            *undeclared(self.objects, self.declared, self.homes, self.people),
+            *undeclared(self.objects, self.declared, closed, people),
         ]
-        relations = [
-            (kind, name) for kind in RELATIONS for name, _ in self._strange(kind) if (kind, name) not in theirs
-        ]
-        for key in undeclared(self.objects, self.declared, relations, people):
-            if past := [each for each in texts(self.objects[key], "may") if each.startswith(_PAST_POLICIES)]:
-                may = tuple(each for each in texts(self.objects[key], "may") if each not in past)
-                if may:
-                    changed[key] = {**self.objects[key], "may": may}
-                else:
-                    revoked.append(key)
+        for key, may in self._narrowed(needs, closed):
+            if may:
+                changed[key] = {**self.objects[key], "may": may}
+            else:
+                revoked.append(key)
         return Closing(
             tuple(going),
             along,
@@ -275,11 +270,57 @@ class Doors:
             and "true" in conditions
         )
 
-    def _sequences(self) -> Iterator[Key]:
-        """Yield the sequences of columns of the migration's tables."""
+    def _narrowed(
+        self, needs: Mapping[Key, Collection[Key]], closed: Collection[Key]
+    ) -> Iterator[tuple[Key, tuple[str, ...]]]:
+        """Yield the privileges on objects that stay open of which people lose some, each with what they keep.
+
+        Args:
+            needs: The objects that each object needs, by the server's record.
+            closed: The relations on which they lose all.
+        """
+        people = set(self.people) - {_SERVICE}
+        relations = [
+            (kind, name) for kind in RELATIONS for name, _ in self._strange(kind) if (kind, name) not in closed
+        ]
+        for key in undeclared(self.objects, self.declared, relations, people):
+            has = texts(self.objects[key], "may")
+            kept = tuple(each for each in has if not each.startswith(_PAST_POLICIES))
+            if kept != has:
+                yield key, kept
+        tables = self._tables | {name for kind, name in closed if kind == "table"}
+        sequences = {key: table for key, table in self._counted(needs) if table in tables}
+        for key in undeclared(
+            self.objects, self.declared, [each for each in sequences if each not in self.homes], self.people
+        ):
+            described, role = granted(key[1])
+            inserting = any(
+                each.startswith("insert")
+                for facts in self._granted_on(sequences[DatabaseObject.of(described).key], role)
+                for each in texts(facts, "may")
+            )
+            has = texts(self.objects[key], "may")
+            kept = tuple(each for each in has if inserting and each.startswith("usage"))
+            if kept != has:
+                yield key, kept
+
+    def _granted_on(self, table: str, role: str) -> Iterator[Facts]:
+        """Yield what a role may do with a table and its columns afterwards."""
+        for each in (("table", table), *self._columns.get(table, ())):
+            key = ("privilege", f"{each[0]} {each[1]} to {role}")
+            if key in self.objects and (key in self.declared or ("table", table) not in self.declared):
+                yield self.objects[key]
+
+    def _counted(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[tuple[Key, str]]:
+        """Yield the sequences with the tables whose columns own them or take their values from them."""
         for key, facts in self.objects.items():
-            if key[0] == "sequence" and split(str(facts.get("owned_by", "")))[0] in self._tables:
-                yield key
+            if key[0] == "sequence" and "owned_by" in facts:
+                yield key, split(str(facts["owned_by"]))[0]
+        for key, those in needs.items():
+            if key[0] == "column":
+                yield from (
+                    (need, split(key[1])[0]) for need in those if need[0] == "sequence" and need in self.objects
+                )
 
     def _acting(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[tuple[Key, str]]:
         """Yield the triggers and rules of another hand on the migration's tables that act with their owner's rights."""
