@@ -19,7 +19,7 @@ from kimbledb.server import queries
 from kimbledb.server.session import Session
 
 #: The kinds of objects that findings are about.
-_HOMES = frozenset({"table", "view", "function"})
+_HOMES = frozenset({"function", "constraint"})
 #: The most objects that a check names in ``found``; ``rows`` holds them all.
 _SHOWN = 5
 
@@ -95,19 +95,19 @@ async def check(session: Session, schema: str, declared: Collection[Key] | None 
         + "COMMIT;\n"
     )
     tables, routines, server = (answer.value for answer in answers)
-    ours = None if declared is None else {parts_of(name)[0] for kind, name in declared if kind in _HOMES}
+    ours = None if declared is None else {parts_of(name) for kind, name in declared if kind in _HOMES}
     return weigh([*tables, *routines, *server["findings"]], has_api_roles=server["has_api_roles"], ours=ours)
 
 
 def weigh(
-    findings: Sequence[Sequence[str]], *, has_api_roles: bool, ours: Collection[str] | None = None
+    findings: Sequence[Sequence[str]], *, has_api_roles: bool, ours: Collection[tuple[str, ...]] | None = None
 ) -> list[Check]:
     """Return the check for each question. Pure.
 
     Args:
         findings: For each finding the name of its question, the object, the reason and the cure.
         has_api_roles: Whether the server has the roles ``anon`` and ``authenticated``.
-        ours: The names of the tables and functions that migrations declare; None for all.
+        ours: The identifiers of the functions and constraints that migrations declare; None for all.
     """
     return [
         _check(
@@ -120,9 +120,10 @@ def weigh(
     ]
 
 
-def _is_of(thing: str, ours: Collection[str]) -> bool:
-    """Return whether the object of a finding, such as ``key on public.notes``, is one of some tables and functions."""
-    return parts_of(thing.rpartition(" on ")[2])[1] in ours
+def _is_of(thing: str, ours: Collection[tuple[str, ...]]) -> bool:
+    """Return whether the object of a finding, such as ``key on public.notes``, is one of some functions and constraints."""
+    own, _, home = thing.rpartition(" on ")
+    return (parts_of(home)[1:] + (parts_of(own) if own else ())) in ours
 
 
 def _check(
@@ -130,7 +131,7 @@ def _check(
     findings: Sequence[Sequence[str]],
     *,
     has_api_roles: bool,
-    ours: Collection[str] | None,
+    ours: Collection[tuple[str, ...]] | None,
 ) -> Check:
     informs = question.severity == "information"
     if question.of_declared and ours is not None and not any(_is_of(thing, ours) for thing, _, _ in findings):

@@ -7,7 +7,8 @@ from typing import Final
 
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import Facts, Key
-from kimbledb.planning.fold import granted, split
+from kimbledb.planning.fold import FoldedObject, granted, split
+from kimbledb.planning.writer.pieces import Surroundings
 
 #: The roles to which a closed catalog grants only what it declares.
 CLOSED_TO: Final = frozenset({"public", "anon", "authenticated", "service_role"})
@@ -69,3 +70,24 @@ def opened(found: Mapping[Key, Facts], tables: Collection[str]) -> Iterator[Key]
                 and kind in ("table", "column")
             ):
                 yield key
+
+
+def without_counter(privilege: str, declared: Iterable[FoldedObject], found: Mapping[Key, Facts]) -> str | None:
+    """Return the column of which a privilege is on the sequence, where the column is there and has none; else None.
+
+    A column that had a default of its own before is no identity.
+
+    Args:
+        privilege: The name of the privilege.
+        declared: What the migrations declare.
+        found: The objects of the schema, each with its facts.
+    """
+    kind, _, sequence = granted(privilege)[0].partition(" ")
+    if kind != "sequence" or ("sequence", sequence) in found:
+        return None
+    for item in declared:
+        facts = item.each.facts or {}
+        is_other = "identity" in facts and item.key in found and "identity" not in found[item.key]
+        if is_other and Surroundings({item.key: facts}).counter(item.key) == sequence:
+            return item.each.name
+    return None

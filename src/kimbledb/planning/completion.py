@@ -27,7 +27,7 @@ from kimbledb.model.objects import PARTS, DatabaseObject, Fact, Facts, Key, part
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values, with_values_of_another
-from kimbledb.planning.closed import CLOSED_TO, is_known
+from kimbledb.planning.closed import CLOSED_TO, is_known, without_counter
 from kimbledb.planning.comparison import compare, same_type
 from kimbledb.planning.conversions import default_of
 from kimbledb.planning.derived_rollback import objects_after
@@ -38,7 +38,6 @@ from kimbledb.planning.fold import (
     Fold,
     FoldedObject,
     fold,
-    granted,
     key_under_new_names,
     relation_of,
     renamed,
@@ -51,7 +50,6 @@ from kimbledb.planning.mentions import needs, needs_among
 from kimbledb.planning.set_aside import Aside, as_before, copies, keeping, set_aside, target_of
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, texts, written
-from kimbledb.planning.writer.pieces import Surroundings
 
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
@@ -655,7 +653,7 @@ class Unfinished:
         if kind == "constraint" and (standing := self._key_in_place_of(name, facts, found)):
             self._left[item.key] = f"{standing} stands in its place"
             return None
-        if kind == "privilege" and name.startswith("sequence ") and (column := self._without_counter(name, found)):
+        if kind == "privilege" and (column := without_counter(name, self._fold, found.objects)):
             self._left[item.key] = f"column {column} has no sequence of its own"
             return None
         if (
@@ -672,22 +670,6 @@ class Unfinished:
             self._left[item.key] = f"it may be NULL: {why}"
             return _without(facts, "not_null", "not_null_name")
         return facts
-
-    def _without_counter(self, privilege: str, found: Snapshot) -> str | None:
-        """Return the column whose sequence a privilege is on, where the column is there and has none; else None."""
-        sequence = granted(privilege)[0].removeprefix("sequence ")
-        return next(
-            (
-                item.each.name
-                for item in self._fold
-                if "identity" in (item.each.facts or {})
-                and item.key in found.objects
-                and "identity" not in found.objects[item.key]
-                and ("sequence", sequence) not in found.objects
-                and Surroundings({item.key: item.each.facts or {}}).counter(item.key) == sequence
-            ),
-            None,
-        )
 
     @staticmethod
     def _key_in_place_of(name: str, facts: Facts, found: Snapshot) -> str | None:

@@ -290,13 +290,15 @@ class Doors:
                 yield key, kept
         tables = self._tables | {name for kind, name in closed if kind == "table"}
         sequences = {key: table for key, table in self._counted(needs) if table in tables}
+        counting = self._counting(needs)
         for key in undeclared(
             self.objects, self.declared, [each for each in sequences if each not in self.homes], self.people
         ):
             described, role = granted(key[1])
-            inserting = any(
+            sequence = DatabaseObject.of(described).key
+            inserting = sequence in counting and any(
                 each.startswith("insert")
-                for facts in self._granted_on(sequences[DatabaseObject.of(described).key], role)
+                for facts in self._granted_on(sequences[sequence], role)
                 for each in texts(facts, "may")
             )
             has = texts(self.objects[key], "may")
@@ -312,7 +314,7 @@ class Doors:
                 yield self.objects[key]
 
     def _counted(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[tuple[Key, str]]:
-        """Yield the sequences with the tables whose columns own them or take their values from them."""
+        """Yield the sequences with the tables whose columns own them, or take or took their values from them."""
         for key, facts in self.objects.items():
             if key[0] == "sequence" and "owned_by" in facts:
                 yield key, split(str(facts["owned_by"]))[0]
@@ -321,6 +323,15 @@ class Doors:
                 yield from (
                     (need, split(key[1])[0]) for need in those if need[0] == "sequence" and need in self.objects
                 )
+
+    def _counting(self, needs: Mapping[Key, Collection[Key]]) -> frozenset[Key]:
+        """Return the sequences from which a column still takes its values."""
+        return frozenset(
+            need
+            for key, those in needs.items()
+            if key[0] == "column" and "nextval(" in str(self.objects.get(key, {}).get("default", ""))
+            for need in those
+        )
 
     def _acting(self, needs: Mapping[Key, Collection[Key]]) -> Iterator[tuple[Key, str]]:
         """Yield the triggers and rules of another hand on the migration's tables that act with their owner's rights."""

@@ -21,7 +21,7 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
-from kimbledb.planning.closed import CLOSED_TO, is_known
+from kimbledb.planning.closed import CLOSED_TO, is_known, without_counter
 from kimbledb.planning.comparison import Comparison, compare, same_type, without_defaults
 from kimbledb.planning.fold import (
     RELATIONS,
@@ -326,6 +326,7 @@ class _Drift:
             or self._is_covered(item)
             or self._stands_in(item.each)
             or self._is_granted_to_the_owner(item.each)
+            or (item.each.kind == "privilege" and without_counter(item.each.name, self.wanted, self._found.objects))
         )
 
     def _is_covered(self, item: FoldedObject) -> bool:
