@@ -610,3 +610,21 @@ async def test_the_query_reads_as_a_person_runs_it_in_the_target_schema(
     assert "1 row of things (person) without a row of auth.users (id)" in step.reason
     query = step.reason.partition("listed by: ")[2]
     assert [row["id"] for row in await connection.fetch(query)] == [2]
+
+
+async def test_a_plan_does_not_wait_for_rows_beyond_the_statement_timeout(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where rows take too long to look at the plan says so, and is made without them."""
+    catalog = await pending(
+        connection, server, folder, "ALTER TABLE things ADD CONSTRAINT slow CHECK (pg_sleep(id * 20) IS NOT NULL);"
+    )
+
+    options = kimbledb.Options(statement_timeout=2)
+    step = (await kimbledb.plan(database, catalog=catalog, options=options)).step("more.sql")
+
+    assert step.state is StepState.PENDING
+    assert step.reason.endswith(
+        "whether rows break constraint things.slow is decided when it runs:"
+        " to look at the rows takes longer than Options.statement_timeout"
+    )

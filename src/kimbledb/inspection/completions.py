@@ -26,13 +26,20 @@ from kimbledb.planning.planner import Planner
 from kimbledb.planning.script_rows import ScriptRows, looks_at_rows
 from kimbledb.planning.whole_declarations import is_declared_whole, touches
 from kimbledb.server import queries
-from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, QUERY_CANCELLED
 from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
 
 #: The SQLSTATEs of a table and a column that do not exist.
 _NOT_THERE = frozenset({"42P01", "42703"})
+
+
+#: Why rows were not looked at, by the SQLSTATE of the question.
+_UNREAD = {
+    INSUFFICIENT_PRIVILEGE: "this role may not read the tables",
+    QUERY_CANCELLED: "to look at the rows takes longer than Options.statement_timeout",
+}
 
 
 async def foresee(
@@ -215,9 +222,9 @@ class _Foresight:
         except PreflightError:
             why = "strangers own objects in the schema, which a query could call"
         except ServerError as error:
-            if error.sqlstate != INSUFFICIENT_PRIVILEGE:
+            if error.sqlstate not in _UNREAD:
                 raise
-            why = "this role may not read the tables"
+            why = _UNREAD[error.sqlstate]
         return Rows(undecided=dict.fromkeys(breaking, why)), why
 
 

@@ -13,6 +13,8 @@ from kimbledb.server.driver import Notice, ServerError
 
 #: The server's own SQLSTATE of a missing privilege, or of a policy that would hide rows.
 INSUFFICIENT_PRIVILEGE: Final = "42501"
+#: That of a statement that was cancelled, by its timeout or by somebody.
+QUERY_CANCELLED: Final = "57014"
 #: That of a limit of the server, and of ours on the rows that are compared each with each.
 LIMIT_EXCEEDED: Final = "54000"
 #: Those of a name that the server does not know: a function, a table, a column, or an object such as a type.
