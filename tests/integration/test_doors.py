@@ -379,7 +379,7 @@ async def test_old_checks_and_not_null_refuse_no_more(
     await there.execute(
         "ALTER TABLE notes ADD mood text NOT NULL DEFAULT 'calm' CHECK (mood IN ('calm', 'body')), ADD stars integer,"
         " ADD \"Old\" text NOT NULL DEFAULT 'x', ADD kind text, ADD CONSTRAINT few CHECK (stars < 3 AND stars <> 0),"
-        " ADD CONSTRAINT kinds CHECK (kind <> 'stars'), ADD CONSTRAINT mixed CHECK (kind <> mood);"
+        " ADD CONSTRAINT kinds CHECK (kind <> 'stars'), ADD CONSTRAINT mixed CHECK (kind <> mood), ADD CONSTRAINT related CHECK (stars <> id);"
         "UPDATE notes SET kind = 'k'; ALTER TABLE notes ALTER kind SET NOT NULL, ALTER \"Old\" DROP DEFAULT, ALTER body SET NOT NULL"
     )
     await brought(hosted_database, catalog)
@@ -392,7 +392,7 @@ async def test_old_checks_and_not_null_refuse_no_more(
     checks = await there.fetch(
         "SELECT conname FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype = 'c' ORDER BY 1"
     )
-    assert [name for (name,) in checks] == ["kinds", "mixed", "notes_stars_check"]
+    assert [name for (name,) in checks] == ["kinds", "mixed", "notes_stars_check", "related"]
 
 
 async def test_not_null_goes_in_partitions_and_heirs(database: str, folder: Folder, server: str) -> None:
