@@ -309,7 +309,7 @@ async def test_rows_of_a_renamed_table_are_asked_under_the_name_that_it_has(
 
     assert begun.completion is not None
     for said in (pending.reason, *begun.completion.conflicts):
-        assert "1 row of invoices (total) that do not satisfy it, against constraint invoices.total_check" in said
+        assert "1 row of invoices (total) with values that it refuses, against constraint invoices.total_check" in said
         query = said.partition("listed by: ")[2]
         assert [row["id"] for row in await connection.fetch(query)] == [2]
 
@@ -551,7 +551,7 @@ async def test_what_stands_already_is_asked_of_rows_that_are_filled_and_converte
 
     assert step.completion is not None
     assert sorted(each.partition(", listed")[0] for each in step.completion.conflicts) == [
-        "1 row of things (code) that do not satisfy it, against constraint things.things_code_check",
+        "1 row of things (code) with values that it refuses, against constraint things.things_code_check",
         "2 rows of things (at, id) with the values of another row, against constraint things.things_at_id_key",
         "2 rows of things (name) with the values of another row, against constraint things.things_name_key",
     ]

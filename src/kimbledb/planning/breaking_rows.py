@@ -171,7 +171,7 @@ class _Rule:
 
     def _check(self, check: str, *, only: bool) -> _Found | None:
         columns = self._named_in(check)
-        return self._shown(columns, "that do not satisfy it", f"NOT ({check})", only=only and self.only)
+        return self._shown(columns, "with values that it refuses", f"NOT ({check})", only=only and self.only)
 
     def _reference(self, found: re.Match[str]) -> _Found | None:
         own, others = _names_with_period(found["own"]), _names_with_period(found["others"])
