@@ -9,7 +9,7 @@ import asyncpg
 
 import kimbledb
 from kimbledb.events import Event, Statement
-from tests.support.databases import Clone, sql, take_snapshot
+from tests.support.databases import sql, take_snapshot
 from tests.support.folders import Folder, names
 from tests.support.invariant import OPTIONS, drained, nothing_left
 from tests.support.large import OTHER_INDEX, ROWS, at_work, plain_end, with_orders
@@ -20,10 +20,10 @@ SESSIONS = (
 )
 
 
-async def ends_as_the_script(dsn: str, catalog: kimbledb.Catalog, clone: Clone, updated: set[int]) -> None:
+async def ends_as_the_script(dsn: str, catalog: kimbledb.Catalog, updated: set[int]) -> None:
     """Assert that all is there once, that nothing is left over, and that no row was stamped but by the application."""
     await drained(dsn)
-    assert not (await take_snapshot(dsn)).since(await plain_end(dsn, catalog, clone))
+    assert not (await take_snapshot(dsn)).since(await plain_end(dsn, catalog))
     assert await sql(dsn, "SELECT count(*) FROM orders WHERE paid = (id % 2 = 0)") == ROWS
     connection = await asyncpg.connect(dsn)
     stamped = {each["id"] for each in await connection.fetch("SELECT id FROM orders WHERE updated_at <> '2024-01-01'")}
@@ -38,7 +38,7 @@ async def ends_as_the_script(dsn: str, catalog: kimbledb.Catalog, clone: Clone, 
 KILLS = 4
 
 
-async def test_killed_again_and_again(database: str, folder: Folder, clone: Clone) -> None:
+async def test_killed_again_and_again(database: str, folder: Folder) -> None:
     """A run that is killed at any moment is continued by the next one, to the end that the script has (faults 1, 2, 15)."""
     dice = random.Random(7)
     catalog = await with_orders(database, folder)
@@ -52,20 +52,20 @@ async def test_killed_again_and_again(database: str, folder: Folder, clone: Clon
         report = await kimbledb.migrate(database, catalog=catalog, options=OPTIONS)
     assert names(report.applied) == ["more.sql"]
     assert waits.longest < kimbledb.Options().lock_timeout
-    await ends_as_the_script(database, catalog, clone, waits.updated)
+    await ends_as_the_script(database, catalog, waits.updated)
 
 
-async def test_its_sessions_are_ended_again_and_again(database: str, folder: Folder, clone: Clone) -> None:
+async def test_its_sessions_are_ended_again_and_again(each_database: str, server: str, folder: Folder) -> None:
     """A run whose sessions the server ends, one or the other, goes on by itself (faults 4, 7)."""
     dice = random.Random(1)
-    catalog = await with_orders(database, folder)
-    await sql(database, OTHER_INDEX)
+    catalog = await with_orders(each_database, folder, server)
+    await sql(each_database, OTHER_INDEX)
     ended = 0
     ending: list[asyncio.Task[None]] = []
 
     async def end_one() -> None:
         await asyncio.sleep(dice.random() * 0.02)
-        connection = await asyncpg.connect(database)
+        connection = await asyncpg.connect(each_database)
         pids = [row["pid"] for row in await connection.fetch(SESSIONS)]
         if pids:
             await connection.execute("SELECT pg_terminate_backend($1)", dice.choice(pids))
@@ -77,9 +77,9 @@ async def test_its_sessions_are_ended_again_and_again(database: str, folder: Fol
             ended += 1
             ending.append(asyncio.create_task(end_one()))
 
-    async with at_work(database) as waits:
-        await kimbledb.migrate(database, catalog=catalog, options=OPTIONS, progress=told)
+    async with at_work(each_database) as waits:
+        await kimbledb.migrate(each_database, catalog=catalog, options=OPTIONS, progress=told)
     await asyncio.gather(*ending)
 
     assert ended == 4
-    await ends_as_the_script(database, catalog, clone, waits.updated)
+    await ends_as_the_script(each_database, catalog, waits.updated)

@@ -71,10 +71,10 @@ async def test_the_built_in_migrations_end_where_the_plain_scripts_do(database: 
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_nobody_is_held_up(database: str, folder: Folder, clone: Clone, begun: bool) -> None:
+async def test_nobody_is_held_up(database: str, folder: Folder, begun: bool) -> None:
     """A large table gets its declared form beside readers and writers, whose own stamps go on; other rows are not stamped."""
     catalog = await with_orders(database, folder)
-    plain = await plain_end(database, catalog, clone)
+    plain = await plain_end(database, catalog)
     connection = await asyncpg.connect(database)
     if begun:
         await connection.execute(OTHER_INDEX)
@@ -86,6 +86,8 @@ async def test_nobody_is_held_up(database: str, folder: Folder, clone: Clone, be
         report = await kimbledb.migrate(database, catalog=catalog)
 
     assert report.applied[0].migration.name == "more.sql"
+    assert bool(report.applied[0].notes) is begun
+    assert str(report.updates[0]) == f"updated rows of orders: {ORDERS}"
     assert not (await take_snapshot(database)).since(plain)
     assert waits.longest < kimbledb.Options().lock_timeout
     stamped = {each["id"] for each in await connection.fetch("SELECT id FROM orders WHERE updated_at <> '2024-01-01'")}

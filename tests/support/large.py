@@ -11,7 +11,7 @@ import asyncpg
 
 import kimbledb
 from kimbledb.model.snapshot import Snapshot
-from tests.support.databases import Clone, take_snapshot
+from tests.support.databases import fresh_database, take_snapshot
 from tests.support.folders import Folder
 
 #: 1.2 MB.
@@ -60,11 +60,18 @@ SELECT n, 1 + n % 10, 'n' || n, repeat(md5(n::text), 18), n, n % 2 = 0 FROM gene
 OTHER_INDEX = "CREATE INDEX idx_orders_total ON orders (total); COMMENT ON INDEX idx_orders_total IS 'By hand.'"
 
 
-async def with_orders(dsn: str, folder: Folder, *, rows: bool = True) -> kimbledb.Catalog:
-    """Make the table, with rows, and return a catalog of two migrations, of which the first is applied."""
+async def with_orders(dsn: str, folder: Folder, server: str | None = None, *, rows: bool = True) -> kimbledb.Catalog:
+    """Make the table, with rows, and return a catalog of two migrations, of which the first is applied.
+
+    Args:
+        dsn: The database.
+        folder: The folder for the migrations.
+        server: Where they are recorded, or None for the database's server.
+        rows: Whether the table holds any.
+    """
     folder.add(1, "orders", _ORDERS, rollback=None)
     folder.add(2, "more", _MORE, facts=_FACTS, rollback=None)
-    catalog = await folder.declared(dsn)
+    catalog = await folder.declared(server or dsn)
     await kimbledb.migrate(dsn, catalog=catalog, to="orders.sql")
     if rows:
         connection = await asyncpg.connect(dsn)
@@ -73,17 +80,11 @@ async def with_orders(dsn: str, folder: Folder, *, rows: bool = True) -> kimbled
     return catalog
 
 
-async def plain_end(dsn: str, catalog: kimbledb.Catalog, clone: Clone) -> Snapshot:
-    """Return the schema that the scripts make where there is nothing yet, in a clone of the database."""
-    plain = await clone(dsn.rpartition("/")[2])
-    connection = await asyncpg.connect(plain)
-    await connection.execute(
-        "DROP TABLE migration_history, migration_log, orders, customers; DROP TABLE IF EXISTS shops;"
-        "DROP FUNCTION stamp; DROP FUNCTION IF EXISTS orders_pay"
-    )
-    await connection.close()
-    await kimbledb.migrate(plain, catalog=catalog)
-    return await take_snapshot(plain)
+async def plain_end(dsn: str, catalog: kimbledb.Catalog) -> Snapshot:
+    """Return the schema that the scripts make in an empty database of the same server."""
+    async with fresh_database(dsn) as plain:
+        await kimbledb.migrate(plain, catalog=catalog)
+        return await take_snapshot(plain)
 
 
 class Waits:

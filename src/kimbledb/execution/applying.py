@@ -398,16 +398,19 @@ class ApplyRun:
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
-            begun=self._is_begun(migration),
+            begun=self._is_begun(migration) or self._is_in_place_of_script(migration),
             catalog=self._plan.migrations,
             aside=self.goal.set_aside,
         )
 
     def _is_begun(self, migration: Migration) -> bool:
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
-        completion = self.completions[migration.name]
-        # Of one whose declarations serve in place of its script nothing need be there.
-        return (finding is not None and finding.begun) or (bool(completion.online) and not completion.runs_script)
+        return finding is not None and finding.begun
+
+    def _is_in_place_of_script(self, migration: Migration) -> bool:
+        """Whether the declarations of a migration serve in place of its script, though nothing of it need be there."""
+        completion = self.completions.get(migration.name)
+        return completion is not None and bool(completion.online) and not completion.runs_script
 
     def _is_online(self, migration: Migration) -> bool:
         """Whether a part of a migration runs outside of a transaction, since its tables hold rows."""
@@ -460,9 +463,11 @@ class ApplyRun:
             return await nontransactional.carry_out_online(self.runner, transactions, work, log_position)
         if under_way.step.completion.online and self.runner.direct is not None:
             background = await self._background(transactions, migration)
-            return await staging.carry_out(
+            outcome = await staging.carry_out(
                 self.runner, self.runner.direct, transactions, work, log_position, background
             )
+            # Of a completion the report tells what it did. Nothing was there of the others.
+            return outcome if self._is_begun(migration) else evolve(outcome, notes=())
         return await self._complete(transactions, work, log_position)
 
     async def _complete(self, transactions: Transactions, work: Work, log_position: int) -> Outcome:

@@ -20,6 +20,7 @@ from kimbledb.execution.statement_runner import StatementRunner
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss, sizes
+from kimbledb.model.completion import Completion
 from kimbledb.model.script import Script
 from kimbledb.planning.online import Stage, staged
 from kimbledb.server.observer import observed
@@ -51,16 +52,19 @@ async def carry_out(
     ahead = evolve(work, part="online", derived=script)
     async with nontransactional.second_session(runner, direct, holder, ahead, log_position) as statements:
         await statements.begin()
-        stage = await _look(statements, holder, work, background)
+        completion, stage = await _look(statements, holder, work, background)
         if stage:
             text = "".join(f"{each};\n" for each in stage.steps)
             await statements.run_stage(evolve(script, text=text), stage.steps)
         async with observed(runner, holder.session, work.migration):
             outcome = await completing.complete(holder, work, background)
-        return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
+        measured = data_loss.combined([statements.measured, outcome.measured])
+        return evolve(outcome, measured=measured, notes=tuple(completion.notes))
 
 
-async def _look(statements: StatementRunner, holder: Transactions, work: Work, background: Background) -> Stage:
+async def _look(
+    statements: StatementRunner, holder: Transactions, work: Work, background: Background
+) -> tuple[Completion, Stage]:
     """Look at the schema in the second session: the first must keep no lock on a table and no snapshot."""
     worker, site = statements.worker, holder.messages.site
 
@@ -72,5 +76,5 @@ async def _look(statements: StatementRunner, holder: Transactions, work: Work, b
     # In a thread: a large schema would block the event loop.
     completion = await asyncio.to_thread(looked.unfinished.complete, looked.rows)
     if completion.conflicts:
-        return Stage()  # the transaction looks again, and says so
-    return await asyncio.to_thread(staged, looked.unfinished, completion, large)
+        return completion, Stage()  # the transaction looks again, and says so
+    return completion, await asyncio.to_thread(staged, looked.unfinished, completion, large)

@@ -222,7 +222,7 @@ class StatementRunner:
         begin = "BEGIN;\n" + before_script(schema, path, reaches)
         updated = await fill(self._worker, batches, begin=begin, end=own + check_reach(schema, reaches))
         if updated:
-            self._measured.append(Measured(updates=(Loss("table", batches.table, updated),)))
+            self._measured.append(Measured(updates=(Loss("updated rows", batches.table, updated),)))
         await self._log.note(statement.digest, "done")
 
     async def _count_or_refuse(self, statement: ScriptStatement, refusal: Suspected | Lost) -> None:

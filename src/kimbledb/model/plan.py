@@ -77,7 +77,8 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
-    #: What brings the rest of it, where a part of it is there: then its script is not run. Else None.
+    #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
+    #: where tables are large and its declarations say all that its script does. Else None.
     completion: Completion | None = None
 
     @property
@@ -338,7 +339,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "selected": step.selected,
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
-        "online": step.online,
+        "online": step.online or (step.completion is not None and bool(step.completion.online)),
         "rollback": step.migration.rollback_kind,
         "no_rollback": step.migration.no_rollback,
         "notes": plain(step.notes),
