@@ -41,10 +41,10 @@ CREATE TABLE semantic_search_metadata (
 
 -- What there is to embed. Of a message it belongs to whoever owns its conversation.
 CREATE VIEW embedding_sources WITH (security_invoker = true) AS
-SELECT 'messages' AS source_table, m.id AS source_id,
-       (SELECT c.user_id FROM conversations AS c WHERE c.id = m.conversation_id) AS user_id,
+SELECT 'messages' AS source_table, m.id AS source_id, c.user_id,
        m.embedding IS NOT NULL AS is_embedded, m.content AS content
 FROM messages AS m
+LEFT JOIN conversations AS c ON c.id = m.conversation_id
 UNION ALL
 SELECT 'knowledge_base', k.id::text, k.user_id, k.embedding IS NOT NULL, concat_ws(E'\n', k.title, k.content)
 FROM knowledge_base AS k
@@ -69,6 +69,8 @@ INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
 SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
 FROM embedding_sources AS source
 WHERE source.is_embedded OR source.content <> '';
+-- Without it the planner joins by loops under the triggers, and others wait for that.
+ANALYZE semantic_search_metadata;
 
 -- With the rights of its owner, since people write these tables, and only read their own rows of the metadata.
 CREATE FUNCTION track_embedding() RETURNS trigger
