@@ -87,7 +87,9 @@ async def test_nobody_is_held_up(database: str, folder: Folder, begun: bool) -> 
 
     assert report.applied[0].migration.name == "more.sql"
     assert bool(report.applied[0].notes) is begun
-    assert str(report.updates[0]) == f"updated rows of orders: {ORDERS}"
+    # The new trigger has filled those that the application updated sooner.
+    assert str(report.updates[0]).startswith("updated rows of orders: ")
+    assert ORDERS - len(waits.updated) <= report.updates[0].count <= ORDERS
     assert not (await take_snapshot(database)).since(plain)
     assert waits.longest < kimbledb.Options().lock_timeout
     stamped = {each["id"] for each in await connection.fetch("SELECT id FROM orders WHERE updated_at <> '2024-01-01'")}
