@@ -166,7 +166,10 @@ async def test_what_breaks_a_rule_is_taken_back(database: str, folder: Folder, c
 async def test_a_rule_that_was_not_validated(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
     """A declared rule that is there and was never validated is validated, also where the table is small."""
     catalog = await with_orders(database, folder, rows=False)
-    await connection.execute("ALTER TABLE orders ADD CONSTRAINT orders_total_check CHECK (total >= 0) NOT VALID")
+    await connection.execute(
+        "ALTER TABLE orders ADD CONSTRAINT orders_total_check CHECK (total >= 0) NOT VALID,"
+        "ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID"
+    )
 
     await kimbledb.migrate(database, catalog=catalog)
 
