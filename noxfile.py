@@ -119,6 +119,17 @@ def rollbacks(session: nox.Session) -> None:
 
 
 @nox.session
+def bases(session: nox.Session) -> None:
+    """Bring every database of tests/data/bases, as the application had it, to the whole schema with all of its rows."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        environment |= {"KIMBLEDB_TEST_BASES": "all"}
+        session.run(
+            "pytest", "-n", "auto", "tests/integration/test_real_databases.py", *session.posargs, env=environment
+        )
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and test it where the sources cannot be imported."""
     built = Path(session.create_tmp()).resolve()

@@ -142,6 +142,41 @@ async def test_the_plan_says_what_will_be_written(
     await connection.close()
 
 
+async def test_expressions_of_another_hand_get_their_declared_form(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A check, a policy, a partial index and a view of the declared names and other expressions become the declared ones."""
+    folder.add(
+        1,
+        "things",
+        "CREATE TABLE things (id integer PRIMARY KEY, kind varchar(9), CONSTRAINT kinds CHECK (kind IN ('a', 'b', 'c')));"
+        "ALTER TABLE things ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON things USING (id = 1);"
+        "CREATE INDEX some_things ON things (kind) WHERE kind = 'c';"
+        "CREATE VIEW few AS SELECT id FROM things WHERE id < 3;",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE things (id integer PRIMARY KEY, kind varchar(9), CONSTRAINT kinds CHECK (kind IN ('a', 'b')));"
+        "ALTER TABLE things ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON things USING (true);"
+        "CREATE INDEX some_things ON things (kind) WHERE kind = 'a';"
+        "CREATE VIEW few AS SELECT id FROM things;"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    await connection.execute("INSERT INTO things VALUES (1, 'c'), (5, 'a')")
+    assert (
+        await connection.fetchval("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'own'")
+        == "(id = 1)"
+    )
+    assert "'c'" in await connection.fetchval("SELECT pg_get_indexdef('some_things'::regclass)")
+    assert await connection.fetchval("SELECT count(*) FROM few") == 1
+    assert not [str(check) for check in (await kimbledb.verify(database, catalog=catalog)).failures]
+
+
 async def test_rows_are_asked_under_the_names_that_they_have(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

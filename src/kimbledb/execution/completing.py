@@ -97,7 +97,14 @@ def written(work: Work, completion: Completion) -> Work:
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
     converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
     guard = work.guard and evolve(work.guard, converted=converted)
-    return evolve(work, derived=derived, left=work.left | left, guard=guard, detail=_detail(work, completion))
+    return evolve(
+        work,
+        derived=derived,
+        left=work.left | left,
+        kept=completion.left_forms,
+        guard=guard,
+        detail=_detail(work, completion),
+    )
 
 
 def _detail(work: Work, completion: Completion) -> Mapping[str, object]:

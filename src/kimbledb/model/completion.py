@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
+from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 
@@ -130,6 +130,8 @@ class Completion:
     filled: tuple[str, ...] = ()
     #: The objects that stay as they were before, though declared otherwise, each with the reason.
     left: Mapping[Key, str] = field(factory=dict)
+    #: The facts of those of them that are columns or constraints, which history records: that is no drift later.
+    left_forms: Mapping[Key, Facts] = field(factory=dict, repr=False)
     #: The statements of the script that make no object, and are not run: each with its place.
     not_run: tuple[str, ...] = ()
     #: Whether the script runs afterwards: of its own objects none is there.

@@ -38,6 +38,7 @@ from kimbledb.planning.fold import (
     Fold,
     FoldedObject,
     fold,
+    fold_of_all,
     key_under_new_names,
     relation_of,
     renamed,
@@ -46,7 +47,7 @@ from kimbledb.planning.fold import (
     under_new_names,
 )
 from kimbledb.planning.later_rows import LaterRows
-from kimbledb.planning.mentions import needs, needs_among
+from kimbledb.planning.mentions import mentioned, needs_among, word_of, words_in
 from kimbledb.planning.set_aside import Aside, as_before, copies, keeping, set_aside, target_of
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, texts, written
@@ -57,6 +58,11 @@ _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_ty
 _ORIGIN = frozenset({"generated", "virtual", "identity"})
 #: The types of which two values have no later value in common.
 _ONE_TO_ONE = ("smallint", "integer", "bigint", "uuid", "date", "boolean")
+#: The kinds that get their declared form also where nothing here shows whether an expression of theirs differs: an old
+#: policy or check would go on otherwise.
+_MADE_AGAIN = frozenset({"constraint", "index", "policy", "rule", "trigger", "view"})
+#: The kinds that an expression may name.
+_NAMED_IN_FILLS = frozenset({"function", "type", "table", "view", "sequence"})
 #: The first words of statements that make no object.
 _OF_ROWS = re.compile(r"(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|WITH|SELECT|CALL|DO|COPY)\b", re.IGNORECASE)
 
@@ -145,11 +151,18 @@ class Unfinished:
     @cached_property
     def _whole(self) -> Fold:
         """What all migrations of the catalog declare."""
-        return self._fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
+        return self._fold if self.catalog is None else fold_of_all(tuple(self.catalog), hosted=self.hosted)
 
     @cached_property
     def _aside(self) -> Aside:
-        return set_aside(self.found, self.aside, self._fold.objects, closed=self.migration.closed)
+        tables = [each for each in self._tables_made if each in self.aside]
+        return set_aside(self.found, tables, self._fold.objects, closed=self.migration.closed)
+
+    @cached_property
+    def _tables_made(self) -> list[str]:
+        """The tables that the migration makes."""
+        declared = self.migration.declarations.on(hosted=self.hosted)
+        return sorted(each.name for statement in declared for each in statement.creates if each.kind == "table")
 
     @cached_property
     def _has_begun(self) -> bool:
@@ -389,14 +402,17 @@ class Unfinished:
         copied = self._copies(after)
         fills = {table: each for table, each in self._fills.items() if table in rows.filled}
         way = _Way(found, conversions, closed=self.migration.closed)
-        if fills:
+        if copied:
+            way.lead(self._before_copies(found, after, copied, fills))
+        elif fills:
             way.lead(self._between(found, conversions, _early(made, fills), objects))
-            way.statements += [
-                step for table, each in fills.items() for step in filling(table, each, way.now.objects, after.objects)
-            ]
-        way.lead(self._without_referring(after, copied))
         before_copies = len(way.statements)
+        way.statements += [
+            step for table, each in fills.items() for step in filling(table, each, way.now.objects, after.objects)
+        ]
         way.lead(after)
+        if not copied:
+            before_copies = len(way.statements)
         for table, why in self._lost(found, after):
             self._refuse(table, why)
         reached = not self._conflicts
@@ -415,6 +431,14 @@ class Unfinished:
             revoked=tuple(DatabaseObject(*key) for key in (*closing.revoked, *closing.changed)),
             filled=tuple(column for each in fills.values() for column in each),
             left=dict(self._left),
+            left_forms={
+                item.declared_as: after.objects[key]
+                for key, item in self._scope.items()
+                if key in self._left
+                and key in after.objects
+                and key[0] in ("column", "constraint")
+                and item.migration is self.migration
+            },
             not_run=tuple(self._not_run()) if self._has_begun else (),
             runs_script=not self._has_begun,
             conflicts=tuple(dict.fromkeys(self._conflicts)),
@@ -475,32 +499,24 @@ class Unfinished:
         return tuple(copies(self._aside, after.objects if self._has_begun else declared, self._copied))
 
     @staticmethod
-    def _without_referring(after: Snapshot, copied: Sequence[Copy]) -> Snapshot:
-        """Return a schema without the keys of other tables to those whose rows are still to be copied."""
+    def _before_copies(found: Snapshot, after: Snapshot, copied: Sequence[Copy], fills: Collection[str]) -> Snapshot:
+        """Return the schema in which rows are copied and then filled: no table refers to what is copied, or is held to rules."""
         tables = {each.table for each in copied}
-        if not tables:
-            return after
-        return evolve(
-            after,
-            objects={
-                key: facts
-                for key, facts in after.objects.items()
-                if key[0] != "constraint" or split(key[1])[0] in tables or target_of(facts) not in tables
-            },
-        )
+        objects: dict[Key, Facts] = {}
+        for key, facts in after.objects.items():
+            table = split(key[1])[0]
+            waits = table in fills or (table not in tables and target_of(facts) in tables)
+            if key[0] == "constraint" and waits and key not in found.objects:
+                continue
+            was_free = key[0] == "column" and table in fills and not found.objects.get(key, {}).get("not_null")
+            objects[key] = _without(facts, "not_null", "not_null_name") if was_free else facts
+        return evolve(after, objects=objects)
 
     @property
     def _could_set_aside(self) -> Iterator[str]:
         """Yield the tables that hold what is in conflict, and that the migration makes."""
-        made = {
-            each.name
-            for statement in self.migration.declarations.on(hosted=self.hosted)
-            for each in statement.creates
-            if each.kind == "table"
-        }
-        found = self._aside.found.objects
-        for table in sorted(made):
-            if ("table", table) in found and table in self._conflicting:
+        for table in self._tables_made:
+            if ("table", table) in self._aside.found.objects and table in self._conflicting:
                 yield table
 
     def _between(
@@ -700,7 +716,8 @@ class Unfinished:
             recorded=self.forms.of(item.migration.name, item.declared_as),
         )
         as_before = any(compare(each.each.facts or {}, there).is_right for each in self._earlier(item))
-        if comparison.is_right or (comparison.is_unknown and not as_before):
+        made_again = kind in _MADE_AGAIN and "materialized" not in there
+        if comparison.is_right or (comparison.is_unknown and not as_before and not made_again):
             return None
         if kind == "column":
             return self._changed_column(item, there, rows)
@@ -710,6 +727,7 @@ class Unfinished:
             kind == "constraint"
             and not ("check" in declared and "check" in there)
             and not any(there == each.each.facts for each in self._earlier(item))
+            and not self._is_taken_over(item)
         ):
             self._left[item.key] = f"it is {there.get('key') or there.get('exclude') or there.get('check')}"
             return None
@@ -737,6 +755,8 @@ class Unfinished:
         # that the migration then fills.
         if (
             "default" not in there
+            or self._is_taken_over(item)
+            or item.key in self._checked_anew
             or any(each.get("default") == there["default"] for each in earlier)
             or ("default" not in declared and item.each.name in self.migration.fills)
         ):
@@ -758,6 +778,20 @@ class Unfinished:
         """The columns that a key keeps from being NULL, one that is there or one that is declared."""
         declared = {item.key: item.each.facts or {} for item in self._whole}
         return without_null(self._named.objects) | without_null(declared)
+
+    @cached_property
+    def _checked_anew(self) -> frozenset[Key]:
+        """The columns that get a check: it may refuse the default from before."""
+        found = set()
+        for key, item in self._scope.items():
+            check = (item.each.facts or {}).get("check")
+            if key[0] == "constraint" and check is not None and self._named.objects.get(key) != item.each.facts:
+                found |= {("column", f"{split(key[1])[0]}.{quoted(word)}") for word in words_in(str(check))}
+        return frozenset(found)
+
+    def _is_taken_over(self, item: FoldedObject) -> bool:
+        """Return whether an object gets the name by which it is declared: what it was before it was nobody's choice for that."""
+        return self._names_now.get(item.key, item.each.name) != item.each.name
 
     def _earlier(self, item: FoldedObject) -> list[FoldedObject]:
         """Return the forms that earlier migrations give an object."""
@@ -869,22 +903,28 @@ class Unfinished:
         return evolve(after, needs={**known, **needs_among([after.get(item.key) for item in items], after)})
 
 
-def _early(made: Sequence[FoldedObject], fills: Collection[str]) -> list[FoldedObject]:
-    """Return the new objects that the expressions that fill tables may use and that need nothing that comes later."""
-    later = [item.each for item in made if item.each.kind in ("table", "view", "type")]
-    return [
-        item
-        for item in made
-        if _is_early(item.each, fills)
-        and (item.key[0] != "function" or not any(needs(item.each, each) for each in later))
-    ]
-
-
-def _is_early(each: DatabaseObject, fills: Collection[str]) -> bool:
-    """Return whether the expressions that fill tables may use an object: a column of these, or a function."""
-    if each.kind == "function":
-        return "sql_body" not in (each.facts or {})  # such a body needs its tables
-    return each.kind == "column" and split(each.name)[0] in fills
+def _early(made: Sequence[FoldedObject], fills: Mapping[str, Mapping[str, str]]) -> list[FoldedObject]:
+    """Return what is made before tables are filled: their columns, and what the expressions name, with what that names."""
+    words = {word for table in fills.values() for value in table.values() for word in words_in(value)}
+    early: dict[Key, FoldedObject] = {}
+    tables = {*fills}
+    while True:
+        more = [
+            item
+            for item in made
+            if item.key not in early
+            and (
+                (item.key[0] == "column" and split(item.key[1])[0] in tables)
+                or (item.key[0] in _NAMED_IN_FILLS and word_of(item.each) in words)
+            )
+        ]
+        if not more:
+            return list(early.values())
+        for item in more:
+            early[item.key] = item
+            words |= mentioned(item.each) | words_in(item.each.source or "")
+            if item.key[0] == "table":
+                tables.add(item.each.name)
 
 
 @define(eq=False)

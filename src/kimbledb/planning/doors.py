@@ -26,8 +26,10 @@ from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, granted, s
 from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import texts
 
-#: A string constant, whose words are no names.
-_CONSTANT = re.compile(r"'(?:[^']|'')*'")
+#: A string constant and the type of a cast, whose words are no names of columns.
+_NO_COLUMN = re.compile(
+    r"""'(?:[^']|'')*'|::(?:character varying|double precision|(?:timestamp|time)(?:\(\d\))? with(?:out)? time zone|"[^"]*"|[\w.]+)"""
+)
 #: The option by which a view reads with the rights of its reader.
 _INVOKER = re.compile(r"security_invoker=(true|on|1|yes)\Z", re.IGNORECASE)
 #: The kinds that go with what they are of, and keep nothing from being dropped.
@@ -160,7 +162,7 @@ class Doors:
 
     def _checked(self, name: str, facts: Facts) -> frozenset[Key]:
         """Return the columns of its table that a check names."""
-        words = words_in(_CONSTANT.sub("''", str(facts["check"])))
+        words = words_in(_NO_COLUMN.sub("''", str(facts["check"])))
         columns = self._columns.get(split(name)[0], ())
         return frozenset(key for key in columns if parts_of(split(key[1])[1])[-1] in words)
 

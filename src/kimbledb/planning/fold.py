@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from attrs import define, evolve, field, frozen
 
@@ -149,6 +150,17 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
             for each in (*statement.creates, *statement.changes):
                 folding.put(FoldedObject(each, migration, statement, each.key))
     return Fold(folding.objects, folding.gone, folding.places)
+
+
+@lru_cache(maxsize=2)
+def fold_of_all(migrations: tuple[Migration, ...], *, hosted: bool) -> Fold:
+    """Return what the migrations of a whole catalog declare. It is asked for at each of their steps.
+
+    Args:
+        migrations: As for ``fold()``.
+        hosted: As for ``fold()``.
+    """
+    return fold(migrations, hosted=hosted)
 
 
 class _Folding:

@@ -136,6 +136,10 @@ def copies(
     known = list(conversions)
     values = {each.column: each.value for each in known if isinstance(each, Conversion)}
     without = dict(each for each in known if not isinstance(each, Conversion))
+    for each in known:
+        # A number that a text may not have is given anew where a sequence gives it.
+        if isinstance(each, Conversion) and each.fits is not None and _is_counted(later.get(each.key, {})):
+            without[each.column] = f"not every {each.before} is a number, and new ones are given"
     misfits = {each.column: each.fits for each in known if isinstance(each, Conversion) and each.fits is not None}
     for table in _referred_first([each for each in sorted(aside.names) if ("table", each) in later], later):
         source = aside.names[table]
@@ -150,7 +154,7 @@ def copies(
             table=table,
             source=source,
             values={split(name)[1]: values.get(name, own_name(name)) for name in shared if name not in without},
-            fits={own_name(name): misfits[name] for name in shared if name in misfits},
+            fits={own_name(name): misfits[name] for name in shared if name in misfits and name not in without},
             without={split(name)[1]: why for name, why in without.items() if name in shared},
             counted=tuple(
                 split(name)[1] for name in shared if name not in without and _is_counted(later["column", name])
