@@ -267,6 +267,28 @@ async def test_a_table_of_a_former_name_is_taken_over(
     assert (await kimbledb.plan(database, catalog=catalog)).pending == ()
 
 
+async def test_a_rollback_keeps_a_key_that_was_there_under_another_name(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A key of a table that was taken over is no migration's, though the conversion of its column made it anew."""
+    folder.add(
+        1,
+        "invoices",
+        "CREATE TABLE invoices (id text PRIMARY KEY, above text REFERENCES invoices);",
+        rollback=None,
+        facts=FORMERLY,
+    )
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE bills (id uuid PRIMARY KEY)")
+    await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    await kimbledb.rollback(database, "invoices.sql", catalog=catalog)
+
+    keys = "SELECT conname FROM pg_constraint WHERE conrelid = 'invoices'::regclass AND contype IN ('p', 'f')"
+    assert [row[0] for row in await connection.fetch(keys)] == ["invoices_pkey"]
+
+
 async def test_a_former_name_beside_the_later_one(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

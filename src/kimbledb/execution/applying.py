@@ -418,13 +418,18 @@ class ApplyRun:
         return migration.name in self.online or (completion is not None and bool(completion.online))
 
     def _detail(self, migration: Migration) -> dict[str, object]:
-        """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
+        """Return the facts for the log: the strategy, and the objects of the migration that it finds there.
+
+        What it finds under another name counts, too: a conversion makes such a key anew, and a rollback must not drop it.
+        """
         detail: dict[str, object] = {"strategy": "online"} if self._is_online(migration) else {}
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
-        if finding is not None and finding.present:
-            declared = {str(each) for each in migration.creates}
-            if found := [each for each in finding.present if each in declared]:
-                detail["found"] = found
+        present = finding.present if finding is not None else ()
+        completion = self.completions.get(migration.name)
+        renamed = [str(each) for _, each in completion.renamed] if completion is not None else []
+        declared = {str(each) for each in migration.creates}
+        if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
+            detail["found"] = found
         return detail
 
     async def _carry_out(self, transactions: Transactions, under_way: UnderWay, last: Step) -> None:
