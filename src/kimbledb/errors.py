@@ -235,8 +235,8 @@ class ConflictingObjectsError(PlanningError):
         lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
             f"existing objects or rows are not as these migrations declare; {standing}:\n{lines}",
-            hint="rename or convert these objects, or correct the rows that the queries list, then run again;"
-            " `kimbledb plan` shows the differences",
+            hint="correct the rows that the queries list, convert these objects, or set aside the tables that `kimbledb plan`"
+            " names for it (set_aside, --set-aside), then run again",
         )
         self.conflicts = tuple(conflicts)
         self.applied = tuple(applied)
