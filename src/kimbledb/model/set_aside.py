@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from kimbledb.model.names import quote_identifier
-
 
 @frozen(kw_only=True)
 class SetAside:
@@ -21,18 +19,6 @@ class SetAside:
     copied: int
     #: The query that lists the rows which were not copied, with the reason in the column ``not_copied``; None where all were.
     query: str | None = None
-
-    @classmethod
-    def of(cls, answer: dict[str, object]) -> SetAside:
-        """Return what the server answered.
-
-        Args:
-            answer: The answer of the block that copied the rows.
-        """
-        rows, copied = int(str(answer["rows"])), int(str(answer["copied"]))
-        source, reason = str(answer["source"]), quote_identifier(str(answer["reason"]))
-        query = f"SELECT * FROM {source} WHERE {reason} IS NOT NULL" if copied < rows else None
-        return cls(table=str(answer["table"]), source=source, rows=rows, copied=copied, query=query)
 
     def __str__(self) -> str:
         whole = f"{self.table}: {self.copied} of {self.rows} rows copied; all of them are in {self.source}"
