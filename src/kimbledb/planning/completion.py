@@ -756,7 +756,7 @@ class Unfinished:
         if (
             "default" not in there
             or self._is_taken_over(item)
-            or item.key in self._checked_anew
+            or ("default" in declared and item.key in self._checked_anew)
             or any(each.get("default") == there["default"] for each in earlier)
             or ("default" not in declared and item.each.name in self.migration.fills)
         ):
