@@ -20,6 +20,18 @@ def counts(report: kimbledb.ManyReport[kimbledb.MigrationReport]) -> list[int]:
     return [len(result.report.applied) for result in report.results if result.report]
 
 
+def with_index_build(folder: Folder) -> None:
+    """Fill a folder with a table, and with an index that cannot be built in a transaction."""
+    folder.table(1, "people")
+    folder.add(
+        2,
+        "index",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS people_again ON people (id);",
+        facts="transactional = false",
+        rollback="DROP INDEX IF EXISTS people_again",
+    )
+
+
 async def test_two_hundred_schemas(database: str, folder: Folder) -> None:
     """Two hundred schemas are migrated, looked at and (some) verified by no more connections than were allowed, in order."""
     folder.table(1, "people")
@@ -126,14 +138,7 @@ async def test_a_connection_is_used_by_one_at_a_time(database: str, folder: Fold
 
 async def test_steps_outside_of_transactions(database: str, folder: Folder) -> None:
     """Steps that need a second connection wait for the spare one, and none for each other."""
-    folder.table(1, "people")
-    folder.add(
-        2,
-        "index",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS people_again ON people (id);",
-        facts="transactional = false",
-        rollback="DROP INDEX IF EXISTS people_again",
-    )
+    with_index_build(folder)
     report = await kimbledb.migrate_many(
         database,
         schemas=["a", "b", "c", "d"],
@@ -146,14 +151,7 @@ async def test_steps_outside_of_transactions(database: str, folder: Folder) -> N
 
 async def test_no_schema_waits_in_a_transaction_for_the_spare_connection(database: str, folder: Folder) -> None:
     """A schema that waits for another's index build holds no transaction, for which that build could wait."""
-    folder.table(1, "people")
-    folder.add(
-        2,
-        "index",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS people_again ON people (id);",
-        facts="transactional = false",
-        rollback="DROP INDEX IF EXISTS people_again",
-    )
+    with_index_build(folder)
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kimbledb'"
     )

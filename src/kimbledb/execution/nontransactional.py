@@ -66,7 +66,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
             hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
         )
-    async with second_session(runner, runner.direct, holder, work, log_position) as statements:
+    async with second_session(runner, holder, work, log_position) as statements:
         await statements.run()
         return evolve(await holder.release(work, statements.measured), held=None)
 
@@ -88,9 +88,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
         ChecksFailed: The verification failed. ``standing`` says the same.
         ConnectionLostError: One of the two connections was lost.
     """
-    assert runner.direct is not None
-    script = evolve(work, part="online")
-    async with second_session(runner, runner.direct, holder, script, log_position) as statements:
+    async with second_session(runner, holder, evolve(work, part="online"), log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
@@ -101,21 +99,21 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
 
 @asynccontextmanager
 async def second_session(
-    runner: Runner, direct: Target, holder: Transactions, work: Work, log_position: int
+    runner: Runner, holder: Transactions, work: Work, log_position: int
 ) -> AsyncIterator[StatementRunner]:
     """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too.
 
     Args:
-        runner: Of the call.
-        direct: The target of the second session.
+        runner: Of the call; a second session can be opened.
         holder: The first session.
         work: What the second one does.
         log_position: The id of the log's newest entry when the plan was made.
     """
-    async with direct.reserved() as reserved:
+    assert runner.direct is not None
+    async with runner.direct.reserved() as direct:
         # The lock comes before the connection: a run that does not get it opens no second one.
         await holder.hold(work, log_position)
-        async with _beside(runner, reserved, holder, work) as statements:
+        async with _beside(runner, direct, holder, work) as statements:
             yield statements
     runner.standing = None
 
