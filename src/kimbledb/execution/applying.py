@@ -468,9 +468,7 @@ class ApplyRun:
             return await nontransactional.carry_out_online(self.runner, transactions, work, log_position)
         if under_way.step.completion.online and self.runner.direct is not None:
             background = await self._background(transactions, migration)
-            outcome = await staging.carry_out(
-                self.runner, self.runner.direct, transactions, work, log_position, background
-            )
+            outcome = await staging.carry_out(self.runner, transactions, work, log_position, background)
             # Of a completion the report tells what it did. Nothing was there of the others.
             return outcome if self._is_begun(migration) else evolve(outcome, notes=())
         return await self._complete(transactions, work, log_position)

@@ -25,17 +25,15 @@ from kimbledb.model.script import Script
 from kimbledb.planning.online import Stage, staged
 from kimbledb.server.observer import observed
 from kimbledb.server.runner import Runner
-from kimbledb.server.targets import Target
 
 
 async def carry_out(
-    runner: Runner, direct: Target, holder: Transactions, work: Work, log_position: int, background: Background
+    runner: Runner, holder: Transactions, work: Work, log_position: int, background: Background
 ) -> Outcome:
     """Run what takes long, and then the rest of a migration in the transaction that holds the lock.
 
     Args:
         runner: Of the call, to report which session blocks a statement.
-        direct: The target of the second session.
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
@@ -50,7 +48,7 @@ async def carry_out(
     """
     script = Script(f"{work.migration.file('apply')} (online)", "")
     ahead = evolve(work, part="online", derived=script)
-    async with nontransactional.second_session(runner, direct, holder, ahead, log_position) as statements:
+    async with nontransactional.second_session(runner, holder, ahead, log_position) as statements:
         await statements.begin()
         completion, stage = await _look(statements, holder, work, background)
         if stage:

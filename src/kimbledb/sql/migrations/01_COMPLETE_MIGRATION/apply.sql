@@ -115,7 +115,7 @@ DECLARE
     parts text[];
     first integer;
     last integer;
-    found integer[] := '{}';
+    listed integer[] := '{}';
 BEGIN
     FOREACH part IN ARRAY string_to_array(field, ',') LOOP
         parts := regexp_match(part, '^(\*|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:/(\d{1,2}))?$');
@@ -134,9 +134,9 @@ BEGIN
         IF (first BETWEEN lowest AND last AND last <= highest) IS NOT TRUE THEN
             RETURN NULL;
         END IF;
-        found := found || ARRAY(SELECT generate_series(first, last, coalesce(parts[3]::integer, 1)));
+        listed := listed || ARRAY(SELECT generate_series(first, last, coalesce(parts[3]::integer, 1)));
     END LOOP;
-    RETURN (SELECT array_agg(DISTINCT each ORDER BY each) FROM unnest(found) AS each);
+    RETURN (SELECT array_agg(DISTINCT each ORDER BY each) FROM unnest(listed) AS each);
 END
 $$;
 COMMENT ON FUNCTION cron_field(text, integer, integer, text[]) IS
