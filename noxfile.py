@@ -120,13 +120,14 @@ def rollbacks(session: nox.Session) -> None:
 
 @nox.session
 def bases(session: nox.Session) -> None:
-    """Bring every database of tests/data/bases, as the application had it, to the whole schema with all of its rows."""
+    """Bring every database of tests/data/bases to the whole schema with its rows, and large tables by every built-in migration."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         environment |= {"KIMBLEDB_TEST_BASES": "all"}
-        session.run(
-            "pytest", "-n", "auto", "tests/integration/test_real_databases.py", *session.posargs, env=environment
-        )
+        files = [
+            f"tests/integration/test_{name}.py" for name in ("real_databases", "largest_databases", "large_tables")
+        ]
+        session.run("pytest", "-n", "auto", *files, *session.posargs, env=environment)
 
 
 @nox.session

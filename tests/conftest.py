@@ -42,6 +42,10 @@ if PROFILE == "fixed":
     providers._get_local_constants = Constants
 
 
+#: Files whose tests take long: a session of their own runs them.
+collect_ignore = [] if os.environ.get("KIMBLEDB_TEST_BASES") == "all" else ["integration/test_largest_databases.py"]
+
+
 @pytest.fixture(scope="session")
 def server(kimbledb_server: str) -> str:
     """The DSN of a bare server from kimbledb's own plugin: ``KIMBLEDB_TEST_DSN``, else an embedded server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import asyncpg
@@ -30,7 +31,9 @@ ROWS = {
 
 
 #: The numbers of the built-in migrations that work on tables of others before them.
-WALKED = {4, 5, 6, 7, 10, 11, 14, 16, 22, 23, 33}
+ALL = {4, 5, 6, 7, 10, 11, 14, 16, 22, 23, 33}
+#: Three of them have every sort of statement; ``nox -s bases`` takes all.
+WALKED = ALL if os.environ.get("KIMBLEDB_TEST_BASES") == "all" else {5, 11, 23}
 
 
 async def fill(connection: asyncpg.Connection) -> dict[str, int]:
@@ -67,6 +70,8 @@ async def test_the_built_in_migrations_end_where_the_plain_scripts_do(database: 
         await connection.close()
         if planned.online or (planned.completion is not None and planned.completion.online):
             walked.add(migration.number)
+        if walked == WALKED:
+            break
     assert walked == WALKED
 
 

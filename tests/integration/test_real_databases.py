@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import asyncpg
 import pytest
 
@@ -63,83 +61,25 @@ async def reached(dsn: str, connection: asyncpg.Connection, before: Rows) -> Non
     await connection.execute("ROLLBACK; RESET ALL")
 
 
-#: The largest two take longer than all others: ``nox -s bases`` takes them, too.
-ALL = os.environ.get("KIMBLEDB_TEST_BASES") == "all"
-
-
-@pytest.mark.parametrize("name", ["uuid_2025_09", "true", *(["true_35"] if ALL else [])])
-async def test_every_row_reaches_the_whole_schema(hosted_database: str, name: str) -> None:
-    """adopt() and migrate() bring the database to the whole schema, and its rows stay what they were."""
-    connection = await asyncpg.connect(hosted_database)
+async def reaches(dsn: str, name: str) -> None:
+    """Assert that adopt() and migrate() bring a database to the whole schema, and that its rows stay what they were."""
+    connection = await asyncpg.connect(dsn)
     await connection.execute("SET timezone = 'UTC'")
     await build(connection, name)
     await fill(connection)
     before = await rows_of(connection)
-    await kimbledb.adopt(hosted_database)
+    await kimbledb.adopt(dsn)
 
-    plan = await kimbledb.plan(hosted_database)
-    report = await kimbledb.migrate(hosted_database)
+    plan = await kimbledb.plan(dsn)
+    report = await kimbledb.migrate(dsn)
 
     assert [step.reason for step in plan.steps if step.state is kimbledb.StepState.CONFLICTING] == []
     assert len(report.applied) == 34
-    await reached(hosted_database, connection, before)
+    await reached(dsn, connection, before)
     await connection.close()
 
 
-@pytest.mark.skipif(not ALL, reason="nox -s bases runs it")
-async def test_rows_without_their_person_stop_the_plan_until_there_is_one(hosted_database: str) -> None:
-    """A database without its people stops at every table that refers to them, and goes on when they are there."""
-    connection = await asyncpg.connect(hosted_database)
-    await connection.execute("SET timezone = 'UTC'")
-    await build(connection, "bare_35")
-    await fill(connection)
-    before = await rows_of(connection)
-    await kimbledb.adopt(hosted_database)
-    stopped = [
-        each for each in (await kimbledb.plan(hosted_database)).steps if each.completion and each.completion.conflicts
-    ]
-    with pytest.raises(kimbledb.ConflictingObjectsError):
-        await kimbledb.migrate(hosted_database)
-    assert await rows_of(connection) == before
-
-    await kimbledb.migrate(hosted_database, to="COMPLETE_MIGRATION.sql")
-    for step in stopped:
-        for conflict in step.completion.conflicts if step.completion else ():
-            told, _, query = conflict.partition(", listed by: ")
-            assert "(user_id) without a row of users" in told
-            await connection.execute(
-                f"INSERT INTO users (id) SELECT DISTINCT user_id FROM ({query}) AS one ON CONFLICT DO NOTHING"
-            )
-    report = await kimbledb.migrate(hosted_database)
-
-    assert len(stopped) > 5
-    assert len(report.applied) == 33
-    await reached(hosted_database, connection, before)
-    await connection.close()
-
-
-async def test_what_cannot_be_converted_is_set_aside(hosted_database: str) -> None:
-    """Serial and text ids become uuids; tables of another meaning, or with text ids for numbers, are set aside when they are named."""
-    connection = await asyncpg.connect(hosted_database)
-    await connection.execute("SET timezone = 'UTC'")
-    await build(connection, "master")
-    await fill(connection)
-    before = await rows_of(connection)
-    await kimbledb.adopt(hosted_database)
-    plan = await kimbledb.plan(hosted_database)
-    named = [name for step in plan.steps if step.completion for name in step.completion.could_set_aside]
-    assert named == ["processed_documents", "processed_images", "mcp_health_checks", "mcp_servers"]
-
-    tables = [*named, "mcp_tools"]  # whose rows refer to those of mcp_servers
-    report = await kimbledb.migrate(hosted_database, set_aside=tables)
-
-    assert {each.table: (each.rows, each.copied) for each in report.set_aside} == {
-        "processed_documents": (3, 3),
-        "processed_images": (3, 3),
-        "mcp_servers": (3, 0),
-        "mcp_health_checks": (3, 0),
-        "mcp_tools": (3, 0),
-    }
-    aside = {f"{table}_set_aside": before.pop(table) for table in tables}
-    await reached(hosted_database, connection, {**before, **aside})
-    await connection.close()
+@pytest.mark.parametrize("name", ["uuid_2025_09", "true"])
+async def test_every_row_reaches_the_whole_schema(hosted_database: str, name: str) -> None:
+    """adopt() and migrate() bring the database to the whole schema, and its rows stay what they were."""
+    await reaches(hosted_database, name)
