@@ -119,6 +119,18 @@ def rollbacks(session: nox.Session) -> None:
 
 
 @nox.session
+def bases(session: nox.Session) -> None:
+    """Bring every database of tests/data/bases to the whole schema with its rows, and large tables by every built-in migration."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        environment |= {"KIMBLEDB_TEST_BASES": "all"}
+        files = [
+            f"tests/integration/test_{name}.py" for name in ("real_databases", "largest_databases", "large_tables")
+        ]
+        session.run("pytest", "-n", "auto", *files, *session.posargs, env=environment)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and test it where the sources cannot be imported."""
     built = Path(session.create_tmp()).resolve()

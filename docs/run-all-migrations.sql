@@ -571,7 +571,11 @@ DECLARE
     counter text;
     -- A history that was made by another hand may count otherwise, or not at all.
     counters constant text[] := array_remove(ARRAY[pg_get_serial_sequence(format('%I.migration_history', 'public'), 'id'),
-                                                   pg_get_serial_sequence(format('%I.migration_log', 'public'), 'id')], NULL);
+                                                   pg_get_serial_sequence(format('%I.migration_log', 'public'), 'id')], NULL)
+        || ARRAY(SELECT d.refobjid::regclass::text FROM pg_attrdef AS a
+                 JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
+                 JOIN pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'S'
+                 WHERE a.adrelid = format('%I.migration_history', 'public')::regclass);
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = format('%I.migration_history', 'public')::regclass
                    AND polname = 'migration_history_is_read_as_granted') THEN
@@ -597,7 +601,7 @@ COMMENT ON COLUMN "public".migration_history.forms IS 'Hashes of the expressions
 COMMENT ON TABLE "public".migration_log IS 'Everything that happened to the migrations of this schema, append-only.';DO $kimbledb$
 DECLARE
     extension text;
-    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
+    migrations constant jsonb := '[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f972e1d187a906ecd36137577329d4dca9b4d7fd90373cf38c74b50bb6a7bd0c"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"]}, {"name": "content-organization-system.sql", "checksums": ["d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b"]}, {"name": "add-conversation-pinning.sql", "checksums": ["acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"]}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"]}, {"name": "optimize-projects-FINAL.sql", "checksums": ["a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac"]}, {"name": "add-embedding-columns.sql", "checksums": ["5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["81023c7bf369e66c2e24439e9f71ffdd7a2643ace4c17f5f4153b01e457c8f1f"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"]}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"]}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"]}, {"name": "api-logs-schema.sql", "checksums": ["51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"]}]'::jsonb;
     renamed record;
     home constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END;
 BEGIN
@@ -637,8 +641,8 @@ DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
     own_role constant oid := to_regrole(quote_ident(current_user));
-    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
-    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,embedding_sources,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,budget_spending,budget_changes,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.embedding_sources,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.budget_spending,public.budget_changes,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
     spaces constant text[] := '{""}'::text[];
     homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
     found_part record;
@@ -650,14 +654,14 @@ BEGIN
                    WHERE h.success AND h.kimbledb_version IS NOT NULL AND one.each->'instead' ? h.migration_name) AS taken,
                EXISTS (SELECT FROM public.migration_history AS h
                        WHERE h.success AND (h.kimbledb_version IS NOT NULL OR h.adopted) AND h.migration_name = one.each->>'name') AS applied
-        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function general_project_is_none()", "function projects_sync_owner_id()", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "trigger audio_transcriptions.audio_transcriptions_general_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function search_knowledge_base(vector,double precision,integer)"], "makes on hosted": ["function search_knowledge_base(vector,double precision,integer)"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points"], "makes on hosted": ["table backups", "view restore_points"]}, {"name": "api-cost-tracking.sql", "checksums": ["0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table cost_models", "view daily_costs", "view monthly_costs", "function api_cost_tracking_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_next_run(text,timestamp with time zone)", "function claim_agent_task(text[],interval)", "function finish_agent_task(uuid,text,text,text,text[])", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
+        FROM jsonb_array_elements('[{"name": "COMPLETE_MIGRATION.sql", "checksums": ["f972e1d187a906ecd36137577329d4dca9b4d7fd90373cf38c74b50bb6a7bd0c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"], "makes on hosted": ["function requesting_user_id()", "function set_updated_at()", "function has_column(regclass,text)", "function general_project_is_none()", "function projects_sync_owner_id()", "function is_own_project(text)", "function is_in_own_project(anyelement)", "function cron_field(text,integer,integer,text[])", "function read_schedule(text)", "function first_reading(timestamp without time zone,text)", "function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)", "function check_schedule(text,text)", "table users", "table projects", "table conversations", "table messages", "table knowledge_base", "table files", "table audio_transcriptions", "table processed_images", "table processed_documents", "table activity_logs", "table auth_logs"]}, {"name": "create_user_tokens_table.sql", "checksums": ["78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1"], "instead": ["supabase-migration-user_tokens.sql"], "on": ["bare"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens"]}, {"name": "supabase-migration-user_tokens.sql", "checksums": ["6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821"], "instead": ["create_user_tokens_table.sql"], "on": ["hosted"], "makes on bare": ["table user_tokens"], "makes on hosted": ["table user_tokens", "view user_connections"]}, {"name": "content-organization-system.sql", "checksums": ["d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"], "makes on hosted": ["table categories", "column projects.category_id", "column conversations.category_id", "column knowledge_base.category_id", "column files.category_id", "function categories_are_a_tree()", "function is_own_category(text)", "policy projects.projects_own_category", "policy conversations.conversations_own_category", "policy knowledge_base.knowledge_base_own_category", "policy files.files_own_category"]}, {"name": "add-project-to-transcriptions.sql", "checksums": ["0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"], "makes on hosted": ["column audio_transcriptions.project_id", "column audio_transcriptions.project_tag", "column audio_transcriptions.category_id", "column audio_transcriptions.auto_categorized", "column audio_transcriptions.category_confidence", "constraint audio_transcriptions.audio_transcriptions_category_confidence_check", "function audio_transcriptions_tag_or_project()", "trigger audio_transcriptions.audio_transcriptions_tag_or_project", "policy audio_transcriptions.audio_transcriptions_own_project"]}, {"name": "add-project-id-to-conversations.sql", "checksums": ["666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"], "makes on hosted": ["column conversations.project_id", "policy conversations.conversations_own_project", "trigger conversations.conversations_general_project"]}, {"name": "add-conversation-pinning.sql", "checksums": ["acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"], "makes on hosted": ["column conversations.is_pinned", "column conversations.pinned", "column conversations.pinned_at", "column conversations.pinned_by", "function conversations_sync_is_pinned()", "trigger conversations.conversations_sync_is_pinned", "function conversations_track_pinning()", "trigger conversations.conversations_track_pinning"]}, {"name": "FIX_PROJECT_ID_TYPE.sql", "checksums": ["0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "COMPREHENSIVE_TYPE_FIX.sql", "checksums": ["71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "optimize-projects-FINAL.sql", "checksums": ["a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"], "makes on hosted": ["index idx_projects_owner_id_status_updated_at", "index idx_projects_owner_id_priority_updated_at", "index idx_projects_active_owner_id_updated_at", "index idx_projects_unarchived_user_id_updated_at", "index idx_conversations_user_id_project_id_updated_at", "index idx_audio_transcriptions_user_id_project_id_created_at", "index idx_files_user_id_project_id_created_at", "index idx_knowledge_base_user_id_project_id_created_at", "statistics projects_owner_id_user_id_statistics", "statistics conversations_user_id_project_id_statistics", "statistics audio_transcriptions_user_id_project_id_statistics", "statistics files_user_id_project_id_statistics", "statistics knowledge_base_user_id_project_id_statistics"]}, {"name": "add-embedding-columns.sql", "checksums": ["5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"], "makes on hosted": ["column conversations.embedding", "column projects.embedding", "column files.embedding", "column audio_transcriptions.embedding"]}, {"name": "supabase-semantic-search-schema.sql", "checksums": ["81023c7bf369e66c2e24439e9f71ffdd7a2643ace4c17f5f4153b01e457c8f1f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"], "makes on hosted": ["table semantic_search_metadata", "view embedding_sources", "function track_embedding()", "trigger messages.messages_track_embedding", "trigger messages.messages_track_embedding_truncate", "trigger knowledge_base.knowledge_base_track_embedding", "trigger knowledge_base.knowledge_base_track_embedding_truncate", "trigger conversations.conversations_track_embedding", "trigger conversations.conversations_track_embedding_truncate", "trigger projects.projects_track_embedding", "trigger projects.projects_track_embedding_truncate", "trigger files.files_track_embedding", "trigger files.files_track_embedding_truncate", "trigger audio_transcriptions.audio_transcriptions_track_embedding", "trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate", "table semantic_search_log", "view semantic_search_performance", "view embedding_coverage", "function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)", "function slow_semantic_searches(double precision,interval,integer)", "function vector_index_health()", "function recommend_ef_search(double precision,integer,integer)"]}, {"name": "create-semantic-search-function.sql", "checksums": ["024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"], "makes on hosted": ["function project_of_content(text)", "function nearest_content(text,vector,double precision,integer,text,text)", "function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)", "function search_all_content(vector,text,double precision,integer,text,text[])"]}, {"name": "add-knowledge-base-source-id-constraint.sql", "checksums": ["68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"], "makes on hosted": ["constraint knowledge_base.knowledge_base_source_id_check", "constraint knowledge_base.knowledge_base_source_id_key", "constraint knowledge_base.knowledge_base_source_type_check"]}, {"name": "file-registry-migration.sql", "checksums": ["e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"], "makes on hosted": ["table file_registry", "function file_registry_track_processing()", "function file_registry_next_version()", "function file_registry_follow_version()"]}, {"name": "file-integration-enhancement.sql", "checksums": ["43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"], "makes on hosted": ["column knowledge_base.file_id", "table file_relationships", "table file_sources", "view duplicate_files", "function link_duplicate_files()", "function file_registry_track_source()", "trigger file_registry.file_registry_track_source", "function file_registry_track_version()", "trigger file_registry.file_registry_track_version", "policy knowledge_base.knowledge_base_own_file"]}, {"name": "notifications-table-migration.sql", "checksums": ["19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table notifications", "function notifications_track_reading()"], "makes on hosted": ["table notifications", "function notifications_track_reading()"]}, {"name": "backups-table-migration.sql", "checksums": ["dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"], "makes on hosted": ["table backups", "view restore_points", "function backups_protect_restore_points()", "function make_restore_point(text,text,timestamp with time zone)", "function release_restore_point(text)", "function purge_expired_backups()"]}, {"name": "api-cost-tracking.sql", "checksums": ["22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"], "makes on hosted": ["table api_cost_tracking", "table budget_config", "table budget_alerts", "table budget_spending", "table budget_changes", "table cost_models", "view daily_costs", "view monthly_costs", "function count_budget_month(text,timestamp with time zone)", "function raise_budget_alerts(budget_spending[])", "function api_cost_tracking_alert()", "function budget_changes_settle()", "function api_cost_tracking_forget()", "function budget_config_alert()"]}, {"name": "fix-cost-tracking-user-id-CORRECTED.sql", "checksums": ["35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "model-performance-tracking.sql", "checksums": ["90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"], "makes on hosted": ["table model_performance_metrics", "function model_performance_metrics_sync_model_name()", "function model_performance_metrics_sync_total_tokens()", "view model_performance_summary", "view model_error_rates"]}, {"name": "model-cost-comparison-enhancement.sql", "checksums": ["4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"], "makes on hosted": ["column model_performance_metrics.cost_usd", "constraint model_performance_metrics.model_performance_metrics_cost_usd_check", "function model_performance_metrics_price()", "trigger model_performance_metrics.model_performance_metrics_price", "function model_costs_since(timestamp with time zone,text)", "view model_task_costs", "function recommend_model(text,text,numeric,integer)", "function suggest_budget_savings(integer,integer,text)"]}, {"name": "add-transcription-job-tracking.sql", "checksums": ["2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"], "makes on hosted": ["column audio_transcriptions.status", "column audio_transcriptions.progress", "column audio_transcriptions.job_id", "column audio_transcriptions.assemblyai_id", "column audio_transcriptions.service", "column audio_transcriptions.error_message", "column audio_transcriptions.error", "column audio_transcriptions.job_metadata", "column audio_transcriptions.job_submitted_at", "column audio_transcriptions.job_completed_at", "constraint audio_transcriptions.audio_transcriptions_job_completed_at_check", "constraint audio_transcriptions.audio_transcriptions_progress_check", "index idx_audio_transcriptions_open_jobs", "function audio_transcriptions_sync_error_message()", "trigger audio_transcriptions.audio_transcriptions_sync_error_message"]}, {"name": "MIGRATION_FIX_TRANSCRIPTION.sql", "checksums": ["708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}, {"name": "zapier-webhook-logs.sql", "checksums": ["df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"], "makes on hosted": ["table zapier_webhook_logs", "view zapier_webhook_rates", "function zapier_webhook_allowance(text,integer,interval)"]}, {"name": "drive-edit-approval-schema.sql", "checksums": ["c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"], "makes on hosted": ["table drive_edit_requests", "table drive_edit_audit_log", "function drive_edit_transition_allowed(text,text)", "function drive_edit_requests_guard()", "function drive_edit_requests_record()", "function drive_edit_audit_log_append_only()", "function drive_edit_requests_truncate()", "function expire_drive_edit_requests()"]}, {"name": "indexing-state-schema.sql", "checksums": ["cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table indexing_state", "function indexing_state_track_sync()"], "makes on hosted": ["table indexing_state", "function indexing_state_track_sync()"]}, {"name": "device-continuity.sql", "checksums": ["10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"], "makes on hosted": ["table devices", "table device_context", "table device_sync_queue", "table device_context_conflicts", "function device_context_stamp()", "function merge_device_context(text,jsonb,jsonb,bigint,boolean)", "function save_device_context(text,jsonb,bigint,timestamp with time zone,text)", "function sync_device_context(text,text)", "function claim_device_sync(text,integer)"]}, {"name": "autonomous-agent-schema.sql", "checksums": ["dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"], "makes on hosted": ["table agent_tasks", "table agent_findings", "table agent_execution_log", "function agent_tasks_plan()", "function agent_tasks_schedule_next()", "function fail_silent_agent_tasks()", "function claim_agent_task(text[],interval)", "function agent_task_at_work(uuid,integer)", "function renew_agent_task(uuid,integer,interval)", "function finish_agent_task(uuid,text,text,text,text[],integer)", "function agent_tasks_record_execution()"]}, {"name": "workflow_automation_schema.sql", "checksums": ["bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"], "makes on hosted": ["table workflows", "table workflow_executions", "table workflow_triggers", "table workflow_actions", "function workflows_sync_active()", "function workflow_executions_fill_owner()", "function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)", "function workflow_triggers_plan()", "function workflows_plan_triggers()", "function claim_workflow_triggers(integer)"]}, {"name": "chatgpt-import-schema.sql", "checksums": ["b041e3546ebb8beea17e6e426ed50d812fceadec4581a41059f7ed36be86e585"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"], "makes on hosted": ["table chatgpt_imports", "table chatgpt_conversations", "table chatgpt_messages", "function search_chatgpt(text,integer)"]}, {"name": "api-logs-table.sql", "checksums": ["7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table api_logs"], "makes on hosted": ["table api_logs"]}, {"name": "api-logs-schema.sql", "checksums": ["51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"], "makes on hosted": ["column api_logs.session_id", "column api_logs.request_id", "column api_logs.environment", "column api_logs.query_params", "column api_logs.headers", "column api_logs.request_body", "column api_logs.response_body", "column api_logs.metadata", "column api_logs.request_size_bytes", "column api_logs.response_size_bytes", "column api_logs.database_time_ms", "column api_logs.upstream_time_ms", "column api_logs.cache_hit", "column api_logs.error_category", "column api_logs.error_code", "column api_logs.stack_trace", "column api_logs.rate_limited", "column api_logs.rate_limit", "column api_logs.rate_limit_remaining", "column api_logs.rate_limit_reset_at", "constraint api_logs.api_logs_database_time_ms_check", "constraint api_logs.api_logs_error_category_check", "constraint api_logs.api_logs_rate_limit_check", "constraint api_logs.api_logs_rate_limit_remaining_check", "constraint api_logs.api_logs_request_size_bytes_check", "constraint api_logs.api_logs_response_size_bytes_check", "constraint api_logs.api_logs_upstream_time_ms_check", "table api_rate_limits", "function api_error_category(integer,text)", "function api_logs_categorize_error()", "trigger api_logs.api_logs_categorize_error", "function count_api_request(text,text,integer,integer)", "function purge_api_rate_limits(interval)", "view api_endpoint_performance", "view api_error_summary", "view api_rate_limit_usage"]}, {"name": "mcp-servers-schema.sql", "checksums": ["bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6"], "instead": [], "on": ["bare", "hosted"], "makes on bare": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"], "makes on hosted": ["table mcp_servers", "table mcp_tools", "table mcp_prompts", "table mcp_resources", "table mcp_health_checks", "function mcp_servers_sync_active()", "function mcp_health_checks_update_server()", "view mcp_server_health"]}, {"name": "COMBINED-CRITICAL-MIGRATIONS.sql", "checksums": ["f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84"], "instead": [], "on": ["bare", "hosted"], "makes on bare": [], "makes on hosted": []}]'::jsonb) WITH ORDINALITY AS one (each, place)
     ), there AS (
         SELECT looked.key FROM (
 SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || routine.proname || '(' || replace(oidvectortypes(routine.proargtypes), ', ', ',') || ')',
        CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
        NULL::jsonb
 FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
-WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,general_project_is_none,projects_sync_owner_id,categories_are_a_tree,conversations_sync_is_pinned,conversations_track_pinning,slow_semantic_searches,vector_index_health,recommend_ef_search,search_knowledge_base,file_registry_track_processing,file_registry_next_version,link_duplicate_files,file_registry_track_source,notifications_track_reading,api_cost_tracking_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_next_run,claim_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,has_column,general_project_is_none,projects_sync_owner_id,is_own_project,is_in_own_project,cron_field,read_schedule,first_reading,next_scheduled,check_schedule,categories_are_a_tree,is_own_category,audio_transcriptions_tag_or_project,conversations_sync_is_pinned,conversations_track_pinning,track_embedding,log_semantic_search,slow_semantic_searches,vector_index_health,recommend_ef_search,project_of_content,nearest_content,search_knowledge_base,search_all_content,file_registry_track_processing,file_registry_next_version,file_registry_follow_version,link_duplicate_files,file_registry_track_source,file_registry_track_version,notifications_track_reading,backups_protect_restore_points,make_restore_point,release_restore_point,purge_expired_backups,count_budget_month,raise_budget_alerts,api_cost_tracking_alert,budget_changes_settle,api_cost_tracking_forget,budget_config_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,model_costs_since,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,drive_edit_requests_truncate,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,agent_tasks_plan,agent_tasks_schedule_next,fail_silent_agent_tasks,claim_agent_task,agent_task_at_work,renew_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,workflow_trigger_next_run,workflow_triggers_plan,workflows_plan_triggers,claim_workflow_triggers,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
 UNION ALL
 SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
        || names[array_position(relations, relation.oid)],
@@ -669,7 +673,7 @@ UNION ALL
 SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
        NULL::jsonb
 FROM pg_attribute AS a
-WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,project_tag,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
 UNION ALL
 SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
        NULL::jsonb
@@ -687,7 +691,7 @@ SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgn
        CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
        NULL::jsonb
 FROM pg_trigger AS t
-WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_general_project,conversations_sync_is_pinned,conversations_track_pinning,file_registry_track_source,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_tag_or_project,conversations_general_project,conversations_sync_is_pinned,conversations_track_pinning,messages_track_embedding,messages_track_embedding_truncate,knowledge_base_track_embedding,knowledge_base_track_embedding_truncate,conversations_track_embedding,conversations_track_embedding_truncate,projects_track_embedding,projects_track_embedding_truncate,files_track_embedding,files_track_embedding_truncate,audio_transcriptions_track_embedding,audio_transcriptions_track_embedding_truncate,file_registry_track_source,file_registry_track_version,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
 UNION ALL
 SELECT 'index ' || names[array_position(relations, i.indexrelid)],
        CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
@@ -737,10 +741,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'COMPLETE_MIGRATION.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['f972e1d187a906ecd36137577329d4dca9b4d7fd90373cf38c74b50bb6a7bd0c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f972e1d187a906ecd36137577329d4dca9b4d7fd90373cf38c74b50bb6a7bd0c', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -777,18 +781,30 @@ END
 $$;
 COMMENT ON FUNCTION set_updated_at() IS 'Trigger: stamps a changed row, unless the statement stamped it itself.';
 
+-- What a trigger or a policy asks so does not depend on the column, and the column can be dropped.
+CREATE FUNCTION has_column(of_table regclass, named text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute WHERE attrelid = of_table AND attname = named AND NOT attisdropped)
+$$;
+COMMENT ON FUNCTION has_column(regclass, text) IS 'Whether a table has a column.';
+
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
 CREATE FUNCTION general_project_is_none() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- 'general' is the application's word for "in no project", and no project of that name exists.
-    IF NEW.project_id::text = 'general' THEN
-        NEW.project_id := NULL;
+    IF has_column(TG_RELID, 'project_id') THEN
+        IF NEW.project_id = 'general' AND NOT EXISTS (SELECT FROM projects WHERE id = 'general') THEN
+            NEW.project_id := NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION general_project_is_none() IS 'Trigger: the project_id ''general'' means no project.';
+COMMENT ON FUNCTION general_project_is_none() IS
+    'Trigger: the project_id ''general'' means no project, unless a project has that id.';
 
 CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -817,6 +833,286 @@ END
 $$;
 COMMENT ON FUNCTION projects_sync_owner_id() IS
     'Trigger: keeps owner_id and the application''s user_id of a project equal.';
+
+-- A function, since a policy of projects cannot read projects.
+CREATE FUNCTION is_own_project(project_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM projects AS p WHERE p.id = $1 AND p.owner_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_project(text) IS 'Whether a project is one of the caller.';
+
+CREATE FUNCTION is_in_own_project(entry anyelement) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column((SELECT typrelid FROM pg_catalog.pg_type WHERE oid = pg_typeof(entry)), 'project_id') THEN
+        RETURN true;
+    END IF;
+    RETURN entry.project_id IS NULL OR is_own_project(entry.project_id);
+END
+$$;
+COMMENT ON FUNCTION is_in_own_project(anyelement) IS
+    'Whether a row is in no project, or in one of the caller; true where its table has no project_id.';
+
+-- When something is due that repeats. Tasks of the agent and triggers of workflows share this.
+
+CREATE FUNCTION cron_field(field text, lowest integer, highest integer, names text[] DEFAULT '{}') RETURNS integer[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    part text;
+    parts text[];
+    first integer;
+    last integer;
+    listed integer[] := '{}';
+BEGIN
+    FOREACH part IN ARRAY string_to_array(field, ',') LOOP
+        parts := regexp_match(part, '^(\*|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:/(\d{1,2}))?$');
+        IF parts IS NULL OR parts[1] = '*' AND parts[2] IS NOT NULL OR parts[3]::integer = 0 THEN
+            RETURN NULL;
+        END IF;
+        first := CASE WHEN parts[1] = '*' THEN lowest WHEN parts[1] ~ '\d' THEN parts[1]::integer
+                      ELSE lowest - 1 + array_position(names, parts[1]) END;
+        last := CASE WHEN parts[2] ~ '\d' THEN parts[2]::integer
+                     WHEN parts[2] IS NOT NULL THEN lowest - 1 + array_position(names, parts[2])
+                     WHEN parts[1] = '*' OR parts[3] IS NOT NULL THEN highest ELSE first END;
+        -- Of weekdays Sunday is also the last one, as in sat-sun.
+        IF names[1] = 'sun' AND parts[2] = 'sun' THEN
+            last := 7;
+        END IF;
+        IF (first BETWEEN lowest AND last AND last <= highest) IS NOT TRUE THEN
+            RETURN NULL;
+        END IF;
+        listed := listed || ARRAY(SELECT generate_series(first, last, coalesce(parts[3]::integer, 1)));
+    END LOOP;
+    RETURN (SELECT array_agg(DISTINCT each ORDER BY each) FROM unnest(listed) AS each);
+END
+$$;
+COMMENT ON FUNCTION cron_field(text, integer, integer, text[]) IS
+    'The numbers that one field of a cron line means; NULL for a field that is not understood.';
+
+CREATE FUNCTION read_schedule(
+    schedule text,
+    OUT step interval,
+    OUT minutes integer[],
+    OUT hours integer[],
+    OUT days integer[],
+    OUT months integer[],
+    OUT weekdays integer[],
+    OUT either_day boolean,
+    OUT each_hour boolean)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    week constant text[] := ARRAY['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+    year constant text[] := ARRAY['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+    unit constant text := '(\d{1,6} ?|an? )?(second|sec|minute|min|hour|day|week|fortnight|month|quarter|year)s?';
+    spoken text := lower(btrim(regexp_replace(schedule, '\s+', ' ', 'g')));
+    named text;
+    fields text[];
+    parts text[];
+    problem text;
+BEGIN
+    spoken := CASE spoken
+        WHEN '@hourly' THEN '0 * * * *' WHEN '@daily' THEN '0 0 * * *' WHEN '@midnight' THEN '0 0 * * *'
+        WHEN '@weekly' THEN '0 0 * * 0' WHEN '@monthly' THEN '0 0 1 * *'
+        WHEN '@yearly' THEN '0 0 1 1 *' WHEN '@annually' THEN '0 0 1 1 *'
+        WHEN 'hourly' THEN 'every hour' WHEN 'daily' THEN 'every day' WHEN 'weekly' THEN 'every week'
+        WHEN 'fortnightly' THEN 'every fortnight' WHEN 'monthly' THEN 'every month' WHEN 'quarterly' THEN 'every quarter'
+        WHEN 'yearly' THEN 'every year' WHEN 'annually' THEN 'every year' ELSE spoken END;
+    fields := string_to_array(spoken, ' ');
+
+    -- A period: of ISO 8601 (P1W, PT15M), or in words (15 minutes, every 2 weeks, 1 day and 12 hours).
+    parts := regexp_match(spoken,
+        '^p(?=[\dt])(?:(\d{1,6})y)?(?:(\d{1,6})m)?(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:t(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?)?$');
+    IF parts IS NOT NULL THEN
+        parts := ARRAY(SELECT coalesce(each, '0') FROM unnest(parts) WITH ORDINALITY AS part (each, place) ORDER BY place);
+        step := make_interval(parts[1]::integer, parts[2]::integer, parts[3]::integer, parts[4]::integer,
+                              parts[5]::integer, parts[6]::integer, parts[7]::integer);
+    ELSIF spoken ~ ('^(every )?' || unit || '((,| and|,? ) ?' || unit || ')*$') THEN
+        SELECT sum(coalesce(nullif(regexp_replace(part[1], '[^0-9]', '', 'g'), '')::integer, 1) * CASE part[2]
+                   WHEN 'sec' THEN interval '1 second' WHEN 'min' THEN interval '1 minute'
+                   WHEN 'fortnight' THEN interval '14 days' WHEN 'quarter' THEN interval '3 months'
+                   ELSE ('1 ' || part[2])::interval END)
+        INTO step FROM regexp_matches(spoken, unit, 'g') AS part;
+    END IF;
+    IF step IS NOT NULL THEN
+        IF step < interval '1 second' OR step > interval '100 years' THEN
+            RAISE EXCEPTION 'the schedule "%" is no period from a second to a hundred years', schedule
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        RETURN;
+    END IF;
+
+    -- Weekdays: every monday, mon-fri at 09:00, every tuesday and thursday. Without a time, the time of the first run.
+    named := regexp_replace(regexp_replace(spoken, ' at ([01]?\d|2[0-3]):([0-5]\d)$', ''), '^(every|on|weekly on) ', '');
+    named := regexp_replace(named, '\m(?:(sun|mon|fri)|(tue)s|(wed)nes|(thu)rs|(sat)ur)days?\M', '\1\2\3\4\5', 'g');
+    named := regexp_replace(regexp_replace(named, '\mweekdays?\M', 'mon-fri'), '\mweekends?\M', 'sat-sun');
+    named := regexp_replace(regexp_replace(named, '^(day|daily)$', 'sun-sat'), ' ?(,| and | ) ?', ',', 'g');
+    IF named ~ '^[a-z]{3}(-[a-z]{3})?(,[a-z]{3}(-[a-z]{3})?)*$' THEN
+        weekdays := cron_field(named, 0, 7, week);
+        parts := regexp_match(spoken, ' at (\d{1,2}):(\d\d)$');
+        hours := ARRAY[parts[1]::integer];
+        minutes := ARRAY[parts[2]::integer];
+        days := ARRAY(SELECT generate_series(1, 31));
+        months := ARRAY(SELECT generate_series(1, 12));
+        either_day := false;
+        each_hour := false;
+    -- A cron line; L is the month's last day.
+    ELSIF spoken ~ '^[\d*][\d*,/-]* ' AND cardinality(fields) = 5 THEN
+        minutes := cron_field(fields[1], 0, 59);
+        hours := cron_field(fields[2], 0, 23);
+        days := CASE WHEN fields[3] = 'l' THEN ARRAY[32] ELSE cron_field(fields[3], 1, 31) END;
+        months := cron_field(fields[4], 1, 12, year);
+        weekdays := cron_field(fields[5], 0, 7, week);
+        -- As cron has it: where both are restricted, a day is taken that either names.
+        either_day := fields[3] !~ '^\*' AND fields[5] !~ '^\*';
+        each_hour := fields[2] ~ '^\*';
+        problem := CASE WHEN minutes IS NULL THEN format('its minute "%s" is none of 0 to 59', fields[1])
+                        WHEN hours IS NULL THEN format('its hour "%s" is none of 0 to 23', fields[2])
+                        WHEN days IS NULL THEN format('its day of the month "%s" is none of 1 to 31 and L', fields[3])
+                        WHEN months IS NULL THEN format('its month "%s" is none of 1 to 12 and jan to dec', fields[4])
+                        WHEN weekdays IS NULL THEN format('its day of the week "%s" is none of 0 to 7 and sun to sat', fields[5]) END;
+    ELSIF spoken ~ '^[\d*][\d*,/-]*( [\d*a-z,/-]+){3,}$' THEN
+        problem := format('a cron line has five fields and it has %s', cardinality(fields));
+    END IF;
+    IF weekdays IS NULL OR problem IS NOT NULL THEN
+        RAISE EXCEPTION 'the schedule "%" is not understood%', schedule, coalesce(': ' || problem, '')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write hourly, daily, weekly, monthly, quarterly or yearly; every 15 minutes; every monday at 09:00; '
+                         'a cron line such as 0 9 * * mon-fri; or a period of ISO 8601 such as P1W or PT15M.';
+    END IF;
+    weekdays := ARRAY(SELECT DISTINCT each % 7 FROM unnest(weekdays) AS each ORDER BY 1);
+END
+$$;
+COMMENT ON FUNCTION read_schedule(text) IS
+    'What a schedule means: the step of a period, or the minutes, hours, days (32 for the last), months and weekdays (0 for Sunday). '
+    'Hours of NULL stand for the time of the first run. A schedule that is not understood is an error.';
+
+CREATE FUNCTION first_reading(reading timestamp, zone text) RETURNS timestamptz
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    later constant timestamptz := reading AT TIME ZONE zone;
+    day_before constant timestamptz := later - interval '1 day';
+    earlier constant timestamptz :=
+        (reading - (day_before AT TIME ZONE zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
+BEGIN
+    RETURN CASE WHEN earlier AT TIME ZONE zone = reading THEN least(earlier, later) ELSE later END;
+END
+$$;
+COMMENT ON FUNCTION first_reading(timestamp, text) IS
+    'When the clocks of a time zone first read a time: the first of two where they go back, and as much later as they skip.';
+
+CREATE FUNCTION next_scheduled(
+    schedule text,
+    after timestamptz DEFAULT now(),
+    zone text DEFAULT 'UTC',
+    first_run timestamptz DEFAULT NULL)
+    RETURNS timestamptz
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    told record;
+    months integer;
+    days integer;
+    rest interval;
+    passed integer := 0;
+    since timestamptz := greatest(after, first_run - interval '1 microsecond');
+    day date;
+    last_day date;
+    at_day boolean;
+    at_weekday boolean;
+    slot timestamptz;
+BEGIN
+    IF schedule IS NULL OR after IS NULL THEN
+        RETURN NULL;
+    END IF;
+    told := read_schedule(schedule);
+    day := (since AT TIME ZONE zone)::date;
+    last_day := day + 366 * 50;
+
+    IF told.step IS NOT NULL THEN
+        IF first_run > after THEN
+            RETURN first_run;
+        END IF;
+        first_run := coalesce(first_run, after);
+        months := extract(year FROM told.step) * 12 + extract(month FROM told.step);
+        days := extract(day FROM told.step);
+        rest := told.step - make_interval(months => months, days => days);
+        -- Each slot is counted from the first run, so that the 31st comes back after February. A whole step is at most this long.
+        passed := greatest(floor(extract(epoch FROM after - first_run) / (extract(epoch FROM rest) + 86400.0 * (days + 31 * months))) - 1, 0);
+        LOOP
+            passed := passed + 1;
+            slot := CASE WHEN months = 0 AND days = 0 THEN first_run
+                         ELSE first_reading(first_run AT TIME ZONE zone + make_interval(months => months, days => days) * passed, zone) END
+                    + rest * passed;
+            EXIT WHEN slot > after;
+        END LOOP;
+        RETURN slot;
+    END IF;
+
+    WHILE day < last_day LOOP
+        IF extract(month FROM day) <> ALL (told.months) THEN
+            day := (date_trunc('month', day::timestamp) + interval '1 month')::date;
+            CONTINUE;
+        END IF;
+        at_day := extract(day FROM day) = ANY (told.days) OR 32 = ANY (told.days) AND extract(day FROM day + 1) = 1;
+        at_weekday := extract(dow FROM day) = ANY (told.weekdays);
+        IF told.either_day AND (at_day OR at_weekday) OR at_day AND at_weekday THEN
+            -- A fixed time comes once a day: at its first reading where clocks go back, an hour later where they skip it.
+            -- What runs in each hour runs at each reading.
+            SELECT min(each) INTO slot
+            FROM (
+                SELECT day + make_time(hour, minute, 0) AS reading
+                FROM unnest(told.hours) AS hour CROSS JOIN unnest(told.minutes) AS minute
+                WHERE hour IS NOT NULL
+                UNION ALL
+                SELECT day + coalesce((first_run AT TIME ZONE zone)::time, '00:00') WHERE told.hours[1] IS NULL
+            ) AS clock
+            CROSS JOIN LATERAL (
+                SELECT first_reading(clock.reading, zone) WHERE NOT told.each_hour
+                UNION ALL
+                SELECT instant
+                FROM (VALUES (first_reading(clock.reading, zone)), (clock.reading AT TIME ZONE zone)) AS reads (instant)
+                WHERE told.each_hour AND instant AT TIME ZONE zone = clock.reading
+            ) AS run (each)
+            WHERE each > since;
+            IF slot IS NOT NULL THEN
+                RETURN slot;
+            END IF;
+        END IF;
+        day := day + 1;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION next_scheduled(text, timestamptz, text, timestamptz) IS
+    'The first slot of a schedule after a time, by the clock of a time zone, and not before the first run. '
+    'A period counts from the first run (from that time where none is given). NULL where no day of fifty years fits.';
+
+CREATE FUNCTION check_schedule(schedule text, zone text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- PostgreSQL also takes rules such as XYZ5, and with them a misspelt name that ends in a number.
+    IF zone !~ '^[A-Za-z_/-]+$' AND zone !~ '^(Etc/.+|GMT[+-]?0|(EST5E|CST6C|MST7M|PST8P)DT)$' OR zone ~ '^-' THEN
+        RAISE EXCEPTION 'the time zone "%" is not known', zone
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write a name such as Europe/Berlin or UTC.';
+    END IF;
+    IF schedule IS NULL THEN
+        PERFORM now() AT TIME ZONE zone;
+    ELSIF next_scheduled(schedule, now(), zone) IS NULL THEN
+        RAISE EXCEPTION 'the schedule "%" never comes: no day fits', schedule
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION check_schedule(text, text) IS
+    'Raises an error where a schedule is not understood or never comes, or where a time zone is not known.';
 
 -- Tables.
 
@@ -1071,6 +1367,8 @@ CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
 CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
 CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
+-- The policy of messages reads it alone: which conversations are the caller's.
+CREATE INDEX idx_conversations_user_id_id ON conversations (user_id, id);
 CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
@@ -1138,10 +1436,16 @@ CREATE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER messages_general_project BEFORE INSERT OR UPDATE ON messages
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER knowledge_base_general_project BEFORE INSERT OR UPDATE ON knowledge_base
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER files_general_project BEFORE INSERT OR UPDATE ON files
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
 
@@ -1166,49 +1470,42 @@ CREATE POLICY users_owner_update ON users FOR UPDATE
     WITH CHECK (id = (SELECT requesting_user_id()));
 CREATE POLICY projects_owner ON projects
     USING (owner_id = (SELECT requesting_user_id()))
-    WITH CHECK (owner_id = (SELECT requesting_user_id()));
+    WITH CHECK (owner_id = (SELECT requesting_user_id())
+        AND (parent_project_id IS NULL OR is_own_project(parent_project_id)));
+CREATE POLICY projects_collaborator_read ON projects FOR SELECT
+    USING (collaborators @> ARRAY[(SELECT requesting_user_id())]);
 CREATE POLICY conversations_owner ON conversations
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
--- A message belongs to whoever owns its conversation; its project must be theirs, too.
+-- A message belongs to whoever owns its conversation; its project must be theirs, too. A query of messages reads those
+-- of the caller's conversations by the index: EXISTS would be tried on each message of the table.
 CREATE POLICY messages_owner ON messages
-    USING (EXISTS (
-        SELECT FROM conversations AS c
-        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    USING (conversation_id = ANY (ARRAY(
+        SELECT c.id FROM conversations AS c WHERE c.user_id = (SELECT requesting_user_id()))))
     WITH CHECK (EXISTS (
         SELECT FROM conversations AS c
         WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
         AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY knowledge_base_owner ON knowledge_base
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY files_owner ON files
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY audio_transcriptions_owner ON audio_transcriptions
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
 CREATE POLICY processed_images_owner ON processed_images
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY processed_documents_owner ON processed_documents
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
 
@@ -1219,6 +1516,8 @@ COMMENT ON COLUMN users.role IS 'What a person may do in the application: admin,
 COMMENT ON COLUMN users.permissions IS 'Single permissions beyond the role.';
 COMMENT ON TABLE projects IS 'What a person works on; conversations, files and knowledge belong to one.';
 COMMENT ON COLUMN projects.owner_id IS 'Whose project it is.';
+COMMENT ON COLUMN projects.collaborators IS
+    'Ids of the people who may read the project itself; its conversations, files and knowledge stay with their owners.';
 COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_id, kept equal by a trigger.';
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';
@@ -1269,7 +1568,18 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT ON users, activity_logs TO authenticated;
 GRANT UPDATE (name, avatar_url, preferences) ON users TO authenticated;
 GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
-GRANT EXECUTE ON FUNCTION requesting_user_id() TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        requesting_user_id(),
+        is_own_project(text),
+        is_in_own_project(anyelement),
+        has_column(regclass, text),
+        cron_field(text, integer, integer, text[]),
+        read_schedule(text),
+        first_reading(timestamp, text),
+        next_scheduled(text, timestamptz, text, timestamptz),
+        check_schedule(text, text)
+    TO authenticated, service_role;
 
 -- What the service may do.
 
@@ -1287,7 +1597,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e2f4727bc38639ec80f6113bda6185f57b4379d3384449faa1175cba1ffbb39a',
+    VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f972e1d187a906ecd36137577329d4dca9b4d7fd90373cf38c74b50bb6a7bd0c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1326,10 +1636,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create_user_tokens_table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1347,7 +1657,8 @@ CREATE TABLE user_tokens (
     id_token text,
     token_type text DEFAULT 'Bearer',
     scope text,
-    expires_at timestamptz,
+    expires_at bigint,
+    expires_at_time timestamptz GENERATED ALWAYS AS (to_timestamp(expires_at)) STORED,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- The application upserts without naming a conflict target: the person is the key,
@@ -1370,7 +1681,8 @@ COMMENT ON TABLE user_tokens IS 'A person''s connection to Google: its OAuth tok
 COMMENT ON COLUMN user_tokens.access_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.refresh_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.id_token IS 'A secret: for the service alone.';
-COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
+COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends, in whole seconds since 1970, as the application writes it.';
+COMMENT ON COLUMN user_tokens.expires_at_time IS 'When the access token ends, as a time. Generated from expires_at.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -1379,7 +1691,7 @@ $script$;
     EXECUTE $hosted$
 -- People see that they are connected and may disconnect; the tokens themselves
 -- are read and written by the service alone.
-GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, expires_at_time, created_at, updated_at), DELETE
     ON user_tokens TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
 $hosted$;
@@ -1389,7 +1701,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '463dfffcc3ca194eee826daa6e7ab64d01ad63a85b065f716c89661a21a72c92',
+    VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1426,10 +1738,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-migration-user_tokens.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1447,7 +1759,8 @@ CREATE TABLE user_tokens (
     id_token text,
     token_type text DEFAULT 'Bearer',
     scope text,
-    expires_at timestamptz,
+    expires_at bigint,
+    expires_at_time timestamptz GENERATED ALWAYS AS (to_timestamp(expires_at)) STORED,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- The application upserts without naming a conflict target: the person is the key,
@@ -1470,7 +1783,8 @@ COMMENT ON TABLE user_tokens IS 'A person''s connection to Google: its OAuth tok
 COMMENT ON COLUMN user_tokens.access_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.refresh_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.id_token IS 'A secret: for the service alone.';
-COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
+COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends, in whole seconds since 1970, as the application writes it.';
+COMMENT ON COLUMN user_tokens.expires_at_time IS 'When the access token ends, as a time. Generated from expires_at.';
 
 -- What a hosted platform adds.
 
@@ -1479,7 +1793,7 @@ CREATE INDEX idx_user_tokens_expires_at ON user_tokens (expires_at) WHERE refres
 
 -- What the platform's API shows a person of their connections, with no token in it.
 CREATE VIEW user_connections WITH (security_invoker = true) AS
-    SELECT id, user_id, provider, email, scope, expires_at, created_at, updated_at
+    SELECT id, user_id, provider, email, scope, expires_at, expires_at_time, created_at, updated_at
     FROM user_tokens;
 COMMENT ON VIEW user_connections IS 'A person''s connections without the tokens.';
 $script$;
@@ -1490,7 +1804,7 @@ $script$;
     EXECUTE $hosted$
 -- People see that they are connected and may disconnect; the tokens themselves
 -- are read and written by the service alone.
-GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, created_at, updated_at), DELETE
+GRANT SELECT (id, user_id, email, provider, token_type, scope, expires_at, expires_at_time, created_at, updated_at), DELETE
     ON user_tokens TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_tokens TO service_role;
 GRANT SELECT ON user_connections TO authenticated, service_role;
@@ -1501,7 +1815,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6ad1ae2d96f3e2e83f4bea902ca767f14afadbb2d0756216a49ce1667643ca60',
+    VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1540,10 +1854,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'content-organization-system.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1552,8 +1866,7 @@ BEGIN
 -- Categories in a tree, and which of them projects, conversations, files and
 -- pieces of knowledge are in.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-CREATE TABLE IF NOT EXISTS categories (
+CREATE TABLE categories (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     parent_id text,
@@ -1573,22 +1886,22 @@ CREATE TABLE IF NOT EXISTS categories (
     CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
 );
 
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE projects ADD COLUMN category_id text
     CONSTRAINT projects_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE conversations ADD COLUMN category_id text
     CONSTRAINT conversations_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE knowledge_base ADD COLUMN category_id text
     CONSTRAINT knowledge_base_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE files ADD COLUMN category_id text
     CONSTRAINT files_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
 
 CREATE UNIQUE INDEX idx_categories_user_id_parent_id_name
     ON categories (user_id, parent_id, lower(name)) NULLS NOT DISTINCT;
 CREATE INDEX idx_categories_parent_id ON categories (parent_id);
-CREATE INDEX IF NOT EXISTS idx_projects_category_id ON projects (category_id);
-CREATE INDEX IF NOT EXISTS idx_conversations_category_id ON conversations (category_id);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_category_id ON knowledge_base (category_id);
-CREATE INDEX IF NOT EXISTS idx_files_category_id ON files (category_id);
+CREATE INDEX idx_projects_category_id ON projects (category_id);
+CREATE INDEX idx_conversations_category_id ON conversations (category_id);
+CREATE INDEX idx_knowledge_base_category_id ON knowledge_base (category_id);
+CREATE INDEX idx_files_category_id ON files (category_id);
 
 CREATE FUNCTION categories_are_a_tree() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -1616,9 +1929,20 @@ CREATE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
 
 ALTER TABLE categories ENABLE ROW LEVEL SECURITY;
 
+-- A function, since a policy of categories cannot read categories.
+CREATE FUNCTION is_own_category(category_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM categories AS c WHERE c.id = $1 AND c.user_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_category(text) IS 'Whether a category is one of the caller.';
+
 CREATE POLICY categories_owner ON categories
     USING (user_id = (SELECT requesting_user_id()))
-    WITH CHECK (user_id = (SELECT requesting_user_id()));
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (parent_id IS NULL OR is_own_category(parent_id)));
 
 -- A person puts what is theirs into categories that are theirs. The policies of the
 -- tables themselves are other migrations'; these narrow them.
@@ -1650,6 +1974,7 @@ $script$;
     IF hosted THEN
     EXECUTE $hosted$
 GRANT SELECT, INSERT, UPDATE, DELETE ON categories TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION is_own_category(text) TO authenticated, service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -1657,7 +1982,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f2b8ac75b7be61da6ecc13b72366faf54fbd76b98506128ecdfa52b2bea8d8a8',
+    VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1696,10 +2021,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-to-transcriptions.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1708,40 +2033,76 @@ BEGIN
 -- add-project-to-transcriptions.sql
 --
 -- The project of a transcription, and what automatic categorization says of it.
--- project_id has no default: a transcription of no project has NULL there, and
--- the application's word for that, 'general', is turned into it.
+-- project_id has no default: a transcription of no project has NULL there. The
+-- application also writes tags into it, such as 'general' and 'gaming': a name that
+-- no project has goes into project_tag.
+--
+-- Nothing here depends on the column project_id but what goes with it, so that
+-- ALTER TABLE audio_transcriptions DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
-    ADD COLUMN IF NOT EXISTS category_id text,
-    ADD COLUMN IF NOT EXISTS auto_categorized boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS category_confidence double precision
+    ADD COLUMN project_tag text,
+    ADD COLUMN category_id text,
+    ADD COLUMN auto_categorized boolean NOT NULL DEFAULT false,
+    ADD COLUMN category_confidence double precision
         CONSTRAINT audio_transcriptions_category_confidence_check CHECK (category_confidence BETWEEN 0 AND 1);
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_category_id_category_confidence
+CREATE INDEX idx_audio_transcriptions_project_tag_created_at
+    ON audio_transcriptions (project_tag, created_at DESC);
+CREATE INDEX idx_audio_transcriptions_category_id_category_confidence
     ON audio_transcriptions (category_id, category_confidence);
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS
-    'The project it belongs to, NULL for none; ''general'' is taken as none.';
+    'The project it belongs to, NULL for none. A name that no project has is moved to project_tag.';
+COMMENT ON COLUMN audio_transcriptions.project_tag IS
+    'The name that the application gave in place of a project, such as general or gaming.';
 COMMENT ON COLUMN audio_transcriptions.category_id IS
     'The category that automatic categorization, or a person, chose: plain text, not a key.';
 COMMENT ON COLUMN audio_transcriptions.auto_categorized IS 'Whether category_id was chosen automatically.';
 COMMENT ON COLUMN audio_transcriptions.category_confidence IS 'How sure automatic categorization was, 0 to 1.';
 
-CREATE TRIGGER audio_transcriptions_general_project BEFORE INSERT OR UPDATE OF project_id ON audio_transcriptions
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
+CREATE FUNCTION audio_transcriptions_tag_or_project() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column(TG_RELID, 'project_id') THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.project_id IS NOT DISTINCT FROM OLD.project_id THEN
+        RETURN NEW;
+    END IF;
+    IF EXISTS (SELECT FROM projects WHERE id = NEW.project_id) THEN
+        -- A tag in place of a project goes when a project comes; one beside a project stays.
+        IF TG_OP = 'UPDATE' AND OLD.project_id IS NULL AND NEW.project_tag IS NOT DISTINCT FROM OLD.project_tag THEN
+            NEW.project_tag := NULL;
+        END IF;
+    ELSIF NEW.project_id IS NOT NULL THEN
+        IF NEW.project_tag IS DISTINCT FROM OLD.project_tag AND NEW.project_tag <> NEW.project_id THEN
+            RAISE EXCEPTION 'audio_transcriptions.project_id names no project, and audio_transcriptions.project_tag is another name'
+                USING ERRCODE = 'check_violation', TABLE = 'audio_transcriptions', COLUMN = 'project_tag',
+                      HINT = 'Give one of them, or the same name in both.';
+        END IF;
+        NEW.project_tag := NEW.project_id;
+        NEW.project_id := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION audio_transcriptions_tag_or_project() IS
+    'Trigger: moves a project_id that names no project to project_tag, and takes a tag away that a project replaces.';
+CREATE TRIGGER audio_transcriptions_tag_or_project BEFORE INSERT OR UPDATE ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_tag_or_project();
 
 -- A transcription has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
-    WITH CHECK (project_id IS NULL OR EXISTS (
-        SELECT FROM projects AS project
-        WHERE project.id = audio_transcriptions.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    WITH CHECK (is_in_own_project(audio_transcriptions));
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -1749,7 +2110,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '985ab269ad12f4d614862643e79f2a7aee8b3744c88d66109046fd20f51b8ba5',
+    VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0f6905820baea27ab93bac1e3f9d88fc915492c392ae0535d16d2a2694e9a117',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1786,10 +2147,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-project-id-to-conversations.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1798,25 +2159,26 @@ BEGIN
 -- add-project-id-to-conversations.sql
 --
 -- The project of a conversation. Deleting a project leaves its conversations,
--- without one.
+-- without one. Nothing here depends on the column but what goes with it, so that
+-- ALTER TABLE conversations DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT conversations_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL;
 
 -- A project's conversations, the latest first.
-CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
+CREATE INDEX idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
-COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none.';
+COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none; ''general'' is none unless a project has that id.';
 
 -- A conversation has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
-    WITH CHECK (project_id IS NULL OR EXISTS (
-        SELECT FROM projects AS project
-        WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    WITH CHECK (is_in_own_project(conversations));
+
+CREATE TRIGGER conversations_general_project BEFORE INSERT OR UPDATE ON conversations
+    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -1824,7 +2186,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '243b536320220041cb1264f3905c59030bd24fedc0e6fffa59001cf34b684aa2',
+    VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '666af0ffccb647bf6cb6242f19e40f65ec3fa34bb509aef96abb7ed87096756b',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -1861,10 +2223,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-conversation-pinning.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -1879,21 +2241,20 @@ BEGIN
 --
 -- The defaults here are for the rows that are there already, and go at once.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS is_pinned boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned boolean DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned_at timestamptz,
-    ADD COLUMN IF NOT EXISTS pinned_by text
+    ADD COLUMN is_pinned boolean NOT NULL DEFAULT false,
+    ADD COLUMN pinned boolean DEFAULT false,
+    ADD COLUMN pinned_at timestamptz,
+    ADD COLUMN pinned_by text
         CONSTRAINT conversations_pinned_by_fkey REFERENCES users (id) ON DELETE SET NULL;
 ALTER TABLE conversations
     ALTER COLUMN is_pinned DROP DEFAULT,
     ALTER COLUMN pinned DROP DEFAULT;
 
 -- A person's pins, the latest first; most conversations are not pinned, and not in it.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
+CREATE INDEX idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
     WHERE is_pinned;
-CREATE INDEX IF NOT EXISTS idx_conversations_pinned_by ON conversations (pinned_by);
+CREATE INDEX idx_conversations_pinned_by ON conversations (pinned_by);
 
 CREATE FUNCTION conversations_sync_is_pinned() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -1961,7 +2322,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a3a8b34dc7b8600ca3ed14658f466925851a2c8cb1990d9ee5bdea540cbf358c',
+    VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2118,10 +2479,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'optimize-projects-FINAL.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2134,27 +2495,26 @@ BEGIN
 -- security adds the owner to every question a person asks, so the owner comes
 -- first in each index.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 
 -- Frequently queried columns: a person's projects by status, or by priority.
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
 
 -- Active projects, the latest first. The application asks for active in two ways
 -- (status, archived), and for the owner under two names.
-CREATE INDEX IF NOT EXISTS idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
+CREATE INDEX idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
     WHERE status = 'active';
-CREATE INDEX IF NOT EXISTS idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
+CREATE INDEX idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
     WHERE NOT archived;
 
 -- Joins: what belongs to a project, in the order in which it is shown.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_project_id_updated_at
+CREATE INDEX idx_conversations_user_id_project_id_updated_at
     ON conversations (user_id, project_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_user_id_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_user_id_project_id_created_at
     ON audio_transcriptions (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_files_user_id_project_id_created_at
+CREATE INDEX idx_files_user_id_project_id_created_at
     ON files (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id_project_id_created_at
+CREATE INDEX idx_knowledge_base_user_id_project_id_created_at
     ON knowledge_base (user_id, project_id, created_at DESC);
 
 -- A project has one owner, and so have nearly all rows in it; and owner_id and
@@ -2178,7 +2538,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10078ad2c7daa98441f96aeaf4b783dff8fd4f829764f58ddd97ad2547e24feb',
+    VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2217,10 +2577,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-embedding-columns.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2236,16 +2596,15 @@ BEGIN
 -- The new columns are NULL everywhere, and an HNSW index leaves out NULLs, so
 -- building the indexes takes no time worth naming, however large the table is.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE files ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE audio_transcriptions ADD COLUMN IF NOT EXISTS embedding vector(1536);
+ALTER TABLE conversations ADD COLUMN embedding vector(1536);
+ALTER TABLE projects ADD COLUMN embedding vector(1536);
+ALTER TABLE files ADD COLUMN embedding vector(1536);
+ALTER TABLE audio_transcriptions ADD COLUMN embedding vector(1536);
 
-CREATE INDEX IF NOT EXISTS idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding
+CREATE INDEX idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_audio_transcriptions_embedding
     ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
 
 COMMENT ON COLUMN conversations.embedding IS
@@ -2263,7 +2622,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '40aca95ae2196466b1ce5b6ab6fac2e8ef2bb5dbb4483423192312f352b2dff4',
+    VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2300,10 +2659,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'supabase-semantic-search-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['81023c7bf369e66c2e24439e9f71ffdd7a2643ace4c17f5f4153b01e457c8f1f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 81023c7bf369e66c2e24439e9f71ffdd7a2643ace4c17f5f4153b01e457c8f1f', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2316,7 +2675,10 @@ BEGIN
 -- the server's own statistics into answers: what is slow, what is not embedded
 -- yet, what state the vector indexes are in, which hnsw.ef_search is right.
 --
--- The service writes both tables; people read their own rows.
+-- Triggers keep semantic_search_metadata in step with the six tables that have an
+-- embedding here, for whoever writes these; a job that makes embeddings finds there
+-- what is left to do. The functions that search write semantic_search_log. People
+-- read their own rows of both.
 
 CREATE TABLE semantic_search_metadata (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -2337,16 +2699,200 @@ CREATE TABLE semantic_search_metadata (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT semantic_search_metadata_pkey PRIMARY KEY (id),
     CONSTRAINT semantic_search_metadata_source_table_source_id_key UNIQUE (source_table, source_id),
-    CONSTRAINT semantic_search_metadata_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT semantic_search_metadata_source_table_check CHECK (source_table IN (
         'messages', 'knowledge_base', 'conversations', 'projects', 'files', 'audio_transcriptions',
         'chatgpt_conversations', 'chatgpt_messages')),
     CONSTRAINT semantic_search_metadata_embedding_dimensions_check CHECK (embedding_dimensions > 0),
     CONSTRAINT semantic_search_metadata_content_length_check CHECK (content_length >= 0),
     CONSTRAINT semantic_search_metadata_token_count_check CHECK (token_count >= 0),
-    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'embedded', 'stale', 'failed')),
+    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'stale', 'done', 'failed')),
     CONSTRAINT semantic_search_metadata_attempts_check CHECK (attempts >= 0)
 );
+
+-- What there is to embed. Of a message it belongs to whoever owns its conversation.
+CREATE VIEW embedding_sources WITH (security_invoker = true) AS
+SELECT 'messages' AS source_table, m.id AS source_id, c.user_id,
+       m.embedding IS NOT NULL AS is_embedded, m.content AS content
+FROM messages AS m
+LEFT JOIN conversations AS c ON c.id = m.conversation_id
+UNION ALL
+SELECT 'knowledge_base', k.id::text, k.user_id, k.embedding IS NOT NULL, concat_ws(E'\n', k.title, k.content)
+FROM knowledge_base AS k
+UNION ALL
+SELECT 'conversations', c.id, c.user_id, c.embedding IS NOT NULL, concat_ws(E'\n', c.title, c.summary)
+FROM conversations AS c
+UNION ALL
+SELECT 'projects', p.id, p.owner_id, p.embedding IS NOT NULL, concat_ws(E'\n', p.name, p.description)
+FROM projects AS p
+UNION ALL
+SELECT 'files', f.id, f.user_id, f.embedding IS NOT NULL, concat_ws(E'\n', f.processed_content)
+FROM files AS f
+UNION ALL
+SELECT 'audio_transcriptions', a.id::text, a.user_id, a.embedding IS NOT NULL, concat_ws(E'\n', a.text, a.content)
+FROM audio_transcriptions AS a;
+COMMENT ON VIEW embedding_sources IS
+    'The rows of the tables that have an embedding: whose they are, and the text that is to be embedded.';
+
+-- What was there before. The triggers below keep others from writing the six tables until the end of the transaction,
+-- and the key keeps them from users: so this comes before them, and what changed meanwhile is put right under them.
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE source.is_embedded OR source.content <> '';
+-- Without it the planner joins by loops under the triggers, and others wait for that.
+ANALYZE semantic_search_metadata;
+
+-- With the rights of its owner, since people write these tables, and only read their own rows of the metadata.
+CREATE FUNCTION track_embedding() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    former text;
+    latest text;
+    owner text;
+    state text;
+    hash text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM semantic_search_metadata AS known WHERE known.source_table = TG_TABLE_NAME;
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = OLD.id::text;
+        RETURN NULL;
+    END IF;
+    -- As embedding_sources has it. Of an INSERT, OLD has nothing but NULL.
+    IF TG_TABLE_NAME = 'messages' THEN
+        latest := NEW.content;
+        former := OLD.content;
+        owner := (SELECT c.user_id FROM conversations AS c WHERE c.id = NEW.conversation_id);
+    ELSIF TG_TABLE_NAME = 'conversations' THEN
+        latest := concat_ws(E'\n', NEW.title, NEW.summary);
+        former := concat_ws(E'\n', OLD.title, OLD.summary);
+        owner := NEW.user_id;
+        IF TG_OP = 'UPDATE' AND NEW.user_id IS DISTINCT FROM OLD.user_id THEN
+            UPDATE semantic_search_metadata AS known SET user_id = NEW.user_id
+            FROM messages AS m
+            WHERE m.conversation_id = NEW.id AND known.source_table = 'messages' AND known.source_id = m.id;
+        END IF;
+    ELSIF TG_TABLE_NAME = 'projects' THEN
+        latest := concat_ws(E'\n', NEW.name, NEW.description);
+        former := concat_ws(E'\n', OLD.name, OLD.description);
+        owner := NEW.owner_id;
+    ELSIF TG_TABLE_NAME = 'files' THEN
+        latest := NEW.processed_content;
+        former := OLD.processed_content;
+        owner := NEW.user_id;
+    ELSIF TG_TABLE_NAME = 'audio_transcriptions' THEN
+        latest := concat_ws(E'\n', NEW.text, NEW.content);
+        former := concat_ws(E'\n', OLD.text, OLD.content);
+        owner := NEW.user_id;
+    ELSE
+        latest := concat_ws(E'\n', NEW.title, NEW.content);
+        former := concat_ws(E'\n', OLD.title, OLD.content);
+        owner := NEW.user_id;
+    END IF;
+    latest := coalesce(latest, '');
+    former := coalesce(former, '');
+    IF NEW.embedding IS NULL AND latest = '' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text;
+        RETURN NULL;
+    END IF;
+
+    IF NEW.embedding IS DISTINCT FROM OLD.embedding THEN
+        state := CASE WHEN NEW.embedding IS NULL THEN 'pending' ELSE 'done' END;
+    ELSIF latest <> former THEN
+        state := CASE WHEN former = '' AND NEW.embedding IS NULL THEN 'pending' ELSE 'stale' END;
+    END IF;
+    IF state IN ('done', 'stale') THEN
+        hash := encode(sha256(convert_to(latest, 'UTF8')), 'hex');
+    END IF;
+    -- A text that is again what was embedded has its embedding.
+    IF state = 'stale' AND NEW.embedding IS NOT NULL AND EXISTS (
+        SELECT FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text AND known.content_hash = hash)
+    THEN
+        state := 'done';
+    END IF;
+
+    IF state IS NULL THEN
+        UPDATE semantic_search_metadata AS known SET user_id = owner
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text
+          AND known.user_id IS DISTINCT FROM owner;
+    ELSE
+        INSERT INTO semantic_search_metadata AS known
+            (source_table, source_id, user_id, status, content_hash, content_length, embedding_dimensions, embedded_at)
+        VALUES (TG_TABLE_NAME, NEW.id, owner, state,
+                CASE state WHEN 'done' THEN hash END,
+                CASE state WHEN 'done' THEN length(latest) END,
+                coalesce(vector_dims(NEW.embedding), 1536),
+                CASE state WHEN 'done' THEN now() END)
+        ON CONFLICT (source_table, source_id) DO UPDATE SET
+            user_id = excluded.user_id,
+            status = excluded.status,
+            -- Of a stale row they are those of the text that is embedded.
+            content_hash = CASE state WHEN 'stale' THEN known.content_hash ELSE excluded.content_hash END,
+            content_length = CASE state WHEN 'stale' THEN known.content_length ELSE excluded.content_length END,
+            embedding_dimensions = excluded.embedding_dimensions,
+            embedded_at = CASE WHEN state = 'stale' OR NEW.embedding IS NOT DISTINCT FROM OLD.embedding
+                               THEN known.embedded_at ELSE excluded.embedded_at END,
+            attempts = CASE state WHEN 'done' THEN known.attempts ELSE 0 END,
+            error_message = NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION track_embedding() IS
+    'Trigger: keeps semantic_search_metadata. A text that comes is pending, one that changes stale, an embedding that '
+    'is written done; what is deleted, or has neither text nor embedding, has no row.';
+
+CREATE TRIGGER messages_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF conversation_id, content, embedding ON messages
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER messages_track_embedding_truncate AFTER TRUNCATE ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, content, embedding ON knowledge_base
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding_truncate AFTER TRUNCATE ON knowledge_base
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, summary, embedding ON conversations
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding_truncate AFTER TRUNCATE ON conversations
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF owner_id, user_id, name, description, embedding ON projects
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding_truncate AFTER TRUNCATE ON projects
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, processed_content, embedding ON files
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding_truncate AFTER TRUNCATE ON files
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, text, content, embedding ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding_truncate AFTER TRUNCATE ON audio_transcriptions
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+
+DELETE FROM semantic_search_metadata AS known
+WHERE NOT EXISTS (
+    SELECT FROM embedding_sources AS source
+    WHERE source.source_table = known.source_table AND source.source_id = known.source_id
+      AND source.is_embedded = (known.status = 'done'));
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE (source.is_embedded OR source.content <> '')
+  AND NOT EXISTS (
+      SELECT FROM semantic_search_metadata AS known
+      WHERE known.source_table = source.source_table AND known.source_id = source.source_id);
+
+ALTER TABLE semantic_search_metadata ADD CONSTRAINT semantic_search_metadata_user_id_fkey
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE;
 
 CREATE TABLE semantic_search_log (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
@@ -2378,7 +2924,7 @@ CREATE TABLE semantic_search_log (
 CREATE INDEX idx_semantic_search_metadata_user_id_source_table ON semantic_search_metadata (user_id, source_table);
 -- The work that is left: few rows of many.
 CREATE INDEX idx_semantic_search_metadata_status_updated_at ON semantic_search_metadata (status, updated_at)
-    WHERE status <> 'embedded';
+    WHERE status <> 'done';
 CREATE INDEX idx_semantic_search_log_user_id_created_at ON semantic_search_log (user_id, created_at DESC);
 CREATE INDEX idx_semantic_search_log_created_at ON semantic_search_log (created_at DESC);
 
@@ -2388,24 +2934,27 @@ CREATE TRIGGER semantic_search_metadata_set_updated_at
 
 COMMENT ON TABLE semantic_search_metadata IS
     'What each embedding was made from and whether it is still right: one row for each row that has, or shall have, '
-    'an embedding.';
+    'an embedding. Triggers keep it for all tables but those of the ChatGPT import, for which the service writes it.';
 COMMENT ON COLUMN semantic_search_metadata.user_id IS 'The owner of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_table IS 'The table of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_id IS 'The id of the embedded row, as text.';
 COMMENT ON COLUMN semantic_search_metadata.embedding_model IS
     'The model that made the embedding; vectors of different models do not compare.';
 COMMENT ON COLUMN semantic_search_metadata.content_hash IS
-    'Hash of the text that was embedded: another one now means that the embedding is stale.';
+    'SHA-256 of the text that was embedded: another text now means that the embedding is stale. NULL where it is not '
+    'known: for what was embedded before this table, or is not embedded.';
 COMMENT ON COLUMN semantic_search_metadata.content_length IS 'Characters of the text that was embedded.';
 COMMENT ON COLUMN semantic_search_metadata.token_count IS 'Tokens that the model counted.';
 COMMENT ON COLUMN semantic_search_metadata.status IS
-    'pending: to be made; embedded: made; stale: the text has changed since; failed: see error_message.';
-COMMENT ON COLUMN semantic_search_metadata.attempts IS 'How often making the embedding was tried.';
+    'pending: to be made; stale: the text has changed since it came or was embedded; done: made of the present text; '
+    'failed: the job that makes embeddings gave up, see error_message.';
+COMMENT ON COLUMN semantic_search_metadata.attempts IS
+    'How often making the embedding of the present text was tried, as the job that makes embeddings counts.';
 COMMENT ON TABLE semantic_search_log IS
-    'Search performance: one row for each search, written by the service. It goes with the person, because '
-    'query_text is personal.';
+    'Search performance: one row for each search, written by the function that searches. It goes with the person, '
+    'because query_text is personal.';
 COMMENT ON COLUMN semantic_search_log.user_id IS 'The person who searched.';
-COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched.';
+COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched, or all.';
 COMMENT ON COLUMN semantic_search_log.match_threshold IS 'The least cosine similarity that was asked for.';
 COMMENT ON COLUMN semantic_search_log.match_count IS 'The most rows that were asked for.';
 COMMENT ON COLUMN semantic_search_log.result_count IS 'The rows that were found; NULL where the search failed.';
@@ -2422,6 +2971,8 @@ CREATE POLICY semantic_search_metadata_owner_read ON semantic_search_metadata FO
     USING (user_id = (SELECT requesting_user_id()));
 CREATE POLICY semantic_search_log_owner_read ON semantic_search_log FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY semantic_search_log_owner_insert ON semantic_search_log FOR INSERT
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 CREATE VIEW semantic_search_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
@@ -2443,47 +2994,54 @@ COMMENT ON VIEW semantic_search_performance IS
 
 CREATE VIEW embedding_coverage WITH (security_invoker = true) AS
 SELECT tab.source_table,
-       tab.total_rows,
-       tab.embedded_rows,
-       tab.total_rows - tab.embedded_rows AS missing_rows,
-       coalesce(state.stale_rows, 0) AS stale_rows,
-       coalesce(state.failed_rows, 0) AS failed_rows
-FROM (
-    SELECT 'messages' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM messages
-    UNION ALL
-    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM knowledge_base
-    UNION ALL
-    SELECT 'conversations' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM conversations
-    UNION ALL
-    SELECT 'projects' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM projects
-    UNION ALL
-    SELECT 'files' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM files
-    UNION ALL
-    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM audio_transcriptions
-) AS tab
-LEFT JOIN (
-    SELECT meta.source_table,
-           count(*) FILTER (WHERE meta.status = 'stale') AS stale_rows,
-           count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
-    FROM semantic_search_metadata AS meta
-    WHERE meta.status <> 'embedded'
-    GROUP BY meta.source_table
-) AS state ON state.source_table = tab.source_table;
+       count(source.source_id) AS total_rows,
+       count(*) FILTER (WHERE source.is_embedded) AS embedded_rows,
+       count(*) FILTER (WHERE NOT source.is_embedded) AS missing_rows,
+       count(*) FILTER (WHERE source.is_embedded AND meta.status = 'stale') AS stale_rows,
+       count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
+FROM (VALUES ('messages'), ('knowledge_base'), ('conversations'), ('projects'), ('files'), ('audio_transcriptions'))
+    AS tab (source_table)
+LEFT JOIN embedding_sources AS source ON source.source_table = tab.source_table
+LEFT JOIN semantic_search_metadata AS meta
+    ON meta.source_table = source.source_table AND meta.source_id = source.source_id AND meta.status <> 'done'
+GROUP BY tab.source_table;
 COMMENT ON VIEW embedding_coverage IS
-    'For each table that is searched by meaning: how many of its rows have an embedding, and how many of those are '
-    'known to be stale or failed. Reads the tables whole.';
+    'For each table that is searched by meaning: how many of its rows have an embedding, how many of those are stale, '
+    'and how many rows have failed. Reads the tables whole.';
+
+CREATE FUNCTION log_semantic_search(
+    searched text,
+    person text,
+    searched_for text,
+    least_similarity double precision,
+    most_rows integer,
+    found_rows integer,
+    best_similarity double precision,
+    started timestamptz,
+    more jsonb DEFAULT '{}')
+RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    who text := (SELECT u.id FROM users AS u WHERE u.id = coalesce(requesting_user_id(), person));
+BEGIN
+    -- A search is answered where nothing can be written, too: on a standby, and for a role that may only read.
+    IF current_setting('transaction_read_only')::boolean
+        OR NOT has_table_privilege('semantic_search_log', 'INSERT')
+        OR (who IS NULL AND row_security_active('semantic_search_log'))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO semantic_search_log (user_id, source_table, query_text, match_threshold, match_count, result_count,
+                                     top_similarity, ef_search, duration_ms, metadata)
+    VALUES (who, searched, searched_for, least_similarity, most_rows, found_rows, best_similarity,
+            greatest(current_setting('hnsw.ef_search', true)::integer, most_rows),
+            1000 * extract(epoch FROM clock_timestamp() - started), more);
+END
+$$;
+COMMENT ON FUNCTION log_semantic_search(
+    text, text, text, double precision, integer, integer, double precision, timestamptz, jsonb) IS
+    'Writes a search to semantic_search_log, for the caller or else for the person that is named, if they are known.';
 
 CREATE FUNCTION slow_semantic_searches(
     minimum_ms double precision DEFAULT 200,
@@ -2705,8 +3263,13 @@ $script$;
     EXECUTE current_setting('kimbledb.take_back');
     IF hosted THEN
     EXECUTE $hosted$
--- People read what is theirs; the service writes, and measures.
-GRANT SELECT ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_coverage
+-- People read what is theirs, and their searches are logged; the service writes, and measures.
+GRANT SELECT
+    ON semantic_search_metadata, semantic_search_log, semantic_search_performance, embedding_sources, embedding_coverage
+    TO authenticated, service_role;
+GRANT INSERT ON semantic_search_log TO authenticated;
+GRANT EXECUTE ON FUNCTION log_semantic_search(
+    text, text, text, double precision, integer, integer, double precision, timestamptz, jsonb)
     TO authenticated, service_role;
 GRANT INSERT, UPDATE, DELETE ON semantic_search_metadata, semantic_search_log TO service_role;
 GRANT USAGE, SELECT ON SEQUENCE semantic_search_log_id_seq TO service_role;
@@ -2720,7 +3283,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c2880365fc677a461e9d30f0c09b6fe2563090134ebb490e5f2325c35041b2f0',
+    VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '81023c7bf369e66c2e24439e9f71ffdd7a2643ace4c17f5f4153b01e457c8f1f',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -2757,10 +3320,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'create-semantic-search-function.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -2770,55 +3333,78 @@ BEGIN
 --
 -- search_knowledge_base(query_embedding, match_threshold, match_count): the
 -- entries of knowledge_base nearest to an embedding by cosine similarity,
--- ranked, with scores, as far as row level security lets the caller see them.
+-- ranked, with scores. It also takes what the application names in its calls.
+-- search_all_content() searches messages, conversations, files, transcriptions
+-- and knowledge at once.
 --
--- An HNSW index gives its nearest hnsw.ef_search rows (40) and row level
--- security filters afterwards: of a person who owns 1 % of the rows nothing may
--- be left. Two things mend that:
+-- Both find what row level security lets the caller see. The service sees all:
+-- where a person is named, nothing but what is theirs is found.
+
+-- Columns that other migrations add are looked for: a search works without them.
+CREATE FUNCTION project_of_content(kind text) RETURNS text
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $function$
+    SELECT CASE
+        WHEN kind = 'message' AND has_column('conversations', 'project_id')
+            THEN 'coalesce(entry.project_id, (SELECT c.project_id FROM conversations AS c WHERE c.id = entry.conversation_id))'
+        WHEN kind = 'conversation' AND NOT has_column('conversations', 'project_id')
+            OR kind = 'transcription' AND NOT has_column('audio_transcriptions', 'project_id')
+            THEN 'NULL::text'
+        ELSE 'entry.project_id' END
+$function$;
+COMMENT ON FUNCTION project_of_content(text) IS
+    'The expression for the project of an entry of one kind of content: of a message that names none, its conversation''s.';
+
+-- The ids of the nearest rows of one table.
+--
+-- An HNSW index gives its nearest hnsw.ef_search rows (40), and row level
+-- security and conditions filter afterwards: of a person who owns 1 % of the
+-- rows nothing may be left. Two things mend that:
 --   1. vector 0.8 and later can scan the index on until enough rows passed
 --      (hnsw.iterative_scan). The parameter exists only once the library is
 --      loaded and not at all before 0.8, and CREATE FUNCTION ... SET would need
 --      a privilege for it in a session that has not loaded the library yet; so
 --      the body sets it, for its own duration.
 --   2. Where the index still gave fewer rows than asked for (vector before 0.8,
---      or hnsw.max_scan_tuples reached), the caller's rows are sorted without
---      it. Then they are few against the whole table, and the index on user_id
---      finds them.
-CREATE FUNCTION search_knowledge_base(
+--      or hnsw.max_scan_tuples reached), the rows are sorted without it. Then
+--      they are few against the whole table, and the index on user_id finds them.
+--
+-- The conditions are put together for each call, so that the server plans for
+-- what is asked.
+CREATE FUNCTION nearest_content(
+    kind text,
     query_embedding vector,
-    match_threshold double precision DEFAULT 0.5,
-    match_count integer DEFAULT 10)
-RETURNS TABLE (
-    id uuid,
-    user_id text,
-    source_type text,
-    source_id text,
-    category text,
-    title text,
-    content text,
-    tags text[],
-    importance double precision,
-    metadata jsonb,
-    created_at timestamptz,
-    similarity double precision,
-    rank integer)
+    match_threshold double precision,
+    match_count integer,
+    person text,
+    project text)
+RETURNS TABLE (id text, distance double precision)
 LANGUAGE plpgsql
 STABLE
 SECURITY INVOKER
 ROWS 10
 SET search_path FROM CURRENT
-SET plan_cache_mode = force_custom_plan
 AS $function$
 DECLARE
     max_count CONSTANT integer := 1000;  -- the most that hnsw.ef_search can be
-    lowest double precision := coalesce(match_threshold, 0.5);
-    wanted integer := coalesce(match_count, 10);
+    searched text := CASE kind
+        WHEN 'message' THEN 'messages'
+        WHEN 'conversation' THEN 'conversations'
+        WHEN 'file' THEN 'files'
+        WHEN 'transcription' THEN 'audio_transcriptions'
+        WHEN 'knowledge' THEN 'knowledge_base' END;
+    condition text := 'entry.embedding IS NOT NULL';
+    tag text;
+    query text;
     former_iterative_scan text;
     former_ef_search text;
-    found_ids uuid[];
-    found_distances double precision[];
-    farthest double precision;
+    ids text[];
+    distances double precision[];
 BEGIN
+    IF searched IS NULL THEN
+        RAISE EXCEPTION 'kind must be conversation, file, knowledge, message or transcription'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF query_embedding IS NULL THEN
         RAISE EXCEPTION 'query_embedding is null'
             USING ERRCODE = 'null_value_not_allowed',
@@ -2834,13 +3420,33 @@ BEGIN
         RAISE EXCEPTION 'query_embedding is all zeros: it has no direction to compare'
             USING ERRCODE = 'data_exception';
     END IF;
-    IF lowest NOT BETWEEN -1 AND 1 THEN
-        RAISE EXCEPTION 'match_threshold must be between -1 and 1, not %', lowest
+    IF match_threshold IS NULL OR match_threshold NOT BETWEEN -1 AND 1 THEN
+        RAISE EXCEPTION 'match_threshold must be between -1 and 1, not %', match_threshold
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF wanted NOT BETWEEN 1 AND max_count THEN
-        RAISE EXCEPTION 'match_count must be between 1 and %, not %', max_count, wanted
+    IF match_count IS NULL OR match_count NOT BETWEEN 1 AND max_count THEN
+        RAISE EXCEPTION 'match_count must be between 1 and %, not %', max_count, match_count
             USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind IN ('knowledge', 'transcription') THEN
+        condition := condition || ' AND entry.is_active IS NOT FALSE';
+    END IF;
+    IF person IS NOT NULL THEN
+        -- A message belongs to whoever owns its conversation.
+        condition := condition || CASE kind
+            WHEN 'message' THEN ' AND entry.conversation_id = ANY (ARRAY(SELECT c.id FROM conversations AS c WHERE c.user_id = $3))'
+            ELSE ' AND entry.user_id = $3' END;
+    END IF;
+    IF project IS NOT NULL THEN
+        tag := CASE WHEN kind = 'transcription' AND has_column('audio_transcriptions', 'project_tag')
+                    THEN 'entry.project_tag' ELSE 'NULL::text' END;
+        -- 'general' is what is in no project, unless a project has that id.
+        condition := condition || format(
+            CASE WHEN project = 'general' AND NOT EXISTS (SELECT FROM projects AS p WHERE p.id = project)
+                 THEN ' AND coalesce(%s, %s, $4) = $4'
+                 ELSE ' AND coalesce(%s, %s) = $4' END,
+            project_of_content(kind), tag);
     END IF;
 
     former_iterative_scan := current_setting('hnsw.iterative_scan', true);
@@ -2848,66 +3454,207 @@ BEGIN
     IF former_iterative_scan IS NOT NULL THEN
         PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
     END IF;
-    IF former_ef_search::integer < wanted THEN
-        PERFORM set_config('hnsw.ef_search', wanted::text, true);
+    IF former_ef_search::integer < match_count THEN
+        PERFORM set_config('hnsw.ef_search', match_count::text, true);
     END IF;
 
     -- The threshold is not in the inner query: there it would make the index go
     -- on looking for rows that cannot come any more.
-    SELECT array_agg(near.id), array_agg(near.distance), max(near.distance)
-    INTO found_ids, found_distances, farthest
-    FROM (
-        SELECT entry.id, entry.embedding <=> query_embedding AS distance
-        FROM knowledge_base AS entry
-        WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
-        ORDER BY entry.embedding <=> query_embedding
-        LIMIT wanted
-    ) AS near;
-
+    query := 'SELECT array_agg(near.id), array_agg(near.distance) FROM ('
+        'SELECT entry.id::text AS id, entry.embedding <=> $1 AS distance FROM %I AS entry WHERE %s '
+        'ORDER BY (entry.embedding <=> $1)%s LIMIT $2) AS near';
+    EXECUTE format(query, searched, condition, '')
+        INTO ids, distances USING query_embedding, match_count, person, project;
     -- Too few, and the farthest would still pass: there may be more. "+ 0" is an
     -- order that the vector index cannot give.
-    IF coalesce(cardinality(found_ids), 0) < wanted AND 1 - coalesce(farthest, 0) >= lowest THEN
-        SELECT array_agg(near.id), array_agg(near.distance)
-        INTO found_ids, found_distances
-        FROM (
-            SELECT entry.id, entry.embedding <=> query_embedding AS distance
-            FROM knowledge_base AS entry
-            WHERE entry.embedding IS NOT NULL AND entry.is_active IS NOT FALSE
-            ORDER BY (entry.embedding <=> query_embedding) + 0
-            LIMIT wanted
-        ) AS near;
+    IF coalesce(cardinality(ids), 0) < match_count
+        AND coalesce((SELECT max(d) FROM unnest(distances) AS d), 0) <= 1 - match_threshold
+    THEN
+        EXECUTE format(query, searched, condition, ' + 0')
+            INTO ids, distances USING query_embedding, match_count, person, project;
     END IF;
 
     -- An error before this line undoes these by itself, with its transaction.
     IF former_iterative_scan IS NOT NULL THEN
         PERFORM set_config('hnsw.iterative_scan', former_iterative_scan, true);
     END IF;
-    IF former_ef_search::integer < wanted THEN
+    IF former_ef_search::integer < match_count THEN
         PERFORM set_config('hnsw.ef_search', former_ef_search, true);
     END IF;
 
+    -- By distance: 1 - 0.9 is less than 0.1. The distance of an embedding that is all zeros is NaN, and passes never.
     RETURN QUERY
-        SELECT entry.id, entry.user_id, entry.source_type, entry.source_id, entry.category,
-               entry.title, entry.content, entry.tags, entry.importance, entry.metadata, entry.created_at,
-               1 - near.distance,
-               (row_number() OVER (ORDER BY near.distance, entry.id))::integer
-        FROM unnest(found_ids, found_distances) AS near (id, distance)
-        JOIN knowledge_base AS entry ON entry.id = near.id
-        WHERE 1 - near.distance BETWEEN lowest AND 1  -- which NaN, the distance of an embedding that is all zeros, is not
-        ORDER BY near.distance, entry.id;
+        SELECT near.id, near.distance
+        FROM unnest(ids, distances) AS near (id, distance)
+        WHERE near.distance <= 1 - match_threshold;
 END
 $function$;
-COMMENT ON FUNCTION search_knowledge_base(vector, double precision, integer) IS
+COMMENT ON FUNCTION nearest_content(text, vector, double precision, integer, text, text) IS
+    'The rows of one kind of content nearest to query_embedding that the caller may see, of a person and a project '
+    'where these are named: at most match_count, of at least match_threshold.';
+
+CREATE FUNCTION search_knowledge_base(
+    query_embedding vector,
+    match_threshold double precision DEFAULT NULL,
+    match_count integer DEFAULT NULL,
+    query_text text DEFAULT NULL,
+    user_id_param text DEFAULT NULL,
+    project_id_param text DEFAULT NULL,
+    similarity_threshold double precision DEFAULT NULL,
+    p_user_id text DEFAULT NULL)
+RETURNS TABLE (
+    id uuid,
+    user_id text,
+    project_id text,
+    source_type text,
+    source_id text,
+    file_id text,
+    category text,
+    title text,
+    content text,
+    tags text[],
+    importance double precision,
+    metadata jsonb,
+    created_at timestamptz,
+    similarity double precision,
+    rank integer)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+ROWS 10
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    started CONSTANT timestamptz := clock_timestamp();
+    person CONSTANT text := coalesce(user_id_param, p_user_id);
+    -- The application's call with p_user_id names no threshold, and counts on the lower one.
+    lowest CONSTANT double precision := coalesce(
+        match_threshold, similarity_threshold, CASE WHEN p_user_id IS NULL THEN 0.5 ELSE 0.3 END);
+    wanted CONSTANT integer := coalesce(match_count, 10);
+    ids uuid[];
+    distances double precision[];
+BEGIN
+    IF user_id_param <> p_user_id OR match_threshold <> similarity_threshold THEN
+        RAISE EXCEPTION 'user_id_param and p_user_id, and match_threshold and similarity_threshold, are one thing each and were given different values'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT array_agg(near.id ORDER BY near.distance, near.id), array_agg(near.distance ORDER BY near.distance, near.id)
+    INTO ids, distances
+    FROM nearest_content('knowledge', query_embedding, lowest, wanted, person, project_id_param) AS near;
+    PERFORM log_semantic_search(
+        'knowledge_base', person, query_text, lowest, wanted, coalesce(cardinality(ids), 0), 1 - distances[1], started,
+        jsonb_strip_nulls(jsonb_build_object('project_id', project_id_param)));
+    RETURN QUERY EXECUTE format(
+        'SELECT entry.id, entry.user_id, entry.project_id, entry.source_type, entry.source_id, %s, entry.category, '
+        'entry.title, entry.content, entry.tags, entry.importance, entry.metadata, entry.created_at, '
+        '1 - near.distance, near.rank::integer '
+        'FROM unnest($1, $2) WITH ORDINALITY AS near (id, distance, rank) '
+        'JOIN knowledge_base AS entry ON entry.id = near.id ORDER BY near.rank',
+        CASE WHEN has_column('knowledge_base', 'file_id') THEN 'entry.file_id' ELSE 'NULL::text' END)
+        USING ids, distances;
+END
+$function$;
+COMMENT ON FUNCTION search_knowledge_base(
+    vector, double precision, integer, text, text, text, double precision, text) IS
     'The active entries of knowledge_base nearest to query_embedding that the caller may see: similarity is the cosine '
-    'similarity (1 is the same direction), at least match_threshold; rank counts from 1; at most match_count rows '
-    '(1 to 1000).';
+    'similarity (1 is the same direction), at least match_threshold (0.5); rank counts from 1; at most match_count rows '
+    '(10; 1 to 1000). user_id_param or p_user_id finds the entries of one person alone, project_id_param those of one '
+    'project; similarity_threshold is match_threshold; query_text is for the log.';
+
+CREATE FUNCTION search_all_content(
+    query_embedding vector,
+    p_user_id text,
+    match_threshold double precision DEFAULT 0.7,
+    match_count integer DEFAULT 20,
+    p_project_id text DEFAULT NULL,
+    p_content_types text[] DEFAULT NULL)
+RETURNS TABLE (
+    id text,
+    kind text,
+    content_type text,
+    title text,
+    content text,
+    source_id text,
+    project_id text,
+    created_at timestamptz,
+    metadata jsonb,
+    similarity double precision,
+    rank integer)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY INVOKER
+ROWS 20
+SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    started CONSTANT timestamptz := clock_timestamp();
+    lowest CONSTANT double precision := coalesce(match_threshold, 0.7);
+    wanted CONSTANT integer := coalesce(match_count, 20);
+    kinds text[];
+    ids text[];
+    distances double precision[];
+BEGIN
+    SELECT array_agg(best.kind ORDER BY best.distance, best.kind, best.id),
+           array_agg(best.id ORDER BY best.distance, best.kind, best.id),
+           array_agg(best.distance ORDER BY best.distance, best.kind, best.id)
+    INTO kinds, ids, distances
+    FROM (
+        SELECT known.kind, near.id, near.distance
+        FROM (VALUES
+            ('conversation', '{conversation,conversations}'::text[]),
+            ('file', '{file,files}'),
+            ('knowledge', '{knowledge,knowledge_base}'),
+            ('message', '{message,messages}'),
+            ('transcription', '{transcription,transcriptions,transcript,transcripts,audio,audio_transcriptions}')
+        ) AS known (kind, names)
+        CROSS JOIN LATERAL nearest_content(
+            known.kind, query_embedding, lowest, wanted, p_user_id, p_project_id) AS near
+        WHERE p_content_types IS NULL OR known.names && p_content_types
+        ORDER BY near.distance, known.kind, near.id
+        LIMIT wanted
+    ) AS best;
+    PERFORM log_semantic_search(
+        'all', p_user_id, NULL, lowest, wanted, coalesce(cardinality(ids), 0), 1 - distances[1], started,
+        jsonb_strip_nulls(jsonb_build_object('project_id', p_project_id, 'content_types', to_jsonb(p_content_types))));
+    RETURN QUERY EXECUTE format(
+        'SELECT near.id, near.kind, near.kind, entry.title, entry.content, entry.source_id, entry.project_id, '
+        'entry.created_at, entry.metadata, 1 - near.distance, near.rank::integer '
+        'FROM unnest($1, $2, $3) WITH ORDINALITY AS near (kind, id, distance, rank) '
+        'CROSS JOIN LATERAL ('
+        'SELECT c.title, entry.content, entry.conversation_id AS source_id, %s AS project_id, entry.created_at, entry.metadata '
+        'FROM messages AS entry LEFT JOIN conversations AS c ON c.id = entry.conversation_id '
+        'WHERE near.kind = ''message'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.title, entry.summary, entry.id, %s, entry.created_at, entry.metadata '
+        'FROM conversations AS entry WHERE near.kind = ''conversation'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.filename, entry.processed_content, entry.id, entry.project_id, entry.created_at, entry.metadata '
+        'FROM files AS entry WHERE near.kind = ''file'' AND entry.id = near.id UNION ALL '
+        'SELECT entry.filename, coalesce(entry.text, entry.content), entry.file_id, %s, entry.created_at, entry.metadata '
+        'FROM audio_transcriptions AS entry '
+        'WHERE entry.id = CASE near.kind WHEN ''transcription'' THEN near.id::uuid END UNION ALL '
+        'SELECT entry.title, entry.content, entry.source_id, entry.project_id, entry.created_at, entry.metadata '
+        'FROM knowledge_base AS entry WHERE entry.id = CASE near.kind WHEN ''knowledge'' THEN near.id::uuid END'
+        ') AS entry ORDER BY near.rank',
+        project_of_content('message'), project_of_content('conversation'), project_of_content('transcription'))
+        USING kinds, ids, distances;
+END
+$function$;
+COMMENT ON FUNCTION search_all_content(vector, text, double precision, integer, text, text[]) IS
+    'The messages, conversations, files, transcriptions and entries of knowledge_base nearest to query_embedding that '
+    'the caller may see, ranked together by cosine similarity: at most match_count rows (1 to 1000) of at least '
+    'match_threshold. p_user_id finds what is one person''s, p_project_id what is of one project, or transcriptions of '
+    'one tag; p_content_types leaves out other kinds. kind is message, conversation, file, transcription or knowledge, '
+    'and content_type the same under the application''s name.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     EXECUTE current_setting('kimbledb.take_back');
     IF hosted THEN
     EXECUTE $hosted$
-GRANT EXECUTE ON FUNCTION search_knowledge_base(vector, double precision, integer) TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION project_of_content(text), nearest_content(text, vector, double precision, integer, text, text),
+       search_knowledge_base(vector, double precision, integer, text, text, text, double precision, text),
+       search_all_content(vector, text, double precision, integer, text, text[])
+    TO authenticated, service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -2915,7 +3662,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'ed1a9870fb8d57a114e4a54eed192c77cbf9820776c1caeac1db730df49bf8e3',
+    VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '024620303da8a8de82c3bf02bf25df037bd857a724a7b2af3216b458e52b5c95',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -3026,10 +3773,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-registry-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -3065,6 +3812,8 @@ CREATE TABLE file_registry (
     content_hash text,
     version integer NOT NULL DEFAULT 1,
     previous_version_id text,
+    -- A trigger fills it in.
+    first_version_id text NOT NULL,
     is_current_version boolean NOT NULL DEFAULT true,
     indexed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -3088,7 +3837,11 @@ CREATE INDEX idx_file_registry_user_id ON file_registry (user_id, created_at DES
 CREATE INDEX idx_file_registry_indexed_at ON file_registry (user_id, indexed_at DESC NULLS LAST);
 CREATE INDEX idx_file_registry_source ON file_registry (file_source, source_id);
 CREATE INDEX idx_file_registry_file_id ON file_registry (file_id);
-CREATE INDEX idx_file_registry_previous_version_id ON file_registry (previous_version_id);
+-- A version has one next version, and a file one current version.
+CREATE UNIQUE INDEX idx_file_registry_previous_version_id ON file_registry (previous_version_id);
+CREATE UNIQUE INDEX idx_file_registry_current_version
+    ON file_registry (user_id, first_version_id) NULLS NOT DISTINCT WHERE is_current_version;
+CREATE INDEX idx_file_registry_first_version_id ON file_registry (first_version_id, version);
 CREATE INDEX idx_file_registry_content_hash ON file_registry (user_id, content_hash) WHERE content_hash IS NOT NULL;
 CREATE INDEX idx_file_registry_mime_type ON file_registry (user_id, mime_type);
 CREATE INDEX idx_file_registry_filename ON file_registry USING gin (filename gin_trgm_ops);
@@ -3134,28 +3887,87 @@ CREATE FUNCTION file_registry_next_version() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
-    version_before integer;
+    before file_registry;
+    other text;
 BEGIN
-    IF TG_OP = 'UPDATE' AND NEW.previous_version_id IS NOT DISTINCT FROM OLD.previous_version_id THEN
+    IF TG_OP = 'INSERT' AND NEW.previous_version_id IS NULL THEN
+        NEW.first_version_id := NEW.id;
+        RETURN NEW;
+    ELSIF TG_OP = 'UPDATE' AND NEW.previous_version_id IS NOT DISTINCT FROM OLD.previous_version_id THEN
+        NEW.first_version_id := coalesce(
+            (SELECT f.first_version_id FROM file_registry AS f WHERE f.id = NEW.previous_version_id), OLD.first_version_id);
+        RETURN NEW;
+    ELSIF NEW.previous_version_id IS NULL THEN
+        -- Its version before was deleted, or it is a file of its own from now on.
+        NEW.first_version_id := CASE WHEN EXISTS (SELECT FROM file_registry AS f WHERE f.id = OLD.previous_version_id)
+                                     THEN NEW.id ELSE OLD.first_version_id END;
         RETURN NEW;
     END IF;
     -- The key alone would let a person name a file of somebody else: it looks past row
     -- level security. A policy of the table cannot look at the table itself.
+    -- Of two who name one version at once, the second waits here, and finds the version of the first.
     UPDATE file_registry AS f SET is_current_version = false
     WHERE f.id = NEW.previous_version_id AND f.user_id IS NOT DISTINCT FROM NEW.user_id
-    RETURNING f.version INTO version_before;
+    RETURNING f.* INTO before;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'file_registry.previous_version_id: % is no file of the same person', NEW.previous_version_id
             USING ERRCODE = 'foreign_key_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id';
     END IF;
-    NEW.version := greatest(NEW.version, version_before + 1);
+    SELECT f.id INTO other FROM file_registry AS f WHERE f.previous_version_id = NEW.previous_version_id AND f.id <> NEW.id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'file_registry.previous_version_id: % has a next version already, %', NEW.previous_version_id, other
+            USING ERRCODE = 'unique_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id',
+                  HINT = 'Name the current version of the file.';
+    END IF;
+    IF EXISTS (
+        WITH RECURSIVE older AS (
+            SELECT before.id, before.previous_version_id
+            UNION
+            SELECT f.id, f.previous_version_id FROM file_registry AS f JOIN older ON f.id = older.previous_version_id)
+        SELECT FROM older WHERE older.id = NEW.id)
+    THEN
+        RAISE EXCEPTION 'file_registry.previous_version_id: % is a later version of %', NEW.previous_version_id, NEW.id
+            USING ERRCODE = 'check_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id';
+    END IF;
+    NEW.version := greatest(NEW.version, before.version + 1);
+    NEW.first_version_id := before.first_version_id;
+    NEW.is_current_version := NOT EXISTS (SELECT FROM file_registry AS f WHERE f.previous_version_id = NEW.id);
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION file_registry_next_version() IS
-    'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person.';
-CREATE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry
-    FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version();
+    'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person and that it has no other next version.';
+CREATE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id, first_version_id ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_next_version();
+
+CREATE FUNCTION file_registry_follow_version() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        UPDATE file_registry AS f
+        SET first_version_id = NEW.first_version_id, version = greatest(f.version, NEW.version + 1)
+        WHERE f.previous_version_id = NEW.id;
+        IF NEW.first_version_id = OLD.first_version_id THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    IF OLD.is_current_version THEN
+        UPDATE file_registry AS f SET is_current_version = true
+        WHERE f.id = (SELECT own.id FROM file_registry AS own
+                      WHERE own.first_version_id = OLD.first_version_id AND own.user_id IS NOT DISTINCT FROM OLD.user_id
+                      ORDER BY own.version DESC, own.id LIMIT 1);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION file_registry_follow_version() IS
+    'Trigger: later versions go with the one before, and where the current version goes, the latest that is left becomes current.';
+CREATE TRIGGER file_registry_follow_version AFTER UPDATE OF previous_version_id, first_version_id ON file_registry
+    FOR EACH ROW WHEN ((NEW.first_version_id, NEW.version) IS DISTINCT FROM (OLD.first_version_id, OLD.version))
+    EXECUTE FUNCTION file_registry_follow_version();
+CREATE TRIGGER file_registry_follow_deleted_version AFTER DELETE ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_follow_version();
 CREATE TRIGGER file_registry_set_updated_at BEFORE UPDATE ON file_registry
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -3176,6 +3988,8 @@ COMMENT ON COLUMN file_registry.knowledge_base_ids IS 'The pieces of knowledge t
 COMMENT ON COLUMN file_registry.projects IS 'The projects that it belongs to.';
 COMMENT ON COLUMN file_registry.thumbnail_path IS 'Where its small picture lies in the storage.';
 COMMENT ON COLUMN file_registry.content_hash IS 'The SHA-256 of its content, to find copies.';
+COMMENT ON COLUMN file_registry.first_version_id IS
+    'The first version of the file, which all its versions share, also when that one is gone. Kept by a trigger.';
 COMMENT ON COLUMN file_registry.version IS 'Counted by a trigger along previous_version_id.';
 COMMENT ON COLUMN file_registry.is_current_version IS 'False once a newer version names it as its previous one.';
 $script$;
@@ -3192,7 +4006,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2dd749b1935885fa368ae14c0b17f6d2b430f66c4459a88b04cd7321558a8cad',
+    VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e852d837fb97467477c5337a2f2aedc8a9d54a187439b4376cd246e92b5c3fe0',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -3229,10 +4043,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'file-integration-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -3331,6 +4145,32 @@ COMMENT ON FUNCTION file_registry_track_source() IS 'Trigger: keeps every place 
 CREATE TRIGGER file_registry_track_source AFTER INSERT OR UPDATE OF file_source, source_id ON file_registry
     FOR EACH ROW EXECUTE FUNCTION file_registry_track_source();
 
+-- The versions likewise.
+INSERT INTO file_relationships (file_id, related_file_id, relationship_type)
+SELECT id, previous_version_id, 'version'
+FROM file_registry
+WHERE previous_version_id IS NOT NULL;
+
+CREATE FUNCTION file_registry_track_version() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM file_relationships AS pair
+        WHERE pair.file_id = NEW.id AND pair.related_file_id = OLD.previous_version_id AND pair.relationship_type = 'version';
+    END IF;
+    IF NEW.previous_version_id IS NOT NULL THEN
+        INSERT INTO file_relationships (file_id, related_file_id, relationship_type)
+        VALUES (NEW.id, NEW.previous_version_id, 'version')
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION file_registry_track_version() IS 'Trigger: keeps the relationship of a file to its version before.';
+CREATE TRIGGER file_registry_track_version AFTER INSERT OR UPDATE OF previous_version_id ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_track_version();
+
 ALTER TABLE file_relationships ENABLE ROW LEVEL SECURITY;
 ALTER TABLE file_sources ENABLE ROW LEVEL SECURITY;
 
@@ -3380,7 +4220,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a02c668fb3d997b5c8c73c62f343ae1c8264b709f1560251634acaef23a1632a',
+    VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '43048293ebf613ab44e8f8514a28fcd942ea290674fc5bb93fa30d75540b4ba8',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -3552,10 +4392,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'backups-table-migration.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -3606,13 +4446,110 @@ CREATE INDEX idx_backups_restore_points ON backups (user_id, completed_at DESC)
 CREATE INDEX idx_backups_expires_at ON backups (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE VIEW restore_points WITH (security_invoker = true) AS
-    SELECT id, user_id, coalesce(restore_point_name, backup_type || ' ' || completed_at::date) AS name,
+    SELECT id, user_id,
+           coalesce(restore_point_name,
+                    backup_type || ' ' || (coalesce(completed_at, created_at) AT TIME ZONE 'UTC')::date) AS name,
            completed_at, backup_type, backup_size_bytes, file_count, data_counts, drive_file_url, storage_location,
-           restored_at
+           restored_at, expires_at
     FROM backups
     WHERE is_restore_point AND status = 'completed' AND (expires_at IS NULL OR expires_at > now());
 COMMENT ON VIEW restore_points IS 'Backups that a person can go back to.';
 
+CREATE FUNCTION backups_protect_restore_points() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT SET row_security = off
+AS $$
+DECLARE
+    point backups;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        SELECT * INTO point FROM backups AS kept
+        WHERE kept.is_restore_point AND kept.status = 'completed' AND (kept.expires_at IS NULL OR kept.expires_at > now())
+        LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    ELSE
+        point := OLD;
+        IF TG_OP = 'UPDATE' AND NEW.id = OLD.id AND NEW.is_restore_point AND NEW.status = 'completed'
+           AND (NEW.backup_data IS NULL, NEW.storage_location IS NULL, NEW.drive_file_id IS NULL)
+               = (OLD.backup_data IS NULL, OLD.storage_location IS NULL, OLD.drive_file_id IS NULL)
+           OR (point.is_restore_point AND point.status = 'completed' AND (point.expires_at IS NULL OR point.expires_at > now())) IS NOT TRUE
+        THEN
+            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'restore point % is protected until %', point.id, coalesce(point.expires_at::text, 'it is released')
+        USING ERRCODE = 'restrict_violation', TABLE = 'backups', HINT = 'Wait, or end the protection with release_restore_point().';
+END
+$$;
+COMMENT ON FUNCTION backups_protect_restore_points() IS
+    'Trigger: refuses to delete a restore point that has not expired, also with its person, and to empty it or make it another thing.';
+
+CREATE FUNCTION make_restore_point(
+    backup_id text,
+    point_name text DEFAULT NULL,
+    keep_until timestamptz DEFAULT now() + interval '30 days')
+    RETURNS backups
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    point backups;
+BEGIN
+    IF keep_until <= now() THEN
+        RAISE EXCEPTION 'a restore point cannot be kept until %, which is over', keep_until USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT * INTO point FROM backups AS own WHERE own.id = backup_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no backup %', backup_id USING ERRCODE = 'no_data_found';
+    END IF;
+    IF point.status <> 'completed' OR point.expires_at <= now() THEN
+        RAISE EXCEPTION 'backup % is %: nobody can go back to it', backup_id,
+                        CASE WHEN point.status = 'completed' THEN 'expired' ELSE point.status END
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    UPDATE backups AS own
+    SET is_restore_point = true, restore_point_name = coalesce(nullif(btrim(point_name), ''), own.restore_point_name),
+        expires_at = keep_until
+    WHERE own.id = backup_id
+    RETURNING * INTO point;
+    RETURN point;
+END
+$$;
+COMMENT ON FUNCTION make_restore_point(text, text, timestamptz) IS
+    'Makes a completed backup a restore point, protected from deletion until that time (NULL for until it is released), and returns it. '
+    'The view restore_points lists them.';
+
+CREATE FUNCTION release_restore_point(backup_id text) RETURNS backups
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    point backups;
+BEGIN
+    UPDATE backups AS own SET expires_at = now()
+    WHERE own.id = backup_id AND own.is_restore_point AND (own.expires_at IS NULL OR own.expires_at > now())
+    RETURNING * INTO point;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no restore point %', backup_id USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN point;
+END
+$$;
+COMMENT ON FUNCTION release_restore_point(text) IS
+    'Ends the protection of a restore point: it is expired from now on, and can be deleted.';
+
+CREATE FUNCTION purge_expired_backups() RETURNS integer
+    LANGUAGE sql SET search_path FROM CURRENT
+AS $$
+    WITH purged AS (DELETE FROM backups WHERE expires_at <= now() RETURNING 1)
+    SELECT count(*)::integer FROM purged
+$$;
+COMMENT ON FUNCTION purge_expired_backups() IS
+    'Deletes the backups that have expired, and returns how many. For the service to call now and then.';
+
+CREATE TRIGGER backups_protect_restore_points BEFORE UPDATE OR DELETE ON backups
+    FOR EACH ROW WHEN (OLD.is_restore_point) EXECUTE FUNCTION backups_protect_restore_points();
+CREATE TRIGGER backups_protect_restore_points_truncate BEFORE TRUNCATE ON backups
+    FOR EACH STATEMENT EXECUTE FUNCTION backups_protect_restore_points();
 CREATE TRIGGER backups_set_updated_at BEFORE UPDATE ON backups
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -3626,7 +4563,9 @@ COMMENT ON COLUMN backups.data_counts IS 'How many rows of which table it holds.
 COMMENT ON COLUMN backups.backup_data IS 'The data itself, where it is small enough to stay here.';
 COMMENT ON COLUMN backups.duration_seconds IS 'From started_at to completed_at.';
 COMMENT ON COLUMN backups.drive_file_id IS 'The file in Google Drive that holds it.';
-COMMENT ON COLUMN backups.is_restore_point IS 'Whether it can be gone back to.';
+COMMENT ON COLUMN backups.is_restore_point IS
+    'Whether it can be gone back to. Then it cannot be deleted before it expires, and neither can its person.';
+COMMENT ON COLUMN backups.expires_at IS 'From when it may be deleted; of a restore point NULL means not before it is released.';
 COMMENT ON COLUMN backups.restored_at IS 'When somebody last went back to it.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -3637,6 +4576,9 @@ $script$;
 GRANT SELECT ON backups TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON backups TO service_role;
 GRANT SELECT ON restore_points TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION make_restore_point(text, text, timestamptz), release_restore_point(text), purge_expired_backups()
+    TO service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -3644,7 +4586,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b2ef39f2019be8c93b11f483694606836b81564c50dc5c3ac035303c285f2a7',
+    VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'dcfbaeac522970496bdc1515ddde1ee16b1a4c824bc09e308e5d5653088e70b1',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -3683,10 +4625,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-cost-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -3712,7 +4654,8 @@ CREATE TABLE api_cost_tracking (
     CONSTRAINT api_cost_tracking_input_tokens_check CHECK (input_tokens >= 0),
     CONSTRAINT api_cost_tracking_output_tokens_check CHECK (output_tokens >= 0),
     CONSTRAINT api_cost_tracking_tokens_used_check CHECK (tokens_used >= 0),
-    CONSTRAINT api_cost_tracking_cost_usd_check CHECK (cost_usd >= 0),
+    -- NaN is greater than any number, and no sum would lose it again.
+    CONSTRAINT api_cost_tracking_cost_usd_check CHECK (cost_usd >= 0 AND cost_usd <> 'NaN'),
     CONSTRAINT api_cost_tracking_request_time_ms_check CHECK (request_time_ms >= 0),
     CONSTRAINT api_cost_tracking_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
@@ -3733,9 +4676,9 @@ CREATE TABLE budget_config (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT budget_config_pkey PRIMARY KEY (id),
     CONSTRAINT budget_config_user_id_key UNIQUE (user_id),
-    CONSTRAINT budget_config_monthly_limit_check CHECK (monthly_limit >= 0),
-    CONSTRAINT budget_config_daily_limit_check CHECK (daily_limit >= 0),
-    CONSTRAINT budget_config_hourly_limit_check CHECK (hourly_limit >= 0),
+    CONSTRAINT budget_config_monthly_limit_check CHECK (monthly_limit >= 0 AND monthly_limit <> 'NaN'),
+    CONSTRAINT budget_config_daily_limit_check CHECK (daily_limit >= 0 AND daily_limit <> 'NaN'),
+    CONSTRAINT budget_config_hourly_limit_check CHECK (hourly_limit >= 0 AND hourly_limit <> 'NaN'),
     CONSTRAINT budget_config_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 
@@ -3743,12 +4686,13 @@ CREATE TABLE budget_alerts (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text,
     severity text NOT NULL DEFAULT 'warning',
-    percent_used numeric(5,2),
+    percent_used numeric(20,2),
     message text,
     status jsonb DEFAULT '{}',
     period text,
     period_start timestamptz,
     threshold integer,
+    limit_usd numeric(10,2),
     acknowledged boolean NOT NULL DEFAULT false,
     acknowledged_at timestamptz,
     acknowledged_by text,
@@ -3758,6 +4702,28 @@ CREATE TABLE budget_alerts (
     CONSTRAINT budget_alerts_percent_used_check CHECK (percent_used >= 0),
     CONSTRAINT budget_alerts_period_check CHECK (period IN ('hour', 'day', 'month')),
     CONSTRAINT budget_alerts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+);
+
+CREATE TABLE budget_spending (
+    user_id text NOT NULL,
+    period text NOT NULL,
+    period_start timestamptz NOT NULL,
+    spent_usd numeric NOT NULL DEFAULT 0,
+    CONSTRAINT budget_spending_pkey PRIMARY KEY (user_id, period, period_start),
+    CONSTRAINT budget_spending_period_check CHECK (period IN ('hour', 'day', 'month')),
+    CONSTRAINT budget_spending_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+)
+-- Every call changes rows here. With room in the page the server prunes the old versions at once.
+WITH (fillfactor = 50);
+
+-- No transaction leaves a row here, so there is nothing to keep after a crash.
+CREATE UNLOGGED TABLE budget_changes (
+    xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    user_id text NOT NULL,
+    hour timestamptz NOT NULL,
+    cost_usd numeric NOT NULL,
+    CONSTRAINT budget_changes_pkey PRIMARY KEY (xact, id)
 );
 
 CREATE TABLE cost_models (
@@ -3781,13 +4747,13 @@ CREATE TABLE cost_models (
     CONSTRAINT cost_models_valid_to_check CHECK (valid_to > valid_from)
 );
 
--- The sum of a person's costs since a moment reads this index alone.
+-- The sum of a person's costs in a span of time reads this index alone.
 CREATE INDEX idx_api_cost_tracking_user_id ON api_cost_tracking (user_id, "timestamp" DESC) INCLUDE (cost_usd);
 CREATE INDEX idx_api_cost_tracking_timestamp ON api_cost_tracking ("timestamp" DESC);
 CREATE INDEX idx_api_cost_tracking_model ON api_cost_tracking (model, "timestamp" DESC);
 CREATE INDEX idx_budget_alerts_user_id ON budget_alerts (user_id, "timestamp" DESC);
--- The alerts rely on it: each share is told once.
-CREATE UNIQUE INDEX idx_budget_alerts_once ON budget_alerts (user_id, period, period_start, threshold)
+-- An alert of a share of a limit stands once in its period.
+CREATE UNIQUE INDEX idx_budget_alerts_once ON budget_alerts (user_id, period, period_start, threshold, limit_usd)
     WHERE threshold IS NOT NULL;
 CREATE INDEX idx_cost_models_current ON cost_models (provider, model) WHERE valid_to IS NULL;
 
@@ -3809,76 +4775,230 @@ CREATE VIEW monthly_costs WITH (security_invoker = true) AS
     FROM api_cost_tracking
     GROUP BY user_id, date_trunc('month', "timestamp" AT TIME ZONE 'UTC'), provider, model;
 
--- After a cost is written: has it taken its person past a share of a limit? Each
--- share is told once in each hour, day or month (UTC). It runs by the rights of whoever
--- writes the cost (the service), does nothing without a budget, and never lets the
--- writing fail.
-CREATE FUNCTION api_cost_tracking_alert() RETURNS trigger
+-- Running totals. A statement that changes calls notes its differences, and the end of its transaction adds these to the
+-- totals, in one change however many statements there were. So an alert reads a few rows, however many calls
+-- there are. Where the row of a month is missing, nothing of that month counts as known, and it is counted from the calls;
+-- where it stands, an hour or a day without a row has cost nothing. Hours, days and months are those of UTC, whatever
+-- the session's time zone.
+--
+-- Of two transactions that change one person's calls, the second waits at the row of the month until the first has
+-- ended, so it sees what the first one has spent and told. The trigger functions run by the rights of their owner:
+-- whoever may write a call need not be able to write totals and alerts.
+CREATE FUNCTION count_budget_month(of_user_id text, of_month timestamptz) RETURNS boolean
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
-    budget record;
-    span record;
-    spent_in numeric[];
-    spent numeric;
-    share numeric;
+    next_month constant timestamptz := (of_month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
-    IF NEW.user_id IS NULL OR NEW.cost_usd = 0 THEN
-        RETURN NULL;
+    IF EXISTS (SELECT FROM budget_spending AS s WHERE s.user_id = of_user_id AND s.period = 'month' AND s.period_start = of_month) THEN
+        RETURN false;
     END IF;
-    SELECT b.*, date_trunc('hour', NEW."timestamp", 'UTC') AS hour_start, date_trunc('day', NEW."timestamp", 'UTC') AS day_start,
-           date_trunc('month', NEW."timestamp", 'UTC') AS month_start
-    INTO budget
-    FROM budget_config AS b
-    WHERE b.user_id = NEW.user_id;
-    IF NOT FOUND OR num_nonnulls(budget.hourly_limit, budget.daily_limit, budget.monthly_limit) = 0 THEN
-        RETURN NULL;
+    -- Waits for whoever counts the same month. A person who is being deleted needs no totals.
+    INSERT INTO budget_spending (user_id, period, period_start)
+    SELECT person.id, 'month', of_month FROM users AS person WHERE person.id = of_user_id
+    ON CONFLICT (user_id, period, period_start) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
     END IF;
-    -- One look at the longest of the periods that have a limit; the others lie in it.
-    -- Months are counted in UTC, whatever the session's time zone.
-    SELECT ARRAY[
-               sum(t.cost_usd) FILTER (WHERE t."timestamp" >= budget.hour_start AND t."timestamp" < budget.hour_start + interval '1 hour'),
-               sum(t.cost_usd) FILTER (WHERE t."timestamp" >= budget.day_start AND t."timestamp" < budget.day_start + interval '24 hours'),
-               sum(t.cost_usd)]
-    INTO spent_in
-    FROM api_cost_tracking AS t
-    WHERE t.user_id = NEW.user_id
-      AND t."timestamp" >= CASE WHEN budget.monthly_limit IS NOT NULL THEN budget.month_start
-                                WHEN budget.daily_limit IS NOT NULL THEN budget.day_start ELSE budget.hour_start END
-      AND t."timestamp" < CASE WHEN budget.monthly_limit IS NOT NULL
-                                   THEN (budget.month_start AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
-                               ELSE budget.day_start + interval '24 hours' END;
-    FOR span IN
-        SELECT s.name, s.most, s.start, s.place
-        FROM (VALUES ('hour', budget.hourly_limit, budget.hour_start, 1), ('day', budget.daily_limit, budget.day_start, 2),
-                     ('month', budget.monthly_limit, budget.month_start, 3)) AS s (name, most, start, place)
-        WHERE s.most IS NOT NULL
-    LOOP
-        spent := spent_in[span.place];
-        -- Of a limit of nothing, anything is too much.
-        share := CASE WHEN span.most > 0 THEN 100 * spent / span.most ELSE 999.99 END;
-        INSERT INTO budget_alerts (user_id, severity, percent_used, message, status, period, period_start, threshold)
-        SELECT NEW.user_id, reached.severity, least(round(share, 2), 999.99),
-               format('%s %% of the budget of the %s is used: %s of %s USD', trunc(share), span.name, round(spent, 2), span.most),
-               jsonb_build_object('spent', spent, 'limit', span.most), span.name, span.start, reached.threshold
-        FROM (VALUES
-            (50, 'warning', budget.alert_at_50), (75, 'warning', budget.alert_at_75), (90, 'critical', budget.alert_at_90),
+    DELETE FROM budget_spending AS s
+    WHERE s.user_id = of_user_id AND s.period <> 'month' AND s.period_start >= of_month AND s.period_start < next_month;
+    INSERT INTO budget_spending AS s (user_id, period, period_start, spent_usd)
+    SELECT call.user_id, span.period, date_trunc(span.period, call."timestamp", 'UTC'), sum(call.cost_usd)
+    FROM api_cost_tracking AS call
+    CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS span (period)
+    WHERE call.user_id = of_user_id AND call."timestamp" >= of_month AND call."timestamp" < next_month AND call.cost_usd > 0
+    GROUP BY 1, 2, 3
+    ON CONFLICT (user_id, period, period_start) DO UPDATE SET spent_usd = excluded.spent_usd;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION count_budget_month(text, timestamptz) IS
+    'Makes the totals of a person''s month (in UTC) from the calls, unless they are there, and returns whether it did.';
+
+CREATE FUNCTION raise_budget_alerts(touched budget_spending[]) RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    due record;
+BEGIN
+    FOR due IN
+        SELECT s.user_id, s.period, s.period_start, s.spent_usd, budget.most, reached.threshold, reached.severity,
+               -- Of a limit of nothing there is no share, and anything is too much.
+               100 * s.spent_usd / nullif(budget.most, 0) AS share
+        FROM unnest(touched) AS s
+        JOIN budget_config AS b ON b.user_id = s.user_id
+        CROSS JOIN LATERAL (VALUES
+            ('hour', b.hourly_limit), ('day', b.daily_limit), ('month', b.monthly_limit)
+        ) AS budget (period, most)
+        CROSS JOIN LATERAL (VALUES
+            (50, 'warning', b.alert_at_50), (75, 'warning', b.alert_at_75), (90, 'critical', b.alert_at_90),
             (100, 'emergency', true)
         ) AS reached (threshold, severity, wanted)
-        WHERE reached.wanted AND share >= reached.threshold
-        ON CONFLICT (user_id, period, period_start, threshold) WHERE threshold IS NOT NULL DO NOTHING;
+        WHERE budget.period = s.period AND reached.wanted AND s.spent_usd > 0 AND 100 * s.spent_usd >= reached.threshold * budget.most
+          -- Each share of a limit is told once; after the limit was raised, the greater amount is told, too.
+          AND NOT EXISTS (
+              SELECT FROM budget_alerts AS told
+              WHERE told.user_id = s.user_id AND told.period = s.period AND told.period_start = s.period_start
+                AND told.threshold = reached.threshold AND told.limit_usd >= budget.most)
+        ORDER BY s.user_id, s.period_start, s.period, reached.threshold
+    LOOP
+        BEGIN
+            INSERT INTO budget_alerts (user_id, severity, percent_used, message, status, period, period_start, threshold, limit_usd)
+            VALUES (
+                due.user_id, due.severity, due.share,
+                coalesce(format('%s %% of the budget of the %s is used: %s of %s USD', trunc(due.share), due.period, round(due.spent_usd, 2), due.most),
+                         format('%s USD are spent of a budget of nothing for the %s', due.spent_usd, due.period)),
+                jsonb_build_object('spent', due.spent_usd, 'limit', due.most), due.period, due.period_start, due.threshold, due.most)
+            ON CONFLICT (user_id, period, period_start, threshold, limit_usd) WHERE threshold IS NOT NULL DO NOTHING;
+        EXCEPTION
+            -- The call is written all the same; the next one raises the alert.
+            WHEN OTHERS THEN
+                RAISE WARNING 'the alert at % %% of the budget of % was not written: %', due.threshold, due.user_id, SQLERRM;
+        END;
     END LOOP;
+END
+$$;
+COMMENT ON FUNCTION raise_budget_alerts(budget_spending[]) IS
+    'Writes the alerts that these totals are due: at 50, 75, 90 and 100 % of a limit, each once in its period.';
+
+CREATE FUNCTION api_cost_tracking_alert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO budget_changes (user_id, hour, cost_usd)
+        SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), sum(cost_usd)
+        FROM added WHERE user_id IS NOT NULL AND cost_usd > 0 GROUP BY 1, 2;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO budget_changes (user_id, hour, cost_usd)
+        SELECT user_id, date_trunc('hour', "timestamp", 'UTC'), -sum(cost_usd)
+        FROM removed WHERE user_id IS NOT NULL AND cost_usd > 0 GROUP BY 1, 2;
+    END IF;
     RETURN NULL;
-EXCEPTION
-    WHEN OTHERS THEN
-        RAISE WARNING 'the budget of % was not checked: %', NEW.user_id, SQLERRM;
-        RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION api_cost_tracking_alert() IS
-    'Trigger: writes an alert when a cost takes a person past 50, 75, 90 or 100 % of a limit.';
+    'Trigger: notes what calls cost, for the totals and the alerts at the end of the transaction.';
+
+CREATE FUNCTION budget_changes_settle() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    people text[];
+    hours timestamptz[];
+    costs numeric[];
+    month record;
+    counted timestamptz[] := '{}';
+    counted_people text[] := '{}';
+    touched budget_spending[];
+BEGIN
+    -- The first row of a transaction settles all that are there then.
+    IF NOT EXISTS (SELECT FROM budget_changes AS c WHERE c.xact = NEW.xact AND c.id = NEW.id) THEN
+        RETURN NULL;
+    END IF;
+    WITH taken AS (
+        DELETE FROM budget_changes AS c WHERE c.xact = NEW.xact RETURNING c.user_id, c.hour, c.cost_usd
+    )
+    SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
+    FROM (SELECT user_id, hour, sum(cost_usd) FROM taken GROUP BY 1, 2 HAVING sum(cost_usd) <> 0) AS own (user_id, hour, cost);
+
+    -- All transactions take the months in one order, so that none waits for another in a circle.
+    FOR month IN
+        SELECT DISTINCT own.user_id, date_trunc('month', own.hour, 'UTC') AS start
+        FROM unnest(people, hours) AS own (user_id, hour)
+        ORDER BY 1, 2
+    LOOP
+        IF count_budget_month(month.user_id, month.start) THEN
+            counted_people := counted_people || month.user_id;
+            counted := counted || month.start;
+        END IF;
+    END LOOP;
+
+    -- A month that was counted just now holds these differences already.
+    WITH changed AS (
+        INSERT INTO budget_spending AS s (user_id, period, period_start, spent_usd)
+        SELECT own.user_id, span.period, date_trunc(span.period, own.hour, 'UTC'), sum(own.cost)
+        FROM unnest(people, hours, costs) AS own (user_id, hour, cost)
+        CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS span (period)
+        WHERE EXISTS (
+                  SELECT FROM budget_spending AS total
+                  WHERE total.user_id = own.user_id AND total.period = 'month' AND total.period_start = date_trunc('month', own.hour, 'UTC'))
+          AND NOT EXISTS (
+                  SELECT FROM unnest(counted_people, counted) AS done (user_id, month)
+                  WHERE done.user_id = own.user_id AND done.month = date_trunc('month', own.hour, 'UTC'))
+        GROUP BY own.user_id, span.period, 3
+        HAVING sum(own.cost) <> 0
+        ORDER BY own.user_id, span.period = 'month' DESC, 3, 2
+        ON CONFLICT (user_id, period, period_start) DO UPDATE SET spent_usd = s.spent_usd + excluded.spent_usd
+        RETURNING s AS total
+    )
+    SELECT array_agg(total) INTO touched FROM changed;
+    IF cardinality(counted) > 0 THEN
+        SELECT coalesce(touched, '{}') || array_agg(s) INTO touched
+        FROM unnest(counted_people, counted) AS done (user_id, month)
+        JOIN budget_spending AS s ON s.user_id = done.user_id AND date_trunc('month', s.period_start, 'UTC') = done.month
+        WHERE EXISTS (
+            SELECT FROM unnest(people, hours) AS own (user_id, hour)
+            WHERE own.user_id = s.user_id AND date_trunc(s.period, own.hour, 'UTC') = s.period_start);
+    END IF;
+
+    DELETE FROM budget_spending AS s
+    USING unnest(touched) AS t
+    WHERE t.spent_usd = 0 AND s.user_id = t.user_id AND s.period = t.period AND s.period_start = t.period_start AND s.period <> 'month';
+    PERFORM raise_budget_alerts(touched);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION budget_changes_settle() IS
+    'Trigger: adds what a transaction changed to the totals of its persons, and raises the alerts that are due.';
+
+CREATE FUNCTION api_cost_tracking_forget() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    DELETE FROM budget_spending;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION api_cost_tracking_forget() IS 'Trigger: without calls there are no totals.';
+
+CREATE FUNCTION budget_config_alert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    moment constant timestamptz := clock_timestamp();
+    touched budget_spending[];
+BEGIN
+    -- Waits for a transaction that is ending with calls of this person; a later one sees the new limits.
+    PERFORM count_budget_month(NEW.user_id, date_trunc('month', moment, 'UTC'));
+    PERFORM FROM budget_spending AS s
+    WHERE s.user_id = NEW.user_id AND s.period = 'month' AND s.period_start = date_trunc('month', moment, 'UTC')
+    FOR UPDATE;
+    SELECT array_agg(s) INTO touched
+    FROM budget_spending AS s
+    WHERE s.user_id = NEW.user_id AND s.period_start = date_trunc(s.period, moment, 'UTC');
+    PERFORM raise_budget_alerts(touched);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION budget_config_alert() IS
+    'Trigger: raises the alerts that a new limit is due for what is spent already in this hour, day and month.';
+
 CREATE TRIGGER api_cost_tracking_alert AFTER INSERT ON api_cost_tracking
-    FOR EACH ROW EXECUTE FUNCTION api_cost_tracking_alert();
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_alert();
+CREATE TRIGGER api_cost_tracking_alert_of_changes AFTER UPDATE ON api_cost_tracking
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_alert();
+CREATE TRIGGER api_cost_tracking_deduct AFTER DELETE ON api_cost_tracking
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_alert();
+CREATE TRIGGER api_cost_tracking_forget AFTER TRUNCATE ON api_cost_tracking
+    FOR EACH STATEMENT EXECUTE FUNCTION api_cost_tracking_forget();
+-- At the end of the transaction, so that nobody waits for a transaction that is still at work.
+CREATE CONSTRAINT TRIGGER budget_changes_settle AFTER INSERT ON budget_changes
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION budget_changes_settle();
+CREATE CONSTRAINT TRIGGER budget_config_alert
+    AFTER INSERT OR UPDATE OF user_id, hourly_limit, daily_limit, monthly_limit, alert_at_50, alert_at_75, alert_at_90 ON budget_config
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION budget_config_alert();
 CREATE TRIGGER budget_config_set_updated_at BEFORE UPDATE ON budget_config
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER cost_models_set_updated_at BEFORE UPDATE ON cost_models
@@ -3887,6 +5007,8 @@ CREATE TRIGGER cost_models_set_updated_at BEFORE UPDATE ON cost_models
 ALTER TABLE api_cost_tracking ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_config ENABLE ROW LEVEL SECURITY;
 ALTER TABLE budget_alerts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE budget_spending ENABLE ROW LEVEL SECURITY;
+ALTER TABLE budget_changes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_models ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY api_cost_tracking_owner_read ON api_cost_tracking FOR SELECT
@@ -3899,6 +5021,8 @@ CREATE POLICY budget_alerts_owner_read ON budget_alerts FOR SELECT
 CREATE POLICY budget_alerts_owner_acknowledge ON budget_alerts FOR UPDATE
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
+CREATE POLICY budget_spending_owner_read ON budget_spending FOR SELECT
+    USING (user_id = (SELECT requesting_user_id()));
 
 COMMENT ON TABLE api_cost_tracking IS
     'What each call of a model cost. The service writes it, a person reads their own.';
@@ -3913,7 +5037,16 @@ COMMENT ON COLUMN budget_alerts.period IS
     'The limit that it is about: hour, day or month; NULL for an alert of the application''s own.';
 COMMENT ON COLUMN budget_alerts.threshold IS
     'The share in percent that was reached; NULL for an alert of the application''s own.';
+COMMENT ON COLUMN budget_alerts.limit_usd IS
+    'The limit that it is about, in USD; NULL for an alert of the application''s own.';
+COMMENT ON COLUMN budget_alerts.percent_used IS
+    'The share of the limit that is used, in percent; it passes 100. NULL where the limit is nothing.';
 COMMENT ON COLUMN budget_alerts.status IS 'What was spent, and the limit.';
+COMMENT ON TABLE budget_spending IS
+    'What the calls of a person cost in each hour, day and month (UTC), kept by triggers at the end of each transaction. '
+    'Where the row of a month is deleted, the next call of that month counts it anew from the calls.';
+COMMENT ON TABLE budget_changes IS
+    'What a transaction has changed in the costs of calls and not yet added to the totals: empty between transactions. For triggers alone.';
 COMMENT ON TABLE cost_models IS 'Prices of models in USD for a million tokens. For the service alone.';
 COMMENT ON COLUMN cost_models.valid_to IS 'NULL for the price that holds now.';
 COMMENT ON VIEW daily_costs IS 'Costs by person, day (UTC) and model.';
@@ -3928,7 +5061,7 @@ GRANT SELECT ON api_cost_tracking TO authenticated;
 GRANT SELECT, UPDATE (acknowledged, acknowledged_at, acknowledged_by) ON budget_alerts TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_config TO authenticated, service_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_cost_tracking, budget_alerts, cost_models TO service_role;
-GRANT SELECT ON daily_costs, monthly_costs TO authenticated, service_role;
+GRANT SELECT ON budget_spending, daily_costs, monthly_costs TO authenticated, service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -3936,7 +5069,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0b198daec7ee01b9acc2af355569b9b83d1101f4194529fbd59c23c37adbc132',
+    VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '22645bb92caa224012104bc46b693e5d68ba90913a8a2868faa4f94f93f69e38',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -4033,10 +5166,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-performance-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -4069,8 +5202,8 @@ CREATE TABLE model_performance_metrics (
     CONSTRAINT model_performance_metrics_provider_check CHECK (provider IN ('anthropic', 'google', 'openai', 'other')),
     CONSTRAINT model_performance_metrics_task_type_check
         CHECK (task_type IN
-            ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general_chat', 'other',
-             'reasoning')),
+            ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general', 'general_chat',
+             'other', 'reasoning')),
     CONSTRAINT model_performance_metrics_task_complexity_check
         CHECK (task_complexity IN ('complex', 'medium', 'simple')),
     CONSTRAINT model_performance_metrics_response_time_ms_check CHECK (response_time_ms >= 0),
@@ -4212,7 +5345,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1401a6caa9892e13650d44bf388e93d47d2e824c92d3d80e7f4fbed73f1ff5ec',
+    VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -4249,10 +5382,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'model-cost-comparison-enhancement.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -4261,12 +5394,12 @@ BEGIN
 -- What models cost for which task, which one to take, and where a budget could be saved.
 
 ALTER TABLE model_performance_metrics
-    ADD COLUMN IF NOT EXISTS cost_usd numeric(10,6)
+    ADD COLUMN cost_usd numeric(10,6)
         CONSTRAINT model_performance_metrics_cost_usd_check CHECK (cost_usd >= 0);
 COMMENT ON COLUMN model_performance_metrics.cost_usd IS
     'What the call cost: as it was said, else by a trigger, else NULL.';
 
-CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
+CREATE INDEX idx_model_performance_metrics_cost
     ON model_performance_metrics (task_type, task_complexity, model_name) INCLUDE (cost_usd) WHERE cost_usd IS NOT NULL;
 
 -- The application does not say what a call cost. By the price in cost_models it is
@@ -4274,18 +5407,20 @@ CREATE INDEX IF NOT EXISTS idx_model_performance_metrics_cost
 CREATE FUNCTION model_performance_metrics_price() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
+DECLARE
+    cost numeric;
 BEGIN
     SELECT (NEW.input_tokens * price.input_cost_per_million + NEW.output_tokens * price.output_cost_per_million) / 1000000
-    INTO NEW.cost_usd
+    INTO cost
     FROM cost_models AS price
     WHERE price.model = coalesce(NEW.model_name, NEW.model) AND (NEW.provider IS NULL OR price.provider = NEW.provider)
       AND price.valid_from <= NEW."timestamp" AND (price.valid_to IS NULL OR price.valid_to > NEW."timestamp")
     ORDER BY price.valid_from DESC
     LIMIT 1;
-    IF NEW.cost_usd IS NULL THEN
+    IF cost IS NULL THEN
         SELECT sum(recent.cost_usd) / nullif(sum(recent.tokens), 0)
                * coalesce(NEW.total_tokens, NEW.tokens_used, NEW.input_tokens + NEW.output_tokens)
-        INTO NEW.cost_usd
+        INTO cost
         FROM (SELECT c.cost_usd, coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) AS tokens
               FROM api_cost_tracking AS c
               WHERE c.model = coalesce(NEW.model_name, NEW.model)
@@ -4293,6 +5428,8 @@ BEGIN
               LIMIT 20) AS recent
         WHERE recent.tokens > 0;
     END IF;
+    -- An estimate that the column cannot hold is none, and the measurement is written all the same.
+    NEW.cost_usd := CASE WHEN cost < 9999 THEN cost END;
     RETURN NEW;
 END
 $$;
@@ -4301,31 +5438,59 @@ COMMENT ON FUNCTION model_performance_metrics_price() IS
 CREATE TRIGGER model_performance_metrics_price BEFORE INSERT ON model_performance_metrics
     FOR EACH ROW WHEN (NEW.cost_usd IS NULL) EXECUTE FUNCTION model_performance_metrics_price();
 
--- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application
--- says, else whether calls succeed. A failed call counts against a model once.
+-- Quality is from 0 to 1: what people say (1 to 5 stars), else what the application says, times the share of calls that
+-- succeed. A model that nobody rated counts as the rated ones of its class do on average, so that to be rated is no
+-- disadvantage; where no model is rated, success alone counts.
+CREATE FUNCTION model_costs_since(since timestamptz, for_task_type text DEFAULT NULL) RETURNS TABLE (
+    task_type text, task_complexity text, model_name text, provider text, requests bigint,
+    priced_requests bigint, total_cost_usd numeric, avg_cost_usd numeric,
+    counted_requests bigint, total_tokens numeric, priced_tokens numeric, token_cost_usd numeric,
+    timed_requests bigint, avg_response_time_ms numeric, success_rate numeric, quality numeric
+)
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT c.task_type, c.task_complexity, c.model_name, c.provider, c.requests, c.priced_requests, c.total_cost_usd, c.avg_cost_usd,
+           c.counted_requests, c.total_tokens, c.priced_tokens, c.token_cost_usd, c.timed_requests, c.avg_response_time_ms, c.success_rate,
+           c.success_rate * coalesce(c.rated, avg(c.rated) OVER (PARTITION BY c.task_type, c.task_complexity), 1)
+    FROM (
+        SELECT coalesce(m.task_type, 'other') AS task_type, coalesce(m.task_complexity, 'medium') AS task_complexity,
+               m.model_name, m.provider, count(*) AS requests,
+               count(m.cost_usd) AS priced_requests, sum(m.cost_usd) AS total_cost_usd, avg(m.cost_usd) AS avg_cost_usd,
+               count(t.tokens) AS counted_requests, sum(t.tokens) AS total_tokens,
+               sum(t.tokens) FILTER (WHERE m.cost_usd IS NOT NULL) AS priced_tokens,
+               sum(m.cost_usd) FILTER (WHERE t.tokens IS NOT NULL) AS token_cost_usd,
+               count(m.response_time_ms) AS timed_requests, avg(m.response_time_ms) AS avg_response_time_ms,
+               avg(m.success::integer) AS success_rate,
+               coalesce((avg(m.user_rating) - 1) / 4, avg(m.quality_score)::numeric) AS rated
+        FROM model_performance_metrics AS m
+        CROSS JOIN LATERAL (SELECT nullif(coalesce(m.total_tokens, m.input_tokens + m.output_tokens), 0)::numeric) AS t (tokens)
+        WHERE m."timestamp" >= since AND (for_task_type IS NULL OR coalesce(m.task_type, 'other') = for_task_type)
+        GROUP BY 1, 2, 3, 4
+    ) AS c
+$$;
+COMMENT ON FUNCTION model_costs_since(timestamptz, text) IS
+    'What each model cost and how it did since a moment, by task and complexity, among what the caller may see.';
+
 CREATE VIEW model_task_costs WITH (security_invoker = true) AS
     SELECT task_type, task_complexity, model_name, provider, requests, avg_cost_usd, total_cost_usd, success_rate,
-           coalesce(rated, success_rate) AS quality, avg_response_time_ms,
+           quality, avg_response_time_ms,
            CASE WHEN success_rate > 0 THEN avg_cost_usd / success_rate END AS cost_per_success,
-           -- Against the dearest model for the same task: cheap and good is near 1, dear and good near one half.
-           -- A cost that nobody knows counts as the dearest, so that it is never a reason to take a model.
-           round(coalesce(rated * success_rate, success_rate)
-                 / (1 + CASE WHEN avg_cost_usd IS NULL THEN 1 WHEN avg_cost_usd = 0 THEN 0
-                             ELSE avg_cost_usd / max(avg_cost_usd) OVER (PARTITION BY task_type, task_complexity) END),
-                 4) AS value_score,
+           1000000 * token_cost_usd / priced_tokens AS cost_per_million_tokens,
+           -- Against the dearest model of the class: cheap and good is near 1, dear and good near one half. A cost that
+           -- nobody knows counts as the dearest. Where one model alone did such tasks there is nothing to compare.
+           CASE WHEN count(*) OVER class > 1 THEN
+               round(quality / (1 + CASE WHEN avg_cost_usd IS NULL THEN 1 WHEN avg_cost_usd = 0 THEN 0
+                                         ELSE avg_cost_usd / max(avg_cost_usd) OVER class END), 4)
+           END AS value_score,
            priced_requests, timed_requests
-    FROM (
-        SELECT coalesce(task_type, 'other') AS task_type, coalesce(task_complexity, 'medium') AS task_complexity,
-               model_name, provider, count(*) AS requests,
-               avg(cost_usd) AS avg_cost_usd, sum(cost_usd) AS total_cost_usd, avg(success::integer) AS success_rate,
-               coalesce((avg(user_rating) - 1) / 4, avg(quality_score)::numeric) AS rated,
-               avg(response_time_ms) AS avg_response_time_ms,
-               count(cost_usd) AS priced_requests, count(response_time_ms) AS timed_requests
-        FROM model_performance_metrics
-        GROUP BY coalesce(task_type, 'other'), coalesce(task_complexity, 'medium'), model_name, provider
-    ) AS by_task;
+    FROM model_costs_since('-infinity')
+    WINDOW class AS (PARTITION BY task_type, task_complexity);
 COMMENT ON VIEW model_task_costs IS 'Each model''s cost, quality and value for a kind of task.';
 
+-- Models are compared by what the tasks of a kind, as all models did them, would cost by each: by its own average
+-- where it did tasks of a complexity, else by its cost of a token and the tokens that such a task takes, else by its
+-- average of all tasks. So a model that did only the simple tasks does not look cheap for that, and one that alone
+-- did the complex ones is compared as well. Quality and success are weighed by complexity in the same way.
 CREATE FUNCTION recommend_model(
     for_task_type text,
     for_task_complexity text DEFAULT NULL,
@@ -4333,70 +5498,126 @@ CREATE FUNCTION recommend_model(
     least_requests integer DEFAULT 5
 ) RETURNS TABLE (
     model_name text, provider text, value_score numeric, quality numeric, success_rate numeric, avg_cost_usd numeric,
-    avg_response_time_ms numeric, requests bigint
+    avg_response_time_ms numeric, requests bigint, task_cost_usd numeric, cost_per_million_tokens numeric
 )
     LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
+    WITH done AS (
+        SELECT c.*
+        FROM model_costs_since('-infinity', for_task_type) AS c
+        WHERE c.task_type = for_task_type AND (for_task_complexity IS NULL OR c.task_complexity = for_task_complexity)
+    ),
+    classes AS (
+        SELECT d.task_complexity, sum(d.requests) AS requests, sum(d.total_tokens) / nullif(sum(d.counted_requests), 0) AS tokens
+        FROM done AS d
+        GROUP BY d.task_complexity
+    ),
+    models AS (
+        SELECT d.model_name, d.provider, sum(d.requests)::bigint AS requests,
+               sum(d.total_cost_usd) / nullif(sum(d.priced_requests), 0) AS avg_cost,
+               sum(d.token_cost_usd) / nullif(sum(d.priced_tokens), 0) AS token_cost,
+               sum(d.avg_response_time_ms * d.timed_requests) / nullif(sum(d.timed_requests), 0) AS avg_response
+        FROM done AS d
+        GROUP BY d.model_name, d.provider
+        HAVING sum(d.requests) >= least_requests
+    ),
+    compared AS (
+        SELECT m.model_name, m.provider, m.requests, m.avg_cost, m.token_cost, m.avg_response,
+               sum(class.requests * coalesce(own.avg_cost_usd, m.token_cost * class.tokens, m.avg_cost)) / sum(class.requests) AS task_cost,
+               sum(class.requests * own.quality) / sum(class.requests) FILTER (WHERE own.requests > 0) AS quality,
+               sum(class.requests * own.success_rate) / sum(class.requests) FILTER (WHERE own.requests > 0) AS success_rate
+        FROM models AS m
+        CROSS JOIN classes AS class
+        LEFT JOIN done AS own
+            ON own.task_complexity = class.task_complexity AND own.model_name = m.model_name
+           AND own.provider IS NOT DISTINCT FROM m.provider
+        GROUP BY m.model_name, m.provider, m.requests, m.avg_cost, m.token_cost, m.avg_response
+    )
     SELECT c.model_name, c.provider,
-           round(sum(c.value_score * c.requests) / sum(c.requests), 4),
-           round(sum(c.quality * c.requests) / sum(c.requests), 4),
-           round(sum(c.success_rate * c.requests) / sum(c.requests), 4),
-           round(sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0), 6),
-           round(sum(c.avg_response_time_ms * c.timed_requests) / nullif(sum(c.timed_requests), 0), 1),
-           sum(c.requests)::bigint
-    FROM model_task_costs AS c
-    WHERE c.task_type = for_task_type
-      AND (for_task_complexity IS NULL OR c.task_complexity = for_task_complexity)
-    GROUP BY c.model_name, c.provider
-    HAVING sum(c.requests) >= least_requests
-       -- Where there is a limit, a model whose cost nobody knows is not recommended.
-       AND (most_cost_usd IS NULL OR sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0) <= most_cost_usd)
-    ORDER BY 3 DESC, 6 NULLS LAST, 1, 2
+           round(c.quality / (1 + CASE WHEN c.task_cost IS NULL THEN 1 WHEN c.task_cost = 0 THEN 0
+                                       ELSE c.task_cost / max(c.task_cost) OVER () END), 4),
+           round(c.quality, 4), round(c.success_rate, 4), round(c.avg_cost, 6), round(c.avg_response, 1), c.requests,
+           round(c.task_cost, 6), round(1000000 * c.token_cost, 6)
+    FROM compared AS c
+    -- Where there is a limit, a model whose cost nobody knows is not recommended.
+    WHERE most_cost_usd IS NULL OR c.task_cost <= most_cost_usd
+    ORDER BY 3 DESC, c.task_cost NULLS LAST, 1, 2
 $$;
 COMMENT ON FUNCTION recommend_model(text, text, numeric, integer) IS
-    'The models that did well for a kind of task, the best value first, among what the caller may see.';
+    'The models that did a kind of task, the best value first, among what the caller may see. '
+    'task_cost_usd is what they are compared by.';
 
+-- What is used and what is suggested are measured over the same days and the same calls. Within a class of tasks
+-- only a model of a lower average is suggested, so never each of two for the other. A person's saving is the share
+-- by which the suggested model is cheaper: one person's tasks may be larger than another's.
 CREATE FUNCTION suggest_budget_savings(
     over_days integer DEFAULT 30,
-    least_requests integer DEFAULT 5
+    least_requests integer DEFAULT 5,
+    for_user_id text DEFAULT NULL
 ) RETURNS TABLE (
     task_type text, task_complexity text, current_model text, suggested_model text, requests bigint,
-    current_cost_usd numeric, projected_cost_usd numeric, saving_usd numeric, quality_change numeric
+    current_cost_usd numeric, projected_cost_usd numeric, saving_usd numeric, quality_change numeric,
+    user_id text, spent_usd numeric, budget_usd numeric, percent_used numeric, percent_after numeric
 )
     LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
-    WITH recent AS (
-        SELECT coalesce(m.task_type, 'other') AS task_type, coalesce(m.task_complexity, 'medium') AS task_complexity,
-               m.model_name, count(*) AS requests, sum(m.cost_usd) AS cost, avg(m.cost_usd) AS avg_cost
-        FROM model_performance_metrics AS m
-        WHERE m."timestamp" > now() - make_interval(days => over_days) AND m.cost_usd IS NOT NULL
-        GROUP BY 1, 2, 3
-    ),
+    WITH span AS (SELECT now() - make_interval(days => over_days) AS start),
     -- A model of several providers is one model here.
     models AS (
         SELECT c.task_type, c.task_complexity, c.model_name, sum(c.requests) AS requests,
                sum(c.total_cost_usd) / nullif(sum(c.priced_requests), 0) AS avg_cost,
                sum(c.quality * c.requests) / sum(c.requests) AS quality,
                sum(c.success_rate * c.requests) / sum(c.requests) AS success_rate
-        FROM model_task_costs AS c
+        FROM span
+        CROSS JOIN LATERAL model_costs_since(span.start) AS c
         GROUP BY c.task_type, c.task_complexity, c.model_name
+    ),
+    used AS (
+        SELECT m.user_id, coalesce(m.task_type, 'other') AS task_type, coalesce(m.task_complexity, 'medium') AS task_complexity,
+               m.model_name, count(*) AS requests, sum(m.cost_usd) AS cost
+        FROM span
+        JOIN model_performance_metrics AS m ON m."timestamp" >= span.start
+        WHERE m.cost_usd IS NOT NULL AND (for_user_id IS NULL OR m.user_id = for_user_id)
+        GROUP BY 1, 2, 3, 4
+    ),
+    -- A person's budget for these days, a month taken as 30: the least that any of the limits allows. What was spent
+    -- is known from the tracked calls; what was measured alone may be less, or all that is known.
+    people AS (
+        SELECT own.user_id, greatest(own.cost, tracked.cost) AS spent,
+               least(b.monthly_limit, 30 * b.daily_limit, 720 * b.hourly_limit) * over_days / 30 AS budget
+        FROM (SELECT u.user_id, sum(u.cost) AS cost FROM used AS u GROUP BY u.user_id) AS own
+        LEFT JOIN budget_config AS b ON b.user_id = own.user_id
+        CROSS JOIN span
+        CROSS JOIN LATERAL (
+            SELECT sum(c.cost_usd) FROM api_cost_tracking AS c WHERE c.user_id = own.user_id AND c."timestamp" >= span.start
+        ) AS tracked (cost)
+    ),
+    best AS (
+        SELECT DISTINCT ON (used.user_id, used.task_type, used.task_complexity, used.model_name)
+               used.*, other.model_name AS suggested, used.cost * other.avg_cost / mine.avg_cost AS projected,
+               other.quality - mine.quality AS quality_change
+        FROM used
+        JOIN models AS mine USING (task_type, task_complexity, model_name)
+        JOIN models AS other
+            ON other.task_type = used.task_type AND other.task_complexity = used.task_complexity
+           AND other.requests >= least_requests AND other.avg_cost < mine.avg_cost
+           -- Hardly worse is good enough to be suggested.
+           AND other.quality >= mine.quality - 0.05 AND other.success_rate >= mine.success_rate - 0.05
+        ORDER BY used.user_id, used.task_type, used.task_complexity, used.model_name, other.avg_cost, other.model_name
     )
-    SELECT DISTINCT ON (used.task_type, used.task_complexity, used.model_name)
-           used.task_type, used.task_complexity, used.model_name, other.model_name, used.requests, round(used.cost, 6),
-           round(other.avg_cost * used.requests, 6), round(used.cost - other.avg_cost * used.requests, 6),
-           round(other.quality - mine.quality, 4)
-    FROM recent AS used
-    JOIN models AS mine USING (task_type, task_complexity, model_name)
-    JOIN models AS other
-        ON other.task_type = used.task_type AND other.task_complexity = used.task_complexity
-       AND other.model_name <> used.model_name AND other.requests >= least_requests
-       AND other.avg_cost < used.avg_cost
-       -- Hardly worse is good enough to be suggested.
-       AND other.quality >= mine.quality - 0.05 AND other.success_rate >= mine.success_rate - 0.05
-    ORDER BY used.task_type, used.task_complexity, used.model_name, other.avg_cost, other.model_name
+    SELECT best.task_type, best.task_complexity, best.model_name, best.suggested, best.requests, round(best.cost, 6), round(best.projected, 6),
+           round(best.cost - best.projected, 6), round(best.quality_change, 4),
+           best.user_id, round(people.spent, 6), round(people.budget, 2),
+           round(100 * people.spent / nullif(people.budget, 0), 2),
+           round(100 * (people.spent - best.cost + best.projected) / nullif(people.budget, 0), 2)
+    FROM best
+    LEFT JOIN people ON people.user_id IS NOT DISTINCT FROM best.user_id
+    -- Whoever is past a budget comes first, then what saves most.
+    ORDER BY (people.spent > people.budget) DESC NULLS LAST, 8 DESC, 10, 1, 2, 3
 $$;
-COMMENT ON FUNCTION suggest_budget_savings(integer, integer) IS
-    'Where a cheaper model did as well, and what it would have saved in so many days, among what the caller may see.';
+COMMENT ON FUNCTION suggest_budget_savings(integer, integer, text) IS
+    'Where a cheaper model did as well, what it would have saved each person in so many days, and what that means for '
+    'the budget, among what the caller may see. percent_after is with this suggestion alone.';
 $script$;
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
@@ -4404,7 +5625,11 @@ $script$;
     IF hosted THEN
     EXECUTE $hosted$
 GRANT SELECT ON model_task_costs TO authenticated, service_role;
-GRANT EXECUTE ON FUNCTION recommend_model(text, text, numeric, integer), suggest_budget_savings(integer, integer)
+GRANT EXECUTE
+    ON FUNCTION
+        model_costs_since(timestamptz, text),
+        recommend_model(text, text, numeric, integer),
+        suggest_budget_savings(integer, integer, text)
     TO authenticated, service_role;
 $hosted$;
     END IF;
@@ -4413,7 +5638,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4745de712cccf313b96c1a5cfa5c987abf259ed4fce375ff007bff16cff0e49c',
+    VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '4b05a13bfbd2594b550d2d4373c2fc4b9425e5ee5c98da108e01b1c18244dce1',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -4452,10 +5677,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'add-transcription-job-tracking.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -4467,32 +5692,32 @@ BEGIN
 -- Columns that are computed at first give that to the rows that are there, and stamp
 -- none of them as changed.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS status text
+    ADD COLUMN status text
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 'completed' ELSE 'pending' END) STORED,
-    ADD COLUMN IF NOT EXISTS progress integer
+    ADD COLUMN progress integer
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 100 ELSE 0 END) STORED
         CONSTRAINT audio_transcriptions_progress_check CHECK (progress BETWEEN 0 AND 100),
-    ADD COLUMN IF NOT EXISTS job_id text,
-    ADD COLUMN IF NOT EXISTS assemblyai_id text,
-    ADD COLUMN IF NOT EXISTS service text,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS error text,
-    ADD COLUMN IF NOT EXISTS job_metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS job_submitted_at timestamptz,
-    ADD COLUMN IF NOT EXISTS job_completed_at timestamptz
+    ADD COLUMN job_id text,
+    ADD COLUMN assemblyai_id text,
+    ADD COLUMN service text,
+    ADD COLUMN error_message text,
+    ADD COLUMN error text,
+    ADD COLUMN job_metadata jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN job_submitted_at timestamptz,
+    ADD COLUMN job_completed_at timestamptz
         CONSTRAINT audio_transcriptions_job_completed_at_check CHECK (job_completed_at >= job_submitted_at);
 ALTER TABLE audio_transcriptions
-    ALTER COLUMN status DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN status DROP EXPRESSION,
     ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN progress DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN progress DROP EXPRESSION,
     ALTER COLUMN progress SET DEFAULT 0;
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_status
+CREATE INDEX idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
+CREATE INDEX idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
+CREATE INDEX idx_audio_transcriptions_status
     ON audio_transcriptions (user_id, status, created_at DESC);
 -- What a worker looks for: jobs that are not at their end.
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
+CREATE INDEX idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
     WHERE job_completed_at IS NULL AND status NOT IN ('completed', 'error', 'failed');
 
 CREATE FUNCTION audio_transcriptions_sync_error_message() RETURNS trigger
@@ -4542,7 +5767,7 @@ $script$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '9ab64aca9e62b07a217b515b006269e4fbaae511882b1cd891346cbc053369ce',
+    VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -4848,10 +6073,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'drive-edit-approval-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -5085,7 +6310,19 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION drive_edit_audit_log_append_only() IS
-    'Trigger: refuses to change or delete an entry, whoever asks.';
+    'Trigger: refuses to change or delete an entry, and to empty the table, whoever asks.';
+
+-- Row by row, so that the trail has an entry for each.
+CREATE FUNCTION drive_edit_requests_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT SET row_security = off
+AS $function$
+BEGIN
+    DELETE FROM drive_edit_requests;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION drive_edit_requests_truncate() IS
+    'Trigger: a TRUNCATE of the requests, also of all that refers to their people, leaves its trail.';
 
 -- How the service tidies up: nobody decides on what is over.
 CREATE FUNCTION expire_drive_edit_requests() RETURNS integer
@@ -5119,6 +6356,14 @@ CREATE TRIGGER drive_edit_audit_log_append_only
     BEFORE UPDATE OR DELETE ON drive_edit_audit_log
     FOR EACH ROW EXECUTE FUNCTION drive_edit_audit_log_append_only();
 
+CREATE TRIGGER drive_edit_audit_log_append_only_truncate
+    BEFORE TRUNCATE ON drive_edit_audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION drive_edit_audit_log_append_only();
+
+CREATE TRIGGER drive_edit_requests_truncate
+    BEFORE TRUNCATE ON drive_edit_requests
+    FOR EACH STATEMENT EXECUTE FUNCTION drive_edit_requests_truncate();
+
 ALTER TABLE drive_edit_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE drive_edit_audit_log ENABLE ROW LEVEL SECURITY;
 
@@ -5145,7 +6390,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '64e8848d40329d4ff1961ad0e32e1b4690b76bb2ab1a786a79e076a6324a056f',
+    VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -5349,10 +6594,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'device-continuity.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -5367,11 +6612,15 @@ BEGIN
 -- stamp: the version of the context that set it, when, and on which device.
 -- Whoever writes says which version they had seen (sync_device_context() knows
 -- it by itself).
---   * A key that nobody else changed since that version: the new value follows
---     the old one and is taken, whatever the clocks say.
---   * A key that another device changed meanwhile: the later value by the clock
---     wins, of two at once that of the greater device id, so that all devices
---     come to the same. The value that lost is kept in device_context_conflicts.
+--   * Who writes a key that nobody else changed since that version follows the
+--     old value: the new one is taken, whatever the clocks say, and its stamp is
+--     later than the old one's.
+--   * Else, and whenever contexts of two devices meet, the later stamp wins, of
+--     two at once that of the greater device id, then the greater value. A
+--     removal is a value like others, also where the key was never there. So
+--     every device comes to the same, in whatever order they meet.
+--   * The value that lost is kept in device_context_conflicts where another
+--     device had changed the key meanwhile.
 -- Each key is decided by itself: what two devices changed in different keys is
 -- all kept.
 
@@ -5499,10 +6748,9 @@ COMMENT ON COLUMN device_context.context IS 'What continues on another device, b
 COMMENT ON COLUMN device_context.key_stamps IS
     'For each key, also a removed one: '
     'the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
-COMMENT ON COLUMN device_context.version IS 'Counts the changes of context. Kept by a trigger.';
+COMMENT ON COLUMN device_context.version IS 'Counts the changes of context and of its stamps. Kept by a trigger.';
 COMMENT ON COLUMN device_context.synced_versions IS
-    'For each device that this one was brought up to date from: '
-    'its version then (source) and the version here after it (target).';
+    'For each device that this one was brought up to date from: the id of its context, and the version of it then.';
 COMMENT ON TABLE device_sync_queue IS 'What waits to be brought to a device.';
 COMMENT ON COLUMN device_sync_queue.source_device_id IS
     'Where it comes from; NULL where that device is gone or it came from none.';
@@ -5533,7 +6781,8 @@ DECLARE
     former_stamps jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.key_stamps END;
     changed text;
 BEGIN
-    NEW.version := CASE WHEN TG_OP = 'INSERT' THEN 1 WHEN NEW.context = OLD.context THEN OLD.version ELSE OLD.version + 1 END;
+    NEW.version := CASE WHEN TG_OP = 'INSERT' THEN 1
+                        WHEN (NEW.context, NEW.key_stamps) = (OLD.context, OLD.key_stamps) THEN OLD.version ELSE OLD.version + 1 END;
     -- A statement that gives a changed key its stamp knows better who changed it, and when.
     FOR changed IN
         SELECT key FROM jsonb_object_keys(former || NEW.context) AS key
@@ -5541,7 +6790,9 @@ BEGIN
           AND NEW.key_stamps -> key IS NOT DISTINCT FROM former_stamps -> key
     LOOP
         NEW.key_stamps := NEW.key_stamps || jsonb_build_object(changed, jsonb_build_object(
-            'version', NEW.version, 'changed_at', clock_timestamp(), 'device_id', NEW.device_id));
+            'version', NEW.version,
+            'changed_at', greatest(clock_timestamp(), (former_stamps -> changed ->> 'changed_at')::timestamptz + interval '1 microsecond'),
+            'device_id', NEW.device_id));
     END LOOP;
     RETURN NEW;
 END
@@ -5553,7 +6804,8 @@ CREATE FUNCTION merge_device_context(
     for_device_id text,
     changes jsonb,
     change_stamps jsonb,
-    base_version bigint)
+    base_version bigint,
+    follows boolean DEFAULT false)
 RETURNS device_context
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
@@ -5593,17 +6845,13 @@ BEGIN
         stored_changed_by := stored.key_stamps -> key ->> 'device_id';
         unseen := coalesce((stored.key_stamps -> key ->> 'version')::bigint > base_version, false);
 
-        IF value IS NOT DISTINCT FROM stored_value THEN
-            -- They agree; the later stamp is kept, so that all devices come to the same one.
-            IF stored_changed_at IS NULL OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by) THEN
-                stamps := stamps || jsonb_build_object(key, jsonb_build_object(
-                    'version', coalesce((stored.key_stamps -> key ->> 'version')::bigint, stored.version),
-                    'changed_at', changed_at, 'device_id', changed_by));
-            END IF;
-            CONTINUE;
+        IF follows AND NOT unseen THEN
+            -- What follows a value is later than it, whatever the writer's clock says.
+            changed_at := greatest(changed_at, stored_changed_at + interval '1 microsecond');
         END IF;
-        wins := NOT unseen OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by);
-        IF unseen AND changed_by <> stored_changed_by THEN
+        wins := stored_changed_at IS NULL
+            OR (changed_at, changed_by, coalesce(value::text, '')) > (stored_changed_at, stored_changed_by, coalesce(stored_value::text, ''));
+        IF unseen AND changed_by <> stored_changed_by AND value IS DISTINCT FROM stored_value THEN
             INSERT INTO device_context_conflicts AS conflict
                 (user_id, device_id, context_key, kept_value, kept_device_id, kept_changed_at, lost_value, lost_device_id, lost_changed_at)
             SELECT stored.user_id, for_device_id, key,
@@ -5615,11 +6863,8 @@ BEGIN
                    CASE WHEN wins THEN stored_changed_at ELSE changed_at END
             ON CONFLICT DO NOTHING;
         END IF;
+        -- The stamp also of what is the same here, so that it goes on to the other devices.
         IF wins THEN
-            -- What follows a value is later than it, whatever the writer's clock says.
-            IF NOT unseen THEN
-                changed_at := greatest(changed_at, stored_changed_at + interval '1 microsecond');
-            END IF;
             merged := CASE WHEN value IS NULL THEN merged - key ELSE merged || jsonb_build_object(key, value) END;
             stamps := stamps || jsonb_build_object(key, jsonb_build_object(
                 'version', stored.version + 1, 'changed_at', changed_at, 'device_id', changed_by));
@@ -5634,16 +6879,16 @@ BEGIN
     RETURN stored;
 END
 $function$;
-COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint) IS
-    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, '
-    'of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. '
-    'What save_device_context() and sync_device_context() share.';
+COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint, boolean) IS
+    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context: '
+    'the rules stand at the top of device-continuity.sql. base_version is the version of it that the other side had seen; '
+    'follows, that the changes were made on top of it. What save_device_context() and sync_device_context() share.';
 
 CREATE FUNCTION save_device_context(
     for_device_id text,
     changes jsonb,
     base_version bigint DEFAULT NULL,
-    made_at timestamptz DEFAULT now(),
+    made_at timestamptz DEFAULT clock_timestamp(),
     by_device_id text DEFAULT NULL)
 RETURNS device_context
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
@@ -5667,7 +6912,8 @@ BEGIN
         (SELECT coalesce(jsonb_object_agg(key, jsonb_build_object(
                     'changed_at', least(made_at, clock_timestamp()), 'device_id', coalesce(by_device_id, for_device_id))), '{}')
          FROM jsonb_object_keys(changes) AS key),
-        coalesce(base_version, 9223372036854775807));
+        coalesce(base_version, 9223372036854775807),
+        follows => true);
     UPDATE devices AS device SET last_seen_at = now()
     WHERE device.id = coalesce(by_device_id, for_device_id) AND device.last_seen_at < now() - interval '1 minute';
     IF saved.version IS DISTINCT FROM former THEN
@@ -5694,7 +6940,8 @@ AS $function$
 DECLARE
     source device_context;
     target device_context;
-    last_time jsonb;
+    brought jsonb;
+    seen jsonb;
 BEGIN
     SELECT own.* INTO source
     FROM device_context AS own
@@ -5706,18 +6953,20 @@ BEGIN
     END IF;
     -- Locked before its bookkeeping is read: of two that bring the same, the second finds it brought.
     SELECT * INTO target FROM merge_device_context(to_device_id, '{}', '{}', 0);
-    last_time := coalesce(target.synced_versions -> from_device_id, '{"source": 0, "target": 0}');
+    brought := target.synced_versions -> from_device_id;
+    seen := source.synced_versions -> to_device_id;
     SELECT * INTO target
     FROM merge_device_context(
         to_device_id,
         source.context,
+        -- A context that was deleted and made anew has another id, and counts from one again.
         (SELECT coalesce(jsonb_object_agg(stamp.key, stamp.value), '{}')
          FROM jsonb_each(source.key_stamps) AS stamp
-         WHERE (stamp.value ->> 'version')::bigint > (last_time ->> 'source')::bigint),
-        (last_time ->> 'target')::bigint);
+         WHERE (brought ->> 'id' = source.id::text AND (stamp.value ->> 'version')::bigint <= (brought ->> 'version')::bigint) IS NOT TRUE),
+        CASE WHEN seen ->> 'id' = target.id::text THEN (seen ->> 'version')::bigint ELSE 0 END);
     UPDATE device_context AS own
     SET synced_versions = own.synced_versions
-        || jsonb_build_object(from_device_id, jsonb_build_object('source', source.version, 'target', target.version))
+        || jsonb_build_object(from_device_id, jsonb_build_object('id', source.id, 'version', source.version))
     WHERE own.id = target.id
     RETURNING * INTO target;
     UPDATE device_sync_queue AS item SET status = 'synced', synced_at = now(), error_message = NULL
@@ -5766,6 +7015,8 @@ CREATE TRIGGER device_context_stamp
 CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER device_context_general_project BEFORE INSERT OR UPDATE ON device_context
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -5825,7 +7076,7 @@ GRANT EXECUTE
     ON FUNCTION
         save_device_context(text, jsonb, bigint, timestamptz, text),
         sync_device_context(text, text),
-        merge_device_context(text, jsonb, jsonb, bigint),
+        merge_device_context(text, jsonb, jsonb, bigint, boolean),
         claim_device_sync(text, integer)
     TO authenticated, service_role;
 $hosted$;
@@ -5835,7 +7086,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'fabff92bd66ecfd29073e04c4d90da71c7a5e9e271f99e8cc9938721eac87e5a',
+    VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '10256d032c71a60351ca2aac868f2800e44010c9c23c181b4d65ae6cf9c6a981',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -5874,10 +7125,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'autonomous-agent-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -5900,8 +7151,12 @@ CREATE TABLE agent_tasks (
     metadata jsonb DEFAULT '{}'::jsonb,
     scheduled_for timestamptz,
     recurrence text,
+    timezone text NOT NULL DEFAULT 'UTC',
+    recurs_since timestamptz,
+    recurrence_slot timestamptz,
     recurs_from uuid,
     started_at timestamptz,
+    lease_until timestamptz,
     completed_at timestamptz,
     duration_ms integer,
     attempts integer NOT NULL DEFAULT 0,
@@ -5921,7 +7176,7 @@ CREATE TABLE agent_tasks (
     CONSTRAINT agent_tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_recurs_from_fkey FOREIGN KEY (recurs_from) REFERENCES agent_tasks (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_task_type_check CHECK (task_type IN (
-        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs',
+        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs', 'general',
         'monitor_errors', 'optimize_performance', 'run_tests', 'security_scan')),
     CONSTRAINT agent_tasks_status_check CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'skipped')),
     CONSTRAINT agent_tasks_duration_ms_check CHECK (duration_ms >= 0),
@@ -5947,7 +7202,7 @@ CREATE TABLE agent_findings (
     fixed_at timestamptz,
     fixed_by text,
     related_task_id uuid,
-    impact_score numeric(3,2),
+    impact_score numeric(4,2),
     affected_users integer,
     user_id text,
     is_active boolean DEFAULT true,
@@ -5963,7 +7218,7 @@ CREATE TABLE agent_findings (
     CONSTRAINT agent_findings_severity_check CHECK (severity IN ('critical', 'high', 'medium', 'low', 'info')),
     CONSTRAINT agent_findings_status_check CHECK (status IN (
         'open', 'investigating', 'fixed', 'wont_fix', 'false_positive')),
-    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score >= 0),
+    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score BETWEEN 0 AND 10),
     CONSTRAINT agent_findings_affected_users_check CHECK (affected_users >= 0)
 );
 
@@ -5988,6 +7243,9 @@ CREATE TABLE agent_execution_log (
 -- What claim_agent_task() looks through, in its order: few rows of many.
 CREATE INDEX idx_agent_tasks_due
     ON agent_tasks (priority DESC, scheduled_for NULLS FIRST, created_at) WHERE status IN ('pending', 'in_progress');
+-- What fail_silent_agent_tasks() looks for each time: hardly ever a row.
+CREATE INDEX idx_agent_tasks_no_attempt_left
+    ON agent_tasks (lease_until) WHERE status IN ('pending', 'in_progress') AND attempts >= max_attempts;
 CREATE INDEX idx_agent_tasks_status_created_at ON agent_tasks (status, created_at DESC);
 CREATE INDEX idx_agent_tasks_task_type_created_at ON agent_tasks (task_type, created_at DESC);
 CREATE INDEX idx_agent_tasks_completed_at ON agent_tasks (completed_at DESC);
@@ -6007,9 +7265,17 @@ COMMENT ON TABLE agent_tasks IS 'What the agent is to do: a queue by priority an
 COMMENT ON COLUMN agent_tasks.priority IS 'The greater, the sooner.';
 COMMENT ON COLUMN agent_tasks.scheduled_for IS 'Not to be begun before this; NULL for at once.';
 COMMENT ON COLUMN agent_tasks.recurrence IS
-    'How often: hourly, daily, weekly, monthly, yearly, or an interval such as 15 minutes; '
-    'NULL for once. What agent_next_run() does not understand is the application''s to schedule.';
+    'How often, as read_schedule() reads it: daily, every 15 minutes, every monday at 09:00, a cron line, '
+    'or a period of ISO 8601; NULL for once. Others are refused. However a run ends, the next one is queued.';
+COMMENT ON COLUMN agent_tasks.timezone IS 'By which clock the recurrence goes.';
+COMMENT ON COLUMN agent_tasks.recurs_since IS
+    'The first slot of the recurrence, from which all others are counted. Where scheduled_for of the first run moves, it moves along.';
+COMMENT ON COLUMN agent_tasks.recurrence_slot IS
+    'The slot that this run is of. A run that is tried again has a later scheduled_for, and the same slot.';
 COMMENT ON COLUMN agent_tasks.recurs_from IS 'The task of which this one is the next run.';
+COMMENT ON COLUMN agent_tasks.lease_until IS
+    'Until when its agent is taken to be at work; renew_agent_task() moves it. '
+    'An hour where a statement sets the status and not this.';
 COMMENT ON COLUMN agent_tasks.attempts IS 'How often it was begun.';
 COMMENT ON COLUMN agent_tasks.max_attempts IS 'How often it may be begun.';
 COMMENT ON COLUMN agent_tasks.changes_made IS 'What it changed, one entry each.';
@@ -6022,7 +7288,7 @@ COMMENT ON COLUMN agent_findings.type IS 'A kind in the application''s own words
 COMMENT ON COLUMN agent_findings.location IS 'Where, such as a file or an endpoint.';
 COMMENT ON COLUMN agent_findings.action IS 'What is to be done about it, in the application''s own words.';
 COMMENT ON COLUMN agent_findings.related_task_id IS 'The task that deals with it; such a task cannot be deleted.';
-COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, by the agent''s own measure.';
+COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, from 0 to 10.';
 COMMENT ON COLUMN agent_findings.user_id IS 'The person whom it concerns, where it concerns one.';
 COMMENT ON TABLE agent_execution_log IS
     'What the agent did, in order. A trigger writes every step of a task; '
@@ -6033,60 +7299,132 @@ COMMENT ON COLUMN agent_execution_log.event IS
     'other words are the agent''s.';
 COMMENT ON COLUMN agent_execution_log.attempt IS 'Which attempt of the task it was.';
 
-CREATE FUNCTION agent_next_run(recurrence text, after timestamptz DEFAULT now()) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
+CREATE FUNCTION agent_tasks_plan() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
-    spoken text := regexp_replace(lower(btrim(recurrence)), '^every\s+', '');
-    step interval;
+    former agent_tasks;
 BEGIN
-    step := CASE spoken
-        WHEN 'hourly' THEN interval '1 hour'
-        WHEN 'hour' THEN interval '1 hour'
-        WHEN 'daily' THEN interval '1 day'
-        WHEN 'day' THEN interval '1 day'
-        WHEN 'weekly' THEN interval '7 days'
-        WHEN 'week' THEN interval '7 days'
-        WHEN 'monthly' THEN interval '1 month'
-        WHEN 'month' THEN interval '1 month'
-        WHEN 'yearly' THEN interval '1 year'
-        WHEN 'year' THEN interval '1 year'
-    END;
-    -- A bare number would be taken for seconds.
-    IF step IS NULL AND spoken ~ '[a-z:]' THEN
-        BEGIN
-            step := spoken::interval;
-        EXCEPTION WHEN data_exception THEN
-            RETURN NULL;
-        END;
+    IF TG_OP = 'UPDATE' THEN
+        former := OLD;
     END IF;
-    IF step IS NULL OR step <= interval '0' THEN
-        RETURN NULL;
+    IF lower(btrim(NEW.recurrence)) IN ('', 'once', 'none', 'never') THEN
+        NEW.recurrence := NULL;
     END IF;
-    -- From the planned time, so that the clock does not drift; a run that was missed is not made up for.
-    RETURN CASE WHEN after + step > now() THEN after + step ELSE now() + step END;
+
+    IF NEW.status = 'in_progress' AND former.status IS DISTINCT FROM 'in_progress' AND NEW.lease_until IS NOT DISTINCT FROM former.lease_until THEN
+        NEW.lease_until := clock_timestamp() + interval '1 hour';
+    ELSIF NEW.status <> 'in_progress' THEN
+        NEW.lease_until := NULL;
+    END IF;
+
+    IF (NEW.recurrence, NEW.timezone) IS DISTINCT FROM (former.recurrence, former.timezone) THEN
+        PERFORM check_schedule(NEW.recurrence, NEW.timezone);
+        IF NEW.recurrence IS NULL THEN
+            NEW.recurs_since := NULL;
+            NEW.recurrence_slot := NULL;
+        ELSIF NEW.recurs_since IS NOT DISTINCT FROM former.recurs_since THEN
+            -- A period begins at once; a schedule that names its times waits for the first of them.
+            IF NEW.status = 'pending' AND NEW.scheduled_for IS NOT DISTINCT FROM former.scheduled_for
+               AND (read_schedule(NEW.recurrence)).step IS NULL THEN
+                NEW.scheduled_for := next_scheduled(NEW.recurrence, clock_timestamp(), NEW.timezone);
+            END IF;
+            NEW.recurs_since := coalesce(NEW.scheduled_for, NEW.started_at, clock_timestamp());
+            NEW.recurrence_slot := NEW.recurs_since;
+        END IF;
+    ELSIF NEW.recurrence IS NOT NULL AND NEW.recurs_from IS NULL AND NEW.status = 'pending' AND former.attempts = 0 AND NEW.attempts = 0
+          AND NEW.scheduled_for <> coalesce(former.scheduled_for, '-infinity') AND NEW.recurs_since IS NOT DISTINCT FROM former.recurs_since THEN
+        NEW.recurs_since := NEW.scheduled_for;
+        NEW.recurrence_slot := NEW.scheduled_for;
+    END IF;
+    RETURN NEW;
 END
 $function$;
-COMMENT ON FUNCTION agent_next_run(text, timestamptz) IS
-    'When a task that recurs runs again after that time, and not before now; '
-    'NULL for one that does not recur, or in words that are neither hourly ... yearly nor an interval.';
+COMMENT ON FUNCTION agent_tasks_plan() IS
+    'Trigger: refuses a recurrence that is not understood, notes the slot of a run, and gives a lease to a task that is begun.';
+
+CREATE FUNCTION agent_tasks_schedule_next() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    since constant timestamptz := coalesce(NEW.recurs_since, NEW.scheduled_for, NEW.started_at, NEW.created_at);
+    slot timestamptz;
+    problem text;
+BEGIN
+    -- Slots that passed meanwhile are left out.
+    BEGIN
+        slot := next_scheduled(NEW.recurrence, greatest(coalesce(NEW.recurrence_slot, since), clock_timestamp()), NEW.timezone, since);
+    EXCEPTION WHEN data_exception THEN
+        problem := SQLERRM;
+    END;
+    IF slot IS NULL THEN
+        INSERT INTO agent_execution_log (task_id, task_type, event, level, message)
+        VALUES (NEW.id, NEW.task_type, 'recurrence_ended', 'error', coalesce(problem, format('the schedule "%s" has no further slot', NEW.recurrence)));
+        RETURN NULL;
+    END IF;
+    INSERT INTO agent_tasks (task_type, priority, title, description, file_paths, metadata, scheduled_for, recurrence, timezone, recurs_since,
+                             recurrence_slot, recurs_from, max_attempts, user_id, created_by, is_active)
+    VALUES (NEW.task_type, NEW.priority, NEW.title, NEW.description, NEW.file_paths, NEW.metadata, slot, NEW.recurrence, NEW.timezone, since,
+            slot, NEW.id, NEW.max_attempts, NEW.user_id, NEW.created_by, NEW.is_active)
+    ON CONFLICT (recurs_from) DO NOTHING;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION agent_tasks_schedule_next() IS
+    'Trigger: of a task that recurs queues the next run, whoever ends it and however it ends. '
+    'A recurrence that cannot go on is an error in agent_execution_log.';
+
+CREATE FUNCTION fail_silent_agent_tasks() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    failed integer;
+BEGIN
+    UPDATE agent_tasks AS task
+    SET status = 'failed',
+        completed_at = clock_timestamp(),
+        duration_ms = CASE WHEN task.status = 'in_progress'
+            THEN least(extract(epoch FROM clock_timestamp() - task.started_at) * 1000, 2147483647)::integer ELSE task.duration_ms END,
+        error_message = CASE WHEN task.status = 'in_progress'
+            THEN format('its agent went silent in attempt %s of %s', task.attempts, task.max_attempts)
+            ELSE coalesce(task.error_message, format('%s of %s attempts were made', task.attempts, task.max_attempts)) END
+    WHERE task.id IN (
+        SELECT over.id
+        FROM agent_tasks AS over
+        WHERE over.status IN ('pending', 'in_progress') AND over.attempts >= over.max_attempts
+          AND CASE WHEN over.status = 'in_progress'
+                   THEN coalesce(over.lease_until, over.updated_at + interval '1 hour') < clock_timestamp()
+                   ELSE over.is_active IS NOT FALSE AND coalesce(over.scheduled_for, '-infinity') <= clock_timestamp() END
+        FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS failed = ROW_COUNT;
+    RETURN failed;
+END
+$function$;
+COMMENT ON FUNCTION fail_silent_agent_tasks() IS
+    'Ends as failed what has no attempt left and nobody at work: its lease is over, or it waits for an attempt that will not come. '
+    'Returns how many. claim_agent_task() does it first.';
 
 CREATE FUNCTION claim_agent_task(
     wanted_types text[] DEFAULT NULL,
-    stale_after interval DEFAULT NULL)
+    lease interval DEFAULT '15 minutes')
 RETURNS SETOF agent_tasks
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 BEGIN
+    IF (lease > interval '0') IS NOT TRUE THEN
+        RAISE EXCEPTION 'a lease must be longer than nothing' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM fail_silent_agent_tasks();
     -- SKIP LOCKED: of many who ask at once each gets another task, and nobody waits.
     RETURN QUERY
         UPDATE agent_tasks AS task
-        SET status = 'in_progress', started_at = clock_timestamp(), completed_at = NULL, attempts = task.attempts + 1
+        SET status = 'in_progress', started_at = clock_timestamp(), lease_until = clock_timestamp() + lease, completed_at = NULL,
+            attempts = task.attempts + 1
         WHERE task.id = (
             SELECT due.id
             FROM agent_tasks AS due
             WHERE due.status IN ('pending', 'in_progress')
-              AND (due.status = 'pending' OR due.started_at < clock_timestamp() - stale_after)
+              AND (due.status = 'pending' OR coalesce(due.lease_until, due.updated_at + interval '1 hour') < clock_timestamp())
               AND (due.scheduled_for IS NULL OR due.scheduled_for <= clock_timestamp())
               AND due.attempts < due.max_attempts
               AND due.is_active IS NOT FALSE
@@ -6098,27 +7436,15 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION claim_agent_task(text[], interval) IS
-    'Takes the next due task, by priority, then time, and returns it as in_progress; '
-    'no row where nothing is due. With stale_after also one whose agent went silent that long ago.';
+    'Takes the next due task, by priority, then time, and returns it as in_progress; no row where nothing is due. '
+    'Who works longer than the lease renews it; whose lease is over has lost the task to the next who asks.';
 
-CREATE FUNCTION finish_agent_task(
-    task_id uuid,
-    outcome text,
-    task_result text DEFAULT NULL,
-    task_error text DEFAULT NULL,
-    task_changes text[] DEFAULT NULL)
-RETURNS agent_tasks
+CREATE FUNCTION agent_task_at_work(task_id uuid, of_attempt integer) RETURNS agent_tasks
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     task agent_tasks;
-    again boolean;
-    next_run timestamptz;
 BEGIN
-    IF outcome IS NULL OR outcome NOT IN ('completed', 'failed', 'skipped') THEN
-        RAISE EXCEPTION 'a task ends as completed, failed or skipped, not as %', coalesce(outcome, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     SELECT * INTO task FROM agent_tasks AS own WHERE own.id = task_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no task %', task_id USING ERRCODE = 'no_data_found';
@@ -6127,7 +7453,50 @@ BEGIN
         RAISE EXCEPTION 'task % is %, not in_progress', task_id, task.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take it with claim_agent_task() first.';
     END IF;
+    IF of_attempt <> task.attempts THEN
+        RAISE EXCEPTION 'task % is in attempt %, attempt % is over', task_id, task.attempts, of_attempt
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Its lease was over, and another agent has it.';
+    END IF;
+    RETURN task;
+END
+$function$;
+COMMENT ON FUNCTION agent_task_at_work(uuid, integer) IS
+    'Locks a task that is in progress, in that attempt where one is given, and returns it; else an error. '
+    'What renew_agent_task() and finish_agent_task() share.';
 
+CREATE FUNCTION renew_agent_task(task_id uuid, of_attempt integer DEFAULT NULL, lease interval DEFAULT '15 minutes') RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    renewed timestamptz;
+BEGIN
+    PERFORM agent_task_at_work(task_id, of_attempt);
+    UPDATE agent_tasks AS own SET lease_until = clock_timestamp() + lease WHERE own.id = task_id RETURNING own.lease_until INTO renewed;
+    RETURN renewed;
+END
+$function$;
+COMMENT ON FUNCTION renew_agent_task(uuid, integer, interval) IS
+    'Says that the agent of a task is at work, and returns until when that is believed.';
+
+CREATE FUNCTION finish_agent_task(
+    task_id uuid,
+    outcome text,
+    task_result text DEFAULT NULL,
+    task_error text DEFAULT NULL,
+    task_changes text[] DEFAULT NULL,
+    of_attempt integer DEFAULT NULL)
+RETURNS agent_tasks
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    task agent_tasks;
+    again boolean;
+BEGIN
+    IF outcome IS NULL OR outcome NOT IN ('completed', 'failed', 'skipped') THEN
+        RAISE EXCEPTION 'a task ends as completed, failed or skipped, not as %', coalesce(outcome, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    task := agent_task_at_work(task_id, of_attempt);
     -- What failed is tried again, each time after twice as long, as often as it may be.
     again := outcome = 'failed' AND task.attempts < task.max_attempts;
     UPDATE agent_tasks AS own
@@ -6140,23 +7509,14 @@ BEGIN
         result = coalesce(task_result, own.result),
         error_message = task_error,
         changes_made = coalesce(task_changes, own.changes_made)
-    WHERE own.id = task_id;
-
-    next_run := CASE WHEN NOT again THEN agent_next_run(task.recurrence, coalesce(task.scheduled_for, task.started_at, now())) END;
-    IF next_run IS NOT NULL AND task.is_active IS NOT FALSE THEN
-        INSERT INTO agent_tasks (task_type, priority, title, description, file_paths, metadata, scheduled_for, recurrence, recurs_from,
-                                 max_attempts, user_id, created_by)
-        VALUES (task.task_type, task.priority, task.title, task.description, task.file_paths, task.metadata, next_run, task.recurrence, task.id,
-                task.max_attempts, task.user_id, task.created_by)
-        ON CONFLICT (recurs_from) DO NOTHING;
-    END IF;
-    SELECT * INTO task FROM agent_tasks AS own WHERE own.id = task_id;
+    WHERE own.id = task_id
+    RETURNING * INTO task;
     RETURN task;
 END
 $function$;
-COMMENT ON FUNCTION finish_agent_task(uuid, text, text, text, text[]) IS
+COMMENT ON FUNCTION finish_agent_task(uuid, text, text, text, text[], integer) IS
     'Ends a task that was taken: completed, failed (then it waits to be tried again, max_attempts times) or skipped. '
-    'Of a task that recurs the next run is queued. Returns the task as it is then.';
+    'With of_attempt, the attempts that claim_agent_task() returned, only by the agent that has it. Returns the task as it is then.';
 
 CREATE FUNCTION agent_tasks_record_execution() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
@@ -6179,6 +7539,18 @@ END
 $function$;
 COMMENT ON FUNCTION agent_tasks_record_execution() IS
     'Trigger: writes each step of a task into agent_execution_log, whoever makes it.';
+
+CREATE TRIGGER agent_tasks_plan
+    BEFORE INSERT OR UPDATE OF status, scheduled_for, recurrence, timezone ON agent_tasks
+    FOR EACH ROW EXECUTE FUNCTION agent_tasks_plan();
+
+-- After agent_tasks_record_execution, by its name: a run ends before the next one is queued.
+CREATE TRIGGER agent_tasks_schedule_next
+    AFTER UPDATE OF status ON agent_tasks
+    FOR EACH ROW WHEN (
+        NEW.recurrence IS NOT NULL
+        AND NEW.status IN ('completed', 'failed', 'skipped') AND OLD.status NOT IN ('completed', 'failed', 'skipped'))
+    EXECUTE FUNCTION agent_tasks_schedule_next();
 
 CREATE TRIGGER agent_tasks_record_execution
     AFTER INSERT OR UPDATE OF status, attempts ON agent_tasks
@@ -6205,9 +7577,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON agent_tasks, agent_findings, agent_execu
 GRANT USAGE, SELECT ON SEQUENCE agent_execution_log_id_seq TO service_role;
 GRANT EXECUTE
     ON FUNCTION
-        agent_next_run(text, timestamptz),
+        fail_silent_agent_tasks(),
         claim_agent_task(text[], interval),
-        finish_agent_task(uuid, text, text, text, text[])
+        agent_task_at_work(uuid, integer),
+        renew_agent_task(uuid, integer, interval),
+        finish_agent_task(uuid, text, text, text, text[], integer)
     TO service_role;
 $hosted$;
     END IF;
@@ -6216,7 +7590,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '8703c510ddb5898ce24cecfdb450697fa45884fe72fb2fc5caccc3871c3cafb6',
+    VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -6255,10 +7629,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'workflow_automation_schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -6353,11 +7727,13 @@ CREATE TABLE workflow_triggers (
     active boolean NOT NULL DEFAULT true,
     schedule text,
     timezone text NOT NULL DEFAULT 'UTC',
+    starts_at timestamptz,
     webhook_key text,
     event_name text,
     config jsonb NOT NULL DEFAULT '{}'::jsonb,
     next_run_at timestamptz,
     last_triggered_at timestamptz,
+    last_error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflow_triggers_pkey PRIMARY KEY (id),
@@ -6425,11 +7801,16 @@ COMMENT ON COLUMN workflow_executions.duration IS 'Milliseconds.';
 COMMENT ON COLUMN workflow_executions.start_time IS 'When it began; the application writes started_at.';
 COMMENT ON COLUMN workflow_executions.end_time IS 'When it ended; the application writes completed_at.';
 COMMENT ON TABLE workflow_triggers IS 'What starts a workflow: a schedule, a webhook or an event.';
-COMMENT ON COLUMN workflow_triggers.schedule IS 'Of a schedule: a cron expression, read in timezone.';
+COMMENT ON COLUMN workflow_triggers.schedule IS
+    'Of a schedule: a cron line, or what else read_schedule() reads, by the clock of timezone.';
+COMMENT ON COLUMN workflow_triggers.starts_at IS
+    'Of a schedule: no run is before this, and a period counts from it; NULL for created_at.';
 COMMENT ON COLUMN workflow_triggers.webhook_key IS
     'Of a webhook: the last part of its address. Who knows it can start the workflow.';
 COMMENT ON COLUMN workflow_triggers.event_name IS 'Of an event: the one that it listens to.';
-COMMENT ON COLUMN workflow_triggers.next_run_at IS 'Of a schedule: when it is due.';
+COMMENT ON COLUMN workflow_triggers.next_run_at IS
+    'Of a schedule: when it is due. Computed where a statement does not set it; NULL for one that is not active.';
+COMMENT ON COLUMN workflow_triggers.last_error IS 'Why claim_workflow_triggers() has turned it off.';
 COMMENT ON TABLE workflow_actions IS 'What a workflow does, step by step: an email, an API call or a database update.';
 COMMENT ON COLUMN workflow_actions.position IS 'Its place in the order.';
 COMMENT ON COLUMN workflow_actions.on_error IS
@@ -6479,6 +7860,130 @@ END
 $function$;
 COMMENT ON FUNCTION workflow_executions_fill_owner() IS
     'Trigger: a run whose person is not given is its workflow''s owner''s.';
+
+CREATE FUNCTION workflow_trigger_next_run(
+    schedule text,
+    after timestamptz,
+    zone text,
+    starts_at timestamptz,
+    created_at timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    -- A period counts from something; a schedule without a time of day, such as mondays, comes at midnight.
+    RETURN next_scheduled(schedule, after, zone,
+        coalesce(starts_at, CASE WHEN (read_schedule(schedule)).step IS NOT NULL THEN created_at END));
+END
+$function$;
+COMMENT ON FUNCTION workflow_trigger_next_run(text, timestamptz, text, timestamptz, timestamptz) IS
+    'When the schedule of a trigger is due for the first time after that.';
+
+CREATE FUNCTION workflow_triggers_plan() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    former workflow_triggers;
+    missing text;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        former := OLD;
+    END IF;
+    IF NEW.active AND former.active IS NOT TRUE
+       OR (NEW.trigger_type, NEW.schedule, NEW.timezone, NEW.webhook_key, NEW.event_name) IS DISTINCT FROM
+          (former.trigger_type, former.schedule, former.timezone, former.webhook_key, former.event_name)
+    THEN
+        missing := CASE WHEN NEW.trigger_type = 'schedule' AND coalesce(btrim(NEW.schedule), '') = '' THEN 'schedule'
+                        WHEN NEW.trigger_type = 'webhook' AND coalesce(btrim(NEW.webhook_key), '') = '' THEN 'webhook_key'
+                        WHEN NEW.trigger_type = 'event' AND coalesce(btrim(NEW.event_name), '') = '' THEN 'event_name' END;
+        IF missing IS NOT NULL THEN
+            RAISE EXCEPTION 'a trigger of type % needs workflow_triggers.%', NEW.trigger_type, missing
+                USING ERRCODE = 'check_violation', TABLE = 'workflow_triggers', COLUMN = missing;
+        END IF;
+        PERFORM check_schedule(CASE WHEN NEW.trigger_type = 'schedule' THEN NEW.schedule END, NEW.timezone);
+        NEW.last_error := NULL;
+    END IF;
+    IF NEW.trigger_type <> 'schedule' OR NOT NEW.active THEN
+        NEW.next_run_at := NULL;
+    ELSIF NEW.next_run_at IS NOT DISTINCT FROM former.next_run_at
+          AND (NEW.active, NEW.trigger_type, NEW.schedule, NEW.timezone, NEW.starts_at) IS DISTINCT FROM
+              (former.active, former.trigger_type, former.schedule, former.timezone, former.starts_at)
+    THEN
+        NEW.next_run_at := workflow_trigger_next_run(NEW.schedule, clock_timestamp(), NEW.timezone, NEW.starts_at, NEW.created_at);
+    END IF;
+    RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION workflow_triggers_plan() IS
+    'Trigger: sees that a trigger has what its type needs, that its schedule is understood and its time zone known, and computes the next run.';
+
+CREATE FUNCTION workflows_plan_triggers() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    UPDATE workflow_triggers AS starter
+    SET next_run_at = workflow_trigger_next_run(starter.schedule, clock_timestamp(), starter.timezone, starter.starts_at, starter.created_at)
+    WHERE starter.workflow_id = NEW.id AND starter.trigger_type = 'schedule' AND starter.active AND starter.next_run_at <= clock_timestamp();
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION workflows_plan_triggers() IS
+    'Trigger: a workflow that becomes active does not make up for what was due before.';
+
+CREATE FUNCTION claim_workflow_triggers(max_runs integer DEFAULT 20) RETURNS SETOF workflow_executions
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    due workflow_triggers;
+    run workflow_executions;
+    next_run timestamptz;
+    problem text;
+BEGIN
+    -- SKIP LOCKED: what one caller has, no other gets, and nobody waits.
+    FOR due IN
+        SELECT starter.*
+        FROM workflow_triggers AS starter
+        JOIN workflows AS flow ON flow.id = starter.workflow_id
+        WHERE starter.trigger_type = 'schedule' AND starter.active AND flow.active
+          AND (starter.next_run_at <= clock_timestamp() OR starter.next_run_at IS NULL)
+        ORDER BY starter.next_run_at, starter.id
+        LIMIT max_runs
+        FOR UPDATE OF starter SKIP LOCKED
+    LOOP
+        -- Slots that passed meanwhile are left out. A schedule from before it was checked must not keep the others from their runs.
+        next_run := NULL;
+        problem := NULL;
+        BEGIN
+            next_run := workflow_trigger_next_run(due.schedule, clock_timestamp(), due.timezone, due.starts_at, due.created_at);
+        EXCEPTION WHEN data_exception THEN
+            problem := SQLERRM;
+        END;
+        UPDATE workflow_triggers AS starter
+        SET next_run_at = next_run,
+            last_triggered_at = CASE WHEN due.next_run_at IS NULL THEN starter.last_triggered_at ELSE clock_timestamp() END,
+            active = next_run IS NOT NULL,
+            last_error = CASE WHEN next_run IS NULL THEN coalesce(problem, 'the schedule has no further slot') END
+        WHERE starter.id = due.id;
+        IF due.next_run_at IS NOT NULL THEN
+            INSERT INTO workflow_executions (workflow_id, trigger_id, trigger_data)
+            VALUES (due.workflow_id, due.id, jsonb_build_object('type', due.trigger_type, 'scheduled_for', due.next_run_at))
+            RETURNING * INTO run;
+            RETURN NEXT run;
+        END IF;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION claim_workflow_triggers(integer) IS
+    'Takes the schedules that are due, each by one caller only, plans their next runs, and returns a pending execution for each: '
+    'a run whose caller dies is still there to be seen.';
+
+CREATE TRIGGER workflow_triggers_plan
+    BEFORE INSERT OR UPDATE OF trigger_type, active, schedule, timezone, starts_at, webhook_key, event_name ON workflow_triggers
+    FOR EACH ROW EXECUTE FUNCTION workflow_triggers_plan();
+
+CREATE TRIGGER workflows_plan_triggers
+    AFTER UPDATE OF active, enabled, status ON workflows
+    FOR EACH ROW WHEN (NEW.active AND NOT OLD.active) EXECUTE FUNCTION workflows_plan_triggers();
 
 CREATE TRIGGER workflows_sync_active
     BEFORE INSERT OR UPDATE OF active, enabled, status ON workflows
@@ -6539,6 +8044,10 @@ GRANT SELECT ON workflow_executions TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON workflows, workflow_executions, workflow_triggers, workflow_actions
     TO service_role;
+GRANT EXECUTE
+    ON FUNCTION workflow_trigger_next_run(text, timestamptz, text, timestamptz, timestamptz)
+    TO authenticated, service_role;
+GRANT EXECUTE ON FUNCTION claim_workflow_triggers(integer) TO service_role;
 $hosted$;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -6546,7 +8055,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '62cf89dd439e3b582b7008e11a96b9186d9e6cb4259e82d531ac250455b4105f',
+    VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -6848,10 +8357,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-table.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -6877,7 +8386,6 @@ CREATE TABLE api_logs (
     CONSTRAINT api_logs_pkey PRIMARY KEY (id),
     CONSTRAINT api_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT api_logs_method_check CHECK (method IN ('DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT')),
-    CONSTRAINT api_logs_status_code_check CHECK (status_code BETWEEN 100 AND 599),
     CONSTRAINT api_logs_response_time_ms_check CHECK (response_time_ms >= 0)
 );
 
@@ -6890,7 +8398,7 @@ CREATE INDEX idx_api_logs_slow ON api_logs (response_time_ms DESC, created_at DE
 
 COMMENT ON TABLE api_logs IS 'Requests of the application''s API. For the service alone.';
 COMMENT ON COLUMN api_logs.endpoint IS 'The path, without its parameters.';
-COMMENT ON COLUMN api_logs.status_code IS 'The HTTP status that was answered; NULL where no answer was given.';
+COMMENT ON COLUMN api_logs.status_code IS 'The HTTP status that was answered, as it came; NULL where no answer was given.';
 COMMENT ON COLUMN api_logs.response_time_ms IS 'Milliseconds until the answer was given.';
 COMMENT ON COLUMN api_logs.user_id IS 'Who asked; NULL for nobody known, and once the person is gone.';
 
@@ -6910,7 +8418,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45477fb375cbfc63c8e4842acecbb57c4df9306c1ce90f0fbec3d5078e493e10',
+    VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
@@ -6947,10 +8455,10 @@ BEGIN
     END IF;
     SELECT coalesce(checksum, '') INTO recorded
     FROM public.migration_history WHERE migration_name = 'api-logs-schema.sql' AND success AND (kimbledb_version IS NOT NULL OR adopted);
-    IF recorded = ANY (ARRAY['d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136']::text[]) OR recorded = '' THEN
+    IF recorded = ANY (ARRAY['51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80']::text[]) OR recorded = '' THEN
         RETURN;  -- it is applied
     ELSIF recorded IS NOT NULL THEN
-        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is d66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136', recorded;
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is 51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80', recorded;
     END IF;
     started := clock_timestamp();
     newest := (SELECT max(oid) FROM pg_class);
@@ -6963,37 +8471,36 @@ BEGIN
 -- the rate limit. api_rate_limits counts the requests of each client. For the
 -- service alone, the views, too.
 
--- Where there are logged calls, online.sql has added the columns and the indexes.
 ALTER TABLE api_logs
-    ADD COLUMN IF NOT EXISTS session_id text,
-    ADD COLUMN IF NOT EXISTS request_id text,
-    ADD COLUMN IF NOT EXISTS environment text,
-    ADD COLUMN IF NOT EXISTS query_params jsonb,
-    ADD COLUMN IF NOT EXISTS headers jsonb,
-    ADD COLUMN IF NOT EXISTS request_body jsonb,
-    ADD COLUMN IF NOT EXISTS response_body jsonb,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes bigint
+    ADD COLUMN session_id text,
+    ADD COLUMN request_id text,
+    ADD COLUMN environment text,
+    ADD COLUMN query_params jsonb,
+    ADD COLUMN headers jsonb,
+    ADD COLUMN request_body jsonb,
+    ADD COLUMN response_body jsonb,
+    ADD COLUMN metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN request_size_bytes bigint
         CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS response_size_bytes bigint
+    ADD COLUMN response_size_bytes bigint
         CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS database_time_ms integer
+    ADD COLUMN database_time_ms integer
         CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS upstream_time_ms integer
+    ADD COLUMN upstream_time_ms integer
         CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS cache_hit boolean,
-    ADD COLUMN IF NOT EXISTS error_category text
+    ADD COLUMN cache_hit boolean,
+    ADD COLUMN error_category text
         CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
             'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
             'unavailable', 'client', 'server', 'unknown')),
-    ADD COLUMN IF NOT EXISTS error_code text,
-    ADD COLUMN IF NOT EXISTS stack_trace text,
-    ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer
+    ADD COLUMN error_code text,
+    ADD COLUMN stack_trace text,
+    ADD COLUMN rate_limited boolean NOT NULL DEFAULT false,
+    ADD COLUMN rate_limit integer
         CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer
+    ADD COLUMN rate_limit_remaining integer
         CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
+    ADD COLUMN rate_limit_reset_at timestamptz;
 
 CREATE TABLE api_rate_limits (
     client_key text NOT NULL,
@@ -7012,11 +8519,11 @@ CREATE TABLE api_rate_limits (
     CONSTRAINT api_rate_limits_refused_count_check CHECK (refused_count >= 0)
 );
 
-CREATE INDEX IF NOT EXISTS idx_api_logs_error_category_created_at
+CREATE INDEX idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_session_id_created_at
+CREATE INDEX idx_api_logs_session_id_created_at
     ON api_logs (session_id, created_at) WHERE session_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX idx_api_rate_limits_window_start ON api_rate_limits (window_start);
 
 COMMENT ON COLUMN api_logs.session_id IS 'The session of the person who asked.';
@@ -7070,7 +8577,11 @@ CREATE FUNCTION api_logs_categorize_error() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    IF NEW.error_category IS NULL THEN
+    -- A kind that the function told follows what it was told from; one that a statement gives stays.
+    IF NEW.error_category IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.error_category = OLD.error_category
+          AND OLD.error_category = api_error_category(OLD.status_code, OLD.error_message)
+    THEN
         NEW.error_category := api_error_category(NEW.status_code, NEW.error_message);
     END IF;
     RETURN NEW;
@@ -7133,13 +8644,15 @@ AS $function$
 DECLARE
     purged bigint;
 BEGIN
-    DELETE FROM api_rate_limits AS counter WHERE counter.window_start < now() - older_than;
+    DELETE FROM api_rate_limits AS counter
+    WHERE counter.window_start < now() - older_than
+      AND counter.window_start + make_interval(secs => counter.window_seconds) < now() - older_than;
     GET DIAGNOSTICS purged = ROW_COUNT;
     RETURN purged;
 END
 $function$;
 COMMENT ON FUNCTION purge_api_rate_limits(interval) IS
-    'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
+    'Deletes counters of windows that ended longer ago, and returns how many. For the service to call now and then.';
 
 CREATE VIEW api_endpoint_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
@@ -7217,7 +8730,7 @@ $hosted$;
     EXECUTE current_setting('kimbledb.made_on') INTO made USING newest;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
-    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd66aae701a574bdd9cf6ede90b98ee4ae997c823c7841fb9779bad59fad7f136',
+    VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80',
             session_user, '0.1.0')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,

@@ -42,6 +42,10 @@ if PROFILE == "fixed":
     providers._get_local_constants = Constants
 
 
+#: Files whose tests take long: a session of their own runs them.
+collect_ignore = [] if os.environ.get("KIMBLEDB_TEST_BASES") == "all" else ["integration/test_largest_databases.py"]
+
+
 @pytest.fixture(scope="session")
 def server(kimbledb_server: str) -> str:
     """The DSN of a bare server from kimbledb's own plugin: ``KIMBLEDB_TEST_DSN``, else an embedded server."""
@@ -89,6 +93,15 @@ async def hosted_database(hosted_server: str) -> AsyncIterator[str]:
 def migrated_database(kimbledb_database: str) -> str:
     """The DSN of a fresh database with the built-in schema, on a bare server."""
     return kimbledb_database
+
+
+@pytest.fixture
+async def tables(migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the whole schema with two people in it."""
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'), ('bob')")
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

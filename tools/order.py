@@ -52,6 +52,12 @@ statements above in a transaction of its own, newest first, and stops where rows
 need it. A derived rollback is written from the declarations when it runs: on a hosted database it also takes back what
 hosted.sql did, and what was there before the migration stays. `--dry-run` says what would go.
 
+The document's own lines run on this schema, each as it stands: `DROP TABLE IF EXISTS notifications CASCADE`, `ALTER TABLE
+conversations DROP COLUMN IF EXISTS project_id`, those of its phases and of the full reset. They take no functions and no
+history along, so that `verify` reports what is missing, and `kimbledb rollback` does more. In the document's pattern,
+`table_name`, `column_name` and `function_name` stand for real names. Where a trigger, a policy or a view uses such a column
+or function, the server refuses the line, and `kimbledb rollback NAME` takes these along.
+
 ## Verification queries
 
 `kimbledb verify` runs the checks above, the document's questions about the whole database (tables with their sizes, row

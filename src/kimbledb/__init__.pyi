@@ -38,6 +38,8 @@ from kimbledb.many import migrate_many as migrate_many
 from kimbledb.many import plan_many as plan_many
 from kimbledb.many import verify_many as verify_many
 from kimbledb.model.check import Check as Check
+from kimbledb.model.completion import Completion as Completion
+from kimbledb.model.completion import Conversion as Conversion
 from kimbledb.model.declare_report import DeclaredMigration as DeclaredMigration
 from kimbledb.model.declare_report import DeclaredState as DeclaredState
 from kimbledb.model.declare_report import DeclareReport as DeclareReport
@@ -66,6 +68,7 @@ from kimbledb.model.plan import StepState as StepState
 from kimbledb.model.presentation import Report as Report
 from kimbledb.model.reports import MigrationReport as MigrationReport
 from kimbledb.model.reports import VerificationReport as VerificationReport
+from kimbledb.model.set_aside import SetAside as SetAside
 from kimbledb.model.tables import Table as Table
 from kimbledb.operations.adopt import Adoption as Adoption
 from kimbledb.operations.adopt import adopt as adopt

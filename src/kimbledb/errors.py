@@ -11,7 +11,7 @@
     │   ├── AlternativesError       not exactly one of several alternatives was chosen
     │   ├── ChangedMigrationError   a file was edited after it was applied
     │   ├── RenamedMigrationError   a file was renamed after it was applied
-    │   ├── ConflictingObjectsError existing objects have a shape that no migration repairs
+    │   ├── ConflictingObjectsError existing objects or rows are in the way, and no migration repairs them
     │   └── HazardError             a pending migration has a hazard that the options refuse
     ├── PreflightError              the server is not ready for the migrations: every gap at once
     ├── HistoryError                migration_history is missing, incomplete or malformed
@@ -210,10 +210,11 @@ class RenamedMigrationError(PlanningError):
 
 
 class ConflictingObjectsError(PlanningError):
-    """Existing objects have another shape than the migrations declare, and no pending migration repairs them.
+    """Existing objects have another shape than the migrations declare, and nothing repairs them; or rows break what they declare.
 
     Attributes:
-        conflicts: For each such migration its name and the differences.
+        conflicts: For each such migration its name, and the differences, or the rows with their number and the query that lists
+            them.
         applied: The migrations that the same call applied before.
     """
 
@@ -233,8 +234,9 @@ class ConflictingObjectsError(PlanningError):
         """
         lines = _listed(f"{name}: {one_line(reason)}" for name, reason in conflicts)
         super().__init__(
-            f"existing objects have another shape than these migrations declare; {standing}:\n{lines}",
-            hint="rename or convert these objects by hand, then run again; `kimbledb plan` shows the differences",
+            f"existing objects or rows are not as these migrations declare; {standing}:\n{lines}",
+            hint="correct the rows that the queries list, convert these objects, or set aside the tables that `kimbledb plan`"
+            " names for it (set_aside, --set-aside), then run again",
         )
         self.conflicts = tuple(conflicts)
         self.applied = tuple(applied)

@@ -17,7 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import chart, fresh, growth, lines, others, planning, schema, starting, table, testing
+from . import chart, fresh, growth, lines, live, others, planning, schema, starting, table, testing
 from .measuring import Figure, Server
 
 #: By the name that --only takes.
@@ -27,6 +27,7 @@ GROUPS: dict[str, Callable[[Server, int], Awaitable[list[Figure]]]] = {
     "testing": testing.figures,
     "planning": planning.figures,
     "schema": schema.figures,
+    "live": live.figures,
     "growth": growth.figures,
     "others": others.figures,
 }

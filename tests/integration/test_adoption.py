@@ -66,12 +66,12 @@ async def test_a_half_filled_database_is_completed(migrated_database: str) -> No
 async def test_a_column_of_another_type_stops_the_run(database: str, connection: asyncpg.Connection) -> None:
     """A column of another type, which no pending repair converts, is told by name and stops the run."""
     await kimbledb.migrate(database, to=4)
-    await connection.execute("CREATE TABLE indexing_state (id uuid PRIMARY KEY, total_indexed text)")
+    await connection.execute("CREATE TABLE indexing_state (id uuid PRIMARY KEY, total_indexed bytea)")
 
     plan = await kimbledb.plan(database)
     step = plan.step("indexing-state-schema.sql")
     assert step.state is StepState.CONFLICTING
-    assert "column indexing_state.total_indexed is text instead of integer" in step.reason
+    assert "column indexing_state.total_indexed is bytea instead of integer" in step.reason
     with pytest.raises(kimbledb.ConflictingObjectsError, match="total_indexed"):
         await kimbledb.migrate(database)
 

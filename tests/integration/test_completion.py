@@ -142,6 +142,41 @@ async def test_the_plan_says_what_will_be_written(
     await connection.close()
 
 
+async def test_expressions_of_another_hand_get_their_declared_form(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A check, a policy, a partial index and a view of the declared names and other expressions become the declared ones."""
+    folder.add(
+        1,
+        "things",
+        "CREATE TABLE things (id integer PRIMARY KEY, kind varchar(9), CONSTRAINT kinds CHECK (kind IN ('a', 'b', 'c')));"
+        "ALTER TABLE things ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON things USING (id = 1);"
+        "CREATE INDEX some_things ON things (kind) WHERE kind = 'c';"
+        "CREATE VIEW few AS SELECT id FROM things WHERE id < 3;",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE things (id integer PRIMARY KEY, kind varchar(9), CONSTRAINT kinds CHECK (kind IN ('a', 'b')));"
+        "ALTER TABLE things ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON things USING (true);"
+        "CREATE INDEX some_things ON things (kind) WHERE kind = 'a';"
+        "CREATE VIEW few AS SELECT id FROM things;"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    await connection.execute("INSERT INTO things VALUES (1, 'c'), (5, 'a')")
+    assert (
+        await connection.fetchval("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'own'")
+        == "(id = 1)"
+    )
+    assert "'c'" in await connection.fetchval("SELECT pg_get_indexdef('some_things'::regclass)")
+    assert await connection.fetchval("SELECT count(*) FROM few") == 1
+    assert not [str(check) for check in (await kimbledb.verify(database, catalog=catalog)).failures]
+
+
 async def test_rows_are_asked_under_the_names_that_they_have(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:
@@ -161,6 +196,113 @@ async def test_rows_are_asked_under_the_names_that_they_have(
     await kimbledb.migrate(database, catalog=catalog)
 
     assert await connection.fetchval("SELECT count(*) FROM things WHERE it IS NULL AND more IS NULL") == 1
+
+
+async def test_a_function_of_a_new_table_waits_for_it(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where rows are filled, a function that takes rows of a new table is made after that table, and one that fills before."""
+    folder.add(
+        1,
+        "orders",
+        "CREATE TABLE orders (id integer, paid boolean);"
+        " CREATE FUNCTION unpaid() RETURNS boolean LANGUAGE sql AS 'SELECT false';"
+        " CREATE TABLE items (id integer);"
+        " CREATE FUNCTION one_of(item items) RETURNS integer LANGUAGE sql AS 'SELECT item.id';",
+        facts='[fills]\n"orders.paid" = "coalesce(paid, unpaid())"',
+    )
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE orders (id integer); INSERT INTO orders VALUES (1)")
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert await connection.fetchval("SELECT paid FROM orders") is False
+    assert await connection.fetchval("SELECT one_of(ROW(7)::items)") == 7
+
+
+FORMERLY = """
+[formerly]
+"table bills" = "invoices"
+"column bills.who" = "invoices.owner"
+"""
+
+
+@pytest.mark.parametrize(
+    "part", ["", "ALTER TABLE items ADD invoice integer REFERENCES bills; UPDATE items SET invoice = 1"]
+)
+async def test_a_table_of_a_former_name_is_taken_over(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, part: str
+) -> None:
+    """A table that another hand made under its former name is renamed, with its columns and rows, and keys go on to hold it."""
+    folder.add(1, "items", "CREATE TABLE items (id integer PRIMARY KEY);")
+    folder.add(
+        2,
+        "invoices",
+        "CREATE TABLE invoices (id integer PRIMARY KEY, owner text, paid boolean, kind text DEFAULT 'bill');"
+        " ALTER TABLE items ADD invoice integer REFERENCES invoices;",
+        facts='requires = ["items.sql"]' + FORMERLY,
+    )
+    catalog = await folder.declared(server)
+    await kimbledb.migrate(database, catalog=catalog, to=1)
+    await connection.execute(
+        f"CREATE TABLE bills (id integer PRIMARY KEY, who text, kind text DEFAULT 'other'); INSERT INTO bills VALUES (1, 'ann'); INSERT INTO items VALUES (7); {part}"
+    )
+
+    await kimbledb.adopt(database, catalog=catalog)
+    plan = await kimbledb.plan(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    renamed = "renames column bills.who to invoices.owner, table bills to invoices, constraint bills.bills_pkey to invoices.invoices_pkey"
+    notes = plan.step("invoices.sql").notes
+    assert [note for note in notes if note.startswith(renamed)]
+    assert [note for note in notes if note.startswith("leaves")] == []
+    assert tuple(await connection.fetchrow("SELECT * FROM invoices") or ()) == (1, "ann", "other", None)
+    assert await connection.fetchval("SELECT to_regclass('bills')") is None
+    assert await connection.fetchval("SELECT invoice FROM items") == (1 if part else None)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await connection.execute("UPDATE items SET invoice = 2")
+    checks = (await kimbledb.verify(database, catalog=catalog)).checks
+    assert [each.name for each in checks if each.migration == "invoices.sql" and not each.passed] == []
+    assert (await kimbledb.plan(database, catalog=catalog)).pending == ()
+
+
+async def test_a_rollback_keeps_a_key_that_was_there_under_another_name(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A key of a table that was taken over is no migration's, though the conversion of its column made it anew."""
+    folder.add(
+        1,
+        "invoices",
+        "CREATE TABLE invoices (id text PRIMARY KEY, above text REFERENCES invoices);",
+        rollback=None,
+        facts=FORMERLY,
+    )
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE bills (id uuid PRIMARY KEY)")
+    await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    await kimbledb.rollback(database, "invoices.sql", catalog=catalog)
+
+    keys = "SELECT conname FROM pg_constraint WHERE conrelid = 'invoices'::regclass AND contype IN ('p', 'f')"
+    assert [row[0] for row in await connection.fetch(keys)] == ["invoices_pkey"]
+
+
+async def test_a_former_name_beside_the_later_one(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where a table has the later name, one of the former name is left as it is, with its columns."""
+    folder.add(1, "invoices", "CREATE TABLE invoices (id integer PRIMARY KEY, owner text);", facts=FORMERLY)
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE bills (who text); CREATE TABLE invoices (id integer PRIMARY KEY)")
+    await kimbledb.adopt(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog)
+
+    columns = "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 AND attrelid IN ('bills'::regclass, 'invoices'::regclass) ORDER BY 1, 2"
+    rows = [tuple(row) for row in await connection.fetch(columns)]
+    assert rows == [("bills", "who"), ("invoices", "id"), ("invoices", "owner")]
 
 
 async def test_an_enum_gets_the_labels_that_it_lacks(
@@ -238,6 +380,36 @@ CONVERSIONS = {
     "json_to_jsonb": ("json", "'{\"a\":1}'", "jsonb", '{"a": 1}'),
     "text_to_jsonb": ("text", "'[1,2]'", "jsonb", "[1, 2]"),
     "without_zone": ("timestamp", "'2025-01-02 03:04:05'", "timestamp with time zone", "2025-01-02 03:04:05+00"),
+    "zone_to_none": ("timestamptz", "'2025-01-02 03:04+02'", "timestamp without time zone", "2025-01-02 01:04:00"),
+    "date_to_zone": ("date", "'2025-01-02'", "timestamp with time zone", "2025-01-02 00:00:00+00"),
+    "zone_to_seconds": ("timestamptz", "'2025-01-01 00:00+00'", "bigint", "1735689600"),
+    "none_to_seconds": ("timestamp", "'1969-12-31 23:59:59'", "integer", "-1"),
+    "seconds_to_zone": ("bigint", "1735689600", "timestamp with time zone", "2025-01-01 00:00:00+00"),
+    "millis_to_zone": ("bigint", "1735689600123", "timestamp with time zone", "2025-01-01 00:00:00.123+00"),
+    "zone_to_text": ("timestamptz", "'2025-01-01 00:00:00.5+02'", "text", "2024-12-31T22:00:00.500000Z"),
+    "text_to_zone": ("text", "'2025-01-01 10:00'", "timestamp with time zone", "2025-01-01 10:00:00+00"),
+    "text_with_zone": ("text", "'2025-01-01T10:00:00-05'", "timestamp with time zone", "2025-01-01 15:00:00+00"),
+    "text_to_uuid": (
+        "text",
+        "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'",
+        "uuid",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    ),
+    "text_to_integer": ("text", "' 12 '", "integer", "12"),
+    "text_to_numeric": ("varchar(9)", "'12.5'", "numeric(6,2)", "12.50"),
+    "text_to_boolean": ("text", "'Yes'", "boolean", "true"),
+    "big_to_int": ("bigint", "2147483647", "integer", "2147483647"),
+    "int_to_boolean": ("integer", "0", "boolean", "false"),
+    "boolean_to_int": ("boolean", "true", "smallint", "1"),
+    "boolean_to_text": ("boolean", "true", "text", "true"),
+    "double_to_numeric": ("double precision", "0.1", "numeric", "0.1"),
+    "texts_to_jsonb": ("text[]", "'{a,\"b c\"}'", "jsonb", '["a", "b c"]'),
+    "jsonb_to_texts": ("jsonb", """'["a", "b c"]'""", "text[]", '{a,"b c"}'),
+    "jsonb_to_text": ("jsonb", "'{\"a\": 1}'", "text", '{"a": 1}'),
+    "string_to_text": ("jsonb", "'\"a\"'", "text", "a"),
+    "jsonb_to_json": ("jsonb", "'{\"a\": 1}'", "json", '{"a": 1}'),
+    "ints_to_bigs": ("integer[]", "'{1,2}'", "bigint[]", "{1,2}"),
+    "text_to_shorter": ("text", "'abc'", "character varying(3)", "abc"),
 }
 
 
@@ -266,8 +438,201 @@ async def test_each_rule_of_conversion_keeps_the_values(
     assert (await kimbledb.verify(database, catalog=catalog)).ok
 
 
+#: For each column: its type before, a value that has no place in its declared type, and that type.
+MISFITS = {
+    "uuid": ("text", "x", "uuid"),
+    "number": ("text", "12a", "integer"),
+    "empty": ("text", "", "bigint"),
+    "large": ("bigint", "2147483648", "integer"),
+    "low": ("integer", "-32769", "smallint"),
+    "digits": ("numeric", "1000.004", "numeric(5,2)"),
+    "nan": ("double precision", "NaN", "numeric"),
+    "ever": ("timestamptz", "infinity", "bigint"),
+    "flag": ("integer", "2", "boolean"),
+    "word": ("text", "perhaps", "boolean"),
+    "month": ("text", "2025-13-01", "timestamptz"),
+    "long": ("text", "abcd", "varchar(3)"),
+    "object": ("jsonb", "{}", "text[]"),
+    "mixed": ("jsonb", """["a", 1]""", "text[]"),
+    "label": ("text", "sad", "mood"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+async def test_a_value_that_no_rule_can_convert_stops_the_plan(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder, name: str
+) -> None:
+    """A value without a place in the declared type stops the plan, with a query that lists it, and is in no message."""
+    before, value, later = MISFITS[name]
+    folder.add(
+        1, "things", f"CREATE TYPE mood AS ENUM ('ok');\nCREATE TABLE things (id integer PRIMARY KEY, it {later});"
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(f"CREATE TABLE things (id integer PRIMARY KEY, it {before})")
+    await connection.execute(f"INSERT INTO things VALUES (1, NULL), (2, '{value}'), (3, NULL)")
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("things.sql")
+
+    assert step.state is StepState.CONFLICTING
+    assert step.completion is not None
+    [conflict] = step.completion.conflicts
+    assert conflict.startswith("1 row of things (it) with a value that cannot become")
+    assert "things/apply.sql:2" in conflict
+    listing = conflict.partition("listed by: ")[2]
+    assert [row["id"] for row in await connection.fetch(listing)] == [2]
+    assert len(value) < 2 or value not in conflict.partition("listed by: ")[0].replace("things/apply.sql:2", "")
+
+
+#: For each column: its type before, a value of which something is cut, its declared type, and what is left.
+CUTS = {
+    "expires": ("timestamptz", "2025-01-01 00:00:00.25+00", "bigint", "1735689600"),
+    "price": ("numeric", "1.239", "numeric(6,2)", "1.24"),
+    "share": ("double precision", "0.75", "integer", "0"),
+    "day": ("timestamptz", "2025-01-01 10:00+00", "date", "2025-01-01"),
+    "text_day": ("text", "2025-01-01 10:00", "date", "2025-01-01"),
+    "moment": ("timestamptz", "2025-01-01 00:00:00.4+00", "timestamp(0) with time zone", "2025-01-01 00:00:00+00"),
+    "few": ("double precision", "0.1", "real", "0.1"),
+}
+
+
+async def test_what_a_conversion_cuts_is_counted_and_kept(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Where a conversion cuts something off a value, the whole one is kept in a column of its own, and is counted."""
+    columns = ", ".join(f"{name} {later}" for name, (_, _, later, _) in CUTS.items())
+    folder.add(1, "things", f"CREATE TABLE things (id integer PRIMARY KEY, {columns}, updated_at timestamptz);")
+    catalog = await folder.declared(server)
+    before = ", ".join(f"{name} {kind}" for name, (kind, _, _, _) in CUTS.items())
+    values = ", ".join(f"'{value}'" for _, value, _, _ in CUTS.values())
+    await connection.execute(
+        f"CREATE TABLE things (id integer PRIMARY KEY, {before}, updated_at timestamptz, expires_before text);"
+        f"INSERT INTO things (id, {', '.join(CUTS)}) VALUES (1, {values}); INSERT INTO things VALUES (2);"
+        f"INSERT INTO things (id, expires, price) VALUES (3, '2025-01-01+00', 1.5);"
+        "CREATE FUNCTION stamp() RETURNS trigger SET search_path = public LANGUAGE plpgsql AS $$BEGIN NEW.updated_at = now(); RETURN NEW; END$$;"
+        "CREATE TRIGGER stamp BEFORE UPDATE ON things FOR EACH ROW EXECUTE FUNCTION stamp()"
+    )
+    await connection.execute("SET timezone = 'UTC'")
+    names = {name: f"{name}_before" for name in CUTS} | {"expires": "expires_before_2"}
+    was = await connection.fetchrow(f"SELECT {', '.join(f'{name}::text' for name in CUTS)} FROM things WHERE id = 1")
+
+    await kimbledb.adopt(database, catalog=catalog)
+    plan = await kimbledb.plan(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    row = await connection.fetchrow("SELECT to_jsonb(things) FROM things WHERE id = 1")
+    completion = plan.step("things.sql").completion
+    assert completion is not None
+    assert {column: (keeps, count) for column, keeps, count in completion.kept} == {
+        f"things.{name}": (f"things.{keeps}", 1) for name, keeps in names.items()
+    }
+    kept = await connection.fetchrow(
+        f"SELECT {', '.join(f'{keeps}::text AS {name}' for name, keeps in names.items())} FROM things WHERE id = 1"
+    )
+    left = await connection.fetchrow(f"SELECT {', '.join(f'{name}::text' for name in CUTS)} FROM things WHERE id = 1")
+    assert row is not None
+    assert kept == was
+    assert dict(left or {}) == {name: after for name, (_, _, _, after) in CUTS.items()}
+    others = " IS NULL AND ".join(names.values())
+    assert await connection.fetchval(f"SELECT count(*) FROM things WHERE id > 1 AND {others} IS NULL") == 2
+    assert await connection.fetchval("SELECT count(updated_at) FROM things") == 0
+    verification = await kimbledb.verify(database, catalog=catalog)
+    assert not [str(each) for each in verification.checks if not each.passed]
+
+
+async def test_ids_become_uuids_with_all_that_refers_to_them(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Serial and text ids become uuids one to one, with the columns of each key there or declared, and the old ones are kept."""
+    folder.add(
+        1,
+        "shop",
+        "CREATE TABLE people (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), boss uuid REFERENCES people (id));"
+        "CREATE TABLE tags (id uuid PRIMARY KEY DEFAULT gen_random_uuid());"
+        "CREATE TABLE orders (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), buyer uuid NOT NULL REFERENCES people (id),"
+        " tag uuid REFERENCES tags (id));"
+        "CREATE INDEX ON people (boss); CREATE INDEX ON orders (buyer); CREATE INDEX ON orders (tag);",
+    )
+    catalog = await folder.declared(server)
+    uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    await connection.execute(
+        "CREATE TABLE people (id serial PRIMARY KEY, boss integer REFERENCES people (id));"
+        "CREATE TABLE tags (id text PRIMARY KEY);"
+        "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        " buyer integer NOT NULL REFERENCES people (id), tag text);"
+        "INSERT INTO people (boss) VALUES (NULL), (1), (1);"
+        f"INSERT INTO tags VALUES ('red'), ('{uuid.upper()}');"
+        f"INSERT INTO orders (buyer, tag) VALUES (2, 'red'), (3, '{uuid.upper()}'), (3, NULL)"
+    )
+
+    await kimbledb.adopt(database, catalog=catalog)
+    report = await kimbledb.migrate(database, catalog=catalog)
+
+    assert len(report.applied) == 1
+    old = "(SELECT old_id FROM migration_ids WHERE new_id = {} AND column_name = '{}')"
+    orders = await connection.fetch(
+        f"SELECT {old.format('o.id', 'orders.id')} AS id, {old.format('o.buyer', 'people.id')} AS buyer,"
+        f" coalesce({old.format('o.tag', 'tags.id')}, o.tag::text) AS tag, {old.format('p.boss', 'people.id')} AS boss"
+        " FROM orders o JOIN people p ON p.id = o.buyer ORDER BY 1"
+    )
+    assert [tuple(row) for row in orders] == [
+        ("1", "2", "red", "1"),
+        ("2", "3", uuid.upper(), "1"),
+        ("3", "3", None, "1"),
+    ]
+    assert await connection.fetchval(f"SELECT count(*) FROM tags WHERE id = '{uuid}'") == 1
+    assert await connection.fetchval("SELECT count(*) FROM migration_ids") == 8
+    assert (
+        await connection.fetchval("SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relname ~ 'people|orders'")
+        == 0
+    )
+    await connection.execute("INSERT INTO people (boss) SELECT min(id::text)::uuid FROM people")
+    assert (await kimbledb.verify(database, catalog=catalog)).ok
+
+
+async def test_texts_that_would_become_one_id_stop_the_plan(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Two spellings of one uuid in a key of texts stop the plan, since two rows would have one id."""
+    folder.add(1, "tags", "CREATE TABLE tags (id uuid PRIMARY KEY);")
+    catalog = await folder.declared(server)
+    uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    await connection.execute(
+        f"CREATE TABLE tags (id text PRIMARY KEY); INSERT INTO tags VALUES ('{uuid}'), ('{uuid.upper()}')"
+    )
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("tags.sql")
+
+    assert step.state is StepState.CONFLICTING
+    assert step.completion is not None
+    assert step.completion.conflicts[0].startswith(
+        "2 rows of tags (id) with a value that becomes the same uuid as another"
+    )
+
+
+async def test_times_that_get_a_zone_are_not_written_anew(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A time without a zone becomes one in UTC without a new file of the table, in a database of any zone."""
+    folder.add(1, "things", "CREATE TABLE things (id integer PRIMARY KEY, at timestamptz);")
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE things (id integer PRIMARY KEY, at timestamp); INSERT INTO things VALUES (1, '2025-07-01 12:00')"
+    )
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'America/New_York'")
+    file = "SELECT pg_relation_filenode('things')"
+    was = await connection.fetchval(file)
+
+    await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert await connection.fetchval(file) == was
+    assert await connection.fetchval("SELECT at = '2025-07-01 12:00+00' FROM things")
+
+
 @pytest.mark.parametrize(
-    "kinds", [("text", "integer"), ("bigint", "integer"), ("numeric(8,2)", "numeric(4,2)"), ("integer", "uuid")]
+    "kinds",
+    [("bytea", "integer"), ("integer", "uuid"), ("point", "text"), ("jsonb", "boolean"), ("text[]", "integer[]")],
 )
 async def test_what_no_rule_converts_stops_the_plan(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder, kinds: tuple[str, str]
@@ -387,19 +752,22 @@ async def test_no_statement_on_rows_is_run_and_no_drop(
 async def test_what_failed_in_a_completion_leaves_nothing(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:
-    """A key that rows break stops a completion with the statement and the reason, and the schema is as it was."""
-    folder.add(1, "things", "CREATE TABLE things (id integer PRIMARY KEY, up integer REFERENCES things, more text);")
+    """A value that no index holds stops a completion with the statement and the reason, and the schema is as it was."""
+    folder.add(
+        1, "things", "CREATE TABLE things (id integer, body text); CREATE INDEX things_body_idx ON things (body);"
+    )
     catalog = await folder.declared(server)
     await connection.execute(
-        "CREATE TABLE things (id integer PRIMARY KEY, up integer); INSERT INTO things VALUES (1, 2)"
+        "CREATE TABLE things (id integer, body text);"
+        " INSERT INTO things SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, 400) AS n"
     )
     await kimbledb.adopt(database, catalog=catalog)
     was = await take_snapshot(database)
 
-    with pytest.raises(kimbledb.MigrationError, match="ADD CONSTRAINT things_up_fkey FOREIGN KEY") as caught:
+    with pytest.raises(kimbledb.MigrationError, match="CREATE INDEX things_body_idx ON things") as caught:
         await kimbledb.migrate(database, catalog=catalog)
 
-    assert caught.value.sqlstate == "23503"
+    assert caught.value.sqlstate == "54000"
     assert str((await take_snapshot(database)).since(was)) == "no difference"
     failed = await connection.fetchval("SELECT count(*) FROM migration_log WHERE event = 'failure'")
     assert failed == 1

@@ -6,19 +6,16 @@ as ``authenticated``; so the calls are made on a server with the hosted roles.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import defaultdict
 from collections.abc import AsyncIterator
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
-with (Path(__file__).parent.parent / "data" / "contract_columns.csv").open(newline="", encoding="utf-8") as _file:
-    ROWS = list(csv.DictReader(_file))
-TABLES = sorted({row["table"] for row in ROWS})
+import kimbledb
+from tests.support.application import ROWS, TABLES, Application, columns_of
+
 #: Where two types were seen, the one that counts; a guess stands in parentheses.
 GUESSES = {
     "(bool)": "boolean",
@@ -29,14 +26,11 @@ GUESSES = {
     "(timestamptz)": "timestamptz",
 }
 NAMES = {"timestamptz": "timestamp with time zone"}
-#: One table's columns that name one thing twice: the documented one is left out of an insert.
-ALIASES = {
-    "conversations": {"is_pinned"},
-    "model_performance_metrics": {"model_name", "total_tokens"},
-    "audio_transcriptions": {"error_message"},
-    "workflows": {"active"},
-    "mcp_servers": {"active"},
-    "projects": {"owner_id"},
+#: Columns of another type than the one that was seen, since the application writes values that it does not hold.
+WIDER = {
+    ("user_tokens", "expires_at"): "bigint",
+    ("budget_alerts", "percent_used"): "numeric(20,2)",
+    ("agent_findings", "impact_score"): "numeric(4,2)",
 }
 
 
@@ -58,23 +52,14 @@ async def service(hosted_migrated_database: str) -> AsyncIterator[asyncpg.Connec
     await connection.close()
 
 
-async def _columns(connection: asyncpg.Connection, table: str) -> dict[str, str]:
-    rows = await connection.fetch(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-        "WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped",
-        table,
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 async def test_columns_and_types(service: asyncpg.Connection) -> None:
     """Every column that was seen is there, in the type that was seen, or in the one that the rules choose of two."""
     wrong = []
     for table in TABLES:
-        present = await _columns(service, table)
+        present = await columns_of(service, table)
         for row in ROWS:
             if row["table"] == table:
-                wanted = _wanted_type(row["type_seen"])
+                wanted = WIDER.get((table, row["column"])) or _wanted_type(row["type_seen"])
                 # People, projects and conversations have text identifiers, whatever was seen.
                 if row["column"] in ("user_id", "project_id", "conversation_id"):
                     wanted = "text"
@@ -84,122 +69,17 @@ async def test_columns_and_types(service: asyncpg.Connection) -> None:
     assert wrong == []
 
 
-class Application:
-    """Writes rows as the application does: all its columns at once, parents first."""
-
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self.connection = connection
-        self.seen: dict[str, dict[str, Any]] = {}
-
-    async def parents(self, table: str) -> dict[str, tuple[str, str]]:
-        rows = await self.connection.fetch(
-            "SELECT a.attname, p.relname, b.attname FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid "
-            "JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
-            "JOIN pg_attribute AS b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1] "
-            "WHERE k.contype = 'f' AND k.conrelid = $1::text::regclass",
-            table,
-        )
-        return {row[0]: (row[1], row[2]) for row in rows}
-
-    async def value(self, table: str, column: str, kind: str, seen: str, parents: dict[str, tuple[str, str]]) -> str:
-        """Return a literal for a column: a parent's key, a value that was seen, or one of its type."""
-        if (table, column) == ("projects", "user_id"):
-            column = "owner_id"  # the same thing, and only the documented name has the key
-        if column in parents:
-            parent, key = parents[column]
-            if parent == table:
-                return "NULL"
-            if parent not in self.seen:
-                await self.insert(parent)
-            return _literal(str(self.seen[parent][key]))
-        if seen:
-            return _literal(seen.split(maxsplit=1)[0])
-        if column in ("importance", "confidence", "impact_score", "organization_confidence", "category_confidence"):
-            return "0.5"
-        if kind.startswith("vector"):
-            return _literal(json.dumps([0.1] * 1536))
-        return {
-            "text": f"'some {column}'",
-            "uuid": "gen_random_uuid()",
-            "boolean": "true",
-            "jsonb": "'{\"k\": 1}'",
-            "text[]": "'{one,two}'",
-            "integer[]": "'{1,2}'",
-            "timestamp with time zone": "now()",
-        }.get(kind, "3")
-
-    async def insert(self, table: str, uses: tuple[str, ...] = ("insert", "upsert"), suffix: str = "") -> None:
-        kinds = await _columns(self.connection, table)
-        parents = await self.parents(table)
-        wanted = {
-            row["column"]: row["values_seen"]
-            for row in ROWS
-            if row["table"] == table and set(uses) & set(row["used_by_the_application_for"].split())
-        }
-        for required in await self.connection.fetch(
-            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped "
-            "AND attnotnull AND NOT atthasdef AND attidentity = ''",
-            table,
-        ):
-            wanted.setdefault(required[0], "")
-        for left in ALIASES.get(table, ()):
-            wanted.pop(left, None)
-        values = {
-            column: await self.value(table, column, kinds[column], seen, parents) for column, seen in wanted.items()
-        }
-        listed = ", ".join(f'"{column}"' for column in values)
-        row = await self.connection.fetchrow(
-            f'INSERT INTO "{table}" ({listed}) VALUES ({", ".join(values.values())}) {suffix} RETURNING *'
-            if values
-            else f'INSERT INTO "{table}" DEFAULT VALUES RETURNING *'
-        )
-        assert row is not None
-        self.seen[table] = dict(row)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 @pytest.mark.parametrize("table", TABLES)
 async def test_calls_of_the_application_work_on_each_table(service: asyncpg.Connection, table: str) -> None:
     """The application's insert, select, filter, order, update and upsert work with all their columns, and with every value seen."""
     application = Application(service)
-    rows = [row for row in ROWS if row["table"] == table]
-    seen = {row["column"]: row["values_seen"].split() for row in rows}
-    uses: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        for use in row["used_by_the_application_for"].split():
-            uses[use].append(row["column"])
     await application.insert(table)
-    kinds = await _columns(service, table)
-    key = "user_id" if table == "user_tokens" else "id"
 
-    for column in uses["select"] + uses["filter"]:
-        await service.fetch(
-            f'SELECT "{column}" FROM "{table}" WHERE "{column}" = (SELECT "{column}" FROM "{table}" LIMIT 1)'
-        )
-    for column in uses["order"]:
-        await service.fetch(f'SELECT "{column}" FROM "{table}" ORDER BY "{column}" DESC LIMIT 10')
-    for column in uses["update"]:
-        await service.execute(f'UPDATE "{table}" SET "{column}" = "{column}"')
-    for column, values in seen.items():
-        for value in values:
-            written = f"'{{{value}}}'" if kinds[column].endswith("[]") else _literal(value)
-            await service.execute(f'UPDATE "{table}" SET "{column}" = {written}')
-    conflict = [column for column in uses["conflict"] if column != key] or [key]
-    for target in {key, *conflict} if uses["upsert"] else ():
-        held = application.seen[table][target]
-        if held is not None:
-            columns = [column for column in uses["upsert"] if column not in (target, *ALIASES.get(table, ()))]
-            assigned = ", ".join(f'"{column}" = excluded."{column}"' for column in columns)
-            values = ", ".join(f'"{column}"' for column in columns)
-            await service.execute(
-                f'INSERT INTO "{table}" ("{target}", {values}) SELECT "{target}", {values} FROM "{table}" '
-                f'WHERE "{target}" = $1 ON CONFLICT ("{target}") DO UPDATE SET {assigned}',
-                held,
-            )
-    assert await service.fetchval(f'SELECT count(*) FROM "{table}"') == 1
+    await application.use(table)
+
+    # Of a task that recurs the schema queues the next run.
+    own = "WHERE recurs_from IS NULL" if table == "agent_tasks" else ""
+    assert await service.fetchval(f'SELECT count(*) FROM "{table}" {own}') == 1
 
 
 @pytest.mark.parametrize(
@@ -250,6 +130,49 @@ async def test_the_general_project(service: asyncpg.Connection) -> None:
         await service.execute(f"INSERT INTO {table} (user_id, filename) VALUES ('u', 'a')")
         await service.execute(f"INSERT INTO {table} (user_id, filename, project_id) VALUES ('u', 'b', 'general')")
         assert await service.fetchval(f"SELECT count(*) FROM {table} WHERE project_id IS NULL") == 2
+
+
+@pytest.mark.parametrize("migration", ["create_user_tokens_table.sql", "supabase-migration-user_tokens.sql"])
+async def test_when_a_token_ends(hosted_database: str, migration: str) -> None:
+    """The application writes and reads the end of a token as whole seconds since 1970, a JSON number; the schema shows the time, too."""
+    await kimbledb.migrate(hosted_database, to=migration, prefer=[migration])
+    connection = await asyncpg.connect(hosted_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'), ('bob'); SET ROLE service_role")
+    await connection.execute(
+        """
+        INSERT INTO user_tokens (user_id, refresh_token, expires_at)
+        SELECT user_id, 'x', expires_at FROM json_populate_recordset(NULL::user_tokens,
+            '[{"user_id": "ann", "expires_at": 1761600000}, {"user_id": "bob", "expires_at": null}]')
+        """
+    )
+
+    written = await connection.fetch(
+        "SELECT to_json(expires_at)::text, expires_at_time FROM user_tokens ORDER BY user_id"
+    )
+    # 20,388 days and 76,800 seconds after the first of January 1970.
+    assert [tuple(row) for row in written] == [
+        ("1761600000", datetime(2025, 10, 27, 21, 20, tzinfo=UTC)),
+        (None, None),
+    ]
+
+    await connection.execute("UPDATE user_tokens SET expires_at = expires_at + 3600 WHERE user_id = 'ann'")
+    await connection.execute("SET ROLE authenticated; SET kimbledb.user_id = 'ann'")
+    view = "user_connections" if migration.startswith("supabase") else "user_tokens"
+    seen = await connection.fetchrow(f"SELECT expires_at, expires_at_time FROM {view}")
+    assert tuple(seen or ()) == (1761603600, datetime(2025, 10, 27, 22, 20, tzinfo=UTC))
+    await connection.close()
+
+
+async def test_scores_of_findings(service: asyncpg.Connection) -> None:
+    """A finding's impact is any number from 0 to 10, with fractions, and nothing outside."""
+    await service.execute("INSERT INTO agent_findings (impact_score) VALUES (0), (7.5), (9.99), (10), (NULL)")
+    assert await service.fetchval("SELECT sum(impact_score)::text FROM agent_findings") == "27.49"
+
+    for value in ("-0.01", "10.01", "NaN"):
+        await service.execute("SAVEPOINT before")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await service.execute(f"INSERT INTO agent_findings (impact_score) VALUES ('{value}')")
+        await service.execute("ROLLBACK TO before")
 
 
 async def test_no_data_is_left_behind(service: asyncpg.Connection) -> None:

@@ -139,7 +139,8 @@ async def test_documented_objects(migrated: asyncpg.Connection) -> None:
         ("categories", "parent_id", "text"),
     ):
         assert columns.get((table, column)) == kind, f"{table}.{column}"
-    assert await migrated.fetchval("SELECT to_regprocedure('search_knowledge_base(vector, double precision, integer)')")
+    documented = "SELECT id, similarity FROM search_knowledge_base(array_fill(1::real, ARRAY[1536])::vector, 0.5, 10)"
+    assert await migrated.fetch(documented) == []
     assert await migrated.fetchval("SELECT count(*) FROM migration_history WHERE success") == 34
 
 
@@ -160,6 +161,66 @@ async def test_verification_queries_run(migrated: asyncpg.Connection) -> None:
     for query in queries:
         # pg_tables calls it tablename; verify() asks the same in SQL that runs.
         await migrated.fetch(query.replace("table_name", "tablename") if "FROM pg_tables" in query else query)
+
+
+def _rollback_blocks() -> list[list[str]]:
+    """The document's rollback statements: each line of a migration, and each block of the section, its pattern aside."""
+    blocks = [
+        [line.strip() + ";"]
+        for code in re.findall(r"^\*\*Rollback:\*\* `(.+)`$", DOCUMENT, re.MULTILINE)
+        for line in code.rstrip(";").split(";")
+    ]
+    section = DOCUMENT.partition("## Rollback Procedures\n")[2].partition("## Verification Queries\n")[0]
+    for block in re.findall(r"```sql\n(.*?)```", section, re.DOTALL):
+        lines = [line for line in block.splitlines() if line and not line.startswith("--")]
+        if not any("table_name" in line for line in lines):
+            blocks.append(lines)
+    return blocks
+
+
+async def test_rollback_lines_run(migrated: asyncpg.Connection) -> None:
+    """Each rollback line of the document runs on the whole schema, alone and with the others of its block."""
+    blocks = _rollback_blocks()
+    assert (len(blocks), sum(map(len, blocks))) == (14, 27)
+    if not await migrated.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres')"):
+        blocks = [[line for line in block if not line.endswith("TO postgres;")] for block in blocks]
+    for block in blocks:
+        for lines in (block, *([line] for line in block if line != "CREATE SCHEMA public;")):
+            await migrated.execute("BEGIN")
+            for line in lines:
+                await migrated.execute(line)
+            await migrated.execute("ROLLBACK")
+
+
+async def test_work_goes_on_without_projects(migrated: asyncpg.Connection) -> None:
+    """Where the document's lines have dropped project_id, rows are written, changed and found as before, by people, too."""
+    await migrated.execute("INSERT INTO users (id) VALUES ('ann')")
+    role = f"people_{migrated.get_server_pid()}"
+    work = f"""
+        INSERT INTO conversations (user_id, title) VALUES ('ann', 'a');
+        INSERT INTO audio_transcriptions (user_id, text) VALUES ('ann', 'a');
+        UPDATE conversations SET title = 'b';
+        UPDATE audio_transcriptions SET text = 'b', embedding = '{[1.0] * 1536}';
+    """
+    await migrated.execute(
+        f"""
+        BEGIN;
+        CREATE ROLE {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role};
+        {work}
+        ALTER TABLE audio_transcriptions DROP COLUMN IF EXISTS project_id;
+        ALTER TABLE conversations DROP COLUMN IF EXISTS project_id;
+        {work}
+        SET LOCAL ROLE {role};
+        SET LOCAL kimbledb.user_id = 'ann';
+        {work}
+        """
+    )
+
+    search = f"SELECT kind FROM search_all_content('{[1.0] * 1536}', 'ann')"
+    assert [row[0] for row in await migrated.fetch(search)] == ["transcription"] * 3
+    assert await migrated.fetchval("SELECT count(*) FROM conversations WHERE title = 'b'") == 3
 
 
 @pytest.mark.parametrize("phase", [17, 13, 9])

@@ -140,12 +140,12 @@ async def test_what_was_altered_by_hand_is_told_and_cured(
 
 
 async def test_a_table_that_is_gone_is_told_once(migrated_database: str) -> None:
-    """Of a dropped table and view the parts are not told one by one; their cures, in order, make both whole."""
+    """Of a dropped table and what goes with it the parts are not told one by one; the cures, in order, make all whole."""
     whole = await take_snapshot(migrated_database)
     connection = await asyncpg.connect(migrated_database)
     await connection.execute("DROP TABLE backups CASCADE; CREATE TABLE of_the_application (id integer)")
 
-    drifted, view = await drift_of(migrated_database)
+    drifted, view, *functions = await drift_of(migrated_database)
 
     assert (drifted.migration, drifted.name, drifted.found) == (
         "backups-table-migration.sql",
@@ -154,8 +154,9 @@ async def test_a_table_that_is_gone_is_told_once(migrated_database: str) -> None
     )
     assert (drifted.file or "").endswith("18_backups-table-migration/apply.sql")
     assert view.name == "view restore_points"
+    assert all(each.name.startswith("function ") for each in functions)
     await connection.execute("SET search_path = public, pg_temp; DROP TABLE of_the_application")
-    for check in (drifted, view):
+    for check in (drifted, view, *functions):
         await connection.execute(check.hint or "")
     assert str((await take_snapshot(migrated_database)).since(whole)) == "no difference"
     await connection.close()

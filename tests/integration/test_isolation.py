@@ -91,6 +91,29 @@ async def test_a_hole_is_found(database: str, folder: Folder, hole: str, found: 
     assert ("NOT REFUSED" in str(report)) == bool(found)
 
 
+async def test_a_row_whose_kind_requires_more(database: str, folder: Folder) -> None:
+    """Where the first kind of row that a table lists requires a column of its own, another kind is made up."""
+    folder.add(
+        1,
+        "notes",
+        TABLES
+        + """
+        ALTER TABLE notes
+            ADD kind text NOT NULL CHECK (kind IN ('dated', 'linked')),
+            ADD day date,
+            ADD link text,
+            ADD CHECK (kind <> 'dated' OR day IS NOT NULL),
+            ADD CHECK (kind <> 'linked' OR link IS NOT NULL)
+        """,
+        rollback="DROP TABLE lines, notes; DROP FUNCTION me()",
+    )
+
+    report = await check_isolation(database, catalog=folder.catalog)
+
+    assert report.ok, report
+    assert report.tables["notes"] == 2
+
+
 async def test_a_row_that_cannot_be_made_up(database: str, folder: Folder) -> None:
     """A table in which no row can be made is said, and is no success; values for it may be given."""
     folder.add(

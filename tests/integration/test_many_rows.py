@@ -24,7 +24,20 @@ QUERIES = {
         "SELECT role, content FROM messages WHERE conversation_id = 'c6' ORDER BY created_at",
         "messages",
         "idx_messages_timestamp",
-        "conversations_pkey",
+        "idx_conversations_user_id_id",
+    ),
+    "latest messages": (
+        "person",
+        "SELECT role, content FROM messages ORDER BY created_at DESC LIMIT 20",
+        "messages",
+        "idx_messages_timestamp",
+        "idx_conversations_user_id_id",
+    ),
+    "latest messages of oneself": (
+        "person",
+        "SELECT role, content FROM messages WHERE user_id = 'person_7' ORDER BY created_at DESC LIMIT 20",
+        "messages",
+        "idx_messages_user_id",
     ),
     "knowledge": (
         "person",
@@ -50,7 +63,7 @@ async def test_what_people_ask_is_found_by_an_index(migrated_database: str) -> N
     connection = await asyncpg.connect(migrated_database)
     role = f"people_{connection.get_server_pid()}"
     await connection.execute(LOAD.read_text().format(rows=ROWS, embedded=ROWS, role=role))
-    await connection.execute("ANALYZE")
+    await connection.execute("VACUUM ANALYZE")
     embedding = await connection.fetchval("SELECT embedding::text FROM knowledge_base WHERE title = 'title 6'")
     try:
         for name, (who, query, table, *indexes) in QUERIES.items():

@@ -5,32 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.catalog import statements
 from kimbledb.events import Event, Statement
-from tests.support.databases import Clone, take_snapshot
 from tests.support.folders import Folder
 
 INDEXES = "CREATE INDEX IF NOT EXISTS idx_a_n ON a (n);\nCREATE INDEX IF NOT EXISTS idx_a_twice ON a ((2 * n));\n"
 #: What the log holds of a migration.
 LOGGED = "SELECT array_agg(event || coalesce(' ' || (detail->>'state'), '') ORDER BY id) FROM migration_log WHERE migration_name = 'b.sql'"
-#: One row for each table of the built-in migrations' online strategies.
-ROWS = {
-    "users": "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org')",
-    "projects": "INSERT INTO projects (id, name, owner_id, user_id) VALUES ('p', 'A project', 'ada', 'ada')",
-    "conversations": "INSERT INTO conversations (id, user_id) VALUES ('c', 'ada')",
-    "knowledge_base": "INSERT INTO knowledge_base (user_id, title, content) VALUES ('ada', 'A title', 'Words')",
-    "files": "INSERT INTO files (user_id, filename) VALUES ('ada', 'a.txt')",
-    "audio_transcriptions": "INSERT INTO audio_transcriptions (user_id, text) VALUES ('ada', 'Words')",
-    "model_performance_metrics": "INSERT INTO model_performance_metrics (model_name, task_type) VALUES ('m', 'coding')",
-    "api_logs": "INSERT INTO api_logs (method, endpoint) VALUES ('GET', '/')",
-}
 
 
 @pytest.fixture
@@ -235,30 +221,6 @@ async def test_a_key_that_does_not_hold_is_taken_back(
     assert await connection.fetchval("SELECT convalidated FROM pg_constraint WHERE conname = 'a_n_fkey'") is True
 
 
-async def test_a_built_in_key_that_does_not_hold(database: str, connection: asyncpg.Connection) -> None:
-    """A transcription of a project that is nowhere stops add-project-to-transcriptions.sql, and the application writes others as before."""
-    await kimbledb.migrate(database, to=4, verify=False)
-    await connection.execute(
-        "INSERT INTO users (id, email) VALUES ('ada', 'ada@example.org');"
-        "INSERT INTO audio_transcriptions (user_id, text) VALUES ('ada', 'Words')"
-    )
-    await interrupt(database, 2, to=5)
-    await connection.execute("UPDATE audio_transcriptions SET project_id = 'gaming'")
-
-    with pytest.raises(kimbledb.MigrationError) as caught:
-        await kimbledb.migrate(database, to=5)
-
-    assert caught.value.sqlstate == "23503"
-    assert "rolled back" not in str(caught.value)
-    assert "taken back: the constraint audio_transcriptions_project_id_fkey on public.audio_transcriptions" in str(
-        caught.value
-    )
-    await connection.execute(
-        "INSERT INTO audio_transcriptions (user_id, text, project_id) VALUES ('ada', 'More', 'gaming')"
-    )
-    assert await connection.fetchval("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
-
-
 async def test_a_verification_that_fails_afterwards(
     database: str, filled: Folder, connection: asyncpg.Connection
 ) -> None:
@@ -277,86 +239,6 @@ async def test_a_verification_that_fails_afterwards(
     assert await connection.fetchval("SELECT array_agg(relname) FROM pg_class WHERE relname LIKE 'idx_a%'") == [
         "idx_a_n"
     ]
-
-
-async def test_the_built_in_roads_end_where_the_plain_ones_do(
-    database: str,
-    clone: Clone,
-) -> None:
-    """Each built-in online strategy ends in the same schema as the plain one and keeps all rows: at once, interrupted half-way, and where somebody ran a half of it by hand."""
-    walked = []
-    for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending:
-        migration = step.migration
-        parts = [statement.text for statement in statements.split(migration.online_sql)]
-        copies = [await clone(database.rpartition("/")[2]) for _ in range(3 if parts else 0)]
-        await kimbledb.migrate(database, to=migration.name, verify=False)
-        for copy, how in zip(copies, ("at once", "interrupted", "by hand"), strict=False):
-            connection = await asyncpg.connect(copy)
-            there = [table for table in ROWS if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)]
-            for table in there:
-                await connection.execute(ROWS[table])
-            if how == "interrupted":
-                await interrupt(copy, len(parts) // 2 + 1, to=migration.name)
-            for part in parts[: len(parts) // 2 if how == "by hand" else 0]:
-                await connection.execute(part)
-            [planned] = (await kimbledb.plan(copy, to=migration.name)).pending
-            assert planned.online is (how != "by hand"), migration
-            if planned.online:
-                # No index is built, and no row looked at, while nobody may write.
-                assert {hazard.name for hazard in planned.hazards} <= {"access_exclusive_lock"}, migration
-
-            await kimbledb.migrate(copy, to=migration.name)
-
-            difference = (await take_snapshot(copy)).since(await take_snapshot(database))
-            assert not difference, f"{migration} {how}:\n{difference}"
-            for table in there:
-                assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1
-            await connection.close()
-        if parts:
-            walked.append(migration.number)
-    assert sorted(walked) == [4, 5, 6, 7, 10, 11, 16, 22, 23, 33]
-
-
-@pytest.mark.parametrize(
-    ("name", "table", "values"),
-    [
-        (
-            "add-project-to-transcriptions.sql",
-            "audio_transcriptions",
-            {"project_id": "p", "auto_categorized": True, "category_confidence": 0.5},
-        ),
-        ("add-project-id-to-conversations.sql", "conversations", {"project_id": "p"}),
-        ("add-conversation-pinning.sql", "conversations", {"pinned": True}),
-        ("add-conversation-pinning.sql", "conversations", {"is_pinned": True}),
-        ("model-cost-comparison-enhancement.sql", "model_performance_metrics", {"cost_usd": Decimal("2.5")}),
-        (
-            "add-transcription-job-tracking.sql",
-            "audio_transcriptions",
-            {"status": "processing", "progress": 50, "job_id": "j", "error": "late"},
-        ),
-        ("api-logs-schema.sql", "api_logs", {"session_id": "s", "error_category": "timeout", "rate_limited": True}),
-    ],
-)
-async def test_what_the_application_writes_in_between_is_kept(
-    database: str, connection: asyncpg.Connection, name: str, table: str, values: dict[str, Any]
-) -> None:
-    """What the application writes into the new columns after online.sql made them is there when the rest is done."""
-    migration = kimbledb.Catalog.builtin()[name]
-    order = [step.name for step in kimbledb.Planner(kimbledb.Catalog.builtin()).plan().pending]
-    await kimbledb.migrate(database, to=order[order.index(name) - 1], verify=False)
-    for there, row in ROWS.items():
-        if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", there):
-            await connection.execute(row)
-    await interrupt(database, len(list(statements.split(migration.online_sql))), to=name)
-    written = ", ".join(f"{column} = ${place}" for place, column in enumerate(values, 1))
-    await connection.execute(f"UPDATE {table} SET {written}", *values.values())
-
-    report = await kimbledb.migrate(database, to=name)
-
-    assert report.verification.ok
-    kept = await connection.fetchrow(f"SELECT {', '.join(values)} FROM {table}")
-    assert kept is not None
-    assert dict(kept.items()) == values
 
 
 PAID = """\

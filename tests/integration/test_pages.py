@@ -8,9 +8,11 @@ import inspect
 import json
 import os
 import re
+import shutil
 import socket
 import sys
 import urllib.request
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -22,9 +24,9 @@ from tests.support.transcripts import Shell, blocks_of, commands_of, settled, sh
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-#: The page that shows files, commands and outputs.
-TRANSCRIPT = ROOT / "docs" / "how-to" / "plain-sql.md"
-EXAMPLES = [page for page in PAGES if page != TRANSCRIPT]
+#: The pages that show files, commands and outputs, each with the names of its databases.
+TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true")}
+EXAMPLES = [page for page in PAGES if page.stem not in TRANSCRIPTS]
 
 
 def _examples(page: Path) -> list[CodeType]:
@@ -54,25 +56,29 @@ async def test_the_examples_run(database: str, page: Path, capsys: pytest.Captur
     assert "Traceback" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("page", TRANSCRIPTS)
 async def test_the_transcript_is_true(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], page: str
 ) -> None:
-    """What the page on plain SQL shows is what happens: each file is written, each command run, each output compared."""
+    """What a page shows is what happens: each file is written, each command run, each output compared."""
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path / "shop")
-    async with fresh_database(server) as shop, fresh_database(server) as branch:
-        shell = Shell(tmp_path / "shop", {"shop": shop, "branch": branch})
-        for block in blocks_of(TRANSCRIPT):
+    shutil.copy(ROOT / "tests" / "data" / "bases" / "true.sql", tmp_path / "shop")
+    async with AsyncExitStack() as stack:
+        databases = {name: await stack.enter_async_context(fresh_database(server)) for name in TRANSCRIPTS[page]}
+        shell = Shell(tmp_path / "shop", databases)
+        names: dict[str, Any] = {"dsn": next(iter(databases.values()))}
+        for block in blocks_of(ROOT / "docs" / "how-to" / f"{page}.md"):
             if block.language == "console":
                 for command in commands_of(block):
                     found = await asyncio.to_thread(shell.run, command.line)
                     assert shows(command.output, found), f"$ {command.line}\n{found}"
             elif block.language == "python":
-                await _run(compile(block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), {"dsn": shop})
+                await _run(compile(block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
             elif block.language == "toml":
                 found = shell.texts(block.title or "**/declared.toml")
                 assert settled(block.text) in settled(found), found
-            else:
+            elif block.language != "sh":  # such a block names servers and tools that are not here
                 assert block.title is not None
                 shell.write(block.title, block.text)
 

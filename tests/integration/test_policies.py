@@ -40,6 +40,7 @@ async def people(migrated_on_each: str) -> AsyncIterator[asyncpg.Connection]:
         INSERT INTO messages (conversation_id, user_id, role, content)
             VALUES ('talk_of_ann', 'ann', 'user', 'hello'), ('talk_of_bob', 'bob', 'user', 'hello');
         INSERT INTO user_tokens (user_id, access_token) VALUES ('ann', 'secret'), ('bob', 'secret');
+        INSERT INTO categories (id, name, user_id) VALUES ('kind_of_bob', 'b', 'bob');
         """
     )
     await connection.execute(f"SET tests.people = '{role}'")
@@ -94,8 +95,19 @@ async def test_people_cannot_change_others(people: asyncpg.Connection) -> None:
         "INSERT INTO projects (name, owner_id) VALUES ('x', 'bob')",
         "INSERT INTO conversations (user_id) VALUES ('bob')",
         "INSERT INTO conversations (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO files (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO knowledge_base (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO audio_transcriptions (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO processed_images (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO processed_documents (user_id, project_id) VALUES ('ann', 'of_bob')",
+        "INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('x', 'ann', 'of_bob')",
+        "INSERT INTO categories (name, user_id, parent_id) VALUES ('x', 'ann', 'kind_of_bob')",
+        "INSERT INTO messages (conversation_id, role, content, project_id) VALUES ('talk_of_ann', 'user', 'x', 'of_bob')",
         "INSERT INTO messages (conversation_id, role, content) VALUES ('talk_of_bob', 'user', 'x')",
         "UPDATE projects SET owner_id = 'bob' WHERE id = 'of_ann'",
+        "UPDATE projects SET parent_project_id = 'of_bob' WHERE id = 'of_ann'",
+        "UPDATE projects SET category_id = 'kind_of_bob' WHERE id = 'of_ann'",
+        "UPDATE conversations SET project_id = 'of_bob' WHERE id = 'talk_of_ann'",
         "UPDATE messages SET conversation_id = 'talk_of_bob'",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
@@ -108,11 +120,41 @@ async def test_people_cannot_change_others(people: asyncpg.Connection) -> None:
         assert (await people.execute(nothing)).endswith(" 0")
 
 
+async def test_a_collaborator_reads_the_project(people: asyncpg.Connection) -> None:
+    """A collaborator reads the project and nothing in it, changes nothing of it, and puts nothing into it or under it."""
+    await people.execute(
+        """
+        UPDATE projects SET collaborators = '{carl,ann}' WHERE id = 'of_bob';
+        UPDATE conversations SET project_id = 'of_bob' WHERE id = 'talk_of_bob';
+        INSERT INTO files (user_id, project_id) VALUES ('bob', 'of_bob');
+        """
+    )
+    await _as(people, "ann", by="claim")
+
+    assert [row[0] for row in await people.fetch("SELECT id FROM projects ORDER BY id")] == ["of_ann", "of_bob"]
+    assert [row[0] for row in await people.fetch("SELECT id FROM conversations")] == ["talk_of_ann"]
+    assert await people.fetchval("SELECT count(*) FROM files") == 0
+    assert await people.execute("UPDATE projects SET name = 'x' WHERE id = 'of_bob'") == "UPDATE 0"
+    assert await people.execute("DELETE FROM projects WHERE id = 'of_bob'") == "DELETE 0"
+    for refused in (
+        "INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('x', 'ann', 'of_bob')",
+        "INSERT INTO conversations (user_id, project_id) VALUES ('ann', 'of_bob')",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await people.execute(refused)
+    await _as(people, "dora", by="claim")
+    assert await people.fetchval("SELECT count(*) FROM projects") == 0
+
+
 async def test_people_may_work(people: asyncpg.Connection) -> None:
     """A person may make, change and delete what is their own."""
     await _as(people, "ann", by="claim")
 
     await people.execute("INSERT INTO projects (id, name, owner_id) VALUES ('new', 'new', 'ann')")
+    await people.execute("INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('below', 'ann', 'new')")
+    await people.execute("INSERT INTO categories (id, name, user_id) VALUES ('kind', 'kind', 'ann')")
+    await people.execute("INSERT INTO categories (name, user_id, parent_id) VALUES ('below', 'ann', 'kind')")
+    await people.execute("INSERT INTO audio_transcriptions (user_id, project_id) VALUES ('ann', 'new')")
     await people.execute("INSERT INTO conversations (id, user_id, project_id) VALUES ('talk', 'ann', 'new')")
     await people.execute(
         "INSERT INTO messages (conversation_id, user_id, role, content) VALUES ('talk', 'ann', 'user', 'x')"

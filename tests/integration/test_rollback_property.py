@@ -74,7 +74,10 @@ async def _there_and_back(
     try:
         report = await kimbledb.rollback(database, going, schema=schema, cascade=True)
     except kimbledb.DataLossError as refused:
-        assert {loss.name.partition(".")[0] for loss in refused.losses} <= {"users", "projects"}
+        # The schema's own triggers note what of the two rows is to be embedded.
+        assert {loss.name.partition(".")[0] for loss in refused.losses} <= {
+            table for table, rows in held.items() if rows
+        }
     else:
         assert {step.migration.name for step in report.rolled_back} == before - await applied(database, schema)
         for number in wanted:

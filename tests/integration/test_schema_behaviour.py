@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import asyncpg
 import pytest
 
 import kimbledb
-
-
-@pytest.fixture
-async def tables(migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the whole schema with two people in it."""
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute("INSERT INTO users (id) VALUES ('ann'), ('bob')")
-    yield connection
-    await connection.close()
 
 
 async def test_a_version_of_ones_own_file(tables: asyncpg.Connection) -> None:
@@ -112,3 +102,31 @@ async def test_transcriptions_from_before_are_done(database: str) -> None:
     rows = await connection.fetch("SELECT filename, status, progress FROM audio_transcriptions ORDER BY filename")
     assert [tuple(row) for row in rows] == [("done", "completed", 100), ("empty", "pending", 0)]
     await connection.close()
+
+
+async def test_counters_of_present_windows_stay(tables: asyncpg.Connection) -> None:
+    """Counters are purged by the end of their window: a week's that is not over goes on counting."""
+    await tables.execute("SELECT count_api_request('ann', max_requests => 1, window_seconds => 604800)")
+    await tables.execute(
+        """
+        INSERT INTO api_rate_limits (client_key, endpoint, window_seconds, window_start)
+        VALUES ('bob', '*', 60, now() - interval '25 hours'), ('bob', '*', 3600, now() - interval '24 hours 30 minutes'),
+               ('bob', '*', 604800, now() - interval '6 days')
+        """
+    )
+
+    assert await tables.fetchval("SELECT purge_api_rate_limits()") == 1
+
+    assert not await tables.fetchval("SELECT allowed FROM count_api_request('ann', '*', 1, 604800)")
+
+
+async def test_a_kind_of_error_follows_its_status(tables: asyncpg.Connection) -> None:
+    """A kind of error that was told from the status changes with it; one that a statement gave stays."""
+    await tables.execute(
+        "INSERT INTO api_logs (endpoint, status_code, error_category) VALUES ('told', 500, NULL), ('given', 500, 'timeout')"
+    )
+
+    await tables.execute("UPDATE api_logs SET status_code = 404")
+
+    rows = await tables.fetch("SELECT endpoint, error_category FROM api_logs ORDER BY endpoint")
+    assert [tuple(row) for row in rows] == [("given", "timeout"), ("told", "not_found")]

@@ -252,6 +252,29 @@ async def test_without_the_roles(database: str, connection: asyncpg.Connection) 
     assert not found["functions without a search_path"].passed
 
 
+async def test_habits_of_functions_and_keys_beside_the_declared_ones_inform(hosted_migrated_database: str) -> None:
+    """A function without a search_path, one that PUBLIC may call, and a key without an index fail where they are declared."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute(
+        "CREATE FUNCTION of_mine() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+        "CREATE TABLE of_mine (one text CONSTRAINT of_mine_one REFERENCES users); REVOKE ALL ON of_mine FROM anon, authenticated"
+    )
+    names = ["functions without a search_path", "functions that PUBLIC may call", "foreign keys without an index"]
+
+    found = {each.name: each for each in (await kimbledb.verify(hosted_migrated_database)).checks if each.name in names}
+    assert [(found[name].passed, found[name].informative, len(found[name].rows)) for name in names] == [
+        (True, True, 1)
+    ] * 3
+
+    await connection.execute(
+        "ALTER FUNCTION requesting_user_id() RESET search_path; GRANT EXECUTE ON FUNCTION requesting_user_id() TO PUBLIC;"
+        "DROP INDEX idx_projects_parent_project_id; ALTER TABLE projects ADD COLUMN mine text CONSTRAINT mine REFERENCES users"
+    )
+    found = {each.name: each for each in (await kimbledb.verify(hosted_migrated_database)).failures}
+    assert [len(found[name].rows) for name in names] == [2, 2, 3]
+    await connection.close()
+
+
 async def test_only_some_leaves_it_out(migrated_database: str) -> None:
     """The checks of named migrations are those alone."""
     report = await kimbledb.verify(migrated_database, only=19)

@@ -19,6 +19,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.stderr = ""
 
     def kill(self) -> None:
         """Send SIGKILL."""
@@ -32,10 +33,23 @@ class Child:
         """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
+    async def reaches(self, event: str, times: int = 1) -> bool:
+        """Wait until the child has printed an event so many times; False if it ends before.
+
+        Args:
+            event: The name of the event's class.
+            times: How many times.
+        """
+        assert self._process.stderr is not None
+        while times and (line := await asyncio.wait_for(self._process.stderr.readline(), 60)):
+            times -= line.decode().strip() == event
+            self.stderr += line.decode()
+        return not times
+
     async def end(self) -> dict[str, Any]:
         """Wait until the process ends, and return its output, or an empty dict if it printed nothing."""
         out, err = await asyncio.wait_for(self._process.communicate(), 60)
-        self.stderr = err.decode()
+        self.stderr += err.decode()
         said: dict[str, Any] = json.loads(out) if out.strip() else {}
         return said
 

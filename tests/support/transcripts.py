@@ -23,6 +23,8 @@ _VARYING = (
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
     # Columns are as wide as their longest cell.
     (re.compile(r"(?<=\S) {2,}"), " "),
+    # The notes of a plan stand below its last column.
+    (re.compile(r"^ {9,}", re.MULTILINE), " " * 8),
 )
 #: A line of a shown output that stands for lines which are left out, and the end of a line that is.
 _LEFT_OUT = "..."

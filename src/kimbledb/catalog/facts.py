@@ -101,6 +101,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "expects": ('a table such as "table.column" = "type"', _is_expects),
     "fills": ('a table such as "table.column" = "expression"', _is_expects),
     "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
+    "formerly": ('a table such as "column purchases.total" = "orders.sum"', _is_renames),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
 #: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
@@ -221,7 +222,7 @@ def _converted(key: str, value: Any) -> Any:
         if isinstance(value, dict):
             return tuple(Extension(name, version) for name, version in value.items())
         return tuple(Extension(name) for name in value)
-    if key == "renames":
+    if key in ("renames", "formerly"):
         return {DatabaseObject.of(old).key: new.strip() for old, new in value.items()}
     if key == "reaches":
         return tuple(item.removesuffix(".*") for item in value)

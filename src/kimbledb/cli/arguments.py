@@ -45,6 +45,13 @@ def _limits() -> argparse.ArgumentParser:
     limits.add_argument(
         "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
     )
+    limits.add_argument(
+        "--set-aside",
+        action="append",
+        default=[],
+        metavar="TABLE",
+        help="rename this table with its rows, make the declared one and copy the rows that fit; may be repeated",
+    )
     return limits
 
 

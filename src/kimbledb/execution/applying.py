@@ -21,7 +21,7 @@ from kimbledb.errors import (
     VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.execution import bootstrap, completing, load_plan, nontransactional
+from kimbledb.execution import bootstrap, completing, load_plan, nontransactional, staging
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
@@ -38,6 +38,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
 from kimbledb.model.plan import Plan, Step
 from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.model.set_aside import SetAside
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import counted
 from kimbledb.planning import refused_plans
@@ -109,6 +110,8 @@ class ApplyRun:
         self.measured: dict[str, Measured] = {}
         #: By the migration's name: the tables whose rows must be counted when its script runs again.
         self.suspects: dict[str, tuple[Suspect, ...]] = {}
+        #: By the migration's name: the tables that were set aside.
+        self.set_aside: dict[str, tuple[SetAside, ...]] = {}
         #: The names of the migrations that waited in vain for a lock on a table.
         self.waited: set[str] = set()
         self.lsn: str | None = None
@@ -149,6 +152,7 @@ class ApplyRun:
             losses=tuple(loss for each in measured for loss in each.losses),
             updates=tuple(update for each in measured for update in each.updates),
             history_owner=self.history_owner,
+            set_aside=tuple(each for step in self.applied for each in self.set_aside.get(step.migration.name, ())),
         )
 
     async def work(self, session: Session) -> None:
@@ -342,9 +346,10 @@ class ApplyRun:
         """Note and notify that the migration that is under way is committed, and begin the next one of its message."""
         migration = under_way.migration
         seconds = self.run.step_clock()
-        self.applied.append(AppliedStep(migration, seconds, outcome.held))
+        self.applied.append(AppliedStep(migration, seconds, outcome.held, outcome.notes))
         self.checks.extend(outcome.checks)
         self.measured[migration.name] = outcome.measured
+        self.set_aside[migration.name] = outcome.set_aside
         self.lsn = outcome.lsn
         self.run.committed()
         under_way.committed(outcome)
@@ -393,21 +398,38 @@ class ApplyRun:
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
-            begun=self._is_begun(migration),
+            begun=self._is_begun(migration) or self._is_in_place_of_script(migration),
+            catalog=self._plan.migrations,
+            aside=self.goal.set_aside,
         )
 
     def _is_begun(self, migration: Migration) -> bool:
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
         return finding is not None and finding.begun
 
+    def _is_in_place_of_script(self, migration: Migration) -> bool:
+        """Whether the declarations of a migration serve in place of its script, though nothing of it need be there."""
+        completion = self.completions.get(migration.name)
+        return completion is not None and bool(completion.online) and not completion.runs_script
+
+    def _is_online(self, migration: Migration) -> bool:
+        """Whether a part of a migration runs outside of a transaction, since its tables hold rows."""
+        completion = self.completions.get(migration.name)
+        return migration.name in self.online or (completion is not None and bool(completion.online))
+
     def _detail(self, migration: Migration) -> dict[str, object]:
-        """Return the facts for the log: the strategy, and the objects of the migration that it finds there."""
-        detail: dict[str, object] = {"strategy": "online"} if migration.name in self.online else {}
+        """Return the facts for the log: the strategy, and the objects of the migration that it finds there.
+
+        What it finds under another name counts, too: a conversion makes such a key anew, and a rollback must not drop it.
+        """
+        detail: dict[str, object] = {"strategy": "online"} if self._is_online(migration) else {}
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
-        if finding is not None and finding.present:
-            declared = {str(each) for each in migration.creates}
-            if found := [each for each in finding.present if each in declared]:
-                detail["found"] = found
+        present = finding.present if finding is not None else ()
+        completion = self.completions.get(migration.name)
+        renamed = [str(each) for _, each in completion.renamed] if completion is not None else []
+        declared = {str(each) for each in migration.creates}
+        if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
+            detail["found"] = found
         return detail
 
     async def _carry_out(self, transactions: Transactions, under_way: UnderWay, last: Step) -> None:
@@ -423,7 +445,7 @@ class ApplyRun:
             except Suspected as found:
                 stopped = under_way.migration
                 self.suspects[stopped.name] = found.suspects
-                if stopped.name in self.online or not stopped.transactional:
+                if self._is_online(stopped) or not stopped.transactional:
                     raise Retry from found  # its statements have written entries into the log
 
     async def _send(self, transactions: Transactions, under_way: UnderWay, works: Sequence[Work]) -> None:
@@ -444,6 +466,11 @@ class ApplyRun:
             return await nontransactional.carry_out(self.runner, transactions, work, log_position)
         if under_way.step.completion is None:
             return await nontransactional.carry_out_online(self.runner, transactions, work, log_position)
+        if under_way.step.completion.online and self.runner.direct is not None:
+            background = await self._background(transactions, migration)
+            outcome = await staging.carry_out(self.runner, transactions, work, log_position, background)
+            # Of a completion the report tells what it did. Nothing was there of the others.
+            return outcome if self._is_begun(migration) else evolve(outcome, notes=())
         return await self._complete(transactions, work, log_position)
 
     async def _complete(self, transactions: Transactions, work: Work, log_position: int) -> Outcome:

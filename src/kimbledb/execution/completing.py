@@ -6,7 +6,8 @@ lock, since migrations before it have changed the schema, and others may have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -15,13 +16,21 @@ from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import rows, snapshot
-from kimbledb.model.completion import Completion
+from kimbledb.inspection.proof import Site
+from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
+from kimbledb.planning import online
 from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning.writer.names import written as sql_name
+from kimbledb.server import queries
+from kimbledb.server.session import Session
+from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
 _LONGEST = 100
@@ -42,6 +51,10 @@ class Background:
     hosted: bool
     #: Whether a part of the migration's own objects is there.
     begun: bool = True
+    #: All migrations of the catalog.
+    catalog: Sequence[Migration] | None = None
+    #: The tables that are set aside.
+    aside: Collection[str] = ()
 
     def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
         """Return a migration beside the schema.
@@ -57,7 +70,17 @@ class Background:
             forms=self.forms,
             hosted=self.hosted,
             begun=self.begun,
+            catalog=self.catalog,
+            aside=self.aside,
         )
+
+
+@frozen(eq=False)
+class Look:
+    """A migration beside the schema as it is now, with what its rows allow."""
+
+    unfinished: Unfinished
+    rows: Rows
 
 
 def written(work: Work, completion: Completion) -> Work:
@@ -68,9 +91,62 @@ def written(work: Work, completion: Completion) -> Work:
         completion: The statements, and what they leave.
     """
     text = "".join(f"{each};\n" for each in completion.statements)
+    if not completion.runs_script:
+        text += "".join(copying(completion))
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    return evolve(work, derived=derived, left=work.left | left)
+    converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
+    guard = work.guard and evolve(work.guard, converted=converted)
+    return evolve(
+        work,
+        derived=derived,
+        left=work.left | left,
+        kept=completion.left_forms,
+        guard=guard,
+        detail=_detail(work, completion),
+    )
+
+
+def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
+    """Return the facts for the log, with what the completion does by name."""
+    return {**work.detail, "completion": completion.acts} if completion.acts else work.detail
+
+
+def copying(completion: Completion) -> list[str]:
+    """Return the statements that copy the rows of tables which were set aside, and those that come after them.
+
+    Args:
+        completion: The completion.
+    """
+    copied = [_copying(each) for each in completion.set_aside if each.values]
+    return [*copied, *(f"{each};\n" for each in completion.afterwards)]
+
+
+def _copying(copy: Copy) -> str:
+    table, source = sql_name(copy.table), sql_name(copy.source)
+    columns = ", ".join(map(sql_name, copy.values))
+    counted = (
+        f"PERFORM setval(pg_get_serial_sequence({quote_literal(table)}, {quote_literal(parts_of(each)[-1])}),"
+        f" greatest(max({sql_name(each)}), 1), max({sql_name(each)}) IS NOT NULL) FROM {table};"
+        for each in copy.counted
+    )
+    reason = "not_copied"
+    misfits = (
+        f"WHEN {column} IS NOT NULL AND NOT ({fits}) THEN {quote_literal(column)}" for column, fits in copy.fits.items()
+    )
+    return queries.block(
+        "copy_rows",
+        source=source,
+        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE",
+        values=", ".join(f"({value})" for value in copy.values.values()),
+        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text",
+        literal=quote_literal(source),
+        reason=reason,
+        column=quote_literal(reason),
+        count="\n    ".join(counted),
+        shown=quote_literal(copy.table),
+        shown_source=quote_literal(copy.source),
+    )
 
 
 async def carry_out(transactions: Transactions, work: Work, log_position: int, background: Background) -> Outcome:
@@ -92,24 +168,66 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         ConnectionLostError: Whether it was committed is unknown.
     """
     await transactions.open(work, log_position)
-    messages = transactions.messages
-    question = snapshot.question(
-        messages.schema, messages.path, reached=work.migration.reaches, sources=True, needs=True
+    return await complete(transactions, work, background)
+
+
+async def look(
+    ask: Callable[[str], Awaitable[Any]], site: Site, work: Work, background: Background, *, holding: bool = False
+) -> Look:
+    """Look at the schema, and at what its rows allow.
+
+    Args:
+        ask: Asks a question.
+        site: The schema.
+        work: The migration.
+        background: What it is measured against.
+        holding: Whether tables whose columns are converted are locked, in the transaction that converts them.
+    """
+    found = await ask(
+        snapshot.question(site.schema, site.path, reached=work.migration.reaches, sources=True, needs=True, owners=True)
     )
-    found = snapshot.snapshot_of(await transactions.ask(work, question))
-    unfinished = background.unfinished(work.migration, found)
-    asked = rows.question(messages.schema, unfinished)
-    allowed = Rows() if asked is None else rows.rows_of(await transactions.ask(work, asked))
-    completion = unfinished.complete(allowed)
+    unfinished = background.unfinished(work.migration, snapshot.snapshot_of(found))
+    asked = rows.question(site.schema, site.path, unfinished)
+    if asked is None:
+        return Look(unfinished, Rows())
+    # No value comes between the question and the conversion.
+    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
+    if held and holding:
+        asked = f"{Session.path(site.path)}{held}{Session.path()}{asked}"
+    return Look(unfinished, rows.rows_of(await ask(asked)))
+
+
+async def complete(transactions: Transactions, work: Work, background: Background) -> Outcome:
+    """Complete a migration in the transaction that is open, and commit it.
+
+    Args:
+        transactions: The session.
+        work: The migration.
+        background: What it is measured against.
+
+    Raises:
+        Exception: As for ``carry_out()``.
+    """
+
+    async def ask(question: str) -> Any:
+        return await transactions.ask(work, question)
+
+    looked = await look(ask, transactions.messages.site, work, background, holding=True)
+    found = looked.unfinished.found
+    completion = looked.unfinished.complete(looked.rows)
     if completion.conflicts:
         await transactions.session.roll_back()
-        raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts))])
+        raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
+    # What an interrupted run left beside large tables is not needed any more.
+    completion = evolve(completion, statements=(*online.left_over(found, completion), *completion.statements))
     completing = written(work, completion)
+    noting = setting("kimbledb.step", transactions.messages.facts(completing))
     if completion.runs_script:
         await transactions.run(work, completing.script)
-        return await transactions.finish(work)
+        outcome = await transactions.finish(work, noting=noting, more=copying(completion))
+        return evolve(outcome, notes=tuple(completion.notes))
     try:
-        return await transactions.finish(completing)
+        return evolve(await transactions.finish(completing, noting=noting), notes=tuple(completion.notes))
     except ScriptError as failure:
         failure.located = _named(failure.located, completion, found)
         raise

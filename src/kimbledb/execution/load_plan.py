@@ -6,6 +6,8 @@ steps, for operations that report. Operations that write take them one by one, a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
@@ -16,6 +18,9 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
+
+if TYPE_CHECKING:
+    from kimbledb.planning.hazards import Tables
 
 
 @frozen(eq=False, kw_only=True)
@@ -28,6 +33,8 @@ class LoadedPlan:
     plan: Plan
     #: Whether no further evidence can change the plan.
     is_final: bool
+    #: The tables of the schema with their sizes, or None where they were not asked for.
+    tables: Tables | None = None
 
 
 async def load_plan(runner: Runner, session: Session, goal: Goal) -> LoadedPlan:
@@ -99,9 +106,25 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     loaded = await by_evidence(session, goal, loaded, shown)
     if looked is None or not loaded.plan.pending:
         return loaded
+    large: frozenset[str] = frozenset()
     online = runner.can_open_second_session(session, state.process_id)
+    if state.occupied:
+        from kimbledb.inspection import sizes
+
+        tables = await sizes.ask(session, goal.schema)
+        loaded = evolve(loaded, tables=tables)
+        large = sizes.large(tables) if online else large
     plan = await completions.foresee(
-        session, goal.planner, loaded.plan, shown, looked.recorded, state, goal.schema, online=online
+        session,
+        goal.planner,
+        loaded.plan,
+        shown,
+        looked,
+        state,
+        goal.schema,
+        online=online,
+        aside=goal.set_aside,
+        large=large,
     )
     return evolve(loaded, plan=plan)
 
@@ -137,7 +160,6 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     from kimbledb.inspection import sizes  # 8 ms for the hazard rules, which a database without rows does not need
 
     online = runner.can_open_second_session(session, loaded.state.process_id)
-    return evolve(
-        loaded,
-        plan=await sizes.with_hazards(session, loaded.plan, goal.schema, online=online, hosted=loaded.state.hosted),
-    )
+    tables = loaded.tables or await sizes.ask(session, goal.schema)
+    plan = await sizes.with_hazards(loaded.plan, tables, online=online, hosted=loaded.state.hosted)
+    return evolve(loaded, plan=plan)

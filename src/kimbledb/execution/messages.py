@@ -17,6 +17,7 @@ from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
 from kimbledb.inspection.checks import checks_block, checks_setting
 from kimbledb.inspection.proof import Site
+from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
@@ -308,6 +309,7 @@ class Messages:
                 forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
                 restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
                 own_forms=quote_array(work.own_forms),
+                left=f"{quote_literal(json.dumps(kept_as_dict(work.kept)))}::jsonb",
             )
             + leaving
             # The script may have set it.

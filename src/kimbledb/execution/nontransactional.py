@@ -66,7 +66,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
             hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
         )
-    async with _second_session(runner, holder, work, log_position) as statements:
+    async with second_session(runner, holder, work, log_position) as statements:
         await statements.run()
         return evolve(await holder.release(work, statements.measured), held=None)
 
@@ -88,20 +88,27 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
         ChecksFailed: The verification failed. ``standing`` says the same.
         ConnectionLostError: One of the two connections was lost.
     """
-    async with _second_session(runner, holder, evolve(work, part="online"), log_position) as statements:
+    async with second_session(runner, holder, evolve(work, part="online"), log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
             # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
-            filling = [update(table, each) for table, each in by_table(work.migration.fills).items()]
+            filling = [f"{update(table, each)};\n" for table, each in by_table(work.migration.fills).items()]
             outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
 
 
 @asynccontextmanager
-async def _second_session(
+async def second_session(
     runner: Runner, holder: Transactions, work: Work, log_position: int
 ) -> AsyncIterator[StatementRunner]:
-    """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too."""
+    """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too.
+
+    Args:
+        runner: Of the call; a second session can be opened.
+        holder: The first session.
+        work: What the second one does.
+        log_position: The id of the log's newest entry when the plan was made.
+    """
     assert runner.direct is not None
     async with runner.direct.reserved() as direct:
         # The lock comes before the connection: a run that does not get it opens no second one.

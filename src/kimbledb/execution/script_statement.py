@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.catalog.statements import Statement
+from kimbledb.model.completion import Batches
 
 #: Statements that can leave something half done, by their first words.
 _KINDS = {
@@ -37,6 +39,8 @@ class ScriptStatement:
     #: Whether PostgreSQL is known to refuse it in a transaction.
     alone: bool
     concurrently: bool
+    #: What it does in batches, each in a transaction of its own; None for a statement that is run as it is.
+    batches: Batches | None = None
 
     @property
     def may_delete(self) -> bool:
@@ -47,6 +51,19 @@ class ScriptStatement:
 def statements_of(script: str) -> list[ScriptStatement]:
     """Return the statements of a script, in order."""
     return [_statement(number, each) for number, each in enumerate(statements.split(script))]
+
+
+def statements_of_stage(script: str, steps: Sequence[str | Batches]) -> list[ScriptStatement]:
+    """Return the statements of a stage.
+
+    Args:
+        script: The script with the steps, each of which is one statement.
+        steps: The steps.
+    """
+    return [
+        evolve(statement, batches=step) if isinstance(step, Batches) else statement
+        for statement, step in zip(statements_of(script), steps, strict=True)
+    ]
 
 
 def _statement(number: int, statement: Statement) -> ScriptStatement:

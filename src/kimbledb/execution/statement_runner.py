@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 from attrs import evolve
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.events import Statement as StatementStarted
+from kimbledb.execution.batches import fill
 from kimbledb.execution.error_location import locate
 from kimbledb.execution.leftovers import Leftovers, TakenBack, never_valid, shown_constraint
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.messages import before_script, check_reach, take_back
-from kimbledb.execution.script_statement import ScriptStatement, statements_of
+from kimbledb.execution.script_statement import ScriptStatement, statements_of, statements_of_stage
 from kimbledb.execution.statement_log import StatementLog
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ScriptError, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.data_loss import Lost, Measured, Suspected
+from kimbledb.model.completion import Batches
 from kimbledb.model.loss import Loss
 from kimbledb.model.redaction import masked
+from kimbledb.model.script import Script
 from kimbledb.model.text import counted
 from kimbledb.server.codes import DATA_LOSS, MEASURED, own_code
 from kimbledb.server.driver import ServerError, first_line
@@ -69,6 +73,11 @@ class StatementRunner:
         self._outside = False
 
     @property
+    def worker(self) -> Session:
+        """The session that runs the statements."""
+        return self._worker
+
+    @property
     def measured(self) -> Measured:
         """The data that the statements took away."""
         return data_loss.combined(self._measured)
@@ -82,9 +91,34 @@ class StatementRunner:
             Lost: A statement would have lost data.
             ConnectionLostError: One of the two connections was lost.
         """
+        await self.begin()
+        await self._run_all(await self._log.completed())
+
+    async def begin(self) -> None:
+        """Set the session up, and clear away what an earlier try has left half done.
+
+        Raises:
+            Retry: Another session still builds an index.
+            ConnectionLostError: The connection was lost.
+        """
         await self._set_up()
         await self._continue_earlier_try()
-        completed = await self._log.completed()
+
+    async def run_stage(self, script: Script, steps: Sequence[str | Batches]) -> None:
+        """Run statements that were derived from what the schema lacks now, after ``begin()``: all of them.
+
+        Args:
+            script: The script with the steps.
+            steps: The steps.
+
+        Raises:
+            Exception: As for ``run()``.
+        """
+        self._work = evolve(self._work, derived=script)
+        self._statements = statements_of_stage(script.text, steps)
+        await self._run_all(frozenset())
+
+    async def _run_all(self, completed: Collection[str]) -> None:
         for place, statement in enumerate(self._statements):
             self._completed, self._outside = place, False
             self._runner.standing = self._standing_now()
@@ -101,6 +135,11 @@ class StatementRunner:
             await self._run_one(statement)
         self._completed = len(self._statements)
         self._runner.standing = self._standing_now()
+
+    def _limit(self) -> str:
+        """Return the statement that sets the statement timeout of the migration, or that of the options."""
+        own = self._work.migration.statement_timeout
+        return f"SET statement_timeout = {milliseconds(self._worker.options.statement_timeout if own is None else own)}"
 
     async def _set_up(self) -> None:
         """Set the limits of the session, which is used for nothing else and closed at the end."""
@@ -163,7 +202,9 @@ class StatementRunner:
         """Run a statement, and note that it is completed."""
         try:
             async with observed(self._runner, self._worker, self._work.migration):
-                if statement.alone or not await self._run_in_transaction(statement):
+                if statement.batches is not None:
+                    await self._fill(statement, statement.batches)
+                elif statement.alone or not await self._run_in_transaction(statement):
                     await self._run_outside(statement)
         except ServerError as error:
             if (meant := meaning(error)) is not None:
@@ -172,6 +213,17 @@ class StatementRunner:
                 await self._count_or_refuse(statement, data_loss.refusal(error, self._guard))
             elif not await self._leftovers.is_detached(statement, error):
                 raise ScriptError(self._work.migration, await self._locate(statement, error)) from error
+
+    async def _fill(self, statement: ScriptStatement, batches: Batches) -> None:
+        """Fill rows in batches, and note that they are filled."""
+        self._outside = True
+        path, own, reaches = self._holder.messages.path, self._worker.path(), self._work.migration.reaches
+        schema = self._holder.messages.schema
+        begin = "BEGIN;\n" + before_script(schema, path, reaches)
+        updated = await fill(self._worker, batches, begin=begin, end=own + check_reach(schema, reaches))
+        if updated:
+            self._measured.append(Measured(updates=(Loss("updated rows", batches.table, updated),)))
+        await self._log.note(statement.digest, "done")
 
     async def _count_or_refuse(self, statement: ScriptStatement, refusal: Suspected | Lost) -> None:
         """Refuse a statement that would lose data. Where that is only suspected, run it again and count the loss."""
@@ -252,7 +304,9 @@ class StatementRunner:
         # CONCURRENTLY waits for transactions to end, and blocks no reader or writer while it does: to
         # give up early would throw a long build away.
         limit = 0 if statement.concurrently else milliseconds(worker.options.lock_timeout)
-        await worker.send(f"SET lock_timeout = {limit}")
+        # A derived build blocks nobody, and no author set a limit for it: the deadline of the call bounds it.
+        unlimited = self._work.derived is not None and statement.concurrently
+        await worker.send(f"SET lock_timeout = {limit}" + (";\nSET statement_timeout = 0" if unlimited else ""))
         self._outside = not statement.kind
         if statement.concurrently:
             await leftovers.refuse_beside_another_build(statement)
@@ -264,4 +318,6 @@ class StatementRunner:
                 await leftovers.repair(index)
         if passed_over and statement.kind == "index" and await leftovers.send(statement):
             raise never_valid(passed_over[0])
+        if unlimited:
+            await worker.send(self._limit())
         await self._log.note(statement.digest, "done")

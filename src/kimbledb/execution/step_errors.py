@@ -14,7 +14,7 @@ from kimbledb.execution.work import ChecksFailed, ScriptError, Work
 from kimbledb.inspection import data_loss, proof
 from kimbledb.inspection.checks import results_of
 from kimbledb.server import queries
-from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, VERIFICATION_FAILED, own_code
+from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, QUERY_CANCELLED, VERIFICATION_FAILED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
@@ -24,8 +24,6 @@ _COMMITTED_BY_SCRIPT = (
     "the script ended its transaction by itself: its changes up to there are committed and not recorded. Inspect the "
     "schema, undo them by hand (a prepared transaction by ROLLBACK PREPARED), and take the COMMIT out of the script"
 )
-#: The SQLSTATE of a statement that somebody, or its own limit, has cancelled.
-_QUERY_CANCELLED = "57014"
 
 
 @frozen
@@ -99,7 +97,7 @@ async def with_cancel_reason(session: Session, error: ServerError, located: Loca
         error: The server's error.
         located: The same error with its place.
     """
-    if error.sqlstate != _QUERY_CANCELLED:
+    if error.sqlstate != QUERY_CANCELLED:
         return located
     block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
     try:

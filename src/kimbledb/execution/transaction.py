@@ -13,7 +13,7 @@ import bisect
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -28,10 +28,11 @@ from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
 from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.script import Script
+from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import INDEX_NOT_VALID, MEASURED, own_code
+from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
@@ -382,7 +383,7 @@ class Transactions:
 
         Args:
             work: The migration and its script.
-            more: Statements that run after the script, with its search_path.
+            more: Statements that run after the script, with its search_path, each with its semicolon.
             noting: As for ``Messages.closing()``.
 
         Raises:
@@ -394,7 +395,7 @@ class Transactions:
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
         body, starts = self.messages.body(work)
-        after = "".join(f"{each};\n" for each in more)
+        after = "".join(more)
         if after:
             after = self.session.path(self.messages.path) + after + self.session.path()
         try:
@@ -472,7 +473,15 @@ def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
         found.get("KD103"),
         found[_RECORDED]["milliseconds"] / 1000,
         data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
+        set_aside=tuple(_set_aside(answer.value) for answer in answers if answer.code == COPIED),
     )
+
+
+def _set_aside(answer: Mapping[str, Any]) -> SetAside:
+    """Return what the block answered that copied the rows of a table which was set aside."""
+    source, rows, copied = answer["source"], answer["rows"], answer["copied"]
+    query = f"SELECT * FROM {source} WHERE {quote_identifier(answer['reason'])} IS NOT NULL" if copied < rows else None
+    return SetAside(table=answer["table"], source=source, rows=rows, copied=copied, query=query)
 
 
 def _not_in(script: str, names: Sequence[str]) -> list[str]:

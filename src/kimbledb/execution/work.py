@@ -12,7 +12,9 @@ from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.inspection.proof import Declared, declared_by
 from kimbledb.model.check import Check
 from kimbledb.model.migration import Migration
+from kimbledb.model.objects import Facts, Key
 from kimbledb.model.script import Part, Script
+from kimbledb.model.set_aside import SetAside
 from kimbledb.planning.fold import FoldedObject
 
 
@@ -33,6 +35,8 @@ class Work:
     left: frozenset[str] = frozenset()
     #: The columns and constraints that the migration declares and that have a form of their own, as ``kind name``.
     own_forms: tuple[str, ...] = ()
+    #: The facts of the columns and constraints that its completion leaves in another form than the declared one.
+    kept: Mapping[Key, Facts] = field(factory=dict)
     #: Whether the COMMIT waits for the disk. Only the last one of a run needs to, since it
     #: makes all before it durable (manual, 19.5 ``synchronous_commit``).
     last: bool = True
@@ -118,6 +122,10 @@ class Outcome:
     #: work was done outside of it.
     held: float | None
     measured: Measured = field(factory=Measured)
+    #: What a completion did, a line each.
+    notes: tuple[str, ...] = ()
+    #: The tables that were set aside.
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class StepFailed(Exception):

@@ -53,6 +53,8 @@ class Guard:
     undoing: bool = False
     #: Whether the script may set sequences back, which outlives its transaction: then their positions are read.
     sequences: bool = False
+    #: The columns of the schema that rules convert, which lose nothing: each as [table, column], by their later names.
+    converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
 
@@ -61,7 +63,10 @@ class Guard:
         literal = quote_literal(self.schema)
         text = queries.block("shield_sequences", schemas=self._schemas) if self.report_only else ""
         text += (
-            setting("kimbledb.suspects", self.suspects) + setting("kimbledb.lost", []) + setting("kimbledb.made", [])
+            setting("kimbledb.suspects", self.suspects)
+            + setting("kimbledb.converted", self.converted)
+            + setting("kimbledb.lost", [])
+            + setting("kimbledb.made", [])
         )
         text += queries.block(
             "measure_before", schemas=self._schemas, sequences=_boolean(self.sequences or bool(self.suspects))

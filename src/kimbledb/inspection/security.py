@@ -8,15 +8,18 @@ lacks both roles, the checks that concern them are informative, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from attrs import frozen
 
 from kimbledb.model.check import Check
 from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import Key, parts_of
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
+#: The kinds of objects that findings are about.
+_HOMES = frozenset({"function", "constraint"})
 #: The most objects that a check names in ``found``; ``rows`` holds them all.
 _SHOWN = 5
 
@@ -32,6 +35,8 @@ class SecurityCheck:
     expected: str
     #: Whether it concerns people who use an API's roles.
     of_people: bool = True
+    #: Whether it fails only for what migrations declare: of objects beside these it opens nothing, and informs.
+    of_declared: bool = False
 
 
 CHECKS = (
@@ -44,16 +49,24 @@ CHECKS = (
     SecurityCheck("identity computed for each row", "low", "(SELECT ...) around who asks", of_people=False),
     SecurityCheck("views with their owner's rights", "high", "security_invoker on every view that people read"),
     SecurityCheck("copies without row level security", "high", "no materialized view or foreign table for people"),
-    SecurityCheck("functions without a search_path", "medium", "SET search_path on every function", of_people=False),
+    SecurityCheck(
+        "functions without a search_path",
+        "medium",
+        "SET search_path on every function",
+        of_people=False,
+        of_declared=True,
+    ),
     SecurityCheck("functions with their owner's rights", "high", "no SECURITY DEFINER that people may call"),
-    SecurityCheck("functions that PUBLIC may call", "medium", "EXECUTE for those alone who need it"),
+    SecurityCheck("functions that PUBLIC may call", "medium", "EXECUTE for those alone who need it", of_declared=True),
     SecurityCheck("privileges past row level security", "high", "no TRUNCATE, REFERENCES, TRIGGER for people"),
     SecurityCheck("grants that nobody looks at", "medium", "grants on columns and sequences only where they are used"),
     SecurityCheck("history is open", "high", "history for its owner alone", of_people=False),
     SecurityCheck("invalid indexes", "medium", "every index valid", of_people=False),
     SecurityCheck("constraints not validated", "medium", "every constraint validated", of_people=False),
     SecurityCheck("disabled triggers", "medium", "every trigger fires", of_people=False),
-    SecurityCheck("foreign keys without an index", "low", "an index for every foreign key", of_people=False),
+    SecurityCheck(
+        "foreign keys without an index", "low", "an index for every foreign key", of_people=False, of_declared=True
+    ),
     SecurityCheck("default privileges", "information", "nothing for people by default"),
     SecurityCheck("CREATE on the schema", "information", "nobody else creates in the schema"),
     SecurityCheck("extensions in public", "information", "a schema of their own", of_people=False),
@@ -61,12 +74,13 @@ CHECKS = (
 )
 
 
-async def check(session: Session, schema: str) -> list[Check]:
+async def check(session: Session, schema: str, declared: Collection[Key] | None = None) -> list[Check]:
     """Run all security checks on a schema, in one read-only transaction, on a standby too.
 
     Args:
         session: The session.
         schema: The target schema.
+        declared: What the applied migrations declare; None where none is applied.
     """
     literal = quote_literal(schema)
     answers = await session.send(
@@ -81,24 +95,47 @@ async def check(session: Session, schema: str) -> list[Check]:
         + "COMMIT;\n"
     )
     tables, routines, server = (answer.value for answer in answers)
-    return weigh([*tables, *routines, *server["findings"]], has_api_roles=server["has_api_roles"])
+    ours = None if declared is None else {parts_of(name) for kind, name in declared if kind in _HOMES}
+    return weigh([*tables, *routines, *server["findings"]], has_api_roles=server["has_api_roles"], ours=ours)
 
 
-def weigh(findings: Sequence[Sequence[str]], *, has_api_roles: bool) -> list[Check]:
+def weigh(
+    findings: Sequence[Sequence[str]], *, has_api_roles: bool, ours: Collection[tuple[str, ...]] | None = None
+) -> list[Check]:
     """Return the check for each question. Pure.
 
     Args:
         findings: For each finding the name of its question, the object, the reason and the cure.
         has_api_roles: Whether the server has the roles ``anon`` and ``authenticated``.
+        ours: The identifiers of the functions and constraints that migrations declare; None for all.
     """
     return [
-        _check(each, [finding[1:] for finding in findings if finding[0] == each.name], has_api_roles=has_api_roles)
+        _check(
+            each,
+            [finding[1:] for finding in findings if finding[0] == each.name],
+            has_api_roles=has_api_roles,
+            ours=ours,
+        )
         for each in CHECKS
     ]
 
 
-def _check(question: SecurityCheck, findings: Sequence[Sequence[str]], *, has_api_roles: bool) -> Check:
+def _is_of(thing: str, ours: Collection[tuple[str, ...]]) -> bool:
+    """Return whether the object of a finding, such as ``key on public.notes``, is one of some functions and constraints."""
+    own, _, home = thing.rpartition(" on ")
+    return (parts_of(home)[1:] + (parts_of(own) if own else ())) in ours
+
+
+def _check(
+    question: SecurityCheck,
+    findings: Sequence[Sequence[str]],
+    *,
+    has_api_roles: bool,
+    ours: Collection[tuple[str, ...]] | None,
+) -> Check:
     informs = question.severity == "information"
+    if question.of_declared and ours is not None and not any(_is_of(thing, ours) for thing, _, _ in findings):
+        informs = True
     applies = has_api_roles or not question.of_people
     found = "; ".join(f"{thing}: {reason}" for thing, reason, _ in findings[:_SHOWN])
     if len(findings) > _SHOWN:

@@ -7,24 +7,44 @@ import asyncio
 from attrs import evolve
 
 from kimbledb.model.names import quote_literal
+from kimbledb.model.objects import quoted
 from kimbledb.model.plan import Plan
 from kimbledb.planning import hazards
+from kimbledb.planning.hazards import Tables
+from kimbledb.planning.online import LARGE
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
 
-async def with_hazards(session: Session, plan: Plan, schema: str, *, online: bool, hosted: bool) -> Plan:
-    """Return a plan whose pending steps have their hazards, and whether online.sql runs first. Asks one question.
+async def ask(session: Session, schema: str) -> Tables:
+    """Return the tables of a schema with their sizes. Asks one question.
 
     Args:
         session: The session.
-        plan: The plan for this schema.
         schema: The target schema.
+    """
+    found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
+    return Tables(schema, found["tables"], found["indexes"])
+
+
+def large(tables: Tables) -> frozenset[str]:
+    """Return the names of the large tables, as snapshots have them.
+
+    Args:
+        tables: The tables with their sizes.
+    """
+    return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= LARGE)
+
+
+async def with_hazards(plan: Plan, tables: Tables, *, online: bool, hosted: bool) -> Plan:
+    """Return a plan whose pending steps have their hazards, and whether online.sql runs first.
+
+    Args:
+        plan: The plan for this schema.
+        tables: The tables of the schema with their sizes.
         online: Whether online.sql can be run.
         hosted: Whether the database has the roles of a hosted platform.
     """
-    found = await session.ask(queries.question("table_sizes", schema=quote_literal(schema)))
-    tables = hazards.Tables(schema, found["tables"], found["indexes"])
     # In a thread: long scripts would block the event loop.
     found_hazards = await asyncio.to_thread(
         lambda: {

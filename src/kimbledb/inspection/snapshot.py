@@ -231,6 +231,8 @@ def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
         _needs(answer["needs"] or ()),
         details.get("owner", {}),
         _defaults(answer.get("defaults") or ()),
+        _given(answer.get("defaults") or ()),
+        frozenset(answer.get("inherited") or ()),
     )
 
 
@@ -248,10 +250,18 @@ def _needs(rows: Iterable[tuple[str, str, str, str]]) -> dict[Key, set[Key]]:
     return found
 
 
-def _defaults(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
+def _defaults(rows: Iterable[tuple[str, str, str, str, bool]]) -> dict[tuple[str, str, str], set[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
-    for of, owner, role, may in rows:
+    for of, owner, role, may, _ in rows:
         found.setdefault((of, owner, role), set()).add(may)
+    return found
+
+
+def _given(rows: Iterable[tuple[str, str, str, str, bool]]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for of, _, role, may, is_given in rows:
+        if is_given:
+            found.setdefault((of, role), set()).add(may)
     return found
 
 

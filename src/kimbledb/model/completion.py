@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.model.text import few
+from kimbledb.model.text import counted, few
+
+#: The acts whose notes name each object: nobody declares what they concern.
+_NAMED_WHOLE = frozenset({"makes nullable", "takes away, as another hand's,", "takes back"})
 
 
 @frozen(order=True)
@@ -21,16 +24,76 @@ class Conversion:
     before: str
     #: Its later type.
     after: str
-    #: The expression of the later value.
-    using: str
+    #: The expression of the later value; None where the server casts it in the time zone UTC.
+    using: str | None
+    #: What holds for the values that can be converted; None where all can.
+    fits: str | None = None
+    #: What holds for the values of which something is cut; None where nothing is.
+    cuts: str | None = None
+    #: The column whose ids become uuids here and wherever a key refers to them; None where values are no ids.
+    ids_of: str | None = None
 
     @property
     def key(self) -> Key:
         """The kind and the name of the column."""
         return "column", self.column
 
+    @property
+    def value(self) -> str:
+        """The expression of the later value, in a session of any time zone."""
+        return self.using or f"timezone('UTC', {quoted(parts_of(self.column)[-1])})"
+
     def __str__(self) -> str:
         return f"column {self.column} from {self.before} to {self.after}"
+
+
+@frozen(kw_only=True)
+class Copy:
+    """The rows of a table that was set aside, on their way into the declared table."""
+
+    #: The declared table.
+    table: str
+    #: The table that was set aside.
+    source: str
+    #: The expression of each column's value, by the column's name alone.
+    values: Mapping[str, str]
+    #: What holds for the values that can be converted, by the column's name as SQL; a column that is not here takes all.
+    fits: Mapping[str, str] = field(factory=dict)
+    #: The columns that hold no value that could be copied, each with the reason.
+    without: Mapping[str, str] = field(factory=dict)
+    #: The columns that are counted by a sequence, by their name alone.
+    counted: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Batches:
+    """The rows of a large table that get values of columns: a batch at a time, each in a transaction of its own."""
+
+    #: The table, as SQL.
+    table: str
+    #: The columns of its primary key with their types, as SQL: by them the rows are taken in order.
+    key: tuple[tuple[str, str], ...]
+    #: The columns that are set, with the expressions of their values, as SQL.
+    values: tuple[tuple[str, str], ...]
+    #: The statements that hold the triggers of the table still, and those that let them go on.
+    holding: tuple[str, ...] = ()
+    #: As ``holding``.
+    releasing: tuple[str, ...] = ()
+
+    @property
+    def assigned(self) -> str:
+        """The assignments, as SQL."""
+        return ", ".join(f"{column} = ({value})" for column, value in self.values)
+
+    @property
+    def differs(self) -> str:
+        """The condition of the rows in which they change something, as SQL."""
+        columns = ", ".join(column for column, _ in self.values)
+        values = ", ".join(f"({value})" for _, value in self.values)
+        return f"ROW ({columns}) IS DISTINCT FROM ROW ({values})"
+
+    def __str__(self) -> str:
+        return f"UPDATE {self.table} SET {self.assigned} WHERE {self.differs}"
 
 
 @frozen(kw_only=True)
@@ -39,6 +102,8 @@ class Completion:
 
     #: The statements, in order, for a search_path with the target schema first.
     statements: tuple[str, ...] = field(default=(), repr=False)
+    #: What is done ahead of these, outside of a transaction, in order: what would hold others up on a large table.
+    online: tuple[str | Batches, ...] = field(default=(), repr=False)
     #: The objects that are made.
     made: tuple[DatabaseObject, ...] = ()
     #: The objects that get their declared form.
@@ -47,12 +112,26 @@ class Completion:
     renamed: tuple[tuple[str, DatabaseObject], ...] = ()
     #: The columns that get another type.
     converted: tuple[Conversion, ...] = ()
-    #: The privileges that are taken back: the catalog is closed, and does not declare them.
+    #: The columns of which a conversion cuts something: each with the column that keeps the whole values, and their number.
+    kept: tuple[tuple[str, str, int], ...] = ()
+    #: The tables that are set aside, each with what is copied of its rows.
+    set_aside: tuple[Copy, ...] = ()
+    #: The statements after the copies.
+    afterwards: tuple[str, ...] = field(default=(), repr=False)
+    #: The tables that keep the rest from being reached, and may be set aside.
+    could_set_aside: tuple[str, ...] = ()
+    #: The columns that are made nullable: they are not declared NOT NULL, and nothing gives them a value.
+    made_nullable: tuple[str, ...] = ()
+    #: The objects of another hand that are dropped: they open what a closed catalog declares, or are in its way.
+    taken_away: tuple[DatabaseObject, ...] = ()
+    #: The privileges that are taken back: the catalog is closed, and does not declare them. A policy loses roles.
     revoked: tuple[DatabaseObject, ...] = ()
     #: The columns in which rows that were there before get a value, each as ``table.column``.
     filled: tuple[str, ...] = ()
     #: The objects that stay as they were before, though declared otherwise, each with the reason.
     left: Mapping[Key, str] = field(factory=dict)
+    #: The facts of those of them that are columns or constraints, which history records: that is no drift later.
+    left_forms: Mapping[Key, Facts] = field(factory=dict, repr=False)
     #: The statements of the script that make no object, and are not run: each with its place.
     not_run: tuple[str, ...] = ()
     #: Whether the script runs afterwards: of its own objects none is there.
@@ -61,6 +140,8 @@ class Completion:
     conflicts: tuple[str, ...] = ()
     #: The objects that history will hold as those of the migration, and that the proof does not look up.
     unproven: frozenset[Key] = frozenset()
+    #: The constraints and indexes whose rows could not be looked at, each with the reason.
+    undecided: Mapping[str, str] = field(factory=dict)
     #: The reason why rows were not looked at, or None: then ``migrate()`` decides which columns become NOT NULL.
     unread: str | None = None
     #: The objects of the schema after it.
@@ -69,26 +150,72 @@ class Completion:
     @property
     def is_empty(self) -> bool:
         """Whether all of the migration is there: nothing is written, and no script runs."""
-        return not self.statements and not self.runs_script and not self.conflicts
+        return not self.statements and not self.online and not self.runs_script and not self.conflicts
+
+    @property
+    def acts(self) -> dict[str, list[str]]:
+        """What it does, and the names of all that it does this to. Acts on nothing are left out."""
+        acts = {
+            "makes": map(str, self.made),
+            "converts": map(str, self.converted),
+            "gives the declared form to": map(str, self.changed),
+            "renames": (f"{each.kind} {old} to {each.name}" for old, each in self.renamed),
+            "makes nullable": (f"column {each}" for each in self.made_nullable),
+            "takes away, as another hand's,": map(str, self.taken_away),
+            "takes back": map(str, self.revoked),
+        }
+        return {act: named for act, those in acts.items() if (named := list(those))}
 
     @property
     def notes(self) -> Iterator[str]:
         """What it does, a line each."""
-        if self.made:
-            yield f"makes {few(list(map(str, self.made)))}"
-        if self.converted:
-            yield f"converts {few(list(map(str, self.converted)))}"
-        if self.changed:
-            yield f"gives the declared form to {few(list(map(str, self.changed)))}"
-        if self.renamed:
-            yield f"renames {few([f'{each.kind} {old} to {each.name}' for old, each in self.renamed])}"
-        if self.revoked:
-            yield f"takes back {few(list(map(str, self.revoked)))}"
+        yield from self._of_tables_set_aside()
+        for act, those in self.acts.items():
+            if act == "converts":
+                yield from self._of_conversions()
+            else:
+                yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
+        yield from self._ways
+
+    @property
+    def _ways(self) -> Iterator[str]:
+        """How it is done, and what is not done."""
         if self.filled:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.online:
+            yield f"does {counted(self.online, 'statement')} of it first, outside of a transaction: large tables hold rows"
         if self.unread:
             yield f"which columns become NOT NULL is decided when it runs: {self.unread}"
+        yield from undecided(self.undecided)
         if self.not_run:
             yield f"does not run {few(list(self.not_run))}"
+
+    def _of_tables_set_aside(self) -> Iterator[str]:
+        for each in self.set_aside:
+            yield f"sets table {each.table} aside as {each.source}, and copies the rows that fit"
+            for column, why in each.without.items():
+                yield f"copies no value of {each.table}.{column}: {why}"
+        if self.could_set_aside:
+            names = ", ".join(self.could_set_aside)
+            yield f"may be set aside with their rows, if you say so (set_aside, --set-aside): {names}"
+
+    def _of_conversions(self) -> Iterator[str]:
+        if self.converted:
+            yield f"converts {few(list(map(str, self.converted)))}"
+        for column, keeps, number in self.kept:
+            yield f"keeps in {keeps} what this cuts off {column}: {number} {'row' if number == 1 else 'rows'}"
+        if mapped := [each.column for each in self.converted if each.ids_of == each.column]:
+            yield f"keeps the ids from before in migration_ids: {few(mapped)}"
+
+
+def undecided(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is decided only when a migration runs, a line for each reason.
+
+    Args:
+        reasons: The constraints and indexes whose rows could not be looked at, each with the reason.
+    """
+    for why in dict.fromkeys(reasons.values()):
+        those = [each for each, reason in reasons.items() if reason == why]
+        yield f"whether rows break {few(those)} is decided when it runs: {why}"

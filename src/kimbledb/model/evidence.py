@@ -66,6 +66,8 @@ class Finding:
     doubtful: tuple[str, ...] = ()
     #: Whether an object that it makes or changes is there: its script cannot run as it is.
     begun: bool = False
+    #: Whether another hand's function has the name of one that it makes, in a closed catalog, and has to go before.
+    in_the_way: bool = False
     #: Whether none of its objects is left to look for, and the migrations that replaced or dropped them, or that made
     #: what it drops, are applied.
     is_superseded: bool = False

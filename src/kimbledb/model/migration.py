@@ -116,6 +116,9 @@ class Migration:
     #: The new name of each object that it renames where the server cannot show it, by the object's old kind and name:
     #: a table that is made anew under another name, and whose rows are copied.
     renames: Mapping[Key, str] = field(factory=dict)
+    #: The name in the migration of each object that databases from before have under another one, by the object's kind
+    #: and that former name. Where the migration is completed, such an object is renamed, and no second one is made.
+    formerly: Mapping[Key, str] = field(factory=dict)
     #: Older checksums with the same result.
     supersedes: tuple[str, ...] = ()
     #: Whether its catalog is closed: what it makes starts without the privileges that default privileges give to PUBLIC
@@ -360,6 +363,8 @@ class AppliedStep:
     #: The duration of its transaction on the server in seconds: no lock was held for longer.
     #: None if it ran outside of a transaction, or if the server's answer was lost.
     held: float | None = None
+    #: What its completion did, a line each, where a part of it was there.
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         held = "" if self.held is None else f", locks held for {self.held:.3f} s at most"

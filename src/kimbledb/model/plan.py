@@ -34,7 +34,7 @@ class StepState(enum.StrEnum):
     ADOPTABLE = "adoptable"
     #: It is not in history, and some of its objects exist.
     PARTIAL = "partial"
-    #: It is not in history, and some of its objects exist in another shape.
+    #: It is not in history, and some of its objects exist in another shape, or rows break what it declares.
     CONFLICTING = "conflicting"
     #: It is applied by history, and its file was edited since.
     CHANGED = "changed"
@@ -77,7 +77,8 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
-    #: What brings the rest of it, where a part of it is there: then its script is not run. Else None.
+    #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
+    #: where tables are large and its declarations say all that its script does. Else None.
     completion: Completion | None = None
 
     @property
@@ -164,6 +165,11 @@ class Plan(Report):
     def refused(self) -> tuple[Step, ...]:
         """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)
+
+    @property
+    def migrations(self) -> list[Migration]:
+        """The migrations of the catalog, in the order of execution."""
+        return [step.migration for step in self._of_catalog]
 
     @cached_property
     def undeclared(self) -> tuple[Step, ...]:
@@ -333,7 +339,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "selected": step.selected,
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
-        "online": step.online,
+        "online": step.online or (step.completion is not None and bool(step.completion.online)),
         "rollback": step.migration.rollback_kind,
         "no_rollback": step.migration.no_rollback,
         "notes": plain(step.notes),

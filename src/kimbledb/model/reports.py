@@ -15,6 +15,7 @@ from kimbledb.model.text import counted, few, one_line
 if TYPE_CHECKING:
     from kimbledb.model.check import Check
     from kimbledb.model.loss import Loss
+    from kimbledb.model.set_aside import SetAside
 
 
 @frozen(eq=False)
@@ -102,6 +103,8 @@ class MigrationReport(Report):
     #: The role that owns history, if the role of the call cannot write it, else None. "Nothing to do" then
     #: rests on the history of that role.
     history_owner: str | None = None
+    #: The tables that were set aside, each with how many of its rows were copied.
+    set_aside: tuple[SetAside, ...] = ()
 
     @property
     def newer(self) -> tuple[Step, ...]:
@@ -117,7 +120,7 @@ class MigrationReport(Report):
         return f"nothing to do{source} ({self.seconds:.3f} s)"
 
     def as_tables(self) -> tuple[Table, ...]:
-        """Return the applied migrations, then those that the catalog does not hold, the losses, the updates and the checks."""
+        """Return the applied migrations, those that the catalog does not hold, what completions did, losses, updates, checks."""
         checks = self.verification.checks
         passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
         return (
@@ -126,6 +129,11 @@ class MigrationReport(Report):
                 "applied by another version of kimbledb, and not in this catalog",
                 (f"{one_line(step.name)}: {step.reason}" for step in self.newer),
             ),
+            *listed(
+                "completed, where a part was there",
+                (f"{step.migration.name}: {note}" for step in self.applied for note in step.notes),
+            ),
+            *listed("set aside", self.set_aside),
             *listed("data lost", self.losses),
             *listed("rows updated", self.updates),
             *([Table(passed)] if checks else []),
@@ -134,18 +142,26 @@ class MigrationReport(Report):
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``applied``: for each migration ``migration``, ``seconds``, ``held``. ``seconds``, ``lsn``, ``history_owner``:
-        as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``newer``: names.
+        ``applied``: for each migration ``migration``, ``seconds``, ``held``, ``notes``. ``seconds``, ``lsn``, ``history_owner``:
+        as the attributes. ``losses``, ``updates``: each with the attributes of a ``Loss``. ``set_aside``: each with the
+        attributes of a ``SetAside``. ``newer``: names.
         ``verification``: as of ``VerificationReport``.
         """
         return {
             "applied": [
-                {"migration": step.migration.name, "seconds": step.seconds, "held": step.held} for step in self.applied
+                {
+                    "migration": step.migration.name,
+                    "seconds": step.seconds,
+                    "held": step.held,
+                    "notes": list(step.notes),
+                }
+                for step in self.applied
             ],
             "seconds": self.seconds,
             "lsn": self.lsn,
             "losses": plain(self.losses),
             "updates": plain(self.updates),
+            "set_aside": plain(self.set_aside),
             "newer": [step.name for step in self.newer],
             "history_owner": self.history_owner,
             "verification": self.verification.as_dict(),

@@ -60,6 +60,10 @@ class Snapshot:
     owners: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
     #: What default privileges give: the class of objects as the server has it, their owner, and the role; with the owners.
     defaults: Mapping[tuple[str, str, str], Collection[str]] = field(factory=dict, eq=False, repr=False)
+    #: What those of the role that migrates give to others: the class of objects and the role; with the owners.
+    given: Mapping[tuple[str, str], Collection[str]] = field(factory=dict, eq=False, repr=False)
+    #: The roles whose rights ``anon`` and ``authenticated`` have as members, as the names of privileges have them.
+    inherited: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
 
     def __iter__(self) -> Iterator[DatabaseObject]:
         for key in self.objects:

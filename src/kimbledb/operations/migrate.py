@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from kimbledb.errors import AlternativesError
+from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution.run import Request, Run
 from kimbledb.inspection import history
 from kimbledb.model.evidence import Evidence
+from kimbledb.model.names import near
 from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.planning.planner import Goal, Planner
@@ -51,13 +52,21 @@ class Executor(Request):
         ConfigurationError: The target or the schema cannot be used.
     """
 
-    async def plan(self, *, to: str | int | None = None, phase: int | None = None, prefer: Iterable[str] = ()) -> Plan:
+    async def plan(
+        self,
+        *,
+        to: str | int | None = None,
+        phase: int | None = None,
+        prefer: Iterable[str] = (),
+        set_aside: Iterable[str] = (),
+    ) -> Plan:
         """Return the plan that ``apply()`` would follow. Only reads.
 
         Args:
             to: A migration's name or number: plan that one and all it needs, no more. None for all.
             phase: A phase's number: plan its migrations and all they need, no more. None for all.
             prefer: Names of alternatives to take instead of the default.
+            set_aside: Names of tables that are set aside, as ``apply()`` does it.
 
         Returns:
             Each migration with its state, the reason, and its hazards.
@@ -67,7 +76,7 @@ class Executor(Request):
         """
         from kimbledb.execution.load_plan import load_plan  # a start with nothing to do needs the glance alone
 
-        goal = self._goal(to, phase, prefer)
+        goal = self._goal(to, phase, prefer, set_aside)
         runner = Runner(self.target, self.options)
         loaded = await runner.run(lambda session: load_plan(runner, session, goal))
         return loaded.plan
@@ -81,6 +90,7 @@ class Executor(Request):
         verify: bool = True,
         backup: str | os.PathLike[str] | None = None,
         allow_data_loss: bool = False,
+        set_aside: Iterable[str] = (),
     ) -> MigrationReport:
         """Apply what is pending.
 
@@ -93,6 +103,8 @@ class Executor(Request):
                 changed and only where there is something to do. None for no backup.
             allow_data_loss: Whether rows and values that are there may go, also where the migration
                 that takes them does not say so (``deletes`` in migration.toml).
+            set_aside: Names of tables that cannot be brought to their declared form, and are there: each
+                is renamed with its rows, the declared one is made beside it, and the rows that fit are copied.
 
         Returns:
             The migrations that were applied, the plan, and the checks.
@@ -100,7 +112,7 @@ class Executor(Request):
         Raises:
             KimbleDBError: As ``kimbledb.migrate()`` raises it; a migration that failed was rolled back.
         """
-        goal = self._goal(to, phase, prefer)
+        goal = self._goal(to, phase, prefer, set_aside)
         in_process_lock = InProcessLock(self.target.label, self.schema)
         run = Run(self, backup=backup, in_process_lock=in_process_lock)
         apply_run: ApplyRun | None = None
@@ -136,14 +148,34 @@ class Executor(Request):
         finally:
             in_process_lock.release()
 
-    def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str]) -> Goal:
+    def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str], set_aside: Iterable[str]) -> Goal:
         """Return the goal of a call. Faults of the call itself are raised here, before a connection is made."""
         planner = Planner(self.catalog, prefer=prefer)
         if to is not None:
             self.catalog[to]
         if phase is not None:
             self.catalog.check_phase(phase)
-        return Goal(planner=planner, schema=self.schema, to=to, phase=phase)
+        aside = frozenset((set_aside,) if isinstance(set_aside, str) else set_aside)
+        if aside:
+            self._check_tables(aside)
+        return Goal(planner=planner, schema=self.schema, to=to, phase=phase, set_aside=aside)
+
+    def _check_tables(self, names: Iterable[str]) -> None:
+        """Refuse names of tables that no migration declares.
+
+        Raises:
+            ConfigurationError: There is such a name.
+        """
+        tables = {each.name for migration in self.catalog for each in migration.creates if each.kind == "table"}
+        for name in sorted(names):
+            if name not in tables:
+                similar = near(name, tables)
+                raise ConfigurationError(
+                    f"set_aside names {name!r}, and no migration declares a table of that name",
+                    hint=f"did you mean {similar[0]}?"
+                    if similar
+                    else "a name must be that of a table that a migration makes; `kimbledb declare` records what they make",
+                )
 
     async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
         """Return the plan and ``MigrationReport.history_owner`` if a glance at history shows that nothing is pending."""
@@ -171,6 +203,7 @@ async def migrate(
     verify: bool = True,
     backup: str | os.PathLike[str] | None = None,
     allow_data_loss: bool = False,
+    set_aside: Iterable[str] = (),
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> MigrationReport:
@@ -194,6 +227,10 @@ async def migrate(
             there is never overwritten. None for no backup.
         allow_data_loss: Whether rows and values that are there may go, also where the migration that
             takes them does not say so (``deletes`` in migration.toml).
+        set_aside: Names of tables that are there and cannot be brought to their declared form. Each is renamed
+            with its rows and keys (``orders_set_aside``), the declared one is made beside it, and the rows that
+            fit are copied. ``report.set_aside`` says how many, and how to list the others. A name whose table is
+            not there, or is set aside already, changes nothing.
         progress: Called with each ``Event``; None for nobody.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
@@ -217,7 +254,13 @@ async def migrate(
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
         about(executor.target.label, executor.schema)
         return await executor.apply(
-            to=to, phase=phase, prefer=prefer, verify=verify, backup=backup, allow_data_loss=allow_data_loss
+            to=to,
+            phase=phase,
+            prefer=prefer,
+            verify=verify,
+            backup=backup,
+            allow_data_loss=allow_data_loss,
+            set_aside=set_aside,
         )
 
 
@@ -240,7 +283,12 @@ async def command(invocation: Invocation) -> int:
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
-    limits: dict[str, Any] = {"to": given.to, "phase": given.phase, "prefer": given.prefer}
+    limits: dict[str, Any] = {
+        "to": given.to,
+        "phase": given.phase,
+        "prefer": given.prefer,
+        "set_aside": given.set_aside,
+    }
     async with invocation.target() as target:
         if invocation.watcher is not None:
             invocation.show(await Executor(target, **common).plan(**limits))
@@ -259,6 +307,8 @@ async def command(invocation: Invocation) -> int:
             invocation.line(report.summary)
             for loss in report.losses:
                 invocation.line(f"  went: {loss}")
+            for table in report.set_aside:
+                invocation.line(f"  set aside: {table}")
             if report.applied:
                 invocation.show(await Executor(target, **common).plan(**limits))
             if verification is not None:

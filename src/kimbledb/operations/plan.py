@@ -27,6 +27,7 @@ async def plan(
     to: str | int | None = None,
     phase: int | None = None,
     prefer: Iterable[str] = (),
+    set_aside: Iterable[str] = (),
     options: Options | None = None,
 ) -> Plan:
     """Return what ``migrate()`` would do, and why. Only reads, on a standby too.
@@ -40,6 +41,7 @@ async def plan(
         to: A migration's name or number: plan that one and all it needs, no more. None for all.
         phase: A phase's number: plan its migrations and all they need, no more. None for all.
         prefer: Names of alternatives to take instead of the default.
+        set_aside: Names of tables that are set aside, as ``migrate()`` does it.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Raises:
@@ -51,7 +53,7 @@ async def plan(
     with call_scope() as about:
         executor = Executor(target, catalog=catalog, schema=schema, options=options)
         about(executor.target.label, executor.schema)
-        return await executor.plan(to=to, phase=phase, prefer=prefer)
+        return await executor.plan(to=to, phase=phase, prefer=prefer, set_aside=set_aside)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +97,7 @@ async def _for_target(invocation: Invocation) -> Plan:
                 to=given.to,
                 phase=given.phase,
                 prefer=given.prefer,
+                set_aside=given.set_aside,
                 options=invocation.options,
             )
     except ConfigurationError as error:

@@ -21,6 +21,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
 from kimbledb.planning import drift, evidence
+from kimbledb.planning.fold import fold
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
@@ -98,7 +99,8 @@ class Verifier(Request):
                 checks += self._drift(state, found, recorded, applied, pending)
             checks += await self._whole_database(session, path)
             checks += await _trust(session, self.schema, path, reached)
-            checks += await security.check(session, self.schema)
+            declared = fold(applied, hosted=state.hosted).objects if applied else None
+            checks += await security.check(session, self.schema, declared)
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)

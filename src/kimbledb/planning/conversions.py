@@ -1,127 +1,329 @@
 """Conversions: the rules by which a column gets another type and keeps what its values mean. Pure.
 
 One list serves all: the completion of a table that was there before, and the repairs that say by ``expects`` which type
-a column must have. A change of type that no rule names is a conflict, and is never tried.
+a column must have. A rule says which values it can convert, and of which it cuts something; what is cut is kept in a
+column of its own. A change of type that no rule names is a conflict, and is never tried.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
+
+from attrs import field, frozen
 
 from kimbledb.model.completion import Conversion
-from kimbledb.model.objects import Facts, Key, parts_of, quoted
-from kimbledb.planning.fold import split
+from kimbledb.model.names import quote_literal
 from kimbledb.planning.writer.names import own_name
 
 _TEXTS = frozenset({"text", "character varying", "character"})
+#: The integer types, each with the number of its bits without the sign.
+_INTEGERS = {"smallint": 15, "integer": 31, "bigint": 63}
+_FLOATS = frozenset({"real", "double precision"})
+_NUMBERS = frozenset({*_INTEGERS, *_FLOATS, "numeric"})
+_ZONED, _ZONELESS = "timestamp with time zone", "timestamp without time zone"
+_TIMES = frozenset({_ZONED, _ZONELESS, "date"})
+_JSON = frozenset({"json", "jsonb"})
 #: Types of numbers, each with those that hold all of its values.
 _WIDER = {
     "smallint": ("integer", "bigint", "numeric", "real", "double precision"),
     "integer": ("bigint", "numeric", "double precision"),
-    "bigint": ("numeric", "double precision"),
-    "numeric": ("double precision",),
-    "real": ("double precision", "numeric"),
+    "bigint": ("numeric",),
+    "real": ("double precision",),
 }
-#: By the earlier and the later type: the expression of the later value, with ``{}`` for the column.
-_RULES = {
-    ("uuid", "text"): "{}::text",
-    ("json", "jsonb"): "{}::jsonb",
-    ("text", "jsonb"): "{}::jsonb",
-    ("text", "json"): "{}::json",
-    # A time without a zone is UTC here, whatever the session says.
-    ("timestamp without time zone", "timestamp with time zone"): "timezone('UTC', {})",
-    ("date", "timestamp with time zone"): "timezone('UTC', {}::timestamp)",
-    ("date", "timestamp without time zone"): "{}::timestamp",
-}
+#: Further types whose values have one text each.
+_PLAIN = frozenset({"uuid", "boolean", "inet", "cidr", "macaddr", "interval", "time without time zone", "citext"})
+#: The values of text that a uuid has: the server's spelling, and that in upper case.
+IS_UUID = "~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+#: The texts of dates and of times with or without a zone that ISO 8601 and the server write.
+_IS_TIME = r"""~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$'"""
+_IS_INTEGER = r"~ '^\s*[-+]?\d{1,18}\s*$'"
+_IS_NUMBER = r"~ '^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$'"
+_TRUE, _FALSE = "('true', 't', 'yes', 'y', 'on', '1')", "('false', 'f', 'no', 'n', 'off', '0')"
+#: Whole numbers since 1970 from here on are milliseconds: as seconds they would be after the year 5000.
+_MILLISECONDS = 100_000_000_000
 #: A type and what stands in parentheses, which may be inside of it: ``timestamp(3) with time zone``.
 _MODIFIER = re.compile(r"\(([\d, ]+)\)")
-_FOREIGN_KEY = re.compile(r"FOREIGN KEY \((?P<own>[^)]*)\) REFERENCES (?P<table>[^(]+)\((?P<others>[^)]*)\)")
-_NAME = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 
 
-def conversion_of(column: str, before: str, after: str) -> Conversion | None:
+@frozen
+class _Rule:
+    """A rule for one column."""
+
+    #: The later value; None where the server casts it in the time zone UTC without writing the rows anew.
+    using: str | None
+    #: What holds for the values that it can convert; None where it can convert all.
+    fits: str | None = None
+    #: What holds for the values of which it cuts something; None where it cuts nothing.
+    cuts: str | None = None
+
+
+@frozen
+class _Type:
+    """A type as the server prints it."""
+
+    text: str
+    #: The type without its modifier, and the numbers of the modifier.
+    name: str = field(init=False)
+    size: tuple[int, ...] = field(init=False)
+
+    @name.default
+    def _without_modifier(self) -> str:
+        return _MODIFIER.sub("", self.text, count=1)
+
+    @size.default
+    def _modifier(self) -> tuple[int, ...]:
+        found = _MODIFIER.search(self.text)
+        return () if found is None else tuple(map(int, found[1].split(",")))
+
+
+def conversion_of(
+    column: str, before: str, after: str, *, enums: Mapping[str, Collection[str]] | None = None
+) -> Conversion | None:
     """Return the conversion of a column, or None if no rule names it.
 
     Args:
         column: The column, such as ``users.id``.
         before: Its type, as the server prints it.
         after: Its later type.
+        enums: The labels of the schema's enums, by name, as they are afterwards.
     """
-    using = _using(*_split(before), *_split(after))
-    return None if using is None else Conversion(column, before, after, using.format(own_name(column), type=after))
+    rule = _rule(own_name(column), _Type(before), _Type(after), enums or {})
+    return None if rule is None else Conversion(column, before, after, rule.using, rule.fits, rule.cuts)
 
 
-def with_references(conversions: Iterable[Conversion], found: Mapping[Key, Facts]) -> Iterator[Conversion | str]:
-    """Yield conversions with those of the columns that foreign keys tie to them: a key joins columns of one type.
+def default_of(
+    conversion: Conversion, default: str, *, enums: Mapping[str, Collection[str]] | None = None
+) -> str | None:
+    """Return the later default of a column that is converted, or None where it has none that is sure to fit.
 
     Args:
-        conversions: The conversions.
-        found: The objects of the schema.
-
-    Yields:
-        Conversions; and as a text each column at the other end of a key that no rule converts.
+        conversion: The conversion.
+        default: The default now.
+        enums: As for ``conversion_of()``.
     """
-    ends: dict[str, list[str]] = {}
-    for own, other in _tied(found):
-        ends.setdefault(own, []).append(other)
-        ends.setdefault(other, []).append(own)
-    waiting = list(conversions)
-    known = {each.column for each in waiting}
-    for each in waiting:
-        yield each
-        for other in ends.get(each.column, ()):
-            there = found.get(("column", other))
-            if other in known or there is None or there.get("type") == each.after:
-                continue
-            known.add(other)
-            following = conversion_of(other, str(there["type"]), each.after)
-            if following is None:
-                yield f"column {other} is {there['type']}, refers to {each.column} and cannot become {each.after}"
-            else:
-                waiting.append(following)
+    if conversion.ids_of is not None:
+        return None
+    rule = _rule(f"({default})", _Type(conversion.before), _Type(conversion.after), enums or {})
+    if rule is None or rule.fits is not None:
+        return None
+    return rule.using or _time(f"({default})", _Type(conversion.before), _Type(conversion.after))
 
 
-def _tied(found: Mapping[Key, Facts]) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of columns that foreign keys join."""
-    for (kind, name), facts in found.items():
-        key = _FOREIGN_KEY.match(str(facts.get("key", ""))) if kind == "constraint" else None
-        if key is None:
-            continue
-        table = split(name)[0]
-        other = ".".join(map(quoted, parts_of(key["table"].strip())))
-        for one, two in zip(_NAME.findall(key["own"]), _NAME.findall(key["others"]), strict=True):
-            yield f"{table}.{one}", f"{other}.{two}"
+def _rule(value: str, old: _Type, new: _Type, enums: Mapping[str, Collection[str]]) -> _Rule | None:
+    """Return the rule for a column from one type to another."""
+    if old.name in enums or new.name in enums:
+        return _of_enums(value, old, new, enums)
+    if old.name.endswith("[]") or new.name.endswith("[]"):
+        return _of_arrays(value, old, new)
+    if old.name in _NUMBERS and new.name in _NUMBERS:
+        return _of_numbers(value, old, new)
+    if old.name in _TIMES and new.name in _TIMES:
+        return _of_times(value, old, new)
+    if old.name in _TIMES and new.name in _INTEGERS:
+        return _to_epoch(value, old, new)
+    if old.name in _INTEGERS and new.name in _TIMES:
+        return _from_epoch(value, new)
+    if new.name in _TEXTS:
+        return _to_text(value, old, new)
+    if old.name in _TEXTS:
+        return _from_text(value, new)
+    return _of_others(value, old, new)
 
 
-def _split(kind: str) -> tuple[str, tuple[int, ...]]:
-    """Return a type without its modifier, and the numbers of the modifier."""
-    found = _MODIFIER.search(kind)
-    if found is None:
-        return kind, ()
-    return kind[: found.start()] + kind[found.end() :], tuple(map(int, found[1].split(",")))
+def _of_others(value: str, old: _Type, new: _Type) -> _Rule | None:
+    if {old.name, new.name} == _JSON:
+        return _Rule(f"{value}::{new.text}")
+    if old.name == "boolean" and new.name in _INTEGERS:
+        return _Rule(f"{value}::integer::{new.text}")
+    if old.name in _INTEGERS and new.name == "boolean":
+        return _Rule(f"({value} = 1)", fits=f"{value} IN (0, 1)")
+    if old.name == new.name == "vector":
+        return _Rule(f"{value}::{new.text}", fits=f"vector_dims({value}) = {new.size[0]}" if new.size else None)
+    return None
 
 
-def _using(old: str, size: tuple[int, ...], new: str, later: tuple[int, ...]) -> str | None:
-    if old == new:
-        return "{}::{type}" if _is_wider(old, size, later) else None
-    if old in _TEXTS and new in _TEXTS:
-        # What a character(n) pads is no part of its value.
-        return "{}::{type}" if not later or (size and size <= later) else None
-    if not later and new in _WIDER.get(old, ()):
-        return "{}::{type}"
-    rule = _RULES.get(("text" if old in _TEXTS else old, new))
-    return rule if not later or new.startswith("timestamp") else None
+# Texts.
 
 
-def _is_wider(kind: str, size: tuple[int, ...], later: tuple[int, ...]) -> bool:
-    """Return whether a type with another modifier holds all values."""
-    if not later:
-        return True
-    if not size:
-        return False
-    if kind == "numeric":
-        digits, scale = (*size, 0)[:2]
-        more, finer = (*later, 0)[:2]
-        return finer >= scale and more - finer >= digits - scale
-    return size <= later
+def _to_text(value: str, old: _Type, new: _Type) -> _Rule | None:
+    finite = None
+    if old.name in _TEXTS:
+        text = value
+    elif old.name in _JSON:
+        text = f"(CASE {old.name}_typeof({value}) WHEN 'string' THEN {value} #>> '{{}}' ELSE {value}::text END)"
+    elif old.name in (_ZONED, _ZONELESS):
+        # As ISO 8601 has it, whatever the session's zone is.
+        text, finite = f"""to_char({_in_utc(value, old)}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", f"isfinite({value})"
+    elif old.name in _NUMBERS or old.name in _PLAIN or old.name == "date":
+        text = f"{value}::text"
+    else:
+        return None
+    # What a character(n) pads is no part of its value; a character alone has one place.
+    longest = new.size or ((1,) if new.name == "character" else ())
+    if not longest or (old.name in _TEXTS and old.size and old.size <= longest):
+        return _Rule(text if text.endswith(f"::{new.text}") else _cast(text, new), finite)
+    return _Rule(_cast(text, new), _both(finite, f"length({text}) <= {longest[0]}"))
+
+
+def _from_text(value: str, new: _Type) -> _Rule | None:
+    if new.name == "uuid":
+        return _Rule(f"{value}::uuid", fits=f"{value} {IS_UUID}")
+    if new.name in _JSON:
+        return _Rule(_cast(value, new))
+    if new.name == "boolean":
+        known = f"lower(trim({value}))"
+        return _Rule(f"({known} IN {_TRUE})", fits=f"({known} IN {_TRUE} OR {known} IN {_FALSE})")
+    if new.name in _INTEGERS:
+        bound = 2 ** _INTEGERS[new.name]
+        within = f"{value}::bigint BETWEEN {-bound} AND {bound - 1}" if new.name != "bigint" else "true"
+        return _Rule(_cast(value, new), fits=f"CASE WHEN {value} {_IS_INTEGER} THEN {within} ELSE false END")
+    if new.name in _NUMBERS:
+        number = _of_numbers(f"{value}::numeric", _Type("numeric"), new)
+        assert number is not None  # a numeric has a rule to each of them
+        fits = f"CASE WHEN {value} {_IS_NUMBER} THEN {number.fits or 'true'} ELSE false END"
+        return _Rule(number.using, fits, number.cuts and f"CASE WHEN {value} {_IS_NUMBER} THEN {number.cuts} END")
+    if new.name in _TIMES:
+        # A time without a zone is UTC.
+        zoned = f"(CASE WHEN {value} ~ '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$' AND {value} ~ ':' THEN {value} ELSE {value} || ' UTC' END)::timestamptz"
+        cuts = f"length({value}) > length('2000-01-01')" if new.name == "date" else None
+        return _Rule(_time(zoned, _Type(_ZONED), new), f"{value} {_IS_TIME}", cuts)
+    return None
+
+
+# Numbers.
+
+
+def _of_numbers(value: str, old: _Type, new: _Type) -> _Rule | None:
+    if new.name in _INTEGERS:
+        return _to_integer(value, old, new)
+    if new.name == "numeric" and new.size:
+        return _to_sized_numeric(value, old, new)
+    if old.name == new.name or new.name in _WIDER.get(old.name, ()):
+        return _Rule(_cast(value, new))
+    back = f"{_cast(value, new)}::{old.name}"
+    fits = None
+    if new.name == "numeric":
+        fits = f"{value} NOT IN ('NaN', 'Infinity', '-Infinity')"
+    elif new.name == "real":
+        fits = f"({value} IN ('NaN', 'Infinity', '-Infinity') OR abs({value}) < 3e38)"
+    return _Rule(_cast(value, new), fits, f"{back} <> {value}")
+
+
+def _to_integer(value: str, old: _Type, new: _Type) -> _Rule:
+    if new.name in _WIDER.get(old.name, ()):
+        return _Rule(_cast(value, new))
+    bound = 2 ** _INTEGERS[new.name]
+    if old.name in _INTEGERS:
+        return _Rule(_cast(value, new), fits=f"{value} BETWEEN {-bound} AND {bound - 1}")
+    exact = f"{value}::numeric"
+    fits = f"({value} NOT IN ('NaN', 'Infinity', '-Infinity') AND trunc({exact}) BETWEEN {-bound} AND {bound - 1})"
+    return _Rule(f"trunc({exact})::{new.text}", fits, f"trunc({exact}) <> {exact}")
+
+
+def _to_sized_numeric(value: str, old: _Type, new: _Type) -> _Rule:
+    digits, scale = (*new.size, 0)[:2]
+    if old.name == "numeric" and old.size:
+        before, decimals = (*old.size, 0)[:2]
+        if scale >= decimals and digits - scale >= before - decimals:
+            return _Rule(_cast(value, new))
+    exact = f"{value}::numeric"
+    rounded = f"round({exact}, {scale})"
+    fits = f"({value} NOT IN ('NaN', 'Infinity', '-Infinity') AND abs({rounded}) < 1e{digits - scale})"
+    if old.name in _INTEGERS:
+        return _Rule(_cast(value, new), f"abs({rounded}) < 1e{digits - scale}", f"{rounded} <> {exact}")
+    return _Rule(_cast(exact, new), fits, f"{rounded} <> {exact}")
+
+
+# Times.
+
+
+def _of_times(value: str, old: _Type, new: _Type) -> _Rule:
+    if (old.name, new.name) == (_ZONELESS, _ZONED) and new.size in ((), old.size):
+        return _Rule(None)  # a time without a zone is UTC here, whatever the session says
+    later = _time(value, old, new)
+    if new.name == "date":
+        cut = f"{_in_utc(value, old)} <> date_trunc('day', {_in_utc(value, old)})"
+        return _Rule(later, cuts=f"(isfinite({value}) AND {cut})")
+    finer = not new.size or old.name == "date" or (old.size and old.size <= new.size)
+    return _Rule(later, cuts=None if finer else f"{value}::{new.name.replace(' ', f'({new.size[0]}) ', 1)} <> {value}")
+
+
+def _time(value: str, old: _Type, new: _Type) -> str:
+    """Return a time as one of another type: without a zone it is UTC."""
+    if new.name == _ZONED:
+        zoned = (
+            value if old.name == _ZONED else f"timezone('UTC', {value}{'::timestamp' if old.name == 'date' else ''})"
+        )
+        return _cast(zoned, new) if new.size else zoned
+    if new.name == old.name:
+        return _cast(value, new)
+    return _cast(_in_utc(value, old), new)
+
+
+def _in_utc(value: str, old: _Type) -> str:
+    """Return a time without its zone, in UTC."""
+    return f"timezone('UTC', {value})" if old.name == _ZONED else f"{value}::timestamp"
+
+
+def _to_epoch(value: str, old: _Type, new: _Type) -> _Rule:
+    """Return the rule to whole seconds since 1970."""
+    seconds = f"extract(epoch FROM {value if old.name == _ZONED else _in_utc(value, old)})"
+    bound = 2 ** _INTEGERS[new.name]
+    fits = f"(isfinite({value}) AND floor({seconds}) BETWEEN {-bound} AND {bound - 1})"
+    return _Rule(
+        f"floor({seconds})::{new.text}",
+        fits=fits,
+        cuts=None if old.name == "date" else f"(isfinite({value}) AND floor({seconds}) <> {seconds})",
+    )
+
+
+def _from_epoch(value: str, new: _Type) -> _Rule:
+    """Return the rule from whole seconds or milliseconds since 1970."""
+    millis = f"abs({value}) >= {_MILLISECONDS}"
+    moment = f"to_timestamp(CASE WHEN {millis} THEN {value} / 1000.0 ELSE {value} END)"
+    return _Rule(_time(moment, _Type(_ZONED), new), fits=f"abs({value}) < {_MILLISECONDS * 1000}")
+
+
+# Arrays and enums.
+
+
+def _of_arrays(value: str, old: _Type, new: _Type) -> _Rule | None:
+    if new.name in _JSON:
+        return _Rule(f"to_{new.name}({value})")
+    if new.name in _TEXTS and not new.size:
+        return _Rule(f"{value}::text")
+    strings = new.name in {f"{each}[]" for each in _TEXTS} and not new.size
+    if old.name in _JSON and strings:
+        # No subquery can stand here: the server fills a column of text[] that it has itself.
+        held = (
+            f"(jsonb_populate_record(NULL::pg_catalog.pg_class, jsonb_build_object('reloptions', {value}))).reloptions"
+        )
+        other = f"""jsonb_path_exists({value}::jsonb, '$[*] ? (@.type() != "string")')"""
+        return _Rule(_cast(held, new), fits=f"({old.name}_typeof({value}) = 'array' AND NOT {other})")
+    if old.name.endswith("[]") and strings:
+        return _Rule(_cast(value, new))
+    if old.name.endswith("[]") and new.name.endswith("[]"):
+        wider = new.name.removesuffix("[]") in _WIDER.get(old.name.removesuffix("[]"), ())
+        return _Rule(_cast(value, new)) if wider and not new.size else None
+    return None
+
+
+def _of_enums(value: str, old: _Type, new: _Type, enums: Mapping[str, Collection[str]]) -> _Rule | None:
+    if old.name not in enums and old.name not in _TEXTS:
+        return None
+    if new.name in _TEXTS:
+        fits = f"length({value}::text) <= {new.size[0]}" if new.size else None
+        return _Rule(_cast(f"{value}::text", new), fits)
+    if new.name not in enums:
+        return None
+    labels = ", ".join(map(quote_literal, enums[new.name]))
+    return _Rule(_cast(f"{value}::text", new), fits=f"{value}::text IN ({labels})" if labels else "false")
+
+
+def _cast(value: str, new: _Type) -> str:
+    return f"{value}::{new.text}"
+
+
+def _both(one: str | None, two: str) -> str:
+    return two if one is None else f"({one} AND {two})"

@@ -21,6 +21,7 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
+from kimbledb.planning.closed import CLOSED_TO, is_known, without_counter
 from kimbledb.planning.comparison import Comparison, compare, same_type, without_defaults
 from kimbledb.planning.fold import (
     RELATIONS,
@@ -33,7 +34,6 @@ from kimbledb.planning.fold import (
     relation_of,
     split,
 )
-from kimbledb.planning.grants_again import CLOSED_TO
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
@@ -78,16 +78,9 @@ def checks(
     followed = _followed_by_unknown(applied, hosted=hosted)
     drifted = [evolve(each, informative=informative) for each in differing if each.migration not in followed]
     uncertain = [each for each in differing if each.migration in followed]
-    unknown = [each for each in applied if not _is_known(each, hosted=hosted)]
+    unknown = [each for each in applied if not is_known(each, hosted=hosted)]
     passed = [] if drifted else [_no_drift(drift, uncertain, unknown)]
     return [*drifted, *passed, *_may_be_changed(uncertain, followed), *_cannot_be_compared(drift.doubtful)]
-
-
-def _is_known(migration: Migration, *, hosted: bool) -> bool:
-    """Return whether the objects of a migration are known: by its declarations, or as those of a repair."""
-    if migration.is_declared and migration.hosted_sql and hosted:
-        return migration.declarations.recorded_on != "bare"
-    return migration.is_declared or migration.is_repair
 
 
 def _followed_by_unknown(applied: Sequence[Migration], *, hosted: bool) -> dict[str, Migration]:
@@ -97,7 +90,7 @@ def _followed_by_unknown(applied: Sequence[Migration], *, hosted: bool) -> dict[
     for migration in reversed(applied):
         if unknown is not None:
             followed[migration.name] = unknown
-        if not _is_known(migration, hosted=hosted):
+        if not is_known(migration, hosted=hosted):
             unknown = migration
     return followed
 
@@ -174,7 +167,7 @@ class _Drift:
         self._found = found
         self._forms = forms
         #: Whether it is known what each applied migration does here. Otherwise any of them may have granted.
-        self._all_known = all(_is_known(each, hosted=hosted) for each in applied)
+        self._all_known = all(is_known(each, hosted=hosted) for each in applied)
         #: Filled by ``changed()``.
         self.doubtful: list[_Doubtful] = []
 
@@ -333,6 +326,7 @@ class _Drift:
             or self._is_covered(item)
             or self._stands_in(item.each)
             or self._is_granted_to_the_owner(item.each)
+            or (item.each.kind == "privilege" and without_counter(item.each.name, self.wanted, self._found.objects))
         )
 
     def _is_covered(self, item: FoldedObject) -> bool:

@@ -8,6 +8,7 @@ cannot be compared here counts as present, too. An object that is known by name 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from attrs import define, evolve, field
 
@@ -16,9 +17,10 @@ from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.closed import undeclared
+from kimbledb.planning.closed import CLOSED_TO, is_known, undeclared
 from kimbledb.planning.comparison import Comparison, compare, same_type
-from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, split
+from kimbledb.planning.doors import Doors, Others
+from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, renamed, split, under_former_names
 
 #: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
 #: schema that was made by hand.
@@ -73,7 +75,7 @@ class _Weighed:
     conflicts: list[str] = field(factory=list)
     doubtful: list[str] = field(factory=list)
 
-    def finding(self, *, begun: bool) -> Finding:
+    def finding(self, *, begun: bool, in_the_way: bool) -> Finding:
         return Finding(
             _verdict(self.present, self.missing, self.conflicts),
             tuple(self.present),
@@ -81,6 +83,7 @@ class _Weighed:
             tuple(self.conflicts),
             tuple(self.doubtful),
             begun,
+            in_the_way,
         )
 
 
@@ -89,10 +92,13 @@ class _Scales:
 
     def __init__(self, migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> None:
         self.migrations = list(migrations)
-        self._found = found
         self._hosted = hosted
         self._forms = forms
         self._fold: Fold = fold(self.migrations, hosted=hosted)
+        former = {each.name: under_former_names(each, found, self._fold) for each in self.migrations}
+        self._former = {name: names for name, names in former.items() if names}
+        # What has a former name is looked at under its later one.
+        self._found = renamed(found, {key: name for names in self._former.values() for key, name in names.items()})
 
     def finding(self, migration: Migration) -> Finding | None:
         """Return the finding of a migration, or None if it declares nothing that proves something."""
@@ -111,15 +117,49 @@ class _Scales:
                     weighed.missing.append(f"the removal of {each}")
         if not proving and not weighed.missing:
             return None
+        weighed.missing += self._later_names(migration)
         begun = bool(weighed.present or weighed.conflicts)
-        if begun and migration.closed:
+        closes = migration.closed and self._all_known
+        doors = self._doors(migration) if closes else None
+        if begun and closes:
             weighed.missing += self._open(migration)
+        if begun and doors is not None:
+            weighed.missing += [f"the removal of {each}" for each in doors.removals()]
         if migration.is_repair:
             _weigh_repair(migration, self._found, weighed)
-        finding = weighed.finding(begun=begun)
+        in_the_way = not begun and doors is not None and bool(doors.overloads())
+        finding = weighed.finding(begun=begun, in_the_way=in_the_way)
         # A repair of which only the columns are there, which others make, was not applied in part.
         apart = migration.is_repair and not begun and finding.state is ObjectState.PARTIAL
         return evolve(finding, state=ObjectState.MISSING) if apart else finding
+
+    def _later_names(self, migration: Migration) -> Iterator[str]:
+        """Yield the names that a migration gives to what has a former name."""
+        for (kind, old), name in self._former.get(migration.name, {}).items():
+            yield f"the name {name} of {kind} {old}"
+
+    @cached_property
+    def _all_known(self) -> bool:
+        return all(is_known(each, hosted=self._hosted) for each in self.migrations)
+
+    @cached_property
+    def _others(self) -> Others:
+        return Others.of(self._forms, {each.name for each in self.migrations})
+
+    def _doors(self, migration: Migration) -> Doors:
+        """Return what another hand may have left on what a migration declares."""
+        declared = (
+            each.key
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for each in (*statement.creates, *statement.changes)
+        )
+        return Doors(
+            objects=self._found.objects,
+            declared=self._fold.objects,
+            homes=frozenset(declared),
+            people=CLOSED_TO | self._found.inherited,
+            others=self._others,
+        )
 
     def _open(self, migration: Migration) -> Iterator[str]:
         """Yield the privileges that a migration of a closed catalog declares or takes back, and that are otherwise."""
@@ -135,7 +175,8 @@ class _Scales:
             there = self._found.objects.get(last[0].key)
             if there is None or compare(last[0].each.facts or {}, there).differs:
                 yield str(each)
-        for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared)):
+        people = CLOSED_TO | self._found.inherited
+        for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared), people):
             yield f"the removal of {DatabaseObject(*key)}"
 
     def weigh_superseded(self, findings: dict[str, Finding]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from kimbledb.model.completion import Batches
 from kimbledb.model.objects import Facts, Key
 from kimbledb.planning.fold import split
 from kimbledb.planning.writer.names import own_name, written
@@ -34,6 +35,35 @@ def update(table: str, fills: Mapping[str, str]) -> str:
     return f"UPDATE {written(table)} SET {assigned} WHERE ROW ({names}) IS DISTINCT FROM ROW ({values})"
 
 
+def batches(table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], key: Sequence[str]) -> Batches:
+    """Return the values of a table's columns as they are set in batches, with its triggers held still.
+
+    Args:
+        table: The table.
+        fills: The expression of each column.
+        objects: The objects of the schema now.
+        key: The columns of its primary key, as SQL.
+    """
+    held = list(_held(table, objects))
+    types = (str(objects["column", f"{table}.{column}"]["type"]) for column in key)
+    return Batches(
+        table=written(table),
+        key=tuple(zip(key, types, strict=True)),
+        values=tuple((own_name(column), value) for column, value in fills.items()),
+        holding=tuple(disable for disable, _ in held),
+        releasing=tuple(enable for _, enable in held),
+    )
+
+
+def _held(table: str, objects: Mapping[Key, Facts]) -> Iterator[tuple[str, str]]:
+    """Yield for each trigger of a table that fires the statement that disables it, and the one that enables it again."""
+    for (kind, name), facts in objects.items():
+        if kind == "trigger" and split(name)[0] == table and facts.get("enabled") != "disabled":
+            mode = {"always": "ALWAYS ", "replica": "REPLICA "}.get(str(facts.get("enabled")), "")
+            alter = f"ALTER TABLE {written(table)}"
+            yield f"{alter} DISABLE TRIGGER {own_name(name)}", f"{alter} ENABLE {mode}TRIGGER {own_name(name)}"
+
+
 def filling(
     table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], later: Mapping[Key, Facts]
 ) -> Iterator[str]:
@@ -48,17 +78,10 @@ def filling(
     there = {column: value for column, value in fills.items() if ("column", column) in later}
     if not there:
         return
-    held = [
-        (own_name(name), facts)
-        for (kind, name), facts in objects.items()
-        if kind == "trigger" and split(name)[0] == table and facts.get("enabled") != "disabled"
-    ]
-    for name, _ in held:
-        yield f"ALTER TABLE {written(table)} DISABLE TRIGGER {name}"
+    held = list(_held(table, objects))
+    yield from (disable for disable, _ in held)
     yield update(table, there)
     if held:
         # A key that is deferred would still wait for these rows, and block this.
         yield "SET CONSTRAINTS ALL IMMEDIATE"
-    for name, facts in held:
-        mode = {"always": "ALWAYS ", "replica": "REPLICA "}.get(str(facts.get("enabled")), "")
-        yield f"ALTER TABLE {written(table)} ENABLE {mode}TRIGGER {name}"
+    yield from (enable for _, enable in held)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from attrs import define, evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that hold columns and other parts.
 RELATIONS = ("table", "view")
@@ -32,6 +34,9 @@ _HEAD = re.compile(
 )
 #: The columns of a key, and those that it includes.
 _KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
+
+#: A key up to its columns, these, and the rest.
+_FIRST_COLUMNS = re.compile(r"([A-Z ]+\()([^)]*)(\).*)", re.DOTALL)
 
 
 @frozen
@@ -145,6 +150,17 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
             for each in (*statement.creates, *statement.changes):
                 folding.put(FoldedObject(each, migration, statement, each.key))
     return Fold(folding.objects, folding.gone, folding.places)
+
+
+@lru_cache(maxsize=2)
+def fold_of_all(migrations: tuple[Migration, ...], *, hosted: bool) -> Fold:
+    """Return what the migrations of a whole catalog declare. It is asked for at each of their steps.
+
+    Args:
+        migrations: As for ``fold()``.
+        hosted: As for ``fold()``.
+    """
+    return fold(migrations, hosted=hosted)
 
 
 class _Folding:
@@ -268,6 +284,31 @@ class Belongings:
         return found
 
 
+def under_former_names(migration: Migration, found: Snapshot, declared: Fold) -> dict[Key, str]:
+    """Return what a migration declares and a schema has under a former name: the later names by kind and former name.
+
+    The parts of a table come before it, since they are named after it. They get their later name only with a table of its
+    later name.
+
+    Args:
+        migration: The migration.
+        found: The objects of the schema.
+        declared: The fold of all migrations. What one of these makes has no former name.
+    """
+    former = {
+        (kind, old): name
+        for (kind, old), name in migration.formerly.items()
+        if (kind, old) in found.objects and (kind, name) not in found.objects and (kind, old) not in declared.objects
+    }
+    relations = {old: name for (kind, old), name in former.items() if kind in RELATIONS}
+    parts = {
+        key: name
+        for key, name in former.items()
+        if key[0] in PARTS and relations.get(split(key[1])[0], split(key[1])[0]) == split(name)[0]
+    }
+    return parts | {key: name for key, name in former.items() if key[0] not in PARTS}
+
+
 def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> DatabaseObject:
     """Return an object under the name that it has after renames: its own, or that of the relation it belongs to.
 
@@ -286,6 +327,56 @@ def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> Databas
         if any(facts[fact] != value for fact, value in followed.items()):
             facts = {**facts, **followed}
     return each if name == each.name and facts is each.facts else evolve(each, name=name, facts=facts, source=source)
+
+
+def key_under_new_names(name: str, facts: Facts, renames: Mapping[Key, str]) -> Facts:
+    """Return the facts of a constraint after renames of its own columns, and of tables that it refers to.
+
+    Args:
+        name: The name of the constraint.
+        facts: Its facts.
+        renames: The new name of each renamed table and column, by its old kind and name.
+    """
+    key = str(facts.get("key", ""))
+    columns = {
+        split(old)[1]: split(new)[1]
+        for (kind, old), new in renames.items()
+        if kind == "column" and split(old)[0] == split(name)[0]
+    }
+    if columns and (match := _FIRST_COLUMNS.match(key)):
+        inside = ", ".join(columns.get(column, column) for column in match[2].split(", "))
+        key = f"{match[1]}{inside}{match[3]}"
+    for (kind, old), new in renames.items():
+        if kind == "table":
+            key = key.replace(f" REFERENCES {old}(", f" REFERENCES {new}(")
+    return facts if key == facts.get("key", "") else {**facts, "key": key}
+
+
+def renamed(found: Snapshot, renames: Mapping[Key, str]) -> Snapshot:
+    """Return a schema after renames.
+
+    Args:
+        found: The schema.
+        renames: The new name of each renamed object, by its old kind and name.
+    """
+    if not renames:
+        return found
+    keys = {
+        key: under_new_names(DatabaseObject(*key, key_under_new_names(key[1], facts, renames)), renames)
+        for key, facts in found.objects.items()
+    }
+    return Snapshot(
+        {each.key: each.facts or {} for each in keys.values()},
+        {keys[key].key: form for key, form in found.forms.items() if key in keys},
+        sources={keys[key].key: source for key, source in found.sources.items() if key in keys},
+        needs={
+            keys[key].key: {keys[need].key if need in keys else need for need in each}
+            for key, each in found.needs.items()
+            if key in keys
+        },
+        given=found.given,
+        inherited=found.inherited,
+    )
 
 
 def _source_of_renamed(kind: str, source: str, name: str) -> str | None:
@@ -319,7 +410,7 @@ def owners_of(key: Key, facts: Facts | None) -> list[Key]:
             owners += _referred(kind, fact, str(facts[fact]))
     relations = [relation for owner, relation in owners if owner in RELATIONS]
     if kind in ("index", "constraint", "statistics") and relations:
-        owners += [("column", f"{relations[0]}.{column}") for column in _columns_of(facts)]
+        owners += [("column", f"{relations[0]}.{column}") for column in columns_of(facts)]
     return owners
 
 
@@ -374,8 +465,12 @@ def _referred(kind: str, fact: str, value: str) -> Iterator[Key]:
             yield each, value
 
 
-def _columns_of(facts: Facts) -> Iterator[str]:
-    """Yield the columns that a key, an index or statistics hold by name. Expressions are not read."""
+def columns_of(facts: Facts) -> Iterator[str]:
+    """Yield the columns that a key, an index or statistics hold by name. Expressions are not read.
+
+    Args:
+        facts: The facts of the key, the index or the statistics.
+    """
     for listed in _KEY_COLUMNS.findall(str(facts.get("key", ""))):
         yield from re.findall(_NAME, listed)
     for fact in ("columns", "include"):

@@ -7,17 +7,14 @@ before, which earlier migrations declare. In another catalog a role may have had
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from attrs import frozen
 
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import writer
+from kimbledb.planning.closed import CLOSED_TO
 from kimbledb.planning.fold import granted, relation_of
-
-#: The roles to which what a closed catalog makes is closed.
-CLOSED_TO: Final = frozenset({"public", "anon", "authenticated", "service_role"})
 
 
 def granted_again(migration: Migration, before: Mapping[Key, DatabaseObject], *, hosted: bool) -> tuple[str, ...]:

@@ -178,12 +178,14 @@ def hazards_of(
     #: With the script and the place of the statement, if it stands in a file.
     told: list[tuple[Script, int | None, _Told]] = []
     scripts = [migration.script("online")] if online else []
-    derived: Script | None = None
+    derived: tuple[Script, ...] = ()
     if completion is None:
         told += [(apply, None, each) for each in _of_repair(migration, tables)]
     else:
-        derived = Script(f"{apply.path} (completion)", ";\n".join(completion.statements))
-        scripts.append(derived)
+        ahead = Script(f"{apply.path} (online)", ";\n".join(map(str, completion.online)))
+        inside = Script(f"{apply.path} (completion)", ";\n".join(completion.statements))
+        derived = (ahead, inside)
+        scripts += derived
     if completion is None or completion.runs_script:
         scripts += migration.applied_scripts(hosted=hosted).values()
     try:
@@ -191,8 +193,13 @@ def hazards_of(
             texts: list[str] = []
             for statement in statements.split(script.text):
                 texts.append(statements.with_names(statement.text))
-                place = None if script is derived else statement.start
-                told += [(script, place, each) for each in _of_statement(texts[-1], tables)]
+                place = None if any(script is each for each in derived) else statement.start
+                told += [
+                    (script, place, each)
+                    for each in _of_statement(texts[-1], tables)
+                    # A check that is validated proves it there, and no row is looked at.
+                    if not (derived and script is derived[0] and each[0] == _VALIDATION)
+                ]
             if script is not scripts[-1]:
                 tables = _after(texts, tables)
     except ValueError:

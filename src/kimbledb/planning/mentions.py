@@ -7,7 +7,7 @@ many costs a needless constraint on the order, and no more. What the order gives
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
@@ -44,7 +44,9 @@ def needs(one: DatabaseObject, other: DatabaseObject) -> bool:
     facts = one.facts or {}
     if other.kind in ("index", "constraint"):
         index = parts_of(other.name)[-1]
-        return one.kind in ("table", "view") and any(index in _words(str(facts.get(fact, ""))) for fact in _OF_INDEXES)
+        return one.kind in ("table", "view") and any(
+            index in words_in(str(facts.get(fact, ""))) for fact in _OF_INDEXES
+        )
     if other.kind == "operator":
         return other.name.partition("(")[0] in _text_of(one)
     found = mentioned(one)
@@ -103,7 +105,7 @@ def mentioned(each: DatabaseObject) -> frozenset[str]:
     Args:
         each: The object.
     """
-    return _words(_text_of(each))
+    return words_in(_text_of(each))
 
 
 def _text_of(each: DatabaseObject) -> str:
@@ -123,7 +125,20 @@ def _text_of(each: DatabaseObject) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> frozenset[str]:
-    return frozenset(
-        found[1].replace('""', '"') if found[1] is not None else found[2].lower() for found in _WORD.finditer(text)
-    )
+def words_in(text: str) -> frozenset[str]:
+    """Return the words of a text that can be names, in lower case unless quoted.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    return frozenset(in_order(text))
+
+
+def in_order(text: str) -> Iterator[str]:
+    """Yield the words of a text that can be names, as they stand there.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    for found in _WORD.finditer(text):
+        yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()

@@ -539,6 +539,8 @@ class Goal:
     to: str | int | None = None
     #: The last phase, or None for all.
     phase: int | None = None
+    #: The tables that are set aside where they hold what cannot be brought to its declared form.
+    set_aside: frozenset[str] = frozenset()
     #: Whether the call applies migrations, so that exactly one of several alternatives must be chosen.
     #: False for ``Planner.standing()``, which has no ``to`` and no ``phase``.
     deciding: bool = True

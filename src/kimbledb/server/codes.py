@@ -13,6 +13,12 @@ from kimbledb.server.driver import Notice, ServerError
 
 #: The server's own SQLSTATE of a missing privilege, or of a policy that would hide rows.
 INSUFFICIENT_PRIVILEGE: Final = "42501"
+#: That of a statement that was cancelled, by its timeout or by somebody.
+QUERY_CANCELLED: Final = "57014"
+#: That of a limit of the server, and of ours on the rows that are compared each with each.
+LIMIT_EXCEEDED: Final = "54000"
+#: Those of a name that the server does not know: a function, a table, a column, or an object such as a type.
+UNDEFINED: Final = frozenset({"42883", "42P01", "42703", "42704"})
 
 # Errors: a block stopped its transaction.
 #: Another run holds the lock; the detail lists the lock's holders.
@@ -49,8 +55,10 @@ MEASURED: Final = "KD106"
 DEALLOCATED: Final = "KD107"
 #: A statement failed in a scratch schema, and was left out.
 LEFT_OUT: Final = "KD108"
+#: How many rows of a table that was set aside were copied.
+COPIED: Final = "KD109"
 #: The notices that a call receives as answers.
-ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT})
+ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT, COPIED})
 
 
 def own_code(raised: ServerError | Notice) -> str | None:

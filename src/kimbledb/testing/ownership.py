@@ -26,6 +26,8 @@ class ColumnFacts(TypedDict):
     label: str | None
     #: NOT NULL, without a default and without an identity.
     required: bool
+    #: NULL where no value is given.
+    optional: bool
     #: The server computes the value.
     made: bool
 

@@ -18,6 +18,9 @@ Row: TypeAlias = dict[str, Any]
 
 #: The number of rows for each person and table: two, since a row may have to reference two different rows of a parent.
 _ROWS = 2
+#: The number of rows that are made up for a table before it counts as untried. The first has the required columns alone.
+#: The others have every optional text too, each with the next value of each list: a type of row may require columns of its own.
+_VARIANTS = 4
 #: A string literal in a CHECK constraint.
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
@@ -50,6 +53,8 @@ class SampleRows:
         self._ownership = ownership
         self._values = values
         self._numbers = itertools.count(1)
+        #: The variant whose rows a table takes.
+        self._variants: dict[str, int] = {}
 
     async def insert_all(self) -> None:
         """Insert the rows, parents first, then read every table again: triggers write, too.
@@ -74,10 +79,13 @@ class SampleRows:
             LookupError: A column has a type without a made-up value, or a parent has no row.
         """
         facts = self._ownership.tables[table]
+        variant = self._variants.get(table, 0)
+        referencing = {column for each in facts["references"] for column in each["columns"]}
         row: Row = {
-            column["name"]: _value(column, facts["checks"], next(self._numbers))
+            column["name"]: _value(column, facts["checks"], next(self._numbers), max(variant - 1, 0))
             for column in facts["columns"]
             if column["required"]
+            or (variant and column["optional"] and column["category"] == "S" and column["name"] not in referencing)
         }
         row |= dict.fromkeys(self._ownership.owner_columns(table), person)
         used: dict[str, int] = {}
@@ -118,13 +126,7 @@ class SampleRows:
             made: list[Row] = []
             for turn in range(_ROWS):
                 try:
-                    row = self.new_row(table, person, turn=turn)
-                    async with self._connection.transaction(kept=True):
-                        [[answer]] = await self._connection.fetch(
-                            f"{self.insert_statement(table, row)} RETURNING to_jsonb({quote_identifier(table)}.*)",
-                            json.dumps(row),
-                        )
-                    made.append(json.loads(answer))
+                    made.append(await self._insert(table, person, turn))
                 except (ServerError, LookupError) as error:
                     if not made and table in self._ownership.owned:
                         self.untried[table] = (
@@ -132,6 +134,33 @@ class SampleRows:
                         )
                     break  # one row is enough where a constraint forbids a second one
             self.rows[table, person] = made
+
+    async def _insert(self, table: str, person: str, turn: int) -> Row:
+        """Insert a row, and return it. The table's first row finds the variant of row that the table takes.
+
+        Raises:
+            ServerError: The table takes no variant; the error is that of the first.
+            LookupError: A column has a type without a made-up value, or a parent has no row.
+        """
+        refused: ServerError | None = None
+        known = self._variants.get(table)
+        for variant in range(_VARIANTS) if known is None else (known,):
+            self._variants[table] = variant
+            row = self.new_row(table, person, turn=turn)
+            try:
+                async with self._connection.transaction(kept=True):
+                    [[answer]] = await self._connection.fetch(
+                        f"{self.insert_statement(table, row)} RETURNING to_jsonb({quote_identifier(table)}.*)",
+                        json.dumps(row),
+                    )
+            except ServerError as error:
+                refused = refused or error
+            else:
+                return dict(json.loads(answer))
+        if known is None:
+            del self._variants[table]
+        assert refused is not None
+        raise refused
 
     async def _read_back(self, table: str) -> None:
         """Replace the rows by their present values, and note the positions of all rows of the table."""
@@ -146,16 +175,22 @@ class SampleRows:
             ]
 
 
-def _value(column: ColumnFacts, checks: Sequence[str], number: int) -> object:
+def _value(column: ColumnFacts, checks: Sequence[str], number: int, choice: int) -> object:
     """Return a made-up value for a column: from a CHECK's list, an enum's labels, or the type.
+
+    Args:
+        column: The column.
+        checks: The CHECK constraints of its table.
+        number: A number that no other value has.
+        choice: Which value of a list to take; the list begins again after its last.
 
     Raises:
         LookupError: The type has no made-up value.
     """
     name = column["name"]
     for check in checks:
-        if re.search(rf'[(\s]"?{re.escape(name)}"? = ANY ', check) and (literal := _LITERAL.search(check)):
-            return literal[1].replace("''", "'")
+        if re.search(rf'[(\s]"?{re.escape(name)}"? = ANY ', check) and (literals := _LITERAL.findall(check)):
+            return literals[choice % len(literals)].replace("''", "'")
     if column["label"] is not None:
         return column["label"]
     by_type: dict[str, object] = {

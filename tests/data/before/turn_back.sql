@@ -10,10 +10,10 @@ BEGIN
     FOR item IN SELECT tablename, policyname FROM pg_policies WHERE schemaname = current_schema() LOOP
         EXECUTE format('DROP POLICY %I ON %I', item.policyname, item.tablename);
     END LOOP;
-    FOR item IN SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = home AND relkind = 'v' LOOP
+    FOR item IN SELECT quote_ident(relname) AS name FROM pg_class WHERE relnamespace = home AND relkind = 'v' LOOP
         EXECUTE format('DROP VIEW IF EXISTS %s CASCADE', item.name);
     END LOOP;
-    FOR item IN SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = home AND relkind = 'm' LOOP
+    FOR item IN SELECT quote_ident(relname) AS name FROM pg_class WHERE relnamespace = home AND relkind = 'm' LOOP
         EXECUTE format('DROP MATERIALIZED VIEW IF EXISTS %s CASCADE', item.name);
     END LOOP;
     FOR item IN SELECT tgname, tgrelid::regclass AS tab FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid

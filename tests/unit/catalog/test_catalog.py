@@ -200,6 +200,9 @@ lines'''
             [renames]
             "column invoices.total" = "invoices.sum"
             "function f(integer)" = "g(integer)"
+
+            [formerly]
+            "table bills" = "invoices"
         """,
         rollback=None,
     )
@@ -225,6 +228,7 @@ lines'''
         "extensions": (Extension("vector", "0.5"),),
         "creates": (),
         "renames": {("column", "invoices.total"): "invoices.sum", ("function", "f(integer)"): "g(integer)"},
+        "formerly": {("table", "bills"): "invoices"},
         "expects": {"invoices.id": "uuid"},
         "fills": {"invoices.paid": "coalesce(paid, false)"},
         "is_repair": True,
@@ -258,6 +262,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "is_declared": False,
         "creates": (),
         "renames": {},
+        "formerly": {},
         "expects": {},
         "fills": {},
         "is_repair": False,
@@ -533,6 +538,7 @@ WRONG = {
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
+    "formerly": ["1", "[]", "{ 'tabel a' = 'b' }", "{ 'table a' = '' }"],
     "renames": ["1", "[]", "{ a = 'b' }", "{ 'table a' = 1 }", "{ 'tabel a' = 'b' }", "{ 'table ' = 'b' }", "{ 'table a' = '' }"],
     **{key: ["1", "[]", '{ "a.b" = 1 }', '{ a = "b" }', '{ "a.b.c" = "b" }'] for key in ("expects", "fills")},
 }  # fmt: skip
@@ -989,7 +995,7 @@ def test_the_built_in_catalog_has_no_faults() -> None:
             "rollback_sql",
             "checksum",
         ),
-        *("creates", "changes", "drops", "expects", "fills", "renames", "verification_queries"),
+        *("creates", "changes", "drops", "expects", "fills", "renames", "formerly", "verification_queries"),
     ]
 
     assert quick is Catalog.builtin()

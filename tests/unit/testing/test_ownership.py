@@ -17,6 +17,7 @@ def column(name: str, *, required: bool = True) -> ColumnFacts:
         "size": -1,
         "label": None,
         "required": required,
+        "optional": not required,
         "made": False,
     }
 

@@ -205,6 +205,9 @@ def together(steps: Mapping[Key, Iterable[str]], around: Surroundings) -> Iterat
     """
     table = relation_of(next(iter(steps))[1])
     changes = [(own_name(name), step) for (_, name), those in steps.items() for step in those]
+    # In one statement with it the server refuses the types that it has no identity for.
+    yield from _joined(table, [change for change in changes if change[1] == "DROP IDENTITY"])
+    changes = [change for change in changes if change[1] != "DROP IDENTITY"]
     if not around.only(table):
         yield from _joined(table, changes)
         return

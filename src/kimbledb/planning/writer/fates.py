@@ -255,12 +255,37 @@ class Fates:
                 self.drop(each)
         if key[0] == "privilege":
             self._drop_of_columns(key)
+            self._drop_granted(key)
 
     def _drop_of_columns(self, privilege: Key) -> None:
         """Let the privileges of a role on the columns of a table go: a REVOKE on the table takes them, too."""
         kind, name, role = of_privilege(privilege[1])
         for each in self.old.parts("column", name) if kind in ("table", "view") else ():
             self.drop(("privilege", f"column {each.name} to {role}"))
+
+    def _drop_granted(self, privilege: Key) -> None:
+        """Let the privileges go that a role may have granted, and those by which it may have got its own.
+
+        A REVOKE takes back what the owner granted. What another role granted goes with the grant option of that role.
+        """
+        beside = self._beside(privilege)
+        granting = [each for each in beside if grants.may_grant(self.before.objects[each])]
+        for each in beside if grants.may_grant(self.before.objects[privilege]) else granting:
+            self.drop(each)
+
+    def _beside(self, privilege: Key) -> list[Key]:
+        """Return the privileges of other roles on the object of a privilege."""
+        target = of_privilege(privilege[1])[:2]
+        return [each for each in self._granted.get(target, ()) if each != privilege]
+
+    @cached_property
+    def _granted(self) -> Mapping[tuple[str, str], list[Key]]:
+        """The privileges on each object, by its kind and name."""
+        found: dict[tuple[str, str], list[Key]] = {}
+        for key, facts in self.before.objects.items():
+            if key[0] == "privilege" and "may" in facts:
+                found.setdefault(of_privilege(key[1])[:2], []).append(key)
+        return found
 
     def _is_linked(self, key: Key) -> bool:
         """Return whether an object's table stays below the same tables as before."""
@@ -435,6 +460,8 @@ class Fates:
             self.drop(key)
         elif kind == "privilege" and grants.takes(before, after):
             self._drop_of_columns(key)
+            if any(grants.may_grant(self.before.objects[each]) for each in (key, *self._beside(key))):
+                self.drop(key)
         elif kind == "table":
             self._change_table(name, old, new)
         if kind == "column" and old.get("inherited") and not new.get("inherited"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Facts, Key
@@ -188,6 +188,15 @@ def takes(before: DatabaseObject, after: DatabaseObject) -> bool:
     )
 
 
+def may_grant(facts: Facts) -> bool:
+    """Return whether a role may grant privileges to others.
+
+    Args:
+        facts: The facts of its privileges.
+    """
+    return any(each.endswith(_GRANTABLE) for each in texts(facts, "may"))
+
+
 def _changed(privilege: DatabaseObject, old: Facts, new: Facts, around: Surroundings) -> Iterator[str]:
     has, gets = texts(old, "may"), texts(new, "may")
     lacked, lacks = texts(old, "lacks"), texts(new, "lacks")
@@ -206,7 +215,8 @@ def drop(privilege: DatabaseObject, around: Surroundings) -> str:
     facts = facts_of(privilege)
     if "lacks" in facts and "may" not in facts:
         return _granting(privilege, list(texts(facts, "lacks")), "GRANT", around)
-    return _granting(privilege, ["ALL"], "REVOKE", around)
+    # What the role granted to others goes, too: they get again what they are to have.
+    return _granting(privilege, ["ALL"], "REVOKE", around) + (" CASCADE" if may_grant(facts) else "")
 
 
 # Default privileges, of those that belong to the schema.
@@ -257,6 +267,24 @@ def drop_default(privilege: DatabaseObject, around: Surroundings) -> str:
 
 #: The kinds of objects that default privileges are for.
 _BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
+
+
+#: The kinds of objects in default privileges, by the class that the server has for them.
+_CLASSES = {"r": "tables", "S": "sequences", "f": "functions", "T": "types"}
+
+
+def of_all_schemas(given: Mapping[tuple[str, str], Collection[str]]) -> dict[Key, Facts]:
+    """Return default privileges, also those that belong to no schema, as those of a schema are known.
+
+    Args:
+        given: What the role that makes the objects gives: the class of objects and the role, with what it gets.
+    """
+    return {
+        # In the words that versions before 17 have, too.
+        ("default privilege", f"{_CLASSES[of]} of current_user to {grantee}"): {"may": tuple({*may} - {"maintain"})}
+        for (of, grantee), may in given.items()
+        if of in _CLASSES
+    }
 
 
 def not_by_default(key: Key, defaults: Mapping[Key, Facts], around: Surroundings) -> Iterator[Piece]:

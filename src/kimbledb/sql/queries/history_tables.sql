@@ -46,7 +46,11 @@ DECLARE
     counter text;
     -- A history that was made by another hand may count otherwise, or not at all.
     counters constant text[] := array_remove(ARRAY[pg_get_serial_sequence(format('%I.migration_history', {schema_literal}), 'id'),
-                                                   pg_get_serial_sequence(format('%I.migration_log', {schema_literal}), 'id')], NULL);
+                                                   pg_get_serial_sequence(format('%I.migration_log', {schema_literal}), 'id')], NULL)
+        || ARRAY(SELECT d.refobjid::regclass::text FROM pg_attrdef AS a
+                 JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
+                 JOIN pg_class AS c ON c.oid = d.refobjid AND c.relkind = 'S'
+                 WHERE a.adrelid = format('%I.migration_history', {schema_literal})::regclass);
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = format('%I.migration_history', {schema_literal})::regclass
                    AND polname = 'migration_history_is_read_as_granted') THEN

@@ -7,6 +7,7 @@ DECLARE
     known constant oid[] := ARRAY(SELECT s->>'oid' FROM jsonb_array_elements(current_setting('kimbledb.suspects')::jsonb) AS s);
     target constant oid := (SELECT oid FROM pg_namespace WHERE nspname = {schema_literal});
     span constant integer := age(pg_current_xact_id()::xid);
+    converted constant jsonb := current_setting('kimbledb.converted');
     lost jsonb := current_setting('kimbledb.lost')::jsonb;
     updated jsonb := '[]';
     suspects jsonb := '[]';
@@ -36,8 +37,10 @@ BEGIN
         LEFT JOIN pg_class AS c ON c.oid = k.oid
         LEFT JOIN pg_class AS again ON c.oid IS NULL AND again.relnamespace = k.namespace AND again.relname = k.name
         CROSS JOIN LATERAL (
-            -- Columns whose rows in the catalog are as young as this transaction; and whether some are new.
-            SELECT coalesce(array_agg(a.attnum) FILTER (WHERE a.attnum <= k.width AND (a.attisdropped OR c.relfilenode <> k.file)), '{}'),
+            -- Columns whose rows in the catalog are as young as this transaction, but for those that a rule converted; and
+            -- whether some are new.
+            SELECT coalesce(array_agg(a.attnum) FILTER (WHERE a.attnum <= k.width AND (a.attisdropped OR c.relfilenode <> k.file)
+                       AND NOT (c.relnamespace = target AND converted @> jsonb_build_array(jsonb_build_array(c.relname, a.attname)))), '{}'),
                    coalesce(bool_or(a.attnum > k.width), false)
             FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND age(a.xmin) <= span
         ) AS touched (columns, fresh)

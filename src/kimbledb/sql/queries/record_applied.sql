@@ -9,16 +9,19 @@ DECLARE
     -- And what else it found: it is known only of a script that did all of its work in this transaction.
     made constant jsonb := CASE WHEN NOT step->'detail' ? 'strategy' THEN nullif(current_setting('kimbledb.made', true), '') END;
     recorded jsonb := {forms};
-    kept jsonb;
+    -- The forms in which a completion leaves objects that rows keep from their declared one.
+    kept jsonb := {left};
     entry bigint;
 BEGIN
     -- What adopt() found in a form of its own, and the script left so, is no drift later.
     IF recorded IS NOT NULL AND cardinality({own_forms}) > 0 THEN
-        SELECT jsonb_object_agg(form.key, form.value ORDER BY adoption.id) INTO kept
+        SELECT coalesce(jsonb_object_agg(form.key, form.value ORDER BY adoption.id), '{}') || kept INTO kept
         FROM {schema}.migration_log AS adoption
         CROSS JOIN LATERAL jsonb_each(adoption.detail->'kept') AS form
         WHERE adoption.event = 'adopt' AND jsonb_typeof(adoption.detail->'kept') = 'object' AND form.key = ANY ({own_forms});
-        recorded := recorded || jsonb_strip_nulls(jsonb_build_object('kept', kept));
+    END IF;
+    IF kept <> '{}' THEN
+        recorded := recorded || jsonb_build_object('kept', kept);
     END IF;
     INSERT INTO {schema}.migration_history AS h
         (migration_name, applied_at, success, error_message, execution_time_ms, checksum, applied_by, kimbledb_version, adopted, evidence, forms)

@@ -40,7 +40,11 @@ meant (classid, objid, toclass, toid) AS (
     SELECT 'pg_catalog.pg_constraint'::regclass, k.oid,
            CASE WHEN k.conrelid <> 0 THEN 'pg_catalog.pg_class'::regclass ELSE 'pg_catalog.pg_type'::regclass END,
            CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END
-    FROM pg_catalog.pg_constraint AS k WHERE k.contype NOT IN ('f', 'c') OR k.conrelid = 0
+    FROM pg_catalog.pg_constraint AS k WHERE k.contype NOT IN ('f', 'c', 't') OR k.conrelid = 0
+    UNION ALL
+    -- The constraint of a constraint trigger, for that trigger.
+    SELECT 'pg_catalog.pg_constraint'::regclass, t.tgconstraint, 'pg_catalog.pg_trigger'::regclass, t.oid
+    FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 't'
     UNION ALL
     -- What a foreign key has made for each partition, and the triggers of constraints.
     SELECT 'pg_catalog.pg_constraint'::regclass, k.oid, 'pg_catalog.pg_constraint'::regclass, k.conparentid

@@ -36,7 +36,9 @@ granted AS MATERIALIZED (
 policy AS MATERIALIZED (
     SELECT p.*, r.full_name, r.relrowsecurity, pg_catalog.format('%I on %s', p.polname, r.full_name) AS called,
            pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS reads, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS writes,
-           EXISTS (SELECT FROM api WHERE api.oid = ANY (p.polroles)) AS for_people
+           -- A policy opens nothing to roles that have no privilege on its table.
+           EXISTS (SELECT FROM api WHERE api.oid = ANY (p.polroles))
+               AND EXISTS (SELECT FROM granted AS g WHERE g.oid = p.polrelid) AS for_people
     FROM pg_catalog.pg_policy AS p
     JOIN relation AS r ON r.oid = p.polrelid
 ),
@@ -132,7 +134,13 @@ finding (name, object, reason, cure) AS (
       AND (privilege = 'UPDATE' OR NOT EXISTS (
           SELECT FROM pg_catalog.pg_depend AS d
           JOIN granted AS i ON i.oid = d.refobjid AND i.privilege = 'INSERT' AND i.role IN (g.role, 0)
-          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = g.oid AND d.deptype IN ('a', 'i')))
+          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = g.oid AND d.deptype IN ('a', 'i')
+          UNION ALL
+          -- Or it is no column's own, and a default takes values from it.
+          SELECT FROM pg_catalog.pg_depend AS d
+          JOIN pg_catalog.pg_attrdef AS a ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND a.oid = d.objid
+          JOIN granted AS i ON i.oid = a.adrelid AND i.privilege = 'INSERT' AND i.role IN (g.role, 0)
+          WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = g.oid))
     GROUP BY full_name
     UNION ALL
     SELECT 'history is open', full_name, pg_catalog.format('%s may %s', string_agg(DISTINCT who, ', '), lower(string_agg(DISTINCT privilege, ', '))),

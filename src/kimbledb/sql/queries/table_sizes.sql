@@ -1,5 +1,5 @@
 -- The tables of a schema with what says whether a change of one takes long: how many rows
--- (as the server estimates, or null where it never did), bytes, columns, constraints; and its indexes.
+-- (as the server estimates, or null where it never did), bytes with and without indexes, columns, constraints; and its indexes.
 -- To ask for a size waits behind whoever has locked the table: then it is estimated, too.
 SELECT jsonb_build_object(
     'tables', coalesce((
@@ -9,6 +9,7 @@ SELECT jsonb_build_object(
                          WHEN c.reltuples = 0 AND (busy OR c.relpages * current_setting('block_size')::bigint = pg_catalog.pg_relation_size(c.oid)) THEN 0 END,
             'filled', CASE WHEN c.relkind = 'p' OR busy THEN true ELSE pg_catalog.pg_relation_size(c.oid) > 0 END,
             'bytes', CASE WHEN busy THEN c.relpages * current_setting('block_size')::bigint ELSE pg_catalog.pg_total_relation_size(c.oid) END,
+            'own_bytes', CASE WHEN busy THEN c.relpages * current_setting('block_size')::bigint ELSE pg_catalog.pg_table_size(c.oid) END,
             'columns', (SELECT coalesce(jsonb_object_agg(a.attname, jsonb_build_array(pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull)), '{}')
                         FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
             'constraints', (SELECT coalesce(jsonb_agg(k.conname), '[]') FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid)))

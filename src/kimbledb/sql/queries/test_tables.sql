@@ -10,6 +10,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
             'size', a.atttypmod,
             'label', (SELECT e.enumlabel FROM pg_enum AS e WHERE e.enumtypid = coalesce(nullif(y.typbasetype, 0), y.oid) ORDER BY e.enumsortorder LIMIT 1),
             'required', a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+            'optional', NOT a.attnotnull AND NOT a.atthasdef,
             'made', a.attgenerated <> '' OR a.attidentity = 'a') ORDER BY a.attnum), '[]')
         FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
         WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped),

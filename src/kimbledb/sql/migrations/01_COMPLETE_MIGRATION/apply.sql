@@ -29,18 +29,30 @@ END
 $$;
 COMMENT ON FUNCTION set_updated_at() IS 'Trigger: stamps a changed row, unless the statement stamped it itself.';
 
+-- What a trigger or a policy asks so does not depend on the column, and the column can be dropped.
+CREATE FUNCTION has_column(of_table regclass, named text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute WHERE attrelid = of_table AND attname = named AND NOT attisdropped)
+$$;
+COMMENT ON FUNCTION has_column(regclass, text) IS 'Whether a table has a column.';
+
+-- Whether a project exists does not depend on who asks: a definer's rights see all of them.
 CREATE FUNCTION general_project_is_none() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
-    -- 'general' is the application's word for "in no project", and no project of that name exists.
-    IF NEW.project_id::text = 'general' THEN
-        NEW.project_id := NULL;
+    IF has_column(TG_RELID, 'project_id') THEN
+        IF NEW.project_id = 'general' AND NOT EXISTS (SELECT FROM projects WHERE id = 'general') THEN
+            NEW.project_id := NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION general_project_is_none() IS 'Trigger: the project_id ''general'' means no project.';
+COMMENT ON FUNCTION general_project_is_none() IS
+    'Trigger: the project_id ''general'' means no project, unless a project has that id.';
 
 CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -69,6 +81,286 @@ END
 $$;
 COMMENT ON FUNCTION projects_sync_owner_id() IS
     'Trigger: keeps owner_id and the application''s user_id of a project equal.';
+
+-- A function, since a policy of projects cannot read projects.
+CREATE FUNCTION is_own_project(project_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM projects AS p WHERE p.id = $1 AND p.owner_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_project(text) IS 'Whether a project is one of the caller.';
+
+CREATE FUNCTION is_in_own_project(entry anyelement) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_column((SELECT typrelid FROM pg_catalog.pg_type WHERE oid = pg_typeof(entry)), 'project_id') THEN
+        RETURN true;
+    END IF;
+    RETURN entry.project_id IS NULL OR is_own_project(entry.project_id);
+END
+$$;
+COMMENT ON FUNCTION is_in_own_project(anyelement) IS
+    'Whether a row is in no project, or in one of the caller; true where its table has no project_id.';
+
+-- When something is due that repeats. Tasks of the agent and triggers of workflows share this.
+
+CREATE FUNCTION cron_field(field text, lowest integer, highest integer, names text[] DEFAULT '{}') RETURNS integer[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    part text;
+    parts text[];
+    first integer;
+    last integer;
+    listed integer[] := '{}';
+BEGIN
+    FOREACH part IN ARRAY string_to_array(field, ',') LOOP
+        parts := regexp_match(part, '^(\*|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:/(\d{1,2}))?$');
+        IF parts IS NULL OR parts[1] = '*' AND parts[2] IS NOT NULL OR parts[3]::integer = 0 THEN
+            RETURN NULL;
+        END IF;
+        first := CASE WHEN parts[1] = '*' THEN lowest WHEN parts[1] ~ '\d' THEN parts[1]::integer
+                      ELSE lowest - 1 + array_position(names, parts[1]) END;
+        last := CASE WHEN parts[2] ~ '\d' THEN parts[2]::integer
+                     WHEN parts[2] IS NOT NULL THEN lowest - 1 + array_position(names, parts[2])
+                     WHEN parts[1] = '*' OR parts[3] IS NOT NULL THEN highest ELSE first END;
+        -- Of weekdays Sunday is also the last one, as in sat-sun.
+        IF names[1] = 'sun' AND parts[2] = 'sun' THEN
+            last := 7;
+        END IF;
+        IF (first BETWEEN lowest AND last AND last <= highest) IS NOT TRUE THEN
+            RETURN NULL;
+        END IF;
+        listed := listed || ARRAY(SELECT generate_series(first, last, coalesce(parts[3]::integer, 1)));
+    END LOOP;
+    RETURN (SELECT array_agg(DISTINCT each ORDER BY each) FROM unnest(listed) AS each);
+END
+$$;
+COMMENT ON FUNCTION cron_field(text, integer, integer, text[]) IS
+    'The numbers that one field of a cron line means; NULL for a field that is not understood.';
+
+CREATE FUNCTION read_schedule(
+    schedule text,
+    OUT step interval,
+    OUT minutes integer[],
+    OUT hours integer[],
+    OUT days integer[],
+    OUT months integer[],
+    OUT weekdays integer[],
+    OUT either_day boolean,
+    OUT each_hour boolean)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    week constant text[] := ARRAY['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+    year constant text[] := ARRAY['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+    unit constant text := '(\d{1,6} ?|an? )?(second|sec|minute|min|hour|day|week|fortnight|month|quarter|year)s?';
+    spoken text := lower(btrim(regexp_replace(schedule, '\s+', ' ', 'g')));
+    named text;
+    fields text[];
+    parts text[];
+    problem text;
+BEGIN
+    spoken := CASE spoken
+        WHEN '@hourly' THEN '0 * * * *' WHEN '@daily' THEN '0 0 * * *' WHEN '@midnight' THEN '0 0 * * *'
+        WHEN '@weekly' THEN '0 0 * * 0' WHEN '@monthly' THEN '0 0 1 * *'
+        WHEN '@yearly' THEN '0 0 1 1 *' WHEN '@annually' THEN '0 0 1 1 *'
+        WHEN 'hourly' THEN 'every hour' WHEN 'daily' THEN 'every day' WHEN 'weekly' THEN 'every week'
+        WHEN 'fortnightly' THEN 'every fortnight' WHEN 'monthly' THEN 'every month' WHEN 'quarterly' THEN 'every quarter'
+        WHEN 'yearly' THEN 'every year' WHEN 'annually' THEN 'every year' ELSE spoken END;
+    fields := string_to_array(spoken, ' ');
+
+    -- A period: of ISO 8601 (P1W, PT15M), or in words (15 minutes, every 2 weeks, 1 day and 12 hours).
+    parts := regexp_match(spoken,
+        '^p(?=[\dt])(?:(\d{1,6})y)?(?:(\d{1,6})m)?(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:t(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?)?$');
+    IF parts IS NOT NULL THEN
+        parts := ARRAY(SELECT coalesce(each, '0') FROM unnest(parts) WITH ORDINALITY AS part (each, place) ORDER BY place);
+        step := make_interval(parts[1]::integer, parts[2]::integer, parts[3]::integer, parts[4]::integer,
+                              parts[5]::integer, parts[6]::integer, parts[7]::integer);
+    ELSIF spoken ~ ('^(every )?' || unit || '((,| and|,? ) ?' || unit || ')*$') THEN
+        SELECT sum(coalesce(nullif(regexp_replace(part[1], '[^0-9]', '', 'g'), '')::integer, 1) * CASE part[2]
+                   WHEN 'sec' THEN interval '1 second' WHEN 'min' THEN interval '1 minute'
+                   WHEN 'fortnight' THEN interval '14 days' WHEN 'quarter' THEN interval '3 months'
+                   ELSE ('1 ' || part[2])::interval END)
+        INTO step FROM regexp_matches(spoken, unit, 'g') AS part;
+    END IF;
+    IF step IS NOT NULL THEN
+        IF step < interval '1 second' OR step > interval '100 years' THEN
+            RAISE EXCEPTION 'the schedule "%" is no period from a second to a hundred years', schedule
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        RETURN;
+    END IF;
+
+    -- Weekdays: every monday, mon-fri at 09:00, every tuesday and thursday. Without a time, the time of the first run.
+    named := regexp_replace(regexp_replace(spoken, ' at ([01]?\d|2[0-3]):([0-5]\d)$', ''), '^(every|on|weekly on) ', '');
+    named := regexp_replace(named, '\m(?:(sun|mon|fri)|(tue)s|(wed)nes|(thu)rs|(sat)ur)days?\M', '\1\2\3\4\5', 'g');
+    named := regexp_replace(regexp_replace(named, '\mweekdays?\M', 'mon-fri'), '\mweekends?\M', 'sat-sun');
+    named := regexp_replace(regexp_replace(named, '^(day|daily)$', 'sun-sat'), ' ?(,| and | ) ?', ',', 'g');
+    IF named ~ '^[a-z]{3}(-[a-z]{3})?(,[a-z]{3}(-[a-z]{3})?)*$' THEN
+        weekdays := cron_field(named, 0, 7, week);
+        parts := regexp_match(spoken, ' at (\d{1,2}):(\d\d)$');
+        hours := ARRAY[parts[1]::integer];
+        minutes := ARRAY[parts[2]::integer];
+        days := ARRAY(SELECT generate_series(1, 31));
+        months := ARRAY(SELECT generate_series(1, 12));
+        either_day := false;
+        each_hour := false;
+    -- A cron line; L is the month's last day.
+    ELSIF spoken ~ '^[\d*][\d*,/-]* ' AND cardinality(fields) = 5 THEN
+        minutes := cron_field(fields[1], 0, 59);
+        hours := cron_field(fields[2], 0, 23);
+        days := CASE WHEN fields[3] = 'l' THEN ARRAY[32] ELSE cron_field(fields[3], 1, 31) END;
+        months := cron_field(fields[4], 1, 12, year);
+        weekdays := cron_field(fields[5], 0, 7, week);
+        -- As cron has it: where both are restricted, a day is taken that either names.
+        either_day := fields[3] !~ '^\*' AND fields[5] !~ '^\*';
+        each_hour := fields[2] ~ '^\*';
+        problem := CASE WHEN minutes IS NULL THEN format('its minute "%s" is none of 0 to 59', fields[1])
+                        WHEN hours IS NULL THEN format('its hour "%s" is none of 0 to 23', fields[2])
+                        WHEN days IS NULL THEN format('its day of the month "%s" is none of 1 to 31 and L', fields[3])
+                        WHEN months IS NULL THEN format('its month "%s" is none of 1 to 12 and jan to dec', fields[4])
+                        WHEN weekdays IS NULL THEN format('its day of the week "%s" is none of 0 to 7 and sun to sat', fields[5]) END;
+    ELSIF spoken ~ '^[\d*][\d*,/-]*( [\d*a-z,/-]+){3,}$' THEN
+        problem := format('a cron line has five fields and it has %s', cardinality(fields));
+    END IF;
+    IF weekdays IS NULL OR problem IS NOT NULL THEN
+        RAISE EXCEPTION 'the schedule "%" is not understood%', schedule, coalesce(': ' || problem, '')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write hourly, daily, weekly, monthly, quarterly or yearly; every 15 minutes; every monday at 09:00; '
+                         'a cron line such as 0 9 * * mon-fri; or a period of ISO 8601 such as P1W or PT15M.';
+    END IF;
+    weekdays := ARRAY(SELECT DISTINCT each % 7 FROM unnest(weekdays) AS each ORDER BY 1);
+END
+$$;
+COMMENT ON FUNCTION read_schedule(text) IS
+    'What a schedule means: the step of a period, or the minutes, hours, days (32 for the last), months and weekdays (0 for Sunday). '
+    'Hours of NULL stand for the time of the first run. A schedule that is not understood is an error.';
+
+CREATE FUNCTION first_reading(reading timestamp, zone text) RETURNS timestamptz
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    later constant timestamptz := reading AT TIME ZONE zone;
+    day_before constant timestamptz := later - interval '1 day';
+    earlier constant timestamptz :=
+        (reading - (day_before AT TIME ZONE zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
+BEGIN
+    RETURN CASE WHEN earlier AT TIME ZONE zone = reading THEN least(earlier, later) ELSE later END;
+END
+$$;
+COMMENT ON FUNCTION first_reading(timestamp, text) IS
+    'When the clocks of a time zone first read a time: the first of two where they go back, and as much later as they skip.';
+
+CREATE FUNCTION next_scheduled(
+    schedule text,
+    after timestamptz DEFAULT now(),
+    zone text DEFAULT 'UTC',
+    first_run timestamptz DEFAULT NULL)
+    RETURNS timestamptz
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+DECLARE
+    told record;
+    months integer;
+    days integer;
+    rest interval;
+    passed integer := 0;
+    since timestamptz := greatest(after, first_run - interval '1 microsecond');
+    day date;
+    last_day date;
+    at_day boolean;
+    at_weekday boolean;
+    slot timestamptz;
+BEGIN
+    IF schedule IS NULL OR after IS NULL THEN
+        RETURN NULL;
+    END IF;
+    told := read_schedule(schedule);
+    day := (since AT TIME ZONE zone)::date;
+    last_day := day + 366 * 50;
+
+    IF told.step IS NOT NULL THEN
+        IF first_run > after THEN
+            RETURN first_run;
+        END IF;
+        first_run := coalesce(first_run, after);
+        months := extract(year FROM told.step) * 12 + extract(month FROM told.step);
+        days := extract(day FROM told.step);
+        rest := told.step - make_interval(months => months, days => days);
+        -- Each slot is counted from the first run, so that the 31st comes back after February. A whole step is at most this long.
+        passed := greatest(floor(extract(epoch FROM after - first_run) / (extract(epoch FROM rest) + 86400.0 * (days + 31 * months))) - 1, 0);
+        LOOP
+            passed := passed + 1;
+            slot := CASE WHEN months = 0 AND days = 0 THEN first_run
+                         ELSE first_reading(first_run AT TIME ZONE zone + make_interval(months => months, days => days) * passed, zone) END
+                    + rest * passed;
+            EXIT WHEN slot > after;
+        END LOOP;
+        RETURN slot;
+    END IF;
+
+    WHILE day < last_day LOOP
+        IF extract(month FROM day) <> ALL (told.months) THEN
+            day := (date_trunc('month', day::timestamp) + interval '1 month')::date;
+            CONTINUE;
+        END IF;
+        at_day := extract(day FROM day) = ANY (told.days) OR 32 = ANY (told.days) AND extract(day FROM day + 1) = 1;
+        at_weekday := extract(dow FROM day) = ANY (told.weekdays);
+        IF told.either_day AND (at_day OR at_weekday) OR at_day AND at_weekday THEN
+            -- A fixed time comes once a day: at its first reading where clocks go back, an hour later where they skip it.
+            -- What runs in each hour runs at each reading.
+            SELECT min(each) INTO slot
+            FROM (
+                SELECT day + make_time(hour, minute, 0) AS reading
+                FROM unnest(told.hours) AS hour CROSS JOIN unnest(told.minutes) AS minute
+                WHERE hour IS NOT NULL
+                UNION ALL
+                SELECT day + coalesce((first_run AT TIME ZONE zone)::time, '00:00') WHERE told.hours[1] IS NULL
+            ) AS clock
+            CROSS JOIN LATERAL (
+                SELECT first_reading(clock.reading, zone) WHERE NOT told.each_hour
+                UNION ALL
+                SELECT instant
+                FROM (VALUES (first_reading(clock.reading, zone)), (clock.reading AT TIME ZONE zone)) AS reads (instant)
+                WHERE told.each_hour AND instant AT TIME ZONE zone = clock.reading
+            ) AS run (each)
+            WHERE each > since;
+            IF slot IS NOT NULL THEN
+                RETURN slot;
+            END IF;
+        END IF;
+        day := day + 1;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION next_scheduled(text, timestamptz, text, timestamptz) IS
+    'The first slot of a schedule after a time, by the clock of a time zone, and not before the first run. '
+    'A period counts from the first run (from that time where none is given). NULL where no day of fifty years fits.';
+
+CREATE FUNCTION check_schedule(schedule text, zone text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- PostgreSQL also takes rules such as XYZ5, and with them a misspelt name that ends in a number.
+    IF zone !~ '^[A-Za-z_/-]+$' AND zone !~ '^(Etc/.+|GMT[+-]?0|(EST5E|CST6C|MST7M|PST8P)DT)$' OR zone ~ '^-' THEN
+        RAISE EXCEPTION 'the time zone "%" is not known', zone
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write a name such as Europe/Berlin or UTC.';
+    END IF;
+    IF schedule IS NULL THEN
+        PERFORM now() AT TIME ZONE zone;
+    ELSIF next_scheduled(schedule, now(), zone) IS NULL THEN
+        RAISE EXCEPTION 'the schedule "%" never comes: no day fits', schedule
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION check_schedule(text, text) IS
+    'Raises an error where a schedule is not understood or never comes, or where a time zone is not known.';
 
 -- Tables.
 
@@ -323,6 +615,8 @@ CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
 CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
 CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
+-- The policy of messages reads it alone: which conversations are the caller's.
+CREATE INDEX idx_conversations_user_id_id ON conversations (user_id, id);
 CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
@@ -390,10 +684,16 @@ CREATE TRIGGER files_set_updated_at BEFORE UPDATE ON files
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER audio_transcriptions_set_updated_at BEFORE UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER messages_general_project BEFORE INSERT OR UPDATE ON messages
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER knowledge_base_general_project BEFORE INSERT OR UPDATE ON knowledge_base
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
+CREATE TRIGGER files_general_project BEFORE INSERT OR UPDATE ON files
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_images_general_project BEFORE INSERT OR UPDATE ON processed_images
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER processed_documents_general_project BEFORE INSERT OR UPDATE ON processed_documents
-    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 
 -- Row level security: on everywhere; a table without a policy is for the service alone.
 
@@ -418,49 +718,42 @@ CREATE POLICY users_owner_update ON users FOR UPDATE
     WITH CHECK (id = (SELECT requesting_user_id()));
 CREATE POLICY projects_owner ON projects
     USING (owner_id = (SELECT requesting_user_id()))
-    WITH CHECK (owner_id = (SELECT requesting_user_id()));
+    WITH CHECK (owner_id = (SELECT requesting_user_id())
+        AND (parent_project_id IS NULL OR is_own_project(parent_project_id)));
+CREATE POLICY projects_collaborator_read ON projects FOR SELECT
+    USING (collaborators @> ARRAY[(SELECT requesting_user_id())]);
 CREATE POLICY conversations_owner ON conversations
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
--- A message belongs to whoever owns its conversation; its project must be theirs, too.
+-- A message belongs to whoever owns its conversation; its project must be theirs, too. A query of messages reads those
+-- of the caller's conversations by the index: EXISTS would be tried on each message of the table.
 CREATE POLICY messages_owner ON messages
-    USING (EXISTS (
-        SELECT FROM conversations AS c
-        WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id())))
+    USING (conversation_id = ANY (ARRAY(
+        SELECT c.id FROM conversations AS c WHERE c.user_id = (SELECT requesting_user_id()))))
     WITH CHECK (EXISTS (
         SELECT FROM conversations AS c
         WHERE c.id = messages.conversation_id AND c.user_id = (SELECT requesting_user_id()))
         AND (user_id IS NULL OR user_id = (SELECT requesting_user_id()))
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = messages.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY knowledge_base_owner ON knowledge_base
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = knowledge_base.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY files_owner ON files
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = files.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY audio_transcriptions_owner ON audio_transcriptions
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id()));
 CREATE POLICY processed_images_owner ON processed_images
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_images.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY processed_documents_owner ON processed_documents
     USING (user_id = (SELECT requesting_user_id()))
     WITH CHECK (user_id = (SELECT requesting_user_id())
-        AND (project_id IS NULL OR EXISTS (
-            SELECT FROM projects AS p
-            WHERE p.id = processed_documents.project_id AND p.owner_id = (SELECT requesting_user_id()))));
+        AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
 
@@ -471,6 +764,8 @@ COMMENT ON COLUMN users.role IS 'What a person may do in the application: admin,
 COMMENT ON COLUMN users.permissions IS 'Single permissions beyond the role.';
 COMMENT ON TABLE projects IS 'What a person works on; conversations, files and knowledge belong to one.';
 COMMENT ON COLUMN projects.owner_id IS 'Whose project it is.';
+COMMENT ON COLUMN projects.collaborators IS
+    'Ids of the people who may read the project itself; its conversations, files and knowledge stay with their owners.';
 COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_id, kept equal by a trigger.';
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';

@@ -8,7 +8,18 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT ON users, activity_logs TO authenticated;
 GRANT UPDATE (name, avatar_url, preferences) ON users TO authenticated;
 GRANT USAGE, SELECT ON SEQUENCE processed_images_id_seq, processed_documents_id_seq TO authenticated;
-GRANT EXECUTE ON FUNCTION requesting_user_id() TO authenticated, service_role;
+GRANT EXECUTE
+    ON FUNCTION
+        requesting_user_id(),
+        is_own_project(text),
+        is_in_own_project(anyelement),
+        has_column(regclass, text),
+        cron_field(text, integer, integer, text[]),
+        read_schedule(text),
+        first_reading(timestamp, text),
+        next_scheduled(text, timestamptz, text, timestamptz),
+        check_schedule(text, text)
+    TO authenticated, service_role;
 
 -- What the service may do.
 

@@ -10,7 +10,8 @@ CREATE TABLE user_tokens (
     id_token text,
     token_type text DEFAULT 'Bearer',
     scope text,
-    expires_at timestamptz,
+    expires_at bigint,
+    expires_at_time timestamptz GENERATED ALWAYS AS (to_timestamp(expires_at)) STORED,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- The application upserts without naming a conflict target: the person is the key,
@@ -33,7 +34,8 @@ COMMENT ON TABLE user_tokens IS 'A person''s connection to Google: its OAuth tok
 COMMENT ON COLUMN user_tokens.access_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.refresh_token IS 'A secret: for the service alone.';
 COMMENT ON COLUMN user_tokens.id_token IS 'A secret: for the service alone.';
-COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends.';
+COMMENT ON COLUMN user_tokens.expires_at IS 'When the access token ends, in whole seconds since 1970, as the application writes it.';
+COMMENT ON COLUMN user_tokens.expires_at_time IS 'When the access token ends, as a time. Generated from expires_at.';
 
 -- What a hosted platform adds.
 
@@ -42,6 +44,6 @@ CREATE INDEX idx_user_tokens_expires_at ON user_tokens (expires_at) WHERE refres
 
 -- What the platform's API shows a person of their connections, with no token in it.
 CREATE VIEW user_connections WITH (security_invoker = true) AS
-    SELECT id, user_id, provider, email, scope, expires_at, created_at, updated_at
+    SELECT id, user_id, provider, email, scope, expires_at, expires_at_time, created_at, updated_at
     FROM user_tokens;
 COMMENT ON VIEW user_connections IS 'A person''s connections without the tokens.';

@@ -1,8 +1,7 @@
 -- Categories in a tree, and which of them projects, conversations, files and
 -- pieces of knowledge are in.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-CREATE TABLE IF NOT EXISTS categories (
+CREATE TABLE categories (
     id text NOT NULL DEFAULT gen_random_uuid()::text,
     user_id text,
     parent_id text,
@@ -22,22 +21,22 @@ CREATE TABLE IF NOT EXISTS categories (
     CONSTRAINT categories_parent_id_check CHECK (parent_id <> id)
 );
 
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE projects ADD COLUMN category_id text
     CONSTRAINT projects_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE conversations ADD COLUMN category_id text
     CONSTRAINT conversations_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE knowledge_base ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE knowledge_base ADD COLUMN category_id text
     CONSTRAINT knowledge_base_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
-ALTER TABLE files ADD COLUMN IF NOT EXISTS category_id text
+ALTER TABLE files ADD COLUMN category_id text
     CONSTRAINT files_category_id_fkey REFERENCES categories (id) ON DELETE SET NULL;
 
 CREATE UNIQUE INDEX idx_categories_user_id_parent_id_name
     ON categories (user_id, parent_id, lower(name)) NULLS NOT DISTINCT;
 CREATE INDEX idx_categories_parent_id ON categories (parent_id);
-CREATE INDEX IF NOT EXISTS idx_projects_category_id ON projects (category_id);
-CREATE INDEX IF NOT EXISTS idx_conversations_category_id ON conversations (category_id);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_category_id ON knowledge_base (category_id);
-CREATE INDEX IF NOT EXISTS idx_files_category_id ON files (category_id);
+CREATE INDEX idx_projects_category_id ON projects (category_id);
+CREATE INDEX idx_conversations_category_id ON conversations (category_id);
+CREATE INDEX idx_knowledge_base_category_id ON knowledge_base (category_id);
+CREATE INDEX idx_files_category_id ON files (category_id);
 
 CREATE FUNCTION categories_are_a_tree() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -65,9 +64,20 @@ CREATE TRIGGER categories_set_updated_at BEFORE UPDATE ON categories
 
 ALTER TABLE categories ENABLE ROW LEVEL SECURITY;
 
+-- A function, since a policy of categories cannot read categories.
+CREATE FUNCTION is_own_category(category_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM categories AS c WHERE c.id = $1 AND c.user_id = requesting_user_id());
+END
+$$;
+COMMENT ON FUNCTION is_own_category(text) IS 'Whether a category is one of the caller.';
+
 CREATE POLICY categories_owner ON categories
     USING (user_id = (SELECT requesting_user_id()))
-    WITH CHECK (user_id = (SELECT requesting_user_id()));
+    WITH CHECK (user_id = (SELECT requesting_user_id())
+        AND (parent_id IS NULL OR is_own_category(parent_id)));
 
 -- A person puts what is theirs into categories that are theirs. The policies of the
 -- tables themselves are other migrations'; these narrow them.

@@ -1,22 +1,23 @@
 -- add-project-id-to-conversations.sql
 --
 -- The project of a conversation. Deleting a project leaves its conversations,
--- without one.
+-- without one. Nothing here depends on the column but what goes with it, so that
+-- ALTER TABLE conversations DROP COLUMN project_id needs no CASCADE.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS project_id text
+    ADD COLUMN project_id text
         CONSTRAINT conversations_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL;
 
 -- A project's conversations, the latest first.
-CREATE INDEX IF NOT EXISTS idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
+CREATE INDEX idx_conversations_project_id_updated_at ON conversations (project_id, updated_at DESC);
 
-COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none.';
+COMMENT ON COLUMN conversations.project_id IS 'The project it belongs to, NULL for none; ''general'' is none unless a project has that id.';
 
 -- A conversation has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY conversations_own_project ON conversations AS RESTRICTIVE
-    WITH CHECK (project_id IS NULL OR EXISTS (
-        SELECT FROM projects AS project
-        WHERE project.id = conversations.project_id AND project.owner_id = (SELECT requesting_user_id())));
+    WITH CHECK (is_in_own_project(conversations));
+
+CREATE TRIGGER conversations_general_project BEFORE INSERT OR UPDATE ON conversations
+    FOR EACH ROW EXECUTE FUNCTION general_project_is_none();

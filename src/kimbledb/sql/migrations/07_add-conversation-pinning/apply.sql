@@ -7,21 +7,20 @@
 --
 -- The defaults here are for the rows that are there already, and go at once.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 ALTER TABLE conversations
-    ADD COLUMN IF NOT EXISTS is_pinned boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned boolean DEFAULT false,
-    ADD COLUMN IF NOT EXISTS pinned_at timestamptz,
-    ADD COLUMN IF NOT EXISTS pinned_by text
+    ADD COLUMN is_pinned boolean NOT NULL DEFAULT false,
+    ADD COLUMN pinned boolean DEFAULT false,
+    ADD COLUMN pinned_at timestamptz,
+    ADD COLUMN pinned_by text
         CONSTRAINT conversations_pinned_by_fkey REFERENCES users (id) ON DELETE SET NULL;
 ALTER TABLE conversations
     ALTER COLUMN is_pinned DROP DEFAULT,
     ALTER COLUMN pinned DROP DEFAULT;
 
 -- A person's pins, the latest first; most conversations are not pinned, and not in it.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
+CREATE INDEX idx_conversations_user_id_pinned_at ON conversations (user_id, pinned_at DESC)
     WHERE is_pinned;
-CREATE INDEX IF NOT EXISTS idx_conversations_pinned_by ON conversations (pinned_by);
+CREATE INDEX idx_conversations_pinned_by ON conversations (pinned_by);
 
 CREATE FUNCTION conversations_sync_is_pinned() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT

@@ -5,27 +5,26 @@
 -- security adds the owner to every question a person asks, so the owner comes
 -- first in each index.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
 
 -- Frequently queried columns: a person's projects by status, or by priority.
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_status_updated_at ON projects (owner_id, status, updated_at DESC);
+CREATE INDEX idx_projects_owner_id_priority_updated_at ON projects (owner_id, priority, updated_at DESC);
 
 -- Active projects, the latest first. The application asks for active in two ways
 -- (status, archived), and for the owner under two names.
-CREATE INDEX IF NOT EXISTS idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
+CREATE INDEX idx_projects_active_owner_id_updated_at ON projects (owner_id, updated_at DESC)
     WHERE status = 'active';
-CREATE INDEX IF NOT EXISTS idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
+CREATE INDEX idx_projects_unarchived_user_id_updated_at ON projects (user_id, updated_at DESC)
     WHERE NOT archived;
 
 -- Joins: what belongs to a project, in the order in which it is shown.
-CREATE INDEX IF NOT EXISTS idx_conversations_user_id_project_id_updated_at
+CREATE INDEX idx_conversations_user_id_project_id_updated_at
     ON conversations (user_id, project_id, updated_at DESC);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_user_id_project_id_created_at
+CREATE INDEX idx_audio_transcriptions_user_id_project_id_created_at
     ON audio_transcriptions (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_files_user_id_project_id_created_at
+CREATE INDEX idx_files_user_id_project_id_created_at
     ON files (user_id, project_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_knowledge_base_user_id_project_id_created_at
+CREATE INDEX idx_knowledge_base_user_id_project_id_created_at
     ON knowledge_base (user_id, project_id, created_at DESC);
 
 -- A project has one owner, and so have nearly all rows in it; and owner_id and

@@ -8,16 +8,15 @@
 -- The new columns are NULL everywhere, and an HNSW index leaves out NULLs, so
 -- building the indexes takes no time worth naming, however large the table is.
 
--- What is made IF NOT EXISTS may have been made by online.sql.
-ALTER TABLE conversations ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE projects ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE files ADD COLUMN IF NOT EXISTS embedding vector(1536);
-ALTER TABLE audio_transcriptions ADD COLUMN IF NOT EXISTS embedding vector(1536);
+ALTER TABLE conversations ADD COLUMN embedding vector(1536);
+ALTER TABLE projects ADD COLUMN embedding vector(1536);
+ALTER TABLE files ADD COLUMN embedding vector(1536);
+ALTER TABLE audio_transcriptions ADD COLUMN embedding vector(1536);
 
-CREATE INDEX IF NOT EXISTS idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_embedding
+CREATE INDEX idx_conversations_embedding ON conversations USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_projects_embedding ON projects USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_files_embedding ON files USING hnsw (embedding vector_cosine_ops);
+CREATE INDEX idx_audio_transcriptions_embedding
     ON audio_transcriptions USING hnsw (embedding vector_cosine_ops);
 
 COMMENT ON COLUMN conversations.embedding IS

@@ -5,7 +5,10 @@
 -- the server's own statistics into answers: what is slow, what is not embedded
 -- yet, what state the vector indexes are in, which hnsw.ef_search is right.
 --
--- The service writes both tables; people read their own rows.
+-- Triggers keep semantic_search_metadata in step with the six tables that have an
+-- embedding here, for whoever writes these; a job that makes embeddings finds there
+-- what is left to do. The functions that search write semantic_search_log. People
+-- read their own rows of both.
 
 CREATE TABLE semantic_search_metadata (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -26,16 +29,200 @@ CREATE TABLE semantic_search_metadata (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT semantic_search_metadata_pkey PRIMARY KEY (id),
     CONSTRAINT semantic_search_metadata_source_table_source_id_key UNIQUE (source_table, source_id),
-    CONSTRAINT semantic_search_metadata_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     CONSTRAINT semantic_search_metadata_source_table_check CHECK (source_table IN (
         'messages', 'knowledge_base', 'conversations', 'projects', 'files', 'audio_transcriptions',
         'chatgpt_conversations', 'chatgpt_messages')),
     CONSTRAINT semantic_search_metadata_embedding_dimensions_check CHECK (embedding_dimensions > 0),
     CONSTRAINT semantic_search_metadata_content_length_check CHECK (content_length >= 0),
     CONSTRAINT semantic_search_metadata_token_count_check CHECK (token_count >= 0),
-    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'embedded', 'stale', 'failed')),
+    CONSTRAINT semantic_search_metadata_status_check CHECK (status IN ('pending', 'stale', 'done', 'failed')),
     CONSTRAINT semantic_search_metadata_attempts_check CHECK (attempts >= 0)
 );
+
+-- What there is to embed. Of a message it belongs to whoever owns its conversation.
+CREATE VIEW embedding_sources WITH (security_invoker = true) AS
+SELECT 'messages' AS source_table, m.id AS source_id, c.user_id,
+       m.embedding IS NOT NULL AS is_embedded, m.content AS content
+FROM messages AS m
+LEFT JOIN conversations AS c ON c.id = m.conversation_id
+UNION ALL
+SELECT 'knowledge_base', k.id::text, k.user_id, k.embedding IS NOT NULL, concat_ws(E'\n', k.title, k.content)
+FROM knowledge_base AS k
+UNION ALL
+SELECT 'conversations', c.id, c.user_id, c.embedding IS NOT NULL, concat_ws(E'\n', c.title, c.summary)
+FROM conversations AS c
+UNION ALL
+SELECT 'projects', p.id, p.owner_id, p.embedding IS NOT NULL, concat_ws(E'\n', p.name, p.description)
+FROM projects AS p
+UNION ALL
+SELECT 'files', f.id, f.user_id, f.embedding IS NOT NULL, concat_ws(E'\n', f.processed_content)
+FROM files AS f
+UNION ALL
+SELECT 'audio_transcriptions', a.id::text, a.user_id, a.embedding IS NOT NULL, concat_ws(E'\n', a.text, a.content)
+FROM audio_transcriptions AS a;
+COMMENT ON VIEW embedding_sources IS
+    'The rows of the tables that have an embedding: whose they are, and the text that is to be embedded.';
+
+-- What was there before. The triggers below keep others from writing the six tables until the end of the transaction,
+-- and the key keeps them from users: so this comes before them, and what changed meanwhile is put right under them.
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE source.is_embedded OR source.content <> '';
+-- Without it the planner joins by loops under the triggers, and others wait for that.
+ANALYZE semantic_search_metadata;
+
+-- With the rights of its owner, since people write these tables, and only read their own rows of the metadata.
+CREATE FUNCTION track_embedding() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+DECLARE
+    former text;
+    latest text;
+    owner text;
+    state text;
+    hash text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM semantic_search_metadata AS known WHERE known.source_table = TG_TABLE_NAME;
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = OLD.id::text;
+        RETURN NULL;
+    END IF;
+    -- As embedding_sources has it. Of an INSERT, OLD has nothing but NULL.
+    IF TG_TABLE_NAME = 'messages' THEN
+        latest := NEW.content;
+        former := OLD.content;
+        owner := (SELECT c.user_id FROM conversations AS c WHERE c.id = NEW.conversation_id);
+    ELSIF TG_TABLE_NAME = 'conversations' THEN
+        latest := concat_ws(E'\n', NEW.title, NEW.summary);
+        former := concat_ws(E'\n', OLD.title, OLD.summary);
+        owner := NEW.user_id;
+        IF TG_OP = 'UPDATE' AND NEW.user_id IS DISTINCT FROM OLD.user_id THEN
+            UPDATE semantic_search_metadata AS known SET user_id = NEW.user_id
+            FROM messages AS m
+            WHERE m.conversation_id = NEW.id AND known.source_table = 'messages' AND known.source_id = m.id;
+        END IF;
+    ELSIF TG_TABLE_NAME = 'projects' THEN
+        latest := concat_ws(E'\n', NEW.name, NEW.description);
+        former := concat_ws(E'\n', OLD.name, OLD.description);
+        owner := NEW.owner_id;
+    ELSIF TG_TABLE_NAME = 'files' THEN
+        latest := NEW.processed_content;
+        former := OLD.processed_content;
+        owner := NEW.user_id;
+    ELSIF TG_TABLE_NAME = 'audio_transcriptions' THEN
+        latest := concat_ws(E'\n', NEW.text, NEW.content);
+        former := concat_ws(E'\n', OLD.text, OLD.content);
+        owner := NEW.user_id;
+    ELSE
+        latest := concat_ws(E'\n', NEW.title, NEW.content);
+        former := concat_ws(E'\n', OLD.title, OLD.content);
+        owner := NEW.user_id;
+    END IF;
+    latest := coalesce(latest, '');
+    former := coalesce(former, '');
+    IF NEW.embedding IS NULL AND latest = '' THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text;
+        RETURN NULL;
+    END IF;
+
+    IF NEW.embedding IS DISTINCT FROM OLD.embedding THEN
+        state := CASE WHEN NEW.embedding IS NULL THEN 'pending' ELSE 'done' END;
+    ELSIF latest <> former THEN
+        state := CASE WHEN former = '' AND NEW.embedding IS NULL THEN 'pending' ELSE 'stale' END;
+    END IF;
+    IF state IN ('done', 'stale') THEN
+        hash := encode(sha256(convert_to(latest, 'UTF8')), 'hex');
+    END IF;
+    -- A text that is again what was embedded has its embedding.
+    IF state = 'stale' AND NEW.embedding IS NOT NULL AND EXISTS (
+        SELECT FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text AND known.content_hash = hash)
+    THEN
+        state := 'done';
+    END IF;
+
+    IF state IS NULL THEN
+        UPDATE semantic_search_metadata AS known SET user_id = owner
+        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text
+          AND known.user_id IS DISTINCT FROM owner;
+    ELSE
+        INSERT INTO semantic_search_metadata AS known
+            (source_table, source_id, user_id, status, content_hash, content_length, embedding_dimensions, embedded_at)
+        VALUES (TG_TABLE_NAME, NEW.id, owner, state,
+                CASE state WHEN 'done' THEN hash END,
+                CASE state WHEN 'done' THEN length(latest) END,
+                coalesce(vector_dims(NEW.embedding), 1536),
+                CASE state WHEN 'done' THEN now() END)
+        ON CONFLICT (source_table, source_id) DO UPDATE SET
+            user_id = excluded.user_id,
+            status = excluded.status,
+            -- Of a stale row they are those of the text that is embedded.
+            content_hash = CASE state WHEN 'stale' THEN known.content_hash ELSE excluded.content_hash END,
+            content_length = CASE state WHEN 'stale' THEN known.content_length ELSE excluded.content_length END,
+            embedding_dimensions = excluded.embedding_dimensions,
+            embedded_at = CASE WHEN state = 'stale' OR NEW.embedding IS NOT DISTINCT FROM OLD.embedding
+                               THEN known.embedded_at ELSE excluded.embedded_at END,
+            attempts = CASE state WHEN 'done' THEN known.attempts ELSE 0 END,
+            error_message = NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION track_embedding() IS
+    'Trigger: keeps semantic_search_metadata. A text that comes is pending, one that changes stale, an embedding that '
+    'is written done; what is deleted, or has neither text nor embedding, has no row.';
+
+CREATE TRIGGER messages_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF conversation_id, content, embedding ON messages
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER messages_track_embedding_truncate AFTER TRUNCATE ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, content, embedding ON knowledge_base
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER knowledge_base_track_embedding_truncate AFTER TRUNCATE ON knowledge_base
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, summary, embedding ON conversations
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER conversations_track_embedding_truncate AFTER TRUNCATE ON conversations
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF owner_id, user_id, name, description, embedding ON projects
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER projects_track_embedding_truncate AFTER TRUNCATE ON projects
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, processed_content, embedding ON files
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER files_track_embedding_truncate AFTER TRUNCATE ON files
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, text, content, embedding ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION track_embedding();
+CREATE TRIGGER audio_transcriptions_track_embedding_truncate AFTER TRUNCATE ON audio_transcriptions
+    FOR EACH STATEMENT EXECUTE FUNCTION track_embedding();
+
+DELETE FROM semantic_search_metadata AS known
+WHERE NOT EXISTS (
+    SELECT FROM embedding_sources AS source
+    WHERE source.source_table = known.source_table AND source.source_id = known.source_id
+      AND source.is_embedded = (known.status = 'done'));
+INSERT INTO semantic_search_metadata (source_table, source_id, user_id, status)
+SELECT source.source_table, source.source_id, source.user_id, CASE WHEN source.is_embedded THEN 'done' ELSE 'pending' END
+FROM embedding_sources AS source
+WHERE (source.is_embedded OR source.content <> '')
+  AND NOT EXISTS (
+      SELECT FROM semantic_search_metadata AS known
+      WHERE known.source_table = source.source_table AND known.source_id = source.source_id);
+
+ALTER TABLE semantic_search_metadata ADD CONSTRAINT semantic_search_metadata_user_id_fkey
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE;
 
 CREATE TABLE semantic_search_log (
     id bigint GENERATED BY DEFAULT AS IDENTITY,
@@ -67,7 +254,7 @@ CREATE TABLE semantic_search_log (
 CREATE INDEX idx_semantic_search_metadata_user_id_source_table ON semantic_search_metadata (user_id, source_table);
 -- The work that is left: few rows of many.
 CREATE INDEX idx_semantic_search_metadata_status_updated_at ON semantic_search_metadata (status, updated_at)
-    WHERE status <> 'embedded';
+    WHERE status <> 'done';
 CREATE INDEX idx_semantic_search_log_user_id_created_at ON semantic_search_log (user_id, created_at DESC);
 CREATE INDEX idx_semantic_search_log_created_at ON semantic_search_log (created_at DESC);
 
@@ -77,24 +264,27 @@ CREATE TRIGGER semantic_search_metadata_set_updated_at
 
 COMMENT ON TABLE semantic_search_metadata IS
     'What each embedding was made from and whether it is still right: one row for each row that has, or shall have, '
-    'an embedding.';
+    'an embedding. Triggers keep it for all tables but those of the ChatGPT import, for which the service writes it.';
 COMMENT ON COLUMN semantic_search_metadata.user_id IS 'The owner of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_table IS 'The table of the embedded row.';
 COMMENT ON COLUMN semantic_search_metadata.source_id IS 'The id of the embedded row, as text.';
 COMMENT ON COLUMN semantic_search_metadata.embedding_model IS
     'The model that made the embedding; vectors of different models do not compare.';
 COMMENT ON COLUMN semantic_search_metadata.content_hash IS
-    'Hash of the text that was embedded: another one now means that the embedding is stale.';
+    'SHA-256 of the text that was embedded: another text now means that the embedding is stale. NULL where it is not '
+    'known: for what was embedded before this table, or is not embedded.';
 COMMENT ON COLUMN semantic_search_metadata.content_length IS 'Characters of the text that was embedded.';
 COMMENT ON COLUMN semantic_search_metadata.token_count IS 'Tokens that the model counted.';
 COMMENT ON COLUMN semantic_search_metadata.status IS
-    'pending: to be made; embedded: made; stale: the text has changed since; failed: see error_message.';
-COMMENT ON COLUMN semantic_search_metadata.attempts IS 'How often making the embedding was tried.';
+    'pending: to be made; stale: the text has changed since it came or was embedded; done: made of the present text; '
+    'failed: the job that makes embeddings gave up, see error_message.';
+COMMENT ON COLUMN semantic_search_metadata.attempts IS
+    'How often making the embedding of the present text was tried, as the job that makes embeddings counts.';
 COMMENT ON TABLE semantic_search_log IS
-    'Search performance: one row for each search, written by the service. It goes with the person, because '
-    'query_text is personal.';
+    'Search performance: one row for each search, written by the function that searches. It goes with the person, '
+    'because query_text is personal.';
 COMMENT ON COLUMN semantic_search_log.user_id IS 'The person who searched.';
-COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched.';
+COMMENT ON COLUMN semantic_search_log.source_table IS 'The table that was searched, or all.';
 COMMENT ON COLUMN semantic_search_log.match_threshold IS 'The least cosine similarity that was asked for.';
 COMMENT ON COLUMN semantic_search_log.match_count IS 'The most rows that were asked for.';
 COMMENT ON COLUMN semantic_search_log.result_count IS 'The rows that were found; NULL where the search failed.';
@@ -111,6 +301,8 @@ CREATE POLICY semantic_search_metadata_owner_read ON semantic_search_metadata FO
     USING (user_id = (SELECT requesting_user_id()));
 CREATE POLICY semantic_search_log_owner_read ON semantic_search_log FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
+CREATE POLICY semantic_search_log_owner_insert ON semantic_search_log FOR INSERT
+    WITH CHECK (user_id = (SELECT requesting_user_id()));
 
 CREATE VIEW semantic_search_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,
@@ -132,47 +324,54 @@ COMMENT ON VIEW semantic_search_performance IS
 
 CREATE VIEW embedding_coverage WITH (security_invoker = true) AS
 SELECT tab.source_table,
-       tab.total_rows,
-       tab.embedded_rows,
-       tab.total_rows - tab.embedded_rows AS missing_rows,
-       coalesce(state.stale_rows, 0) AS stale_rows,
-       coalesce(state.failed_rows, 0) AS failed_rows
-FROM (
-    SELECT 'messages' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM messages
-    UNION ALL
-    SELECT 'knowledge_base' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM knowledge_base
-    UNION ALL
-    SELECT 'conversations' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM conversations
-    UNION ALL
-    SELECT 'projects' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM projects
-    UNION ALL
-    SELECT 'files' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM files
-    UNION ALL
-    SELECT 'audio_transcriptions' AS source_table, count(*) AS total_rows,
-           count(*) FILTER (WHERE embedding IS NOT NULL) AS embedded_rows
-    FROM audio_transcriptions
-) AS tab
-LEFT JOIN (
-    SELECT meta.source_table,
-           count(*) FILTER (WHERE meta.status = 'stale') AS stale_rows,
-           count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
-    FROM semantic_search_metadata AS meta
-    WHERE meta.status <> 'embedded'
-    GROUP BY meta.source_table
-) AS state ON state.source_table = tab.source_table;
+       count(source.source_id) AS total_rows,
+       count(*) FILTER (WHERE source.is_embedded) AS embedded_rows,
+       count(*) FILTER (WHERE NOT source.is_embedded) AS missing_rows,
+       count(*) FILTER (WHERE source.is_embedded AND meta.status = 'stale') AS stale_rows,
+       count(*) FILTER (WHERE meta.status = 'failed') AS failed_rows
+FROM (VALUES ('messages'), ('knowledge_base'), ('conversations'), ('projects'), ('files'), ('audio_transcriptions'))
+    AS tab (source_table)
+LEFT JOIN embedding_sources AS source ON source.source_table = tab.source_table
+LEFT JOIN semantic_search_metadata AS meta
+    ON meta.source_table = source.source_table AND meta.source_id = source.source_id AND meta.status <> 'done'
+GROUP BY tab.source_table;
 COMMENT ON VIEW embedding_coverage IS
-    'For each table that is searched by meaning: how many of its rows have an embedding, and how many of those are '
-    'known to be stale or failed. Reads the tables whole.';
+    'For each table that is searched by meaning: how many of its rows have an embedding, how many of those are stale, '
+    'and how many rows have failed. Reads the tables whole.';
+
+CREATE FUNCTION log_semantic_search(
+    searched text,
+    person text,
+    searched_for text,
+    least_similarity double precision,
+    most_rows integer,
+    found_rows integer,
+    best_similarity double precision,
+    started timestamptz,
+    more jsonb DEFAULT '{}')
+RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    who text := (SELECT u.id FROM users AS u WHERE u.id = coalesce(requesting_user_id(), person));
+BEGIN
+    -- A search is answered where nothing can be written, too: on a standby, and for a role that may only read.
+    IF current_setting('transaction_read_only')::boolean
+        OR NOT has_table_privilege('semantic_search_log', 'INSERT')
+        OR (who IS NULL AND row_security_active('semantic_search_log'))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO semantic_search_log (user_id, source_table, query_text, match_threshold, match_count, result_count,
+                                     top_similarity, ef_search, duration_ms, metadata)
+    VALUES (who, searched, searched_for, least_similarity, most_rows, found_rows, best_similarity,
+            greatest(current_setting('hnsw.ef_search', true)::integer, most_rows),
+            1000 * extract(epoch FROM clock_timestamp() - started), more);
+END
+$$;
+COMMENT ON FUNCTION log_semantic_search(
+    text, text, text, double precision, integer, integer, double precision, timestamptz, jsonb) IS
+    'Writes a search to semantic_search_log, for the caller or else for the person that is named, if they are known.';
 
 CREATE FUNCTION slow_semantic_searches(
     minimum_ms double precision DEFAULT 200,

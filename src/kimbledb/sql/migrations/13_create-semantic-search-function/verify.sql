@@ -12,6 +12,19 @@ FROM (
     FROM search_knowledge_base(array_fill(1::real, ARRAY[1536])::vector, -1, 5) AS found
 ) AS hit;
 
+-- name: all_content_can_be_searched_and_is_ranked
+SELECT count(*) <= 5
+           AND coalesce(bool_and(hit.rank = hit.place AND hit.similarity <= hit.better AND hit.kind = hit.content_type), true)
+           AS passed,
+       'up to 5 rows, ranked from 1, each with a similarity not above that of the one before' AS expected,
+       coalesce(string_agg(format('%s: %s', hit.rank, hit.similarity), ', ' ORDER BY hit.rank), 'no rows') AS found
+FROM (
+    SELECT found.rank, found.similarity, found.kind, found.content_type,
+           row_number() OVER (ORDER BY found.rank) AS place,
+           coalesce(lag(found.similarity) OVER (ORDER BY found.rank), 1) AS better
+    FROM search_all_content(array_fill(1::real, ARRAY[1536])::vector, NULL, -1, 5) AS found
+) AS hit;
+
 -- name: search_uses_its_defaults
 SELECT count(*) <= 10 AND coalesce(bool_and(found.similarity >= 0.5), true) AS passed,
        'up to 10 rows of similarity 0.5 and more' AS expected,

@@ -28,6 +28,8 @@ CREATE TABLE file_registry (
     content_hash text,
     version integer NOT NULL DEFAULT 1,
     previous_version_id text,
+    -- A trigger fills it in.
+    first_version_id text NOT NULL,
     is_current_version boolean NOT NULL DEFAULT true,
     indexed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -51,7 +53,11 @@ CREATE INDEX idx_file_registry_user_id ON file_registry (user_id, created_at DES
 CREATE INDEX idx_file_registry_indexed_at ON file_registry (user_id, indexed_at DESC NULLS LAST);
 CREATE INDEX idx_file_registry_source ON file_registry (file_source, source_id);
 CREATE INDEX idx_file_registry_file_id ON file_registry (file_id);
-CREATE INDEX idx_file_registry_previous_version_id ON file_registry (previous_version_id);
+-- A version has one next version, and a file one current version.
+CREATE UNIQUE INDEX idx_file_registry_previous_version_id ON file_registry (previous_version_id);
+CREATE UNIQUE INDEX idx_file_registry_current_version
+    ON file_registry (user_id, first_version_id) NULLS NOT DISTINCT WHERE is_current_version;
+CREATE INDEX idx_file_registry_first_version_id ON file_registry (first_version_id, version);
 CREATE INDEX idx_file_registry_content_hash ON file_registry (user_id, content_hash) WHERE content_hash IS NOT NULL;
 CREATE INDEX idx_file_registry_mime_type ON file_registry (user_id, mime_type);
 CREATE INDEX idx_file_registry_filename ON file_registry USING gin (filename gin_trgm_ops);
@@ -97,28 +103,87 @@ CREATE FUNCTION file_registry_next_version() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
-    version_before integer;
+    before file_registry;
+    other text;
 BEGIN
-    IF TG_OP = 'UPDATE' AND NEW.previous_version_id IS NOT DISTINCT FROM OLD.previous_version_id THEN
+    IF TG_OP = 'INSERT' AND NEW.previous_version_id IS NULL THEN
+        NEW.first_version_id := NEW.id;
+        RETURN NEW;
+    ELSIF TG_OP = 'UPDATE' AND NEW.previous_version_id IS NOT DISTINCT FROM OLD.previous_version_id THEN
+        NEW.first_version_id := coalesce(
+            (SELECT f.first_version_id FROM file_registry AS f WHERE f.id = NEW.previous_version_id), OLD.first_version_id);
+        RETURN NEW;
+    ELSIF NEW.previous_version_id IS NULL THEN
+        -- Its version before was deleted, or it is a file of its own from now on.
+        NEW.first_version_id := CASE WHEN EXISTS (SELECT FROM file_registry AS f WHERE f.id = OLD.previous_version_id)
+                                     THEN NEW.id ELSE OLD.first_version_id END;
         RETURN NEW;
     END IF;
     -- The key alone would let a person name a file of somebody else: it looks past row
     -- level security. A policy of the table cannot look at the table itself.
+    -- Of two who name one version at once, the second waits here, and finds the version of the first.
     UPDATE file_registry AS f SET is_current_version = false
     WHERE f.id = NEW.previous_version_id AND f.user_id IS NOT DISTINCT FROM NEW.user_id
-    RETURNING f.version INTO version_before;
+    RETURNING f.* INTO before;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'file_registry.previous_version_id: % is no file of the same person', NEW.previous_version_id
             USING ERRCODE = 'foreign_key_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id';
     END IF;
-    NEW.version := greatest(NEW.version, version_before + 1);
+    SELECT f.id INTO other FROM file_registry AS f WHERE f.previous_version_id = NEW.previous_version_id AND f.id <> NEW.id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'file_registry.previous_version_id: % has a next version already, %', NEW.previous_version_id, other
+            USING ERRCODE = 'unique_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id',
+                  HINT = 'Name the current version of the file.';
+    END IF;
+    IF EXISTS (
+        WITH RECURSIVE older AS (
+            SELECT before.id, before.previous_version_id
+            UNION
+            SELECT f.id, f.previous_version_id FROM file_registry AS f JOIN older ON f.id = older.previous_version_id)
+        SELECT FROM older WHERE older.id = NEW.id)
+    THEN
+        RAISE EXCEPTION 'file_registry.previous_version_id: % is a later version of %', NEW.previous_version_id, NEW.id
+            USING ERRCODE = 'check_violation', TABLE = 'file_registry', COLUMN = 'previous_version_id';
+    END IF;
+    NEW.version := greatest(NEW.version, before.version + 1);
+    NEW.first_version_id := before.first_version_id;
+    NEW.is_current_version := NOT EXISTS (SELECT FROM file_registry AS f WHERE f.previous_version_id = NEW.id);
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION file_registry_next_version() IS
-    'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person.';
-CREATE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id ON file_registry
-    FOR EACH ROW WHEN (NEW.previous_version_id IS NOT NULL) EXECUTE FUNCTION file_registry_next_version();
+    'Trigger: counts a file''s versions, retires the one before, and sees that both are of one person and that it has no other next version.';
+CREATE TRIGGER file_registry_next_version BEFORE INSERT OR UPDATE OF previous_version_id, first_version_id ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_next_version();
+
+CREATE FUNCTION file_registry_follow_version() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        UPDATE file_registry AS f
+        SET first_version_id = NEW.first_version_id, version = greatest(f.version, NEW.version + 1)
+        WHERE f.previous_version_id = NEW.id;
+        IF NEW.first_version_id = OLD.first_version_id THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    IF OLD.is_current_version THEN
+        UPDATE file_registry AS f SET is_current_version = true
+        WHERE f.id = (SELECT own.id FROM file_registry AS own
+                      WHERE own.first_version_id = OLD.first_version_id AND own.user_id IS NOT DISTINCT FROM OLD.user_id
+                      ORDER BY own.version DESC, own.id LIMIT 1);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION file_registry_follow_version() IS
+    'Trigger: later versions go with the one before, and where the current version goes, the latest that is left becomes current.';
+CREATE TRIGGER file_registry_follow_version AFTER UPDATE OF previous_version_id, first_version_id ON file_registry
+    FOR EACH ROW WHEN ((NEW.first_version_id, NEW.version) IS DISTINCT FROM (OLD.first_version_id, OLD.version))
+    EXECUTE FUNCTION file_registry_follow_version();
+CREATE TRIGGER file_registry_follow_deleted_version AFTER DELETE ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_follow_version();
 CREATE TRIGGER file_registry_set_updated_at BEFORE UPDATE ON file_registry
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -139,5 +204,7 @@ COMMENT ON COLUMN file_registry.knowledge_base_ids IS 'The pieces of knowledge t
 COMMENT ON COLUMN file_registry.projects IS 'The projects that it belongs to.';
 COMMENT ON COLUMN file_registry.thumbnail_path IS 'Where its small picture lies in the storage.';
 COMMENT ON COLUMN file_registry.content_hash IS 'The SHA-256 of its content, to find copies.';
+COMMENT ON COLUMN file_registry.first_version_id IS
+    'The first version of the file, which all its versions share, also when that one is gone. Kept by a trigger.';
 COMMENT ON COLUMN file_registry.version IS 'Counted by a trigger along previous_version_id.';
 COMMENT ON COLUMN file_registry.is_current_version IS 'False once a newer version names it as its previous one.';

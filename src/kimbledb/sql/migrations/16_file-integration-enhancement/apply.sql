@@ -91,6 +91,32 @@ COMMENT ON FUNCTION file_registry_track_source() IS 'Trigger: keeps every place 
 CREATE TRIGGER file_registry_track_source AFTER INSERT OR UPDATE OF file_source, source_id ON file_registry
     FOR EACH ROW EXECUTE FUNCTION file_registry_track_source();
 
+-- The versions likewise.
+INSERT INTO file_relationships (file_id, related_file_id, relationship_type)
+SELECT id, previous_version_id, 'version'
+FROM file_registry
+WHERE previous_version_id IS NOT NULL;
+
+CREATE FUNCTION file_registry_track_version() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM file_relationships AS pair
+        WHERE pair.file_id = NEW.id AND pair.related_file_id = OLD.previous_version_id AND pair.relationship_type = 'version';
+    END IF;
+    IF NEW.previous_version_id IS NOT NULL THEN
+        INSERT INTO file_relationships (file_id, related_file_id, relationship_type)
+        VALUES (NEW.id, NEW.previous_version_id, 'version')
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION file_registry_track_version() IS 'Trigger: keeps the relationship of a file to its version before.';
+CREATE TRIGGER file_registry_track_version AFTER INSERT OR UPDATE OF previous_version_id ON file_registry
+    FOR EACH ROW EXECUTE FUNCTION file_registry_track_version();
+
 ALTER TABLE file_relationships ENABLE ROW LEVEL SECURITY;
 ALTER TABLE file_sources ENABLE ROW LEVEL SECURITY;
 

@@ -25,8 +25,8 @@ CREATE TABLE model_performance_metrics (
     CONSTRAINT model_performance_metrics_provider_check CHECK (provider IN ('anthropic', 'google', 'openai', 'other')),
     CONSTRAINT model_performance_metrics_task_type_check
         CHECK (task_type IN
-            ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general_chat', 'other',
-             'reasoning')),
+            ('analysis', 'coding', 'creative', 'file_processing', 'function_calling', 'general', 'general_chat',
+             'other', 'reasoning')),
     CONSTRAINT model_performance_metrics_task_complexity_check
         CHECK (task_complexity IN ('complex', 'medium', 'simple')),
     CONSTRAINT model_performance_metrics_response_time_ms_check CHECK (response_time_ms >= 0),

@@ -5,3 +5,10 @@ FROM (SELECT value_score, lag(value_score, 1, 1::numeric) OVER () AS before FROM
 -- name: suggestions_save
 SELECT coalesce(bool_and(saving_usd >= 0 AND projected_cost_usd <= current_cost_usd), true) AS passed
 FROM suggest_budget_savings();
+
+-- name: suggestions_go_one_way
+SELECT count(*) = 0 AS passed, '0 pairs of models suggested for each other' AS expected,
+       count(*) || ' pairs of models suggested for each other' AS found
+FROM suggest_budget_savings() AS one
+JOIN suggest_budget_savings() AS two USING (task_type, task_complexity)
+WHERE one.current_model = two.suggested_model AND one.suggested_model = two.current_model;

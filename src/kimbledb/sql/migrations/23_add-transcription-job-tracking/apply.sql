@@ -4,32 +4,32 @@
 -- Columns that are computed at first give that to the rows that are there, and stamp
 -- none of them as changed.
 ALTER TABLE audio_transcriptions
-    ADD COLUMN IF NOT EXISTS status text
+    ADD COLUMN status text
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 'completed' ELSE 'pending' END) STORED,
-    ADD COLUMN IF NOT EXISTS progress integer
+    ADD COLUMN progress integer
         GENERATED ALWAYS AS (CASE WHEN text <> '' THEN 100 ELSE 0 END) STORED
         CONSTRAINT audio_transcriptions_progress_check CHECK (progress BETWEEN 0 AND 100),
-    ADD COLUMN IF NOT EXISTS job_id text,
-    ADD COLUMN IF NOT EXISTS assemblyai_id text,
-    ADD COLUMN IF NOT EXISTS service text,
-    ADD COLUMN IF NOT EXISTS error_message text,
-    ADD COLUMN IF NOT EXISTS error text,
-    ADD COLUMN IF NOT EXISTS job_metadata jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS job_submitted_at timestamptz,
-    ADD COLUMN IF NOT EXISTS job_completed_at timestamptz
+    ADD COLUMN job_id text,
+    ADD COLUMN assemblyai_id text,
+    ADD COLUMN service text,
+    ADD COLUMN error_message text,
+    ADD COLUMN error text,
+    ADD COLUMN job_metadata jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN job_submitted_at timestamptz,
+    ADD COLUMN job_completed_at timestamptz
         CONSTRAINT audio_transcriptions_job_completed_at_check CHECK (job_completed_at >= job_submitted_at);
 ALTER TABLE audio_transcriptions
-    ALTER COLUMN status DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN status DROP EXPRESSION,
     ALTER COLUMN status SET DEFAULT 'pending',
-    ALTER COLUMN progress DROP EXPRESSION IF EXISTS,
+    ALTER COLUMN progress DROP EXPRESSION,
     ALTER COLUMN progress SET DEFAULT 0;
 
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_status
+CREATE INDEX idx_audio_transcriptions_job_id ON audio_transcriptions (job_id);
+CREATE INDEX idx_audio_transcriptions_assemblyai_id ON audio_transcriptions (assemblyai_id);
+CREATE INDEX idx_audio_transcriptions_status
     ON audio_transcriptions (user_id, status, created_at DESC);
 -- What a worker looks for: jobs that are not at their end.
-CREATE INDEX IF NOT EXISTS idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
+CREATE INDEX idx_audio_transcriptions_open_jobs ON audio_transcriptions (created_at)
     WHERE job_completed_at IS NULL AND status NOT IN ('completed', 'error', 'failed');
 
 CREATE FUNCTION audio_transcriptions_sync_error_message() RETURNS trigger

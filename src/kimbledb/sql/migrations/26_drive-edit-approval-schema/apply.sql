@@ -226,7 +226,19 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION drive_edit_audit_log_append_only() IS
-    'Trigger: refuses to change or delete an entry, whoever asks.';
+    'Trigger: refuses to change or delete an entry, and to empty the table, whoever asks.';
+
+-- Row by row, so that the trail has an entry for each.
+CREATE FUNCTION drive_edit_requests_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT SET row_security = off
+AS $function$
+BEGIN
+    DELETE FROM drive_edit_requests;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION drive_edit_requests_truncate() IS
+    'Trigger: a TRUNCATE of the requests, also of all that refers to their people, leaves its trail.';
 
 -- How the service tidies up: nobody decides on what is over.
 CREATE FUNCTION expire_drive_edit_requests() RETURNS integer
@@ -259,6 +271,14 @@ CREATE TRIGGER drive_edit_requests_set_updated_at
 CREATE TRIGGER drive_edit_audit_log_append_only
     BEFORE UPDATE OR DELETE ON drive_edit_audit_log
     FOR EACH ROW EXECUTE FUNCTION drive_edit_audit_log_append_only();
+
+CREATE TRIGGER drive_edit_audit_log_append_only_truncate
+    BEFORE TRUNCATE ON drive_edit_audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION drive_edit_audit_log_append_only();
+
+CREATE TRIGGER drive_edit_requests_truncate
+    BEFORE TRUNCATE ON drive_edit_requests
+    FOR EACH STATEMENT EXECUTE FUNCTION drive_edit_requests_truncate();
 
 ALTER TABLE drive_edit_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE drive_edit_audit_log ENABLE ROW LEVEL SECURITY;

@@ -7,11 +7,15 @@
 -- stamp: the version of the context that set it, when, and on which device.
 -- Whoever writes says which version they had seen (sync_device_context() knows
 -- it by itself).
---   * A key that nobody else changed since that version: the new value follows
---     the old one and is taken, whatever the clocks say.
---   * A key that another device changed meanwhile: the later value by the clock
---     wins, of two at once that of the greater device id, so that all devices
---     come to the same. The value that lost is kept in device_context_conflicts.
+--   * Who writes a key that nobody else changed since that version follows the
+--     old value: the new one is taken, whatever the clocks say, and its stamp is
+--     later than the old one's.
+--   * Else, and whenever contexts of two devices meet, the later stamp wins, of
+--     two at once that of the greater device id, then the greater value. A
+--     removal is a value like others, also where the key was never there. So
+--     every device comes to the same, in whatever order they meet.
+--   * The value that lost is kept in device_context_conflicts where another
+--     device had changed the key meanwhile.
 -- Each key is decided by itself: what two devices changed in different keys is
 -- all kept.
 
@@ -139,10 +143,9 @@ COMMENT ON COLUMN device_context.context IS 'What continues on another device, b
 COMMENT ON COLUMN device_context.key_stamps IS
     'For each key, also a removed one: '
     'the version that set it, changed_at, and the device_id that changed it. Kept by a trigger.';
-COMMENT ON COLUMN device_context.version IS 'Counts the changes of context. Kept by a trigger.';
+COMMENT ON COLUMN device_context.version IS 'Counts the changes of context and of its stamps. Kept by a trigger.';
 COMMENT ON COLUMN device_context.synced_versions IS
-    'For each device that this one was brought up to date from: '
-    'its version then (source) and the version here after it (target).';
+    'For each device that this one was brought up to date from: the id of its context, and the version of it then.';
 COMMENT ON TABLE device_sync_queue IS 'What waits to be brought to a device.';
 COMMENT ON COLUMN device_sync_queue.source_device_id IS
     'Where it comes from; NULL where that device is gone or it came from none.';
@@ -173,7 +176,8 @@ DECLARE
     former_stamps jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE OLD.key_stamps END;
     changed text;
 BEGIN
-    NEW.version := CASE WHEN TG_OP = 'INSERT' THEN 1 WHEN NEW.context = OLD.context THEN OLD.version ELSE OLD.version + 1 END;
+    NEW.version := CASE WHEN TG_OP = 'INSERT' THEN 1
+                        WHEN (NEW.context, NEW.key_stamps) = (OLD.context, OLD.key_stamps) THEN OLD.version ELSE OLD.version + 1 END;
     -- A statement that gives a changed key its stamp knows better who changed it, and when.
     FOR changed IN
         SELECT key FROM jsonb_object_keys(former || NEW.context) AS key
@@ -181,7 +185,9 @@ BEGIN
           AND NEW.key_stamps -> key IS NOT DISTINCT FROM former_stamps -> key
     LOOP
         NEW.key_stamps := NEW.key_stamps || jsonb_build_object(changed, jsonb_build_object(
-            'version', NEW.version, 'changed_at', clock_timestamp(), 'device_id', NEW.device_id));
+            'version', NEW.version,
+            'changed_at', greatest(clock_timestamp(), (former_stamps -> changed ->> 'changed_at')::timestamptz + interval '1 microsecond'),
+            'device_id', NEW.device_id));
     END LOOP;
     RETURN NEW;
 END
@@ -193,7 +199,8 @@ CREATE FUNCTION merge_device_context(
     for_device_id text,
     changes jsonb,
     change_stamps jsonb,
-    base_version bigint)
+    base_version bigint,
+    follows boolean DEFAULT false)
 RETURNS device_context
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
@@ -233,17 +240,13 @@ BEGIN
         stored_changed_by := stored.key_stamps -> key ->> 'device_id';
         unseen := coalesce((stored.key_stamps -> key ->> 'version')::bigint > base_version, false);
 
-        IF value IS NOT DISTINCT FROM stored_value THEN
-            -- They agree; the later stamp is kept, so that all devices come to the same one.
-            IF stored_changed_at IS NULL OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by) THEN
-                stamps := stamps || jsonb_build_object(key, jsonb_build_object(
-                    'version', coalesce((stored.key_stamps -> key ->> 'version')::bigint, stored.version),
-                    'changed_at', changed_at, 'device_id', changed_by));
-            END IF;
-            CONTINUE;
+        IF follows AND NOT unseen THEN
+            -- What follows a value is later than it, whatever the writer's clock says.
+            changed_at := greatest(changed_at, stored_changed_at + interval '1 microsecond');
         END IF;
-        wins := NOT unseen OR (changed_at, changed_by) > (stored_changed_at, stored_changed_by);
-        IF unseen AND changed_by <> stored_changed_by THEN
+        wins := stored_changed_at IS NULL
+            OR (changed_at, changed_by, coalesce(value::text, '')) > (stored_changed_at, stored_changed_by, coalesce(stored_value::text, ''));
+        IF unseen AND changed_by <> stored_changed_by AND value IS DISTINCT FROM stored_value THEN
             INSERT INTO device_context_conflicts AS conflict
                 (user_id, device_id, context_key, kept_value, kept_device_id, kept_changed_at, lost_value, lost_device_id, lost_changed_at)
             SELECT stored.user_id, for_device_id, key,
@@ -255,11 +258,8 @@ BEGIN
                    CASE WHEN wins THEN stored_changed_at ELSE changed_at END
             ON CONFLICT DO NOTHING;
         END IF;
+        -- The stamp also of what is the same here, so that it goes on to the other devices.
         IF wins THEN
-            -- What follows a value is later than it, whatever the writer's clock says.
-            IF NOT unseen THEN
-                changed_at := greatest(changed_at, stored_changed_at + interval '1 microsecond');
-            END IF;
             merged := CASE WHEN value IS NULL THEN merged - key ELSE merged || jsonb_build_object(key, value) END;
             stamps := stamps || jsonb_build_object(key, jsonb_build_object(
                 'version', stored.version + 1, 'changed_at', changed_at, 'device_id', changed_by));
@@ -274,16 +274,16 @@ BEGIN
     RETURN stored;
 END
 $function$;
-COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint) IS
-    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context, '
-    'of which the writer had seen base_version: the rules stand at the top of device-continuity.sql. '
-    'What save_device_context() and sync_device_context() share.';
+COMMENT ON FUNCTION merge_device_context(text, jsonb, jsonb, bigint, boolean) IS
+    'Merges the keys that change_stamps names (a key that changes lacks is removed) into a device''s context: '
+    'the rules stand at the top of device-continuity.sql. base_version is the version of it that the other side had seen; '
+    'follows, that the changes were made on top of it. What save_device_context() and sync_device_context() share.';
 
 CREATE FUNCTION save_device_context(
     for_device_id text,
     changes jsonb,
     base_version bigint DEFAULT NULL,
-    made_at timestamptz DEFAULT now(),
+    made_at timestamptz DEFAULT clock_timestamp(),
     by_device_id text DEFAULT NULL)
 RETURNS device_context
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
@@ -307,7 +307,8 @@ BEGIN
         (SELECT coalesce(jsonb_object_agg(key, jsonb_build_object(
                     'changed_at', least(made_at, clock_timestamp()), 'device_id', coalesce(by_device_id, for_device_id))), '{}')
          FROM jsonb_object_keys(changes) AS key),
-        coalesce(base_version, 9223372036854775807));
+        coalesce(base_version, 9223372036854775807),
+        follows => true);
     UPDATE devices AS device SET last_seen_at = now()
     WHERE device.id = coalesce(by_device_id, for_device_id) AND device.last_seen_at < now() - interval '1 minute';
     IF saved.version IS DISTINCT FROM former THEN
@@ -334,7 +335,8 @@ AS $function$
 DECLARE
     source device_context;
     target device_context;
-    last_time jsonb;
+    brought jsonb;
+    seen jsonb;
 BEGIN
     SELECT own.* INTO source
     FROM device_context AS own
@@ -346,18 +348,20 @@ BEGIN
     END IF;
     -- Locked before its bookkeeping is read: of two that bring the same, the second finds it brought.
     SELECT * INTO target FROM merge_device_context(to_device_id, '{}', '{}', 0);
-    last_time := coalesce(target.synced_versions -> from_device_id, '{"source": 0, "target": 0}');
+    brought := target.synced_versions -> from_device_id;
+    seen := source.synced_versions -> to_device_id;
     SELECT * INTO target
     FROM merge_device_context(
         to_device_id,
         source.context,
+        -- A context that was deleted and made anew has another id, and counts from one again.
         (SELECT coalesce(jsonb_object_agg(stamp.key, stamp.value), '{}')
          FROM jsonb_each(source.key_stamps) AS stamp
-         WHERE (stamp.value ->> 'version')::bigint > (last_time ->> 'source')::bigint),
-        (last_time ->> 'target')::bigint);
+         WHERE (brought ->> 'id' = source.id::text AND (stamp.value ->> 'version')::bigint <= (brought ->> 'version')::bigint) IS NOT TRUE),
+        CASE WHEN seen ->> 'id' = target.id::text THEN (seen ->> 'version')::bigint ELSE 0 END);
     UPDATE device_context AS own
     SET synced_versions = own.synced_versions
-        || jsonb_build_object(from_device_id, jsonb_build_object('source', source.version, 'target', target.version))
+        || jsonb_build_object(from_device_id, jsonb_build_object('id', source.id, 'version', source.version))
     WHERE own.id = target.id
     RETURNING * INTO target;
     UPDATE device_sync_queue AS item SET status = 'synced', synced_at = now(), error_message = NULL
@@ -406,6 +410,8 @@ CREATE TRIGGER device_context_stamp
 CREATE TRIGGER devices_set_updated_at
     BEFORE UPDATE ON devices
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER device_context_general_project BEFORE INSERT OR UPDATE ON device_context
+    FOR EACH ROW WHEN (NEW.project_id = 'general') EXECUTE FUNCTION general_project_is_none();
 CREATE TRIGGER device_context_set_updated_at
     BEFORE UPDATE ON device_context
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();

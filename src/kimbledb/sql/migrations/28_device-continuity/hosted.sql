@@ -6,6 +6,6 @@ GRANT EXECUTE
     ON FUNCTION
         save_device_context(text, jsonb, bigint, timestamptz, text),
         sync_device_context(text, text),
-        merge_device_context(text, jsonb, jsonb, bigint),
+        merge_device_context(text, jsonb, jsonb, bigint, boolean),
         claim_device_sync(text, integer)
     TO authenticated, service_role;

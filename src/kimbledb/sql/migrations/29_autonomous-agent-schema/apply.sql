@@ -15,8 +15,12 @@ CREATE TABLE agent_tasks (
     metadata jsonb DEFAULT '{}'::jsonb,
     scheduled_for timestamptz,
     recurrence text,
+    timezone text NOT NULL DEFAULT 'UTC',
+    recurs_since timestamptz,
+    recurrence_slot timestamptz,
     recurs_from uuid,
     started_at timestamptz,
+    lease_until timestamptz,
     completed_at timestamptz,
     duration_ms integer,
     attempts integer NOT NULL DEFAULT 0,
@@ -36,7 +40,7 @@ CREATE TABLE agent_tasks (
     CONSTRAINT agent_tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_recurs_from_fkey FOREIGN KEY (recurs_from) REFERENCES agent_tasks (id) ON DELETE SET NULL,
     CONSTRAINT agent_tasks_task_type_check CHECK (task_type IN (
-        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs',
+        'analyze_logs', 'code_cleanup', 'dependency_update', 'documentation_update', 'fix_bugs', 'general',
         'monitor_errors', 'optimize_performance', 'run_tests', 'security_scan')),
     CONSTRAINT agent_tasks_status_check CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'skipped')),
     CONSTRAINT agent_tasks_duration_ms_check CHECK (duration_ms >= 0),
@@ -62,7 +66,7 @@ CREATE TABLE agent_findings (
     fixed_at timestamptz,
     fixed_by text,
     related_task_id uuid,
-    impact_score numeric(3,2),
+    impact_score numeric(4,2),
     affected_users integer,
     user_id text,
     is_active boolean DEFAULT true,
@@ -78,7 +82,7 @@ CREATE TABLE agent_findings (
     CONSTRAINT agent_findings_severity_check CHECK (severity IN ('critical', 'high', 'medium', 'low', 'info')),
     CONSTRAINT agent_findings_status_check CHECK (status IN (
         'open', 'investigating', 'fixed', 'wont_fix', 'false_positive')),
-    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score >= 0),
+    CONSTRAINT agent_findings_impact_score_check CHECK (impact_score BETWEEN 0 AND 10),
     CONSTRAINT agent_findings_affected_users_check CHECK (affected_users >= 0)
 );
 
@@ -103,6 +107,9 @@ CREATE TABLE agent_execution_log (
 -- What claim_agent_task() looks through, in its order: few rows of many.
 CREATE INDEX idx_agent_tasks_due
     ON agent_tasks (priority DESC, scheduled_for NULLS FIRST, created_at) WHERE status IN ('pending', 'in_progress');
+-- What fail_silent_agent_tasks() looks for each time: hardly ever a row.
+CREATE INDEX idx_agent_tasks_no_attempt_left
+    ON agent_tasks (lease_until) WHERE status IN ('pending', 'in_progress') AND attempts >= max_attempts;
 CREATE INDEX idx_agent_tasks_status_created_at ON agent_tasks (status, created_at DESC);
 CREATE INDEX idx_agent_tasks_task_type_created_at ON agent_tasks (task_type, created_at DESC);
 CREATE INDEX idx_agent_tasks_completed_at ON agent_tasks (completed_at DESC);
@@ -122,9 +129,17 @@ COMMENT ON TABLE agent_tasks IS 'What the agent is to do: a queue by priority an
 COMMENT ON COLUMN agent_tasks.priority IS 'The greater, the sooner.';
 COMMENT ON COLUMN agent_tasks.scheduled_for IS 'Not to be begun before this; NULL for at once.';
 COMMENT ON COLUMN agent_tasks.recurrence IS
-    'How often: hourly, daily, weekly, monthly, yearly, or an interval such as 15 minutes; '
-    'NULL for once. What agent_next_run() does not understand is the application''s to schedule.';
+    'How often, as read_schedule() reads it: daily, every 15 minutes, every monday at 09:00, a cron line, '
+    'or a period of ISO 8601; NULL for once. Others are refused. However a run ends, the next one is queued.';
+COMMENT ON COLUMN agent_tasks.timezone IS 'By which clock the recurrence goes.';
+COMMENT ON COLUMN agent_tasks.recurs_since IS
+    'The first slot of the recurrence, from which all others are counted. Where scheduled_for of the first run moves, it moves along.';
+COMMENT ON COLUMN agent_tasks.recurrence_slot IS
+    'The slot that this run is of. A run that is tried again has a later scheduled_for, and the same slot.';
 COMMENT ON COLUMN agent_tasks.recurs_from IS 'The task of which this one is the next run.';
+COMMENT ON COLUMN agent_tasks.lease_until IS
+    'Until when its agent is taken to be at work; renew_agent_task() moves it. '
+    'An hour where a statement sets the status and not this.';
 COMMENT ON COLUMN agent_tasks.attempts IS 'How often it was begun.';
 COMMENT ON COLUMN agent_tasks.max_attempts IS 'How often it may be begun.';
 COMMENT ON COLUMN agent_tasks.changes_made IS 'What it changed, one entry each.';
@@ -137,7 +152,7 @@ COMMENT ON COLUMN agent_findings.type IS 'A kind in the application''s own words
 COMMENT ON COLUMN agent_findings.location IS 'Where, such as a file or an endpoint.';
 COMMENT ON COLUMN agent_findings.action IS 'What is to be done about it, in the application''s own words.';
 COMMENT ON COLUMN agent_findings.related_task_id IS 'The task that deals with it; such a task cannot be deleted.';
-COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, by the agent''s own measure.';
+COMMENT ON COLUMN agent_findings.impact_score IS 'How much it matters, from 0 to 10.';
 COMMENT ON COLUMN agent_findings.user_id IS 'The person whom it concerns, where it concerns one.';
 COMMENT ON TABLE agent_execution_log IS
     'What the agent did, in order. A trigger writes every step of a task; '
@@ -148,60 +163,132 @@ COMMENT ON COLUMN agent_execution_log.event IS
     'other words are the agent''s.';
 COMMENT ON COLUMN agent_execution_log.attempt IS 'Which attempt of the task it was.';
 
-CREATE FUNCTION agent_next_run(recurrence text, after timestamptz DEFAULT now()) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
+CREATE FUNCTION agent_tasks_plan() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
-    spoken text := regexp_replace(lower(btrim(recurrence)), '^every\s+', '');
-    step interval;
+    former agent_tasks;
 BEGIN
-    step := CASE spoken
-        WHEN 'hourly' THEN interval '1 hour'
-        WHEN 'hour' THEN interval '1 hour'
-        WHEN 'daily' THEN interval '1 day'
-        WHEN 'day' THEN interval '1 day'
-        WHEN 'weekly' THEN interval '7 days'
-        WHEN 'week' THEN interval '7 days'
-        WHEN 'monthly' THEN interval '1 month'
-        WHEN 'month' THEN interval '1 month'
-        WHEN 'yearly' THEN interval '1 year'
-        WHEN 'year' THEN interval '1 year'
-    END;
-    -- A bare number would be taken for seconds.
-    IF step IS NULL AND spoken ~ '[a-z:]' THEN
-        BEGIN
-            step := spoken::interval;
-        EXCEPTION WHEN data_exception THEN
-            RETURN NULL;
-        END;
+    IF TG_OP = 'UPDATE' THEN
+        former := OLD;
     END IF;
-    IF step IS NULL OR step <= interval '0' THEN
-        RETURN NULL;
+    IF lower(btrim(NEW.recurrence)) IN ('', 'once', 'none', 'never') THEN
+        NEW.recurrence := NULL;
     END IF;
-    -- From the planned time, so that the clock does not drift; a run that was missed is not made up for.
-    RETURN CASE WHEN after + step > now() THEN after + step ELSE now() + step END;
+
+    IF NEW.status = 'in_progress' AND former.status IS DISTINCT FROM 'in_progress' AND NEW.lease_until IS NOT DISTINCT FROM former.lease_until THEN
+        NEW.lease_until := clock_timestamp() + interval '1 hour';
+    ELSIF NEW.status <> 'in_progress' THEN
+        NEW.lease_until := NULL;
+    END IF;
+
+    IF (NEW.recurrence, NEW.timezone) IS DISTINCT FROM (former.recurrence, former.timezone) THEN
+        PERFORM check_schedule(NEW.recurrence, NEW.timezone);
+        IF NEW.recurrence IS NULL THEN
+            NEW.recurs_since := NULL;
+            NEW.recurrence_slot := NULL;
+        ELSIF NEW.recurs_since IS NOT DISTINCT FROM former.recurs_since THEN
+            -- A period begins at once; a schedule that names its times waits for the first of them.
+            IF NEW.status = 'pending' AND NEW.scheduled_for IS NOT DISTINCT FROM former.scheduled_for
+               AND (read_schedule(NEW.recurrence)).step IS NULL THEN
+                NEW.scheduled_for := next_scheduled(NEW.recurrence, clock_timestamp(), NEW.timezone);
+            END IF;
+            NEW.recurs_since := coalesce(NEW.scheduled_for, NEW.started_at, clock_timestamp());
+            NEW.recurrence_slot := NEW.recurs_since;
+        END IF;
+    ELSIF NEW.recurrence IS NOT NULL AND NEW.recurs_from IS NULL AND NEW.status = 'pending' AND former.attempts = 0 AND NEW.attempts = 0
+          AND NEW.scheduled_for <> coalesce(former.scheduled_for, '-infinity') AND NEW.recurs_since IS NOT DISTINCT FROM former.recurs_since THEN
+        NEW.recurs_since := NEW.scheduled_for;
+        NEW.recurrence_slot := NEW.scheduled_for;
+    END IF;
+    RETURN NEW;
 END
 $function$;
-COMMENT ON FUNCTION agent_next_run(text, timestamptz) IS
-    'When a task that recurs runs again after that time, and not before now; '
-    'NULL for one that does not recur, or in words that are neither hourly ... yearly nor an interval.';
+COMMENT ON FUNCTION agent_tasks_plan() IS
+    'Trigger: refuses a recurrence that is not understood, notes the slot of a run, and gives a lease to a task that is begun.';
+
+CREATE FUNCTION agent_tasks_schedule_next() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    since constant timestamptz := coalesce(NEW.recurs_since, NEW.scheduled_for, NEW.started_at, NEW.created_at);
+    slot timestamptz;
+    problem text;
+BEGIN
+    -- Slots that passed meanwhile are left out.
+    BEGIN
+        slot := next_scheduled(NEW.recurrence, greatest(coalesce(NEW.recurrence_slot, since), clock_timestamp()), NEW.timezone, since);
+    EXCEPTION WHEN data_exception THEN
+        problem := SQLERRM;
+    END;
+    IF slot IS NULL THEN
+        INSERT INTO agent_execution_log (task_id, task_type, event, level, message)
+        VALUES (NEW.id, NEW.task_type, 'recurrence_ended', 'error', coalesce(problem, format('the schedule "%s" has no further slot', NEW.recurrence)));
+        RETURN NULL;
+    END IF;
+    INSERT INTO agent_tasks (task_type, priority, title, description, file_paths, metadata, scheduled_for, recurrence, timezone, recurs_since,
+                             recurrence_slot, recurs_from, max_attempts, user_id, created_by, is_active)
+    VALUES (NEW.task_type, NEW.priority, NEW.title, NEW.description, NEW.file_paths, NEW.metadata, slot, NEW.recurrence, NEW.timezone, since,
+            slot, NEW.id, NEW.max_attempts, NEW.user_id, NEW.created_by, NEW.is_active)
+    ON CONFLICT (recurs_from) DO NOTHING;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION agent_tasks_schedule_next() IS
+    'Trigger: of a task that recurs queues the next run, whoever ends it and however it ends. '
+    'A recurrence that cannot go on is an error in agent_execution_log.';
+
+CREATE FUNCTION fail_silent_agent_tasks() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    failed integer;
+BEGIN
+    UPDATE agent_tasks AS task
+    SET status = 'failed',
+        completed_at = clock_timestamp(),
+        duration_ms = CASE WHEN task.status = 'in_progress'
+            THEN least(extract(epoch FROM clock_timestamp() - task.started_at) * 1000, 2147483647)::integer ELSE task.duration_ms END,
+        error_message = CASE WHEN task.status = 'in_progress'
+            THEN format('its agent went silent in attempt %s of %s', task.attempts, task.max_attempts)
+            ELSE coalesce(task.error_message, format('%s of %s attempts were made', task.attempts, task.max_attempts)) END
+    WHERE task.id IN (
+        SELECT over.id
+        FROM agent_tasks AS over
+        WHERE over.status IN ('pending', 'in_progress') AND over.attempts >= over.max_attempts
+          AND CASE WHEN over.status = 'in_progress'
+                   THEN coalesce(over.lease_until, over.updated_at + interval '1 hour') < clock_timestamp()
+                   ELSE over.is_active IS NOT FALSE AND coalesce(over.scheduled_for, '-infinity') <= clock_timestamp() END
+        FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS failed = ROW_COUNT;
+    RETURN failed;
+END
+$function$;
+COMMENT ON FUNCTION fail_silent_agent_tasks() IS
+    'Ends as failed what has no attempt left and nobody at work: its lease is over, or it waits for an attempt that will not come. '
+    'Returns how many. claim_agent_task() does it first.';
 
 CREATE FUNCTION claim_agent_task(
     wanted_types text[] DEFAULT NULL,
-    stale_after interval DEFAULT NULL)
+    lease interval DEFAULT '15 minutes')
 RETURNS SETOF agent_tasks
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER ROWS 1 SET search_path FROM CURRENT
 AS $function$
 BEGIN
+    IF (lease > interval '0') IS NOT TRUE THEN
+        RAISE EXCEPTION 'a lease must be longer than nothing' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM fail_silent_agent_tasks();
     -- SKIP LOCKED: of many who ask at once each gets another task, and nobody waits.
     RETURN QUERY
         UPDATE agent_tasks AS task
-        SET status = 'in_progress', started_at = clock_timestamp(), completed_at = NULL, attempts = task.attempts + 1
+        SET status = 'in_progress', started_at = clock_timestamp(), lease_until = clock_timestamp() + lease, completed_at = NULL,
+            attempts = task.attempts + 1
         WHERE task.id = (
             SELECT due.id
             FROM agent_tasks AS due
             WHERE due.status IN ('pending', 'in_progress')
-              AND (due.status = 'pending' OR due.started_at < clock_timestamp() - stale_after)
+              AND (due.status = 'pending' OR coalesce(due.lease_until, due.updated_at + interval '1 hour') < clock_timestamp())
               AND (due.scheduled_for IS NULL OR due.scheduled_for <= clock_timestamp())
               AND due.attempts < due.max_attempts
               AND due.is_active IS NOT FALSE
@@ -213,27 +300,15 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION claim_agent_task(text[], interval) IS
-    'Takes the next due task, by priority, then time, and returns it as in_progress; '
-    'no row where nothing is due. With stale_after also one whose agent went silent that long ago.';
+    'Takes the next due task, by priority, then time, and returns it as in_progress; no row where nothing is due. '
+    'Who works longer than the lease renews it; whose lease is over has lost the task to the next who asks.';
 
-CREATE FUNCTION finish_agent_task(
-    task_id uuid,
-    outcome text,
-    task_result text DEFAULT NULL,
-    task_error text DEFAULT NULL,
-    task_changes text[] DEFAULT NULL)
-RETURNS agent_tasks
+CREATE FUNCTION agent_task_at_work(task_id uuid, of_attempt integer) RETURNS agent_tasks
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 DECLARE
     task agent_tasks;
-    again boolean;
-    next_run timestamptz;
 BEGIN
-    IF outcome IS NULL OR outcome NOT IN ('completed', 'failed', 'skipped') THEN
-        RAISE EXCEPTION 'a task ends as completed, failed or skipped, not as %', coalesce(outcome, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     SELECT * INTO task FROM agent_tasks AS own WHERE own.id = task_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no task %', task_id USING ERRCODE = 'no_data_found';
@@ -242,7 +317,50 @@ BEGIN
         RAISE EXCEPTION 'task % is %, not in_progress', task_id, task.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take it with claim_agent_task() first.';
     END IF;
+    IF of_attempt <> task.attempts THEN
+        RAISE EXCEPTION 'task % is in attempt %, attempt % is over', task_id, task.attempts, of_attempt
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Its lease was over, and another agent has it.';
+    END IF;
+    RETURN task;
+END
+$function$;
+COMMENT ON FUNCTION agent_task_at_work(uuid, integer) IS
+    'Locks a task that is in progress, in that attempt where one is given, and returns it; else an error. '
+    'What renew_agent_task() and finish_agent_task() share.';
 
+CREATE FUNCTION renew_agent_task(task_id uuid, of_attempt integer DEFAULT NULL, lease interval DEFAULT '15 minutes') RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    renewed timestamptz;
+BEGIN
+    PERFORM agent_task_at_work(task_id, of_attempt);
+    UPDATE agent_tasks AS own SET lease_until = clock_timestamp() + lease WHERE own.id = task_id RETURNING own.lease_until INTO renewed;
+    RETURN renewed;
+END
+$function$;
+COMMENT ON FUNCTION renew_agent_task(uuid, integer, interval) IS
+    'Says that the agent of a task is at work, and returns until when that is believed.';
+
+CREATE FUNCTION finish_agent_task(
+    task_id uuid,
+    outcome text,
+    task_result text DEFAULT NULL,
+    task_error text DEFAULT NULL,
+    task_changes text[] DEFAULT NULL,
+    of_attempt integer DEFAULT NULL)
+RETURNS agent_tasks
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    task agent_tasks;
+    again boolean;
+BEGIN
+    IF outcome IS NULL OR outcome NOT IN ('completed', 'failed', 'skipped') THEN
+        RAISE EXCEPTION 'a task ends as completed, failed or skipped, not as %', coalesce(outcome, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    task := agent_task_at_work(task_id, of_attempt);
     -- What failed is tried again, each time after twice as long, as often as it may be.
     again := outcome = 'failed' AND task.attempts < task.max_attempts;
     UPDATE agent_tasks AS own
@@ -255,23 +373,14 @@ BEGIN
         result = coalesce(task_result, own.result),
         error_message = task_error,
         changes_made = coalesce(task_changes, own.changes_made)
-    WHERE own.id = task_id;
-
-    next_run := CASE WHEN NOT again THEN agent_next_run(task.recurrence, coalesce(task.scheduled_for, task.started_at, now())) END;
-    IF next_run IS NOT NULL AND task.is_active IS NOT FALSE THEN
-        INSERT INTO agent_tasks (task_type, priority, title, description, file_paths, metadata, scheduled_for, recurrence, recurs_from,
-                                 max_attempts, user_id, created_by)
-        VALUES (task.task_type, task.priority, task.title, task.description, task.file_paths, task.metadata, next_run, task.recurrence, task.id,
-                task.max_attempts, task.user_id, task.created_by)
-        ON CONFLICT (recurs_from) DO NOTHING;
-    END IF;
-    SELECT * INTO task FROM agent_tasks AS own WHERE own.id = task_id;
+    WHERE own.id = task_id
+    RETURNING * INTO task;
     RETURN task;
 END
 $function$;
-COMMENT ON FUNCTION finish_agent_task(uuid, text, text, text, text[]) IS
+COMMENT ON FUNCTION finish_agent_task(uuid, text, text, text, text[], integer) IS
     'Ends a task that was taken: completed, failed (then it waits to be tried again, max_attempts times) or skipped. '
-    'Of a task that recurs the next run is queued. Returns the task as it is then.';
+    'With of_attempt, the attempts that claim_agent_task() returned, only by the agent that has it. Returns the task as it is then.';
 
 CREATE FUNCTION agent_tasks_record_execution() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
@@ -294,6 +403,18 @@ END
 $function$;
 COMMENT ON FUNCTION agent_tasks_record_execution() IS
     'Trigger: writes each step of a task into agent_execution_log, whoever makes it.';
+
+CREATE TRIGGER agent_tasks_plan
+    BEFORE INSERT OR UPDATE OF status, scheduled_for, recurrence, timezone ON agent_tasks
+    FOR EACH ROW EXECUTE FUNCTION agent_tasks_plan();
+
+-- After agent_tasks_record_execution, by its name: a run ends before the next one is queued.
+CREATE TRIGGER agent_tasks_schedule_next
+    AFTER UPDATE OF status ON agent_tasks
+    FOR EACH ROW WHEN (
+        NEW.recurrence IS NOT NULL
+        AND NEW.status IN ('completed', 'failed', 'skipped') AND OLD.status NOT IN ('completed', 'failed', 'skipped'))
+    EXECUTE FUNCTION agent_tasks_schedule_next();
 
 CREATE TRIGGER agent_tasks_record_execution
     AFTER INSERT OR UPDATE OF status, attempts ON agent_tasks

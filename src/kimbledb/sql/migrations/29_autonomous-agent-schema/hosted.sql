@@ -3,7 +3,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON agent_tasks, agent_findings, agent_execu
 GRANT USAGE, SELECT ON SEQUENCE agent_execution_log_id_seq TO service_role;
 GRANT EXECUTE
     ON FUNCTION
-        agent_next_run(text, timestamptz),
+        fail_silent_agent_tasks(),
         claim_agent_task(text[], interval),
-        finish_agent_task(uuid, text, text, text, text[])
+        agent_task_at_work(uuid, integer),
+        renew_agent_task(uuid, integer, interval),
+        finish_agent_task(uuid, text, text, text, text[], integer)
     TO service_role;

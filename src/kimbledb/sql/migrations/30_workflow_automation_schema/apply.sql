@@ -87,11 +87,13 @@ CREATE TABLE workflow_triggers (
     active boolean NOT NULL DEFAULT true,
     schedule text,
     timezone text NOT NULL DEFAULT 'UTC',
+    starts_at timestamptz,
     webhook_key text,
     event_name text,
     config jsonb NOT NULL DEFAULT '{}'::jsonb,
     next_run_at timestamptz,
     last_triggered_at timestamptz,
+    last_error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT workflow_triggers_pkey PRIMARY KEY (id),
@@ -159,11 +161,16 @@ COMMENT ON COLUMN workflow_executions.duration IS 'Milliseconds.';
 COMMENT ON COLUMN workflow_executions.start_time IS 'When it began; the application writes started_at.';
 COMMENT ON COLUMN workflow_executions.end_time IS 'When it ended; the application writes completed_at.';
 COMMENT ON TABLE workflow_triggers IS 'What starts a workflow: a schedule, a webhook or an event.';
-COMMENT ON COLUMN workflow_triggers.schedule IS 'Of a schedule: a cron expression, read in timezone.';
+COMMENT ON COLUMN workflow_triggers.schedule IS
+    'Of a schedule: a cron line, or what else read_schedule() reads, by the clock of timezone.';
+COMMENT ON COLUMN workflow_triggers.starts_at IS
+    'Of a schedule: no run is before this, and a period counts from it; NULL for created_at.';
 COMMENT ON COLUMN workflow_triggers.webhook_key IS
     'Of a webhook: the last part of its address. Who knows it can start the workflow.';
 COMMENT ON COLUMN workflow_triggers.event_name IS 'Of an event: the one that it listens to.';
-COMMENT ON COLUMN workflow_triggers.next_run_at IS 'Of a schedule: when it is due.';
+COMMENT ON COLUMN workflow_triggers.next_run_at IS
+    'Of a schedule: when it is due. Computed where a statement does not set it; NULL for one that is not active.';
+COMMENT ON COLUMN workflow_triggers.last_error IS 'Why claim_workflow_triggers() has turned it off.';
 COMMENT ON TABLE workflow_actions IS 'What a workflow does, step by step: an email, an API call or a database update.';
 COMMENT ON COLUMN workflow_actions.position IS 'Its place in the order.';
 COMMENT ON COLUMN workflow_actions.on_error IS
@@ -213,6 +220,130 @@ END
 $function$;
 COMMENT ON FUNCTION workflow_executions_fill_owner() IS
     'Trigger: a run whose person is not given is its workflow''s owner''s.';
+
+CREATE FUNCTION workflow_trigger_next_run(
+    schedule text,
+    after timestamptz,
+    zone text,
+    starts_at timestamptz,
+    created_at timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    -- A period counts from something; a schedule without a time of day, such as mondays, comes at midnight.
+    RETURN next_scheduled(schedule, after, zone,
+        coalesce(starts_at, CASE WHEN (read_schedule(schedule)).step IS NOT NULL THEN created_at END));
+END
+$function$;
+COMMENT ON FUNCTION workflow_trigger_next_run(text, timestamptz, text, timestamptz, timestamptz) IS
+    'When the schedule of a trigger is due for the first time after that.';
+
+CREATE FUNCTION workflow_triggers_plan() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    former workflow_triggers;
+    missing text;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        former := OLD;
+    END IF;
+    IF NEW.active AND former.active IS NOT TRUE
+       OR (NEW.trigger_type, NEW.schedule, NEW.timezone, NEW.webhook_key, NEW.event_name) IS DISTINCT FROM
+          (former.trigger_type, former.schedule, former.timezone, former.webhook_key, former.event_name)
+    THEN
+        missing := CASE WHEN NEW.trigger_type = 'schedule' AND coalesce(btrim(NEW.schedule), '') = '' THEN 'schedule'
+                        WHEN NEW.trigger_type = 'webhook' AND coalesce(btrim(NEW.webhook_key), '') = '' THEN 'webhook_key'
+                        WHEN NEW.trigger_type = 'event' AND coalesce(btrim(NEW.event_name), '') = '' THEN 'event_name' END;
+        IF missing IS NOT NULL THEN
+            RAISE EXCEPTION 'a trigger of type % needs workflow_triggers.%', NEW.trigger_type, missing
+                USING ERRCODE = 'check_violation', TABLE = 'workflow_triggers', COLUMN = missing;
+        END IF;
+        PERFORM check_schedule(CASE WHEN NEW.trigger_type = 'schedule' THEN NEW.schedule END, NEW.timezone);
+        NEW.last_error := NULL;
+    END IF;
+    IF NEW.trigger_type <> 'schedule' OR NOT NEW.active THEN
+        NEW.next_run_at := NULL;
+    ELSIF NEW.next_run_at IS NOT DISTINCT FROM former.next_run_at
+          AND (NEW.active, NEW.trigger_type, NEW.schedule, NEW.timezone, NEW.starts_at) IS DISTINCT FROM
+              (former.active, former.trigger_type, former.schedule, former.timezone, former.starts_at)
+    THEN
+        NEW.next_run_at := workflow_trigger_next_run(NEW.schedule, clock_timestamp(), NEW.timezone, NEW.starts_at, NEW.created_at);
+    END IF;
+    RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION workflow_triggers_plan() IS
+    'Trigger: sees that a trigger has what its type needs, that its schedule is understood and its time zone known, and computes the next run.';
+
+CREATE FUNCTION workflows_plan_triggers() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    UPDATE workflow_triggers AS starter
+    SET next_run_at = workflow_trigger_next_run(starter.schedule, clock_timestamp(), starter.timezone, starter.starts_at, starter.created_at)
+    WHERE starter.workflow_id = NEW.id AND starter.trigger_type = 'schedule' AND starter.active AND starter.next_run_at <= clock_timestamp();
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION workflows_plan_triggers() IS
+    'Trigger: a workflow that becomes active does not make up for what was due before.';
+
+CREATE FUNCTION claim_workflow_triggers(max_runs integer DEFAULT 20) RETURNS SETOF workflow_executions
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+DECLARE
+    due workflow_triggers;
+    run workflow_executions;
+    next_run timestamptz;
+    problem text;
+BEGIN
+    -- SKIP LOCKED: what one caller has, no other gets, and nobody waits.
+    FOR due IN
+        SELECT starter.*
+        FROM workflow_triggers AS starter
+        JOIN workflows AS flow ON flow.id = starter.workflow_id
+        WHERE starter.trigger_type = 'schedule' AND starter.active AND flow.active
+          AND (starter.next_run_at <= clock_timestamp() OR starter.next_run_at IS NULL)
+        ORDER BY starter.next_run_at, starter.id
+        LIMIT max_runs
+        FOR UPDATE OF starter SKIP LOCKED
+    LOOP
+        -- Slots that passed meanwhile are left out. A schedule from before it was checked must not keep the others from their runs.
+        next_run := NULL;
+        problem := NULL;
+        BEGIN
+            next_run := workflow_trigger_next_run(due.schedule, clock_timestamp(), due.timezone, due.starts_at, due.created_at);
+        EXCEPTION WHEN data_exception THEN
+            problem := SQLERRM;
+        END;
+        UPDATE workflow_triggers AS starter
+        SET next_run_at = next_run,
+            last_triggered_at = CASE WHEN due.next_run_at IS NULL THEN starter.last_triggered_at ELSE clock_timestamp() END,
+            active = next_run IS NOT NULL,
+            last_error = CASE WHEN next_run IS NULL THEN coalesce(problem, 'the schedule has no further slot') END
+        WHERE starter.id = due.id;
+        IF due.next_run_at IS NOT NULL THEN
+            INSERT INTO workflow_executions (workflow_id, trigger_id, trigger_data)
+            VALUES (due.workflow_id, due.id, jsonb_build_object('type', due.trigger_type, 'scheduled_for', due.next_run_at))
+            RETURNING * INTO run;
+            RETURN NEXT run;
+        END IF;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION claim_workflow_triggers(integer) IS
+    'Takes the schedules that are due, each by one caller only, plans their next runs, and returns a pending execution for each: '
+    'a run whose caller dies is still there to be seen.';
+
+CREATE TRIGGER workflow_triggers_plan
+    BEFORE INSERT OR UPDATE OF trigger_type, active, schedule, timezone, starts_at, webhook_key, event_name ON workflow_triggers
+    FOR EACH ROW EXECUTE FUNCTION workflow_triggers_plan();
+
+CREATE TRIGGER workflows_plan_triggers
+    AFTER UPDATE OF active, enabled, status ON workflows
+    FOR EACH ROW WHEN (NEW.active AND NOT OLD.active) EXECUTE FUNCTION workflows_plan_triggers();
 
 CREATE TRIGGER workflows_sync_active
     BEFORE INSERT OR UPDATE OF active, enabled, status ON workflows

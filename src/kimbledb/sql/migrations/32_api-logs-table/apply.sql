@@ -18,7 +18,6 @@ CREATE TABLE api_logs (
     CONSTRAINT api_logs_pkey PRIMARY KEY (id),
     CONSTRAINT api_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT api_logs_method_check CHECK (method IN ('DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT')),
-    CONSTRAINT api_logs_status_code_check CHECK (status_code BETWEEN 100 AND 599),
     CONSTRAINT api_logs_response_time_ms_check CHECK (response_time_ms >= 0)
 );
 
@@ -31,7 +30,7 @@ CREATE INDEX idx_api_logs_slow ON api_logs (response_time_ms DESC, created_at DE
 
 COMMENT ON TABLE api_logs IS 'Requests of the application''s API. For the service alone.';
 COMMENT ON COLUMN api_logs.endpoint IS 'The path, without its parameters.';
-COMMENT ON COLUMN api_logs.status_code IS 'The HTTP status that was answered; NULL where no answer was given.';
+COMMENT ON COLUMN api_logs.status_code IS 'The HTTP status that was answered, as it came; NULL where no answer was given.';
 COMMENT ON COLUMN api_logs.response_time_ms IS 'Milliseconds until the answer was given.';
 COMMENT ON COLUMN api_logs.user_id IS 'Who asked; NULL for nobody known, and once the person is gone.';
 

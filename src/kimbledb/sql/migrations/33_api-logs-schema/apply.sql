@@ -5,37 +5,36 @@
 -- the rate limit. api_rate_limits counts the requests of each client. For the
 -- service alone, the views, too.
 
--- Where there are logged calls, online.sql has added the columns and the indexes.
 ALTER TABLE api_logs
-    ADD COLUMN IF NOT EXISTS session_id text,
-    ADD COLUMN IF NOT EXISTS request_id text,
-    ADD COLUMN IF NOT EXISTS environment text,
-    ADD COLUMN IF NOT EXISTS query_params jsonb,
-    ADD COLUMN IF NOT EXISTS headers jsonb,
-    ADD COLUMN IF NOT EXISTS request_body jsonb,
-    ADD COLUMN IF NOT EXISTS response_body jsonb,
-    ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
-    ADD COLUMN IF NOT EXISTS request_size_bytes bigint
+    ADD COLUMN session_id text,
+    ADD COLUMN request_id text,
+    ADD COLUMN environment text,
+    ADD COLUMN query_params jsonb,
+    ADD COLUMN headers jsonb,
+    ADD COLUMN request_body jsonb,
+    ADD COLUMN response_body jsonb,
+    ADD COLUMN metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+    ADD COLUMN request_size_bytes bigint
         CONSTRAINT api_logs_request_size_bytes_check CHECK (request_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS response_size_bytes bigint
+    ADD COLUMN response_size_bytes bigint
         CONSTRAINT api_logs_response_size_bytes_check CHECK (response_size_bytes >= 0),
-    ADD COLUMN IF NOT EXISTS database_time_ms integer
+    ADD COLUMN database_time_ms integer
         CONSTRAINT api_logs_database_time_ms_check CHECK (database_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS upstream_time_ms integer
+    ADD COLUMN upstream_time_ms integer
         CONSTRAINT api_logs_upstream_time_ms_check CHECK (upstream_time_ms >= 0),
-    ADD COLUMN IF NOT EXISTS cache_hit boolean,
-    ADD COLUMN IF NOT EXISTS error_category text
+    ADD COLUMN cache_hit boolean,
+    ADD COLUMN error_category text
         CONSTRAINT api_logs_error_category_check CHECK (error_category IN (
             'authentication', 'authorization', 'validation', 'not_found', 'conflict', 'rate_limit', 'timeout',
             'unavailable', 'client', 'server', 'unknown')),
-    ADD COLUMN IF NOT EXISTS error_code text,
-    ADD COLUMN IF NOT EXISTS stack_trace text,
-    ADD COLUMN IF NOT EXISTS rate_limited boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS rate_limit integer
+    ADD COLUMN error_code text,
+    ADD COLUMN stack_trace text,
+    ADD COLUMN rate_limited boolean NOT NULL DEFAULT false,
+    ADD COLUMN rate_limit integer
         CONSTRAINT api_logs_rate_limit_check CHECK (rate_limit >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_remaining integer
+    ADD COLUMN rate_limit_remaining integer
         CONSTRAINT api_logs_rate_limit_remaining_check CHECK (rate_limit_remaining >= 0),
-    ADD COLUMN IF NOT EXISTS rate_limit_reset_at timestamptz;
+    ADD COLUMN rate_limit_reset_at timestamptz;
 
 CREATE TABLE api_rate_limits (
     client_key text NOT NULL,
@@ -54,11 +53,11 @@ CREATE TABLE api_rate_limits (
     CONSTRAINT api_rate_limits_refused_count_check CHECK (refused_count >= 0)
 );
 
-CREATE INDEX IF NOT EXISTS idx_api_logs_error_category_created_at
+CREATE INDEX idx_api_logs_error_category_created_at
     ON api_logs (error_category, created_at DESC) WHERE error_category IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_session_id_created_at
+CREATE INDEX idx_api_logs_session_id_created_at
     ON api_logs (session_id, created_at) WHERE session_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX idx_api_logs_request_id ON api_logs (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX idx_api_rate_limits_window_start ON api_rate_limits (window_start);
 
 COMMENT ON COLUMN api_logs.session_id IS 'The session of the person who asked.';
@@ -112,7 +111,11 @@ CREATE FUNCTION api_logs_categorize_error() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    IF NEW.error_category IS NULL THEN
+    -- A kind that the function told follows what it was told from; one that a statement gives stays.
+    IF NEW.error_category IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.error_category = OLD.error_category
+          AND OLD.error_category = api_error_category(OLD.status_code, OLD.error_message)
+    THEN
         NEW.error_category := api_error_category(NEW.status_code, NEW.error_message);
     END IF;
     RETURN NEW;
@@ -175,13 +178,15 @@ AS $function$
 DECLARE
     purged bigint;
 BEGIN
-    DELETE FROM api_rate_limits AS counter WHERE counter.window_start < now() - older_than;
+    DELETE FROM api_rate_limits AS counter
+    WHERE counter.window_start < now() - older_than
+      AND counter.window_start + make_interval(secs => counter.window_seconds) < now() - older_than;
     GET DIAGNOSTICS purged = ROW_COUNT;
     RETURN purged;
 END
 $function$;
 COMMENT ON FUNCTION purge_api_rate_limits(interval) IS
-    'Deletes counters of windows that began longer ago, and returns how many. For the service to call now and then.';
+    'Deletes counters of windows that ended longer ago, and returns how many. For the service to call now and then.';
 
 CREATE VIEW api_endpoint_performance WITH (security_invoker = true) AS
 SELECT (log.created_at AT TIME ZONE 'UTC')::date AS day,

@@ -28,11 +28,24 @@ SELECT json_build_object('details', {details}::json, 'objects', coalesce(json_ag
     ORDER BY oid, sub, place
     -- end
 ), '[]'), 'needs', {needs_rows}
+    -- when: privilege
+    -- The roles whose rights people have as members.
+    , 'inherited', (
+        SELECT json_agg(DISTINCT {quoted:r.rolname})
+        FROM pg_catalog.pg_roles AS person
+        JOIN pg_catalog.pg_roles AS r ON r.oid <> person.oid AND pg_has_role(person.oid, r.oid, 'USAGE')
+        WHERE person.rolname IN ('anon', 'authenticated') AND NOT person.rolsuper)
+    -- end
     -- when: owner
     -- Default privileges, those of all schemas, too: of which role, on what, to whom.
     , 'defaults', (
         SELECT json_agg(json_build_array(d.defaclobjtype, pg_get_userbyid(d.defaclrole),
-                                         CASE acl.grantee WHEN 0 THEN 'public' ELSE {quoted:role.name} END, {may:acl}))
+                                         CASE acl.grantee WHEN 0 THEN 'public' ELSE {quoted:role.name} END, {may:acl},
+                                         -- Whether they are those of the role that migrates, and for others.
+                                         acl.grantee <> d.defaclrole AND d.defaclrole = coalesce(
+                                             (SELECT c.relowner FROM pg_catalog.pg_class AS c JOIN home ON home.oid = c.relnamespace
+                                              WHERE home.prefix = '' AND c.relname = 'migration_history'),
+                                             (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user))))
         FROM pg_catalog.pg_default_acl AS d
         CROSS JOIN LATERAL aclexplode(d.defaclacl) AS acl
         CROSS JOIN LATERAL (SELECT pg_get_userbyid(acl.grantee)) AS role (name)

@@ -1,0 +1,362 @@
+"""Breaking rows: the queries that list the rows which what is declared would refuse. Pure.
+
+A key, a uniqueness, a check or an exclusion that is added to a table is proven by its rows, and the statement fails where
+one breaks it. Each query finds these rows before anything is touched, over the rows as they will be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import frozen
+
+from kimbledb.model.objects import Facts, Key, parts_of, quoted
+from kimbledb.planning.fold import split
+from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
+from kimbledb.planning.mentions import in_order
+from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
+
+#: A list of names, some in quotes.
+_LIST = r'(?:"(?:[^"]|"")*"|[^")])*'
+#: The parts of a foreign key.
+_FOREIGN_KEY = re.compile(
+    rf"FOREIGN KEY \((?P<own>{_LIST})\) REFERENCES (?P<table>(?:\"(?:[^\"]|\"\")*\"|[^\s\"(])+)\((?P<others>{_LIST})\)(?P<rest>.*)"
+)
+#: The parts of a primary key or a uniqueness.
+_KEY = re.compile(rf"(?P<kind>PRIMARY KEY|UNIQUE)(?P<alike> NULLS NOT DISTINCT)? \((?P<columns>{_LIST})\)")
+#: What follows a column or an expression in an index: its collation counts, its operator class and its order do not.
+_DEFAULT = 'pg_catalog."default"'
+_COLLATION = re.compile(r'\s+COLLATE\s+((?:"(?:[^"]|"")*"|[\w$.])+)')
+
+
+@frozen
+class Breaking:
+    """Rows that break what is declared."""
+
+    #: The table.
+    table: str
+    #: The columns that tell, by their own names.
+    columns: tuple[str, ...]
+    #: What these rows are, such as ``without a row of users (id), against constraint messages.messages_user_id_fkey``.
+    words: str
+    #: The query that lists them, for a search_path with the target schema first.
+    query: str
+    #: The place of the declaring statement, such as ``05_links/apply.sql:3``; empty where none is known.
+    place: str = ""
+    #: The table whose rows the query compares each with each, as SQL: it is asked only where these are few.
+    compared: str = ""
+
+    def conflict(self, count: int) -> str:
+        """Return the line that says why the step is in conflict. It holds no value of a row.
+
+        Args:
+            count: How many such rows there are.
+        """
+        columns = f" ({', '.join(map(identifier, self.columns))})" if self.columns else ""
+        place = f" ({self.place})" if self.place else ""
+        rows = "1 row" if count == 1 else f"{count} rows"
+        return f"{rows} of {self.table}{columns} {self.words}{place}, listed by: {self.query}"
+
+
+def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Breaking | None:
+    """Return the rows that break a constraint, a unique index or NOT NULL, or None where none can or it cannot be foreseen.
+
+    Args:
+        key: The kind and name of the constraint, the index or the column.
+        facts: Its facts.
+        rows: The rows as they will be.
+        place: The place of the declaring statement.
+    """
+    if facts.get("not_valid") or facts.get("not_enforced") or facts.get("inherited") or facts.get("partition_of"):
+        return None  # such a constraint looks at no row, or the one above it looks at them
+    table = str(facts.get("on")) if key[0] == "index" else split(key[1])[0]
+    own = rows.of_table(table)
+    if own.present is None or not own.is_known or any(map(rows.calls_later, _expressions(facts))):
+        return None
+    rule = _Rule(own, rows, only=table in rows.parents)
+    found = rule.null(parts_of(key[1])[-1], facts) if key[0] == "column" else rule.breaking(facts)
+    if found is None:
+        return None
+    columns, words, query = found
+    against = f"{'NOT NULL of ' if key[0] == 'column' else ''}{key[0]} {key[1]}"
+    compared = written(own.present) if _compares_all(facts) else ""
+    return Breaking(table, tuple(columns), f"{words}, against {against}", query, place, compared)
+
+
+def _expressions(facts: Facts) -> Iterator[str]:
+    """Yield the expressions by which a constraint or an index looks at a row."""
+    for fact in ("check", "exclude", "columns", "where"):
+        yield from texts(facts, fact)
+
+
+def with_values(column: str, condition: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+    """Return the rows in which a condition on a column holds, or None where the rows cannot be foreseen.
+
+    Args:
+        column: The column, such as ``users.id``.
+        condition: The condition.
+        words: What these rows are.
+        rows: The rows.
+        place: As for ``breaking_of()``.
+    """
+    return _of_column(column, rows, place, lambda rule, own: rule.in_which(own, words, condition))
+
+
+def with_values_of_another(column: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+    """Return the rows that have the value of another row in a column, or None where the rows cannot be foreseen.
+
+    Args:
+        column: The column, such as ``users.id``.
+        words: What these rows are.
+        rows: The rows.
+        place: As for ``breaking_of()``.
+    """
+    return _of_column(column, rows, place, lambda rule, own: rule.alike(own, words))
+
+
+def _of_column(
+    column: str, rows: LaterRows, place: str, listed: Callable[[_Rule, str], _Found | None]
+) -> Breaking | None:
+    table = split(column)[0]
+    own = rows.of_table(table)
+    found = None if own.present is None else listed(_Rule(own, rows, only=table in rows.parents), parts_of(column)[-1])
+    return None if found is None else Breaking(table, tuple(found[0]), *found[1:], place)
+
+
+#: The columns that tell, what the rows are, and the query.
+_Found = tuple[Sequence[str], str, str]
+
+
+@frozen
+class _Rule:
+    """What is asked of the rows of one table."""
+
+    own: TableRows
+    #: The rows of all tables.
+    rows: LaterRows
+    #: Whether rows of tables that inherit from it do not count.
+    only: bool
+
+    def breaking(self, facts: Facts) -> _Found | None:
+        """Return what breaks a constraint or an index."""
+        key = str(facts.get("key", ""))
+        if "check" in facts:
+            return self._check(str(facts["check"]), only=bool(facts.get("no_inherit")))
+        if "exclude" in facts:
+            return self._exclusion(str(facts["exclude"]))
+        if found := _FOREIGN_KEY.match(key):
+            return self._reference(found)
+        if found := _KEY.match(key):
+            return self._key(found)
+        if facts.get("unique"):
+            terms = [_term(each) for each in texts(facts, "columns")]
+            return self._alike(terms, str(facts.get("where", "")), nulls_alike=bool(facts.get("nulls_not_distinct")))
+        return None
+
+    def in_which(self, column: str, words: str, condition: str) -> _Found | None:
+        """Return the rows in which a condition on a column holds."""
+        return self._shown([column], words, condition, only=self.only)
+
+    def alike(self, column: str, words: str) -> _Found | None:
+        """Return the rows that have the value of another row in a column."""
+        found = self._alike([identifier(column)], nulls_alike=False)
+        return found and (found[0], words, found[2])
+
+    def null(self, column: str, facts: Facts) -> _Found | None:
+        """Return what breaks NOT NULL of a column."""
+        if not facts.get("not_null") or "not valid" in str(facts.get("not_null_options", "")):
+            return None
+        return self._shown([column], "with NULL", f"{identifier(column)} IS NULL", only=False)
+
+    def _check(self, check: str, *, only: bool) -> _Found | None:
+        columns = self._named_in(check)
+        return self._shown(columns, "with values that it refuses", f"NOT ({check})", only=only and self.only)
+
+    def _reference(self, found: re.Match[str]) -> _Found | None:
+        own, others = _names_with_period(found["own"]), _names_with_period(found["others"])
+        table = ".".join(map(quoted, parts_of(found["table"])))
+        columns = [each for each, _ in own]
+        full = "MATCH FULL" in found["rest"] and len(own) > 1
+        if not full and any(map(self.own.is_null, columns)):
+            return None
+        words = f"without a row of {table} ({', '.join(identifier(each) for each, _ in others)})"
+        condition = " AND ".join(f"{identifier(each)} IS NOT NULL" for each in columns)
+        other = self.rows.of_table(table)
+        if not other.is_known:
+            return None
+        if other.present is not None:
+            alias = own_name(table)
+            if alias == own_name(self.own.table):
+                alias = "referred" if alias != "referred" else "referred_row"
+            unmatched = self._no_match(own, others, other, alias)
+            if unmatched is None:
+                return None
+            condition += f" AND {unmatched}"
+        if full:
+            condition = (
+                f"({condition}) OR num_nulls({', '.join(map(identifier, columns))}) BETWEEN 1 AND {len(own) - 1}"
+            )
+        return self._shown(columns, words, condition, only=self.only)
+
+    def _no_match(
+        self, own: Sequence[tuple[str, bool]], others: Sequence[tuple[str, bool]], other: TableRows, alias: str
+    ) -> str | None:
+        """Return the condition that no row is referred to; that of a period is that the rows together do not cover it."""
+        source = other.source([each for each, _ in others], alias=alias, only=other.table in self.rows.parents)
+        if source is None:
+            return None
+        mine = own_name(self.own.table)
+        pairs = []
+        for (each, _), (another, _) in zip(own, others, strict=True):
+            collations = self.own.collations.get(each), other.collations.get(another)
+            # As the server compares where they differ.
+            collated = f" COLLATE {collations[1] or _DEFAULT}" if collations[0] != collations[1] else ""
+            pairs.append((f"{alias}.{identifier(another)}", f"{mine}.{identifier(each)}{collated}"))
+        if not own[-1][1]:
+            return f"NOT EXISTS (SELECT FROM {source} WHERE {' AND '.join(f'{one} = {two}' for one, two in pairs)})"
+        *equal, (theirs, period) = pairs
+        same = " AND ".join([*(f"{one} = {two}" for one, two in equal), f"{theirs} && {period}"])
+        return f"({period} <@ (SELECT range_agg({theirs}) FROM {source} WHERE {same})) IS NOT TRUE"
+
+    def _key(self, found: re.Match[str]) -> _Found | None:
+        columns = _names_with_overlaps(found["columns"])
+        primary = found["kind"] == "PRIMARY KEY"
+        if columns[-1][1]:
+            # Its last column is of ranges, none of them empty.
+            alone = f"isempty({identifier(columns[-1][0])})"
+            alone += "".join(f" OR {identifier(each)} IS NULL" for each, _ in columns) if primary else ""
+            elements = [(identifier(each), "&&" if overlaps else "=") for each, overlaps in columns]
+            return self._conflicting(elements, alone=alone)
+        terms = [identifier(each) for each, _ in columns]
+        return self._alike(terms, nulls_alike=bool(found["alike"]) or primary, no_null=primary)
+
+    def _alike(
+        self, terms: Sequence[str], where: str = "", *, nulls_alike: bool, no_null: bool = False
+    ) -> _Found | None:
+        """Return the rows that have the values of another row."""
+        columns = self._named_in(*terms)
+        if not nulls_alike and any(self.own.is_null(each) for each in columns if identifier(each) in terms):
+            return None
+        conditions = [f"({where})"] if where else []
+        if not nulls_alike:
+            conditions += [f"{term} IS NOT NULL" for term in terms]
+        shown = self._first(columns)
+        same = "same"
+        while same in (self.own.columns or ()):
+            same += "_"
+        source = self.own.source([*shown, *self._named_in(where)], only=self.only)
+        if source is None:
+            return None
+        names = ", ".join(map(identifier, shown))
+        inner = f"SELECT {names}, count(*) OVER (PARTITION BY {', '.join(terms)}) AS {same} FROM {source}"
+        if conditions:
+            inner += f" WHERE {' AND '.join(conditions)}"
+        alone = "".join(f" OR {term} IS NULL" for term in terms) if no_null else ""
+        query = f"SELECT {names} FROM ({inner}) AS {own_name(self.own.table)} WHERE {same} > 1{alone}"
+        return columns, f"with {'NULL or ' if no_null else ''}the values of another row", query
+
+    def _exclusion(self, exclude: str) -> _Found | None:
+        elements, where = _elements_of(exclude)
+        return self._conflicting([(_term(each), operator) for each, operator in elements], where)
+
+    def _conflicting(self, elements: Sequence[tuple[str, str]], where: str = "", alone: str = "") -> _Found | None:
+        """Return the rows that another row excludes, as all operators hold between them."""
+        columns = self._named_in(*(term for term, _ in elements))
+        names = {
+            term: f"term_{number}"
+            for number, (term, _) in enumerate(elements, 1)
+            if term not in map(identifier, columns)
+        }
+        rows = self.own.with_values({name: term for term, name in names.items()})
+        mine = own_name(self.own.table)
+        shown = self._first(columns)
+        needed = [*shown, *names.values(), *ROW, *self._named_in(where)]
+        sources = [rows.source(needed, alias=alias, only=self.only) for alias in (mine, "other_row")]
+        if None in sources:
+            return None
+        apart = " OR ".join(f"other_row.{each} <> {mine}.{each}" for each in ROW)
+        same = [
+            f"other_row.{name} {operator} {mine}.{name}"
+            for name, operator in ((names.get(term, term), operator) for term, operator in elements)
+        ]
+        inner = " AND ".join([f"({apart})", *same, *([where] if where else [])])
+        condition = f"EXISTS (SELECT FROM {sources[1]} WHERE {inner})"
+        if where:
+            condition = f"{where} AND {condition}"
+        if alone:
+            condition += f" OR {alone}"
+        query = f"SELECT {', '.join(map(identifier, shown))} FROM {sources[0]} WHERE {condition}"
+        return columns, "that another row excludes", query
+
+    def _shown(self, columns: Sequence[str], words: str, condition: str, *, only: bool) -> _Found | None:
+        """Return the rows of which a condition holds."""
+        if self.own.columns is None:
+            return None
+        shown = self._first(columns)
+        source = self.own.source(shown, only=only)
+        if source is None:
+            return None
+        return columns, words, f"SELECT {', '.join(map(identifier, shown))} FROM {source} WHERE {condition}"
+
+    def _first(self, columns: Sequence[str]) -> list[str]:
+        """Return columns behind those by which a person finds a row."""
+        return list(dict.fromkeys((*self.own.key, *columns))) or ["ctid"]
+
+    def _named_in(self, *expressions: str) -> list[str]:
+        """Return the columns of the table that expressions name, in their order."""
+        words = [word for each in expressions for word in in_order(each)]
+        return [each for each in dict.fromkeys(words) if each in (self.own.columns or ())]
+
+
+def _compares_all(facts: Facts) -> bool:
+    """Return whether a rule compares each row with each: no equality narrows down with which."""
+    return "exclude" in facts and all(operator != "=" for _, operator in _elements_of(str(facts["exclude"]))[0])
+
+
+def _elements_of(exclude: str) -> tuple[list[tuple[str, str]], str]:
+    """Return the columns of an exclusion, each with its operator, and the condition of its rows in parentheses."""
+    body = exclude[exclude.index("(") :]
+    elements = _within(body)
+    rest = body[len(elements) + 2 :]
+    where = f"({_within(rest[rest.index('WHERE (') + len('WHERE ') :])})" if "WHERE (" in rest else ""
+    pairs = [each.rpartition(" WITH ") for each in split_list(elements)]
+    return [(column, operator) for column, _, operator in pairs], where
+
+
+def _names_with_period(columns: str) -> list[tuple[str, bool]]:
+    """Return the columns of a foreign key, each with whether it is a period."""
+    return [(names_in(each.removeprefix("PERIOD "))[0], each.startswith("PERIOD ")) for each in split_list(columns)]
+
+
+def _names_with_overlaps(columns: str) -> list[tuple[str, bool]]:
+    """Return the columns of a key, each with whether its ranges may not overlap."""
+    end = " WITHOUT OVERLAPS"
+    return [(names_in(each.removesuffix(end))[0], each.endswith(end)) for each in split_list(columns)]
+
+
+def _term(column: str) -> str:
+    """Return the expression of an index's column, with its collation and without its operator class and its order."""
+    end = _end_of_first(column)
+    collation = _COLLATION.match(column, end)
+    return column[: collation.end() if collation else end]
+
+
+def _within(text: str) -> str:
+    """Return what stands in the parenthesis with which a text begins."""
+    return text[1 : _end_of_first(text) - 1]
+
+
+def _end_of_first(text: str) -> int:
+    """Return the place of the first space that is in no parenthesis and in no quotes, or the end."""
+    depth, quote = 0, ""
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == " " and not depth:
+            return place
+        else:
+            depth += (letter == "(") - (letter == ")")
+    return len(text)

@@ -1,0 +1,65 @@
+-- The rows of a table that was set aside, copied into the declared one: all at once where all fit, else each row alone, as
+-- often as rows still find the rows that they refer to. A row that does not fit stays where it is, with the reason, which
+-- holds no value.
+#variable_conflict use_column
+DECLARE
+    failed tid[] := '{}';
+    reasons text[];
+    waiting tid[];
+    reason text;
+    part text;
+    total bigint;
+    one record;
+    held text[] := '{}';
+    kimbledb_place tid;
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SELECT count(*) INTO total FROM ONLY {source};
+    BEGIN
+        IF EXISTS (SELECT FROM ONLY {source} WHERE ({misfit}) IS NOT NULL) THEN
+            RAISE data_exception;
+        END IF;
+        {insert} SELECT {values} FROM ONLY {source};
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+        failed := ARRAY(SELECT ctid FROM ONLY {source} ORDER BY ctid);
+    END;
+    WHILE cardinality(failed) > 0 LOOP
+        waiting := failed;
+        failed := '{}';
+        reasons := '{}';
+        FOREACH kimbledb_place IN ARRAY waiting LOOP
+            BEGIN
+                SELECT {misfit} INTO STRICT reason FROM ONLY {source} WHERE ctid = kimbledb_place;
+                IF reason IS NOT NULL THEN
+                    RAISE data_exception USING COLUMN = reason;
+                END IF;
+                {insert} SELECT {values} FROM ONLY {source} WHERE ctid = kimbledb_place;
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+                GET STACKED DIAGNOSTICS reason = CONSTRAINT_NAME, part = COLUMN_NAME;
+                failed := failed || kimbledb_place;
+                reasons := reasons || concat_ws(' ', nullif(reason, ''), nullif(part, ''), '(SQLSTATE ' || SQLSTATE || ')');
+            END;
+        END LOOP;
+        EXIT WHEN cardinality(failed) = cardinality(waiting);
+    END LOOP;
+    IF cardinality(failed) > 0 THEN
+        ALTER TABLE {source} ADD COLUMN {reason} text;
+        FOR one IN
+            SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = {literal}::regclass AND NOT tgisinternal AND tgenabled <> 'D'
+        LOOP
+            EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', {literal}, one.tgname);
+            held := held || format(
+                'ALTER TABLE %s ENABLE %sTRIGGER %I', {literal},
+                CASE one.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, one.tgname);
+        END LOOP;
+        EXECUTE format('UPDATE ONLY %s AS old SET %I = failed.why FROM unnest($1, $2) AS failed (place, why) WHERE old.ctid = failed.place',
+                       {literal}, {column})
+            USING failed, reasons;
+        FOREACH part IN ARRAY held LOOP
+            EXECUTE part;
+        END LOOP;
+    END IF;
+    {count}
+    RAISE INFO USING ERRCODE = 'KD109', MESSAGE = jsonb_build_object(
+        'table', {shown}, 'source', {shown_source}, 'rows', total, 'copied', total - cardinality(failed), 'reason', {column});
+END

@@ -1,0 +1,26 @@
+-- A batch of the rows in which a migration's fills change something, in the order of the table's primary key, with the
+-- triggers of the table held still while it lasts. The key after which it begins is kept in the session. Answers with
+-- the number of updated rows, or null where no row is left.
+#variable_conflict use_column
+DECLARE
+    kimbledb_last constant jsonb := nullif(current_setting('kimbledb.batch', true), '')::jsonb;
+    kimbledb_rows bigint;
+{declared}
+BEGIN
+    -- No lock is held yet while rows are looked for.
+    SELECT {aggregated} INTO {arrays}
+    FROM (SELECT {key} FROM {table}
+          WHERE (kimbledb_last IS NULL OR ROW ({key}) > ROW ({last})) AND {differs}
+          ORDER BY {key} LIMIT {size}) AS kimbledb_batch;
+    IF kimbledb_key_1 IS NOT NULL THEN
+        {holding}
+        UPDATE {table} SET {assigned}
+        FROM unnest({arrays}) AS kimbledb_batch ({names})
+        WHERE {joined} AND {differs};
+        GET DIAGNOSTICS kimbledb_rows = ROW_COUNT;
+        SET CONSTRAINTS ALL IMMEDIATE;
+        {releasing}
+        PERFORM pg_catalog.set_config('kimbledb.batch', pg_catalog.jsonb_build_array({reached})::text, false);
+    END IF;
+    RAISE INFO USING ERRCODE = 'KD100', MESSAGE = coalesce(pg_catalog.to_jsonb(kimbledb_rows), 'null')::text;
+END

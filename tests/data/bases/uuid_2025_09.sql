@@ -1,0 +1,26 @@
+-- An older one, with uuid ids and times without a zone. Functions and policies are there by name; what they do is left out.
+SET check_function_bodies = off;
+CREATE EXTENSION IF NOT EXISTS "uuid-ossp";
+CREATE TABLE "conversations" ("id" text NOT NULL, "user_id" uuid, "title" text, "project" text, "tags" text[], "last_message" text, "created_at" timestamp without time zone DEFAULT now(), "updated_at" timestamp without time zone DEFAULT now());
+CREATE TABLE "messages" ("id" uuid DEFAULT uuid_generate_v4() NOT NULL, "conversation_id" text, "user_id" uuid, "role" text, "content" text NOT NULL, "project" text, "tags" text[], "created_at" timestamp without time zone DEFAULT now());
+CREATE TABLE "users" ("id" uuid DEFAULT uuid_generate_v4() NOT NULL, "email" text NOT NULL, "name" text NOT NULL, "created_at" timestamp without time zone DEFAULT now());
+CREATE OR REPLACE FUNCTION "search_messages"(search_query text) RETURNS TABLE(message_id uuid, conversation_id text, content text, role text, created_at timestamp without time zone) LANGUAGE plpgsql AS $b$ BEGIN RETURN; END $b$;
+ALTER TABLE "conversations" ADD CONSTRAINT "conversations_pkey" PRIMARY KEY (id);
+ALTER TABLE "messages" ADD CONSTRAINT "messages_pkey" PRIMARY KEY (id);
+ALTER TABLE "messages" ADD CONSTRAINT "messages_role_check" CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text, 'system'::text])));
+ALTER TABLE "users" ADD CONSTRAINT "users_email_key" UNIQUE (email);
+ALTER TABLE "users" ADD CONSTRAINT "users_pkey" PRIMARY KEY (id);
+ALTER TABLE "conversations" ADD CONSTRAINT "conversations_user_id_fkey" FOREIGN KEY (user_id) REFERENCES users(id);
+ALTER TABLE "messages" ADD CONSTRAINT "messages_conversation_id_fkey" FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE;
+ALTER TABLE "messages" ADD CONSTRAINT "messages_user_id_fkey" FOREIGN KEY (user_id) REFERENCES users(id);
+CREATE INDEX idx_conversations_updated ON public.conversations USING btree (updated_at);
+CREATE INDEX idx_conversations_user ON public.conversations USING btree (user_id);
+CREATE INDEX idx_messages_conversation ON public.messages USING btree (conversation_id);
+CREATE INDEX idx_messages_created ON public.messages USING btree (created_at);
+CREATE INDEX idx_messages_user ON public.messages USING btree (user_id);
+ALTER TABLE "conversations" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE "messages" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE "users" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY "Family members can manage conversations" ON "conversations" FOR ALL TO public USING (true);
+CREATE POLICY "Family members can manage messages" ON "messages" FOR ALL TO public USING (true);
+CREATE POLICY "Family members can see all data" ON "users" FOR ALL TO public USING (true);
