@@ -26,7 +26,7 @@ from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning import online
-from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning.completion import Rows, Scope, Unfinished
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
 from kimbledb.server.session import Session
@@ -64,14 +64,16 @@ class Background:
             found: The objects of the schema.
         """
         return Unfinished(
-            migration=migration,
-            migrations=self.migrations,
-            found=found,
-            forms=self.forms,
-            hosted=self.hosted,
-            begun=self.begun,
-            catalog=self.catalog,
-            aside=self.aside,
+            Scope(
+                migration=migration,
+                migrations=self.migrations,
+                found=found,
+                forms=self.forms,
+                hosted=self.hosted,
+                begun=self.begun,
+                catalog=self.catalog,
+                set_aside=self.aside,
+            )
         )
 
 
@@ -187,11 +189,11 @@ async def look(
         snapshot.question(site.schema, site.path, reached=work.migration.reaches, sources=True, needs=True, owners=True)
     )
     unfinished = background.unfinished(work.migration, snapshot.snapshot_of(found))
-    asked = rows.question(site.schema, site.path, unfinished)
+    asked = rows.question(site.schema, site.path, unfinished.questions)
     if asked is None:
         return Look(unfinished, Rows())
     # No value comes between the question and the conversion.
-    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
+    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.questions.held)
     if held and holding:
         asked = f"{Session.path(site.path)}{held}{Session.path()}{asked}"
     return Look(unfinished, rows.rows_of(await ask(asked)))
@@ -213,7 +215,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
         return await transactions.ask(work, question)
 
     looked = await look(ask, transactions.messages.site, work, background, holding=True)
-    found = looked.unfinished.found
+    found = looked.unfinished.scope.found
     completion = looked.unfinished.complete(looked.rows)
     if completion.conflicts:
         await transactions.session.roll_back()
