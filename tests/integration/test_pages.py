@@ -25,7 +25,7 @@ from tests.support.transcripts import Shell, blocks_of, commands_of, settled, sh
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 #: The pages that show files, commands and outputs, each with the names of its databases.
-TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true")}
+TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true"), "own": ("shop",)}
 EXAMPLES = [page for page in PAGES if page.stem not in TRANSCRIPTS]
 
 

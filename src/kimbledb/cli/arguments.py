@@ -29,7 +29,12 @@ def _database() -> argparse.ArgumentParser:
         help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
     )
     database.add_argument("--schema", help="the target schema (public)")
-    database.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    database.add_argument(
+        "--catalog",
+        action="append",
+        metavar="DIR",
+        help="a folder of migrations, or `builtin` (the built-in ones); each further one builds on those before it",
+    )
     database.add_argument(
         "--declared", metavar="FILE", help="the declarations of the catalog, where `declare --output` wrote them"
     )

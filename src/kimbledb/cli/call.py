@@ -20,6 +20,9 @@ from kimbledb.model.presentation import Json, Report, error_as_dict
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
 
+#: The name of the built-in catalog on the command line; a folder of that name is written ``./builtin``.
+_BUILTIN = "builtin"
+
 
 class Call:
     """See ``kimbledb.execution.command.Invocation``."""
@@ -31,12 +34,19 @@ class Call:
 
     @cached_property
     def catalog(self) -> Catalog:
-        given, declared = self.given, getattr(self.given, "declared", None)
-        if given.catalog is not None:
-            return Catalog.from_directory(given.catalog, declared=declared)
-        if declared is not None:
-            raise ConfigurationError("--declared is for the folder of --catalog", hint="name both, or neither")
-        return Catalog.builtin()
+        declared = getattr(self.given, "declared", None)
+        names = self.given.catalog or [_BUILTIN]
+        folders = [name for name in names if name != _BUILTIN]
+        if declared is not None and len(folders) != 1:
+            raise ConfigurationError("--declared is for the one folder of --catalog", hint="name both, or neither")
+        joined: Catalog | None = None
+        for name in names:
+            if name == _BUILTIN:
+                joined = Catalog.builtin() if joined is None else joined + Catalog.builtin()
+            else:
+                joined = Catalog.from_directory(name, base=joined, declared=declared)
+        assert joined is not None
+        return joined
 
     @property
     def schema(self) -> str | None:

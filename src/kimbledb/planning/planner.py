@@ -32,10 +32,12 @@ class Planner:
             prefer: The names or numbers of alternatives to use instead of the default.
 
         Raises:
+            CatalogError: Migrations require built-in ones that the catalog does not hold.
             UnknownMigrationError: The catalog has no migration of a preferred name or number.
             AlternativesError: A preferred migration has no alternatives, or two preferred migrations exclude each
                 other.
         """
+        catalog.check_whole()
         self.catalog = catalog
         preferred: dict[str, None] = {}
         for name in [prefer] if isinstance(prefer, str | int) else prefer:
