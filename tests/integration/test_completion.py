@@ -455,6 +455,7 @@ MISFITS = {
     "object": ("jsonb", "{}", "text[]"),
     "mixed": ("jsonb", """["a", 1]""", "text[]"),
     "label": ("text", "sad", "mood"),
+    "no_json": ("text", "{a: 1}", "jsonb"),
 }
 
 
