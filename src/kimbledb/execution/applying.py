@@ -208,7 +208,7 @@ class ApplyRun:
         loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
         self.evidence = loaded.evidence
         refused_plans.refuse_unrecorded(goal.schema, loaded.plan, loaded.evidence, adopt_has_looked=state.looked)
-        foreign_histories.refuse(loaded.plan, loaded.evidence, goal.schema)
+        foreign_histories.refuse(loaded.plan, loaded.evidence, loaded.foreign)
         refused_plans.refuse_conflicts(loaded.plan)
         loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
         refused_plans.refuse_hazards(loaded.plan, self.runner.options.refuse_hazards)

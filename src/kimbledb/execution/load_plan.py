@@ -20,6 +20,7 @@ from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
+    from kimbledb.inspection.foreign_histories import ForeignHistory
     from kimbledb.planning.hazards import Tables
 
 
@@ -33,6 +34,8 @@ class LoadedPlan:
     plan: Plan
     #: Whether no further evidence can change the plan.
     is_final: bool
+    #: The histories of other tools, where kimbledb has none.
+    foreign: tuple[ForeignHistory, ...] = ()
     #: The tables of the schema with their sizes, or None where they were not asked for.
     tables: Tables | None = None
 
@@ -142,8 +145,10 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
         PlanningError: No plan can be made.
     """
     state = loaded.state
-    plan = await foreign_histories.with_histories(session, goal.plan(state.history, shown), state, goal.schema)
-    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True)
+    plan, foreign = await foreign_histories.with_histories(
+        session, goal.plan(state.history, shown), state, goal.schema, goal.catalog
+    )
+    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 
 
 async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:

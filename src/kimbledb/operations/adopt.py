@@ -112,7 +112,7 @@ class Adoption(Request):
                 "name": step.name,
                 "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
-                "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
+                "evidence": _evidence_of(step, loaded.evidence),
             }
             for step in proved
         ]
@@ -257,6 +257,12 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
             there.add(step.name)
             proved.append(step)
     return proved
+
+
+def _evidence_of(step: Step, shown: Evidence) -> dict[str, list[str] | str]:
+    """Return why a migration is adopted, as history keeps it: the objects that are there, or what records it."""
+    finding = shown.findings.get(step.name)
+    return {"recorded": step.reason} if finding is None else {"present": list(finding.present)}
 
 
 def _kept(plan: Plan, shown: Evidence) -> dict[Key, KeptObject]:
