@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kimbledb.server.address import NAMING
 from tests.support.folders import Folder
 
 pytestmark = pytest.mark.wheel
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.wheel
 
 async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
     """Run the program and return its exit code, its output and its errors."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+    }
     if dsn is not None:
         environment["KIMBLEDB_DSN"] = dsn
     process = await asyncio.create_subprocess_exec(
@@ -218,7 +221,9 @@ async def test_a_reader_that_goes() -> None:
     """Where nobody reads on, as behind `| head`, it ends without a traceback."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kimbledb", "plan", "--empty"),
-        env={name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")},
+        env={
+            name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+        },
         stdout=(pipe := os.pipe())[1],
         stderr=asyncio.subprocess.PIPE,
     )

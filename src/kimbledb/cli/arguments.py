@@ -15,7 +15,9 @@ def groups() -> dict[str, argparse.ArgumentParser]:
 
 def _database() -> argparse.ArgumentParser:
     database = argparse.ArgumentParser(add_help=False)
-    database.add_argument("--dsn", help=f"the database; else {' or '.join(DSN_VARIABLES)} from the environment")
+    database.add_argument(
+        "--dsn", help=f"the database; else {', '.join(DSN_VARIABLES)} or libpq's variables from the environment"
+    )
     database.add_argument(
         "--direct-dsn",
         metavar="DSN",

@@ -54,7 +54,8 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
     """Whether a DSN stands where another argument is meant."""
     before = ["", *arguments]
     return any(
-        re.match(r"postgres\w*(?:\+\w+)?:/", each) and not option.startswith(("--d", "--se"))
+        re.match(r"postgres\w*(?:\+\w+)?:/|(?:.*\s)?password\s*=", each, re.DOTALL)
+        and not option.startswith(("--d", "--se"))
         for option, each in zip(before, arguments, strict=False)
     )
 

@@ -24,10 +24,10 @@ from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, driver_errors, first_line
-from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
 from kimbledb.server.retry import failure
 from kimbledb.server.session import Session
+from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
 
 #: A recording takes as long as it takes: its statements have their own limits.
@@ -134,7 +134,7 @@ async def _on_embedded_server(
 async def _on_given_server(
     catalog: Catalog, recorded: Sequence[Migration], target: Target, *, attribute: bool
 ) -> Learned:
-    if target.dsn is None:
+    if target.address is None:
         raise ConfigurationError(
             "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
         )
@@ -250,9 +250,11 @@ class _Recording:
                 f"no database can be made on {self._target.label}: {first_line(error)}",
                 hint="name a role that may: ALTER ROLE ... CREATEDB",
             ) from error
-        assert self._target.dsn is not None
+        address = self._target.address
+        assert address is not None
+        target = Target(name, OwnConnections(address._replace(database=name)))
         try:
-            async with target_of(with_database(self._target.dsn, name)).session(_OPTIONS) as session:
+            async with target.session(_OPTIONS) as session:
                 if prepare:
                     await session.send(prepare)
                 yield session

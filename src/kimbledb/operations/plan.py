@@ -33,9 +33,9 @@ async def plan(
     """Return what ``migrate()`` would do, and why. Only reads, on a standby too.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. Without any
-            DSN, the plan is that for an empty database.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables. Without any of
+            these, the plan is that for an empty database.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         to: A migration's name or number: plan that one and all it needs, no more. None for all.

@@ -177,8 +177,8 @@ async def reset(
     ``migration_log`` is kept, and gets an entry for the reset.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         confirm: The name of the database, which must be that of the target.
         schema: The name of the target schema; None for ``public``.
         allow_data_loss: Whether rows may go.

@@ -69,7 +69,7 @@ class Runner:
         #: The run's name in the log, by which the run recognises its own entries.
         self.run_id = secrets.token_hex(8)
         #: The target for a second session past any pooler, or None.
-        self.direct = target if target.dsn is not None else None
+        self.direct = target if target.address is not None else None
         if options.direct_dsn is not None:
             self.direct = target_of(options.direct_dsn, "Options.direct_dsn")
         #: The current activity, for the message at the deadline.
