@@ -97,7 +97,8 @@ def written(work: Work, completion: Completion) -> Work:
         text += "".join(copying(completion))
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
+    columns = (*(each.column for each in completion.converted), *completion.filled)
+    converted = tuple((parts_of(each)[0], parts_of(each)[-1]) for each in columns)
     guard = work.guard and evolve(work.guard, converted=converted)
     return evolve(
         work,

@@ -53,7 +53,7 @@ class Guard:
     undoing: bool = False
     #: Whether the script may set sequences back, which outlives its transaction: then their positions are read.
     sequences: bool = False
-    #: The columns of the schema that rules convert, which lose nothing: each as [table, column], by their later names.
+    #: The columns of the schema that rules convert or ``fills`` set, which lose nothing: each as [table, column], by their later names.
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
