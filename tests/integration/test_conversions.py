@@ -80,20 +80,22 @@ VALUES = {
     "double precision": ["1e300", "1e-300", "NaN", "-Infinity", "1e-45", "1e-40", "0.1", "2147483647.9"],
     "bigint": ["9223372036854775807", "-2147483649", "253402300800", "1", "0"],
 }
-TYPES = (
-    "uuid",
-    "boolean",
-    "integer",
-    "bigint",
-    "numeric",
-    "numeric(6,2)",
-    "double precision",
-    "real",
-    "date",
-    "json",
-    "jsonb",
-)
-TYPES += ("timestamp with time zone", "timestamp without time zone", "text", "character varying(3)", "text[]")
+TYPES = [
+    *(
+        "uuid",
+        "boolean",
+        "integer",
+        "bigint",
+        "numeric",
+        "numeric(6,2)",
+        "double precision",
+        "real",
+        "date",
+        "json",
+        "jsonb",
+    ),
+    *("timestamp with time zone", "timestamp without time zone", "text", "character varying(3)", "text[]"),
+]
 
 
 async def judged(
