@@ -665,13 +665,14 @@ async def test_what_a_database_had_before_stays(
     folder.add(
         1,
         "things",
-        "CREATE TABLE things (id integer PRIMARY KEY, kind text NOT NULL DEFAULT 'a' CHECK (kind IN ('a', 'b')), note text NOT NULL);"
+        "CREATE TABLE things (id integer PRIMARY KEY, kind text NOT NULL DEFAULT 'a' CHECK (kind IN ('a', 'b')), note text NOT NULL,"
+        " more integer, same text DEFAULT 'c', sent timestamptz DEFAULT now());"
         "CREATE INDEX things_kind ON things (kind, id);",
     )
     catalog = await folder.declared(server)
     await connection.execute(
         "CREATE TABLE things (id integer, kind text DEFAULT 'b' CONSTRAINT things_kind_check CHECK (kind = 'a' OR kind = 'b'),"
-        " note text, CONSTRAINT things_pkey PRIMARY KEY (id, kind));"
+        " note text, more integer DEFAULT 7, same text DEFAULT 'c', sent timestamptz, CONSTRAINT things_pkey PRIMARY KEY (id, kind));"
         "CREATE INDEX things_kind ON things (kind); INSERT INTO things VALUES (1, 'b', NULL)"
     )
     await kimbledb.adopt(database, catalog=catalog)
@@ -681,6 +682,7 @@ async def test_what_a_database_had_before_stays(
 
     assert step.completion is not None
     assert set(step.completion.left) == {("constraint", "things.things_pkey"), ("column", "things.note")}
+    assert "keeps the default of column things.kind, column things.more" in step.notes
     found = (await take_snapshot(database)).objects
     assert found["index", "things_kind"]["columns"] == ("kind", "id")
     assert found["column", "things.kind"]["default"] == "'b'::text"

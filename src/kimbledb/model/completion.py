@@ -128,6 +128,8 @@ class Completion:
     revoked: tuple[DatabaseObject, ...] = ()
     #: The columns in which rows that were there before get a value, each as ``table.column``.
     filled: tuple[str, ...] = ()
+    #: The columns that keep the default from before, though another one or none is declared.
+    kept_defaults: tuple[str, ...] = ()
     #: The objects that stay as they were before, though declared otherwise, each with the reason.
     left: Mapping[Key, str] = field(factory=dict)
     #: The facts of those of them that are columns or constraints, which history records: that is no drift later.
@@ -184,6 +186,8 @@ class Completion:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.kept_defaults:
+            yield f"keeps the default of {few([f'column {each}' for each in self.kept_defaults])}"
         if self.online:
             yield f"does {counted(self.online, 'statement')} of it first, outside of a transaction: large tables hold rows"
         if self.unread:

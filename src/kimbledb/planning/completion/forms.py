@@ -10,7 +10,7 @@ from attrs import field, frozen
 from kimbledb.model.objects import Fact, Facts, Key, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import without_counter
-from kimbledb.planning.comparison import compare
+from kimbledb.planning.comparison import Comparison, compare
 from kimbledb.planning.completion.noted import Noted
 from kimbledb.planning.completion.rows import Rows
 from kimbledb.planning.completion.scope import Scope, at_place
@@ -48,7 +48,12 @@ class LaterForms:
             item: The object as it is declared.
             there: The facts that it has; None if it is missing.
         """
-        return self._new(item) if there is None else self._changed(item, there)
+        if there is None:
+            return self._new(item)
+        later = self._changed(item, there)
+        if item.key[0] == "column" and self._keeps_default(item, there, there if later is None else later):
+            self.noted.defaults.append(item.each.name)
+        return later
 
     def _new(self, item: FoldedObject) -> Facts | None:
         """Return the facts of a missing object, or None if it is not made."""
@@ -88,12 +93,7 @@ class LaterForms:
         if declared is None or self.scope.is_of_view(item.key):
             return None
         kind = item.each.kind
-        comparison = compare(
-            declared,
-            there,
-            form=self.found.forms.get(item.key),
-            recorded=self.scope.forms.of(item.migration.name, item.declared_as),
-        )
+        comparison = self._compared(item, declared, there)
         earlier = [each.each.facts or {} for each in self.scope.earlier(item)]
         as_before = any(compare(each, there).is_right for each in earlier)
         made_again = kind in _MADE_AGAIN and "materialized" not in there
@@ -122,6 +122,11 @@ class LaterForms:
         if kind == "type" and "labels" in declared and "labels" in there:
             return {**there, "labels": _with_labels(texts(there, "labels"), texts(declared, "labels"))}
         return {**_without(there, *comparison.found), **comparison.declared}
+
+    def _compared(self, item: FoldedObject, declared: Facts, there: Facts) -> Comparison:
+        """Compare facts of an object, with the form that history records."""
+        recorded = self.scope.forms.of(item.migration.name, item.declared_as)
+        return compare(declared, there, form=self.found.forms.get(item.key), recorded=recorded)
 
     def _changed_column(self, item: FoldedObject, there: Facts, earlier: Sequence[Facts]) -> Facts:
         declared = item.each.facts or {}
@@ -159,6 +164,16 @@ class LaterForms:
             or any(each.get("default") == there["default"] for each in earlier)
             or (not declares and item.each.name in self.scope.migration.fills)
         )
+
+    def _keeps_default(self, item: FoldedObject, there: Facts, later: Facts) -> bool:
+        """Return whether a column of the migration has another default than the declared one, and stays so."""
+        declared = item.each.facts
+        if declared is None or "default" not in there or later.get("default") != there["default"]:
+            return False
+        if item.migration is not self.scope.migration or _ORIGIN & declared.keys():
+            return False
+        wanted = {"default": declared["default"]} if "default" in declared else {}
+        return not self._compared(item, wanted, {"default": there["default"]}).is_right
 
     @cached_property
     def _never_null(self) -> frozenset[str]:

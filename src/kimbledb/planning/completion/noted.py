@@ -13,6 +13,8 @@ class Noted:
 
     #: The objects that stay as they are, each with the reason.
     left: dict[Key, str] = field(factory=dict)
+    #: The columns that keep the default from before.
+    defaults: list[str] = field(factory=list)
     #: What is in conflict, once each.
     conflicts: dict[str, None] = field(factory=dict)
     #: The tables that hold what is in conflict.

@@ -94,6 +94,7 @@ class _Completing:
             taken_away=tuple(DatabaseObject(*key) for key in closing.dropped),
             revoked=tuple(DatabaseObject(*key) for key in (*closing.revoked, *closing.changed)),
             filled=tuple(column for each in fills.values() for column in each),
+            kept_defaults=tuple(self.noted.defaults),
             left=self.noted.left,
             left_forms=self._left_forms(objects),
             not_run=tuple(unreached.not_run(scope)),
