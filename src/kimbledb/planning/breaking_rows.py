@@ -7,7 +7,7 @@ one breaks it. Each query finds these rows before anything is touched, over the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -74,7 +74,7 @@ def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Bre
     own = rows.of_table(table)
     if own.present is None or not own.is_known or any(map(rows.calls_later, _expressions(facts))):
         return None
-    rule = _Rule(own, rows, only=table in rows.parents)
+    rule = _Rule(own.with_present_key(), rows, only=table in rows.parents)
     found = rule.null(parts_of(key[1])[-1], facts) if key[0] == "column" else rule.breaking(facts)
     if found is None:
         return None
@@ -120,7 +120,9 @@ def _of_column(
 ) -> Breaking | None:
     table = split(column)[0]
     own = rows.of_table(table)
-    found = None if own.present is None else listed(_Rule(own, rows, only=table in rows.parents), parts_of(column)[-1])
+    if own.present is None:
+        return None
+    found = listed(_Rule(own.with_present_key(), rows, only=table in rows.parents), parts_of(column)[-1])
     return None if found is None else Breaking(table, tuple(found[0]), *found[1:], place)
 
 
@@ -243,17 +245,17 @@ class _Rule:
             conditions += [f"{term} IS NOT NULL" for term in terms]
         shown = self._first(columns)
         same = "same"
-        while same in (self.own.columns or ()):
+        while same in (self.own.columns or ()) or same in shown:
             same += "_"
-        source = self.own.source([*shown, *self._named_in(where)], only=self.only)
+        source = self.own.source([*shown, *columns, *self._named_in(where)], only=self.only)
         if source is None:
             return None
-        names = ", ".join(map(identifier, shown))
+        names = ", ".join(map(identifier, dict.fromkeys((*shown, *(columns if no_null else ())))))
         inner = f"SELECT {names}, count(*) OVER (PARTITION BY {', '.join(terms)}) AS {same} FROM {source}"
         if conditions:
             inner += f" WHERE {' AND '.join(conditions)}"
         alone = "".join(f" OR {term} IS NULL" for term in terms) if no_null else ""
-        query = f"SELECT {names} FROM ({inner}) AS {own_name(self.own.table)} WHERE {same} > 1{alone}"
+        query = f"SELECT {_listed(shown)} FROM ({inner}) AS {own_name(self.own.table)} WHERE {same} > 1{alone}"
         return columns, f"with {'NULL or ' if no_null else ''}the values of another row", query
 
     def _exclusion(self, exclude: str) -> _Found | None:
@@ -271,7 +273,7 @@ class _Rule:
         rows = self.own.with_values({name: term for term, name in names.items()})
         mine = own_name(self.own.table)
         shown = self._first(columns)
-        needed = [*shown, *names.values(), *ROW, *self._named_in(where)]
+        needed = [*shown, *columns, *names.values(), *ROW, *self._named_in(where)]
         sources = [rows.source(needed, alias=alias, only=self.only) for alias in (mine, "other_row")]
         if None in sources:
             return None
@@ -286,7 +288,7 @@ class _Rule:
             condition = f"{where} AND {condition}"
         if alone:
             condition += f" OR {alone}"
-        query = f"SELECT {', '.join(map(identifier, shown))} FROM {sources[0]} WHERE {condition}"
+        query = f"SELECT {_listed(shown)} FROM {sources[0]} WHERE {condition}"
         return columns, "that another row excludes", query
 
     def _shown(self, columns: Sequence[str], words: str, condition: str, *, only: bool) -> _Found | None:
@@ -294,19 +296,29 @@ class _Rule:
         if self.own.columns is None:
             return None
         shown = self._first(columns)
-        source = self.own.source(shown, only=only)
+        source = self.own.source([*shown, *columns], only=only)
         if source is None:
             return None
-        return columns, words, f"SELECT {', '.join(map(identifier, shown))} FROM {source} WHERE {condition}"
+        return columns, words, f"SELECT {_listed(shown)} FROM {source} WHERE {condition}"
 
-    def _first(self, columns: Sequence[str]) -> list[str]:
-        """Return columns behind those by which a person finds a row."""
-        return list(dict.fromkeys((*self.own.key, *columns))) or ["ctid"]
+    def _first(self, columns: Sequence[str]) -> dict[str, str]:
+        """Return columns behind those by which a person finds a row as it stands now; each with the name that is shown."""
+        key = {self.own.carried.get(column, column): now for column, now in self.own.key.items()}
+        others = {column: column for column in columns if column not in self.own.key}
+        return {**key, **others} or {"ctid": "ctid"}
 
     def _named_in(self, *expressions: str) -> list[str]:
         """Return the columns of the table that expressions name, in their order."""
         words = [word for each in expressions for word in in_order(each)]
         return [each for each in dict.fromkeys(words) if each in (self.own.columns or ())]
+
+
+def _listed(shown: Mapping[str, str]) -> str:
+    """Return columns as a query lists them."""
+    return ", ".join(
+        identifier(column) if column == name else f"{identifier(column)} AS {identifier(name)}"
+        for column, name in shown.items()
+    )
 
 
 def _compares_all(facts: Facts) -> bool:

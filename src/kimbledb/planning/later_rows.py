@@ -7,6 +7,7 @@ that they will have. Steps follow each other, also those of several migrations.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
 
@@ -52,8 +53,10 @@ class TableRows:
     present: str | None
     #: Its later columns, by their own names; None where they are not known.
     columns: frozenset[str] | None
-    #: Those of them that are its primary key.
-    key: tuple[str, ...] = ()
+    #: Those of them that are its primary key, each with its present name.
+    key: Mapping[str, str] = field(factory=dict)
+    #: The names under which those of them that get other values can be read as they stand now.
+    carried: Mapping[str, str] = field(factory=dict)
     #: The collations of its later columns that do not have that of their type.
     collations: Mapping[str, str] = field(factory=dict)
     layers: tuple[_Layer, ...] = ()
@@ -71,6 +74,19 @@ class TableRows:
         layer = _Layer(self.table, values, self.columns)
         kept = {column: each for column, each in self.collations.items() if column not in values}
         return evolve(self, columns=self.columns | values.keys(), collations=kept, layers=(*self.layers, layer))
+
+    def with_present_key(self) -> TableRows:
+        """Return the rows with ``carried``: by the key as it stands now a person finds a row, whatever it will be."""
+        given = {column for layer in self.layers for column in layer.values}
+        taken = given | (self.columns or set())
+        carried: dict[str, str] = {}
+        for column in (each for each in self.key if each in given):
+            carried[column] = _free(self.key[column], taken | set(carried.values()))
+        if not carried:
+            return self
+        first, *others = self.layers
+        values = {**first.values, **{name: identifier(self.key[column]) for column, name in carried.items()}}
+        return evolve(self, carried=carried, layers=(evolve(first, values=values), *others))
 
     def is_null(self, column: str) -> bool:
         """Return whether a column is NULL in every row: it is added, and nothing gives it a value.
@@ -160,7 +176,13 @@ class LaterRows:
             if kind == "column" and "collation" in facts:
                 collations.setdefault(split(name)[0], {})[parts_of(name)[-1]] = str(facts["collation"])
         tables = {
-            name: TableRows(name, name, frozenset(each), keys.get(name, ()), collations.get(name, {}))
+            name: TableRows(
+                name,
+                name,
+                frozenset(each),
+                {own: own for own in keys.get(name, ())},
+                collations=collations.get(name, {}),
+            )
             for name, each in columns.items()
         }
         domains = {
@@ -195,7 +217,7 @@ class LaterRows:
                 if (new := _own(under_new_names(DatabaseObject("column", f"{each.table}.{quoted(old)}"), renames)))
                 != old
             }
-            key = tuple(names.get(column, column) for column in each.key)
+            key = {names.get(column, column): now for column, now in each.key.items()}
             later = evolve(each, table=table, key=key).with_values({new: identifier(old) for old, new in names.items()})
             gone = names.keys() - set(names.values())
             tables[table] = evolve(later, columns=None if later.columns is None else later.columns - gone)
@@ -292,6 +314,12 @@ def names_in(columns: str) -> tuple[str, ...]:
 
 def _own(each: DatabaseObject) -> str:
     return parts_of(each.name)[-1]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name like this one that is not taken."""
+    ends = itertools.chain(["", "_now"], (f"_now_{number}" for number in itertools.count(2)))
+    return next(each for end in ends if (each := name + end) not in taken)
 
 
 def _first_value(facts: Facts, of_domain: str) -> str:
