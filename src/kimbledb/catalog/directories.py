@@ -35,7 +35,7 @@ def read(
     folder = Folder.of(root, faults, declared=source)
     if faults:
         return [], faults
-    matching = {name: each for name, each in formats.every().items() if each.matches(folder)}
+    matching = formats.matching(folder)
     migrations: list[Migration] = []
     if len(matching) == 1:
         [only] = matching.values()

@@ -12,8 +12,9 @@ from kimbledb.model.fault import Fault
 # Numbers of up to 18 digits: dates with times are numbers, and the database stores a number as bigint.
 #: ``{number}_{name}``, the folder of a migration.
 NUMBERED_FOLDER = re.compile(r"([0-9]{1,18})_(.+)")
-#: ``{number}_{description}.sql``, a migration in one file.
-NUMBERED_FILE = re.compile(r"([0-9]{1,18})_(.+)\.sql")
+#: ``{number}_{description}.sql``, a migration in one file. After a date, with or without a time, another character may
+#: follow, or nothing.
+NUMBERED_FILE = re.compile(r"(?=[0-9]{1,18}_|[0-9]{8,17}[-.])([0-9]+)(?:[-_.](.+))?\.sql")
 #: ``{description}-{date}.sql``, a migration in one file.
 DATED_FILE = re.compile(r"(.+)-([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})\.sql")
 _TOO_MANY_DIGITS = re.compile(r"[0-9]{19,}_.+")

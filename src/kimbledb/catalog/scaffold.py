@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kimbledb.catalog import directories, relations, toml
+from kimbledb.catalog import directories, naming, relations, toml
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.fault import Fault
@@ -69,10 +69,7 @@ def new_migration(
     if flat is not None:
         raise ConfigurationError(
             f"{root} holds migrations in files, such as {flat.name}: a folder beside them would make the catalog invalid",
-            hint=f"write the next one as a file, such as {_next_number(migrations):0{len(flat.name.partition('_')[0])}}_"
-            f"{stem}.sql"
-            if flat.name.partition("_")[0].isdigit()
-            else f"write the next one as a file, such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql",
+            hint=f"write the next one as a file, {_next_file(flat, migrations, stem)}",
         )
     if f"{stem}.sql" in catalog:
         raise ConfigurationError(f"{stem}.sql already exists: {catalog[f'{stem}.sql'].location}")
@@ -107,6 +104,16 @@ def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:
         f"{folder} cannot be created: {error.strerror or error}",
         hint="give write permission to the user who runs kimbledb",
     )
+
+
+def _next_file(flat: Migration, migrations: Iterable[Migration], stem: str) -> str:
+    """Return the name of the next file, in words: that of another tool has its own rules."""
+    number = flat.name.partition("_")[0]
+    if number.isdigit() and naming.NUMBERED_FILE.fullmatch(flat.name):
+        return f"such as {_next_number(migrations):0{len(number)}}_{stem}.sql"
+    if naming.DATED_FILE.fullmatch(flat.name):
+        return f"such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql"
+    return f"named as {flat.name} is"
 
 
 def _next_number(migrations: Iterable[Migration]) -> int:

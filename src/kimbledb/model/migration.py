@@ -121,13 +121,19 @@ class Migration:
     formerly: Mapping[Key, str] = field(factory=dict)
     #: Older checksums with the same result.
     supersedes: tuple[str, ...] = ()
+    #: Whether it is applied again whenever its text has changed, after all others.
+    repeatable: bool = False
     #: Whether its catalog is closed: what it makes starts without the privileges that default privileges give to PUBLIC
     #: and to the roles of a hosted platform.
     closed: bool = False
     #: SHA-256 of ``apply_sql``, or of it and ``hosted_sql`` where that is not empty, in hexadecimal.
     checksum: str = ""
-    #: The path of its folder, or of its file in a flat folder.
+    #: The path of its folder, or of its file where it has no folder of its own.
     location: str = ""
+    #: The path of the folder that holds the catalog, or an empty text if that is the folder of ``location``.
+    catalog_folder: str = ""
+    #: What was taken off its files, or is not read of them, a line each.
+    remarks: tuple[str, ...] = ()
     _apply_sql: _Source = ""
     _hosted_sql: _Source = ""
     _verify_sql: _Source = ""
@@ -204,7 +210,7 @@ class Migration:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is one file in a flat folder, without a folder of its own."""
+        """Whether its script is a file by itself, without a folder in the format of kimbledb."""
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
@@ -345,7 +351,7 @@ class Migration:
 
 def folder_of(migration: Migration) -> str:
     """Return the path of the folder of migrations that holds a migration, as ``kimbledb declare`` takes it."""
-    return migration.location.rpartition("/")[0] or "DIR"
+    return migration.catalog_folder or migration.location.rpartition("/")[0] or "DIR"
 
 
 def _migration_of(parts: dict[str, Any]) -> Migration:

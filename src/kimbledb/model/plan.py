@@ -118,6 +118,7 @@ class Step:
     def notes(self) -> list[str]:
         """Remarks on the way in which it would be applied, such as hazards, a line each."""
         first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
+        first += self.migration.remarks if self.state in TO_APPLY else []
         if self.completion is not None:
             first += self.completion.notes
         if self.online:

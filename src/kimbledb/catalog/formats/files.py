@@ -1,5 +1,7 @@
 """One file for each migration, named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``).
 
+So are the files of the Supabase CLI (``20240101120000_add_invoices.sql``) and of sqlx.
+
 The order is the order of the numbers, or of the dates and, within one date, of the names. Each file requires the file
 before it. A migration in one file has no checks, and no rollback but a derived one. ``declared.toml`` beside the files holds the
 declarations of all of them.
@@ -9,19 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from attrs import frozen
 
-from kimbledb.catalog import declared, facts, naming, reading
-from kimbledb.catalog.declared import Recorded, Source
+from kimbledb.catalog import facts, naming
+from kimbledb.catalog.drafts import Draft, is_declared, migrations_of
+from kimbledb.catalog.named_files import title_of
 from kimbledb.catalog.reading import Entry, Folder, read_script
-from kimbledb.catalog.script_checks import check_script, has_directive
-from kimbledb.model.declarations import not_recorded
+from kimbledb.catalog.script_checks import has_directive
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
+#: The first line of a file of sqlx that is to run outside of a transaction.
+_NO_TRANSACTION = "-- no-transaction"
 #: A file that reverts the file of the same name.
 _REVERTING = re.compile(r"(.+)[-_.](?:down|undo|rollback|revert)((?:-[0-9-]+)?\.sql)")
 
@@ -30,6 +33,7 @@ def matches(folder: Folder) -> bool:
     """Return whether a folder holds scripts as files, and no folder of a migration."""
     return (
         folder.owner is None
+        and folder.dialect is None
         and any(entry.is_script for entry in folder.entries)
         and not any(map(naming.is_numbered_folder, folder.entries))
     )
@@ -44,19 +48,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     # By number where both orders are used, which is a fault.
     ordered = sorted(files, key=lambda file: (file.is_dated, file.order, file.name))
     ordered = [file for file in ordered if file.is_dated == ordered[0].is_dated]
-    return list(_migrations_of(ordered, folder.shown, _declared_in(folder))), faults
-
-
-def _declared_in(folder: Folder) -> Source | None:
-    """Return the file with the declarations of a folder's migrations, or None if there is none."""
-    beside = next((entry for entry in folder.entries if _is_declared(entry)), None)
-    if folder.declared is None and beside is not None:
-        return reading.declarations_in(beside, f"{folder.shown}/{declared.FILE}")
-    return folder.declared
-
-
-def _is_declared(entry: Entry) -> bool:
-    return entry.name == declared.FILE and not entry.is_folder
+    return migrations_of(folder, list(map(_draft_of, ordered)), faults), faults
 
 
 @frozen(eq=False, slots=False)
@@ -71,14 +63,12 @@ class _File:
     #: The part of the name that is neither number nor date.
     description: str
     script: Script
-    #: The facts that the script's first comments state.
-    head: dict[str, Any]
 
 
 def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
-        if _is_declared(entry) or not (entry.is_text or entry.is_folder):
+        if is_declared(entry) or not (entry.is_text or entry.is_folder):
             continue
         if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
             faults.append(fault)
@@ -101,7 +91,7 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
         elif match := naming.NUMBERED_FILE.fullmatch(entry.name):
             if (fault := naming.zero(int(match[1]), path, "number the files from 1")) is not None:
                 faults.append(fault)
-            yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2])
+            yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2] or "")
         elif (match := naming.DATED_FILE.fullmatch(entry.name)) and naming.is_date(match[2]):
             order = int(match[2].replace("-", ""))
             yield _file(entry, path, faults, is_dated=True, order=order, description=match[1])
@@ -110,12 +100,8 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
 
 
 def _file(entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: int, description: str) -> _File:
-    read = read_script(entry, path, faults)
-    script = read or Script(path, "")
-    head = facts.of_head(script, faults)
-    if read is not None:
-        check_script(script, faults, transactional=head.get("transactional", True))
-    return _File(entry.name, is_dated, order, description, script, head)
+    script = read_script(entry, path, faults) or Script(path, "")
+    return _File(entry.name, is_dated, order, description, script)
 
 
 def _check_misnamed(entry: Entry, path: str, faults: list[Fault]) -> None:
@@ -158,21 +144,11 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
         )
 
 
-def _migrations_of(ordered: Sequence[_File], folder: str, declared: Source | None) -> Iterator[Migration]:
-    before: tuple[str, ...] = ()
-    together: list[Recorded] = []
-    for place, file in enumerate(ordered, 1):
-        if declared is not None:
-            together.append(Recorded(declared, {"apply": file.script}, file.name, together))
-        yield Migration(
-            name=file.name,
-            number=place if file.is_dated else file.order,
-            title=re.sub(r"[-_]+", " ", file.description).strip(),
-            requires=before,
-            **file.head,
-            apply_sql=file.script,
-            checksum=file.script.checksum,
-            location=f"{folder}/{file.name}",
-            declare=together[-1] if together else not_recorded,
-        )
-        before = (file.name,)
+def _draft_of(file: _File) -> Draft:
+    return Draft(
+        name=file.name,
+        number=None if file.is_dated else file.order,
+        title=title_of(file.description),
+        apply=file.script,
+        transactional=not file.script.text.startswith(_NO_TRANSACTION),
+    )
