@@ -49,6 +49,8 @@ class Tool:
     files: tuple[str, ...] = ()
     #: Names of the files in the folder of one migration.
     parts: tuple[str, ...] = ()
+    #: Whether a format reads the folder of its migrations.
+    is_read: bool = False
     #: How to make such a folder readable.
     cure: str = (
         "give each migration its own folder, such as 01_base-tables, with the change in apply.sql "
@@ -72,12 +74,14 @@ TOOLS: tuple[Tool, ...] = (
                 applied="version_id::text <> '0' AND is_applied::text IN ('true', '1')",
             ),
         ),
+        is_read=True,
         directives=(r"--\s*\+goose\b",),
         both_ways=True,
     ),
     Tool(
         "dbmate",
         (History("schema_migrations", ("version",)),),
+        is_read=True,
         directives=(r"--\s*migrate:\s*(?:up|down)\b",),
         both_ways=True,
     ),
@@ -90,6 +94,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "tern",
         (History("schema_version", ("version",), applied="version::text <> '0'", last="true"),),
+        is_read=True,
         directives=(r"---*\s*create above\s*/\s*drop below\b", r"----\s*tern:"),
         both_ways=True,
         files=(r"tern\.conf",),
@@ -128,6 +133,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "Sqitch",
         (History("changes", ("change_id", "change", "project"), schema="sqitch", calls="change"),),
+        is_read=True,
         directives=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
         files=(r"sqitch\.(?:plan|conf)", "deploy"),
     ),
@@ -137,6 +143,7 @@ TOOLS: tuple[Tool, ...] = (
             History("__drizzle_migrations", ("hash", "created_at"), schema="drizzle"),
             History("__drizzle_migrations", ("hash", "created_at")),
         ),
+        is_read=True,
         directives=(r"-->\s*statement-breakpoint\b",),
         files=("meta/_journal.json",),
     ),
@@ -183,28 +190,31 @@ TOOLS: tuple[Tool, ...] = (
                 for name in ("flyway_schema_history", "schema_version")
             ),
         ),
+        is_read=True,
         files=(*_VERSIONS, r"flyway\.(?:conf|toml)"),
-        cure="name versioned files by number, such as 1_base-tables.sql for V1__base-tables.sql, and move the U and R "
-        "files elsewhere: a rollback.sql requires a folder for each migration",
     ),
     Tool(
         "Evolve",
         (History("changelog", ("id", "type", "version", "checksum", "success"), calls="version", failed=_NO_SUCCESS),),
+        is_read=True,
         files=_VERSIONS,
     ),
     Tool(
         "refinery",
         (History("refinery_schema_history", ("version", "name", "applied_on", "checksum")),),
+        is_read=True,
         files=_VERSIONS,
     ),
     Tool(
         "golang-migrate",
         (History("schema_migrations", ("version", "dirty"), failed="dirty::text IN ('true', '1')", last="true"),),
+        is_read=True,
         files=_PAIRS,
     ),
     Tool(
         "sqlx",
         (History("_sqlx_migrations", ("version", "description", "installed_on", "success"), failed=_NO_SUCCESS),),
+        is_read=True,
         files=_PAIRS,
     ),
     Tool(
@@ -217,12 +227,14 @@ TOOLS: tuple[Tool, ...] = (
                 failed="finished_at IS NULL",
             ),
         ),
+        is_read=True,
         files=(r"migration_lock\.toml", r"schema\.prisma"),
         parts=("migration.sql",),
     ),
     Tool(
         "Diesel",
         (History("__diesel_schema_migrations", ("version", "run_on")),),
+        is_read=True,
         files=(r"diesel\.toml",),
         parts=("up.sql", "down.sql"),
     ),
@@ -240,6 +252,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "yoyo",
         (History("_yoyo_migration", ("migration_hash", "migration_id", "applied_at_utc"), calls="migration_id"),),
+        is_read=True,
         files=(r".+\.rollback\.sql", r"yoyo\.ini"),
     ),
     Tool("pogo-migrate", (History("_pogo_migration", ("migration_id", "applied")),)),
@@ -266,6 +279,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool("peewee-migrate", (History("migratehistory", ("name", "migrated_at")),)),
     Tool("pgmigrate", (History("schema_version", ("version", "description", "installed_by", "installed_on")),)),
 )
+
+#: The names of files by which formats know the folders of one migration each.
+PARTS = ("migration.sql", "up.sql")
 
 #: The tools whose migrations are programs or descriptions, by the ending of the file's name.
 _PROGRAMS = {
@@ -366,6 +382,8 @@ class Owner:
     #: The file or folder that identifies the tool.
     file: str
     cure: str
+    #: Whether a format reads the folder of its migrations, which is another one then.
+    is_read: bool = False
 
     def fault(self, folder: str) -> Fault:
         """Return the fault of a folder of this tool.
@@ -390,7 +408,7 @@ def owner_of(names: Iterable[str]) -> Owner | None:
             continue
         if owners:
             *others, last = [tool.name for tool in owners]
-            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure)
+            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure, owners[0].is_read)
     return None
 
 

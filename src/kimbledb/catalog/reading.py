@@ -92,6 +92,16 @@ class Folder:
             names.append(journal)
         return other_tools.owner_of(names)
 
+    def holds_folders_with(self, file: str) -> bool:
+        """Return whether one of the first folders in it holds a file of this name and is none of kimbledb's."""
+        return any(file in names and "apply.sql" not in names for names in self._in_folders)
+
+    @cached_property
+    def _in_folders(self) -> list[frozenset[str]]:
+        """The names in the first folders in it."""
+        folders = [entry for entry in self.entries if entry.is_folder][: dialects.LOOKED_AT]
+        return [frozenset(each.name for each in list_entries(one.where, one.name, [], self.home)) for one in folders]
+
     @cached_property
     def dialect(self) -> str | None:
         """The migration tool that this folder belongs to, by what stands in its first scripts, or None."""

@@ -12,17 +12,39 @@ import pytest
 
 from kimbledb.catalog import formats
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.catalog.formats import Format, dbmate, files, flyway, folders, goose, pairs
+from kimbledb.catalog.formats import (
+    Format,
+    dbmate,
+    diesel,
+    drizzle,
+    files,
+    flyway,
+    folders,
+    goose,
+    pairs,
+    pg_dump,
+    prisma,
+    sqitch,
+    tern,
+    yoyo,
+)
 from kimbledb.errors import CatalogError
 
 #: The formats of the package. mypy compares the functions of their modules with those of a format.
 OURS: dict[str, Format] = {
     "dbmate": dbmate,
+    "diesel": diesel,
+    "drizzle": drizzle,
     "files": files,
     "flyway": flyway,
     "folders": folders,
     "goose": goose,
     "pairs": pairs,
+    "pg_dump": pg_dump,
+    "prisma": prisma,
+    "sqitch": sqitch,
+    "tern": tern,
+    "yoyo": yoyo,
 }
 
 #: A format of one file for all migrations: each line is a name, a tab, and the SQL.

@@ -396,3 +396,352 @@ def test_what_only_flyway_can_do_is_a_fault(
     assert (fault.path, fault.line) == (f"{tmp_path}/{file}", line)
     assert message in fault.message
     assert fault.cure
+
+
+# tern.
+
+
+def test_tern_is_read_above_and_below(tmp_path: Path) -> None:
+    """What stands above the mark applies, what stands below takes back, and disable-tx is heeded."""
+    first, second = load(
+        tmp_path,
+        {
+            "001_make_t.sql": f"{UP}\n---- create above / drop below ----\n\n{DOWN}",
+            "002_i.sql": "---- tern: disable-tx ----\nCREATE INDEX CONCURRENTLY i ON t (id);\n",
+            "shared/f.sql": "SELECT 1;",
+        },
+    )
+
+    assert places(first) == [(UP.strip(), 1), (DOWN.strip(), 5)]
+    assert (second.transactional, second.rollback_sql) == (False, "")
+
+
+def test_tern_is_known_by_its_configuration(tmp_path: Path) -> None:
+    """Where no script has a way back, tern.conf tells whose folder it is."""
+    assert names(load(tmp_path, {"001_a.sql": UP, "tern.conf": ""})) == ["001_a.sql"]
+
+
+def test_a_template_of_tern_is_a_fault(tmp_path: Path) -> None:
+    """What tern would fill in is told with its line."""
+    [fault] = faults_of(tmp_path, {"001_a.sql": f"{UP}\nSELECT '{{{{.name}}}}';\n", "tern.conf": ""})
+
+    assert (fault.line, "tern puts a text in place of {{.name}}" in fault.message) == (3, True)
+
+
+# Prisma and Drizzle.
+
+
+def test_prisma_is_read_in_folders(tmp_path: Path) -> None:
+    """A migration has the name of its folder, and a down.sql beside its script takes it back."""
+    first, second = load(
+        tmp_path,
+        {
+            "migration_lock.toml": 'provider = "postgresql"\n',
+            "20240102000000_more/migration.sql": "-- AlterTable\nALTER TABLE t ADD n integer;\n",
+            "20240101000000_make_t/migration.sql": UP,
+            "20240101000000_make_t/down.sql": DOWN,
+        },
+    )
+
+    assert (first.name, first.number, first.title) == ("20240101000000_make_t", 20240101000000, "make t")
+    assert (first.rollback_sql, second.requires) == (DOWN, (first.name,))
+    assert second.file("apply") == f"{tmp_path}/20240102000000_more/migration.sql"
+    assert second.catalog_folder == str(tmp_path)
+
+
+def test_newer_folders_of_drizzle_are_those_of_prisma(tmp_path: Path) -> None:
+    """They have no journal, and marks between their statements."""
+    [migration] = load(
+        tmp_path,
+        {
+            "20240101000000_a/migration.sql": f"{UP}--> statement-breakpoint\nSELECT 1;",
+            "20240101000000_a/snapshot.json": "{}",
+        },
+    )
+
+    assert places(migration) == [(UP.strip(), 1), ("SELECT 1;", 3)]
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "message"),
+    [
+        ({"migration_lock.toml": '# a\nprovider = "mysql"'}, "migration_lock.toml:2", "its migrations are for mysql"),
+        ({"2_b/other.sql": UP}, "2_b/migration.sql", "the file is missing"),
+        ({"2_b/apply.sql": UP}, "2_b/migration.sql", "the file is missing"),
+        ({"1_a/migration.sql": f"{UP}COMMIT;"}, "1_a/migration.sql:2", "COMMIT would end"),
+    ],
+)
+def test_what_prisma_cannot_mean_is_a_fault(tmp_path: Path, files: dict[str, str], place: str, message: str) -> None:
+    """Another database, a folder without a script, and what no script may hold are told."""
+    [fault] = faults_of(tmp_path, {"1_a/migration.sql": UP, **files})
+
+    assert str(fault).startswith(f"{tmp_path}/{place}: {message}")
+
+
+def test_drizzle_goes_by_its_journal(tmp_path: Path) -> None:
+    """The order is that of the journal; the marks between statements go, and each keeps its line."""
+    journal = '{"dialect": "postgresql", "entries": [{"idx": 1, "tag": "0001_b"}, {"idx": 0, "tag": "0000_a_b"}]}'
+    first, second = load(
+        tmp_path,
+        {
+            "meta/_journal.json": journal,
+            "0000_a_b.sql": f"{UP}--> statement-breakpoint\nSELECT 1;--> statement-breakpoint\nSELECT 2;",
+            "0001_b.sql": "SELECT 3;",
+        },
+    )
+
+    assert [(first.name, first.number, first.title), second.name] == [("0000_a_b.sql", 1, "a b"), "0001_b.sql"]
+    assert places(first) == [(UP.strip(), 1), ("SELECT 1;", 3), ("SELECT 2;", 4)]
+
+
+@pytest.mark.parametrize(
+    ("journal", "file", "message"),
+    [
+        ('{"entries": [{"idx": 0, "tag": "0000_a"}]}', "0001_b.sql", "the journal does not name it"),
+        ('{"entries": [{"idx": 0, "tag": "0000_a"}, {"idx": 1, "tag": "0001_c"}]}', "0001_c.sql", "it is missing"),
+        ('{"dialect": "sqlite", "entries": [{"idx": 0, "tag": "0000_a"}]}', "meta/_journal.json", "are for sqlite"),
+        ("{", "meta/_journal.json", "it is no journal of Drizzle"),
+    ],
+)
+def test_a_journal_that_does_not_fit_is_a_fault(tmp_path: Path, journal: str, file: str, message: str) -> None:
+    """A script that is not in the journal, one that is only there, and another database are told."""
+    files = {"meta/_journal.json": journal, "0000_a.sql": UP}
+    if file == "0001_b.sql":
+        files[file] = UP
+    faults = {fault.path: fault.message for fault in faults_of(tmp_path, files)}
+
+    assert message in faults[f"{tmp_path}/{file}"]
+
+
+# Diesel and Hasura.
+
+
+@pytest.mark.parametrize(
+    ("folders", "numbers"),
+    [
+        (["00000000000000_diesel_initial_setup", "2024-01-01-120000_make_t"], [1, 2]),
+        (["2024-01-01-120000_make_t", "2024-01-01-120001_make_u"], [20240101120000, 20240101120001]),
+        (["1700000000001_init", "1700000000002_more"], [1700000000001, 1700000000002]),
+    ],
+)
+def test_diesel_and_hasura_are_read_in_folders(tmp_path: Path, folders: list[str], numbers: list[int]) -> None:
+    """The version is what stands before the first underscore, and down.sql takes back."""
+    files = {f"{folder}/{file}": text for folder in folders for file, text in (("up.sql", UP), ("down.sql", DOWN))}
+    files[f"{folders[1]}/metadata.toml"] = "run_in_transaction = false\n"
+    first, second = load(tmp_path, files)
+
+    assert [first.name, second.name] == folders
+    assert [first.number, second.number] == numbers
+    assert (first.rollback_sql, first.transactional, second.transactional) == (DOWN, True, False)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["1_a", "make_t"], "its name does not begin with a version"),
+        (["9_a", "10_b"], "its versions have different lengths"),
+    ],
+)
+def test_versions_that_give_no_order_are_a_fault(tmp_path: Path, folders: list[str], message: str) -> None:
+    """A folder without a version, and versions that the two tools order differently, are told."""
+    faults = faults_of(tmp_path, {f"{folder}/up.sql": UP for folder in folders})
+
+    assert any(message in fault.message for fault in faults)
+
+
+# yoyo.
+
+
+def test_yoyo_goes_by_what_depends(tmp_path: Path) -> None:
+    """Each comes after those that it depends on, else by name; the other script of a pair takes it back."""
+    first, second, third, last = load(
+        tmp_path,
+        {
+            "0001.make-t.sql": f"-- Make t.\n-- depends: init\n{UP}",
+            "0001.make-t.rollback.sql": DOWN,
+            "0002.more.sql": "-- depends: 0001.make-t init\n-- transactional: false\nSELECT 1;",
+            "init.sql": "SELECT 2;",
+            "later.sql": "SELECT 3;",
+        },
+    )
+
+    assert names([first, second, third, last]) == ["init.sql", "0001.make-t.sql", "0002.more.sql", "later.sql"]
+    assert second.requires == ("init.sql",)
+    assert third.requires == ("0001.make-t.sql", "init.sql")
+    assert last.requires == ("0002.more.sql",)
+    assert (second.title, second.rollback_sql, third.transactional) == ("make t", DOWN, False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("0002.b.py", "steps = []", "it is a migration that a program makes (.py)"),
+        ("0002.b.sql", f"-- depends: 0001.b\n{UP}", "it depends on 0001.b, which is not there"),
+        ("0002.b.rollback.sql", DOWN, "it takes back what no script makes"),
+        ("post-apply.sql", UP, "yoyo runs it after each run"),
+    ],
+)
+def test_what_only_yoyo_can_do_is_a_fault(tmp_path: Path, file: str, text: str, message: str) -> None:
+    """Programs, a name that is not there, a way back alone and what runs after each run are told."""
+    [fault] = faults_of(tmp_path, {"0001.a.sql": UP, "0001.a.rollback.sql": DOWN, file: text})
+
+    assert fault.path == f"{tmp_path}/{file}"
+    assert message in fault.message
+
+
+def test_a_circle_of_depends_is_a_fault(tmp_path: Path) -> None:
+    """Migrations that depend on each other are named."""
+    [fault] = faults_of(tmp_path, {"a.sql": f"-- depends: b\n{UP}", "b.sql": f"-- depends: a\n{DOWN}"})
+
+    assert "these depend on each other: a, b" in fault.message
+
+
+# Sqitch.
+
+PLAN = "%syntax-version=1.0.0\n%project=shop\n\nusers 2024-01-01T00:00:00Z Jo <jo@example.org> # Users.\n"
+
+
+def test_sqitch_goes_by_its_plan(tmp_path: Path) -> None:
+    """The order is that of the plan; revert takes back; each statement of verify is a check with its line."""
+    first, second = load(
+        tmp_path,
+        {
+            "sqitch.conf": "[core]\n    engine = pg\n",
+            "sqitch.plan": f"{PLAN}@v1 2024-01-01T00:00:00Z Jo <jo@example.org>\n"
+            "a/more [users users@v1] 2024-01-02T00:00:00Z Jo <jo@example.org> # More.\n",
+            "deploy/users.sql": f"-- Deploy shop:users to pg\n\nBEGIN;\nSET client_min_messages = 'warning';\n{UP}COMMIT;\n",
+            "revert/users.sql": f"-- Revert shop:users from pg\nBEGIN;\n{DOWN}COMMIT;\n",
+            "verify/users.sql": "-- Verify shop:users on pg\n\nBEGIN;\n\nSELECT id FROM t WHERE false;\n"
+            "DO $$ BEGIN ASSERT true; END $$;\nINSERT INTO t VALUES (1);\nROLLBACK;\n",
+            "deploy/a/more.sql": "SELECT 1;",
+        },
+    )
+
+    assert [(first.name, first.number), (second.name, second.number)] == [("users", 1), ("a/more", 2)]
+    assert [line for line in places(first) if line[0] != ";"] == [
+        ("SET LOCAL client_min_messages = 'warning';", 4),
+        (UP.strip(), 5),
+        (DOWN.strip(), 3),
+    ]
+    assert [(check.name, check.line, check.runs) for check in first.verification_queries] == [
+        ("line 5", 5, True),
+        ("line 6", 6, True),
+    ]
+    assert first.file("verify") == f"{tmp_path}/verify/users.sql"
+    assert first.remarks == (
+        f"{tmp_path}/verify/users.sql:7 is no query, and is not checked: INSERT INTO t",
+        "BEGIN and COMMIT around the script were taken off: it runs in a transaction of kimbledb",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("users [users] 2024-01-02T00:00:00Z Jo <jo@example.org>", "users is reworked"),
+        ("more [!users] 2024-01-02T00:00:00Z Jo <jo@example.org>", "!users is a conflict"),
+        ("more [other:users] 2024-01-02T00:00:00Z Jo <jo@example.org>", "another project's change"),
+        ("more [later] 2024-01-02T00:00:00Z Jo <jo@example.org>", "it needs later, which no line above names"),
+        ("-users 2024-01-02T00:00:00Z Jo <jo@example.org>", "is no change that is deployed"),
+    ],
+)
+def test_what_a_plan_of_sqitch_means_beyond_an_order_is_a_fault(tmp_path: Path, line: str, message: str) -> None:
+    """Reworks, conflicts, other projects and reverts in the plan are told with their line."""
+    [fault] = faults_of(
+        tmp_path, {"sqitch.plan": f"{PLAN}{line}\n", "deploy/users.sql": UP, "deploy/more.sql": "SELECT 1;"}
+    )
+
+    assert (fault.path, fault.line) == (f"{tmp_path}/sqitch.plan", 5)
+    assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "message"),
+    [
+        ({}, "deploy/users.sql", "the plan names it, and it is missing"),
+        ({"deploy/users.sql": f"\\set x 1\n{UP}"}, "deploy/users.sql:1", "\\set is a command of psql"),
+        ({"deploy/users.sql": UP, "verify/users.sql": "\\d t"}, "verify/users.sql:1", "\\d is a command of psql"),
+        (
+            {"deploy/users.sql": UP, "sqitch.conf": "[core]\nengine = mysql\n"},
+            "sqitch.conf",
+            "its changes are for mysql",
+        ),
+    ],
+)
+def test_a_script_that_sqitch_alone_can_run_is_a_fault(
+    tmp_path: Path, files: dict[str, str], place: str, message: str
+) -> None:
+    """A missing script, commands of psql and another database are told."""
+    [fault] = faults_of(tmp_path, {"sqitch.plan": PLAN, **files})
+
+    assert str(fault).startswith(f"{tmp_path}/{place}: {message}")
+
+
+# pg_dump.
+
+DUMP = """\
+--
+-- PostgreSQL database dump
+--
+
+\\restrict abc
+
+-- Dumped from database version 16.4
+SET statement_timeout = 0;
+SET check_function_bodies = false;
+SELECT pg_catalog.set_config('search_path', '', false);
+
+CREATE SCHEMA public;
+ALTER SCHEMA public OWNER TO jo;
+COMMENT ON SCHEMA public IS 'standard';
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+COMMENT ON EXTENSION pg_trgm IS 'x';
+CREATE TABLE public.t (
+    id integer
+);
+ALTER TABLE public.t OWNER TO jo;
+
+\\unrestrict abc
+"""
+
+
+@pytest.mark.parametrize("name", ["schema.sql", "001_base.sql", "V1__base.sql"])
+def test_a_dump_is_a_migration(tmp_path: Path, name: str) -> None:
+    """Alone in its folder, or as a script of another format: its session, its owners and its extensions go."""
+    [migration] = load(tmp_path, {name: DUMP})
+
+    assert migration.name == name
+    assert [line for line in places(migration) if not line[0].startswith(("--", ";"))] == [
+        ("SET LOCAL check_function_bodies = false;", 9),
+        ("CREATE TABLE public.t (", 17),
+        ("id integer", 18),
+        (");", 19),
+    ]
+    assert [each.name for each in migration.extensions] == ["pg_trgm"]
+    assert len(migration.remarks) == 5
+
+
+def test_rows_in_a_dump_are_a_fault(tmp_path: Path) -> None:
+    """The rows of a COPY are told with their line."""
+    [fault] = faults_of(tmp_path, {"schema.sql": f"{DUMP}COPY public.t (id) FROM stdin;\n1\n\\.\n"})
+
+    assert (fault.line, "COPY FROM STDIN" in fault.message) == (23, True)
+
+
+# Folders that hold no migration of their tool.
+
+
+@pytest.mark.parametrize(
+    ("files", "message", "cure"),
+    [
+        (["schema.prisma", "migrations/1_a/migration.sql"], "it holds schema.prisma of Prisma", "/migrations?"),
+        (["sqitch.conf", "db/sqitch.plan", "db/deploy/a.sql"], "it holds sqitch.conf of Sqitch", "/db?"),
+        (["flyway.toml"], "it holds flyway.toml of Flyway", "give the folder that holds its migrations"),
+        (["diesel.toml", "migrations/2024-01-01-000000_a/up.sql"], "of Diesel", "/migrations?"),
+    ],
+)
+def test_the_folder_of_migrations_is_offered(tmp_path: Path, files: list[str], message: str, cure: str) -> None:
+    """Where the project's folder is given, the one inside is named."""
+    [fault] = faults_of(tmp_path, dict.fromkeys(files, UP))
+
+    assert message in fault.message
+    assert fault.cure.endswith(cure)

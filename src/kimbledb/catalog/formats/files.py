@@ -58,8 +58,8 @@ class _File:
     name: str
     #: Whether the name holds a date; else it holds a number.
     is_dated: bool
-    #: The number, or the date as one: 20251027.
-    order: int
+    #: The parts of the number, or the date as one: 20251027.
+    order: tuple[int, ...]
     #: The part of the name that is neither number nor date.
     description: str
     script: Script
@@ -89,17 +89,20 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
                 )
             )
         elif match := naming.NUMBERED_FILE.fullmatch(entry.name):
-            if (fault := naming.zero(int(match[1]), path, "number the files from 1")) is not None:
+            order, description = naming.number_of(match)
+            if len(order) == 1 and (fault := naming.zero(*order, path, "number the files from 1")) is not None:
                 faults.append(fault)
-            yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2] or "")
+            yield _file(entry, path, faults, is_dated=False, order=order, description=description)
         elif (match := naming.DATED_FILE.fullmatch(entry.name)) and naming.is_date(match[2]):
-            order = int(match[2].replace("-", ""))
+            order = (int(match[2].replace("-", "")),)
             yield _file(entry, path, faults, is_dated=True, order=order, description=match[1])
         else:
             _check_misnamed(entry, path, faults)
 
 
-def _file(entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: int, description: str) -> _File:
+def _file(
+    entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: tuple[int, ...], description: str
+) -> _File:
     script = read_script(entry, path, faults) or Script(path, "")
     return _File(entry.name, is_dated, order, description, script)
 
@@ -147,7 +150,7 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
 def _draft_of(file: _File) -> Draft:
     return Draft(
         name=file.name,
-        number=None if file.is_dated else file.order,
+        number=None if file.is_dated or len(file.order) > 1 else file.order[0],
         title=title_of(file.description),
         apply=file.script,
         transactional=not file.script.text.startswith(_NO_TRANSACTION),
