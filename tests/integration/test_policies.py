@@ -301,3 +301,28 @@ async def test_every_table_is_guarded(migrated_database: str) -> None:
     )
     assert [tuple(row) for row in vectors] == []
     await connection.close()
+
+
+async def test_nobody_borrows_the_rights_of_the_owner(hosted_migrated_database: str) -> None:
+    """People cannot call what runs by its owner's rights, nor set it on a table of their own, nor put one of their own in its way."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'); SET tests.people = 'authenticated'")
+    functions = await connection.fetch(
+        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+    )
+    await _as(connection, "ann", by="claim")
+    await connection.execute(
+        "CREATE TEMPORARY TABLE projects (id text); INSERT INTO pg_temp.projects VALUES ('general')"
+    )
+
+    assert len(functions) == 8
+    for (name,) in functions:
+        for way in (
+            f"SELECT {name}()",
+            f"CREATE TRIGGER borrowed AFTER INSERT ON pg_temp.projects FOR EACH ROW EXECUTE FUNCTION {name}()",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match=f"permission denied for function {name}"):
+                await connection.execute(way)
+    project = "INSERT INTO public.conversations (user_id, project_id) VALUES ('ann', 'general') RETURNING project_id"
+    assert await connection.fetchval(project) is None
+    await connection.close()
