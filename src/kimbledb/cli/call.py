@@ -55,7 +55,8 @@ class Call:
 
     @property
     def options(self) -> Options:
-        options = Options(refuse_hazards=getattr(self.given, "refuse_hazard", ()))
+        given = self.given
+        options = Options(refuse_hazards=getattr(given, "refuse_hazard", ()), or_wait=getattr(given, "or_wait", False))
         if self.given.direct_dsn is not None:
             options = evolve(options, direct_dsn=self.given.direct_dsn)
         if self.given.deadline is not None:

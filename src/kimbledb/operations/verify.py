@@ -93,12 +93,12 @@ class Verifier(Request):
             found = await snapshot.take(session, self.schema, path, reached=self._reaches, owners=True)
             recorded = await forms.read(session, self.schema, path)
             applied, pending = self._standing(state, found, recorded)
-            lesser = state.history_owner is not None
-            checks = await verify_migrations(session, applied, path, reached, lesser=lesser)
+            owner = state.history_owner if state.stranger is None else None
+            checks = await verify_migrations(session, applied, path, reached, owner=owner)
             if applied:
                 checks += self._drift(state, found, recorded, applied, pending)
             checks += await self._whole_database(session, path)
-            checks += await _trust(session, self.schema, path, reached)
+            checks += await _trust(session, self.schema, path, reached, owner)
             declared = fold(applied, hosted=state.hosted).objects if applied else None
             checks += await security.check(session, self.schema, declared)
             return VerificationReport(tuple(checks))
@@ -214,14 +214,16 @@ async def command(invocation: Invocation) -> int:
     return ExitCode.DONE if report.ok else ExitCode.REFUSED
 
 
-async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:
+async def _trust(
+    session: Session, schema: str, path: Sequence[str], reached: Sequence[str], owner: str | None
+) -> list[Check]:
     """Check that no stranger owns or may make what would be called, and report what of one's own is worth knowing."""
-    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached))))
+    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached, owner=owner))))
     strangers = Check(
         migration=None,
         name="strangers",
         passed=not dangers,
-        expected="every object in the schemas belongs to a role that this role trusts",
+        expected=f"every object in the schemas belongs to a role that {owner or 'this role'} trusts",
         found=few([gap for gap, _ in dangers], _SHOWN, "; "),
         rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,

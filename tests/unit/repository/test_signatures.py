@@ -80,7 +80,20 @@ def test_no_public_signature_takes_anything(name: str) -> None:
 
 @pytest.mark.parametrize(
     "function",
-    ["adopt", "migrate", "migrate_many", "plan", "plan_many", "reset", "restore", "rollback", "status", "verify"],
+    [
+        "adopt",
+        "migrate",
+        "migrate_many",
+        "plan",
+        "plan_many",
+        "reset",
+        "restore",
+        "rollback",
+        "stamp",
+        "status",
+        "verify",
+        "wait",
+    ],
 )
 def test_a_target_is_typed(function: str) -> None:
     """Every function that works on a database takes what ``TargetLike`` lists."""
