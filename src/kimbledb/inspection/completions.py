@@ -181,7 +181,9 @@ class _Foresight:
             )
         self.steps[step.name] = later
         if completion.runs_script:
+            copied = self.rows
             self.run_script(step, unfinished.scope.migrations)
+            self.rows = self.rows.with_rows(copied, [each.table for each in completion.set_aside])
 
     async def look_before_scripts(self) -> None:
         """Put the steps into conflict whose scripts rows break. Asks one question at most."""

@@ -41,6 +41,10 @@ class _Layer:
     values: Mapping[str, str | None]
     #: The columns below, by their own names.
     below: frozenset[str]
+    #: The condition of the rows that are left; None where all are.
+    where: str | None = None
+    #: The columns that the condition reads, by their own names.
+    reads: tuple[str, ...] = ()
 
 
 @frozen
@@ -74,6 +78,22 @@ class TableRows:
         layer = _Layer(self.table, values, self.columns)
         kept = {column: each for column, each in self.collations.items() if column not in values}
         return evolve(self, columns=self.columns | values.keys(), collations=kept, layers=(*self.layers, layer))
+
+    def with_those(self, condition: str, reads: Iterable[str]) -> TableRows:
+        """Return the rows of which a condition holds.
+
+        Args:
+            condition: The condition.
+            reads: The columns that it reads, by their own names.
+        """
+        if self.columns is None:
+            return self
+        return evolve(self, layers=(*self.layers, _Layer(self.table, {}, self.columns, condition, tuple(reads))))
+
+    @property
+    def are_some(self) -> bool:
+        """Whether some of the rows that are there may be left out."""
+        return any(layer.where is not None for layer in self.layers)
 
     def with_present_key(self) -> TableRows:
         """Return the rows with ``carried``: by the key as it stands now a person finds a row, whatever it will be."""
@@ -116,22 +136,25 @@ class TableRows:
             shown = "" if own_name(present) == alias else f" AS {alias}"
             return f"{'ONLY ' if only else ''}{written(present)}{shown}"
         layer = self.layers[height - 1]
-        if layer.values.keys().isdisjoint(columns):
+        if layer.where is None and layer.values.keys().isdisjoint(columns):
             return self._from(height - 1, columns, alias, only=only)
         values = {column: layer.values.get(column, identifier(column)) for column in columns}
         if None in values.values():
             return None
+        known = layer.below.union(ROW)
         below = dict.fromkeys(
             other
             for column, value in values.items()
-            for other in (sorted(words_in(str(value)) & layer.below) if column in layer.values else (column,))
+            for other in (sorted(words_in(str(value)) & known) if column in layer.values else (column,))
         )
+        below.update(dict.fromkeys(layer.reads))
         text = self._from(height - 1, list(below), own_name(layer.table), only=only)
         shown = ", ".join(
             str(value) if value == identifier(column) else f"{value} AS {identifier(column)}"
             for column, value in values.items()
         )
-        return None if text is None else f"(SELECT {shown} FROM {text}) AS {alias}"
+        where = "" if layer.where is None else f" WHERE {layer.where}"
+        return None if text is None else f"(SELECT {shown} FROM {text}{where}) AS {alias}"
 
 
 @frozen
@@ -240,6 +263,16 @@ class LaterRows:
         }
         return evolve(self, tables={**self.tables, **changed})
 
+    def with_those(self, table: str, condition: str, reads: Iterable[str]) -> LaterRows:
+        """Return the rows without those of one table of which a condition does not hold.
+
+        Args:
+            table: The table, by its later name.
+            condition: The condition.
+            reads: The columns that it reads, by their own names.
+        """
+        return evolve(self, tables={**self.tables, table: self.of_table(table).with_those(condition, reads)})
+
     def with_columns(self, columns: Mapping[str, Facts]) -> LaterRows:
         """Return the rows after columns were added to tables: each holds its default, its expression, or NULL.
 
@@ -281,6 +314,21 @@ class LaterRows:
         touched = self.tables if tables is None else tables
         after = {name: evolve(each, is_known=False) if name in touched else each for name, each in self.tables.items()}
         return evolve(self, tables=after, is_known=self.is_known and tables is not None)
+
+    def with_rows(self, copied: LaterRows, tables: Iterable[str]) -> LaterRows:
+        """Return the rows after those of some tables were copied into tables of the same names, which were made for them.
+
+        Args:
+            copied: The rows that are copied.
+            tables: The names.
+        """
+        later = {
+            name: evolve(
+                copied.of_table(name), is_known=copied.of_table(name).is_known and self.of_table(name).is_known
+            )
+            for name in tables
+        }
+        return evolve(self, tables={**self.tables, **later})
 
     def with_tables(self, tables: Collection[str]) -> LaterRows:
         """Return the rows after tables were made, which hold none.

@@ -9,7 +9,8 @@ another hand left open in a closed catalog is closed (``kimbledb.planning.doors`
 and is named with the statement that declares it.
 
 Each module knows one thing: ``scope`` what must be brought, ``types`` the conversions, ``forms`` the form that each object
-gets, ``questions`` what the rows must be asked and ``rows`` what they answer, ``strangers`` what another hand left,
+gets, ``questions`` what the rows must be asked and ``rows`` what they answer, ``copied_rows`` which rows of tables that are
+set aside are copied, ``strangers`` what another hand left,
 ``unreached`` what no statement reaches, ``way`` the statements. ``unfinished`` puts them together.
 """
 

@@ -11,6 +11,7 @@ from kimbledb.model.completion import Conversion
 from kimbledb.model.objects import quoted
 from kimbledb.planning import ids
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values, with_values_of_another
+from kimbledb.planning.completion.copied_rows import with_copies
 from kimbledb.planning.completion.forms import LaterForms
 from kimbledb.planning.completion.scope import Scope, place_of
 from kimbledb.planning.completion.types import Types
@@ -115,7 +116,7 @@ class Questions:
             key[1] for key, item in scope.objects.items() if key[0] == "function" and there.get(key) != item.each.facts
         )
         rows = rows.with_values({each.column: each.value for each in self.types.conversions.values()})
-        rows = rows.with_values({each.column: each.value for each in self.types.copied if isinstance(each, Conversion)})
+        rows = with_copies(rows, scope, self.types)
         new = [item.each for key, item in scope.objects.items() if key not in there]
         new = [each for each in new if (relation_of(each.key) or each.name) not in scope.aside.names]
         rows = rows.with_tables([each.name for each in new if each.kind == "table"])
