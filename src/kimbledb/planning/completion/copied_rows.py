@@ -44,7 +44,8 @@ def with_copies(rows: LaterRows, scope: Scope, types: Types) -> LaterRows:
         ]
         targets = {each.key: target_of(each.facts or {}) for each in rules}
         rows = _accepted(rows, table, (each for each in rules if targets[each.key] is None))
-        rows = _accepted(rows, table, (each for each in rules if targets[each.key] is not None))
+        if scope.has_begun:  # a script may insert the rows that these refer to, ahead of the copies
+            rows = _accepted(rows, table, (each for each in rules if targets[each.key] is not None))
         if table not in targets.values():
             rows = _first_of_alike(rows, table, [each for each in rules if not _was_there(each, scope, copy)])
     return rows

@@ -116,11 +116,11 @@ class Questions:
             key[1] for key, item in scope.objects.items() if key[0] == "function" and there.get(key) != item.each.facts
         )
         rows = rows.with_values({each.column: each.value for each in self.types.conversions.values()})
-        rows = with_copies(rows, scope, self.types)
         new = [item.each for key, item in scope.objects.items() if key not in there]
         new = [each for each in new if (relation_of(each.key) or each.name) not in scope.aside.names]
         rows = rows.with_tables([each.name for each in new if each.kind == "table"])
         rows = rows.with_columns({each.name: each.facts for each in new if each.kind == "column" and each.facts})
+        rows = with_copies(rows, scope, self.types)
         return rows.with_values({name: value for each in scope.fills.values() for name, value in each.items()})
 
     @cached_property
