@@ -157,6 +157,9 @@ async def test_rows_from_before(database: str) -> None:
         assert [tuple(row) for row in rows] == [("none", None), ("null", None), ("project", "work")], table
     for table in TABLES:
         assert not await connection.fetchval(f"SELECT count(*) FROM {table} WHERE updated_at <> '2020-01-01'"), table
+    for table in ("conversations", "audio_transcriptions"):
+        different = f"SELECT count(*) FROM {table} WHERE shared_project_id IS DISTINCT FROM project_id"
+        assert await connection.fetchval(different) == 0, table
     await connection.execute("INSERT INTO audio_transcriptions (user_id, filename) VALUES ('ann', 'later')")
     assert await connection.fetchval("SELECT project_tag FROM audio_transcriptions WHERE filename = 'later'") is None
     await connection.close()
