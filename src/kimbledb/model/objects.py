@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -210,6 +211,7 @@ def quoted(identifier: str) -> str:
     return identifier if _PLAIN.fullmatch(identifier) else '"' + identifier.replace('"', '""') + '"'
 
 
+@lru_cache(maxsize=1 << 14)  # the names of a large schema are asked for again and again
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the identifiers of an object's name, without quotes and without the arguments of a function."""
     found: list[str] = []

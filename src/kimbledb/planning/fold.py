@@ -424,6 +424,7 @@ def relation_of(key: Key, facts: Facts | None = None) -> str | None:
     return next((name for kind, name in owners_of(key, facts) if kind in RELATIONS), None)
 
 
+@lru_cache(maxsize=1 << 14)  # the names of a large schema are asked for again and again
 def split(name: str) -> tuple[str, str]:
     """Return the name of the relation, and the last identifier, of the name of a part such as ``users.email``."""
     match = _LAST.fullmatch(name)
