@@ -90,7 +90,9 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
 
 
-async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
+async def with_evidence(
+    runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan, *, foreseeing: bool = True
+) -> LoadedPlan:
     """Examine the schema, and other tools' histories where kimbledb has none, and plan by both.
 
     Args:
@@ -98,6 +100,7 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         session: The session in which the questions are asked.
         goal: Which migrations the call wants, in which schema.
         loaded: The plan by history.
+        foreseeing: Whether to find out what completes the pending steps.
 
     Raises:
         PlanningError: No plan can be made.
@@ -107,7 +110,7 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     looked = await gathering.look(session, goal.planner, state, goal.schema)
     shown = gathering.weighed(goal.planner, state, looked)
     loaded = await by_evidence(session, goal, loaded, shown)
-    if looked is None or not loaded.plan.pending:
+    if looked is None or not loaded.plan.pending or not foreseeing:
         return loaded
     large: frozenset[str] = frozenset()
     online = runner.can_open_second_session(session, state.process_id)

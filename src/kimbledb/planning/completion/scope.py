@@ -18,7 +18,6 @@ from kimbledb.planning.fold import (
     Fold,
     FoldedObject,
     fold,
-    fold_of_all,
     key_under_new_names,
     relation_of,
     renamed,
@@ -94,7 +93,7 @@ class Scope:
     @cached_property
     def whole(self) -> Fold:
         """What all migrations of the catalog declare."""
-        return self.fold if self.catalog is None else fold_of_all(tuple(self.catalog), hosted=self.hosted)
+        return self.fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
 
     @cached_property
     def tables_made(self) -> list[str]:
