@@ -129,11 +129,13 @@ _IN_PROJECTS = {
     "audio_transcriptions": {},
     "processed_images": {},
     "processed_documents": {},
+    "file_registry": {},
 }
 
 
 async def _insert(connection: asyncpg.Connection, table: str, person: str, project: str) -> None:
-    columns = {**_IN_PROJECTS[table], "user_id": f"'{person}'", "project_id": f"'{project}'"}
+    place = {"projects": f"'{{{project}}}'"} if table == "file_registry" else {"project_id": f"'{project}'"}
+    columns = {**_IN_PROJECTS[table], "user_id": f"'{person}'", **place}
     await connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(columns.values())})")
 
 
@@ -178,11 +180,19 @@ async def test_a_collaborator_changes_nothing(people: asyncpg.Connection) -> Non
     for table in ("projects", *_IN_PROJECTS):
         assert await people.execute(f"UPDATE {table} SET user_id = 'ann' WHERE user_id = 'bob'") == "UPDATE 0"
         assert await people.execute(f"DELETE FROM {table} WHERE user_id = 'bob'") == "DELETE 0"
-    for table in _IN_PROJECTS:
+    # What the registry lists are names in a row of one's own.
+    for table in _IN_PROJECTS.keys() - {"file_registry"}:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             await _insert(people, table, "ann", "of_bob")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
         await people.execute("INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('x', 'ann', 'of_bob')")
+    await people.execute("RESET ROLE; UPDATE file_registry SET content_hash = 'same'")
+    await people.execute(
+        "INSERT INTO file_registry (user_id, projects, content_hash) VALUES ('bob', '{of_bob}', 'same')"
+    )
+    await _as(people, "ann", by="claim")
+    assert await people.fetchval("SELECT copies FROM duplicate_files") == 2
+    assert await people.fetchval("SELECT link_duplicate_files()") == 0
     await people.execute("INSERT INTO conversations (id, user_id, shared_project_id) VALUES ('mine', 'ann', 'of_bob')")
     assert await people.fetchval("SELECT shared_project_id FROM conversations WHERE id = 'mine'") is None
 
