@@ -52,6 +52,12 @@ _TRUE, _FALSE = "('true', 't', 'yes', 'y', 'on', '1')", "('false', 'f', 'no', 'n
 _MILLISECONDS = 100_000_000_000
 #: A type and what stands in parentheses, which may be inside of it: ``timestamp(3) with time zone``.
 _MODIFIER = re.compile(r"\(([\d, ]+)\)")
+#: A call without arguments, which needs no parentheses.
+_CALL = re.compile(r"[a-z_][a-z0-9_.]*\(\)")
+#: Defaults that have a zone. In UTC they would have none, and be read in that of the session.
+_CLOCKS = frozenset(
+    {"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()"}
+)
 #: A default that is a literal without an escape.
 _LITERAL = re.compile(r"'((?:[^'\\]|'')*)'::(?:text|character varying|json)")
 _LIMITLESS = "('NaN', 'Infinity', '-Infinity')"
@@ -117,10 +123,14 @@ def default_of(
     """
     if conversion.ids_of is not None:
         return None
-    rule = _rule(f"({default})", _Type(conversion.before), _Type(conversion.after), enums or {})
-    if rule is None or (rule.fits is not None and not _is_json_literal(default, _Type(conversion.after))):
+    old, new = _Type(conversion.before), _Type(conversion.after)
+    if (old.name, new.name) == (_ZONELESS, _ZONED) and default in _CLOCKS:
+        return default
+    value = default if _CALL.fullmatch(default) else f"({default})"
+    rule = _rule(value, old, new, enums or {})
+    if rule is None or (rule.fits is not None and not _is_json_literal(default, new)):
         return None
-    return rule.using or _time(f"({default})", _Type(conversion.before), _Type(conversion.after))
+    return rule.using or _time(value, old, new)
 
 
 def _rule(value: str, old: _Type, new: _Type, enums: Mapping[str, Collection[str]]) -> _Rule | None:
