@@ -86,7 +86,9 @@ async def test_a_restore_point_is_put_into_another_place_as_well(tables: asyncpg
     await tables.execute(BACKUP, "a", "completed", NEW_YEAR)
     await tables.execute("UPDATE backups SET backup_data = '{}'; SELECT make_restore_point('a')")
 
-    await tables.execute("UPDATE backups SET drive_file_id = 'one', drive_uploaded_at = now(), storage_location = 'two'")
+    await tables.execute(
+        "UPDATE backups SET drive_file_id = 'one', drive_uploaded_at = now(), storage_location = 'two'"
+    )
 
     assert await tables.fetchval("SELECT storage_location FROM restore_points") == "two"
     with pytest.raises(asyncpg.RestrictViolationError):
