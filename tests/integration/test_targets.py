@@ -24,7 +24,7 @@ try:
     import psycopg
     import psycopg_pool
     import sqlalchemy
-    from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
     from sqlalchemy.pool import StaticPool
 except ImportError as absent:
     if os.environ.get("CI") == "true":
@@ -44,10 +44,10 @@ def url_of(dsn: str, driver: str = "asyncpg") -> sqlalchemy.URL:
 
 
 @asynccontextmanager
-async def engine_of(dsn: str | sqlalchemy.URL, driver: str = "asyncpg", **arguments: Any) -> AsyncIterator[Any]:
+async def engine_of(dsn: str | sqlalchemy.URL, driver: str = "asyncpg", **arguments: Any) -> AsyncIterator[AsyncEngine]:
     """An engine, disposed of at the end."""
     url = url_of(dsn, driver) if isinstance(dsn, str) else dsn
-    engine = sqlalchemy_asyncio.create_async_engine(url, **arguments)
+    engine = create_async_engine(url, **arguments)
     try:
         yield engine
     finally:
@@ -115,7 +115,7 @@ async def test_an_engine_is_used_through_its_own_connections(database: str) -> N
             [[name]] = await session.connection.fetch("SELECT current_setting('application_name')")
 
         assert name == "shop"
-        assert engine.sync_engine.pool.checkedout() == 0
+        assert "checked out connections: 0" in engine.pool.status().lower()
         assert f"{url.host}:{url.port}/{url.database}" == target_of(engine).label
 
     async with engine_of(url.set(password=CANARY), "psycopg", connect_args={"password": url.password}) as engine:
@@ -197,7 +197,7 @@ async def test_what_is_no_target_is_told_with_what_is(database: str) -> None:
     """An object of such a library that is no target gets the name of one that is; no password is shown."""
     engine = sqlalchemy.create_engine(url_of(database, "psycopg").set(password=CANARY))
     pool = psycopg_pool.ConnectionPool(f"password={CANARY}", open=False)
-    session = sqlalchemy_asyncio.AsyncSession()
+    session = AsyncSession()
     wrong: dict[str, Any] = {"engine.url": engine, "pool.conninfo": pool, "session.bind": session}
     for cure, given in wrong.items():
         with pytest.raises(kimbledb.ConfigurationError) as caught:

@@ -191,6 +191,10 @@ async def test_what_no_run_would_mend_ends_a_wait(roles: Roles, folder: Folder) 
     [(_, cure)] = caught.value.gaps
     for grant in cure.partition("something to do: ")[2].split("; "):
         await sql(roles.owner, grant)
+    await sql(roles.owner, f"REVOKE USAGE ON SCHEMA app FROM {app}")
+    with pytest.raises(kimbledb.PreflightError, match="may not read it"):
+        await kimbledb.wait(roles.app, catalog=folder.catalog, schema="app", options=PATIENT)
+    await sql(roles.owner, f"GRANT USAGE ON SCHEMA app TO {app}")
 
     file.write_text(file.read_text() + "-- more\nSELECT 1;\n")
     with pytest.raises(kimbledb.ChangedMigrationError, match=r"a\.sql"):

@@ -90,7 +90,7 @@ def _why_left(step: Step, left: Collection[str]) -> Cell:
     needs = [name for name in step.needs if name in left]
     if step.state is not StepState.ADOPTABLE or not needs:
         return step.reason
-    return step.reason, f"it needs {few(needs)}: apply that (--to), or record it in migration_history; then adopt again"
+    return step.reason, f"it needs {few(needs)}: apply that (--to), or record it (`kimbledb stamp`); then adopt again"
 
 
 @frozen(eq=False)

@@ -58,7 +58,10 @@ def address_of_connection(given: Any) -> Address:
         raise closed()
     if given.info.transaction_status.name != "IDLE":
         raise in_transaction()
-    parameters: Mapping[str, str] = given.info.get_parameters()
+    parameters: dict[str, str] = given.info.get_parameters()
+    if parameters.get("host") and parameters.get("sslmode") == "verify-full":
+        # psycopg adds the address that it found for the host, and asyncpg would check the certificate against it.
+        parameters.pop("hostaddr", None)
     return address_of({**parameters, "password": given.info.password}, "psycopg's connection")
 
 
