@@ -20,8 +20,8 @@ FILE: Final = "migration.toml"
 WHOLE: Final = "catalog.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(rf"(?:{'|'.join(map(re.escape, OBJECT_KINDS))}) +\S")
-# A schema, all objects in it, or one object in it, as the system catalogs spell them.
-_REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
+# All objects of a schema, one object in it, or a schema of one's own, as the system catalogs spell them.
+_REACHED = re.compile(r"(?!schema +)[^.*]+(?:\.(?:\*|[^.*]+))?|schema +[^.*\s][^.*]*")
 _HEAD = re.compile(r"--[ \t]*kimbledb:[ \t]*(.*)")
 
 # PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
@@ -97,7 +97,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
-    "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
+    "reaches": ('a list of names in other schemas, such as "auth.users", "audit.*" or "schema private"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
     "fills": ('a table such as "table.column" = "expression"', _is_expects),
     "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
@@ -225,7 +225,7 @@ def _converted(key: str, value: Any) -> Any:
     if key in ("renames", "formerly"):
         return {DatabaseObject.of(old).key: new.strip() for old, new in value.items()}
     if key == "reaches":
-        return tuple(item.removesuffix(".*") for item in value)
+        return tuple(re.sub("^schema +", "schema ", item).removesuffix(".*") for item in value)
     if isinstance(value, list):
         return tuple(value)
     if key == "statement_timeout":

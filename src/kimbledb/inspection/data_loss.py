@@ -20,6 +20,7 @@ from attrs import frozen
 
 from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.reach import home_of
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
@@ -100,7 +101,7 @@ class Guard:
 
     @property
     def _schemas(self) -> str:
-        return quote_array(dict.fromkeys((self.schema, *(each.partition(".")[0] for each in self.reaches))))
+        return quote_array(dict.fromkeys((self.schema, *map(home_of, self.reaches))))
 
 
 @frozen

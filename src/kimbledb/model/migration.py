@@ -14,6 +14,7 @@ from attrs import evolve, field, fields, frozen
 
 from kimbledb.model.declarations import UNRECORDED, Declarations, not_recorded
 from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.reach import home_of
 from kimbledb.model.script import Part, Script
 from kimbledb.model.text import one_line
 
@@ -36,7 +37,7 @@ class Extension:
 
 def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
     """Return the names of the schemas in ``reaches`` of these migrations, sorted."""
-    return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
+    return sorted({home_of(entry) for migration in migrations for entry in migration.reaches})
 
 
 def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
@@ -106,7 +107,8 @@ class Migration:
     irreversible: str | None = None
     #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
-    #: The objects outside of the target schema that it uses on purpose: ``schema.object``, or ``schema`` for all in it.
+    #: What it makes, changes or drops outside of the target schema on purpose: ``schema.object``, ``schema`` for all in
+    #: it, or ``schema NAME`` for a schema of its own.
     reaches: tuple[str, ...] = ()
     #: For a repair: the type of each column after it, by ``table.column``.
     expects: Mapping[str, str] = field(factory=dict)

@@ -18,6 +18,7 @@ from kimbledb.model.text import one_line
 
 #: The kinds of objects in declarations and snapshots.
 OBJECT_KINDS = (
+    "schema",
     "collation",
     "text search parser",
     "text search template",

@@ -1,7 +1,6 @@
 -- What check_reach.sql saw signs of: what did the script do in other schemas?
 DECLARE
     others constant oid[] := current_setting('kimbledb.others');
-    target constant oid := quote_ident({schema_literal})::regnamespace;
     -- What the migration says that it reaches, as schema.object.
     reaches constant text[] := {reaches};
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
@@ -50,11 +49,11 @@ BEGIN
         SELECT 'relation', oid, NULL, NULL, xmin, 'pg_class'::regclass
         FROM pg_class WHERE relnamespace = ANY (others) AND age(xmin) <= span
         UNION ALL
-        SELECT 'function', oid, oid::regprocedure::text, pronamespace::regnamespace || '.' || proname, xmin, 'pg_proc'::regclass
+        SELECT 'function', oid, oid::regprocedure::text, (SELECT nspname FROM pg_namespace WHERE oid = pronamespace) || '.' || proname, xmin, 'pg_proc'::regclass
         FROM pg_proc WHERE pronamespace = ANY (others) AND age(xmin) <= span
         UNION ALL
         -- A relation's own type comes with it, and an array's with that of its elements.
-        SELECT 'type', oid, oid::regtype::text, typnamespace::regnamespace || '.' || typname, xmin, 'pg_type'::regclass
+        SELECT 'type', oid, oid::regtype::text, (SELECT nspname FROM pg_namespace WHERE oid = typnamespace) || '.' || typname, xmin, 'pg_type'::regclass
         FROM pg_type WHERE typnamespace = ANY (others) AND age(xmin) <= span AND typrelid = 0 AND typcategory <> 'A'
     ) AS w (kind, oid, name, place, writer, class)
     WHERE pg_xact_status((epoch + w.writer::text::numeric)::text::xid8) = 'in progress'
@@ -63,7 +62,7 @@ BEGIN
                       WHERE d.classid = w.class AND d.objid = w.oid AND d.deptype = 'e' AND d.refobjid = ANY (extensions));
     reached := coalesce(reached, '[]') || coalesce((
         SELECT jsonb_agg(jsonb_build_array(format('%s was made or altered', c.oid::regclass),
-                         c.relnamespace::regnamespace || '.' || coalesce(t.relname, s.relname, c.relname)))
+                         (SELECT nspname FROM pg_namespace WHERE oid = c.relnamespace) || '.' || coalesce(t.relname, s.relname, c.relname)))
         FROM pg_class AS c
         -- An index, or a sequence that a column has, is of its table.
         LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
@@ -74,13 +73,18 @@ BEGIN
         WHERE c.oid = ANY (relations) AND c.relnamespace = ANY (others)
           AND NOT EXISTS (SELECT FROM pg_depend AS e
                           WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND e.refobjid = ANY (extensions))
-          -- A foreign key may point to another schema's table; it locks that one, too.
-          AND NOT (EXISTS (SELECT FROM pg_constraint AS k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.connamespace = target)
+          -- A foreign key may point to another schema's table; it locks that one as a trigger does.
+          AND NOT (EXISTS (SELECT FROM pg_constraint AS k
+                           JOIN pg_class AS r ON r.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = r.relnamespace
+                           WHERE k.confrelid = c.oid AND k.contype = 'f' AND (n.oid <> ALL (others) OR n.nspname || '.' || r.relname = ANY (reaches)))
                    AND NOT EXISTS (SELECT FROM pg_locks AS l
                                    WHERE l.pid = pg_backend_pid() AND l.relation = c.oid
-                                     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock', 'AccessExclusiveLock')))), '[]');
+                                     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+                   AND NOT EXISTS (SELECT FROM pg_trigger AS g
+                                   WHERE g.tgrelid = c.oid AND (NOT g.tgisinternal OR g.tgenabled <> 'O') AND age(g.xmin) <= span
+                                     AND pg_xact_status((epoch + g.xmin::text::numeric)::text::xid8) = 'in progress'))), '[]');
     reached := reached || coalesce((
-        SELECT jsonb_agg(jsonb_build_array(format('type %s was altered', oid::regtype), typnamespace::regnamespace || '.' || typname))
+        SELECT jsonb_agg(jsonb_build_array(format('type %s was altered', oid::regtype), (SELECT nspname FROM pg_namespace WHERE oid = typnamespace) || '.' || typname))
         FROM pg_type
         WHERE oid = ANY (objects) AND typnamespace = ANY (others)), '[]');
     -- What has gone can only be seen in the state before.
@@ -115,10 +119,12 @@ BEGIN
     SELECT array_agg(DISTINCT one->>0), array_agg(DISTINCT one->>1) FILTER (WHERE one->>1 IS NOT NULL) INTO shown, names
     FROM jsonb_array_elements(reached) AS one
     WHERE (one->>1 = ANY (reaches)) IS NOT TRUE;
-    -- Many objects of one schema are named by it.
-    SELECT array_agg(DISTINCT CASE WHEN many.count > 3 THEN many.schema || '.*' ELSE many.name END) INTO names
-    FROM (SELECT each, split_part(each, '.', 1), count(*) OVER (PARTITION BY split_part(each, '.', 1)) FROM unnest(names) AS each)
-        AS many (name, schema, count);
+    -- Many objects of one schema are named by it, and a schema brings its objects.
+    SELECT array_agg(DISTINCT CASE WHEN many.itself THEN 'schema ' || many.schema WHEN many.count > 3 THEN many.schema || '.*' ELSE many.name END)
+    INTO names
+    FROM (SELECT each, split_part(each, '.', 1), count(*) OVER home, bool_or(strpos(each, '.') = 0) OVER home
+          FROM unnest(names) AS each WINDOW home AS (PARTITION BY split_part(each, '.', 1)))
+        AS many (name, schema, count, itself);
     IF shown IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'KD004',
             MESSAGE = 'the script reached outside of the target schema: ' || array_to_string(shown[:5], ', ')
