@@ -47,6 +47,9 @@ OBJECT_KINDS = (
 #: Kinds whose name is that of a table, a view or a domain, a dot, and a name of their own.
 PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
 
+#: The classes of objects that default privileges are for, by kind.
+BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
+
 #: The value of a fact: a text, a number, True, or several texts.
 Fact = str | int | bool | tuple[str, ...]
 #: The facts of an object, by name. Facts with PostgreSQL's default value are left out.

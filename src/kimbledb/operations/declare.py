@@ -154,10 +154,12 @@ class _Found:
 
     @property
     def _is_proven(self) -> bool:
-        """Whether a rollback was derived and proven on both platforms, or none is wanted."""
+        """Whether a rollback was derived and proven on each platform of its declarations, or none is wanted."""
         if not self.migration.wants_derived_rollback:
             return True
-        return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in _PLATFORMS)
+        only = self.migration.recorded_declarations.recorded_on
+        wanted = [hosted for hosted, platform in _PLATFORMS.items() if only in (None, platform)]
+        return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in wanted)
 
     @property
     def seconds(self) -> float:
