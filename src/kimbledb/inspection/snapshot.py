@@ -362,6 +362,8 @@ class _Question:
         for each in self.reached:
             home, name = home_of(each), name_of(each)
             those = homes.get(home, frozenset())
+            if name is None and self.names is not None:
+                continue  # a scope names the objects of other schemas, too
             homes[home] = None if name is None or those is None else those | {name}
         return homes
 

@@ -13,6 +13,9 @@ DECLARE
     relations oid[];
     objects oid[];
     extensions oid[];
+    -- Relations to which a foreign key has gone, and those of which a part has gone.
+    freed oid[] := '{}';
+    bared oid[] := '{}';
     -- Each as [what, name in `reaches`].
     reached jsonb := '[]';
     shown text[];
@@ -60,42 +63,32 @@ BEGIN
       -- What an extension brings comes with it.
       AND NOT EXISTS (SELECT FROM pg_depend AS d
                       WHERE d.classid = w.class AND d.objid = w.oid AND d.deptype = 'e' AND d.refobjid = ANY (extensions));
-    reached := coalesce(reached, '[]') || coalesce((
-        SELECT jsonb_agg(jsonb_build_array(format('%s was made or altered', c.oid::regclass),
-                         (SELECT nspname FROM pg_namespace WHERE oid = c.relnamespace) || '.' || coalesce(t.relname, s.relname, c.relname)))
-        FROM pg_class AS c
-        -- An index, or a sequence that a column has, is of its table.
-        LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
-        LEFT JOIN pg_class AS t ON t.oid = i.indrelid
-        LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
-            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-        LEFT JOIN pg_class AS s ON s.oid = d.refobjid
-        WHERE c.oid = ANY (relations) AND c.relnamespace = ANY (others)
-          AND NOT EXISTS (SELECT FROM pg_depend AS e
-                          WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND e.refobjid = ANY (extensions))
-          -- A foreign key may point to another schema's table; it locks that one as a trigger does.
-          AND NOT (EXISTS (SELECT FROM pg_constraint AS k
-                           JOIN pg_class AS r ON r.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = r.relnamespace
-                           WHERE k.confrelid = c.oid AND k.contype = 'f' AND (n.oid <> ALL (others) OR n.nspname || '.' || r.relname = ANY (reaches)))
-                   AND NOT EXISTS (SELECT FROM pg_locks AS l
-                                   WHERE l.pid = pg_backend_pid() AND l.relation = c.oid
-                                     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock', 'AccessExclusiveLock'))
-                   AND NOT EXISTS (SELECT FROM pg_trigger AS g
-                                   WHERE g.tgrelid = c.oid AND (NOT g.tgisinternal OR g.tgenabled <> 'O') AND age(g.xmin) <= span
-                                     AND pg_xact_status((epoch + g.xmin::text::numeric)::text::xid8) = 'in progress'))), '[]');
+    reached := coalesce(reached, '[]');
     reached := reached || coalesce((
         SELECT jsonb_agg(jsonb_build_array(format('type %s was altered', oid::regtype), (SELECT nspname FROM pg_namespace WHERE oid = typnamespace) || '.' || typname))
         FROM pg_type
         WHERE oid = ANY (objects) AND typnamespace = ANY (others)), '[]');
     -- What has gone can only be seen in the state before.
-    PERFORM set_config('kimbledb.gone', coalesce(relations || objects, '{}')::text, true);
+    PERFORM set_config('kimbledb.gone', coalesce(relations || objects, '{}')::text, true),
+            set_config('kimbledb.held', ARRAY(SELECT oid FROM pg_class WHERE oid = ANY (relations) AND relnamespace = ANY (others))::text, true);
     IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = before::text) THEN
         reached := reached || '[["what it dropped cannot be told, since it closed all cursors (CLOSE ALL)", null]]';
     ELSE
         LOOP
             FETCH before INTO dropped;
             EXIT WHEN NOT FOUND;
-            IF dropped.namespace = ANY (others) AND NOT EXISTS (
+            IF dropped.tie IS NOT NULL THEN
+                IF NOT EXISTS (SELECT FROM pg_depend AS d
+                               WHERE d.classid = dropped.classid AND d.objid = dropped.objid
+                                 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = dropped.namespace) THEN
+                    -- What is of the table itself, and not of one that refers to it, depends otherwise, too.
+                    IF dropped.tie <> 'n' THEN
+                        bared := bared || dropped.namespace;
+                    ELSIF dropped.classid = 'pg_constraint'::regclass THEN
+                        freed := freed || dropped.namespace;
+                    END IF;
+                END IF;
+            ELSIF dropped.namespace = ANY (others) AND NOT EXISTS (
                 SELECT FROM pg_depend AS d
                 WHERE d.classid = dropped.classid AND d.objid = dropped.objid AND d.refclassid = 'pg_namespace'::regclass
             ) THEN
@@ -108,6 +101,50 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    reached := reached || coalesce((
+        SELECT jsonb_agg(jsonb_build_array(format('%s was made or altered', c.oid::regclass),
+                         (SELECT nspname FROM pg_namespace WHERE oid = c.relnamespace) || '.' || coalesce(t.relname, s.relname, c.relname)))
+        FROM pg_class AS c
+        -- An index, or a sequence that a column has, is of its table.
+        LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+        LEFT JOIN pg_class AS t ON t.oid = i.indrelid
+        LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+        LEFT JOIN pg_class AS s ON s.oid = d.refobjid
+        WHERE c.oid = ANY (relations) AND c.relnamespace = ANY (others)
+          AND NOT EXISTS (SELECT FROM pg_depend AS e
+                          WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND e.refobjid = ANY (extensions))
+          -- A foreign key may point to another schema's table: to make it locks that one as to make a trigger does, and to
+          -- drop it as to alter the table does. Nothing of the table itself is new then.
+          AND NOT (
+              CASE WHEN EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND l.relation = c.oid AND l.mode = 'AccessExclusiveLock')
+                  THEN c.oid = ANY (freed) AND c.oid <> ALL (bared)
+                  ELSE EXISTS (SELECT FROM pg_constraint AS k
+                               JOIN pg_class AS r ON r.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = r.relnamespace
+                               WHERE k.confrelid = c.oid AND k.contype = 'f'
+                                 AND (n.oid <> ALL (others) OR n.nspname || '.' || r.relname = ANY (reaches)))
+              END
+              AND NOT EXISTS (SELECT FROM pg_locks AS l
+                              WHERE l.pid = pg_backend_pid() AND l.relation = c.oid
+                                AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ExclusiveLock'))
+              AND NOT EXISTS (
+                  SELECT FROM (
+                      SELECT xmin FROM pg_trigger WHERE tgrelid = c.oid AND (NOT tgisinternal OR tgenabled <> 'O')
+                      UNION ALL
+                      SELECT xmin FROM pg_attribute WHERE attrelid = c.oid
+                      UNION ALL
+                      SELECT xmin FROM pg_attrdef WHERE adrelid = c.oid
+                      UNION ALL
+                      SELECT xmin FROM pg_constraint WHERE conrelid = c.oid
+                      UNION ALL
+                      SELECT xmin FROM pg_policy WHERE polrelid = c.oid
+                      UNION ALL
+                      SELECT xmin FROM pg_rewrite WHERE ev_class = c.oid
+                      UNION ALL
+                      -- A first foreign key marks the table.
+                      SELECT xmin FROM pg_class WHERE oid = c.oid AND c.oid = ANY (freed)
+                  ) AS own (writer)
+                  WHERE age(own.writer) <= span AND pg_xact_status((epoch + own.writer::text::numeric)::text::xid8) = 'in progress'))), '[]');
     reached := reached || coalesce((
         SELECT jsonb_agg(jsonb_build_array(format('the schema %I was dropped', name), name))
         FROM jsonb_each_text(schemas) AS each (oid, name)
