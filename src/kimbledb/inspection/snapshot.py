@@ -357,8 +357,8 @@ class _Question:
     def _homes(self) -> dict[str, frozenset[str] | None]:
         """Return the schemas to look at, the target first, each with the names to look at or None for all."""
         homes: dict[str, frozenset[str] | None] = {self.schema: None if self.names is None else frozenset()}
-        for each, those in (self.names or {}).items():
-            homes[home_of(each)] = (homes.get(home_of(each)) or frozenset()) | frozenset(those)
+        for each, named in (self.names or {}).items():
+            homes[home_of(each)] = (homes.get(home_of(each)) or frozenset()) | frozenset(named)
         for each in self.reached:
             home, name = home_of(each), name_of(each)
             those = homes.get(home, frozenset())
