@@ -394,7 +394,7 @@ class ApplyRun:
             migrations=[
                 step.migration
                 for step in self._plan.steps
-                if step.is_applied or step.name in done or step.migration is migration
+                if step.is_there or step.name in done or step.migration is migration
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,

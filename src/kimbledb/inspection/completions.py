@@ -91,12 +91,13 @@ async def foresee(
     if written:
         found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True, owners=True)
     foresight = _Foresight(session, path, schemas_reached(planner.catalog), plan, shown.hosted, found)
-    migrations: list[Migration] = []
+    reached_by_now: set[str] = set()
     for step in plan.steps:
-        if step.is_applied or step.to_apply:
-            migrations.append(step.migration)
         if not step.to_apply:
             continue
+        reached_by_now.add(step.name)
+        # A later migration that is there has left its mark on what the earlier ones make.
+        migrations = [each.migration for each in plan.steps if each.is_there or each.name in reached_by_now]
         if step in written and step.name not in continued:
             scope = Scope(
                 migration=step.migration,

@@ -97,6 +97,11 @@ class Step:
         return self.state in (StepState.APPLIED, StepState.CHANGED)
 
     @property
+    def is_there(self) -> bool:
+        """Whether it is applied, or the schema shows all of it."""
+        return self.is_applied or self.state is StepState.ADOPTABLE
+
+    @property
     def is_recorded(self) -> bool:
         """Whether history holds it as applied, under this or an older name, and no alternative replaces it.
 
