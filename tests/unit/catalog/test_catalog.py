@@ -185,7 +185,7 @@ lines'''
             transactional = false
             statement_timeout = 90
             irreversible = "data is merged"
-            reaches = ["auth.users", "audit.*", "log"]
+            reaches = ["auth.users", "audit.*", "log", "schema  private"]
             supersedes = ["{SUM}"]
 
             [extensions]
@@ -222,7 +222,7 @@ lines'''
         "transactional": False,
         "statement_timeout": 90.0,
         "irreversible": "data is merged",
-        "reaches": ("auth.users", "audit", "log"),
+        "reaches": ("auth.users", "audit", "log", "schema private"),
         "supersedes": (SUM,),
         "rollback_sql": "",
         "extensions": (Extension("vector", "0.5"),),
@@ -536,7 +536,10 @@ WRONG = {
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
-    "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
+    "reaches": [
+        *('"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'),
+        *('["schema "]', '["schema a.b"]', '["schema a.*"]'),
+    ],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
     "formerly": ["1", "[]", "{ 'tabel a' = 'b' }", "{ 'table a' = '' }"],
     "renames": ["1", "[]", "{ a = 'b' }", "{ 'table a' = 1 }", "{ 'tabel a' = 'b' }", "{ 'table ' = 'b' }", "{ 'table a' = '' }"],

@@ -20,6 +20,7 @@ DECLARE
     reached jsonb := '[]';
     shown text[];
     names text[];
+    places text;
 BEGIN
     -- Relations that were made, altered or dropped; functions and types that were dropped,
     -- types whose values were altered. These locks last as long as the transaction.
@@ -156,6 +157,7 @@ BEGIN
     SELECT array_agg(DISTINCT one->>0), array_agg(DISTINCT one->>1) FILTER (WHERE one->>1 IS NOT NULL) INTO shown, names
     FROM jsonb_array_elements(reached) AS one
     WHERE (one->>1 = ANY (reaches)) IS NOT TRUE;
+    places := to_jsonb(names[:20])::text;
     -- Many objects of one schema are named by it, and a schema brings its objects.
     SELECT array_agg(DISTINCT CASE WHEN many.itself THEN 'schema ' || many.schema WHEN many.count > 3 THEN many.schema || '.*' ELSE many.name END)
     INTO names
@@ -163,11 +165,12 @@ BEGIN
           FROM unnest(names) AS each WINDOW home AS (PARTITION BY split_part(each, '.', 1)))
         AS many (name, schema, count, itself);
     IF shown IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'KD004',
+        RAISE EXCEPTION USING ERRCODE = 'KD004', DETAIL = coalesce(places, '[]'),
             MESSAGE = 'the script reached outside of the target schema: ' || array_to_string(shown[:5], ', ')
                 || CASE WHEN cardinality(shown) > 5 THEN format(' and %s more', cardinality(shown) - 5) ELSE '' END,
             HINT = CASE WHEN extensions IS NOT NULL THEN 'name extensions under `extensions` in migration.toml, or after `-- kimbledb:` at the head of the script: they are made before it'
                    ELSE 'name only objects of the target schema' END
+                || CASE WHEN EXISTS (SELECT FROM unnest(names) AS each WHERE each LIKE 'public.%') THEN ' (or migrate the schema public: schema="public", --schema public)' ELSE '' END
                 || CASE WHEN names IS NULL THEN ''
                    ELSE format('; if this is meant, say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches = [%s%s]',
                        (SELECT string_agg(to_json(each)::text, ', ') FROM unnest(names[:5]) AS each),
