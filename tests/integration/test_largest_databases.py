@@ -34,7 +34,7 @@ async def test_rows_without_their_person_stop_the_plan_until_there_is_one(hosted
     for step in stopped:
         for conflict in step.completion.conflicts if step.completion else ():
             told, _, query = conflict.partition(", listed by: ")
-            assert "(user_id) without a row of users" in told
+            assert "(user_id) without a row of users (id), a table that this plan makes empty: migrate up to it" in told
             await connection.execute(
                 f"INSERT INTO users (id) SELECT DISTINCT user_id FROM ({query}) AS one ON CONFLICT DO NOTHING"
             )

@@ -119,6 +119,37 @@ async def test_a_table_that_is_set_aside_leaves_the_script_to_run(
     assert (await kimbledb.verify(database, catalog=catalog)).ok
 
 
+async def test_what_later_migrations_refer_to_is_the_table_that_is_made(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Foreign keys refer to the table that is made, also those of later migrations; rows of partitions are copied and counted."""
+    folder.add(
+        1, "people", "CREATE TABLE people (id integer PRIMARY KEY); CREATE TABLE notes (id integer PRIMARY KEY);"
+    )
+    folder.add(
+        2, "orders", "CREATE TABLE orders (buyer integer REFERENCES people (id)); CREATE INDEX ON orders (buyer);"
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE people (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE few PARTITION OF people FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE many PARTITION OF people FOR VALUES FROM (10) TO (99);"
+        "INSERT INTO people VALUES (1), (20); ALTER TABLE people ADD COLUMN name text NOT NULL DEFAULT '';"
+        "CREATE TABLE orders (buyer integer, CONSTRAINT theirs FOREIGN KEY (buyer) REFERENCES people (id));"
+        "INSERT INTO orders VALUES (20);"
+        "CREATE TABLE notes (id point, text text); INSERT INTO notes VALUES (NULL, 'a')"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    report = await kimbledb.migrate(database, catalog=catalog, set_aside=["people", "notes"])
+
+    assert [(each.table, each.rows, each.copied) for each in report.set_aside] == [("notes", 1, 0), ("people", 2, 2)]
+    keys = "SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'f'"
+    assert [row[0] for row in await connection.fetch(keys)] == ["people"]
+    assert await connection.fetchval("SELECT not_copied FROM notes_set_aside") == "no column (SQLSTATE 22000)"
+    assert (await kimbledb.verify(database, catalog=catalog)).ok
+
+
 async def test_rows_of_another_table_that_lose_theirs_stop_the_run(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

@@ -121,7 +121,7 @@ def copying(completion: Completion) -> list[str]:
     Args:
         completion: The completion.
     """
-    copied = [_copying(each) for each in completion.set_aside if each.values]
+    copied = [_copying(each) for each in completion.set_aside]
     return [*copied, *(f"{each};\n" for each in completion.afterwards)]
 
 
@@ -140,9 +140,10 @@ def _copying(copy: Copy) -> str:
     return queries.block(
         "copy_rows",
         source=source,
-        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE",
+        only="" if copy.is_partitioned else "ONLY ",
+        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE" if columns else f"INSERT INTO {table}",
         values=", ".join(f"({value})" for value in copy.values.values()),
-        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text",
+        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text" if columns else "'no column'",
         literal=quote_literal(source),
         reason=reason,
         column=quote_literal(reason),

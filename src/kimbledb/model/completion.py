@@ -63,6 +63,8 @@ class Copy:
     without: Mapping[str, str] = field(factory=dict)
     #: The columns that are counted by a sequence, by their name alone.
     counted: tuple[str, ...] = ()
+    #: Whether the rows are in partitions of the table that was set aside.
+    is_partitioned: bool = False
 
 
 @frozen(kw_only=True)

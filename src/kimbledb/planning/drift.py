@@ -418,9 +418,10 @@ class _Drift:
         if kept is None:
             return False
         there = self._found.objects[item.key]
-        # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL.
+        # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL, and the
+        # type that a key gives it.
         if item.each.kind == "column":
-            return same_type(item.each.facts or {}, there)
+            return same_type(item.each.facts or {}, there) or same_type(kept, there)
         return not compare(
             kept,
             there,

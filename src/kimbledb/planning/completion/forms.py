@@ -7,20 +7,23 @@ from functools import cached_property
 
 from attrs import field, frozen
 
-from kimbledb.model.objects import Fact, Facts, Key, quoted
+from kimbledb.model.objects import Fact, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning import ids
 from kimbledb.planning.closed import without_counter
-from kimbledb.planning.comparison import Comparison, compare
+from kimbledb.planning.comparison import Comparison, compare, same_type
 from kimbledb.planning.completion.noted import Noted
 from kimbledb.planning.completion.rows import Rows
 from kimbledb.planning.completion.scope import Scope, at_place
 from kimbledb.planning.doors import wants_value, without_null
-from kimbledb.planning.fold import NAMED_ALIKE, FoldedObject, relation_of, split
+from kimbledb.planning.fold import NAMED_ALIKE, FoldedObject, columns_of, relation_of, split
 from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import texts
 
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.
 _NATURE = frozenset({"partition_by", "partition_of", "bound", "inherits", "of_type", "foreign_server", "kind"})
+#: The facts of a table that its operator chooses, and that mean nothing to a query.
+_CHOSEN = frozenset({"replica_identity", "options"})
 #: The facts of a column that say where its values come from.
 _ORIGIN = frozenset({"generated", "virtual", "identity"})
 #: The kinds that get their declared form also where nothing here shows whether an expression of theirs differs: an old
@@ -59,15 +62,15 @@ class LaterForms:
         """Return the facts of a missing object, or None if it is not made."""
         (kind, name), facts, objects = item.key, item.each.facts, self.found.objects
         if facts is None:
-            words = f"{item.each} is missing, and only its name is declared"
-            self.noted.refuse(at_place(item, words), relation_of(item.key, None))
+            unknown = f"{item.each} is missing, and only its name is declared"
+            self.noted.refuse(at_place(item, unknown), relation_of(item.key, None))
             return None
         other = next((each for each in NAMED_ALIKE if (each, name) in objects), None) if kind in NAMED_ALIKE else None
         if other is not None:
             self.noted.refuse(at_place(item, f"{item.each} cannot be made: {other} {name} has its name"), name)
             return None
         if kind == "constraint" and (standing := _key_in_place_of(name, facts, self.found)):
-            self.noted.left[item.key] = f"{standing} stands in its place"
+            self._leave(item, f"{standing} stands in its place")
             return None
         if kind == "privilege" and (column := without_counter(name, self.scope.fold, objects)):
             self.noted.left[item.key] = f"column {column} has no sequence of its own"
@@ -109,14 +112,10 @@ class LaterForms:
             and there not in earlier
             and not self.scope.is_taken_over(item)
         ):
-            self.noted.left[item.key] = f"it is {there.get('key') or there.get('exclude') or there.get('check')}"
+            self._leave(item, f"it is {there.get('key') or there.get('exclude') or there.get('check')}")
             return None
         if kind == "table":
-            if _NATURE & (comparison.declared.keys() | comparison.found.keys()):
-                words = f"{item.each} is {comparison.found_words} instead of {comparison.expected_words}"
-                self.noted.refuse(at_place(item, words), item.each.name)
-                return None
-            return {**there, **comparison.declared}
+            return self._changed_table(item, there, comparison)
         if kind == "privilege" and not self.scope.migration.closed:
             return _with_more(there, comparison.declared)
         if kind == "type" and "labels" in declared and "labels" in there:
@@ -128,11 +127,49 @@ class LaterForms:
         recorded = self.scope.forms.of(item.migration.name, item.declared_as)
         return compare(declared, there, form=self.found.forms.get(item.key), recorded=recorded)
 
+    def _leave(self, item: FoldedObject, why: str) -> None:
+        """Leave a constraint as it is, unless it is a key that declared foreign keys need and no other key serves."""
+        self.noted.left[item.key] = why
+        table = split(item.each.name)[0]
+        columns = {f"{table}.{column}" for column in columns_of(item.each.facts or {})}
+        if _is_unique(item.each.facts or {}) and columns <= self._referred and columns not in self._unique_in(table):
+            shown = ", ".join(split(column)[1] for column in sorted(columns))
+            words = f"foreign keys need {item.each}, and {why}: give the table a unique key ({shown})"
+            self.noted.refuse(at_place(item, words), table)
+
+    @cached_property
+    def _referred(self) -> frozenset[str]:
+        """The columns that declared foreign keys refer to."""
+        declared = ((key[1], item.each.facts or {}) for key, item in self.scope.whole.objects.items())
+        return frozenset(other for _, other in ids.foreign_keys(declared))
+
+    def _unique_in(self, table: str) -> list[set[str]]:
+        """Return the columns of each key of a table."""
+        return [
+            {f"{table}.{column}" for column in columns_of(facts)}
+            for key, facts in self.found.objects.items()
+            if relation_of(key, facts) == table and _is_unique(facts) and "where" not in facts
+        ]
+
+    def _changed_table(self, item: FoldedObject, there: Facts, comparison: Comparison) -> Facts | None:
+        if _NATURE & (comparison.declared.keys() | comparison.found.keys()):
+            nature = words({name: there[name] for name in _NATURE & there.keys()}) or "a plain table"
+            why = f"{item.each} is {nature}, and cannot become what is declared"
+            self.noted.refuse(at_place(item, why), item.each.name)
+            return None
+        if chosen := _CHOSEN & comparison.found.keys() - (item.each.facts or {}).keys():
+            self.noted.left[item.key] = f"it has {words({name: there[name] for name in chosen})}"
+        return {**there, **comparison.declared}
+
     def _changed_column(self, item: FoldedObject, there: Facts, earlier: Sequence[Facts]) -> Facts:
         declared = item.each.facts or {}
         if any(declared.get(fact) != there.get(fact) for fact in _ORIGIN & declared.keys()):
             self.noted.left[item.key] = "it holds values of its own"
+        if not same_type(there, declared):
+            self.noted.left[item.key] = f"it is {there.get('type')}, as what a foreign key ties it to"
         facts = there
+        if "generated" in there and "virtual" not in there and not _ORIGIN & declared.keys():
+            facts = _without(facts, "generated")  # which keeps its values, and lets an INSERT give it one
         if self._takes_default(item, there, earlier):
             facts = _without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
         if there.get("not_null") and not declared.get("not_null"):
@@ -199,6 +236,11 @@ def nullable(facts: Facts) -> dict[str, Fact]:
         facts: Its facts before.
     """
     return _without(facts, "not_null", "not_null_name", "not_null_options")
+
+
+def _is_unique(facts: Facts) -> bool:
+    """Return whether a constraint or an index lets no two rows be alike."""
+    return bool(facts.get("unique")) or str(facts.get("key", "")).startswith(("PRIMARY KEY", "UNIQUE"))
 
 
 def _without(facts: Facts, *names: str) -> dict[str, Fact]:

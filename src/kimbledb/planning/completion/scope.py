@@ -128,7 +128,8 @@ class Scope:
     def aside(self) -> Aside:
         """The schema once tables are set aside."""
         tables = [each for each in self.tables_made if each in self.set_aside]
-        return set_aside(self.found, tables, self.fold.objects, closed=self.migration.closed)
+        declared = {key: item.each.facts or {} for key, item in self.whole.objects.items()}
+        return set_aside(self.found, tables, declared, closed=self.migration.closed)
 
     def is_copied(self, item: FoldedObject) -> bool:
         """Return whether the rows of an object's table are copied, and only those that fit.
@@ -190,7 +191,7 @@ class Scope:
             }
         found = {
             key: self.fold.objects[key]
-            for key in self.aside.gone
+            for key in self.aside.gone & self.fold.objects.keys()
             if self.fold.objects[key].migration is not self.migration
         }
         if not self.has_begun:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.model.completion import Conversion
-from kimbledb.model.objects import Facts, Key, parts_of, quoted
+from kimbledb.model.objects import Fact, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids
 from kimbledb.planning.comparison import same_type
@@ -18,6 +19,11 @@ from kimbledb.planning.conversions import default_of
 from kimbledb.planning.fold import FoldedObject, split
 from kimbledb.planning.set_aside import as_before
 from kimbledb.planning.writer.names import own_name, texts
+
+#: The types that an identity may have.
+_COUNTED = ("smallint", "integer", "bigint")
+_TEXTS = ("text", "character")
+_AS_TEXT = r"\1text"
 
 
 # Without slots: the properties below are computed once.
@@ -62,7 +68,8 @@ class Types:
             for column, kind in {**wanted, **scope.migration.expects}.items()
             if (there := objects.get(("column", column))) is not None and not same_type(there, {"type": kind})
         }
-        return list(self._of(wanted, objects))
+        held = set(ids.held(wanted, objects, _declared_types(scope.fold.objects)))
+        return list(self._of({column: kind for column, kind in wanted.items() if column not in held}, objects))
 
     def _of(self, wanted: Mapping[str, str], objects: Mapping[Key, Facts]) -> Iterator[Conversion | tuple[str, str]]:
         return ids.conversions(wanted, objects, declared=self.scope.foreign_keys, enums=self._enums)
@@ -85,11 +92,32 @@ class Types:
             facts: Its facts before.
             conversion: The conversion.
         """
-        gone = {"default", "collation", *(("identity",) if conversion.ids_of is not None else ())}
+        gone = {"default", "collation", *(() if conversion.after in _COUNTED else ("identity", "sequence"))}
         later = {name: fact for name, fact in facts.items() if name not in gone} | {"type": conversion.after}
         if "default" in facts and (default := default_of(conversion, str(facts["default"]), enums=self._enums)):
             later["default"] = default
         return later
+
+    def following(self, found: Snapshot) -> Snapshot:
+        """Return the schema in which constants follow the conversions of columns that are compared with them.
+
+        The server has no operator between a text and an enum, or a uuid: ``status = 'open'::state`` would stay behind.
+
+        Args:
+            found: The schema.
+        """
+        casts = {
+            each.key: re.compile(rf"('(?:[^']|'')*'::){re.escape(each.before)}(?![\w.\"])")
+            for each in self.conversions.values()
+            if (each.before == "uuid" or each.before in self._enums) and each.after.startswith(_TEXTS)
+        }
+        objects, sources = dict(found.objects), dict(found.sources)
+        for key in found.objects if casts else ():
+            for cast in (casts[need] for need in found.needs.get(key, ()) if need in casts):
+                objects[key] = {name: _recast(fact, cast) for name, fact in objects[key].items()}
+                if key in sources:
+                    sources[key] = cast.sub(_AS_TEXT, sources[key])
+        return evolve(found, objects=objects, sources=sources)
 
     def counters_of_ids(self, found: Snapshot) -> Iterator[Key]:
         """Yield the sequences that gave values to columns of ids which become uuids, and to no other.
@@ -103,6 +131,12 @@ class Types:
                 users = {each for each, needs in found.needs.items() if key in needs}
                 if users <= columns:
                     yield key
+
+
+def _recast(fact: Fact, cast: re.Pattern[str]) -> Fact:
+    if isinstance(fact, tuple):
+        return tuple(cast.sub(_AS_TEXT, each) for each in fact)
+    return cast.sub(_AS_TEXT, fact) if isinstance(fact, str) else fact
 
 
 def keeping_whole(conversion: Conversion, found: Snapshot) -> Conversion:

@@ -19,7 +19,7 @@ from kimbledb.planning.completion.scope import Scope, at_place
 from kimbledb.planning.completion.strangers import close, let_be_null
 from kimbledb.planning.completion.types import Types, keeping_whole
 from kimbledb.planning.fills import filling
-from kimbledb.planning.fold import FoldedObject, split
+from kimbledb.planning.fold import Belongings, FoldedObject, split
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.set_aside import copies
 from kimbledb.planning.writer.names import written
@@ -132,19 +132,26 @@ class _Completing:
     @cached_property
     def _found(self) -> Snapshot:
         columns = {each.key: {"type": each.before} for each in self._kept.values()}
-        return evolve(self.scope.named, objects={**self.scope.named.objects, **columns})
+        found = evolve(self.scope.named, objects={**self.scope.named.objects, **columns})
+        return evolve(found, sources=self.types.following(found).sources)
+
+    @cached_property
+    def _following(self) -> Snapshot:
+        """What is there before, with constants that follow the conversions."""
+        return self.types.following(self._found)
 
     @cached_property
     def _converted(self) -> dict[Key, Facts]:
         """The objects that are there, with columns converted."""
-        there = self._found.objects
+        there = self._following.objects
         later = {key: self.types.converted(there[key], each) for key, each in self._conversions.items()}
         return {**there, **later}
 
     @cached_property
     def _idle(self) -> frozenset[Key]:
-        """The sequences that count nothing any more."""
-        return frozenset(self.types.counters_of_ids(self._found))
+        """The sequences that count nothing any more, with what belongs to them."""
+        counters = frozenset(self.types.counters_of_ids(self._found))
+        return counters.union(Belongings(self._found.objects).of(counters)) if counters else counters
 
     # What is there afterwards.
 
@@ -187,7 +194,8 @@ class _Completing:
         if not copied:
             before_copies = len(leading.statements)
         first = (*way.ahead(self.scope, self.types, self._kept.values()), *leading.statements[:before_copies])
-        return first, (*leading.statements[before_copies:], *self._filled_again(leading.gone, after.objects))
+        counted = way.counting(self.scope, self._found, after.objects)
+        return first, (*leading.statements[before_copies:], *self._filled_again(leading.gone, after.objects), *counted)
 
     def _filled_again(self, gone: Collection[Key], objects: Collection[Key]) -> Iterator[str]:
         """Yield the statements that fill materialized views which were made again."""
@@ -205,12 +213,12 @@ class _Completing:
                 yield table
 
     def _left_forms(self, objects: Mapping[Key, Facts]) -> dict[Key, Facts]:
-        """Return the facts of columns and constraints of the migration that are left, by their declared names."""
+        """Return the facts of tables, columns and constraints of the migration that are left, by their declared names."""
         return {
             item.declared_as: objects[key]
             for key, item in self.scope.objects.items()
             if key in self.noted.left
             and key in objects
-            and key[0] in ("column", "constraint")
+            and key[0] in ("table", "column", "constraint")
             and item.migration is self.scope.migration
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field
 
 from kimbledb.model.completion import Conversion, Copy
+from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
@@ -20,6 +22,8 @@ from kimbledb.planning.writer.names import own_name, written
 
 #: The kinds that an expression may name.
 _NAMED_IN_FILLS = frozenset({"function", "type", "table", "view", "sequence"})
+#: A default that counts.
+_COUNTED = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)")
 
 
 @define(eq=False)
@@ -139,6 +143,33 @@ def before_fills(
     """
     early = _early(made, fills)
     return afterwards(found, {**converted, **{each.key: _free(after[each.key]) for each in early}}, early)
+
+
+def counting(scope: Scope, found: Snapshot, after: Mapping[Key, Facts]) -> Iterator[str]:
+    """Yield the statements that set the sequences of columns forward where rows were given their numbers by hand.
+
+    Args:
+        scope: The migration.
+        found: The schema before.
+        after: The objects afterwards.
+    """
+    for key in scope.objects:
+        facts = after.get(key, {})
+        if key[0] != "column" or key not in found.objects:
+            continue
+        table, own = split(key[1])
+        named = _COUNTED.fullmatch(str(facts.get("default", "")))
+        if named is None and "identity" not in facts:
+            continue
+        counter = (
+            named[1]
+            if named
+            else f"pg_get_serial_sequence({quote_literal(written(table))}, {quote_literal(parts_of(own)[-1])})"
+        )
+        yield (
+            f"SELECT setval(counter, last) FROM (SELECT {counter}::regclass AS counter, max({own_name(key[1])}) AS last FROM {written(table)}) AS rows"
+            " WHERE last > coalesce(pg_sequence_last_value(counter), (SELECT seqstart - 1 FROM pg_sequence WHERE seqrelid = counter))"
+        )
 
 
 def _free(facts: Facts) -> Facts:
