@@ -187,9 +187,9 @@ def _as_text(facts: Facts | None) -> dict[str, str] | None:
         return None
     # A body that the server keeps parsed holds casts; that it works is asked below.
     return {
-        name: re.sub(r"(::)?\buuid\b|character varying(\(64\))?|::text|[()]|with default values", "", str(fact)).replace(
-            "text", ""
-        )
+        name: re.sub(
+            r"(::)?\buuid\b|character varying(\(64\))?|::text|[()]|with default values", "", str(fact)
+        ).replace("text", "")
         for name, fact in facts.items()
         if name not in ("sql_body", "body")
     }

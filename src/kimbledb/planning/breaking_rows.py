@@ -241,7 +241,9 @@ class _Rule:
         if not other.is_known:
             return None
         words += " that is copied" if other.are_some else ""
-        if other.present is not None:
+        if other.present is None:
+            words += ", a table that this plan makes empty: migrate up to it (to, --to) and add the rows"
+        else:
             alias = own_name(table)
             if alias == own_name(self.own.table):
                 alias = "referred" if alias != "referred" else "referred_row"
