@@ -97,6 +97,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
+    "repeatable": ("true or false", _is_flag),
     "reaches": ('a list of names in other schemas, such as "auth.users", "audit.*" or "schema private"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
     "fills": ('a table such as "table.column" = "expression"', _is_expects),
@@ -107,7 +108,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
 #: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
 _KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "transactional")
+_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "repeatable", "transactional")
 #: Keys of earlier versions, which a person wrote.
 _RECORDED: Final = ("creates", "changes", "drops")
 _RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"

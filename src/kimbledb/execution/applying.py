@@ -423,6 +423,10 @@ class ApplyRun:
         What it finds under another name counts, too: a conversion makes such a key anew, and a rollback must not drop it.
         """
         detail: dict[str, object] = {"strategy": "online"} if self._is_online(migration) else {}
+        assert self._plan is not None
+        step = self._plan.step(migration.name)
+        if step.runs_again and step.recorded is not None and not step.recorded.adopted:
+            return {**detail, "again": True}  # what it finds there is what it made before
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
         present = finding.present if finding is not None else ()
         completion = self.completions.get(migration.name)

@@ -73,8 +73,10 @@ async def foresee(
         aside: The tables that are set aside.
         large: The large tables, where a migration can be run in part outside of a transaction.
     """
-    begun = [step for step in plan.pending if is_begun(step.migration, shown)]
-    staged = [step for step in plan.pending if step not in begun and _may_be_staged(step, large, hosted=shown.hosted)]
+    # The script of a repeatable migration is what changes that which its former text made.
+    first = [step for step in plan.pending if not step.runs_again]
+    begun = [step for step in first if is_begun(step.migration, shown)]
+    staged = [step for step in first if step not in begun and _may_be_staged(step, large, hosted=shown.hosted)]
     if (
         not begun
         and not staged

@@ -110,6 +110,11 @@ class Step:
         return self._row_is_applied and self.state not in (StepState.UNKNOWN, StepState.REPLACED)
 
     @property
+    def runs_again(self) -> bool:
+        """Whether history holds it as applied, and it would be applied again: it is repeatable, and its text has changed."""
+        return self.migration.repeatable and self._row_is_applied and self.state is StepState.PENDING
+
+    @property
     def is_newer(self) -> bool:
         """Whether another version of kimbledb applied it, and this catalog does not hold it. A failed one does not count."""
         by_kimbledb = self.recorded is not None and self.recorded.version is not None

@@ -55,6 +55,11 @@ _HEAD = """\
 -- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
 -- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
 {division}"""
+_CHANGED = """\
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
+"""
+
 _DIVISION = """\
 --
 -- A value that is added to a type can be used after the COMMIT. One follows
@@ -352,6 +357,7 @@ def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
         failed=quote_literal(f"{migration.name} failed, and {kept}: "),
         checksum=migration.checksum,
         checksums=quote_array((migration.checksum, *migration.supersedes)),
+        changed="" if migration.repeatable else _CHANGED.format(checksum=migration.checksum),
         version=quote_literal(__version__),
         script=queries.quoted(migration.apply_sql.rstrip("\n"), "script"),
     )

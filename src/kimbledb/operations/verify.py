@@ -139,8 +139,10 @@ class Verifier(Request):
             return [each for each in self.catalog if each.name in names], []
         steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
         return (
-            evidence.as_applied((step.migration for step in steps if step.is_recorded), state.history or ()),
-            [step.migration for step in steps if not step.is_recorded],
+            evidence.as_applied(
+                (step.migration for step in steps if step.is_recorded and not step.runs_again), state.history or ()
+            ),
+            [step.migration for step in steps if not step.is_recorded or step.runs_again],
         )
 
     def _drift(

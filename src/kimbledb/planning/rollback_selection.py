@@ -30,7 +30,11 @@ class Selection:
 
 def removable(plan: Plan) -> dict[str, Step]:
     """Return the steps that a rollback can take back, by name: applied, or recorded by another tool and there in part."""
-    return {step.name: step for step in plan.steps if step.is_applied or (step.is_recorded and step.state in _IN_PART)}
+    return {
+        step.name: step
+        for step in plan.steps
+        if step.is_applied or step.runs_again or (step.is_recorded and step.state in _IN_PART)
+    }
 
 
 @frozen(kw_only=True)
