@@ -1,7 +1,7 @@
 """What tools add to a script and kimbledb does by itself, taken off: each in words, for the plan.
 
-These are the BEGIN and the COMMIT around a script, extensions that are made in a schema of their own, and what pg_dump
-writes for its session.
+These are the BEGIN and the COMMIT around a script, extensions that are made in a schema of their own, what pg_dump writes
+for its session, and the revisions that Alembic records.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from kimbledb.model.script import Script
 #: Lines at the head of a dump, of which one stands in its first characters.
 _DUMP: Final = ("-- PostgreSQL database dump\n", "-- Dumped from database version ")
 _HEAD_LENGTH: Final = 4000
+#: What stands above a revision that Alembic wrote as SQL.
+_REVISION: Final = re.compile(r"^-- Running (?:up|down)grade ", re.MULTILINE)
 _EXTENSION: Final = re.compile(r"\bextension\b", re.IGNORECASE)
 
 
@@ -53,6 +55,12 @@ def plain(script: Script) -> Plain:
         script, extensions = dump.without_extensions(script)
         if extensions:
             remarks.append(f"CREATE EXTENSION was taken off, and is done before the script: {', '.join(extensions)}")
+    if "alembic_version" in script.text and _REVISION.search(script.text) is not None:
+        from kimbledb.catalog import dump
+
+        script, recorded = dump.without_revisions(script)
+        if recorded:
+            remarks.append("the record of Alembic's revisions was taken off: kimbledb has a history of its own")
     bare = sections.without_transaction(script)
     if bare is not script:
         remarks.append("BEGIN and COMMIT around the script were taken off: it runs in a transaction of kimbledb")

@@ -82,8 +82,9 @@ class Catalog:
         Args:
             path: The folder. It holds either one folder for each migration, or one file for each migration. Files are
                 named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``); each file
-                requires the file before it and has neither a rollback nor checks. A symbolic link that leads out of
-                the folder is refused, so that nobody without access to the folder can change a migration.
+                requires the file before it and has neither a rollback nor checks. Or it is the folder of another tool,
+                such as goose, Flyway, Prisma or Sqitch, which is read as it is. A symbolic link that leads out of the
+                folder is refused, so that nobody without access to the folder can change a migration.
             base: The catalog on which these migrations build: they come after its own, and may require them. None for
                 a folder that stands for itself.
             declared: The file that ``kimbledb declare --output`` wrote, for a folder that cannot hold it. None for the

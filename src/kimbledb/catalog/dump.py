@@ -1,4 +1,4 @@
-"""What pg_dump writes for its session and its server, and extensions that are made in a schema, found and taken off."""
+"""What pg_dump and Alembic write beside the schema, and extensions that are made in a schema, found and taken off."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ _PUBLIC: Final = re.compile(r"(?:create\s+schema\s+public$|comment\s+on\s+schema
 _EXTENSION: Final = re.compile(
     r'create\s+extension\s+(?:if\s+not\s+exists\s+)?("[^"]+"|\w+)\s+with\s+schema\s+"?(?:public|extensions)"?$',
     re.IGNORECASE,
+)
+#: How Alembic records a revision; it says so in a comment, too.
+_RECORDS: Final = re.compile(
+    r"(?:create\s+table|drop\s+table|insert\s+into|update|delete\s+from)\s+(?:\w+\.)?alembic_version\b", re.IGNORECASE
 )
 _ON_EXTENSION: Final = re.compile(r"comment\s+on\s+extension\b", re.IGNORECASE)
 
@@ -59,6 +63,16 @@ def without_extensions(script: Script) -> tuple[Script, list[str]]:
     script, found = sections.without_statements(script, lambda each: _EXTENSION.match(each.text) is not None)
     names = [match[1].strip('"') for each in found if (match := _EXTENSION.match(each.text)) is not None]
     return script, list(dict.fromkeys(names))
+
+
+def without_revisions(script: Script) -> tuple[Script, bool]:
+    """Return what `alembic upgrade --sql` wrote without the record of revisions, and whether there was one.
+
+    Args:
+        script: The script.
+    """
+    script, found = sections.without_statements(script, lambda each: _RECORDS.match(each.skeleton) is not None)
+    return script, bool(found)
 
 
 def _is_owner(statement: Statement) -> bool:

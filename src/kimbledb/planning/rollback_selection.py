@@ -145,7 +145,7 @@ def without_rollback(migration: Migration, reason: str) -> RollbackRefusedError:
     hint = None
     if migration.irreversible is None:
         hint = (
-            "give it a folder of its own, with an apply.sql and a rollback.sql"
+            "write its way back where its format has one, or give it a folder with an apply.sql and a rollback.sql"
             if migration.is_flat
             else f"write {migration.location}/rollback.sql"
         )

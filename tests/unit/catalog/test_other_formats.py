@@ -142,6 +142,37 @@ def test_a_folder_of_another_tool_is_its_own_for_declarations(tmp_path: Path) ->
     assert first.is_flat
 
 
+ALEMBIC = """\
+BEGIN;
+
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> ae10
+
+CREATE TABLE t (id INTEGER);
+
+INSERT INTO alembic_version (version_num) VALUES ('ae10') RETURNING alembic_version.version_num;
+
+COMMIT;
+
+"""
+
+
+def test_what_alembic_wrote_as_sql_is_read(tmp_path: Path) -> None:
+    """Its transaction and its record of revisions are taken off, on the way there and back."""
+    down = "BEGIN;\n-- Running downgrade ae10 -> \nDROP TABLE t;\nDELETE FROM alembic_version WHERE version_num = 'ae10';\nCOMMIT;"
+    [migration] = load(tmp_path, {"0001_ae10.up.sql": ALEMBIC, "0001_ae10.down.sql": down})
+
+    shown = [line for line in places(migration) if not line[0].startswith(("--", ";"))]
+    assert shown == [("CREATE TABLE t (id INTEGER);", 10), (DOWN.strip(), 3)]
+    assert migration.remarks[0] == (
+        "the record of Alembic's revisions was taken off: kimbledb has a history of its own"
+    )
+
+
 # goose.
 
 
@@ -301,6 +332,14 @@ def test_pairs_are_read_together(tmp_path: Path) -> None:
     assert (second.name, second.wants_derived_rollback) == ("10_b.up.sql", True)
 
 
+def test_a_script_beside_pairs_is_one_of_sqlx(tmp_path: Path) -> None:
+    """It is applied in its turn, and the plan says that golang-migrate would not."""
+    first, second = load(tmp_path, {"1_a.up.sql": UP, "1_a.down.sql": DOWN, "2_b.sql": UP})
+
+    assert names([first, second]) == ["1_a.up.sql", "2_b.sql"]
+    assert second.remarks == ("a script without `up` in its name: sqlx runs it, and golang-migrate does not",)
+
+
 @pytest.mark.parametrize("text", ["CREATE INDEX CONCURRENTLY i ON t (id);", f"-- no-transaction\n{UP}"])
 def test_a_pair_runs_outside_of_a_transaction_where_it_must(tmp_path: Path, text: str) -> None:
     """golang-migrate opens none, and sqlx is told by the first line."""
@@ -313,7 +352,6 @@ def test_a_pair_runs_outside_of_a_transaction_where_it_must(tmp_path: Path, text
     ("file", "message"),
     [
         ("2_b.down.sql", "it takes back what no script makes"),
-        ("2_b.sql", "it is one script beside pairs"),
         ("1_b.up.sql", "it has the same number, 1, as"),
     ],
 )

@@ -2,6 +2,7 @@
 
 The order is that of the numbers. A migration is called by the name of its first file. A script whose first line is
 ``-- no-transaction`` (sqlx), and one with a statement that the server refuses in a transaction, runs outside of one.
+A script without ``up`` or ``down`` in its name is a migration of sqlx, and is read as such.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 
 _FILE = re.compile(r"(?P<number>[0-9]+)_(?P<name>.*?)\.(?:tx\.)?(?P<way>up|down)\.(?:sql|go)")
-_ONE_WAY = re.compile(r"(?P<number>[0-9]+)_.+(?<!\.up)(?<!\.down)\.sql")
+_ONE_WAY = re.compile(r"(?P<number>[0-9]+)_(?P<name>.+)(?<!\.up)(?<!\.down)(?P<way>)\.sql")
 #: The first line of a script of sqlx that is to run outside of a transaction.
 _NO_TRANSACTION = "-- no-transaction"
 
@@ -28,12 +29,9 @@ def matches(folder: Folder) -> bool:
 def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder of pairs, and all faults in it."""
     faults: list[Fault] = []
-    files = list(named_files(folder, _FILE, faults))
-    for file in named_files(folder, _ONE_WAY, faults):
-        message = "it is one script beside pairs: sqlx runs it, and golang-migrate passes it over"
-        faults.append(file.fault(message, f"name it {file.name.removesuffix('.sql')}.up.sql, or move it elsewhere"))
+    files = [*named_files(folder, _FILE, faults), *named_files(folder, _ONE_WAY, faults)]
     downs = {(file.number, file["name"]): file for file in files if file["way"] == "down"}
-    ups = sorted((file for file in files if file["way"] == "up"), key=lambda file: (file.number, file.name))
+    ups = sorted((file for file in files if file["way"] != "down"), key=lambda file: (file.number, file.name))
     drafts = [_draft_of(up, downs.pop((up.number, up["name"]), None)) for up in ups]
     for down in downs.values():
         faults.append(down.fault("it takes back what no script makes", "write its .up.sql, or remove it"))
@@ -48,4 +46,5 @@ def _draft_of(up: NamedFile, down: NamedFile | None) -> Draft:
         apply=up.script,
         rollback=None if down is None else down.script,
         transactional=False if up.script.text.startswith(_NO_TRANSACTION) else None,
+        remarks=() if up["way"] else ("a script without `up` in its name: sqlx runs it, and golang-migrate does not",),
     )
