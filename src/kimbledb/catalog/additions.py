@@ -15,8 +15,12 @@ from kimbledb.catalog import sections
 from kimbledb.model.migration import Extension
 from kimbledb.model.script import Script
 
-#: Lines at the head of a dump, of which one stands in its first characters.
-_DUMP: Final = ("-- PostgreSQL database dump\n", "-- Dumped from database version ")
+#: Texts of which one stands in the first characters of a dump. The Supabase CLI takes the comments off.
+_DUMP: Final = (
+    "-- PostgreSQL database dump\n",
+    "-- Dumped from database version ",
+    "SELECT pg_catalog.set_config('search_path', '', false);",
+)
 _HEAD_LENGTH: Final = 4000
 #: What stands above a revision that Alembic wrote as SQL.
 _REVISION: Final = re.compile(r"^-- Running (?:up|down)grade ", re.MULTILINE)

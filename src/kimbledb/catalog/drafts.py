@@ -51,6 +51,9 @@ class Draft:
     repeatable: bool = False
     #: What its reader took off, or did not read, a line each.
     remarks: tuple[str, ...] = ()
+    #: Whether a SET without LOCAL ends with the transaction: the tool's users did not write the script for kimbledb.
+    #: Else it is a fault.
+    lets_settings_end: bool = True
     #: Further facts of the migration.
     facts: dict[str, Any] = field(factory=dict)
 
@@ -108,6 +111,10 @@ def _migration_of(
     stated["extensions"] = tuple(extensions.values())
     alone = sections.runs_alone(apply) is not None if draft.transactional is None else not draft.transactional
     stated.setdefault("transactional", not alone)
+    if draft.lets_settings_end and stated["transactional"]:
+        written, apply = apply, sections.with_local_settings(apply)
+        if apply is not written:
+            remarks.append("SET was made SET LOCAL: it ends with the transaction")
     check_script(apply, faults, transactional=stated["transactional"])
     declare: Callable[[], Declarations] = not_recorded
     if source is not None:
@@ -150,7 +157,7 @@ def _way_back(draft: Draft, remarks: list[str], faults: list[Fault]) -> Script |
     """Return the rollback of a migration, or None if it has none: a script without SQL would take nothing back."""
     if draft.rollback is None or not sections.holds_sql(draft.rollback):
         return None
-    script = plain(draft.rollback).script
+    script = sections.with_local_settings(plain(draft.rollback).script)
     if (alone := sections.runs_alone(script)) is not None:
         line, _ = script.line_and_column(alone.start)
         remarks.append(_UNUSED.format(line=line, statement=" ".join(alone.skeleton.split()[:3])))

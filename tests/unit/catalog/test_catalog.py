@@ -183,6 +183,7 @@ lines'''
             default = true
             default_when = "hosted"
             transactional = false
+            repeatable = true
             statement_timeout = 90
             irreversible = "data is merged"
             reaches = ["auth.users", "audit.*", "log", "schema  private"]
@@ -220,6 +221,7 @@ lines'''
         "default": True,
         "default_when": "hosted",
         "transactional": False,
+        "repeatable": True,
         "statement_timeout": 90.0,
         "irreversible": "data is merged",
         "reaches": ("auth.users", "audit", "log", "schema private"),
@@ -254,6 +256,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "default_when": None,
         "extensions": (),
         "transactional": True,
+        "repeatable": False,
         "statement_timeout": None,
         "irreversible": None,
         "reaches": (),
@@ -531,7 +534,7 @@ WRONG = {
     **{key: ["1", "true", "[]", "{ a = 1 }", "1979-05-27"] for key in ("title", "purpose", "status", "notes", "irreversible")},
     **{key: ["0", "-1", "1.0", '"1"', "true", "[1]"] for key in ("phase", "order")},
     **{key: ['"a"', "1", "[1]", '["a", 1]', "{ a = 'b' }", '[["a"]]'] for key in ("requires", "provides")},
-    **{key: ["1", "0", '"true"', "[]"] for key in ("default", "transactional")},
+    **{key: ["1", "0", '"true"', "[]"] for key in ("default", "transactional", "repeatable")},
     "default_when": ["true", '"Hosted"', '"bare"', '""', "[]"],
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],

@@ -196,6 +196,20 @@ def test_goose_is_read_in_sections(tmp_path: Path) -> None:
     assert (second.name, second.rollback_sql, second.requires) == ("00010_b.sql", "", (first.name,))
 
 
+def test_a_setting_of_the_session_ends_with_the_transaction(tmp_path: Path) -> None:
+    """A SET becomes a SET LOCAL, which the plan says; outside of a transaction it is a fault."""
+    [migration] = load(
+        tmp_path, {"1_a.up.sql": f"SET timezone = 'UTC';\n{UP}", "1_a.down.sql": f"SET ROLE jo;\n{DOWN}"}
+    )
+
+    assert migration.apply_sql == f"SET LOCAL timezone = 'UTC';\n{UP}"
+    assert migration.rollback_sql == f"SET LOCAL ROLE jo;\n{DOWN}"
+    assert migration.remarks == ("SET was made SET LOCAL: it ends with the transaction",)
+
+    [fault] = faults_of(tmp_path, {"1_a.up.sql": f"-- no-transaction\nSET timezone = 'UTC';\n{UP}"})
+    assert (fault.line, "would outlive the transaction" in fault.message) == (2, True)
+
+
 def test_a_way_back_without_sql_is_none(tmp_path: Path) -> None:
     """A Down of comments alone takes nothing back, so that one may be derived."""
     [migration] = load(tmp_path, {"1_a.sql": f"-- +goose Up\n{UP}-- +goose Down\n-- nothing\n"})
@@ -669,6 +683,7 @@ def test_sqitch_goes_by_its_plan(tmp_path: Path) -> None:
     assert first.remarks == (
         f"{tmp_path}/verify/users.sql:7 is no query, and is not checked: INSERT INTO t",
         "BEGIN and COMMIT around the script were taken off: it runs in a transaction of kimbledb",
+        "SET was made SET LOCAL: it ends with the transaction",
     )
 
 
@@ -740,6 +755,15 @@ ALTER TABLE public.t OWNER TO jo;
 
 \\unrestrict abc
 """
+
+
+def test_a_dump_without_comments_is_one(tmp_path: Path) -> None:
+    """The Supabase CLI writes such ones."""
+    text = "\n".join(line for line in DUMP.split("\n") if not line.startswith(("--", "\\")))
+    [migration] = load(tmp_path, {"20240101000000_remote_schema.sql": text})
+
+    assert "set_config" not in migration.apply_sql
+    assert "OWNER" not in migration.apply_sql
 
 
 @pytest.mark.parametrize("name", ["schema.sql", "001_base.sql", "V1__base.sql"])

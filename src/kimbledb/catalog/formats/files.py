@@ -48,7 +48,8 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     # By number where both orders are used, which is a fault.
     ordered = sorted(files, key=lambda file: (file.is_dated, file.order, file.name))
     ordered = [file for file in ordered if file.is_dated == ordered[0].is_dated]
-    return migrations_of(folder, list(map(_draft_of, ordered)), faults), faults
+    by_place = _share_days(ordered)
+    return migrations_of(folder, [_draft_of(file, by_place=by_place) for file in ordered], faults), faults
 
 
 @frozen(eq=False, slots=False)
@@ -147,11 +148,18 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
         )
 
 
-def _draft_of(file: _File) -> Draft:
+def _share_days(files: Sequence[_File]) -> bool:
+    """Return whether a number that several files have is a day: these go by name, as files with a date at the end."""
+    orders = {file.order for file in files}
+    return len(orders) < len(files) and all(len(each) == 1 and naming.is_date(str(each[0])) for each in orders)
+
+
+def _draft_of(file: _File, *, by_place: bool) -> Draft:
     return Draft(
         name=file.name,
-        number=None if file.is_dated or len(file.order) > 1 else file.order[0],
+        number=None if by_place or file.is_dated or len(file.order) > 1 else file.order[0],
         title=title_of(file.description),
         apply=file.script,
+        lets_settings_end=False,
         transactional=not file.script.text.startswith(_NO_TRANSACTION),
     )

@@ -87,9 +87,8 @@ class _Project:
         return Draft(
             name=change,
             title=title_of(change),
-            # Each script has a session of its own, with which its settings end.
-            apply=sections.with_local_settings(deploy or Script(change, "")),
-            rollback=None if revert is None else sections.with_local_settings(revert),
+            apply=deploy or Script(change, ""),
+            rollback=revert,
             verify=verify if checks else None,
             checks=checks,
             transactional=None,
