@@ -153,7 +153,7 @@ def render(catalog: Catalog | None = None) -> str:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("-o", "--output", metavar="FILE", help="the file (standard output)")
-    parser.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    parser.add_argument("--catalog", action="append", metavar="DIR", help="a folder of migrations (the built-in ones)")
 
 
 async def command(invocation: Invocation) -> int:
