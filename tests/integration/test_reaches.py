@@ -86,6 +86,10 @@ async def test_a_whole_schema(audited: str, folder: Folder, connection: asyncpg.
         ("DROP SCHEMA lonely", "the schema lonely was dropped"),
         ("DROP SCHEMA lonely; CREATE SCHEMA lonelier", "the schema lonely was dropped"),
         ("ALTER SCHEMA other RENAME TO another", "schema another was made or altered"),
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA other GRANT SELECT ON TABLES TO PUBLIC",
+            "default privileges of the schema other were made or altered",
+        ),
     ],
 )
 async def test_only_the_named_objects_may_be_changed(

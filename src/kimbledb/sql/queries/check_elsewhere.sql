@@ -43,12 +43,16 @@ BEGIN
            OR EXISTS (SELECT FROM pg_depend AS d
                       WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
                         AND d.classid = 'pg_namespace'::regclass AND d.objid = ANY (others)));
-    SELECT jsonb_agg(jsonb_build_array(format('%s %s was made or altered', w.kind, w.name), w.place)) FILTER (WHERE w.kind <> 'relation'),
+    SELECT jsonb_agg(jsonb_build_array(format('%s %s %s made or altered', w.kind, w.name, CASE WHEN w.kind LIKE 'default %' THEN 'were' ELSE 'was' END), w.place)) FILTER (WHERE w.kind <> 'relation'),
            relations || array_agg(w.oid) FILTER (WHERE w.kind = 'relation')
     INTO reached, relations
     FROM (
         SELECT 'schema', oid, oid::regnamespace::text, nspname::text, xmin, 'pg_namespace'::regclass
         FROM pg_namespace WHERE oid = ANY (others) AND age(xmin) <= span
+        UNION ALL
+        SELECT 'default privileges of the schema', d.oid, n.oid::regnamespace::text, n.nspname::text, d.xmin, 'pg_default_acl'::regclass
+        FROM pg_default_acl AS d JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
+        WHERE n.oid = ANY (others) AND age(d.xmin) <= span
         UNION ALL
         SELECT 'relation', oid, NULL, NULL, xmin, 'pg_class'::regclass
         FROM pg_class WHERE relnamespace = ANY (others) AND age(xmin) <= span
