@@ -33,6 +33,11 @@ from kimbledb.server.targets import Target, target_of
 #: A recording takes as long as it takes: its statements have their own limits.
 _OPTIONS = Options(deadline=86_400.0, application_name="kimbledb declare")
 _INSUFFICIENT_PRIVILEGE = "42501"
+_NO_SUCH_SCHEMA = "3F000"
+_NO_SCHEMAS = (
+    "new databases of this server are copies of its template1: make the schema there, or leave out --server, since the "
+    "private server has those of a hosted platform (auth, storage, realtime, extensions)"
+)
 _NO_SERVER = "record from a server that has it: --server DSN"
 
 
@@ -140,7 +145,12 @@ async def _on_given_server(
         )
     async with target.session(_OPTIONS) as session:
         recording = _Recording(catalog, recorded, target, session, makes_hosted=False, attribute=attribute)
-        return await recording.learned()
+        try:
+            return await recording.learned()
+        except MigrationError as error:
+            if error.sqlstate == _NO_SUCH_SCHEMA:
+                error.hint = _NO_SCHEMAS
+            raise
 
 
 class _Recording:
