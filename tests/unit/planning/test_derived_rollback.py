@@ -400,6 +400,15 @@ def test_names_with_the_target_schema_are_those_without_it() -> None:
     ]
 
 
+def test_a_table_leaves_a_publication_with_its_migration() -> None:
+    """To publish a table that the migration makes is taken back with the table; to publish an older one is not."""
+    publishes = "ALTER PUBLICATION live ADD TABLE public.own, {}"
+    assert taking(publishes.format("public.other;"), own={"table own": {}, "table other": {}}) == []
+    assert taking(publishes.format("t"), own={"table own": {}}) == [
+        "1 alters a publication, which declarations do not hold"
+    ]
+
+
 def test_a_schema_of_ones_own_is_declared() -> None:
     """A schema that declarations hold can be made again; any other cannot."""
     assert taking("CREATE SCHEMA IF NOT EXISTS private", own={"schema private": {}}) == []
