@@ -1,15 +1,19 @@
-"""The command line, run as a program."""
+"""The command line: a part of the tests run it as a program, the others call its main() and save the start."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from kimbledb.cli.main import main
 from kimbledb.server.address import NAMING
 from tests.support.folders import Folder
 
@@ -17,6 +21,26 @@ pytestmark = pytest.mark.wheel
 
 
 async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
+    """Call main() and return the exit code, the output and the errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING):
+            patch.delenv(name, raising=False)
+        if dsn is not None:
+            patch.setenv("KIMBLEDB_DSN", dsn)
+        code = await asyncio.to_thread(_exit_code, arguments)
+    return code, out.getvalue(), err.getvalue()
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as ended:  # by the parser
+        assert isinstance(ended.code, int)
+        return ended.code
+
+
+async def program(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
     """Run the program and return its exit code, its output and its errors."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
@@ -39,7 +63,7 @@ async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, s
 
 async def test_without_a_dsn() -> None:
     """Without a DSN it stops with exit code 2 and says what to set."""
-    code, out, err = await kimbledb("migrate")
+    code, out, err = await program("migrate")
 
     assert (code, out) == (2, "")
     assert "no database is named" in err
@@ -78,13 +102,13 @@ async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: P
 async def test_migrate_and_again(database: str, folder: Folder) -> None:
     """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
     folder.table(1, "first_one")
-    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
     assert code == 0
     assert "1 to apply" in out
     assert "[1/1] applying first_one.sql" in out
     assert "all passed" in out
 
-    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
     assert code == 0
     assert "nothing to do" in out
 
@@ -102,7 +126,7 @@ async def test_json_is_all_of_standard_output(database: str, folder: Folder) -> 
     assert [step["migration"] for step in outputs["migrate"]["applied"]] == ["a.sql"]
     assert outputs["status"]["steps"][0]["state"] == "applied"
     assert outputs["verify"]["ok"] is True
-    code, out, _ = await kimbledb("rollback", "--to", "0", *common, dsn=database)
+    code, out, _ = await program("rollback", "--to", "0", *common, dsn=database)
     assert json.loads(out)["rolled_back"] == ["a.sql"]
 
 
@@ -122,7 +146,7 @@ async def test_plan_check_exits_with_3_while_something_is_pending(database: str,
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")
-    code, _, err = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, _, err = await program("migrate", "--catalog", str(folder.path), dsn=database)
 
     assert code == 1
     assert "apply.sql:1:8" in err
