@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 if hasattr(nox.options, "allow_parallel"):  # since nox 2026.10: `nox -j 2`, for runs that nobody watches
     nox.options.allow_parallel = True
+
+# A session imports a small part of what is installed for it; Python compiles that part when it is first imported.
+os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 ROOT = Path(__file__).parent
 #: Bytes that a file system in memory must have free.
