@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kimbledb import events
 from kimbledb.cli.progress_text import doing, obstacle
 from kimbledb.events import Event
+from kimbledb.model.layout import laid_out
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
-from kimbledb.model.tables import Table, in_order, is_numeric
+from kimbledb.model.tables import Table, in_order
 from kimbledb.model.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Display:
         self.stream = stream or sys.stdout
         self._console = console or _console(self.stream)
         self._live: LiveProgress | None = None
+        self._width = _width(self.stream)
         #: What the last plan that was shown ended with.
         self._summary: str | None = None
 
@@ -50,7 +54,7 @@ class Display:
         if isinstance(report, Plan):
             self._summary = report.summary
         if self._console is None:
-            self.line(text_output.write(report.as_tables(), detail=detail))
+            self.line(text_output.write(report.as_tables(), detail=detail, width=self._width))
             return
         for table in in_order(report.as_tables(), detail=detail):
             _print_table(self._console, table)
@@ -71,32 +75,17 @@ class Display:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    from rich.table import Table as Grid
     from rich.text import Text
 
-    from kimbledb.model.pictures import sign_of
+    for line in laid_out(table, width=console.width, signs=True):
+        console.print(Text.assemble(*line), soft_wrap=True)
 
-    columns = table.columns()
-    caption = Text(one_line(table.caption), style="bold")
-    if table.caption and not table.below:
-        console.print(caption)
-    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(table.headers))
-    for place, (header, cells) in enumerate(columns, 1):
-        justify: Literal["left", "right"] = "right" if is_numeric(cells) else "left"
-        grid.add_column(header, justify=justify, no_wrap=place < len(columns), overflow="fold")
-    for row in zip(*(cells for _, cells in columns), strict=True):
-        texts = []
-        for (header, _), cell in zip(columns, row, strict=True):
-            text = "\n".join(one_line(line) for line in ((cell,) if isinstance(cell, str) else cell))
-            sign, colour = sign_of(text) if header in {"state", "result"} else ("", "")
-            texts.append(Text(f"{sign} {text}".strip(), style=colour))
-        grid.add_row(*texts)
-    if columns:
-        console.print(grid)
-    for note in table.notes:
-        console.print(Text(f"note: {one_line(note)}", style="yellow"))
-    if table.caption and table.below:
-        console.print(caption)
+
+def _width(stream: TextIO) -> int | None:
+    """Return the width of a terminal, or COLUMNS where it is set. A file has none: its lines are whole, for grep."""
+    if not stream.isatty() and not os.environ.get("COLUMNS"):
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def _line_for(event: Event) -> str | None:

@@ -265,6 +265,51 @@ def test_columns_are_aligned_and_empty_ones_left_out() -> None:
     ]
 
 
+def test_what_has_no_room_beside_stands_below() -> None:
+    """The last columns of a row that is too wide stand below it, with their names where there are several."""
+    table = Table(
+        "two",
+        (("9", "a", "pending", "short"), ("10", "bb", "pending", "some words that are too long")),
+        ("#", "name", "state", "why"),
+    )
+
+    assert text_output.write([table], width=34).splitlines() == [
+        "two",
+        "   #  name  state    why",
+        "   9  a     pending  short",
+        "  10  bb    pending",
+        "      some words that are too long",
+    ]
+    assert text_output.write([table], width=24).splitlines() == [
+        "two",
+        "   #  name  state",
+        "   9  a     pending",
+        "      short",
+        "  10  bb    pending",
+        "      some words that",
+        "        are too long",
+    ]
+    assert text_output.write([table], width=18).splitlines()[:4] == [
+        "two",
+        "   #  name",
+        "   9  a",
+        "      state:",
+    ]
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 40])
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_every_report_fits_its_width(kind: type, width: int) -> None:
+    """At any usual width each line fits, and no word of half a line is broken."""
+    tables = SAMPLES[kind].as_tables()
+    text = text_output.write(tables, detail=True, width=width)
+
+    headers = {header for table in tables for header in table.headers}
+    every = set(text_output.write(tables, detail=True).split()) - headers
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert not [word for word in every if len(word) <= width / 2 and word not in text]
+
+
 def test_detail_stands_before_the_verdict() -> None:
     """print() leaves detail out; where it is wanted it comes first."""
     tables = [Table("verdict"), Table("more", (("a",),), detail=True)]
