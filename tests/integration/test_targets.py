@@ -183,7 +183,10 @@ async def test_what_an_engine_cannot_do_is_told(database: str) -> None:
     async with engine_of(url, poolclass=StaticPool) as engine:
         assert not target_of(engine).can_reconnect
     async with engine_of(url) as engine:
-        connection = await engine.connect()
+        connection = engine.connect()
+        with pytest.raises(kimbledb.ConfigurationError, match="the connection is not open yet"):
+            await kimbledb.status(connection)
+        await connection
         await connection.close()
         with pytest.raises(kimbledb.ConnectionLostError, match="the connection is closed"):
             await kimbledb.status(connection)

@@ -111,6 +111,10 @@ class _Connection:
     @asynccontextmanager
     async def lend(self, label: str, options: Options) -> AsyncIterator[Connection]:
         """See ``kimbledb.server.sources.Source``."""
+        if self._given.sync_connection is None:
+            raise ConfigurationError(
+                "the connection is not open yet", hint="await it, or open it by `async with engine.connect() as connection`"
+            )
         if self._given.closed or self._given.invalidated:
             raise closed()
         # Where SQLAlchemy has begun a transaction, the driver begins it with the next statement.
@@ -140,7 +144,8 @@ async def _connected(engine: Any, label: str) -> Any:
     except Exception as error:
         if is_of(error, _SQLALCHEMY, "TimeoutError"):
             raise TemporarilyUnavailable(f"{label}: no connection of the engine's pool is free") from error
-        refusal, cause = refused(driver.error_behind(error) or DriverError(first_line(error)), label, None)
+        behind = driver.error_behind(error) or DriverError(first_line(error), driver_error=error)
+        refusal, cause = refused(behind, label, None)
     raise refusal from cause
 
 
