@@ -81,6 +81,10 @@ async def test_an_owner_and_an_application(roles: Roles, folder: Folder) -> None
         kimbledb.wait(roles.app, catalog=first, schema="app", progress=progress, options=PATIENT)
     )
     assert "another run is to apply 1 migration (a.sql)" in await progress.waits()
+    # It holds no connection while it sleeps.
+    absent = f"SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = '{roles.names[1]}'"
+    await eventually(lambda: sql(roles.database, absent))
+    assert not waiting.done()
 
     await roles.open_schema()
     await kimbledb.migrate(roles.owner, catalog=first, schema="app")

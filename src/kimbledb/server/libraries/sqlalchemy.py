@@ -113,7 +113,8 @@ class _Connection:
         """See ``kimbledb.server.sources.Source``."""
         if self._given.sync_connection is None:
             raise ConfigurationError(
-                "the connection is not open yet", hint="await it, or open it by `async with engine.connect() as connection`"
+                "the connection is not open yet",
+                hint="await it, or open it by `async with engine.connect() as connection`",
             )
         if self._given.closed or self._given.invalidated:
             raise closed()
