@@ -122,9 +122,15 @@ async def test_a_table_that_is_set_aside_leaves_the_script_to_run(
 async def test_what_later_migrations_refer_to_is_the_table_that_is_made(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:
-    """Foreign keys refer to the table that is made, also those of later migrations; rows of partitions are copied and counted."""
+    """Foreign keys refer to the table that is made, also those of later migrations; rows of partitions are copied and counted.
+
+    A rollback leaves that table with its columns, also those of which a computed one is made.
+    """
     folder.add(
-        1, "people", "CREATE TABLE people (id integer PRIMARY KEY); CREATE TABLE notes (id integer PRIMARY KEY);"
+        1,
+        "people",
+        "CREATE TABLE people (id integer PRIMARY KEY);"
+        "CREATE TABLE notes (id integer PRIMARY KEY, a integer, n integer, size integer GENERATED ALWAYS AS (n - a) STORED);",
     )
     folder.add(
         2, "orders", "CREATE TABLE orders (buyer integer REFERENCES people (id)); CREATE INDEX ON orders (buyer);"
@@ -137,7 +143,7 @@ async def test_what_later_migrations_refer_to_is_the_table_that_is_made(
         "INSERT INTO people VALUES (1), (20); ALTER TABLE people ADD COLUMN name text NOT NULL DEFAULT '';"
         "CREATE TABLE orders (buyer integer, CONSTRAINT theirs FOREIGN KEY (buyer) REFERENCES people (id));"
         "INSERT INTO orders VALUES (20);"
-        "CREATE TABLE notes (id point, text text); INSERT INTO notes VALUES (NULL, 'a')"
+        "CREATE TABLE notes (id point, size text); INSERT INTO notes VALUES (NULL, 'a')"
     )
     await kimbledb.adopt(database, catalog=catalog)
 
@@ -148,6 +154,9 @@ async def test_what_later_migrations_refer_to_is_the_table_that_is_made(
     assert [row[0] for row in await connection.fetch(keys)] == ["people"]
     assert await connection.fetchval("SELECT not_copied FROM notes_set_aside") == "no column (SQLSTATE 22000)"
     assert (await kimbledb.verify(database, catalog=catalog)).ok
+    await kimbledb.rollback(database, to=0, catalog=catalog, allow_data_loss=True)
+    assert await connection.fetchval("SELECT count(*) FROM people") == 2
+    await connection.fetch("SELECT id, a, n, size FROM notes")
 
 
 async def test_rows_of_another_table_that_lose_theirs_stop_the_run(

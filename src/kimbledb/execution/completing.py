@@ -27,6 +27,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning import online
 from kimbledb.planning.completion import Rows, Scope, Unfinished
+from kimbledb.planning.fold import relation_of
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
 from kimbledb.server.session import Session
@@ -111,8 +112,17 @@ def written(work: Work, completion: Completion) -> Work:
 
 
 def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
-    """Return the facts for the log, with what the completion does by name."""
-    return {**work.detail, "completion": completion.acts} if completion.acts else work.detail
+    """Return the facts for the log, with what the completion does by name.
+
+    A rollback leaves the table that stands in place of one that was set aside, with its columns and rows, as one that it found.
+    """
+    aside = {each.table for each in completion.set_aside}
+    instead = [each for each in work.migration.creates if (relation_of(each.key) or each.name) in aside]
+    found = dict.fromkeys(
+        (*work.detail.get("found", ()), *(str(each) for each in instead if each.kind in ("table", "column")))
+    )
+    detail = {**work.detail, "found": list(found)} if aside else work.detail
+    return {**detail, "completion": completion.acts} if completion.acts else detail
 
 
 def copying(completion: Completion) -> list[str]:
