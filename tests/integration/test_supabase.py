@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -18,6 +20,14 @@ BY_HAND = {
     "DROP TABLE private.user_roles": "table private.user_roles",
     "REVOKE USAGE ON SCHEMA private FROM authenticated": "privilege schema private to authenticated",
 }
+
+#: What of the project is left in any schema.
+REMAINING = """SELECT string_agg(name, ', ') FROM (
+    SELECT polname::text FROM pg_policy WHERE polname !~ '^migration_'
+    UNION ALL SELECT tgname FROM pg_trigger WHERE tgrelid = 'auth.users'::regclass AND NOT tgisinternal
+    UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = 'private'
+    UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^migration_'
+) AS remaining (name)"""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +73,13 @@ async def test_the_project_runs_and_is_held_to_what_it_reaches(platform: str, ca
     await kimbledb.rollback(developer, "20240126110000_avatar_ownership.sql", catalog=catalog)
     assert await failing(developer, catalog) == {}
     assert len((await kimbledb.migrate(developer, catalog=catalog)).applied) == 1
+
+    wish: dict[str, Any] = {"confirm": urlsplit(platform).path[1:], "allow_data_loss": True}
+    with pytest.raises(kimbledb.ResetRefusedError, match=r"trigger on_auth_user_created on table auth\.users needs"):
+        await kimbledb.reset(developer, **wish)
+    reset = await kimbledb.reset(developer, catalog=catalog, **wish)
+    assert {"trigger auth.users.on_auth_user_created", "schema private"} <= {str(each) for each in reset.objects}
+    assert await sql(platform, REMAINING) is None
 
 
 async def test_what_security_asks_warns_and_fails_where_it_is_strict(platform: str, catalog: kimbledb.Catalog) -> None:

@@ -191,7 +191,7 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
     Args:
         session: The session.
         schema: The schema of the objects.
-        objects: For each object its kind in pg_class, and its name.
+        objects: For each object its kind in pg_class, and its name; perhaps its number, and its name with its schema.
 
     Returns:
         The objects that hold rows or a position, with the numbers.
