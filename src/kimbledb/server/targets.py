@@ -104,9 +104,11 @@ def target_of(given: TargetLike, name: str = "the DSN") -> Target:
     found = _known(given, name)
     if found is not None:
         return found
+    # The DSN of a settings library is an object of its own.
+    is_dsn = str(given).startswith("postgres")
     raise ConfigurationError(
         f"expected a DSN, a connection, a pool or an engine, got {type(given).__name__}",
-        hint="pass a DSN such as postgresql://user@host/database",
+        hint="pass its text: str(...)" if is_dsn else "pass a DSN such as postgresql://user@host/database",
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,6 +159,19 @@ def test_the_environment_fills_tls_and_options(monkeypatch: pytest.MonkeyPatch) 
         ConfigurationError, match=r"PG\* variables\): sslmode=requre is not known; did you mean require"
     ):
         address("postgresql://h/db")
+
+
+def test_the_dsn_of_a_settings_library_is_told_as_such() -> None:
+    """An object whose text is a DSN is no target; the hint says what is, and quotes nothing of it."""
+
+    class PostgresDsn:
+        def __str__(self) -> str:
+            return f"postgresql://u:{CANARY}@h/db"
+
+    given: Any = PostgresDsn()
+    with pytest.raises(ConfigurationError, match=r"got PostgresDsn\n  hint: pass its text: str\(...\)") as caught:
+        targets.target_of(given)
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"])
