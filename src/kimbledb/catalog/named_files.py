@@ -84,8 +84,3 @@ def _files_of(folder: Folder, faults: list[Fault], *, below: bool) -> Iterable[t
     if below:
         return reading.files_below(folder, faults)
     return ((entry, f"{folder.shown}/{entry.name}") for entry in folder.entries if not entry.is_folder)
-
-
-def title_of(name: str) -> str:
-    """Return the title of a migration from the words in its file's name."""
-    return re.sub(r"[-_]+", " ", name).strip()

@@ -32,6 +32,11 @@ def number_of(match: re.Match[str]) -> tuple[tuple[int, ...], str]:
     return tuple(map(int, re.split("[._]", number))), match[2] or match[4] or match[6] or ""
 
 
+def title_of(name: str) -> str:
+    """Return the title of a migration from the words in its file's name."""
+    return re.sub(r"[-_]+", " ", name).strip()
+
+
 def looks_like_migration(name: str) -> bool:
     """Return whether a file or a folder has the name of a migration."""
     if NUMBERED_FILE.fullmatch(name) or DATED_FILE.fullmatch(name):

@@ -10,8 +10,8 @@ import re
 
 from kimbledb.catalog import toml
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import title_of
 from kimbledb.catalog.named_folders import NamedFolder, named_folders
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration

@@ -12,7 +12,7 @@ from typing import Any
 from kimbledb.catalog import reading, sections
 from kimbledb.catalog.drafts import Draft, migrations_of
 from kimbledb.catalog.formats.prisma import BREAKPOINT
-from kimbledb.catalog.named_files import title_of
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder, read_script
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration

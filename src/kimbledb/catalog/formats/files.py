@@ -16,7 +16,6 @@ from attrs import frozen
 
 from kimbledb.catalog import facts, naming
 from kimbledb.catalog.drafts import Draft, is_declared, migrations_of
-from kimbledb.catalog.named_files import title_of
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import has_directive
 from kimbledb.model.fault import Fault
@@ -158,7 +157,7 @@ def _draft_of(file: _File, *, by_place: bool) -> Draft:
     return Draft(
         name=file.name,
         number=None if by_place or file.is_dated or len(file.order) > 1 else file.order[0],
-        title=title_of(file.description),
+        title=naming.title_of(file.description),
         apply=file.script,
         lets_settings_end=False,
         transactional=not file.script.text.startswith(_NO_TRANSACTION),

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kimbledb.catalog import reading, statements
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import NamedFile, named_files, title_of
+from kimbledb.catalog.named_files import NamedFile, named_files
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder, read_script
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration

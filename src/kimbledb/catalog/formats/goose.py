@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from kimbledb.catalog import sections
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import NamedFile, named_files, title_of
+from kimbledb.catalog.named_files import NamedFile, named_files
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder
 from kimbledb.catalog.sections import Mark
 from kimbledb.model.fault import Fault

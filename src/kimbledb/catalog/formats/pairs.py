@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import NamedFile, named_files, title_of
+from kimbledb.catalog.named_files import NamedFile, named_files
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration

@@ -6,7 +6,7 @@ The dump holds the schema only (``pg_dump --schema-only``). In the other formats
 from __future__ import annotations
 
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import title_of
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder, read_script
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from kimbledb.catalog import sections
 from kimbledb.catalog.drafts import Draft, migrations_of
-from kimbledb.catalog.named_files import title_of
+from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Entry, Folder, files_below, read_script
 from kimbledb.catalog.verify_scripts import checks_of
 from kimbledb.model.check import VerificationQuery
