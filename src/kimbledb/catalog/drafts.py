@@ -6,7 +6,7 @@ requirements, the facts at its head, and its checks; what its tool always adds i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -69,12 +69,14 @@ def migrations_of(folder: Folder, drafts: Sequence[Draft], faults: list[Fault]) 
     for draft in drafts:
         faults += filter(None, [naming.unprintable(draft.name, folder.shown)])
     source = _declared_in(folder)
+    whole, single = _facts_in(folder, [draft.name for draft in drafts], faults)
     together: list[Recorded] = []
     numbers = _numbers_of(drafts)
     migrations: list[Migration] = []
     before: tuple[str, ...] = ()
     for draft, number in zip(drafts, numbers, strict=True):
-        migration = _migration_of(draft, number, before, folder, source, together, faults)
+        beside = (whole, single.get(draft.name, {}))
+        migration = _migration_of(draft, number, before, folder, beside, source, together, faults)
         migrations.append(migration)
         # What is applied again comes after all others by itself.
         before = () if draft.repeatable else (migration.name,)
@@ -99,16 +101,15 @@ def _migration_of(
     number: int,
     before: tuple[str, ...],
     folder: Folder,
+    beside: Sequence[Mapping[str, Any]],
     source: Source | None,
     together: list[Recorded],
     faults: list[Fault],
 ) -> Migration:
-    stated = facts.of_head(draft.apply, faults)
     taken = plain(draft.apply)
     apply = taken.script
     remarks = [*draft.remarks, *taken.remarks]
-    extensions = {each.name: each for each in (*taken.extensions, *stated.get("extensions", ()))}
-    stated["extensions"] = tuple(extensions.values())
+    stated = _together(*beside, {"extensions": taken.extensions}, facts.of_head(draft.apply, faults))
     alone = sections.runs_alone(apply) is not None if draft.transactional is None else not draft.transactional
     stated.setdefault("transactional", not alone)
     if draft.lets_settings_end and stated["transactional"]:
@@ -143,6 +144,16 @@ def _migration_of(
     )
 
 
+def _together(*tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts from several places: lists are joined, and of the others the later ones hold."""
+    joined: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            joined[key] = (*joined[key], *value) if isinstance(value, tuple) and key in joined else value
+    extensions = {each.name: each for each in joined.get("extensions", ())}
+    return {**joined, "extensions": tuple(extensions.values())}
+
+
 @frozen
 class _Checks:
     """Returns checks that were read with the catalog."""
@@ -168,12 +179,21 @@ def _way_back(draft: Draft, remarks: list[str], faults: list[Fault]) -> Script |
 
 def _declared_in(folder: Folder) -> Source | None:
     """Return the file with the declarations of a folder's migrations, or None if there is none."""
-    beside = next((entry for entry in folder.entries if is_declared(entry)), None)
+    beside = next((entry for entry in folder.entries if entry.name == declared.FILE and not entry.is_folder), None)
     if folder.declared is None and beside is not None:
         return reading.declarations_in(beside, f"{folder.shown}/{declared.FILE}")
     return folder.declared
 
 
-def is_declared(entry: Entry) -> bool:
-    """Return whether an entry is the file with the declarations of all migrations of a folder."""
-    return entry.name == declared.FILE and not entry.is_folder
+def _facts_in(
+    folder: Folder, names: Sequence[str], faults: list[Fault]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the facts in the catalog.toml beside files: those of all migrations, and those of single ones."""
+    entry = next((each for each in folder.entries if each.name == facts.WHOLE and not each.is_folder), None)
+    script = None if entry is None else reading.read_script(entry, f"{folder.shown}/{facts.WHOLE}", faults)
+    return ({}, {}) if script is None else facts.of_files(script.text, folder.shown, frozenset(names), faults)
+
+
+def is_beside(entry: Entry) -> bool:
+    """Return whether an entry is one of kimbledb's files beside those of the migrations."""
+    return entry.name in (declared.FILE, facts.WHOLE) and not entry.is_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from kimbledb.catalog import toml
@@ -109,6 +109,8 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
 _KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
 _HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "repeatable", "transactional")
+#: The keys that a catalog.toml beside files may set for all of them.
+_KEYS_OF_FILES: Final = ("extensions", "reaches")
 #: Keys of earlier versions, which a person wrote.
 _RECORDED: Final = ("creates", "changes", "drops")
 _RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"
@@ -170,6 +172,53 @@ def of_catalog(text: str | None, folder: str, faults: list[Fault]) -> dict[str, 
             faults.append(Fault(path, f"{key} is {value!r}", f"it must be {known[0]}", places.line_of(key)))
         else:
             facts[key] = value
+    return facts
+
+
+def of_files(
+    text: str, folder: str, names: Collection[str], faults: list[Fault]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the facts in a catalog.toml that lies beside migrations in files: such files may not be touched.
+
+    Args:
+        text: The text of the file.
+        folder: The catalog's folder, to be shown.
+        names: The names of the migrations. A table of one holds its facts, as comments at the head of its script do.
+        faults: Receives the faults of the file.
+
+    Returns:
+        The facts of all migrations, and those of single ones by their names.
+    """
+    path = f"{folder}/{WHOLE}"
+    places = toml.Keys(text)
+    whole: dict[str, Any] = {}
+    single: dict[str, dict[str, Any]] = {}
+    for key, value in (toml.read(text, path, faults) or {}).items():
+        line = places.line_of(key)
+        if key in names and isinstance(value, dict):
+            single[key] = _checked(value, _HEAD_KEYS, path, line, faults)
+        elif key in _KEYS_OF_WHOLE:
+            message = "files have no hosted.sql, which opens what is closed"
+            faults.append(Fault(path, message, "give each migration a folder, such as 01_base-tables/apply.sql", line))
+        elif key in _KEYS_OF_FILES:
+            whole |= _checked({key: value}, _KEYS_OF_FILES, path, line, faults)
+        else:
+            faults.append(_unknown_key(key, dict.fromkeys((*_KEYS_OF_FILES, *names)), path, line))
+    return whole, single
+
+
+def _checked(
+    table: Mapping[str, Any], known: Collection[str], path: str, line: int | None, faults: list[Fault]
+) -> dict[str, Any]:
+    """Return the facts of a table whose keys and values are right."""
+    facts: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            faults.append(_unknown_key(key, dict.fromkeys(known), path, line))
+        elif not _KEYS[key][1](value):
+            faults.append(_wrong_value(key, value, path, line))
+        else:
+            facts[key] = _converted(key, value)
     return facts
 
 

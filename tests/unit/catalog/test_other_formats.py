@@ -123,6 +123,39 @@ def test_facts_at_the_head_hold_in_other_formats(tmp_path: Path) -> None:
     assert migration.deletes == "old rows"
 
 
+def test_facts_may_stand_beside_files_that_must_not_be_touched(tmp_path: Path) -> None:
+    """Flyway and others keep checksums of their files: a catalog.toml holds the facts of all, and of one by its name."""
+    text = (
+        'reaches = ["audit.*"]\n\n["V2__b.sql"]\ndeletes = "old rows"\nreaches = ["log.*"]\nextensions = ["pg_trgm"]\n'
+    )
+    first, second = load(
+        tmp_path, {"V1__a.sql": UP, "V2__b.sql": '-- kimbledb: reaches = ["x"]\n', "catalog.toml": text}
+    )
+
+    assert (first.reaches, first.deletes) == (("audit",), None)
+    assert (second.reaches, second.deletes) == (("audit", "log", "x"), "old rows")
+    assert [each.name for each in second.extensions] == ["pg_trgm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('\n["V2__a.sql"]\ndeletes = "x"\n', 2, "there is no key V2__a.sql"),
+        ('["V1__a.sql"]\ntitle = "x"\n', 1, "there is no key title"),
+        ('["V1__a.sql"]\ndeletes = 1\n', 1, "deletes is 1"),
+        ('deletes = "x"\n', 1, "there is no key deletes"),
+        ("closed = true\n", 1, "files have no hosted.sql"),
+        ("reaches = 1\n", 1, "reaches is 1"),
+        ("reaches\n", 1, "it is not TOML"),
+    ],
+)
+def test_a_fault_beside_files_is_told(tmp_path: Path, text: str, line: int, message: str) -> None:
+    """Unknown names and keys, wrong values, and what is no TOML have the line in catalog.toml."""
+    [fault] = faults_of(tmp_path, {"V1__a.sql": UP, "catalog.toml": text})
+
+    assert (fault.path, fault.line, message in fault.message) == (f"{tmp_path}/catalog.toml", line, True)
+
+
 def test_a_folder_of_another_tool_is_its_own_for_declarations(tmp_path: Path) -> None:
     """One declared.toml beside the files holds the declarations of all migrations."""
     migration, _ = load(tmp_path, {"V1__a.sql": UP, "V2__b.sql": "SELECT 1;"})

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from kimbledb.catalog import facts, naming
-from kimbledb.catalog.drafts import Draft, is_declared, migrations_of
+from kimbledb.catalog import naming
+from kimbledb.catalog.drafts import Draft, is_beside, migrations_of
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import has_directive
 from kimbledb.model.fault import Fault
@@ -68,18 +68,10 @@ class _File:
 def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
-        if is_declared(entry) or not (entry.is_text or entry.is_folder):
+        if is_beside(entry) or not (entry.is_text or entry.is_folder):
             continue
         if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
             faults.append(fault)
-        elif entry.name == facts.WHOLE:
-            faults.append(
-                Fault(
-                    path,
-                    "a folder of files has no facts of its own: what is closed wants a hosted.sql to open it",
-                    "give each migration a folder, such as 01_base-tables/apply.sql",
-                )
-            )
         elif entry.is_folder:
             faults.append(
                 Fault(
