@@ -160,3 +160,19 @@ def test_what_an_operator_chose_for_a_table_stays() -> None:
 
     assert found.statements == ("ALTER TABLE a ENABLE ROW LEVEL SECURITY",)
     assert found.left_forms == {("table", "a"): {**chosen, "row_security": True}}
+
+
+def test_a_table_below_follows_where_a_column_must_not_be_null() -> None:
+    """NOT NULL of a column holds for the tables that have it from above: no statement takes it from them again."""
+    found = completion(
+        {
+            "table a": {},
+            "column a.n": {"type": "integer"},
+            "table b": {"inherits": ("a",)},
+            "column b.n": {"type": "integer", "inherited": True},
+        },
+        statement(creates={"table a": {}, "column a.n": {"type": "integer", "not_null": True}}),
+    )
+
+    assert found.conflicts == ()
+    assert not [each for each in found.statements if "TABLE b" in each]

@@ -38,6 +38,23 @@ def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tup
     return tuple(sorted(name for _, name in free))
 
 
+def follow_above(found: Snapshot, objects: dict[Key, Facts]) -> None:
+    """Let columns that a table has from the table above become NOT NULL with those.
+
+    Args:
+        found: The schema under its later names.
+        objects: The objects afterwards, which are changed.
+    """
+    bound = {
+        key
+        for key, facts in objects.items()
+        if key[0] == "column" and facts.get("not_null") and not found.objects.get(key, facts).get("not_null")
+    }
+    for key, facts in list(objects.items()) if bound else ():
+        if key[0] == "column" and facts.get("inherited") and not bound.isdisjoint(_above(key, objects)):
+            objects[key] = {**facts, "not_null": True}
+
+
 def close(scope: Scope, found: Snapshot, objects: dict[Key, Facts], noted: Noted) -> Closing:
     """Close what another hand left open in a closed catalog, and return what that takes.
 

@@ -16,7 +16,7 @@ from kimbledb.planning.completion.noted import Noted
 from kimbledb.planning.completion.questions import Questions
 from kimbledb.planning.completion.rows import Rows
 from kimbledb.planning.completion.scope import Scope, at_place
-from kimbledb.planning.completion.strangers import close, let_be_null
+from kimbledb.planning.completion.strangers import close, follow_above, let_be_null
 from kimbledb.planning.completion.types import Types, keeping_whole
 from kimbledb.planning.fills import filling
 from kimbledb.planning.fold import Belongings, FoldedObject, split
@@ -69,6 +69,7 @@ class _Completing:
         self._refuse_rows()
         objects = {key: each for key, each in self._converted.items() if key not in self._idle}
         made, changed = self._bring(objects)
+        follow_above(found, objects)
         nullable = let_be_null(scope, found, objects)
         closing = close(scope, found, objects, self.noted)
         for why in unreached.removals(scope, found.objects):
