@@ -233,6 +233,7 @@ async def test_a_schema_of_ones_own(database: str, server: str, folder: Folder, 
         await kimbledb.migrate(database, catalog=folder.catalog)
     assert 'reaches = ["schema own"]' in str(caught.value.hint)
     (folder.path / "02_own" / "migration.toml").write_text('reaches = ["schema own"]')
+    folder.add(3, "later", "CREATE TABLE c (n integer);\nALTER TABLE a ADD COLUMN m integer;", rollback=None)
     catalog = await folder.declared(server)
     assert [str(each) for each in catalog["own.sql"].creates][:2] == ["schema own", "table own.b"]
 
@@ -244,7 +245,7 @@ async def test_a_schema_of_ones_own(database: str, server: str, folder: Folder, 
         await connection.execute(check.hint or "")
     assert (await kimbledb.verify(database, catalog=catalog)).ok
 
-    await kimbledb.rollback(database, "own.sql", catalog=catalog)
+    await kimbledb.rollback(database, to="a.sql", catalog=catalog)
     assert (
         await connection.fetchval("SELECT string_agg(nspname, ',') FROM pg_namespace WHERE nspname IN ('own', 'hers')")
         == "hers"

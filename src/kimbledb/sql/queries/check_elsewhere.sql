@@ -9,6 +9,9 @@ DECLARE
     epoch constant numeric := top::text::numeric - top::xid::text::numeric;
     schemas constant jsonb := current_setting('kimbledb.schemas');
     before constant refcursor := 'kimbledb_before';
+    suspects constant oid[] := ARRAY(
+        SELECT (each->>'oid')::oid
+        FROM jsonb_array_elements(coalesce(nullif(current_setting('kimbledb.suspects', true), ''), '[]')::jsonb) AS each);
     dropped record;
     relations oid[];
     objects oid[];
@@ -30,7 +33,8 @@ BEGIN
     LEFT JOIN pg_class AS c ON c.oid = l.relation
     WHERE l.pid = pg_backend_pid()
       AND CASE l.locktype
-              WHEN 'relation' THEN l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others))
+              -- Those that keep_values.sql locks have been looked at by a try without it.
+              WHEN 'relation' THEN l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)) AND l.relation <> ALL (suspects)
                   AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
               WHEN 'object' THEN l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
                   AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
