@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -141,6 +142,27 @@ async def test_plan_check_exits_with_3_while_something_is_pending(database: str,
     code, out, _ = await kimbledb("plan", "--check", *common, dsn=database)
     assert code == 1
     assert "to be refused; 1 renamed, 1 unknown" in out
+
+
+async def test_what_is_shown_before_and_after(database: str, tmp_path: Path) -> None:
+    """`init` makes a folder that loads, `migrate --dry-run` changes nothing, `history` shows what is applied."""
+    directory = str(tmp_path / "migrations")
+    common = ("--catalog", directory)
+    assert (await kimbledb("init", directory, "--name", "one"))[0] == 0
+    code, _, err = await kimbledb("init", directory)
+    assert code == 2
+    assert "kimbledb new NAME" in err
+
+    code, out, _ = await kimbledb("migrate", "--dry-run", *common, dsn=database)
+    assert code == 0
+    assert "1 to apply" in out
+    assert "no history" in (await kimbledb("history", *common, dsn=database))[1]
+
+    await kimbledb("migrate", *common, dsn=database)
+    code, out, _ = await kimbledb("history", *common, dsn=database)
+    assert code == 0
+    assert re.search(r"one\.sql +applied", out)
+    assert "latest events" in out
 
 
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:

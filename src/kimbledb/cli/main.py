@@ -19,6 +19,7 @@ from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
+from kimbledb.cli import habits
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -33,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if _has_stray_dsn(every):
         # Here, since argparse, or an error about a migration of that name, would print it with its password.
         parser.error("a DSN is given by --dsn, or by the environment")
-    call = Call(parser.parse_args(every))
+    if every and not every[0].startswith("-") and every[0] not in names():
+        parser.error(habits.no_command(every, names()))
+    given, rest = parser.parse_known_args(every)
+    if rest:
+        # Not by argparse, which would print an option with its value, such as a password.
+        given.parser.error(habits.no_argument(every[0], rest[0], _options_of(given.parser), names()))
+    call = Call(given)
     try:
         code: int = asyncio.run(call.given.command(call))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
@@ -89,8 +96,12 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         module = import_module(f"{operations.__name__}.{name}")
         own = commands.add_parser(name, parents=[shared[group] for group in module.GROUPS], help=_help_of(module))
         module.add_arguments(own)
-        own.set_defaults(command=module.command)
+        own.set_defaults(command=module.command, parser=own)
     return parser
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    return re.findall(r"--[\w-]+", parser.format_help())
 
 
 def _help_of(module: ModuleType) -> str:

@@ -298,10 +298,6 @@ class Status(Report):
         if self.load is not None:
             facts.append(("load", str(self.load)))
         rows = sum(table.rows for table in self.tables)
-        events = tuple(
-            tuple(str(entry.get(key) or "") for key in ("logged_at", "event", "migration_name", "error_message"))
-            for entry in self.log
-        )
         return (
             Table(self.summary, tuple(facts)),
             *self.plan.as_tables(),
@@ -309,8 +305,14 @@ class Status(Report):
                 f"{counted(self.tables, 'table')}, {rows:,} rows; the largest",
                 (table for table in self.tables[:_LARGEST] if table.rows),
             ),
-            *([Table("latest events", events, ("when", "event", "migration", "error"))] if events else []),
+            *self.events_as_tables(),
         )
+
+    def events_as_tables(self) -> tuple[Table, ...]:
+        """Return the latest events as a table, or no table if there are none."""
+        keys = ("logged_at", "event", "migration_name", "error_message")
+        events = tuple(tuple(str(entry.get(key) or "") for key in keys) for entry in self.log)
+        return (Table("latest events", events, ("when", "event", "migration", "error")),) if events else ()
 
     def as_dict(self) -> dict[str, Json]:
         """Return the status as values.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -262,8 +262,17 @@ class Plan(Report):
 
         return to_svg(self._graph())
 
+    def to_markdown(self) -> str:
+        """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""
+        from kimbledb.model.outputs import markdown  # only where it is asked for
+
+        return markdown.write((self._table([step for step in self.steps if step.state is not StepState.APPLIED]),))
+
     def as_tables(self) -> tuple[Table, ...]:
         """Return the steps, each with its state, the reason and the remarks on it."""
+        return (self._table(self.steps),)
+
+    def _table(self, steps: Iterable[Step]) -> Table:
         rows = tuple(
             (
                 str(step.migration.number or ""),
@@ -273,11 +282,11 @@ class Plan(Report):
                 (step.reason, *step.notes, *self._notes_of(step)),
                 step.migration.title,
             )
-            for step in self.steps
+            for step in steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
         notes = (*self.notes, *self._doubts, *self._remarks)
-        return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
+        return Table(self.summary, rows, headers, notes, below=True, page_only=("title",))
 
     @property
     def _remarks(self) -> Iterator[str]:

@@ -293,6 +293,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="even if rows or values are lost and the migration does not say so",
     )
+    parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
     parser.add_argument("--no-verify", action="store_true", help="skip the verification")
     parser.add_argument(
         "--or-wait", action="store_true", help="where this role may not migrate, wait until another one has"
@@ -301,7 +302,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
-    from kimbledb.operations.verify import verify  # only the command verifies afterwards
+    from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    from kimbledb.operations.verify import verify  # and verifies afterwards
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -312,6 +314,10 @@ async def command(invocation: Invocation) -> int:
         "set_aside": given.set_aside,
     }
     async with invocation.target() as target:
+        if given.dry_run:
+            plan = await Executor(target, **common).plan(**limits)
+            invocation.show(plan)
+            return ExitCode.REFUSED if plan.refused else ExitCode.DONE
         if invocation.watcher is not None:
             invocation.show(await Executor(target, **common).plan(**limits))
         report = await migrate(

@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--empty", action="store_true", help="plan for an empty database, and ask none")
     parser.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
+    parser.add_argument(
+        "--markdown",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write what is not applied as Markdown, for a pull request, into a file or instead of the table",
+    )
     parser.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     parser.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
 
@@ -67,11 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Show what would be applied, and why."""
     given = invocation.given
+    if given.markdown == "" and given.json:
+        raise ConfigurationError("--markdown and --json exclude each other", hint="give --markdown a file")
     found = _for_nothing(invocation) if given.empty else await _for_target(invocation)
-    for file, picture in ((given.svg, found.to_svg), (given.mermaid, found.to_mermaid)):
-        if file is not None:
+    for file, picture in (
+        (given.svg, found.to_svg),
+        (given.mermaid, found.to_mermaid),
+        (given.markdown, found.to_markdown),
+    ):
+        if file:
             invocation.write(picture(), file)
-    invocation.show(found)
+    if given.markdown == "":
+        invocation.write(found.to_markdown(), None)
+    else:
+        invocation.show(found)
     if given.check and found.refused:
         return ExitCode.REFUSED
     return ExitCode.PENDING if given.check and found.pending else ExitCode.DONE

@@ -16,6 +16,7 @@ import pytest
 import kimbledb
 from kimbledb import testing
 from kimbledb.model.check import Check
+from kimbledb.model.outputs import markdown
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table
@@ -308,6 +309,25 @@ def test_every_report_fits_its_width(kind: type, width: int) -> None:
     every = set(text_output.write(tables, detail=True).split()) - headers
     assert max(len(line) for line in text.splitlines()) <= width
     assert not [word for word in every if len(word) <= width / 2 and word not in text]
+
+
+def test_a_plan_for_a_pull_request() -> None:
+    """Markdown shows what is not applied, with its hazards, and nothing in it is read as Markdown."""
+    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)")),), ("name", "why"), ("*note*",))
+
+    shown = PLAN.to_markdown()
+    assert "a.sql" not in shown.replace("needs a.sql", "")
+    assert "index\\_build" in shown
+    assert shown.startswith(f"**{PLAN.summary}**\n\n|")
+    assert markdown.write([hostile]).splitlines() == [
+        "**a\\|b**",
+        "",
+        "| name | why |",
+        "| --- | --- |",
+        "| x\\_y | \\<b\\><br>\\[1\\](2) |",
+        "",
+        "- \\*note\\*",
+    ]
 
 
 def test_detail_stands_before_the_verdict() -> None:
