@@ -21,13 +21,14 @@ from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import parts_of
+from kimbledb.model.objects import parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
 from kimbledb.planning import online
 from kimbledb.planning.completion import Rows, Scope, Unfinished
 from kimbledb.planning.fold import relation_of
+from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
 from kimbledb.server.session import Session
@@ -114,14 +115,18 @@ def written(work: Work, completion: Completion) -> Work:
 def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
     """Return the facts for the log, with what the completion does by name.
 
-    A rollback leaves the table that stands in place of one that was set aside, with its columns and rows, as one that it found.
+    Of a table that stands in place of one that was set aside, a rollback leaves the columns whose names the old one had. Those of
+    which a computed one is made stay with it.
     """
     aside = {each.table for each in completion.set_aside}
-    instead = [each for each in work.migration.creates if (relation_of(each.key) or each.name) in aside]
-    found = dict.fromkeys(
-        (*work.detail.get("found", ()), *(str(each) for each in instead if each.kind in ("table", "column")))
-    )
-    detail = {**work.detail, "found": list(found)} if aside else work.detail
+    columns = [each for each in work.migration.creates if each.kind == "column" and relation_of(each.key) in aside]
+    named = {
+        f"{relation_of(each.key)}.{quoted(word)}"
+        for each in columns
+        for word in words_in(str((each.facts or {}).get("generated", "")))
+    }
+    found = dict.fromkeys((*work.detail.get("found", ()), *(str(each) for each in columns if each.name in named)))
+    detail = {**work.detail, "found": list(found)} if named else work.detail
     return {**detail, "completion": completion.acts} if completion.acts else detail
 
 
