@@ -44,7 +44,9 @@ def _exit_code(arguments: Sequence[str]) -> int:
 async def program(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
     """Run the program and return its exit code, its output and its errors."""
     environment = {
-        name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
     }
     if dsn is not None:
         environment["KIMBLEDB_DSN"] = dsn
@@ -268,7 +270,9 @@ async def test_a_reader_that_goes() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kimbledb", "plan", "--empty"),
         env={
-            name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("COLUMNS", "KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
         },
         stdout=(pipe := os.pipe())[1],
         stderr=asyncio.subprocess.PIPE,

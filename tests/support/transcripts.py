@@ -102,7 +102,8 @@ class Shell:
         library = programs().parent / "lib"
         _script(binaries / "psql", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "psql"}" -X "$@"')
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            # The output goes to a pipe, whatever the width of the terminal of the tests.
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "COLUMNS"},
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": os.pathsep.join(sys.path),
