@@ -167,6 +167,23 @@ async def test_what_is_shown_before_and_after(database: str, tmp_path: Path) -> 
     assert "latest events" in out
 
 
+async def test_where_a_call_is_at_work(database: str, folder: Folder, tmp_path: Path) -> None:
+    """A command names server and schema without the password; an argument goes before pyproject.toml; -q is silent."""
+    folder.table(1, "a")
+    (tmp_path / "pyproject.toml").write_text(f'[tool.kimbledb]\ncatalog = "{folder.path}"\nschema = "shop"\n')
+    place = database.rpartition("@")[2]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        code, out, err = await kimbledb("migrate", "--quiet", dsn=database)
+        assert (code, out, err) == (0, "", "")
+        code, out, err = await kimbledb("plan", dsn=database)
+        assert "1 applied" in out
+        assert err == f"kimbledb: on {place}, schema shop\n"
+        code, out, err = await kimbledb("plan", "--schema", "other", dsn=database)
+        assert "1 pending" in out
+        assert err == f"kimbledb: on {place}, schema other\n"
+
+
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")

@@ -28,6 +28,8 @@ _VARYING = (
     # Whoever changes a migration need not count its lines on a page.
     (re.compile(r"apply\.sql:\d+"), "apply.sql:LINE"),
 )
+#: The line that names the server, which pages leave out: it has another port each time.
+_PLACE = re.compile(r"^kimbledb: on .*, schema .*\n", re.MULTILINE)
 #: A line of a shown output that stands for lines which are left out, and the end of a line that is.
 _LEFT_OUT = "..."
 
@@ -134,7 +136,7 @@ class Shell:
             timeout=300,
             check=False,
         )
-        return done.stdout
+        return _PLACE.sub("", done.stdout)
 
 
 def _script(path: Path, line: str) -> None:

@@ -42,6 +42,9 @@ def _database() -> argparse.ArgumentParser:
     )
     database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
     database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+    loudness = database.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print what is asked for and errors, no progress")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="print each statement and check, a line each")
     return database
 
 

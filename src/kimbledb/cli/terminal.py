@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -30,13 +29,17 @@ class Display:
         stream: Where to; standard output where None. Tables, colours and a bar are
             shown where it is a terminal and rich is installed (``kimbledb[cli]``).
         console: A rich console to write to instead.
+        verbose: Whether each statement and check has a line, in a terminal too.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, console: Console | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, console: Console | None = None, verbose: bool = False) -> None:
         self.stream = stream or sys.stdout
         self._console = console or _console(self.stream)
         self._live: LiveProgress | None = None
         self._width = _width(self.stream)
+        self._is_verbose = verbose
+        #: Whether the line of the migration that is under way waits for its end.
+        self._is_open = False
         #: What the last plan that was shown ended with.
         self._summary: str | None = None
 
@@ -47,7 +50,14 @@ class Display:
 
     def line(self, text: str = "") -> None:
         """Write a line, or several, with nothing in them that steers a terminal."""
+        self.close()
         print(printable(text), file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """End the line of a migration that did not come to its end."""
+        if self._is_open:
+            self._is_open = False
+            print(file=self.stream)
 
     def show(self, report: Report, *, detail: bool = False) -> None:
         """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
@@ -61,7 +71,7 @@ class Display:
 
     def __call__(self, event: Event) -> None:
         """Show an event of a running call: in a terminal with a bar for the whole, else as a line."""
-        if self._console is not None:
+        if self._console is not None and not self._is_verbose:
             if self._live is None:
                 from kimbledb.cli.live import LiveProgress  # rich may not be installed
 
@@ -69,8 +79,20 @@ class Display:
             self._live.show(event)
             return
         text = _line_for(event)
-        text = None if text is None else one_line(text)
-        if text is not None and text != self._summary:  # it stands under the plan that was shown before
+        if text is None and self._is_verbose:
+            text = f"        {event}"
+        if text is None or (not self._is_verbose and isinstance(event, events.Statement | events.Building)):
+            return
+        text = one_line(text)
+        if isinstance(event, events.Applied | events.RolledBack | events.Failed) and self._is_open:
+            # One line a migration: it was begun when the migration was.
+            self._is_open = False
+            print(f": {text.lstrip()}", file=self.stream, flush=True)
+        elif isinstance(event, events.Applying | events.RollingBack):
+            self.close()
+            self._is_open = True
+            print(text, end="", file=self.stream, flush=True)
+        elif text != self._summary:  # it stands under the plan that was shown before
             self.line(text)
 
 
@@ -82,10 +104,8 @@ def _print_table(console: Console, table: Table) -> None:
 
 
 def _width(stream: TextIO) -> int | None:
-    """Return the width of a terminal, or COLUMNS where it is set. A file has none: its lines are whole, for grep."""
-    if not stream.isatty() and not os.environ.get("COLUMNS"):
-        return None
-    return shutil.get_terminal_size().columns
+    """Return the width of a terminal. A file has none: there a row is one line, for grep and for the log of a CI."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def _line_for(event: Event) -> str | None:

@@ -341,4 +341,6 @@ async def command(invocation: Invocation) -> int:
                 invocation.show(await Executor(target, **common).plan(**limits))
             if verification is not None:
                 invocation.show(verification, detail=True)
+        elif verification is not None and not verification.ok and not given.json:
+            invocation.show(verification)
     return int(verification is not None and not verification.ok)
