@@ -184,6 +184,24 @@ async def test_where_a_call_is_at_work(database: str, folder: Folder, tmp_path: 
         assert err == f"kimbledb: on {place}, schema other\n"
 
 
+async def test_the_sql_of_a_plan(database: str, folder: Folder) -> None:
+    """`render --pending` writes what is pending and nothing else; without it a database is not taken."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+    folder.add(2, "b", "CREATE TABLE b (id int);")
+
+    code, out, _ = await kimbledb("render", "--pending", *common, dsn=database)
+    assert code == 0
+    assert "to be read, not to be run".casefold() in out.casefold()
+    assert "CREATE TABLE b (id int);" in out
+    assert "a.sql" not in out
+    assert "a.sql" in (await kimbledb("render", *common))[1]
+    code, _, err = await kimbledb("render", "--dsn", database, *common)
+    assert code == 2
+    assert "--pending" in err
+
+
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")

@@ -157,6 +157,19 @@ class Completion:
         return not self.statements and not self.online and not self.runs_script and not self.conflicts
 
     @property
+    def sql_lines(self) -> Iterator[str]:
+        """Its statements, to be read: the copies of rows are said in words."""
+        if self.online:
+            yield "-- First, outside of a transaction:"
+            yield from (f"{each};" for each in self.online)
+            yield "-- Then:"
+        yield from (f"{each};" for each in self.statements)
+        yield from (f"-- The rows of {each.source} that fit are copied into {each.table}." for each in self.set_aside)
+        yield from (f"{each};" for each in self.afterwards)
+        if self.is_empty:
+            yield "-- All of it is there: history records it."
+
+    @property
     def acts(self) -> dict[str, list[str]]:
         """What it does, and the names of all that it does this to. Acts on nothing are left out."""
         acts = {

@@ -57,6 +57,11 @@ TO_APPLY = frozenset(
 )
 
 
+_SQL_HEAD = """\
+-- What migrate() would run, {target}: {summary}
+-- To be read, not to be run: locks, proofs and history are missing. migrate() looks again, and may find other things."""
+
+
 @frozen(eq=False)
 class Step:
     """One migration in a plan, with its state and the reason."""
@@ -148,6 +153,20 @@ class Step:
                 else "the file with its declarations cannot be read: a merge with conflicts, or an edit by hand"
             )
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
+
+    @property
+    def sql_lines(self) -> Iterator[str]:
+        """What a run would send for it, as ``Plan.sql()`` shows it."""
+        yield f"\n-- {one_line(str(self.migration))}: {self.state}"
+        yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
+        if self.completion is not None:
+            yield from self.completion.sql_lines
+        elif self.online:
+            yield f"-- First, outside of a transaction (online.sql):\n{self.migration.online_sql}-- Then:"
+        if self.completion is None or self.completion.runs_script:
+            yield self.migration.apply_sql.rstrip("\n")
+            if self.migration.hosted_sql:
+                yield f"-- On a hosted database, too (hosted.sql):\n{self.migration.hosted_sql}".rstrip("\n")
 
     def __str__(self) -> str:
         return f"{one_line(self.name)}: {self.state} ({self.reason})"
@@ -261,6 +280,15 @@ class Plan(Report):
         from kimbledb.model.pictures import to_svg
 
         return to_svg(self._graph())
+
+    def sql(self) -> str:
+        """Return the SQL that a run would send for each of its steps, to be read: without locks, proofs and history.
+
+        Where a part of a migration is there, it is what completes it.
+        """
+        target = "in an empty database" if self.schema is None else f"in schema {one_line(self.schema)}"
+        lines = [_SQL_HEAD.format(target=target, summary=one_line(self.summary))]
+        return "\n".join([*lines, *(line for step in self.pending for line in step.sql_lines)])
 
     def to_markdown(self) -> str:
         """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""

@@ -330,6 +330,29 @@ def test_a_plan_for_a_pull_request() -> None:
     ]
 
 
+def test_the_sql_of_a_plan_is_that_of_its_pending_steps() -> None:
+    """It names the pending steps with their remarks as comments, and nothing of the others."""
+    completed = kimbledb.Completion(
+        statements=("CREATE TABLE rest ()",), online=("CREATE INDEX i",), afterwards=("END",)
+    )
+    plan = kimbledb.Plan(
+        (
+            *PLAN.steps,
+            kimbledb.Step(
+                kimbledb.Migration(name="d.sql", number=4, apply_sql="THE SCRIPT"),
+                kimbledb.StepState.PARTIAL,
+                "a\nDROP TABLE b;",
+                completion=completed,
+            ),
+        )
+    )
+
+    statements = [line for line in plan.sql().splitlines() if line and not line.startswith("--")]
+    assert statements[-3:] == ["CREATE INDEX i;", "CREATE TABLE rest ();", "END;"]
+    assert "b.sql: pending" in plan.sql()
+    assert not [name for name in ("a.sql: ", "c.sql: ", "THE SCRIPT") if name in plan.sql()]
+
+
 def test_detail_stands_before_the_verdict() -> None:
     """print() leaves detail out; where it is wanted it comes first."""
     tables = [Table("verdict"), Table("more", (("a",),), detail=True)]
