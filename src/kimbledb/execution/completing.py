@@ -25,7 +25,7 @@ from kimbledb.model.objects import parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
-from kimbledb.planning import online
+from kimbledb.planning import locks_ahead, online
 from kimbledb.planning.completion import Rows, Scope, Unfinished
 from kimbledb.planning.fold import relation_of
 from kimbledb.planning.mentions import words_in
@@ -210,7 +210,8 @@ async def look(
     if asked is None:
         return Look(unfinished, Rows())
     # No value comes between the question and the conversion.
-    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.questions.held)
+    tables = locks_ahead.children_first(unfinished.questions.held, unfinished.scope.found.objects)
+    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in tables)
     if held and holding:
         asked = f"{Session.path(site.path)}{held}{Session.path()}{asked}"
     return Look(unfinished, rows.rows_of(await ask(asked)))
@@ -238,7 +239,8 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
     # What an interrupted run left beside large tables is not needed any more.
-    completion = evolve(completion, statements=(*online.left_over(found, completion), *completion.statements))
+    ahead = (*locks_ahead.statements(completion, found.objects), *online.left_over(found, completion))
+    completion = evolve(completion, statements=(*ahead, *completion.statements))
     completing = written(work, completion)
     noting = setting("kimbledb.step", transactions.messages.facts(completing))
     if completion.runs_script:
