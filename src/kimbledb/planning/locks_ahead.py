@@ -2,9 +2,9 @@
 
 A transaction that alters one table and then another can meet an application's statement that holds the second one and
 waits for the first one, as an INSERT does with a foreign key. The server then ends one of the two, and that must not be
-the application's. So all tables that are altered are locked at once, and a table before those that its keys refer to: in the order in which
-an INSERT takes them. Who meets it there waits after us, and the server ends the one that waited first (PostgreSQL manual,
-section 13.3.4).
+the application's. So all tables that are altered are locked at once, and a table before those that its keys refer to: in
+the order in which an INSERT takes its locks. Who meets it there waits after it, and the server ends the one that waited
+first (PostgreSQL manual, section 13.3.4).
 """
 
 from __future__ import annotations
