@@ -202,6 +202,27 @@ async def test_the_sql_of_a_plan(database: str, folder: Folder) -> None:
     assert "--pending" in err
 
 
+async def test_a_reset_asks_unless_it_need_not(database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name `reset` stops where nobody can be asked; --yes takes the database that the call names."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    code, _, err = await kimbledb("reset", *common, dsn=database)
+    assert code == 2
+    assert "--yes" in err
+    stdin = io.StringIO("another\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    code, _, err = await kimbledb("reset", *common, dsn=database)
+    assert code == 1
+    assert f"--confirm {database.rpartition('/')[2]}" in err
+    code, out, _ = await kimbledb("reset", "--yes", *common, dsn=database)
+    assert code == 0
+    assert "table a" in out
+
+
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")

@@ -19,7 +19,7 @@ from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
-from kimbledb.cli import habits
+from kimbledb.cli import completion, habits
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if _has_stray_dsn(every):
         # Here, since argparse, or an error about a migration of that name, would print it with its password.
         parser.error("a DSN is given by --dsn, or by the environment")
+    if every[:1] == ["--completion"] and every[1:] and every[1] in completion.SHELLS:
+        options = {name: _options_of(each) for name, each in parser.get_default("parsers").items()}
+        print(completion.script(every[1], options), end="")
+        return ExitCode.DONE
     if every and not every[0].startswith("-") and every[0] not in names():
         parser.error(habits.no_command(every, names()))
     given, rest = parser.parse_known_args(every)
@@ -87,6 +91,11 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
+    parser.add_argument(
+        "--completion",
+        choices=completion.SHELLS,
+        help="print the script that completes commands and options in a shell",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = groups()
     for name in names():
@@ -97,11 +106,13 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         own = commands.add_parser(name, parents=[shared[group] for group in module.GROUPS], help=_help_of(module))
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)
+    parser.set_defaults(parsers=commands.choices)
     return parser
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:
-    return re.findall(r"--[\w-]+", parser.format_help())
+    """Return the long options of a parser, from the lines of its help that begin with one."""
+    return re.findall(r"^  (?:-\w(?: \w+)?, )?(--[\w-]+)", parser.format_help(), re.MULTILINE)
 
 
 def _help_of(module: ModuleType) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import graphlib
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
+from kimbledb.errors import ConfigurationError, ConfirmationError, DataLossError, ResetRefusedError
 from kimbledb.execution import history_tables
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
@@ -36,11 +37,11 @@ from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import Session
 from kimbledb.server.settings import setting
-from kimbledb.server.targets import TargetLike
+from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
 
     from kimbledb.execution.command import Invocation
 
@@ -242,7 +243,9 @@ async def reset(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--confirm", required=True, metavar="NAME", help="the name of the database")
+    sure = parser.add_mutually_exclusive_group()
+    sure.add_argument("--confirm", metavar="NAME", help="the name of the database; a terminal is asked for it")
+    sure.add_argument("--yes", action="store_true", help="ask nothing: it is the database that the call names")
     parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
 
 
@@ -252,7 +255,7 @@ async def command(invocation: Invocation) -> int:
     async with invocation.target() as target:
         report = await reset(
             target,
-            confirm=given.confirm,
+            confirm=_confirmed(given, target_of(target).label),
             catalog=invocation.catalog,
             schema=invocation.schema,
             allow_data_loss=given.allow_data_loss,
@@ -261,6 +264,27 @@ async def command(invocation: Invocation) -> int:
         )
     invocation.show(report)
     return 0
+
+
+def _confirmed(given: Namespace, label: str) -> str:
+    """Return the name of the database that is meant: as given, as the call names it (``--yes``), or as a terminal answers.
+
+    Raises:
+        ConfigurationError: None is given, and nobody can be asked.
+    """
+    if given.confirm is not None:
+        return str(given.confirm)
+    if given.yes:
+        return label.rpartition("/")[2]
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "a reset drops every object of the schema, and nobody can be asked here",
+            hint="name the database by --confirm NAME, or pass --yes",
+        )
+    # Standard output may be read by a program.
+    sys.stderr.write(f"This drops every object of the schema in {one_line(label)}. The name of the database: ")
+    sys.stderr.flush()
+    return input()
 
 
 def _meaning(error: ServerError) -> Exception | None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 from kimbledb.cli.habits import _COMMANDS, no_command
@@ -62,3 +65,32 @@ def test_habits_lead_to_commands_that_exist() -> None:
     assert {meant.partition(" ")[0].rstrip(",") for meant in _COMMANDS.values()} <= set(names())
     assert not set(_COMMANDS) & set(names())
     assert "it is" not in no_command(["qqqqqq"], names())
+
+
+def completed(script: str, *words: str) -> list[str]:
+    """Return what bash offers for the last word."""
+    line = " ".join(f"'{word}'" for word in words)
+    asked = f"{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _kimbledb; echo ${{COMPREPLY[@]}}"
+    return subprocess.run(["bash", "--norc", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """The script offers the commands first, and then the options of the one that is named."""
+    assert main(["--completion", "bash"]) == 0
+    script = capsys.readouterr().out
+
+    assert completed(script, "kimbledb", "re") == ["render", "reset", "restore"]
+    assert completed(script, "kimbledb", "migrate", "--dr") == ["--dry-run"]
+    assert completed(script, "kimbledb", "migrate", "--qu") == ["--quiet"]
+    assert completed(script, "kimbledb", "plan", "--dr") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command is in the script of each shell."""
+    assert main(["--completion", shell]) == 0
+
+    script = capsys.readouterr().out
+    assert not [name for name in names() if name not in script]
+    assert "dry-run" in script
