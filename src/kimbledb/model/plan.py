@@ -307,7 +307,7 @@ class Plan(Report):
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *step.notes, *self._notes_of(step)),
+                (step.reason, *(each for each in step.notes if each not in step.reason), *self._notes_of(step)),
                 step.migration.title,
             )
             for step in steps

@@ -311,6 +311,13 @@ def test_every_report_fits_its_width(kind: type, width: int) -> None:
     assert not [word for word in every if len(word) <= width / 2 and word not in text]
 
 
+def test_a_plan_says_nothing_twice() -> None:
+    """A remark that stands in the reason already has no line of its own."""
+    step = kimbledb.Step(C, kimbledb.StepState.PENDING, "not asked for (not applied yet)", selected=False)
+
+    assert "not asked for" not in [line.strip() for line in str(kimbledb.Plan((step,))).splitlines()]
+
+
 def test_a_plan_for_a_pull_request() -> None:
     """Markdown shows what is not applied, with its hazards, and nothing in it is read as Markdown."""
     hostile = Table("a|b", (("x_y", ("<b>", "[1](2)")),), ("name", "why"), ("*note*",))
