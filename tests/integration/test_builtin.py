@@ -116,12 +116,14 @@ async def _stand_before(dsn: str, name: str) -> bool:
     """Bring a database to where a migration is the next, and return whether others come before it."""
     steps = (await kimbledb.plan(dsn)).steps
     order = [step.name for step in steps if step.state is not kimbledb.StepState.REPLACED]
-    applied = [step.name for step in steps if step.is_applied]
+    applied = {step.name for step in steps if step.is_applied}
     place = order.index(name if name in order else CATALOG[name].alternatives[0])
-    if len(applied) > place:
-        await kimbledb.rollback(dsn, to=order[place - 1] if place else 0)
-    elif len(applied) < place:
-        await kimbledb.migrate(dsn, to=order[place - 1], verify=False)
+    wanted = order[:place]
+    if not applied <= set(wanted):
+        await kimbledb.rollback(dsn, to=wanted[-1] if wanted else 0)
+    for each in wanted:
+        if each not in applied:
+            await kimbledb.migrate(dsn, to=each, verify=False)
     return place > 0
 
 

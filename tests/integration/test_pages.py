@@ -31,7 +31,9 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true"), "own": ("shop",)}
 #: The page whose examples need roles, with the names of these.
 WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}
-EXAMPLES = [page for page in PAGES if page.stem not in (*TRANSCRIPTS, *WITH_ROLES)]
+#: The page whose example needs a project of another tool: test_other_formats.py has one.
+WITH_A_PROJECT = "other-tools"
+EXAMPLES = [page for page in PAGES if page.stem not in (*TRANSCRIPTS, *WITH_ROLES, WITH_A_PROJECT)]
 
 
 def _examples(page: Path) -> list[CodeType]:
