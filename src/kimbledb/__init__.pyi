@@ -81,9 +81,11 @@ from kimbledb.operations.reset import reset as reset
 from kimbledb.operations.restore import restore as restore
 from kimbledb.operations.rollback import Rollback as Rollback
 from kimbledb.operations.rollback import rollback as rollback
+from kimbledb.operations.stamp import stamp as stamp
 from kimbledb.operations.status import status as status
 from kimbledb.operations.verify import Verifier as Verifier
 from kimbledb.operations.verify import verify as verify
+from kimbledb.operations.wait import wait as wait
 from kimbledb.planning.planner import Planner as Planner
 from kimbledb.server.options import Options as Options
 from kimbledb.server.targets import TargetLike as TargetLike

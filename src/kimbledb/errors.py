@@ -313,24 +313,33 @@ class UnrecordedObjectsError(HistoryError):
 
 
 class ForeignHistoryError(HistoryError):
-    """The database holds the history of another tool and none of kimbledb, and the catalog gives no evidence.
+    """The database holds the history of another tool and none of kimbledb.
+
+    That history calls pending migrations applied, or the catalog gives no evidence by which to tell.
 
     Attributes:
         histories: Each such history as text, with its tool, its table and the number of its rows.
-        migrations: The names of the pending migrations that declare no objects, so that nothing in the database
-            could show whether they were applied.
+        claimed: The names of the pending migrations that such a history calls applied.
+        migrations: Those, and the names of the pending migrations that declare no objects, so that nothing in the
+            database could show whether they were applied.
     """
 
-    def __init__(self, histories: Sequence[str], migrations: Sequence[str], table: str) -> None:
+    def __init__(self, histories: Sequence[str], claimed: Sequence[str], unknown: Sequence[str]) -> None:
+        first = (*claimed, *unknown)[0]
         super().__init__(
             f"{'; '.join(histories)}; kimbledb has applied nothing here\n"
-            f"the database does not show whether {few(migrations)} already ran; nothing was run",
-            hint="`kimbledb adopt` records the migrations that it can prove, and migrate() then runs all others. Before "
-            "that, record each of the others that was applied: "
-            f"INSERT INTO {table} (migration_name) VALUES ({quote_literal(migrations[0]).strip()})",
+            + (
+                f"it calls applied: {few(claimed)}; nothing was run"
+                if claimed
+                else f"the database does not show whether {few(unknown)} already ran; nothing was run"
+            ),
+            hint="`kimbledb adopt` records the migrations that it can prove, and those that only such a history can show; "
+            "migrate() then runs all others. Before that, record each of the others that was applied: "
+            f"`kimbledb stamp {first}`",
         )
         self.histories = tuple(histories)
-        self.migrations = tuple(migrations)
+        self.claimed = tuple(claimed)
+        self.migrations = (*claimed, *unknown)
 
 
 class MigrationError(KimbleDBError):

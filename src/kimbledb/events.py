@@ -47,11 +47,12 @@ class Planned(Event):
 
 @frozen
 class Waiting(Event):
-    """The call waits before its next attempt: a lock is held, or the server accepts no connection at the moment."""
+    """The call waits before its next attempt: for a lock, for a connection, or for another run."""
 
     level = logging.INFO
 
-    #: The sessions that hold the lock, as far as the server shows them, or the reason why there is no connection.
+    #: The sessions that hold the lock, as far as the server shows them; or the reason why there is no connection; or
+    #: the migrations that another run is to apply.
     blockers: tuple[str, ...]
     #: The longest time until the next attempt, in seconds.
     seconds: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Generic
+from typing import Generic, cast
 
 from attrs import field, frozen
 
@@ -22,12 +22,11 @@ from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.operations.migrate import migrate
 from kimbledb.operations.plan import plan
 from kimbledb.operations.verify import verify as verify_one
-from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.server.in_process_lock import running_loop
 from kimbledb.server.notifications import call_scope, notify
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.targets import Target, TargetLike, target_of
+from kimbledb.server.targets import Target, TargetLike, is_target, target_of
 
 #: The work for one schema: a function of its target, its name, the catalog and the progress callable.
 _Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]
@@ -53,8 +52,8 @@ async def migrate_many(
     second call continues where the first one stopped, and sends one query to each schema that is already current.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
-            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        targets: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them, or an
+            iterable of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         schemas: The names of the target schemas in each database; None is ``public``.
         catalog: The migrations, or None for the built-in ones.
         to: The name or number of a migration: apply only this one and those that it needs. None applies all.
@@ -110,8 +109,8 @@ async def verify_many(
     """Verify the applied migrations of many schemas or databases. It never writes.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
-            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        targets: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them, or an
+            iterable of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         schemas: The names of the target schemas in each database; None is ``public``.
         catalog: The migrations, or None for the built-in ones.
         only: The name or number of a migration, or an iterable of these: run only their checks, applied or not.
@@ -157,8 +156,8 @@ async def plan_many(
     """Plan what ``migrate_many()`` would apply, with the reasons. It only reads.
 
     Args:
-        targets: A DSN, an ``asyncpg.Connection`` outside of a transaction, an ``asyncpg.Pool``, or an iterable of
-            these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        targets: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them, or an
+            iterable of these. None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         schemas: The names of the target schemas in each database; None is ``public``.
         catalog: The migrations, or None for the built-in ones.
         to: The name or number of a migration: plan only this one and those that it needs. None plans all.
@@ -252,11 +251,9 @@ class _Run(Generic[Each]):
         try:
             target = target_of(given)
             label = target.label
-            alone = self.busy.setdefault(id(given), asyncio.Lock()) if target.connection is not None else nullcontext()
+            alone = nullcontext() if target.can_reconnect else self.busy.setdefault(id(given), asyncio.Lock())
             async with alone:
-                bounded = _Bounded(
-                    target.label, target.dsn, target.connection, target.pool, target.address, spare=self.spare
-                )
+                bounded = _Bounded(target.label, target.source, spare=self.spare)
                 report = await self.work(bounded, schema, self.catalog, watcher)
             result: ManyResult[Each] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)
@@ -288,15 +285,15 @@ class _Bounded(Target):
     @asynccontextmanager
     async def reserved(self) -> AsyncIterator[Target]:
         async with self.spare:
-            yield Target(self.label, self.dsn, self.connection, self.pool, self.address)
+            yield Target(self.label, self.source)
 
 
 def _several(targets: TargetLike | Iterable[TargetLike]) -> list[TargetLike]:
-    if targets is None or isinstance(targets, str | Target) or driver.is_connection(targets) or driver.is_pool(targets):
-        return [targets]
+    if is_target(targets):
+        return [cast("TargetLike", targets)]
     if not isinstance(targets, Iterable):
         raise ConfigurationError(
-            f"expected a DSN, an asyncpg.Connection, an asyncpg.Pool or several of these, got {type(targets).__name__}",
+            f"expected a DSN, a connection, a pool, an engine or several of these, got {type(targets).__name__}",
             hint="pass a DSN such as postgresql://user@host/database, or a list of targets",
         )
     return list(targets)

@@ -12,7 +12,7 @@ from tests.support.programs import Cluster, debian_binaries, embedded_binaries, 
 from tests.support.proxy import Proxy
 
 #: For servers of these tests: few connections, prepared transactions, a log to stream.
-SETTINGS = {"max_connections": "40", "max_prepared_transactions": "5", "wal_level": "replica", "autovacuum": "off"}
+SETTINGS = {"max_connections": "20", "max_prepared_transactions": "5", "wal_level": "replica", "autovacuum": "off"}
 
 
 @pytest.fixture

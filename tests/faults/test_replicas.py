@@ -20,12 +20,12 @@ from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 #: More than the server has connections.
-PROCESSES = 64
+PROCESSES = 32
 
 
 @pytest.fixture
 async def empty(small_cluster: Cluster) -> AsyncIterator[str]:
-    """An empty database on a server with 40 connections."""
+    """An empty database on a server with 20 connections."""
     async with fresh_database(small_cluster.dsn) as dsn:
         yield dsn
 
@@ -50,7 +50,7 @@ async def _all_return_well(
 
 
 async def test_one_builds_and_nobody_hangs(empty: str, steps: Steps, folder: Folder) -> None:
-    """Of 64 processes one builds an index CONCURRENTLY; no waiter hangs in a deadlock with it (faults 11, 13, 14)."""
+    """Of 32 processes one builds an index CONCURRENTLY; no waiter hangs in a deadlock with it (faults 11, 13, 14)."""
     steps("a", "b")
     folder.add(
         3,
@@ -69,7 +69,7 @@ async def test_one_builds_and_nobody_hangs(empty: str, steps: Steps, folder: Fol
 
 @pytest.mark.parametrize("road", ["direct", "pooled"])
 async def test_the_built_in_catalog(small_cluster: Cluster, empty: str, road: str) -> None:
-    """The 34 migrations are applied once by 64 processes, which all succeed, with 40 connections and with a pool of 5 (faults 11, 12, 23)."""
+    """The 34 migrations are applied once by 32 processes, which all succeed, with 20 connections and with a pool of 5 (faults 11, 12, 23)."""
     catalog = kimbledb.Catalog.builtin()
     if road == "direct":
         await _all_return_well(empty, empty, "builtin", catalog)

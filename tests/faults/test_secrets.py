@@ -108,11 +108,14 @@ async def test_a_pool_with_an_unreadable_dsn_shows_no_password(folder: Folder) -
     assert CANARY not in _everything(caught.value)
 
 
+@pytest.mark.parametrize("dsn", [f"postgresql://u:{CANARY}@127.0.0.1:1/d", f"host=127.0.0.1 password = {CANARY}"])
 @pytest.mark.parametrize("command", ["plan", "verify", "rollback", "restore", "new"])
-def test_a_stray_dsn_on_the_command_line_is_not_printed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stray_dsn_on_the_command_line_is_not_printed(
+    command: str, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A DSN where a name is meant is answered with the option for it, and its password is not repeated."""
     with pytest.raises(SystemExit) as caught:
-        main([command, f"postgresql://u:{CANARY}@127.0.0.1:1/d"])
+        main([command, dsn])
 
     output = capsys.readouterr()
     assert caught.value.code == 2
@@ -416,7 +419,7 @@ async def test_a_query_of_somebody_else_is_shown_masked(database: str, folder: F
         ("mysql://localhost/app", "does not begin with postgresql://"),
         ("postgresql://localhost:port/app", "unreadable port or host"),
         ("", "does not begin with postgresql://"),
-        (7, "expected a DSN, an asyncpg.Connection or an asyncpg.Pool, got int"),
+        (7, "expected a DSN, a connection, a pool or an engine, got int"),
     ],
 )
 async def test_a_wrong_dsn_is_read_strictly(dsn: Any, said: str) -> None:

@@ -63,6 +63,8 @@ async def test_a_standby_is_read_and_never_written(small_cluster: Cluster, stand
         assert "connect to the primary" in str(caught.value)
         with pytest.raises(kimbledb.PreflightError, match="standby"):
             await kimbledb.rollback(there, "a.sql", catalog=catalog, allow_data_loss=True)
+        await kimbledb.migrate(primary, catalog=catalog)
+        assert (await kimbledb.wait(there, catalog=catalog)).plan.pending == ()
         assert await sql(there, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 

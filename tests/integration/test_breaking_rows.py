@@ -314,6 +314,43 @@ async def test_rows_of_a_renamed_table_are_asked_under_the_name_that_it_has(
         assert [row["id"] for row in await connection.fetch(query)] == [2]
 
 
+async def test_rows_are_listed_by_the_key_that_they_have_now(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """An id that becomes a uuid is listed as the number that it is, whatever the rule; and a key that breaks one, too."""
+    folder.add(
+        1,
+        "tags",
+        "CREATE TABLE owners (id uuid PRIMARY KEY);\n"
+        "CREATE TABLE tags (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), code text UNIQUE, size integer CHECK (size > 0),"
+        " owner uuid REFERENCES owners, EXCLUDE USING btree (lower(code) WITH =), FOREIGN KEY (id) REFERENCES owners);",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE owners (id integer PRIMARY KEY); CREATE TABLE tags (id serial PRIMARY KEY, code text, size integer, owner integer);"
+        " INSERT INTO owners VALUES (1), (2), (3);"
+        " INSERT INTO tags (code, size, owner) VALUES ('a', 1, 1), ('a', 1, 1), ('b', -1, NULL), ('c', 1, 9)"
+    )
+
+    step = (await kimbledb.plan(database, catalog=catalog)).step("tags.sql")
+
+    assert step.completion is not None
+    queries = dict(each.split(", listed by: ") for each in step.completion.conflicts)
+    listed = {
+        said.partition(" against constraint ")[2].partition(" ")[0]: {
+            row["id"] for row in await connection.fetch(query)
+        }
+        for said, query in queries.items()
+    }
+    assert listed == {
+        "tags.tags_code_key": {1, 2},
+        "tags.tags_lower_excl": {1, 2},
+        "tags.tags_size_check": {3},
+        "tags.tags_owner_fkey": {4},
+        "tags.tags_id_fkey": {4},
+    }
+
+
 async def pending(connection: asyncpg.Connection, server: str, folder: Folder, script: str) -> kimbledb.Catalog:
     """A catalog of two migrations, of which the first is applied with three rows, and the second has this script."""
     folder.add(1, "things", "CREATE TABLE things (id integer, kind text, size integer);")

@@ -1,23 +1,53 @@
-"""The command line, run as a program."""
+"""The command line: a part of the tests run it as a program, the others call its main() and save the start."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
+import re
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from kimbledb.cli.main import main
+from kimbledb.server.address import NAMING
 from tests.support.folders import Folder
 
 pytestmark = pytest.mark.wheel
 
 
 async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
+    """Call main() and return the exit code, the output and the errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in ("KIMBLEDB_DSN", "DATABASE_URL", *NAMING):
+            patch.delenv(name, raising=False)
+        if dsn is not None:
+            patch.setenv("KIMBLEDB_DSN", dsn)
+        code = await asyncio.to_thread(_exit_code, arguments)
+    return code, out.getvalue(), err.getvalue()
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as ended:  # by the parser
+        assert isinstance(ended.code, int)
+        return ended.code
+
+
+async def program(*arguments: str, dsn: str | None = None) -> tuple[int, str, str]:
     """Run the program and return its exit code, its output and its errors."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+    }
     if dsn is not None:
         environment["KIMBLEDB_DSN"] = dsn
     process = await asyncio.create_subprocess_exec(
@@ -36,7 +66,7 @@ async def kimbledb(*arguments: str, dsn: str | None = None) -> tuple[int, str, s
 
 async def test_without_a_dsn() -> None:
     """Without a DSN it stops with exit code 2 and says what to set."""
-    code, out, err = await kimbledb("migrate")
+    code, out, err = await program("migrate")
 
     assert (code, out) == (2, "")
     assert "no database is named" in err
@@ -75,13 +105,13 @@ async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: P
 async def test_migrate_and_again(database: str, folder: Folder) -> None:
     """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
     folder.table(1, "first_one")
-    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
     assert code == 0
     assert "1 to apply" in out
     assert "[1/1] applying first_one.sql" in out
     assert "all passed" in out
 
-    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
     assert code == 0
     assert "nothing to do" in out
 
@@ -99,7 +129,7 @@ async def test_json_is_all_of_standard_output(database: str, folder: Folder) -> 
     assert [step["migration"] for step in outputs["migrate"]["applied"]] == ["a.sql"]
     assert outputs["status"]["steps"][0]["state"] == "applied"
     assert outputs["verify"]["ok"] is True
-    code, out, _ = await kimbledb("rollback", "--to", "0", *common, dsn=database)
+    code, out, _ = await program("rollback", "--to", "0", *common, dsn=database)
     assert json.loads(out)["rolled_back"] == ["a.sql"]
 
 
@@ -116,10 +146,87 @@ async def test_plan_check_exits_with_3_while_something_is_pending(database: str,
     assert "to be refused; 1 renamed, 1 unknown" in out
 
 
+async def test_what_is_shown_before_and_after(database: str, tmp_path: Path) -> None:
+    """`init` makes a folder that loads, `migrate --dry-run` changes nothing, `history` shows what is applied."""
+    directory = str(tmp_path / "migrations")
+    common = ("--catalog", directory)
+    assert (await kimbledb("init", directory, "--name", "one"))[0] == 0
+    code, _, err = await kimbledb("init", directory)
+    assert code == 2
+    assert "kimbledb new NAME" in err
+
+    code, out, _ = await kimbledb("migrate", "--dry-run", *common, dsn=database)
+    assert code == 0
+    assert "1 to apply" in out
+    assert "no history" in (await kimbledb("history", *common, dsn=database))[1]
+
+    await kimbledb("migrate", *common, dsn=database)
+    code, out, _ = await kimbledb("history", *common, dsn=database)
+    assert code == 0
+    assert re.search(r"one\.sql +applied", out)
+    assert "latest events" in out
+
+
+async def test_where_a_call_is_at_work(database: str, folder: Folder, tmp_path: Path) -> None:
+    """A command names server and schema without the password; an argument goes before pyproject.toml; -q is silent."""
+    folder.table(1, "a")
+    (tmp_path / "pyproject.toml").write_text(f'[tool.kimbledb]\ncatalog = "{folder.path}"\nschema = "shop"\n')
+    place = database.rpartition("@")[2]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        code, out, err = await kimbledb("migrate", "--quiet", dsn=database)
+        assert (code, out, err) == (0, "", "")
+        code, out, err = await kimbledb("plan", dsn=database)
+        assert "1 applied" in out
+        assert err == f"kimbledb: on {place}, schema shop\n"
+        code, out, err = await kimbledb("plan", "--schema", "other", dsn=database)
+        assert "1 pending" in out
+        assert err == f"kimbledb: on {place}, schema other\n"
+
+
+async def test_the_sql_of_a_plan(database: str, folder: Folder) -> None:
+    """`render --pending` writes what is pending and nothing else; without it a database is not taken."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+    folder.add(2, "b", "CREATE TABLE b (id int);")
+
+    code, out, _ = await kimbledb("render", "--pending", *common, dsn=database)
+    assert code == 0
+    assert "to be read, not to be run".casefold() in out.casefold()
+    assert "CREATE TABLE b (id int);" in out
+    assert "a.sql" not in out
+    assert "a.sql" in (await kimbledb("render", *common))[1]
+    code, _, err = await kimbledb("render", "--dsn", database, *common)
+    assert code == 2
+    assert "--pending" in err
+
+
+async def test_a_reset_asks_unless_it_need_not(database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name `reset` stops where nobody can be asked; --yes takes the database that the call names."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    code, _, err = await kimbledb("reset", *common, dsn=database)
+    assert code == 2
+    assert "--yes" in err
+    stdin = io.StringIO("another\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    code, _, err = await kimbledb("reset", *common, dsn=database)
+    assert code == 1
+    assert f"--confirm {database.rpartition('/')[2]}" in err
+    code, out, _ = await kimbledb("reset", "--yes", *common, dsn=database)
+    assert code == 0
+    assert "table a" in out
+
+
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:
     """A failing migration exits with 1, and the error shows the line and a caret, and no password."""
     folder.add(1, "a", "SELECT nme;")
-    code, _, err = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    code, _, err = await program("migrate", "--catalog", str(folder.path), dsn=database)
 
     assert code == 1
     assert "apply.sql:1:8" in err
@@ -218,7 +325,11 @@ async def test_a_reader_that_goes() -> None:
     """Where nobody reads on, as behind `| head`, it ends without a traceback."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kimbledb", "plan", "--empty"),
-        env={name: value for name, value in os.environ.items() if name not in ("KIMBLEDB_DSN", "DATABASE_URL")},
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("COLUMNS", "KIMBLEDB_DSN", "DATABASE_URL", *NAMING)
+        },
         stdout=(pipe := os.pipe())[1],
         stderr=asyncio.subprocess.PIPE,
     )

@@ -533,6 +533,16 @@ async def test_a_script_that_reaches_out_is_refused(server: str, folder: Folder)
     assert "reaches = " in str(caught.value.hint)
 
 
+async def test_a_schema_that_new_databases_lack(server: str, folder: Folder) -> None:
+    """A given server is not the platform: the error says where the private one has its schemas."""
+    folder.add(1, "a", "CREATE TABLE a (id uuid REFERENCES auth.users);")
+
+    with pytest.raises(kimbledb.MigrationError, match='schema "auth" does not exist') as caught:
+        await kimbledb.declare(folder.path, server=server)
+
+    assert "leave out --server" in str(caught.value.hint)
+
+
 async def test_an_extension_that_the_server_lacks(server: str, folder: Folder) -> None:
     """A missing extension is named before anything runs."""
     folder.table(1, "a", facts='extensions = ["no_such_extension"]')

@@ -430,7 +430,7 @@ async def test_a_file_of_a_flat_folder_is_rolled_back(database: str, server: str
 
     assert str(caught.value) == (
         "002_b.sql cannot be rolled back: 002_b.sql:2 inserts rows into a\n"
-        "  hint: give it a folder of its own, with an apply.sql and a rollback.sql"
+        "  hint: write its way back where its format has one, or give it a folder with an apply.sql and a rollback.sql"
     )
 
 

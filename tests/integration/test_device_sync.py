@@ -165,6 +165,18 @@ async def test_a_device_that_is_set_up_again(devices: asyncpg.Connection) -> Non
     assert await devices.fetchval("SELECT context FROM device_context WHERE device_id = 'two'") == '{"a": 9}'
 
 
+async def test_what_waits_of_a_context_that_is_made_anew(devices: asyncpg.Connection) -> None:
+    """What waited of a context that was deleted is done once the new one is brought, though its versions count from one again."""
+    for number in range(3):
+        await save(devices, "one", {"a": number})
+    await devices.execute("DELETE FROM device_context WHERE device_id = 'one'")
+    await save(devices, "one", {"b": 1})
+
+    await sync(devices, "one", "two")
+
+    assert await devices.fetchval("SELECT status FROM device_sync_queue WHERE target_device_id = 'two'") == "synced"
+
+
 async def test_a_context_that_is_written_by_hand(devices: asyncpg.Connection) -> None:
     """A plain UPDATE of a context is later than what it overwrites, also where that has a stamp ahead of the clock, and reaches the others."""
     await save(devices, "one", {"a": 1})

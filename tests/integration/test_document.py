@@ -192,6 +192,24 @@ async def test_rollback_lines_run(migrated: asyncpg.Connection) -> None:
             await migrated.execute("ROLLBACK")
 
 
+async def test_the_page_says_what_the_lines_leave(migrated: asyncpg.Connection) -> None:
+    """The tables that the document's rollback lines leave of their migrations are those that the page on rolling back names."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "how-to" / "rollback.md").read_text(encoding="utf-8")
+    named = {table for each in re.findall(r"`DROP TABLE IF EXISTS (.*) CASCADE;`", page) for table in each.split(", ")}
+    makers = {each.name: migration for migration in CATALOG for each in migration.creates if each.kind == "table"}
+    left: set[str] = set()
+    for lines in _rollback_blocks():
+        dropped = re.findall(r"DROP TABLE IF EXISTS (\w+)", "".join(lines))
+        made = {each.name for table in dropped for each in makers[table].creates if each.kind == "table"}
+        if not dropped:
+            continue
+        await migrated.execute("BEGIN;" + "".join(lines))
+        left |= {table for table in made if await migrated.fetchval("SELECT to_regclass($1)", table)}
+        await migrated.execute("ROLLBACK")
+
+    assert left == named
+
+
 async def test_work_goes_on_without_projects(migrated: asyncpg.Connection) -> None:
     """Where the document's lines have dropped project_id, rows are written, changed and found as before, by people, too."""
     await migrated.execute("INSERT INTO users (id) VALUES ('ann')")

@@ -170,11 +170,13 @@ OTHER_SHAPES = {
         CREATE TABLE migration_history (id integer PRIMARY KEY, migration_name name NOT NULL, applied_at date, success boolean,
                                         execution_time_ms smallint);
         INSERT INTO migration_history VALUES (7, 'COMPLETE_MIGRATION.sql', '2025-10-27', true, 1)""",
-    "doubled rows": """
-        CREATE TABLE migration_history (id serial PRIMARY KEY, migration_name text, applied_at timestamptz, success boolean);
-        INSERT INTO migration_history (migration_name, applied_at, success) VALUES
-            ('COMPLETE_MIGRATION.sql', '2025-10-25', false), ('COMPLETE_MIGRATION.sql', '2025-10-26', true),
-            ('COMPLETE_MIGRATION.sql', '2025-10-27', NULL)""",
+    "doubled rows, numbered by hand beside a sequence": """
+        CREATE SEQUENCE numbers;
+        CREATE TABLE migration_history (id integer PRIMARY KEY DEFAULT nextval('numbers'), migration_name text,
+                                        applied_at timestamptz, success boolean);
+        INSERT INTO migration_history (id, migration_name, applied_at, success) VALUES
+            (1, 'COMPLETE_MIGRATION.sql', '2025-10-25', false), (2, 'COMPLETE_MIGRATION.sql', '2025-10-26', true),
+            (3, 'COMPLETE_MIGRATION.sql', '2025-10-27', NULL)""",
     "success unknown": """
         CREATE TABLE migration_history (migration_name text UNIQUE, success boolean);
         INSERT INTO migration_history VALUES ('COMPLETE_MIGRATION.sql', NULL)""",
@@ -209,7 +211,7 @@ async def test_a_history_of_another_known_shape_is_taken_over(
     assert rows[0]["checksum"] == kimbledb.Catalog.builtin()[1].checksum
     entry = json.loads(await connection.fetchval("SELECT detail FROM migration_log WHERE event = 'takeover'"))
     assert entry["altered"]
-    if shape == "doubled rows":
+    if shape.startswith("doubled rows"):
         assert rows[0]["applied_at"].day == 26
         assert sorted(str(row["applied_at"])[:10] for row in entry["doubled"]) == ["2025-10-25", "2025-10-27"]
     assert (await kimbledb.migrate(database)).applied == ()

@@ -180,19 +180,22 @@ async def test_a_foreign_history_is_named_before_anything_runs(database: str, tm
         await kimbledb.migrate(database, catalog=catalog)
 
     [note] = plan.notes
-    assert note == "the database holds the history of goose: public.goose_db_version, 1 row"
+    assert note == (
+        "the database holds the history of goose: public.goose_db_version, 1 row, with 1 migration of this catalog"
+    )
     assert f"note: {note}" in str(plan)
     assert (note,) == caught.value.histories
     assert note in str(await kimbledb.status(database, catalog=catalog))
+    assert caught.value.claimed == ("001_times.sql",)
     assert caught.value.migrations == ("001_times.sql", "002_more.sql")
+    assert str(plan.step("001_times.sql").state) == "adoptable"
     assert await rows_of(database, "SELECT id FROM users") == [(1,)]
     assert await rows_of(database, "SELECT to_regclass('migration_history')") == [(None,)]
 
     # The way on that the error tells.
     report = await kimbledb.adopt(database, catalog=catalog)
-    assert "history of goose" in str(report)
-    assert caught.value.hint is not None
-    await sql(database, "INSERT INTO " + caught.value.hint.partition("INSERT INTO ")[2])
+    assert [step.name for step in report.adopted] == ["001_times.sql"]
+    assert "public.goose_db_version of goose records it" in str(report)
     await kimbledb.migrate(database, catalog=catalog)
     assert await rows_of(database, "SELECT id FROM users ORDER BY id") == [(1,), (2,)]
 
@@ -250,7 +253,7 @@ async def test_the_platforms_own_histories_are_none_of_ours(hosted_database: str
     await sql(hosted_database, "INSERT INTO supabase_migrations.schema_migrations VALUES ('1')")
 
     [note] = (await kimbledb.plan(hosted_database, catalog=catalog)).notes
-    assert note == "the database holds the history of Supabase: supabase_migrations.schema_migrations, 1 row"
+    assert note.startswith("the database holds the history of Supabase: supabase_migrations.schema_migrations, 1 row")
     assert (await kimbledb.plan(hosted_database, catalog=catalog, schema="tenant")).notes == ()
     # All of the built-in migrations declare what they make: they are looked for.
     assert len((await kimbledb.migrate(hosted_database, to=1)).applied) == 1
@@ -283,14 +286,15 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
         home = each.schema or "public"
         table = f"{quoted(home)}.{quoted(each.table)}"
         columns = ", ".join(f"{quoted(name)} text" for name in each.columns)
+        values = ", ".join("NULL" if name == "rolled_back_at" else "1" for name in each.columns)
         await sql(
             database,
             f"CREATE SCHEMA IF NOT EXISTS {quoted(home)}; CREATE TABLE {table} ({columns});"
-            f"INSERT INTO {table} VALUES ({', '.join(['1'] * len(each.columns))});",
+            f"INSERT INTO {table} VALUES ({values});",
         )
         async with target_of(database).session(kimbledb.Options()) as session:
             state = await history.look(session, "public")
-            there = await foreign_histories.histories(session, state, "public")
+            there = await foreign_histories.histories(session, state, "public", kimbledb.Catalog([]))
         await sql(database, f"DROP TABLE {table}")
         return [tool for one in there for tool in one.tool.split(" or ")]
 
@@ -298,3 +302,90 @@ async def test_every_history_of_the_table_is_known(database: str) -> None:
     for tool in TOOLS:
         for each in tool.histories:
             assert tool.name in await found(each), each.table
+
+
+#: What tools have in their tables once they have applied two of three files, each with these files.
+HISTORIES = {
+    "dbmate": (
+        ("20240101000001_a.sql", "20240101000002_b.sql", "20240101000003_c.sql"),
+        (
+            "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);"
+            "INSERT INTO schema_migrations VALUES ('20240101000001'), ('20240101000002')"
+        ),
+    ),
+    "golang-migrate": (
+        ("1_a.sql", "2_b.sql", "3_c.sql"),
+        (
+            "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL);"
+            "INSERT INTO schema_migrations VALUES (2, false)"
+        ),
+    ),
+    "sqlx": (
+        ("1_a.sql", "2_b.sql", "3_c.sql"),
+        (
+            "CREATE TABLE _sqlx_migrations (version bigint, description text, installed_on timestamptz, success boolean);"
+            "INSERT INTO _sqlx_migrations VALUES (1, 'a', now(), true), (2, 'b', now(), true)"
+        ),
+    ),
+    "Supabase": (
+        ("20240101000001_a.sql", "20240101000002_b.sql", "20240101000003_c.sql"),
+        (
+            "CREATE SCHEMA supabase_migrations;"
+            "CREATE TABLE supabase_migrations.schema_migrations (version text, statements text[], name text);"
+            "INSERT INTO supabase_migrations.schema_migrations VALUES ('20240101000001'), ('20240101000002')"
+        ),
+    ),
+    "Alembic": (
+        ("001_ae1027a6acf4_a.sql", "002_1975ea83b712_b.sql", "003_27c6a30d7c24_c.sql"),
+        (
+            "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
+            "INSERT INTO alembic_version VALUES ('1975ea83b712')"
+        ),
+    ),
+    "node-pg-migrate": (
+        ("1704067200001_a.sql", "1704067200002_b.sql", "1704067200003_c.sql"),
+        (
+            "CREATE TABLE pgmigrations (id serial, name text, run_on timestamp);"
+            "INSERT INTO pgmigrations (name) VALUES ('1704067200001_a'), ('1704067200002_b')"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", HISTORIES)
+async def test_what_another_tool_applied_is_recorded_and_not_run_again(
+    database: str, tmp_path: Path, tool: str
+) -> None:
+    """Its rows are matched with the files: migrate() stops and names them, adopt() records them, and only the rest is run."""
+    files, made = HISTORIES[tool]
+    for number, file in enumerate(files, 1):
+        (tmp_path / file).write_text(f"INSERT INTO t VALUES ({number});", encoding="utf-8")
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+    await sql(database, f"CREATE TABLE t (id integer); INSERT INTO t VALUES (1), (2); {made}")
+
+    with pytest.raises(kimbledb.ForeignHistoryError) as caught:
+        await kimbledb.migrate(database, catalog=catalog)
+    adopted = await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog)
+
+    assert caught.value.claimed == files[:2]
+    assert tool in caught.value.histories[0]
+    assert tuple(step.name for step in adopted.adopted) == files[:2]
+    assert await rows_of(database, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+
+
+async def test_a_migration_that_another_tool_left_half_done_is_told(database: str, tmp_path: Path) -> None:
+    """A failed or unfinished row is named in the plan and is no record of an applied migration."""
+    catalog = write(tmp_path / "flat", n001_a="SELECT 1;", n002_b="SELECT 2;")
+    await sql(
+        database,
+        "CREATE TABLE t (id integer); CREATE TABLE flyway_schema_history "
+        "(installed_rank integer, version text, type text, script text, success boolean);"
+        "INSERT INTO flyway_schema_history VALUES (1, '1', 'SQL', '001_a.sql', true), (2, '2', 'SQL', '002_b.sql', false)",
+    )
+
+    plan = await kimbledb.plan(database, catalog=catalog)
+
+    [note] = plan.notes
+    assert note.endswith("2 rows, with 1 migration of this catalog; failed or unfinished: 002_b.sql")
+    assert [str(step.state) for step in plan.steps] == ["adoptable", "pending"]

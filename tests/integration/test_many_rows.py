@@ -17,27 +17,41 @@ QUERIES = {
         "person",
         "SELECT id, title, updated_at FROM conversations ORDER BY updated_at DESC LIMIT 20",
         "conversations",
-        "idx_conversations_user_id_updated_at",
+        "idx_conversations_user_id_project_id_updated_at",
+        "idx_conversations_shared_project_id",
     ),
     "messages": (
         "person",
         "SELECT role, content FROM messages WHERE conversation_id = 'c6' ORDER BY created_at",
         "messages",
         "idx_messages_timestamp",
-        "idx_conversations_user_id_id",
+        "idx_conversations_user_id_project_id_updated_at",
     ),
     "latest messages": (
         "person",
         "SELECT role, content FROM messages ORDER BY created_at DESC LIMIT 20",
         "messages",
         "idx_messages_timestamp",
-        "idx_conversations_user_id_id",
+        "idx_conversations_user_id_project_id_updated_at",
     ),
     "latest messages of oneself": (
         "person",
         "SELECT role, content FROM messages WHERE user_id = 'person_7' ORDER BY created_at DESC LIMIT 20",
         "messages",
         "idx_messages_user_id",
+    ),
+    "messages of a shared conversation": (
+        "person",
+        "SELECT role, content FROM messages WHERE conversation_id = 'c7' ORDER BY created_at",
+        "messages",
+        "idx_messages_timestamp",
+        "idx_conversations_shared_project_id",
+    ),
+    "shared conversations": (
+        "person",
+        "SELECT id, title FROM conversations WHERE project_id = 'shared' ORDER BY updated_at DESC LIMIT 20",
+        "conversations",
+        "idx_conversations_project_id_updated_at",
     ),
     "knowledge": (
         "person",
@@ -63,6 +77,12 @@ async def test_what_people_ask_is_found_by_an_index(migrated_database: str) -> N
     connection = await asyncpg.connect(migrated_database)
     role = f"people_{connection.get_server_pid()}"
     await connection.execute(LOAD.read_text().format(rows=ROWS, embedded=ROWS, role=role))
+    await connection.execute(
+        """
+        INSERT INTO projects (id, name, owner_id, collaborators) VALUES ('shared', 's', 'person_8', '{person_7}');
+        UPDATE conversations SET project_id = 'shared' WHERE user_id = 'person_8';
+        """
+    )
     await connection.execute("VACUUM ANALYZE")
     embedding = await connection.fetchval("SELECT embedding::text FROM knowledge_base WHERE title = 'title 6'")
     try:

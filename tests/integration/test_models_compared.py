@@ -257,3 +257,17 @@ async def test_an_estimate_that_does_not_fit_is_none(tables: asyncpg.Connection)
 
     costs = await tables.fetch("SELECT cost_usd FROM model_performance_metrics ORDER BY total_tokens")
     assert [row[0] for row in costs] == [Decimal(50), None]
+
+
+async def test_a_cost_is_estimated_by_whatever_tokens_are_said(tables: asyncpg.Connection) -> None:
+    """A token costs what the calls cost for theirs, whether a call says them in parts or as one number."""
+    await tables.execute(
+        """
+        INSERT INTO api_cost_tracking (model, input_tokens, output_tokens, tokens_used, cost_usd)
+            VALUES ('whole', 0, 0, 1000, 0.02), ('parts', 200, 300, 500, 0.01), ('parts', 400, 100, NULL, 0.01);
+        INSERT INTO model_performance_metrics (model_name, tokens_used) VALUES ('whole', 50), ('parts', 50);
+        """
+    )
+
+    costs = await tables.fetch("SELECT cost_usd FROM model_performance_metrics ORDER BY model_name")
+    assert [row[0] for row in costs] == [Decimal("0.001"), Decimal("0.001")]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -19,14 +21,19 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import fresh_database
+from tests.support.databases import as_role, fresh_database, sql
+from tests.support.folders import Folder
 from tests.support.transcripts import Shell, blocks_of, commands_of, settled, shows
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 #: The pages that show files, commands and outputs, each with the names of its databases.
-TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true")}
-EXAMPLES = [page for page in PAGES if page.stem not in TRANSCRIPTS]
+TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true"), "own": ("shop",)}
+#: The page whose examples need roles, with the names of these.
+WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}
+#: The page whose example needs a project of another tool: test_other_formats.py has one.
+WITH_A_PROJECT = "other-tools"
+EXAMPLES = [page for page in PAGES if page.stem not in (*TRANSCRIPTS, *WITH_ROLES, WITH_A_PROJECT)]
 
 
 def _examples(page: Path) -> list[CodeType]:
@@ -38,6 +45,14 @@ def _examples(page: Path) -> list[CodeType]:
     ]
 
 
+def _skip_without_libraries(page: Path) -> None:
+    """Skip a page whose examples import what is not installed; CI has all of it."""
+    imported = re.findall(r"^(?:import|from) (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    absent = [name for name in imported if importlib.util.find_spec(name) is None]
+    if absent and os.environ.get("CI") != "true":
+        pytest.skip(f"{', '.join(absent)}: not installed")
+
+
 async def _run(example: CodeType, names: dict[str, Any]) -> None:
     running = FunctionType(example, names)()
     if inspect.isawaitable(running):
@@ -47,6 +62,7 @@ async def _run(example: CodeType, names: dict[str, Any]) -> None:
 @pytest.mark.parametrize("page", EXAMPLES, ids=[page.stem for page in EXAMPLES])
 async def test_the_examples_run(database: str, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The examples of each page run one after the other, as in a notebook, given a DSN."""
+    _skip_without_libraries(page)
     names: dict[str, Any] = {"dsn": database}
 
     for example in _examples(page):
@@ -54,6 +70,30 @@ async def test_the_examples_run(database: str, page: Path, capsys: pytest.Captur
 
     assert "kimbledb" in names
     assert "Traceback" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", WITH_ROLES)
+async def test_the_examples_run_with_roles(
+    server: str, database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The roles that a page makes can do what the page says, and its examples run."""
+    page = ROOT / "docs" / "how-to" / f"{name}.md"
+    roles = {f"{role}_dsn": f"shop_{role}_{secrets.token_hex(4)}" for role in WITH_ROLES[name]}
+    [statements] = re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    for role in roles.values():
+        statements = re.sub(rf"\b{role.rpartition('_')[0]}\b", role, statements)
+        statements = re.sub(rf"(CREATE ROLE {role} LOGIN)", rf"\1 PASSWORD '{role}'", statements)
+    await sql(database, statements)
+    folder.table(1, "orders")
+    monkeypatch.chdir(folder.path.parent)
+    try:
+        names: dict[str, Any] = {each: as_role(database, role) for each, role in roles.items()}
+        for example in _examples(page):
+            await _run(example, names)
+    finally:
+        for role in roles.values():
+            await sql(database, f"DROP OWNED BY {role} CASCADE")
+        await sql(server, f"DROP ROLE {', '.join(roles.values())}")
 
 
 @pytest.mark.parametrize("page", TRANSCRIPTS)

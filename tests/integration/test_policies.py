@@ -120,30 +120,95 @@ async def test_people_cannot_change_others(people: asyncpg.Connection) -> None:
         assert (await people.execute(nothing)).endswith(" 0")
 
 
-async def test_a_collaborator_reads_the_project(people: asyncpg.Connection) -> None:
-    """A collaborator reads the project and nothing in it, changes nothing of it, and puts nothing into it or under it."""
-    await people.execute(
-        """
-        UPDATE projects SET collaborators = '{carl,ann}' WHERE id = 'of_bob';
-        UPDATE conversations SET project_id = 'of_bob' WHERE id = 'talk_of_bob';
-        INSERT INTO files (user_id, project_id) VALUES ('bob', 'of_bob');
-        """
-    )
+#: The tables of which a collaborator reads rows, and what a row must name besides its person and its project.
+_IN_PROJECTS = {
+    "conversations": {},
+    "messages": {"conversation_id": "'talk_of_bob'", "role": "'user'", "content": "'.'"},
+    "knowledge_base": {},
+    "files": {},
+    "audio_transcriptions": {},
+    "processed_images": {},
+    "processed_documents": {},
+    "file_registry": {},
+}
+
+
+async def _insert(connection: asyncpg.Connection, table: str, person: str, project: str) -> None:
+    place = {"projects": f"'{{{project}}}'"} if table == "file_registry" else {"project_id": f"'{project}'"}
+    columns = {**_IN_PROJECTS[table], "user_id": f"'{person}'", **place}
+    await connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(columns.values())})")
+
+
+async def _readable(connection: asyncpg.Connection, person: str) -> dict[str, int]:
+    """Return how many rows of projects and of what is in projects a person reads that are another's."""
+    await _as(connection, person, by="claim")
+    found = {
+        table: await connection.fetchval(f"SELECT count(*) FROM {table} WHERE user_id <> $1", person)
+        for table in ("projects", *_IN_PROJECTS)
+    }
+    await connection.execute("RESET ROLE")
+    return {table: count for table, count in found.items() if count}
+
+
+async def test_a_collaborator_reads_what_is_in_the_project(people: asyncpg.Connection) -> None:
+    """A collaborator reads the project and what its owner has in it, with all messages of its conversations, and nothing once it is over."""
+    await people.execute("UPDATE projects SET collaborators = '{carl,ann}' WHERE id = 'of_bob'")
+    for table in _IN_PROJECTS:
+        await _insert(people, table, "bob", "of_bob")
+    everything = dict.fromkeys(("projects", *_IN_PROJECTS), 1)
+
+    assert await _readable(people, "ann") == everything
+    assert await _readable(people, "dora") == {}
+    # The message of the fixture names no project: its conversation does.
+    await people.execute("UPDATE conversations SET project_id = 'of_bob' WHERE id = 'talk_of_bob'")
+    assert await _readable(people, "ann") == {**everything, "conversations": 2, "messages": 2}
+
+    await people.execute("UPDATE projects SET collaborators = '{carl}' WHERE id = 'of_bob'")
+    assert await _readable(people, "ann") == {}
+    await people.execute("UPDATE projects SET collaborators = '{ann}' WHERE id = 'of_bob'")
+    await people.execute("DELETE FROM projects WHERE id = 'of_bob'")
+    assert await _readable(people, "ann") == {}
+
+
+async def test_a_collaborator_changes_nothing(people: asyncpg.Connection) -> None:
+    """A collaborator changes nothing of the project and in it, and puts nothing into it or under it."""
+    await people.execute("UPDATE projects SET collaborators = '{ann}' WHERE id = 'of_bob'")
+    for table in _IN_PROJECTS:
+        await _insert(people, table, "bob", "of_bob")
     await _as(people, "ann", by="claim")
 
-    assert [row[0] for row in await people.fetch("SELECT id FROM projects ORDER BY id")] == ["of_ann", "of_bob"]
-    assert [row[0] for row in await people.fetch("SELECT id FROM conversations")] == ["talk_of_ann"]
-    assert await people.fetchval("SELECT count(*) FROM files") == 0
-    assert await people.execute("UPDATE projects SET name = 'x' WHERE id = 'of_bob'") == "UPDATE 0"
-    assert await people.execute("DELETE FROM projects WHERE id = 'of_bob'") == "DELETE 0"
-    for refused in (
-        "INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('x', 'ann', 'of_bob')",
-        "INSERT INTO conversations (user_id, project_id) VALUES ('ann', 'of_bob')",
-    ):
+    for table in ("projects", *_IN_PROJECTS):
+        assert await people.execute(f"UPDATE {table} SET user_id = 'ann' WHERE user_id = 'bob'") == "UPDATE 0"
+        assert await people.execute(f"DELETE FROM {table} WHERE user_id = 'bob'") == "DELETE 0"
+    # What the registry lists are names in a row of one's own.
+    for table in _IN_PROJECTS.keys() - {"file_registry"}:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-            await people.execute(refused)
-    await _as(people, "dora", by="claim")
-    assert await people.fetchval("SELECT count(*) FROM projects") == 0
+            await _insert(people, table, "ann", "of_bob")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await people.execute("INSERT INTO projects (name, owner_id, parent_project_id) VALUES ('x', 'ann', 'of_bob')")
+    await people.execute("RESET ROLE; UPDATE file_registry SET content_hash = 'same'")
+    await people.execute(
+        "INSERT INTO file_registry (user_id, projects, content_hash) VALUES ('bob', '{of_bob}', 'same')"
+    )
+    await _as(people, "ann", by="claim")
+    assert await people.fetchval("SELECT copies FROM duplicate_files") == 2
+    assert await people.fetchval("SELECT link_duplicate_files()") == 0
+    await people.execute("INSERT INTO conversations (id, user_id, shared_project_id) VALUES ('mine', 'ann', 'of_bob')")
+    assert await people.fetchval("SELECT shared_project_id FROM conversations WHERE id = 'mine'") is None
+
+
+async def test_nobody_shares_what_is_anothers(people: asyncpg.Connection) -> None:
+    """Whoever makes a project by a name that the service writes for all, and names collaborators, reads nothing of others by that."""
+    await _as(people, "ann", by="claim")
+    await people.execute(
+        "INSERT INTO projects (id, name, owner_id, collaborators) VALUES ('general', 'g', 'ann', '{bob,carl}')"
+    )
+    await people.execute("RESET ROLE")
+    for table in _IN_PROJECTS:
+        await _insert(people, table, "bob", "general")
+
+    assert await _readable(people, "ann") == {}
+    assert await _readable(people, "carl") == {"projects": 1}
 
 
 async def test_people_may_work(people: asyncpg.Connection) -> None:
@@ -245,4 +310,29 @@ async def test_every_table_is_guarded(migrated_database: str) -> None:
         """
     )
     assert [tuple(row) for row in vectors] == []
+    await connection.close()
+
+
+async def test_nobody_borrows_the_rights_of_the_owner(hosted_migrated_database: str) -> None:
+    """People cannot call what runs by its owner's rights, nor set it on a table of their own, nor put one of their own in its way."""
+    connection = await asyncpg.connect(hosted_migrated_database)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann'); SET tests.people = 'authenticated'")
+    functions = await connection.fetch(
+        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+    )
+    await _as(connection, "ann", by="claim")
+    await connection.execute(
+        "CREATE TEMPORARY TABLE projects (id text); INSERT INTO pg_temp.projects VALUES ('general')"
+    )
+
+    assert len(functions) == 8
+    for (name,) in functions:
+        for way in (
+            f"SELECT {name}()",
+            f"CREATE TRIGGER borrowed AFTER INSERT ON pg_temp.projects FOR EACH ROW EXECUTE FUNCTION {name}()",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match=f"permission denied for function {name}"):
+                await connection.execute(way)
+    project = "INSERT INTO public.conversations (user_id, project_id) VALUES ('ann', 'general') RETURNING project_id"
+    assert await connection.fetchval(project) is None
     await connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -85,6 +86,10 @@ async def test_a_whole_schema(audited: str, folder: Folder, connection: asyncpg.
         ("DROP SCHEMA lonely", "the schema lonely was dropped"),
         ("DROP SCHEMA lonely; CREATE SCHEMA lonelier", "the schema lonely was dropped"),
         ("ALTER SCHEMA other RENAME TO another", "schema another was made or altered"),
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA other GRANT SELECT ON TABLES TO PUBLIC",
+            "default privileges of the schema other were made or altered",
+        ),
     ],
 )
 async def test_only_the_named_objects_may_be_changed(
@@ -175,3 +180,73 @@ async def test_outside_of_a_transaction(database: str, folder: Folder, connectio
     await kimbledb.migrate(database, catalog=folder.catalog)
 
     assert await connection.fetchval("SELECT count(m) FROM other.t") == 0
+
+
+async def test_a_trigger_on_anothers_table_beside_a_key_to_it(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """A key to another schema's table may be made and dropped; a trigger or a policy there may not, though the locks are the same."""
+    await connection.execute("CREATE SCHEMA auth; CREATE TABLE auth.users (id integer PRIMARY KEY)")
+    await connection.execute("CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    folder.add(1, "key", "CREATE TABLE a (id integer REFERENCES auth.users, n integer);")
+    folder.add(2, "no_key", "ALTER TABLE a DROP CONSTRAINT a_id_fkey;")
+    assert len((await kimbledb.migrate(database, catalog=folder.catalog)).applied) == 2
+
+    for number, reach in enumerate(
+        (
+            (
+                "ALTER TABLE a ADD FOREIGN KEY (id) REFERENCES auth.users;\n"
+                "CREATE TRIGGER follow AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION follow()"
+            ),
+            (
+                "ALTER TABLE a ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES auth.users; ALTER TABLE a DROP CONSTRAINT k;\n"
+                "CREATE POLICY p ON auth.users"
+            ),
+        ),
+        start=3,
+    ):
+        path = folder.add(number, "reach", reach)
+        with pytest.raises(kimbledb.MigrationError, match=r"auth\.users was made or altered"):
+            await kimbledb.migrate(database, catalog=folder.catalog)
+        shutil.rmtree(path)
+
+
+async def test_a_file_is_told_the_line_to_write(database: str, tmp_path: Path, connection: asyncpg.Connection) -> None:
+    """The error names the object, the file, the line of its statement, and the line that lets it through."""
+    await connection.execute("CREATE SCHEMA other")
+    script = tmp_path / "001_a.sql"
+    script.write_text("CREATE TABLE a (n integer);\nCREATE TABLE other.b (n integer);\n")
+
+    with pytest.raises(kimbledb.MigrationError, match=r"other\.b was made or altered") as caught:
+        await kimbledb.migrate(database, catalog=kimbledb.Catalog.from_directory(tmp_path))
+
+    assert (caught.value.file, caught.value.line) == (str(script), 2)
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith('begin the file with the line: -- kimbledb: reaches = ["other.b"]')
+
+
+async def test_a_schema_of_ones_own(database: str, server: str, folder: Folder, connection: asyncpg.Connection) -> None:
+    """A schema that a migration makes for itself is declared with all that is in it, held to it, and taken back."""
+    folder.add(1, "a", "CREATE TABLE a (n integer);")
+    folder.add(2, "own", "CREATE SCHEMA own;\nCREATE TABLE own.b (n integer);", rollback=None)
+    with pytest.raises(kimbledb.MigrationError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+    assert 'reaches = ["schema own"]' in str(caught.value.hint)
+    (folder.path / "02_own" / "migration.toml").write_text('reaches = ["schema own"]')
+    folder.add(3, "later", "CREATE TABLE c (n integer);\nALTER TABLE a ADD COLUMN m integer;", rollback=None)
+    catalog = await folder.declared(server)
+    assert [str(each) for each in catalog["own.sql"].creates][:2] == ["schema own", "table own.b"]
+
+    await kimbledb.migrate(database, catalog=catalog)
+    await connection.execute("DROP SCHEMA own CASCADE; CREATE SCHEMA hers")
+    failures = (await kimbledb.verify(database, catalog=catalog)).failures
+    assert [check.name for check in failures if check.migration] == ["schema own", "table own.b"]
+    for check in failures:
+        await connection.execute(check.hint or "")
+    assert (await kimbledb.verify(database, catalog=catalog)).ok
+
+    await kimbledb.rollback(database, to="a.sql", catalog=catalog)
+    assert (
+        await connection.fetchval("SELECT string_agg(nspname, ',') FROM pg_namespace WHERE nspname IN ('own', 'hers')")
+        == "hers"
+    )

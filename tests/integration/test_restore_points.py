@@ -64,6 +64,7 @@ async def test_what_cannot_be_a_restore_point(tables: asyncpg.Connection, call: 
         "UPDATE backups SET is_restore_point = false",
         "UPDATE backups SET status = 'failed'",
         "UPDATE backups SET backup_data = NULL",
+        "UPDATE backups SET backup_data = '[]'",
         "UPDATE backups SET id = 'b'",
     ],
 )
@@ -78,6 +79,20 @@ async def test_a_restore_point_is_kept(tables: asyncpg.Connection, statement: st
 
     assert caught.value.hint == "Wait, or end the protection with release_restore_point()."
     assert await listed(tables) == [("a", "automatic 2025-12-31")]
+
+
+async def test_a_restore_point_is_put_into_another_place_as_well(tables: asyncpg.Connection) -> None:
+    """A restore point is uploaded after it was made, and where it lies then is kept like the rest."""
+    await tables.execute(BACKUP, "a", "completed", NEW_YEAR)
+    await tables.execute("UPDATE backups SET backup_data = '{}'; SELECT make_restore_point('a')")
+
+    await tables.execute(
+        "UPDATE backups SET drive_file_id = 'one', drive_uploaded_at = now(), storage_location = 'two'"
+    )
+
+    assert await tables.fetchval("SELECT storage_location FROM restore_points") == "two"
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await tables.execute("UPDATE backups SET drive_file_id = 'three'")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ async def service(hosted_migrated_database: str) -> AsyncIterator[asyncpg.Connec
         INSERT INTO files (id, user_id, filename, embedding) VALUES ('file', 'ann', 'f', '{vector(12, 5)}');
         INSERT INTO audio_transcriptions (id, user_id, project_id, filename, text, embedding)
             VALUES ('00000000-0000-4000-8000-000000000001', 'ann', 'music', 't', 'la', '{vector(24, 7)}');
+        INSERT INTO chatgpt_conversations (id, user_id) VALUES ('import', 'ann');
         SET ROLE service_role;
         """
     )
@@ -240,6 +241,8 @@ TRACKED = {
     "projects": ("owner_id, name", "'ann', ''", "description"),
     "files": ("user_id", "'ann'", "processed_content"),
     "audio_transcriptions": ("user_id", "'ann'", "text"),
+    "chatgpt_conversations": ("user_id", "'ann'", "full_text"),
+    "chatgpt_messages": ("conversation_id, role", "'import', 'user'", "content"),
 }
 
 
@@ -259,7 +262,7 @@ async def test_what_is_known_of_an_embedding(service: asyncpg.Connection, table:
     await service.execute(
         "SET ROLE service_role; DELETE FROM knowledge_base; DELETE FROM files; DELETE FROM audio_transcriptions"
     )
-    if table in ("conversations", "projects"):
+    if table in ("conversations", "projects", "chatgpt_conversations"):
         await service.execute(f"DELETE FROM {table}")
     else:
         await service.execute("DELETE FROM messages")
@@ -323,12 +326,38 @@ async def test_nothing_to_embed(service: asyncpg.Connection) -> None:
     assert await states(service, "files") == []
 
 
+async def test_imports_without_semantic_search(database: str) -> None:
+    """Conversations of ChatGPT are imported where nothing keeps track of embeddings."""
+    await kimbledb.migrate(database, to="chatgpt-import-schema.sql")
+    connection = await asyncpg.connect(database)
+
+    assert await connection.fetchval("SELECT to_regclass('semantic_search_metadata')") is None
+    await connection.execute(
+        """
+        INSERT INTO users (id) VALUES ('ann');
+        INSERT INTO chatgpt_conversations (id, user_id, title) VALUES ('import', 'ann', 'a');
+        INSERT INTO chatgpt_messages (conversation_id, role, content) VALUES ('import', 'user', 'a');
+        UPDATE chatgpt_messages SET content = 'b';
+        DELETE FROM chatgpt_messages;
+        TRUNCATE chatgpt_conversations CASCADE;
+        """
+    )
+    await connection.close()
+
+
 async def test_whose_an_embedding_is(service: asyncpg.Connection) -> None:
     """A row's metadata goes over to its new owner, a message's with its conversation, and goes with its owner."""
     await service.execute(
-        "UPDATE conversations SET user_id = 'bob' WHERE id = 'talk'; UPDATE files SET user_id = 'bob'; UPDATE projects SET user_id = 'bob'"
+        """
+        INSERT INTO chatgpt_messages (conversation_id, role, content) VALUES ('import', 'user', 'said');
+        UPDATE conversations SET user_id = 'bob' WHERE id = 'talk';
+        UPDATE chatgpt_conversations SET user_id = 'bob', title = 'title';
+        UPDATE files SET user_id = 'bob';
+        UPDATE projects SET user_id = 'bob';
+        """
     )
-    for table in ("messages", "conversations", "files", "projects"):
+    of_bob = ("messages", "conversations", "files", "projects", "chatgpt_conversations", "chatgpt_messages")
+    for table in of_bob:
         assert {owner for owner, _, _ in await states(service, table)} == {"bob"}, table
 
     await service.execute('SET ROLE authenticated; SET request.jwt.claims = \'{"sub": "ann"}\'')
@@ -338,7 +367,7 @@ async def test_whose_an_embedding_is(service: asyncpg.Connection) -> None:
     assert await service.fetchval("SELECT count(*) FROM semantic_search_metadata WHERE status = 'pending'") == 2
 
     await service.execute("SET ROLE service_role; DELETE FROM users WHERE id = 'bob'")
-    for table in ("messages", "conversations", "files", "projects"):
+    for table in of_bob:
         assert await states(service, table) == [], table
     await service.execute("RESET ROLE; TRUNCATE knowledge_base")
     assert await states(service, "knowledge_base") == []

@@ -119,21 +119,108 @@ async def test_a_table_that_is_set_aside_leaves_the_script_to_run(
     assert (await kimbledb.verify(database, catalog=catalog)).ok
 
 
+async def test_what_later_migrations_refer_to_is_the_table_that_is_made(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Foreign keys refer to the table that is made, also those of later migrations; rows of partitions are copied and counted.
+
+    A rollback leaves that table with its columns, also those of which a computed one is made.
+    """
+    folder.add(
+        1,
+        "people",
+        "CREATE TABLE people (id integer PRIMARY KEY);"
+        "CREATE TABLE notes (id integer PRIMARY KEY, a integer, n integer, size integer GENERATED ALWAYS AS (n - a) STORED);",
+    )
+    folder.add(
+        2, "orders", "CREATE TABLE orders (buyer integer REFERENCES people (id)); CREATE INDEX ON orders (buyer);"
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE people (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE few PARTITION OF people FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE many PARTITION OF people FOR VALUES FROM (10) TO (99);"
+        "INSERT INTO people VALUES (1), (20); ALTER TABLE people ADD COLUMN name text NOT NULL DEFAULT '';"
+        "CREATE TABLE orders (buyer integer, CONSTRAINT theirs FOREIGN KEY (buyer) REFERENCES people (id));"
+        "INSERT INTO orders VALUES (20);"
+        "CREATE TABLE notes (id point, size text); INSERT INTO notes VALUES (NULL, 'a')"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    report = await kimbledb.migrate(database, catalog=catalog, set_aside=["people", "notes"])
+
+    assert [(each.table, each.rows, each.copied) for each in report.set_aside] == [("notes", 1, 0), ("people", 2, 2)]
+    keys = "SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'f'"
+    assert [row[0] for row in await connection.fetch(keys)] == ["people"]
+    assert await connection.fetchval("SELECT not_copied FROM notes_set_aside") == "no column (SQLSTATE 22000)"
+    assert (await kimbledb.verify(database, catalog=catalog)).ok
+    await kimbledb.rollback(database, to=0, catalog=catalog, allow_data_loss=True)
+    assert await connection.fetchval("SELECT count(*) FROM people") == 2
+    await connection.fetch("SELECT id, a, n, size FROM notes")
+
+
 async def test_rows_of_another_table_that_lose_theirs_stop_the_run(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:
-    """A row that refers to one which does not fit stops the run, and nothing is changed."""
+    """Rows that refer to one which does not fit are in the plan, with the query that lists them, and nothing is changed.
+
+    Which of two rows of one name is copied is not known before where rows of the table refer to each other.
+    """
     folder.add(1, "shop", DECLARED)
     catalog = await folder.declared(server)
     await connection.execute(FOUND)
-    await connection.execute("INSERT INTO orders VALUES (3, 3)")
+    await connection.execute("INSERT INTO orders VALUES (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, NULL)")
     await kimbledb.adopt(database, catalog=catalog)
     was = await take_snapshot(database)
 
+    step = (await kimbledb.plan(database, catalog=catalog, set_aside=["people"])).step("shop.sql")
+    with pytest.raises(kimbledb.ConflictingObjectsError, match="orders_buyer_fkey"):
+        await kimbledb.migrate(database, catalog=catalog, set_aside=["people"])
+    await connection.execute("DELETE FROM orders WHERE id IN (3, 4, 6, 7)")
     with pytest.raises(kimbledb.MigrationError, match="orders_buyer_fkey"):
         await kimbledb.migrate(database, catalog=catalog, set_aside=["people"])
 
+    assert step.state is StepState.CONFLICTING
+    assert step.completion is not None
+    [conflict] = step.completion.conflicts
+    said, _, query = conflict.partition(", listed by: ")
+    assert said.startswith("4 rows of orders (buyer) without a row of people (id) that is copied, against constraint")
+    assert step.completion.could_set_aside == ("orders",)
+    await connection.execute("INSERT INTO orders VALUES (3, 3), (4, 4), (6, 6), (7, 7)")
+    assert [row["id"] for row in await connection.fetch(f"{query} ORDER BY id")] == [3, 4, 6, 7]
     assert str((await take_snapshot(database)).since(was)) == "no difference"
+
+
+async def test_rows_that_lose_theirs_to_a_row_of_the_same_name(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """Of rows that a new uniqueness takes for the same the first is copied; those that refer to the others are in the plan."""
+    folder.add(
+        1,
+        "shop",
+        "CREATE TABLE tags (id uuid PRIMARY KEY, name text, size integer);\nCREATE UNIQUE INDEX ON tags (lower(name)) WHERE size > 0;\n"
+        "CREATE TABLE uses (id integer PRIMARY KEY, tag uuid REFERENCES tags (id));\nCREATE INDEX ON uses (tag);",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE tags (id integer PRIMARY KEY, name text, size text, more bytea);"
+        "CREATE TABLE uses (id integer PRIMARY KEY, tag integer REFERENCES tags (id));"
+        "INSERT INTO tags VALUES (1, 'a', '1'), (2, 'A', '2'), (3, 'A', '0'), (4, 'b', 'x'), (5, NULL, '1'), (6, NULL, '1');"
+        "INSERT INTO uses VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, NULL)"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    step = (await kimbledb.plan(database, catalog=catalog, set_aside=["tags"])).step("shop.sql")
+    assert step.completion is not None
+    [conflict] = step.completion.conflicts
+    query = conflict.partition(", listed by: ")[2]
+    listed = [row["id"] for row in await connection.fetch(f"{query} ORDER BY id")]
+    await connection.execute(f"DELETE FROM uses WHERE id IN ({', '.join(map(str, listed))})")
+    report = await kimbledb.migrate(database, catalog=catalog, set_aside=["tags"])
+
+    assert listed == [2, 4]
+    assert [(each.rows, each.copied) for each in report.set_aside] == [(6, 4)]
+    assert not [str(check) for check in (await kimbledb.verify(database, catalog=catalog)).failures]
 
 
 async def test_both_tables_of_a_key_are_set_aside(
@@ -179,3 +266,28 @@ async def test_a_second_call_sets_nothing_aside(
         )
         == 1
     )
+
+
+async def test_a_later_migration_meets_the_rows_that_are_copied(
+    database: str, connection: asyncpg.Connection, server: str, folder: Folder
+) -> None:
+    """A key of a later migration is asked of the copies, also where the script of the first one makes their table."""
+    folder.add(1, "tags", "CREATE TABLE tags (id text PRIMARY KEY, name integer);")
+    folder.add(
+        2,
+        "uses",
+        "CREATE TABLE uses (id integer PRIMARY KEY, tag text REFERENCES tags (id), at date);\nCREATE INDEX ON uses (tag);",
+    )
+    catalog = await folder.declared(server)
+    await connection.execute(
+        "CREATE TABLE tags (id text PRIMARY KEY, name bytea); INSERT INTO tags VALUES ('a', '\\x00'), ('b', '\\x01');"
+        "CREATE TABLE uses (id integer PRIMARY KEY, tag text); INSERT INTO uses VALUES (1, 'a'), (2, 'b'), (3, 'c')"
+    )
+    await kimbledb.adopt(database, catalog=catalog)
+
+    step = (await kimbledb.plan(database, catalog=catalog, set_aside="tags")).step("uses.sql")
+
+    assert step.completion is not None
+    assert [each.partition(", against")[0] for each in step.completion.conflicts] == [
+        "1 row of uses (tag) without a row of tags (id) that is copied"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -172,6 +173,35 @@ async def test_a_server_that_wants_tls(tls_server: str) -> None:
     with pytest.raises(kimbledb.ConfigurationError) as caught:
         await kimbledb.status(f"{dsn}?sslmode=disable")
     assert "sslmode=require" in str(caught.value.hint)
+
+
+async def test_the_tls_of_an_engine_and_of_psycopg_holds(tls_server: str, certificates: Path) -> None:
+    """An engine's own context decides, and a connection of psycopg's is followed by its sslmode and certificate."""
+    engines = pytest.importorskip("sqlalchemy.ext.asyncio")
+    psycopg = pytest.importorskip("psycopg")
+    port = urlsplit(tls_server).port
+    url = f"postgresql+asyncpg://tls_only:x@localhost:{port}/postgres"
+
+    async def status(context: ssl.SSLContext | bool) -> kimbledb.Status:
+        engine = engines.create_async_engine(url, connect_args={"ssl": context})
+        try:
+            return await kimbledb.status(engine)
+        finally:
+            await engine.dispose()
+
+    assert (await status(ssl.create_default_context(cafile=certificates / "ca.crt"))).database == "postgres"
+    with pytest.raises(kimbledb.ConfigurationError, match="no authority that this machine trusts has signed"):
+        await status(ssl.create_default_context(cafile=certificates / "other.crt"))
+    with pytest.raises(kimbledb.ConfigurationError) as caught:
+        await status(context=False)
+    assert "sslmode=require" in str(caught.value.hint)
+
+    query = f"sslmode=verify-full&sslrootcert={certificates}/ca.crt"
+    async with await psycopg.AsyncConnection.connect(_with(tls_server, "localhost", query)) as connection:
+        address = target_of(connection).address
+        assert address is not None
+        assert address.tls == {"sslmode": "verify-full", "sslrootcert": f"{certificates}/ca.crt"}
+        assert (await kimbledb.status(connection)).database == "postgres"
 
 
 async def test_a_backup_goes_by_the_same_tls(

@@ -1,13 +1,26 @@
-"""A program: many processes migrate KIMBLEDB_DSN at the same moment, and each prints its result as a line of JSON."""
+"""A program: many processes migrate KIMBLEDB_DSN at the same moment, and each prints its result as a line of JSON.
+
+What each of them would import and read is imported and read before they start, once for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import json
 import os
 import sys
 
 import kimbledb
+
+#: What a call imports late.
+LATE = (
+    "kimbledb.events",
+    "kimbledb.execution.applying",
+    "kimbledb.execution.load_plan",
+    "kimbledb.server.drivers.asyncpg",
+)
 
 
 async def run(catalog: kimbledb.Catalog, options: kimbledb.Options) -> dict[str, object]:
@@ -30,6 +43,11 @@ def main() -> None:
     """Start the processes, and wait for them."""
     path, count, options = sys.argv[1], int(sys.argv[2]), kimbledb.Options(**json.loads(sys.argv[3]))
     catalog = kimbledb.Catalog.builtin() if path == "builtin" else kimbledb.Catalog.from_directory(path)
+    for name in LATE:
+        importlib.import_module(name)
+    for migration in catalog:
+        assert migration.declarations is not None
+    gc.freeze()
     waiting, start = os.pipe()
     children = []
     for _ in range(count):

@@ -1,23 +1,21 @@
-"""A set of migrations: ``Catalog``, and the checks of the relations among its migrations.
+"""A set of migrations: ``Catalog``.
 
-``kimbledb.catalog.directories`` reads folders, ``kimbledb.catalog.shipped`` the built-in migrations.
-``kimbledb.planning.planner`` puts the migrations in order.
+``kimbledb.catalog.directories`` reads folders, ``kimbledb.catalog.shipped`` the built-in migrations,
+``kimbledb.catalog.relations`` checks what migrations say of each other. ``kimbledb.planning.planner`` puts the migrations in order.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
-
-from kimbledb.catalog import shipped
+from kimbledb.catalog import relations, shipped
 from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import folded, near
+from kimbledb.model.names import near
 from kimbledb.model.tables import Table
 
 
@@ -25,7 +23,7 @@ class Catalog:
     """A set of migrations, each once, in the order of their numbers.
 
     ``catalog["api-cost-tracking.sql"]`` and ``catalog[19]`` return one migration by its name or number. Iteration
-    yields all migrations in number order; ``len()`` returns their count.
+    yields all migrations in number order; ``len()`` returns their count. ``one + other`` joins two catalogs.
     """
 
     def __init__(self, migrations: Iterable[Migration], *, source: str = "", faults: Iterable[Fault] = ()) -> None:
@@ -38,17 +36,24 @@ class Catalog:
 
         Raises:
             CatalogError: Two migrations share a name or a number, a `requires` names no migration of the catalog,
-                two alternatives are both the default, or ``faults`` is not empty.
+                two alternatives are both the default, or ``faults`` is not empty. What only the built-in catalog has
+                may be required: ``Catalog.builtin() + catalog`` has both.
         """
         ordered = sorted(migrations, key=lambda migration: (migration.number, migration.name))
-        found = [*faults, *_faults_among(ordered)]
+        among = relations.faults_among(ordered)
+        unmet = relations.unmet_among(ordered)
+        self._waiting = tuple(each for each in unmet if Catalog.builtin().has(each.name))
+        if len(self._waiting) < len(unmet):
+            rest = [each for each in unmet if each not in self._waiting]
+            among += relations.unmet_faults(rest, ordered, room=MOST_LISTED - len(among))
+        found = [*faults, *among]
         if found:
             raise CatalogError(sorted(found, key=lambda fault: (fault.path, fault.line or 0)))
         self.source = source
-        self._migrations = tuple(_with_alternatives(ordered))
+        self._migrations = tuple(relations.with_alternatives(ordered))
         self._by_name = {migration.name: migration for migration in self._migrations}
         self._by_number = {migration.number: migration for migration in self._migrations}
-        self._providers = {thing: tuple(among) for thing, among in _providers_in(self._migrations).items()}
+        self._providers = {thing: tuple(among) for thing, among in relations.providers_in(self._migrations).items()}
 
     @classmethod
     def builtin(cls) -> Catalog:
@@ -65,19 +70,28 @@ class Catalog:
         return _builtin
 
     @classmethod
-    def from_directory(cls, path: str | os.PathLike[str], *, declared: str | os.PathLike[str] | None = None) -> Catalog:
+    def from_directory(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        base: Catalog | None = None,
+        declared: str | os.PathLike[str] | None = None,
+    ) -> Catalog:
         """Read a folder of migrations.
 
         Args:
             path: The folder. It holds either one folder for each migration, or one file for each migration. Files are
                 named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``); each file
-                requires the file before it and has neither a rollback nor checks. A symbolic link that leads out of
-                the folder is refused, so that nobody without access to the folder can change a migration.
+                requires the file before it and has neither a rollback nor checks. Or it is the folder of another tool,
+                such as goose, Flyway, Prisma or Sqitch, which is read as it is. A symbolic link that leads out of the
+                folder is refused, so that nobody without access to the folder can change a migration.
+            base: The catalog on which these migrations build: they come after its own, and may require them. None for
+                a folder that stands for itself.
             declared: The file that ``kimbledb declare --output`` wrote, for a folder that cannot hold it. None for the
                 ``declared.toml`` of each migration's folder, or of a folder of files.
 
         Returns:
-            The catalog of the migrations in the folder.
+            The catalog of the migrations in the folder, after those of ``base``.
 
         Raises:
             CatalogError: A file has a fault, or the folder holds no migrations, or it holds those of another tool. The
@@ -100,7 +114,24 @@ class Catalog:
                 hint=f"`kimbledb declare {root} --output {elsewhere}` writes it",
             )
         migrations, faults = directories.read(root, declared=elsewhere)
-        return cls(migrations, source=str(root), faults=faults)
+        if base is None:
+            return cls(migrations, source=str(root), faults=faults)
+        return cls(
+            [*base, *relations.raised(migrations, base.last_number)], source=f"{base.source} + {root}", faults=faults
+        )
+
+    def __add__(self, other: Catalog) -> Catalog:
+        """Return both catalogs as one. The migrations of ``other`` come after those of this one, and may require them.
+
+        Where a number of ``other`` is not above all numbers of this catalog, its numbers are raised by the highest of
+        these: after the 35 built-in migrations, the first of a folder is number 36.
+
+        Raises:
+            CatalogError: Two migrations have the same name, or the catalogs do not fit together in another way.
+        """
+        if not isinstance(other, Catalog):
+            return NotImplemented
+        return Catalog([*self, *relations.raised(other, self.last_number)], source=f"{self.source} + {other.source}")
 
     def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:
         return _catalog_of, (self.source, [migration.parts() for migration in self._migrations])
@@ -138,10 +169,37 @@ class Catalog:
         """
         return self._providers.get(name, ())
 
+    def has(self, name: str) -> bool:
+        """Return whether a name is that of a migration, or of a thing that a migration provides."""
+        return name in self or name in self._providers
+
     @property
     def provided(self) -> tuple[str, ...]:
         """The things that the migrations provide, in the number order of the first provider of each."""
         return tuple(self._providers)
+
+    @property
+    def last_number(self) -> int:
+        """The highest number of a migration, or 0 without any."""
+        return self._migrations[-1].number if self._migrations else 0
+
+    @property
+    def builds_on_builtin(self) -> bool:
+        """Whether a migration requires a built-in one that this catalog does not hold."""
+        return bool(self._waiting)
+
+    def check_whole(self) -> None:
+        """Check that the catalog holds all that its migrations require.
+
+        Raises:
+            CatalogError: A migration requires a built-in one, and the built-in catalog is not part of this one.
+        """
+        if self._waiting:
+            cure = (
+                "join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory(...), or --catalog "
+                f"builtin --catalog {self.source or 'FOLDER'}"
+            )
+            raise CatalogError([each.fault(cure) for each in self._waiting])
 
     @property
     def extensions(self) -> list[str]:
@@ -222,85 +280,3 @@ def _spans(numbers: Sequence[int]) -> str:
     if numbers == tuple(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]} to {numbers[-1]}"
     return ", ".join(map(str, numbers))
-
-
-# The checks of the relations among the migrations of one catalog.
-
-
-def _providers_in(migrations: Iterable[Migration]) -> dict[str, list[Migration]]:
-    """Return the migrations that provide each thing."""
-    providers: dict[str, list[Migration]] = {}
-    for migration in migrations:
-        for thing in dict.fromkeys(migration.provides):
-            providers.setdefault(thing, []).append(migration)
-    return providers
-
-
-def _faults_among(migrations: Sequence[Migration]) -> list[Fault]:
-    providers = _providers_in(migrations)
-    faults = list(_shared_names_and_numbers(migrations))
-    faults += _unmet_requirements(migrations, providers, room=MOST_LISTED - len(faults))
-    faults += _second_defaults(providers)
-    return faults
-
-
-def _shared_names_and_numbers(migrations: Sequence[Migration]) -> Iterator[Fault]:
-    by_name: dict[str, Migration] = {}
-    by_number: dict[int, Migration] = {}
-    for migration in migrations:
-        where = migration.location or migration.name
-        twin = by_name.setdefault(folded(migration.name), migration)
-        if twin is not migration:
-            message = f"it has the same name as {twin.location or twin.name}"
-            yield Fault(where, message, "choose a name that differs by more than case")
-        same = by_number.setdefault(migration.number, migration)
-        if same is not migration:
-            message = f"it has the same number, {migration.number}, as {same.location or same.name}"
-            yield Fault(where, message, "choose a free number")
-
-
-def _unmet_requirements(
-    migrations: Sequence[Migration], providers: Mapping[str, Sequence[Migration]], *, room: int
-) -> Iterator[Fault]:
-    """Yield a fault for each requirement that no migration of the catalog meets.
-
-    Args:
-        migrations: The migrations of the catalog.
-        providers: The migrations that provide each thing.
-        room: The number of faults that will be shown. Beyond it no similar names are looked for.
-    """
-    names = {migration.name for migration in migrations}
-    for migration in migrations:
-        for wanted in migration.requires:
-            if wanted not in names and wanted not in providers:
-                # Each search compares all names, which takes time.
-                close = near(wanted, (*sorted(names), *sorted(providers))) if room > 0 else ()
-                cure = (
-                    f"is it {' or '.join(close)}?"
-                    if close
-                    else "require a migration of this folder, or a thing that one of them provides"
-                )
-                where = migration.location or migration.name
-                if migration.location and not migration.is_flat:
-                    where += "/migration.toml"
-                yield Fault(where, f"it requires {wanted}, which this folder does not have", cure)
-                room -= 1
-
-
-def _second_defaults(providers: Mapping[str, Sequence[Migration]]) -> Iterator[Fault]:
-    for thing, among in sorted(providers.items()):
-        for mark, chosen in (
-            ("default = true", [migration for migration in among if migration.default]),
-            ('default_when = "hosted"', [migration for migration in among if migration.default_when == "hosted"]),
-        ):
-            if len(chosen) > 1:
-                shown = " and ".join(migration.name for migration in chosen)
-                where = chosen[-1].location or chosen[-1].name
-                yield Fault(where, f"{shown} both have `{mark}` for {thing}", "keep it in one of them")
-
-
-def _with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:
-    providers = _providers_in(migrations)
-    for migration in migrations:
-        others = sorted({each.name for thing in migration.provides for each in providers[thing]} - {migration.name})
-        yield evolve(migration, alternatives=tuple(others)) if others else migration

@@ -35,7 +35,7 @@ def read(
     folder = Folder.of(root, faults, declared=source)
     if faults:
         return [], faults
-    matching = {name: each for name, each in formats.every().items() if each.matches(folder)}
+    matching = formats.matching(folder)
     migrations: list[Migration] = []
     if len(matching) == 1:
         [only] = matching.values()
@@ -53,7 +53,7 @@ def read(
 def _faults_of_no_format(folder: Folder) -> Iterator[Fault]:
     """Yield the faults that kept a folder from matching a format: its tool, or the names of its entries."""
     if folder.owner is not None:
-        yield folder.owner.fault(folder.shown)
+        yield _elsewhere(folder, folder.owner) if folder.owner.is_read else folder.owner.fault(folder.shown)
         return
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
@@ -63,6 +63,13 @@ def _faults_of_no_format(folder: Folder) -> Iterator[Fault]:
             yield Fault(path, *entry.problem)
         elif entry.is_folder and (fault := naming.misnamed_folder(entry, path, beside_migrations=False)) is not None:
             yield fault
+
+
+def _elsewhere(folder: Folder, owner: other_tools.Owner) -> Fault:
+    """Return the fault of a folder of a tool whose migrations lie in another one."""
+    inside = _holder_below(folder, _DEEPEST_LOOK)
+    cure = f"is it {inside}?" if inside is not None else "give the folder that holds its migrations"
+    return Fault(folder.shown, f"it holds {owner.file} of {owner.name}, and no migration", cure)
 
 
 def _nothing_in(folder: Folder) -> Fault:
@@ -88,8 +95,13 @@ def _holder_of_migrations(folder: Folder, depth: int) -> str | None:
     """Return the path of the first folder, the given one or one below it, with migrations by the names in it, or None."""
     if folder.owner is not None or any(naming.looks_like_migration(entry.name) for entry in folder.entries):
         return folder.shown
-    if not depth:
-        return None
+    if any(map(folder.holds_folders_with, other_tools.PARTS)):
+        return folder.shown
+    return _holder_below(folder, depth) if depth else None
+
+
+def _holder_below(folder: Folder, depth: int) -> str | None:
+    """Return the path of the first folder below a folder that holds migrations by the names in it, or None."""
     inside = (
         _holder_of_migrations(Folder.of(entry.where, [], shown=f"{folder.shown}/{entry.name}"), depth - 1)
         for entry in folder.entries[:_WIDEST_LOOK]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from kimbledb.catalog import toml
@@ -20,8 +20,8 @@ FILE: Final = "migration.toml"
 WHOLE: Final = "catalog.toml"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(rf"(?:{'|'.join(map(re.escape, OBJECT_KINDS))}) +\S")
-# A schema, all objects in it, or one object in it, as the system catalogs spell them.
-_REACHED = re.compile(r"[^.*]+(?:\.(?:\*|[^.*]+))?")
+# All objects of a schema, one object in it, or a schema of one's own, as the system catalogs spell them.
+_REACHED = re.compile(r"(?!schema +)[^.*]+(?:\.(?:\*|[^.*]+))?|schema +[^.*\s][^.*]*")
 _HEAD = re.compile(r"--[ \t]*kimbledb:[ \t]*(.*)")
 
 # PostgreSQL keeps its timeouts as 32-bit integers of milliseconds (manual, 19.1.1).
@@ -97,7 +97,8 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
-    "reaches": ('a list of names in other schemas, such as "auth.users" or "audit.*"', _is_reaches),
+    "repeatable": ("true or false", _is_flag),
+    "reaches": ('a list of names in other schemas, such as "auth.users", "audit.*" or "schema private"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
     "fills": ('a table such as "table.column" = "expression"', _is_expects),
     "renames": ('a table such as "column orders.total" = "orders.sum"', _is_renames),
@@ -107,7 +108,9 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
 #: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
 _KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "transactional")
+_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "repeatable", "transactional")
+#: The keys that a catalog.toml beside files may set for all of them.
+_KEYS_OF_FILES: Final = ("extensions", "reaches")
 #: Keys of earlier versions, which a person wrote.
 _RECORDED: Final = ("creates", "changes", "drops")
 _RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"
@@ -172,6 +175,53 @@ def of_catalog(text: str | None, folder: str, faults: list[Fault]) -> dict[str, 
     return facts
 
 
+def of_files(
+    text: str, folder: str, names: Collection[str], faults: list[Fault]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the facts in a catalog.toml that lies beside migrations in files: such files may not be touched.
+
+    Args:
+        text: The text of the file.
+        folder: The catalog's folder, to be shown.
+        names: The names of the migrations. A table of one holds its facts, as comments at the head of its script do.
+        faults: Receives the faults of the file.
+
+    Returns:
+        The facts of all migrations, and those of single ones by their names.
+    """
+    path = f"{folder}/{WHOLE}"
+    places = toml.Keys(text)
+    whole: dict[str, Any] = {}
+    single: dict[str, dict[str, Any]] = {}
+    for key, value in (toml.read(text, path, faults) or {}).items():
+        line = places.line_of(key)
+        if key in names and isinstance(value, dict):
+            single[key] = _checked(value, _HEAD_KEYS, path, line, faults)
+        elif key in _KEYS_OF_WHOLE:
+            message = "files have no hosted.sql, which opens what is closed"
+            faults.append(Fault(path, message, "give each migration a folder, such as 01_base-tables/apply.sql", line))
+        elif key in _KEYS_OF_FILES:
+            whole |= _checked({key: value}, _KEYS_OF_FILES, path, line, faults)
+        else:
+            faults.append(_unknown_key(key, dict.fromkeys((*_KEYS_OF_FILES, *names)), path, line))
+    return whole, single
+
+
+def _checked(
+    table: Mapping[str, Any], known: Collection[str], path: str, line: int | None, faults: list[Fault]
+) -> dict[str, Any]:
+    """Return the facts of a table whose keys and values are right."""
+    facts: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            faults.append(_unknown_key(key, dict.fromkeys(known), path, line))
+        elif not _KEYS[key][1](value):
+            faults.append(_wrong_value(key, value, path, line))
+        else:
+            facts[key] = _converted(key, value)
+    return facts
+
+
 def _unknown_key(key: str, known: Mapping[str, object], path: str, line: int | None) -> Fault:
     meant = near(key, known)
     cure = f"is it {meant[0]}?" if meant else f"the keys are {', '.join(known or _KEYS)}"
@@ -225,7 +275,7 @@ def _converted(key: str, value: Any) -> Any:
     if key in ("renames", "formerly"):
         return {DatabaseObject.of(old).key: new.strip() for old, new in value.items()}
     if key == "reaches":
-        return tuple(item.removesuffix(".*") for item in value)
+        return tuple(re.sub("^schema +", "schema ", item).removesuffix(".*") for item in value)
     if isinstance(value, list):
         return tuple(value)
     if key == "statement_timeout":

@@ -12,11 +12,29 @@ from kimbledb.model.fault import Fault
 # Numbers of up to 18 digits: dates with times are numbers, and the database stores a number as bigint.
 #: ``{number}_{name}``, the folder of a migration.
 NUMBERED_FOLDER = re.compile(r"([0-9]{1,18})_(.+)")
-#: ``{number}_{description}.sql``, a migration in one file.
-NUMBERED_FILE = re.compile(r"([0-9]{1,18})_(.+)\.sql")
+#: ``{number}_{description}.sql``, a migration in one file, or the number alone. After a date, with or without a time,
+#: another character may follow. The number may have parts: ``01.02.00_01_{description}.sql``.
+NUMBERED_FILE = re.compile(
+    r"([0-9]{1,18})(?:_(.+))?\.sql|([0-9]{8,17})[-.](.+)\.sql|([0-9]+(?:\.[0-9]+)+(?:_[0-9]+)?)_(.+)\.sql"
+)
 #: ``{description}-{date}.sql``, a migration in one file.
 DATED_FILE = re.compile(r"(.+)-([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})\.sql")
 _TOO_MANY_DIGITS = re.compile(r"[0-9]{19,}_.+")
+
+
+def number_of(match: re.Match[str]) -> tuple[tuple[int, ...], str]:
+    """Return the parts of the number of a file, and its description.
+
+    Args:
+        match: The match of ``NUMBERED_FILE``.
+    """
+    number = match[1] or match[3] or match[5]
+    return tuple(map(int, re.split("[._]", number))), match[2] or match[4] or match[6] or ""
+
+
+def title_of(name: str) -> str:
+    """Return the title of a migration from the words in its file's name."""
+    return re.sub(r"[-_]+", " ", name).strip()
 
 
 def looks_like_migration(name: str) -> bool:

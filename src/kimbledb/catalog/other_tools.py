@@ -27,6 +27,12 @@ class History:
     schema: str | None = None
     #: The condition that holds for the row of an applied migration.
     applied: str = "true"
+    #: What a row calls its migration, as an expression over its columns; None where that is the first of ``columns``.
+    calls: str | None = None
+    #: The condition that holds for the row of a migration that failed, or was interrupted.
+    failed: str = "false"
+    #: The condition that holds for a row that means all migrations before its own, too: some tables hold the last alone.
+    last: str = "false"
 
 
 @frozen
@@ -43,12 +49,16 @@ class Tool:
     files: tuple[str, ...] = ()
     #: Names of the files in the folder of one migration.
     parts: tuple[str, ...] = ()
+    #: Whether a format reads the folder of its migrations.
+    is_read: bool = False
     #: How to make such a folder readable.
     cure: str = (
         "give each migration its own folder, such as 01_base-tables, with the change in apply.sql "
         "and its rollback in rollback.sql"
     )
 
+
+_NO_SUCCESS = "success::text NOT IN ('true', '1')"
 
 # Names that several tools share.
 _VERSIONS = (r"(?:[VUB][0-9][0-9._]*|R)__.+\.(?:sql|conf|java|rs)",)
@@ -57,13 +67,21 @@ _PAIRS = (r"[0-9]+_.+\.(?:tx\.)?(?:up|down)\.sql",)
 TOOLS: tuple[Tool, ...] = (
     Tool(
         "goose",
-        (History("goose_db_version", ("version_id", "is_applied"), applied="version_id::text <> '0'"),),
+        (
+            History(
+                "goose_db_version",
+                ("version_id", "is_applied"),
+                applied="version_id::text <> '0' AND is_applied::text IN ('true', '1')",
+            ),
+        ),
+        is_read=True,
         directives=(r"--\s*\+goose\b",),
         both_ways=True,
     ),
     Tool(
         "dbmate",
         (History("schema_migrations", ("version",)),),
+        is_read=True,
         directives=(r"--\s*migrate:\s*(?:up|down)\b",),
         both_ways=True,
     ),
@@ -75,7 +93,8 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "tern",
-        (History("schema_version", ("version",)),),
+        (History("schema_version", ("version",), applied="version::text <> '0'", last="true"),),
+        is_read=True,
         directives=(r"---*\s*create above\s*/\s*drop below\b", r"----\s*tern:"),
         both_ways=True,
         files=(r"tern\.conf",),
@@ -94,7 +113,7 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "node-pg-migrate",
-        (History("pgmigrations", ("id", "name", "run_on")),),
+        (History("pgmigrations", ("id", "name", "run_on"), calls="name"),),
         directives=(r"--\s*(?:up|down)\s+migration\b",),
         both_ways=True,
     ),
@@ -113,7 +132,8 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "Sqitch",
-        (History("changes", ("change_id", "change", "project"), schema="sqitch"),),
+        (History("changes", ("change_id", "change", "project"), schema="sqitch", calls="change"),),
+        is_read=True,
         directives=(r"--\s*(?:deploy|revert|verify)\s+\S+:\S+\s+(?:to|from|on)\s+pg\b",),
         files=(r"sqitch\.(?:plan|conf)", "deploy"),
     ),
@@ -123,20 +143,26 @@ TOOLS: tuple[Tool, ...] = (
             History("__drizzle_migrations", ("hash", "created_at"), schema="drizzle"),
             History("__drizzle_migrations", ("hash", "created_at")),
         ),
+        is_read=True,
         directives=(r"-->\s*statement-breakpoint\b",),
         files=("meta/_journal.json",),
     ),
     Tool(
         "graphile-migrate",
-        (History("migrations", ("hash", "previous_hash", "filename"), schema="graphile_migrate"),),
+        (History("migrations", ("hash", "previous_hash", "filename"), schema="graphile_migrate", calls="filename"),),
         directives=(r"--!\s*(?:previous|hash|message|include|allowinvalidhash)\b",),
         files=(r"committed",),
     ),
     Tool(
         "Atlas",
         (
-            History("atlas_schema_revisions", ("version", "applied", "total"), schema="atlas_schema_revisions"),
-            History("atlas_schema_revisions", ("version", "applied", "total")),
+            History(
+                "atlas_schema_revisions",
+                ("version", "applied", "total"),
+                schema="atlas_schema_revisions",
+                failed="applied < total",
+            ),
+            History("atlas_schema_revisions", ("version", "applied", "total"), failed="applied < total"),
         ),
         directives=(r"--\s*atlas:",),
         files=(r"atlas\.(?:sum|hcl)",),
@@ -144,69 +170,100 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "postgres-migrations",
-        (History("migrations", ("id", "name", "hash", "executed_at")),),
+        (History("migrations", ("id", "name", "hash", "executed_at"), calls="name"),),
         directives=(r"--\s*postgres-migrations\b",),
     ),
     Tool("Migratus", (History("schema_migrations", ("id", "applied", "description")),), directives=(r"--;;",)),
     Tool(
         "Flyway",
         (
-            History("flyway_schema_history", ("installed_rank", "script", "success")),
-            History("schema_version", ("installed_rank", "script", "success")),
+            *(
+                History(
+                    name,
+                    ("installed_rank", "version", "type", "script", "success"),
+                    # Rows that mark something else, such as an undo or a schema, are no migration's.
+                    applied="type NOT LIKE 'UNDO%' AND type NOT IN ('SCHEMA', 'DELETE')",
+                    calls="CASE WHEN type = 'BASELINE' THEN version ELSE script END",
+                    failed=_NO_SUCCESS,
+                    last="type = 'BASELINE'",
+                )
+                for name in ("flyway_schema_history", "schema_version")
+            ),
         ),
+        is_read=True,
         files=(*_VERSIONS, r"flyway\.(?:conf|toml)"),
-        cure="name versioned files by number, such as 1_base-tables.sql for V1__base-tables.sql, and move the U and R "
-        "files elsewhere: a rollback.sql requires a folder for each migration",
     ),
     Tool(
         "Evolve",
-        (History("changelog", ("id", "type", "version", "checksum", "success")),),
+        (History("changelog", ("id", "type", "version", "checksum", "success"), calls="version", failed=_NO_SUCCESS),),
+        is_read=True,
         files=_VERSIONS,
     ),
     Tool(
         "refinery",
         (History("refinery_schema_history", ("version", "name", "applied_on", "checksum")),),
+        is_read=True,
         files=_VERSIONS,
     ),
-    Tool("golang-migrate", (History("schema_migrations", ("version", "dirty")),), files=_PAIRS),
+    Tool(
+        "golang-migrate",
+        (History("schema_migrations", ("version", "dirty"), failed="dirty::text IN ('true', '1')", last="true"),),
+        is_read=True,
+        files=_PAIRS,
+    ),
     Tool(
         "sqlx",
-        (History("_sqlx_migrations", ("version", "description", "installed_on", "success")),),
+        (History("_sqlx_migrations", ("version", "description", "installed_on", "success"), failed=_NO_SUCCESS),),
+        is_read=True,
         files=_PAIRS,
     ),
     Tool(
         "Prisma",
-        (History("_prisma_migrations", ("migration_name", "checksum", "finished_at")),),
+        (
+            History(
+                "_prisma_migrations",
+                ("migration_name", "checksum", "finished_at", "rolled_back_at"),
+                applied="rolled_back_at IS NULL",
+                failed="finished_at IS NULL",
+            ),
+        ),
+        is_read=True,
         files=(r"migration_lock\.toml", r"schema\.prisma"),
         parts=("migration.sql",),
     ),
     Tool(
         "Diesel",
         (History("__diesel_schema_migrations", ("version", "run_on")),),
+        is_read=True,
         files=(r"diesel\.toml",),
         parts=("up.sql", "down.sql"),
     ),
     Tool(
         "pgroll",
-        (History("migrations", ("schema", "name", "migration", "parent"), schema="pgroll"),),
+        (History("migrations", ("schema", "name", "migration", "parent"), schema="pgroll", calls="name"),),
     ),
     Tool("Supabase", (History("schema_migrations", ("version", "statements"), schema="supabase_migrations"),)),
-    Tool("Alembic", (History("alembic_version", ("version_num",)),), files=(r"alembic\.ini", r"script\.py\.mako")),
-    Tool("Django", (History("django_migrations", ("app", "name", "applied")),)),
+    Tool(
+        "Alembic",
+        (History("alembic_version", ("version_num",), last="true"),),
+        files=(r"alembic\.ini", r"script\.py\.mako"),
+    ),
+    Tool("Django", (History("django_migrations", ("app", "name", "applied"), calls="app || '.' || name"),)),
     Tool(
         "yoyo",
-        (History("_yoyo_migration", ("migration_hash", "migration_id", "applied_at_utc")),),
+        (History("_yoyo_migration", ("migration_hash", "migration_id", "applied_at_utc"), calls="migration_id"),),
+        is_read=True,
         files=(r".+\.rollback\.sql", r"yoyo\.ini"),
     ),
     Tool("pogo-migrate", (History("_pogo_migration", ("migration_id", "applied")),)),
     Tool("Rails", (History("schema_migrations", ("version",)),), files=(r"[0-9]{14}_.+\.rb", r"structure\.sql")),
     Tool("Ecto", (History("schema_migrations", ("version", "inserted_at")),), files=(r"[0-9]{14}_.+\.exs",)),
     Tool("Knex", (History("knex_migrations", ("name", "batch", "migration_time")),)),
-    Tool("TypeORM", (History("migrations", ("id", "timestamp", "name")),)),
+    Tool("TypeORM", (History("migrations", ("id", "timestamp", "name"), calls='"timestamp"'),)),
     Tool("Sequelize", (History("SequelizeMeta", ("name",)),)),
     Tool("MikroORM", (History("mikro_orm_migrations", ("name", "executed_at")),)),
     Tool("Kysely", (History("kysely_migration", ("name", "timestamp")),)),
-    Tool("db-migrate", (History("migrations", ("id", "name", "run_on")),)),
+    Tool("db-migrate", (History("migrations", ("id", "name", "run_on"), calls="name"),)),
     Tool(
         "Postgrator", (History("schemaversion", ("version", "name", "md5")),), files=(r"[0-9]+\.(?:un)?do\..*\.?sql",)
     ),
@@ -222,6 +279,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool("peewee-migrate", (History("migratehistory", ("name", "migrated_at")),)),
     Tool("pgmigrate", (History("schema_version", ("version", "description", "installed_by", "installed_on")),)),
 )
+
+#: The names of files by which formats know the folders of one migration each.
+PARTS = ("migration.sql", "up.sql")
 
 #: The tools whose migrations are programs or descriptions, by the ending of the file's name.
 _PROGRAMS = {
@@ -322,6 +382,8 @@ class Owner:
     #: The file or folder that identifies the tool.
     file: str
     cure: str
+    #: Whether a format reads the folder of its migrations, which is another one then.
+    is_read: bool = False
 
     def fault(self, folder: str) -> Fault:
         """Return the fault of a folder of this tool.
@@ -346,7 +408,7 @@ def owner_of(names: Iterable[str]) -> Owner | None:
             continue
         if owners:
             *others, last = [tool.name for tool in owners]
-            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure)
+            return Owner(f"{', '.join(others)} or {last}" if others else last, name, owners[0].cure, owners[0].is_read)
     return None
 
 

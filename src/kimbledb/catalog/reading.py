@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from kimbledb.catalog import other_tools
+from kimbledb.catalog import dialects, other_tools
 from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
@@ -92,6 +92,24 @@ class Folder:
             names.append(journal)
         return other_tools.owner_of(names)
 
+    def holds_folders_with(self, file: str) -> bool:
+        """Return whether one of the first folders in it holds a file of this name and is none of kimbledb's."""
+        return any(file in names and "apply.sql" not in names for names in self._in_folders)
+
+    @cached_property
+    def _in_folders(self) -> list[frozenset[str]]:
+        """The names in the first folders in it."""
+        folders = [entry for entry in self.entries if entry.is_folder][: dialects.LOOKED_AT]
+        return [frozenset(each.name for each in list_entries(one.where, one.name, [], self.home)) for one in folders]
+
+    @cached_property
+    def dialect(self) -> str | None:
+        """The migration tool that this folder belongs to, by what stands in its first scripts, or None."""
+        scripts = [entry for entry in self.entries if entry.is_script]
+        read = ((each.name, read_script(each, each.name, [])) for each in scripts[: dialects.LOOKED_AT])
+        texts = ((name, script.text) for name, script in read if script is not None)
+        return dialects.dialect_of(texts, [each.name for each in scripts])
+
 
 def list_entries(folder: str | Path, path: str, faults: list[Fault], home: str) -> list[Entry]:
     """Return the files and folders in a folder, sorted by name.
@@ -113,6 +131,25 @@ def list_entries(folder: str | Path, path: str, faults: list[Fault], home: str) 
     except OSError as error:
         faults.append(_unreadable(path, error))
     return sorted(entries, key=lambda entry: entry.name)
+
+
+def files_below(folder: Folder, faults: list[Fault]) -> list[tuple[Entry, str]]:
+    """Return the files in a folder and in all folders below it, each with its path to be shown.
+
+    Args:
+        folder: The folder of the catalog.
+        faults: Receives a fault for each folder that cannot be read.
+    """
+    files: list[tuple[Entry, str]] = []
+    waiting = [(entry, f"{folder.shown}/{entry.name}") for entry in reversed(folder.entries)]
+    while waiting:
+        entry, path = waiting.pop()
+        if not entry.is_folder:
+            files.append((entry, path))
+            continue
+        inside = list_entries(entry.where, path, faults, folder.home)
+        waiting += [(each, f"{path}/{each.name}") for each in reversed(inside) if not each.is_passed_over]
+    return files
 
 
 def _target_of(item: os.DirEntry[str], home: str) -> Entry:

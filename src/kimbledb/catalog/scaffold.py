@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kimbledb.catalog import directories, toml
+from kimbledb.catalog import directories, naming, relations, toml
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -23,7 +26,12 @@ _APPLY = """\
 
 
 def new_migration(
-    directory: str | os.PathLike[str], name: str, *, title: str = "", requires: tuple[str, ...] = ()
+    directory: str | os.PathLike[str],
+    name: str,
+    *,
+    title: str = "",
+    requires: tuple[str, ...] = (),
+    base: Catalog | None = None,
 ) -> Path:
     """Create the folder of a new migration, with the next free number.
 
@@ -31,7 +39,9 @@ def new_migration(
         directory: The folder that holds the migrations. It is created if it is missing.
         name: The migration's name, with or without ``.sql``: letters, digits, ``.``, ``_`` and ``-``.
         title: The migration's title. If it is empty, the title is made from the name.
-        requires: The names of the migrations, or of the provided things, that the migration requires.
+        requires: The names of the migrations, or of the provided things, that the migration requires: of the folder,
+            or of ``base``.
+        base: The catalog on which the folder builds, or None for the built-in one.
 
     Returns:
         The new folder.
@@ -50,26 +60,24 @@ def new_migration(
         )
     root = Path(directory)
     # All checks come before the first change.
-    catalog = Catalog([])
+    migrations: list[Migration] = []
+    faults: list[Fault] = []
     if root.exists():
         migrations, faults = directories.read(root, may_be_empty=True)
-        catalog = Catalog(migrations, faults=faults)
-    flat = next((migration for migration in catalog if migration.is_flat), None)
+    catalog = Catalog([*(base or ()), *relations.raised(migrations, base.last_number if base else 0)], faults=faults)
+    flat = next((migration for migration in migrations if migration.is_flat), None)
     if flat is not None:
         raise ConfigurationError(
             f"{root} holds migrations in files, such as {flat.name}: a folder beside them would make the catalog invalid",
-            hint=f"write the next one as a file, such as {_next_number(catalog):0{len(flat.name.partition('_')[0])}}_"
-            f"{stem}.sql"
-            if flat.name.partition("_")[0].isdigit()
-            else f"write the next one as a file, such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql",
+            hint=f"write the next one as a file, {_next_file(flat, migrations, stem)}",
         )
     if f"{stem}.sql" in catalog:
         raise ConfigurationError(f"{stem}.sql already exists: {catalog[f'{stem}.sql'].location}")
     for needed in requires:
-        if not catalog.providers(needed):
+        if not (catalog.has(needed) or (base is None and Catalog.builtin().has(needed))):
             catalog[needed]
     facts = _facts(title or re.sub("[-_]", " ", stem), requires)
-    folder = root / f"{_next_number(catalog):02}_{stem}"
+    folder = root / f"{_next_number(migrations):02}_{stem}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -98,8 +106,18 @@ def _cannot_be_made(folder: Path, error: OSError) -> ConfigurationError:
     )
 
 
-def _next_number(catalog: Catalog) -> int:
+def _next_file(flat: Migration, migrations: Iterable[Migration], stem: str) -> str:
+    """Return the name of the next file, in words: that of another tool has its own rules."""
+    number = flat.name.partition("_")[0]
+    if number.isdigit() and naming.NUMBERED_FILE.fullmatch(flat.name):
+        return f"such as {_next_number(migrations):0{len(number)}}_{stem}.sql"
+    if naming.DATED_FILE.fullmatch(flat.name):
+        return f"such as {stem}-{datetime.now(UTC):%Y-%m-%d}.sql"
+    return f"named as {flat.name} is"
+
+
+def _next_number(migrations: Iterable[Migration]) -> int:
     """Return the number after the last one; after a timestamp, the present time."""
-    last = max((migration.number for migration in catalog), default=0)
+    last = max((migration.number for migration in migrations), default=0)
     now = int(f"{datetime.now(UTC):%Y%m%d%H%M%S}")
     return max(now, last + 1) if last >= _FIRST_MOMENT else last + 1

@@ -274,6 +274,11 @@ def runs_alone(skeleton: str) -> bool:
     return _ALONE.match(skeleton) is not None
 
 
+def ends_transaction(skeleton: str) -> bool:
+    """Return whether a statement would begin or end a transaction, as far as the statement's skeleton shows."""
+    return _TRANSACTION_CONTROL.match(skeleton) is not None or _HIDDEN_CONTROL.search(skeleton) is not None
+
+
 def find_problems(text: str, *, transactional: bool, part: Part = "apply") -> list[Problem]:
     """Return the problems of a migration's script, in the order of the text.
 

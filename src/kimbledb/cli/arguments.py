@@ -15,7 +15,9 @@ def groups() -> dict[str, argparse.ArgumentParser]:
 
 def _database() -> argparse.ArgumentParser:
     database = argparse.ArgumentParser(add_help=False)
-    database.add_argument("--dsn", help=f"the database; else {' or '.join(DSN_VARIABLES)} from the environment")
+    database.add_argument(
+        "--dsn", help=f"the database; else {', '.join(DSN_VARIABLES)} or libpq's variables from the environment"
+    )
     database.add_argument(
         "--direct-dsn",
         metavar="DSN",
@@ -29,12 +31,20 @@ def _database() -> argparse.ArgumentParser:
         help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
     )
     database.add_argument("--schema", help="the target schema (public)")
-    database.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    database.add_argument(
+        "--catalog",
+        action="append",
+        metavar="DIR",
+        help="a folder of migrations, or `builtin` (the built-in ones); each further one builds on those before it",
+    )
     database.add_argument(
         "--declared", metavar="FILE", help="the declarations of the catalog, where `declare --output` wrote them"
     )
     database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
     database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+    loudness = database.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print what is asked for and errors, no progress")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="print each statement and check, a line each")
     return database
 
 

@@ -13,10 +13,13 @@ from attrs import evolve
 
 from kimbledb._embedded import embedded
 from kimbledb.catalog.catalog import Catalog
+from kimbledb.cli import configuration
+from kimbledb.cli.configuration import BUILTIN, Configuration
 from kimbledb.cli.terminal import Display
 from kimbledb.errors import ConfigurationError, KimbleDBError
 from kimbledb.model.outputs import json as json_output
 from kimbledb.model.presentation import Json, Report, error_as_dict
+from kimbledb.model.text import printable
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
 
@@ -27,25 +30,44 @@ class Call:
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
         self._prints_json = getattr(given, "json", False)
-        self._display = Display(sys.stderr if self._prints_json else sys.stdout)
+        self._is_quiet = getattr(given, "quiet", False)
+        self._display = Display(
+            sys.stderr if self._prints_json else sys.stdout, verbose=getattr(given, "verbose", False)
+        )
+
+    @cached_property
+    def _configuration(self) -> Configuration:
+        return configuration.read(Path.cwd())
 
     @cached_property
     def catalog(self) -> Catalog:
-        given, declared = self.given, getattr(self.given, "declared", None)
-        if given.catalog is not None:
-            return Catalog.from_directory(given.catalog, declared=declared)
-        if declared is not None:
-            raise ConfigurationError("--declared is for the folder of --catalog", hint="name both, or neither")
-        return Catalog.builtin()
+        declared = getattr(self.given, "declared", None)
+        names = self.given.catalog or self._configuration.catalog or [BUILTIN]
+        folders = [name for name in names if name != BUILTIN]
+        if declared is not None and len(folders) != 1:
+            raise ConfigurationError("--declared is for the one folder of --catalog", hint="name both, or neither")
+        joined: Catalog | None = None
+        for name in names:
+            if name == BUILTIN:
+                joined = Catalog.builtin() if joined is None else joined + Catalog.builtin()
+            else:
+                joined = Catalog.from_directory(name, base=joined, declared=declared)
+        assert joined is not None
+        return joined
 
     @property
     def schema(self) -> str | None:
         schema: str | None = self.given.schema
-        return schema
+        return self._configuration.schema if schema is None else schema
 
     @property
     def options(self) -> Options:
-        options = Options(refuse_hazards=getattr(self.given, "refuse_hazard", ()))
+        given = self.given
+        options = self._configuration.options
+        if refused := getattr(given, "refuse_hazard", ()):
+            options = evolve(options, refuse_hazards=refused)
+        if getattr(given, "or_wait", False):
+            options = evolve(options, or_wait=True)
         if self.given.direct_dsn is not None:
             options = evolve(options, direct_dsn=self.given.direct_dsn)
         if self.given.deadline is not None:
@@ -54,20 +76,36 @@ class Call:
 
     @property
     def watcher(self) -> Display | None:
-        return None if self._prints_json else self._display
+        return None if self._prints_json or self._is_quiet else self._display
 
     @asynccontextmanager
     async def target(self) -> AsyncIterator[str | None]:
         # A deployment that lost its DSN must not succeed on a throwaway database.
         given = self.given
         if given.embedded is None:
-            target_of(given.dsn)
-            yield given.dsn
+            label = target_of(given.dsn).label
         elif given.dsn is not None:
             raise ConfigurationError("--dsn and --embedded exclude each other")
         else:
-            async with embedded(given.embedded or None) as dsn:
-                yield dsn
+            label = (
+                f"a server of its own, with its data in {given.embedded}" if given.embedded else "a throwaway server"
+            )
+        self._tell(f"on {label}, schema {self.schema or 'public'}")
+        try:
+            if given.embedded is None:
+                yield given.dsn
+            else:
+                async with embedded(given.embedded or None) as dsn:
+                    yield dsn
+        finally:
+            self._display.close()
+            if given.embedded == "":
+                self._tell("the throwaway server is gone with its data; --embedded DIR keeps them")
+
+    def _tell(self, text: str) -> None:
+        """Say where the call is at work: on standard error, since a file may be on standard output."""
+        if not self._is_quiet:
+            print(f"kimbledb: {printable(text)}", file=sys.stderr)
 
     def show(self, report: Report, *, detail: bool = False) -> None:
         if self._prints_json:

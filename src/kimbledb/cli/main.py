@@ -19,6 +19,7 @@ from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
+from kimbledb.cli import completion, habits
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -33,7 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if _has_stray_dsn(every):
         # Here, since argparse, or an error about a migration of that name, would print it with its password.
         parser.error("a DSN is given by --dsn, or by the environment")
-    call = Call(parser.parse_args(every))
+    if every[:1] == ["--completion"] and every[1:] and every[1] in completion.SHELLS:
+        options = {name: _options_of(each) for name, each in parser.get_default("parsers").items()}
+        print(completion.script(every[1], options), end="")
+        return ExitCode.DONE
+    if every and not every[0].startswith("-") and every[0] not in names():
+        parser.error(habits.no_command(every, names()))
+    given, rest = parser.parse_known_args(every)
+    if rest:
+        # Not by argparse, which would print an option with its value, such as a password.
+        given.parser.error(habits.no_argument(every[0], rest[0], _options_of(given.parser), names()))
+    call = Call(given)
     try:
         code: int = asyncio.run(call.given.command(call))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
@@ -54,7 +65,8 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
     """Whether a DSN stands where another argument is meant."""
     before = ["", *arguments]
     return any(
-        re.match(r"postgres\w*(?:\+\w+)?:/", each) and not option.startswith(("--d", "--se"))
+        re.match(r"postgres\w*(?:\+\w+)?:/|(?:.*\s)?password\s*=", each, re.DOTALL)
+        and not option.startswith(("--d", "--se"))
         for option, each in zip(before, arguments, strict=False)
     )
 
@@ -79,6 +91,11 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
+    parser.add_argument(
+        "--completion",
+        choices=completion.SHELLS,
+        help="print the script that completes commands and options in a shell",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = groups()
     for name in names():
@@ -88,8 +105,14 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         module = import_module(f"{operations.__name__}.{name}")
         own = commands.add_parser(name, parents=[shared[group] for group in module.GROUPS], help=_help_of(module))
         module.add_arguments(own)
-        own.set_defaults(command=module.command)
+        own.set_defaults(command=module.command, parser=own)
+    parser.set_defaults(parsers=commands.choices)
     return parser
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the long options of a parser, from the lines of its help that begin with one."""
+    return re.findall(r"^  (?:-\w(?: \w+)?, )?(--[\w-]+)", parser.format_help(), re.MULTILINE)
 
 
 def _help_of(module: ModuleType) -> str:

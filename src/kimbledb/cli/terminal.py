@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kimbledb import events
 from kimbledb.cli.progress_text import doing, obstacle
 from kimbledb.events import Event
+from kimbledb.model.layout import laid_out
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
-from kimbledb.model.tables import Table, in_order, is_numeric
+from kimbledb.model.tables import Table, in_order
 from kimbledb.model.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -27,12 +29,17 @@ class Display:
         stream: Where to; standard output where None. Tables, colours and a bar are
             shown where it is a terminal and rich is installed (``kimbledb[cli]``).
         console: A rich console to write to instead.
+        verbose: Whether each statement and check has a line, in a terminal too.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, console: Console | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, console: Console | None = None, verbose: bool = False) -> None:
         self.stream = stream or sys.stdout
         self._console = console or _console(self.stream)
         self._live: LiveProgress | None = None
+        self._width = _width(self.stream)
+        self._is_verbose = verbose
+        #: Whether the line of the migration that is under way waits for its end.
+        self._is_open = False
         #: What the last plan that was shown ended with.
         self._summary: str | None = None
 
@@ -43,21 +50,28 @@ class Display:
 
     def line(self, text: str = "") -> None:
         """Write a line, or several, with nothing in them that steers a terminal."""
+        self.close()
         print(printable(text), file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """End the line of a migration that did not come to its end."""
+        if self._is_open:
+            self._is_open = False
+            print(file=self.stream)
 
     def show(self, report: Report, *, detail: bool = False) -> None:
         """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
         if isinstance(report, Plan):
             self._summary = report.summary
         if self._console is None:
-            self.line(text_output.write(report.as_tables(), detail=detail))
+            self.line(text_output.write(report.as_tables(), detail=detail, width=self._width))
             return
         for table in in_order(report.as_tables(), detail=detail):
             _print_table(self._console, table)
 
     def __call__(self, event: Event) -> None:
         """Show an event of a running call: in a terminal with a bar for the whole, else as a line."""
-        if self._console is not None:
+        if self._console is not None and not self._is_verbose:
             if self._live is None:
                 from kimbledb.cli.live import LiveProgress  # rich may not be installed
 
@@ -65,38 +79,33 @@ class Display:
             self._live.show(event)
             return
         text = _line_for(event)
-        text = None if text is None else one_line(text)
-        if text is not None and text != self._summary:  # it stands under the plan that was shown before
+        if text is None and self._is_verbose:
+            text = f"        {event}"
+        if text is None or (not self._is_verbose and isinstance(event, events.Statement | events.Building)):
+            return
+        text = one_line(text)
+        if isinstance(event, events.Applied | events.RolledBack | events.Failed) and self._is_open:
+            # One line a migration: it was begun when the migration was.
+            self._is_open = False
+            print(f": {text.lstrip()}", file=self.stream, flush=True)
+        elif isinstance(event, events.Applying | events.RollingBack):
+            self.close()
+            self._is_open = True
+            print(text, end="", file=self.stream, flush=True)
+        elif text != self._summary:  # it stands under the plan that was shown before
             self.line(text)
 
 
 def _print_table(console: Console, table: Table) -> None:
-    from rich.table import Table as Grid
     from rich.text import Text
 
-    from kimbledb.model.pictures import sign_of
+    for line in laid_out(table, width=console.width, signs=True):
+        console.print(Text.assemble(*line), soft_wrap=True)
 
-    columns = table.columns()
-    caption = Text(one_line(table.caption), style="bold")
-    if table.caption and not table.below:
-        console.print(caption)
-    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(table.headers))
-    for place, (header, cells) in enumerate(columns, 1):
-        justify: Literal["left", "right"] = "right" if is_numeric(cells) else "left"
-        grid.add_column(header, justify=justify, no_wrap=place < len(columns), overflow="fold")
-    for row in zip(*(cells for _, cells in columns), strict=True):
-        texts = []
-        for (header, _), cell in zip(columns, row, strict=True):
-            text = "\n".join(one_line(line) for line in ((cell,) if isinstance(cell, str) else cell))
-            sign, colour = sign_of(text) if header in {"state", "result"} else ("", "")
-            texts.append(Text(f"{sign} {text}".strip(), style=colour))
-        grid.add_row(*texts)
-    if columns:
-        console.print(grid)
-    for note in table.notes:
-        console.print(Text(f"note: {one_line(note)}", style="yellow"))
-    if table.caption and table.below:
-        console.print(caption)
+
+def _width(stream: TextIO) -> int | None:
+    """Return the width of a terminal. A file has none: there a row is one line, for grep and for the log of a CI."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def _line_for(event: Event) -> str | None:

@@ -208,7 +208,7 @@ class ApplyRun:
         loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
         self.evidence = loaded.evidence
         refused_plans.refuse_unrecorded(goal.schema, loaded.plan, loaded.evidence, adopt_has_looked=state.looked)
-        foreign_histories.refuse(loaded.plan, loaded.evidence, goal.schema)
+        foreign_histories.refuse(loaded.plan, loaded.evidence, loaded.foreign)
         refused_plans.refuse_conflicts(loaded.plan)
         loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
         refused_plans.refuse_hazards(loaded.plan, self.runner.options.refuse_hazards)
@@ -394,7 +394,7 @@ class ApplyRun:
             migrations=[
                 step.migration
                 for step in self._plan.steps
-                if step.is_applied or step.name in done or step.migration is migration
+                if step.is_there or step.name in done or step.migration is migration
             ],
             forms=await forms.read(transactions.session, self.goal.schema, site.path),
             hosted=self.hosted,
@@ -423,6 +423,10 @@ class ApplyRun:
         What it finds under another name counts, too: a conversion makes such a key anew, and a rollback must not drop it.
         """
         detail: dict[str, object] = {"strategy": "online"} if self._is_online(migration) else {}
+        assert self._plan is not None
+        step = self._plan.step(migration.name)
+        if step.runs_again and step.recorded is not None and not step.recorded.adopted:
+            return {**detail, "again": True}  # what it finds there is what it made before
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
         present = finding.present if finding is not None else ()
         completion = self.completions.get(migration.name)

@@ -21,12 +21,14 @@ from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import parts_of
+from kimbledb.model.objects import parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import few
-from kimbledb.planning import online
-from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning import locks_ahead, online
+from kimbledb.planning.completion import Rows, Scope, Unfinished
+from kimbledb.planning.fold import relation_of
+from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
 from kimbledb.server.session import Session
@@ -64,14 +66,16 @@ class Background:
             found: The objects of the schema.
         """
         return Unfinished(
-            migration=migration,
-            migrations=self.migrations,
-            found=found,
-            forms=self.forms,
-            hosted=self.hosted,
-            begun=self.begun,
-            catalog=self.catalog,
-            aside=self.aside,
+            Scope(
+                migration=migration,
+                migrations=self.migrations,
+                found=found,
+                forms=self.forms,
+                hosted=self.hosted,
+                begun=self.begun,
+                catalog=self.catalog,
+                set_aside=self.aside,
+            )
         )
 
 
@@ -95,7 +99,8 @@ def written(work: Work, completion: Completion) -> Work:
         text += "".join(copying(completion))
     derived = Script(f"{work.migration.file('apply')} (completion)", _HEAD + text if text else "")
     left = frozenset(f"{kind} {name}" for kind, name in (*completion.left, *completion.unproven))
-    converted = tuple((parts_of(each.column)[0], parts_of(each.column)[-1]) for each in completion.converted)
+    columns = (*(each.column for each in completion.converted), *completion.filled)
+    converted = tuple((parts_of(each)[0], parts_of(each)[-1]) for each in columns)
     guard = work.guard and evolve(work.guard, converted=converted)
     return evolve(
         work,
@@ -108,8 +113,21 @@ def written(work: Work, completion: Completion) -> Work:
 
 
 def _detail(work: Work, completion: Completion) -> Mapping[str, object]:
-    """Return the facts for the log, with what the completion does by name."""
-    return {**work.detail, "completion": completion.acts} if completion.acts else work.detail
+    """Return the facts for the log, with what the completion does by name.
+
+    Of a table that stands in place of one that was set aside, a rollback leaves the columns whose names the old one had. Those of
+    which a computed one is made stay with it.
+    """
+    aside = {each.table for each in completion.set_aside}
+    columns = [each for each in work.migration.creates if each.kind == "column" and relation_of(each.key) in aside]
+    named = {
+        f"{relation_of(each.key)}.{quoted(word)}"
+        for each in columns
+        for word in words_in(str((each.facts or {}).get("generated", "")))
+    }
+    found = dict.fromkeys((*work.detail.get("found", ()), *(str(each) for each in columns if each.name in named)))
+    detail = {**work.detail, "found": list(found)} if named else work.detail
+    return {**detail, "completion": completion.acts} if completion.acts else detail
 
 
 def copying(completion: Completion) -> list[str]:
@@ -118,7 +136,7 @@ def copying(completion: Completion) -> list[str]:
     Args:
         completion: The completion.
     """
-    copied = [_copying(each) for each in completion.set_aside if each.values]
+    copied = [_copying(each) for each in completion.set_aside]
     return [*copied, *(f"{each};\n" for each in completion.afterwards)]
 
 
@@ -137,9 +155,10 @@ def _copying(copy: Copy) -> str:
     return queries.block(
         "copy_rows",
         source=source,
-        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE",
+        only="" if copy.is_partitioned else "ONLY ",
+        insert=f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE" if columns else f"INSERT INTO {table}",
         values=", ".join(f"({value})" for value in copy.values.values()),
-        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text",
+        misfit=f"CASE {' '.join(misfits)} END" if copy.fits else "NULL::text" if columns else "'no column'",
         literal=quote_literal(source),
         reason=reason,
         column=quote_literal(reason),
@@ -187,11 +206,12 @@ async def look(
         snapshot.question(site.schema, site.path, reached=work.migration.reaches, sources=True, needs=True, owners=True)
     )
     unfinished = background.unfinished(work.migration, snapshot.snapshot_of(found))
-    asked = rows.question(site.schema, site.path, unfinished)
+    asked = rows.question(site.schema, site.path, unfinished.questions)
     if asked is None:
         return Look(unfinished, Rows())
     # No value comes between the question and the conversion.
-    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in unfinished.tables_held)
+    tables = locks_ahead.children_first(unfinished.questions.held, unfinished.scope.found.objects)
+    held = "".join(f"LOCK TABLE {sql_name(each)} IN ACCESS EXCLUSIVE MODE;\n" for each in tables)
     if held and holding:
         asked = f"{Session.path(site.path)}{held}{Session.path()}{asked}"
     return Look(unfinished, rows.rows_of(await ask(asked)))
@@ -213,13 +233,14 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
         return await transactions.ask(work, question)
 
     looked = await look(ask, transactions.messages.site, work, background, holding=True)
-    found = looked.unfinished.found
+    found = looked.unfinished.scope.found
     completion = looked.unfinished.complete(looked.rows)
     if completion.conflicts:
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
     # What an interrupted run left beside large tables is not needed any more.
-    completion = evolve(completion, statements=(*online.left_over(found, completion), *completion.statements))
+    ahead = (*locks_ahead.statements(completion, found.objects), *online.left_over(found, completion))
+    completion = evolve(completion, statements=(*ahead, *completion.statements))
     completing = written(work, completion)
     noting = setting("kimbledb.step", transactions.messages.facts(completing))
     if completion.runs_script:

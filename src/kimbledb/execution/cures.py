@@ -64,6 +64,9 @@ _BY_SQLSTATE = {
 #: SQLSTATEs for which the server's own hint misleads (to CASCADE, which would take objects of others; to
 #: casts alone) or gives no instruction.
 _BETTER_THAN_THE_SERVERS = frozenset({"2BP01", "42883", "55P04"})
+#: How check_elsewhere.sql says where a fact is written. A file has its head alone.
+_SAY_SO = "say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches"
+_BY_HEAD = "begin the file with the line: -- kimbledb: reaches"
 _DROP_DEPENDENTS = "drop what depends on the column before, and make it again after, in the same migration"
 #: For a SQLSTATE and the function of the server that raised it.
 _BY_FUNCTION = {
@@ -162,7 +165,8 @@ def cure_of(error: ServerError, migration: Migration, rest: str) -> str | None:
         rest: The script from the place of the error on, or nothing where the place is unknown.
     """
     if error.raised_by_script and error.hint:
-        return error.hint  # the script's author knows best
+        # The script's author knows best; what is not the author's is that of check_elsewhere.sql.
+        return error.hint.replace(_SAY_SO, _BY_HEAD) if migration.is_flat else error.hint
     sqlstate = error.sqlstate
     cure = (
         _of_extension(error, migration)

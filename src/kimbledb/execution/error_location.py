@@ -7,6 +7,7 @@ statement runs it names none: then the statements that it completed are counted.
 from __future__ import annotations
 
 import bisect
+import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import cover, excerpt, spans
 from kimbledb.model.script import Script
 from kimbledb.model.text import one_line
-from kimbledb.server.codes import own_code
+from kimbledb.server.codes import REACHED_OUTSIDE, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.drivers.asyncpg import condition
 
@@ -67,6 +68,8 @@ def locate(
         condition=condition(sqlstate) if ours is None else _OUR_CONDITIONS.get(ours, "refused by kimbledb"),
         subject=_subject(error) if ours is None else None,
     )
+    if ours == REACHED_OUTSIDE and (offset is None or not 0 <= offset < len(text)):
+        offset, exact = _first_naming(text, json.loads(error.detail or "[]")), False
     if offset is None or not 0 <= offset <= len(text):
         return located
     if not exact and ours is None:
@@ -88,6 +91,22 @@ def locate(
         source=source,
         caret=caret if exact else None,
     )
+
+
+def _first_naming(text: str, names: Sequence[str]) -> int | None:
+    """Return the start of the first statement that names an object of another schema, or None where none does.
+
+    Args:
+        text: The script.
+        names: The objects as ``schema.object``, or the names of schemas.
+    """
+    wanted = [set(name.split(".", 1)) for name in names]
+    with suppress(ValueError):  # the script cannot be split into statements
+        for statement in statements.split(text):
+            words = statements.names_in(statement.text)
+            if any(parts <= words for parts in wanted):
+                return statement.start
+    return None
 
 
 def _place_in_block(error: ServerError, text: str, offset: int) -> int:

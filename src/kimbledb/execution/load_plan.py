@@ -20,6 +20,7 @@ from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
+    from kimbledb.inspection.foreign_histories import ForeignHistory
     from kimbledb.planning.hazards import Tables
 
 
@@ -33,6 +34,8 @@ class LoadedPlan:
     plan: Plan
     #: Whether no further evidence can change the plan.
     is_final: bool
+    #: The histories of other tools, where kimbledb has none.
+    foreign: tuple[ForeignHistory, ...] = ()
     #: The tables of the schema with their sizes, or None where they were not asked for.
     tables: Tables | None = None
 
@@ -87,7 +90,9 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
 
 
-async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
+async def with_evidence(
+    runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan, *, foreseeing: bool = True
+) -> LoadedPlan:
     """Examine the schema, and other tools' histories where kimbledb has none, and plan by both.
 
     Args:
@@ -95,6 +100,7 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
         session: The session in which the questions are asked.
         goal: Which migrations the call wants, in which schema.
         loaded: The plan by history.
+        foreseeing: Whether to find out what completes the pending steps.
 
     Raises:
         PlanningError: No plan can be made.
@@ -104,7 +110,7 @@ async def with_evidence(runner: Runner, session: Session, goal: Goal, loaded: Lo
     looked = await gathering.look(session, goal.planner, state, goal.schema)
     shown = gathering.weighed(goal.planner, state, looked)
     loaded = await by_evidence(session, goal, loaded, shown)
-    if looked is None or not loaded.plan.pending:
+    if looked is None or not loaded.plan.pending or not foreseeing:
         return loaded
     large: frozenset[str] = frozenset()
     online = runner.can_open_second_session(session, state.process_id)
@@ -142,8 +148,10 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
         PlanningError: No plan can be made.
     """
     state = loaded.state
-    plan = await foreign_histories.with_histories(session, goal.plan(state.history, shown), state, goal.schema)
-    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True)
+    plan, foreign = await foreign_histories.with_histories(
+        session, goal.plan(state.history, shown), state, goal.schema, goal.catalog
+    )
+    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 
 
 async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:

@@ -19,6 +19,7 @@ from kimbledb.inspection.checks import checks_block, checks_setting
 from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.reach import places, wholes
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
 from kimbledb.server.search_path import guard_of, path_of
@@ -137,8 +138,8 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
     values = {
         "schema_literal": literal,
         "ended": queries.text_of("transaction_ended"),
-        "reaches": quote_array(reaches),
-        "whole": quote_array(name for name in reaches if "." not in name),
+        "reaches": quote_array(places(reaches)),
+        "whole": quote_array(wholes(reaches)),
     }
     elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
     return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values) + queries.block("check_history")

@@ -91,7 +91,7 @@ class Recorder:
         """Take a database: ``of()`` does it.
 
         Args:
-            database: The database, to which no migration was applied yet.
+            database: The database, to which no migration was recorded yet.
             before: Its objects.
         """
         self._database = database
@@ -101,9 +101,23 @@ class Recorder:
         self._earlier: list[Migration] | None = []
 
     @classmethod
-    async def of(cls, database: RecordingDatabase) -> Recorder:
-        """Return the recorder of a database to which no migration was applied yet."""
-        return cls(database, await database.snapshot())
+    async def of(cls, database: RecordingDatabase, given: Sequence[Migration] = ()) -> Recorder:
+        """Return the recorder of a database to which no migration was applied yet.
+
+        Args:
+            database: The database.
+            given: Migrations that are applied first and not recorded: their declarations count as they are.
+
+        Raises:
+            MigrationError: A statement failed, with its place and the cure.
+        """
+        await database.prepare(ALL)
+        for migration in given:
+            await _apply(database, migration)
+        database.reached = tuple(dict.fromkeys(name for each in given for name in each.reaches))
+        recorder = cls(database, await database.snapshot())
+        recorder._earlier = list(given) if all(each.is_declared for each in given) else None
+        return recorder
 
     async def record(
         self, migration: Migration, known: Known | None, *, attribute: bool, prove: bool = True
@@ -214,7 +228,7 @@ class Recorder:
         function = SOURCES if scope is None else SCOPE
         await database.prepare(SOURCES, function, scope=scope or ())
         await database.begin(migration)
-        found = self._statements_of(migration)
+        found = _statements_of(database, migration)
         snapshots = [await database.objects(function)]
         for number, ran in enumerate(found):
             if number and ran.part != found[number - 1].part:
@@ -223,14 +237,6 @@ class Recorder:
             snapshots.append(await database.objects(function))
         await database.end(migration)
         return found, snapshots, await database.objects(SOURCES)
-
-    def _statements_of(self, migration: Migration) -> list[_Ran]:
-        """Return the statements that apply a migration on the platform of the database, in order."""
-        return [
-            _Ran(part, script, statement)
-            for part, script in self._database.scripts_of(migration).items()
-            for statement in statements.split(script.text)
-        ]
 
     async def _record_outside(
         self,
@@ -243,7 +249,7 @@ class Recorder:
         """Record a migration that cannot run in a transaction, and so runs once."""
         database = self._database
         snapshots = [self._before]
-        found = self._statements_of(migration)
+        found = _statements_of(database, migration)
         await database.begin_outside(migration)
         for ran in found:
             await database.run_outside(migration, ran.part, ran.statement)
@@ -296,6 +302,26 @@ class Recorder:
             (found[number].part, *found[number].place, part, _sources(found[number].statement, part, after))
             for number, part in parts.items()
         )
+
+
+async def _apply(database: RecordingDatabase, migration: Migration) -> None:
+    """Apply a migration that is not recorded."""
+    if migration.transactional:
+        await database.run(migration)
+        await database.commit(migration)
+        return
+    await database.begin_outside(migration)
+    for ran in _statements_of(database, migration):
+        await database.run_outside(migration, ran.part, ran.statement)
+
+
+def _statements_of(database: RecordingDatabase, migration: Migration) -> list[_Ran]:
+    """Return the statements that apply a migration on the platform of the database, in order."""
+    return [
+        _Ran(part, script, statement)
+        for part, script in database.scripts_of(migration).items()
+        for statement in statements.split(script.text)
+    ]
 
 
 def _sources(statement: Statement, part: Effect, after: Snapshot) -> Mapping[Key, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import evolve, frozen
@@ -24,15 +24,20 @@ from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, driver_errors, first_line
-from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
 from kimbledb.server.retry import failure
 from kimbledb.server.session import Session
+from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
 
 #: A recording takes as long as it takes: its statements have their own limits.
 _OPTIONS = Options(deadline=86_400.0, application_name="kimbledb declare")
 _INSUFFICIENT_PRIVILEGE = "42501"
+_NO_SUCH_SCHEMA = "3F000"
+_NO_SCHEMAS = (
+    "new databases of this server are copies of its template1: make the schema there, or leave out --server, since the "
+    "private server has those of a hosted platform (auth, storage, realtime, extensions)"
+)
 _NO_SERVER = "record from a server that has it: --server DSN"
 
 
@@ -50,13 +55,16 @@ class Learned:
     notes: tuple[str, ...] = ()
 
 
-async def learn(catalog: Catalog, server: str | None, *, attribute: bool) -> list[Learned]:
-    """Record all migrations of a catalog on one platform or both.
+async def learn(
+    catalog: Catalog, recorded: Sequence[Migration], server: str | None, *, attribute: bool
+) -> list[Learned]:
+    """Record migrations of a catalog on one platform or both.
 
     A catalog that runs on one platform alone is recorded there, with a note.
 
     Args:
         catalog: The migrations.
+        recorded: Those that are recorded; the others are applied.
         server: The DSN of a server, on which databases are made and dropped again: the platform is that of the server.
             None for embedded servers of both platforms.
         attribute: Whether to find the statement of each part of an effect that is not as declared.
@@ -72,10 +80,11 @@ async def learn(catalog: Catalog, server: str | None, *, attribute: bool) -> lis
     try:
         with driver_errors():
             if server is not None:
-                return [await _on_given_server(catalog, target_of(server, "the server's DSN"), attribute=attribute)]
+                target = target_of(server, "the server's DSN")
+                return [await _on_given_server(catalog, recorded, target, attribute=attribute)]
             return await _together(
-                _on_embedded_server(catalog, hosted=False, attribute=attribute),
-                _on_embedded_server(catalog, hosted=True, attribute=attribute),
+                _on_embedded_server(catalog, recorded, hosted=False, attribute=attribute),
+                _on_embedded_server(catalog, recorded, hosted=True, attribute=attribute),
             )
     except ServerError as error:
         raise failure(error, "recording") from error
@@ -115,40 +124,60 @@ def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
     return f"not recorded on a {'hosted' if hosted else 'bare'} server: {lines}"
 
 
-async def _on_embedded_server(catalog: Catalog, *, hosted: bool, attribute: bool) -> Learned:
+async def _on_embedded_server(
+    catalog: Catalog, recorded: Sequence[Migration], *, hosted: bool, attribute: bool
+) -> Learned:
     async with embedded() as dsn:
         target = target_of(dsn)
         async with target.session(_OPTIONS) as session:
             if hosted:
                 await session.send(queries.text_of("hosted_roles"))
-            return await _Recording(catalog, target, session, makes_hosted=hosted, attribute=attribute).learned()
+            recording = _Recording(catalog, recorded, target, session, makes_hosted=hosted, attribute=attribute)
+            return await recording.learned()
 
 
-async def _on_given_server(catalog: Catalog, target: Target, *, attribute: bool) -> Learned:
-    if target.dsn is None:
+async def _on_given_server(
+    catalog: Catalog, recorded: Sequence[Migration], target: Target, *, attribute: bool
+) -> Learned:
+    if target.address is None:
         raise ConfigurationError(
             "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
         )
     async with target.session(_OPTIONS) as session:
-        return await _Recording(catalog, target, session, makes_hosted=False, attribute=attribute).learned()
+        recording = _Recording(catalog, recorded, target, session, makes_hosted=False, attribute=attribute)
+        try:
+            return await recording.learned()
+        except MigrationError as error:
+            if error.sqlstate == _NO_SUCH_SCHEMA:
+                error.hint = _NO_SCHEMAS
+            raise
 
 
 class _Recording:
     """Records a catalog on one server."""
 
     def __init__(
-        self, catalog: Catalog, target: Target, session: Session, *, makes_hosted: bool, attribute: bool
+        self,
+        catalog: Catalog,
+        recorded: Sequence[Migration],
+        target: Target,
+        session: Session,
+        *,
+        makes_hosted: bool,
+        attribute: bool,
     ) -> None:
         """Take a server.
 
         Args:
             catalog: The migrations.
+            recorded: As for ``learn()``.
             target: A database of the server, which is not touched.
             session: A session of it.
             makes_hosted: Whether new databases become those of a hosted platform.
             attribute: As for ``learn()``.
         """
         self._catalog = catalog
+        self._wanted = recorded
         self._target = target
         self._session = session
         self._makes_hosted = makes_hosted
@@ -159,7 +188,7 @@ class _Recording:
         self._server = ""
 
     async def learned(self) -> Learned:
-        for prefer, only in branches(self._catalog):
+        for prefer, only in branches(self._catalog, self._wanted):
             if self._makes_hosted:
                 schemas = queries.text_of("hosted_database")
                 async with (
@@ -190,9 +219,10 @@ class _Recording:
             without = None if plain is None else await RecordingDatabase.open(plain, self._catalog, migrations)
             database = await RecordingDatabase.open(session, self._catalog, migrations, without)
             self._hosted, self._server = database.state.hosted, database.state.server_version
-            recorder = await Recorder.of(database)
+            recorder = await Recorder.of(database, [each for each in migrations if each not in self._wanted])
             for migration in migrations:
-                await self._record_one(recorder, migration)
+                if migration in self._wanted:
+                    await self._record_one(recorder, migration)
         except PreflightError as error:
             if only is None or not _is_of_the_other_platform(only, hosted=self._hosted):
                 error.hint = _NO_SERVER
@@ -230,9 +260,11 @@ class _Recording:
                 f"no database can be made on {self._target.label}: {first_line(error)}",
                 hint="name a role that may: ALTER ROLE ... CREATEDB",
             ) from error
-        assert self._target.dsn is not None
+        address = self._target.address
+        assert address is not None
+        target = Target(name, OwnConnections(address._replace(database=name)))
         try:
-            async with target_of(with_database(self._target.dsn, name)).session(_OPTIONS) as session:
+            async with target.session(_OPTIONS) as session:
                 if prepare:
                     await session.send(prepare)
                 yield session
@@ -279,20 +311,21 @@ def known_of(migration: Migration, *, hosted: bool) -> Known | None:
     )
 
 
-def branches(catalog: Catalog) -> Iterator[tuple[list[str], Migration | None]]:
-    """Yield the choices among alternatives by which every migration is applied in one of them.
+def branches(catalog: Catalog, recorded: Iterable[Migration]) -> Iterator[tuple[list[str], Migration | None]]:
+    """Yield the choices among alternatives by which every recorded migration is applied in one of them.
 
     The first choice is that of a bare database on every platform, so that the platforms can be compared.
 
     Args:
         catalog: The migrations.
+        recorded: As for ``learn()``.
 
     Yields:
         The names of the chosen alternatives, and the migration for which the choice is made; None for the first one.
     """
     first = _choice(catalog, None)
     yield first, None
-    for migration in catalog:
+    for migration in recorded:
         if migration.alternatives and migration.name not in first:
             yield _choice(catalog, migration), migration
 

@@ -130,7 +130,7 @@ class RollbackRun:
         loaded = await load_plan.from_history(self.runner, session, goal)
         await preflight.check_history(session, loaded.state, self.schema)
         if not loaded.is_final:
-            loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
+            loaded = await load_plan.with_evidence(self.runner, session, goal, loaded, foreseeing=False)
         return loaded.state, loaded.plan
 
     def _refuse_losses(self) -> None:

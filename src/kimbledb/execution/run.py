@@ -61,8 +61,8 @@ class Request:
     """The target and the wishes of a call, with all defaults filled in.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.

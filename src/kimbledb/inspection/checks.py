@@ -33,18 +33,20 @@ async def verify_migrations(
     path: Sequence[str],
     reached: Sequence[str],
     *,
-    lesser: bool = False,
+    owner: str | None = None,
 ) -> list[Check]:
     """Run the checks of migrations, in read-only transactions that are small enough not to run out of locks.
 
-    Where strangers own, or may create, objects on the search_path, the checks are not run, and fail with that cause.
+    Where strangers own, or may create, objects on the search_path, the checks are not run, and fail with that cause; for
+    a role that may only read history they only inform, since the owner of history may be such a stranger.
 
     Args:
         session: The session.
         migrations: The migrations.
         path: The schemas of the search_path.
         reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
-        lesser: Whether the role may only read history. A check for which it lacks a privilege then only informs.
+        owner: The role that owns history, where this role may only read it; else None. A check for which this role
+            lacks a privilege then only informs.
     """
     migrations = list(migrations)
     checks: list[Check] = []
@@ -61,14 +63,16 @@ async def verify_migrations(
             )
         except PreflightError as error:
             checks += [
-                _not_run(migration, query, error) for migration in some for query in migration.verification_queries
+                _not_run(migration, query, error, owner)
+                for migration in some
+                for query in migration.verification_queries
             ]
         else:
-            checks += results_of(answers[-1].value, some, lesser=lesser)
+            checks += results_of(answers[-1].value, some, lesser=owner is not None)
     return checks
 
 
-def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError) -> Check:
+def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError, owner: str | None) -> Check:
     (gap, cure), *more = error.gaps
     others = f" (and {len(more)} more)" if more else ""
     return Check(
@@ -76,9 +80,10 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
         query.name,
         passed=False,
         found=f"not run, since it could call a stranger's object: {gap}{others}",
-        hint=cure,
+        hint=cure if owner is None else f"verify as {owner}, to whom history belongs, or as a member of that role",
         file=migration.file("verify"),
         line=query.line,
+        informative=owner is not None,
     )
 
 

@@ -19,7 +19,7 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few
-from kimbledb.planning.completion import Rows, Unfinished, is_begun, with_declared
+from kimbledb.planning.completion import Rows, Scope, Unfinished, is_begun
 from kimbledb.planning.later_rows import LaterRows
 from kimbledb.planning.online import foreseen
 from kimbledb.planning.planner import Planner
@@ -73,8 +73,10 @@ async def foresee(
         aside: The tables that are set aside.
         large: The large tables, where a migration can be run in part outside of a transaction.
     """
-    begun = [step for step in plan.pending if is_begun(step.migration, shown)]
-    staged = [step for step in plan.pending if step not in begun and _may_be_staged(step, large, hosted=shown.hosted)]
+    # The script of a repeatable migration is what changes that which its former text made.
+    first = [step for step in plan.pending if not step.runs_again]
+    begun = [step for step in first if is_begun(step.migration, shown)]
+    staged = [step for step in first if step not in begun and _may_be_staged(step, large, hosted=shown.hosted)]
     if (
         not begun
         and not staged
@@ -91,25 +93,26 @@ async def foresee(
     if written:
         found = await snapshot.take(session, schema, path, reached=reaches, sources=True, needs=True, owners=True)
     foresight = _Foresight(session, path, schemas_reached(planner.catalog), plan, shown.hosted, found)
-    migrations: list[Migration] = []
+    reached_by_now: set[str] = set()
     for step in plan.steps:
-        if step.is_applied or step.to_apply:
-            migrations.append(step.migration)
         if not step.to_apply:
             continue
+        reached_by_now.add(step.name)
+        # A later migration that is there has left its mark on what the earlier ones make.
+        migrations = [each.migration for each in plan.steps if each.is_there or each.name in reached_by_now]
         if step in written and step.name not in continued:
-            unfinished = Unfinished(
+            scope = Scope(
                 migration=step.migration,
                 migrations=tuple(migrations),
                 found=foresight.found,
                 forms=looked.recorded,
                 hosted=shown.hosted,
                 begun=step in staged or shown.findings[step.name].begun,
-                rows_before=foresight.rows,
                 catalog=plan.migrations,
-                aside=aside,
+                set_aside=aside,
             )
-            question = rows.question(schema, path, unfinished)
+            unfinished = Unfinished(scope, foresight.rows)
+            question = rows.question(schema, path, unfinished.questions)
             await foresight.complete(step, unfinished, question, large, must=step in begun)
         else:
             # The rest of an interrupted online.sql may still correct rows.
@@ -153,7 +156,7 @@ class _Foresight:
         script = ScriptRows(step.migration, migrations, self.found, self.rows, hosted=self.hosted)
         if asks:
             self.scripts[step.name] = script
-        self.found, self.rows = with_declared(self.found, step.migration, hosted=self.hosted), script.rows_after
+        self.found, self.rows = script.found_after, script.rows_after
 
     async def complete(
         self, step: Step, unfinished: Unfinished, question: str | None, large: frozenset[str], *, must: bool
@@ -167,13 +170,13 @@ class _Foresight:
             large: The large tables.
             must: Whether a part of it is there. Otherwise its script runs where that holds nobody up for longer.
         """
-        allowed, unread = await self._allowed(question, unfinished.breaking_asked)
+        allowed, unread = await self._allowed(question, unfinished.questions.breaking)
         # In a thread: a large schema would block the event loop.
         completion = evolve(await asyncio.to_thread(foreseen, unfinished, allowed, large), unread=unread)
         if not must and not _serves(completion):
-            self.run_script(step, unfinished.migrations)
+            self.run_script(step, unfinished.scope.migrations)
             return
-        self.found, self.rows = completion.after, unfinished.rows_after
+        self.found, self.rows = completion.after, unfinished.questions.rows_after
         later = evolve(step, completion=completion)
         if completion.conflicts:
             later = evolve(
@@ -181,7 +184,9 @@ class _Foresight:
             )
         self.steps[step.name] = later
         if completion.runs_script:
-            self.run_script(step, unfinished.migrations)
+            copied = self.rows
+            self.run_script(step, unfinished.scope.migrations)
+            self.rows = self.rows.with_rows(copied, [each.table for each in completion.set_aside])
 
     async def look_before_scripts(self) -> None:
         """Put the steps into conflict whose scripts rows break. Asks one question at most."""

@@ -20,6 +20,7 @@ from attrs import frozen
 
 from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.reach import home_of
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
@@ -53,7 +54,7 @@ class Guard:
     undoing: bool = False
     #: Whether the script may set sequences back, which outlives its transaction: then their positions are read.
     sequences: bool = False
-    #: The columns of the schema that rules convert, which lose nothing: each as [table, column], by their later names.
+    #: The columns of the schema that rules convert or ``fills`` set, which lose nothing: each as [table, column], by their later names.
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
@@ -100,7 +101,7 @@ class Guard:
 
     @property
     def _schemas(self) -> str:
-        return quote_array(dict.fromkeys((self.schema, *(each.partition(".")[0] for each in self.reaches))))
+        return quote_array(dict.fromkeys((self.schema, *map(home_of, self.reaches))))
 
 
 @frozen
@@ -190,7 +191,7 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
     Args:
         session: The session.
         schema: The schema of the objects.
-        objects: For each object its kind in pg_class, and its name.
+        objects: For each object its kind in pg_class, and its name; perhaps its number, and its name with its schema.
 
     Returns:
         The objects that hold rows or a position, with the numbers.

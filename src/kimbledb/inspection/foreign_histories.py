@@ -7,23 +7,27 @@ no object, only the history of another tool can show that the migration is appli
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.foreign_names import Names
 from kimbledb.catalog.other_tools import TOOLS
 from kimbledb.errors import ForeignHistoryError
 from kimbledb.model.evidence import Evidence
-from kimbledb.model.names import quote_identifier, quote_literal
-from kimbledb.model.plan import Plan
+from kimbledb.model.names import quote_literal
+from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.text import counted, few
 from kimbledb.server import queries
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
 #: The schema that is migrated by tools that keep their history in a schema of its own.
 _USUAL = "public"
-#: The most rows that are counted.
-_MOST = 1000
+#: The most rows that are read.
+_MOST = 10_000
 
 
 @frozen
@@ -34,27 +38,53 @@ class ForeignHistory:
     tool: str
     #: The name of the table, with its schema.
     table: str
+    #: The number of its rows.
     rows: int
+    #: The names of the catalog's migrations that it calls applied.
+    applied: tuple[str, ...] = ()
+    #: What it calls failed or unfinished, as it calls it.
+    failed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = f"{_MOST:,} rows or more" if self.rows >= _MOST else f"{self.rows} row{'' if self.rows == 1 else 's'}"
-        return f"the database holds the history of {self.tool}: {self.table}, {rows}"
+        shown = f"the database holds the history of {self.tool}: {self.table}, {rows}"
+        if self.applied:
+            shown += f", with {counted(self.applied, 'migration')} of this catalog"
+        return f"{shown}; failed or unfinished: {few(self.failed)}" if self.failed else shown
 
 
-async def with_histories(session: Session, plan: Plan, state: DatabaseState, schema: str) -> Plan:
-    """Return a plan with notes on other tools' histories, where kimbledb's own history is empty.
+async def with_histories(
+    session: Session, plan: Plan, state: DatabaseState, schema: str, catalog: Catalog
+) -> tuple[Plan, tuple[ForeignHistory, ...]]:
+    """Return a plan with notes on other tools' histories, where kimbledb's own history is empty, and these histories.
+
+    A migration without declarations that such a history calls applied is adoptable: nothing else can show it.
 
     Args:
         session: The session.
         plan: The plan.
         state: The state of the database.
         schema: The target schema.
+        catalog: The migrations.
     """
-    found = await histories(session, state, schema) if plan.pending else ()
-    return evolve(plan, notes=tuple(map(str, found))) if found else plan
+    found = await histories(session, state, schema, catalog) if plan.pending else ()
+    if not found:
+        return plan, ()
+    recorded = {name: each for each in reversed(found) for name in each.applied}
+    steps = [
+        evolve(step, state=StepState.ADOPTABLE, reason=f"not in history; {each.table} of {each.tool} records it")
+        if step.state is StepState.PENDING
+        and not step.migration.is_declared
+        and (each := recorded.get(step.name)) is not None
+        else step
+        for step in plan.steps
+    ]
+    return evolve(plan, steps=tuple(steps), notes=tuple(map(str, found))), found
 
 
-async def histories(session: Session, state: DatabaseState, schema: str) -> tuple[ForeignHistory, ...]:
+async def histories(
+    session: Session, state: DatabaseState, schema: str, catalog: Catalog
+) -> tuple[ForeignHistory, ...]:
     """Return the histories of other tools that concern a schema.
 
     The database is not asked where the schema is empty, where kimbledb has applied a migration to
@@ -64,6 +94,7 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
         session: The session.
         state: The state of the database.
         schema: The target schema.
+        catalog: The migrations, which the rows may mean.
     """
     if not state.occupied or state.looked or any(row.is_applied for row in state.history or ()):
         return ()
@@ -82,6 +113,9 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
                             "name": history.table,
                             "columns": history.columns,
                             "applied": history.applied,
+                            "calls": history.calls or f'"{history.columns[0]}"',
+                            "failed": history.failed,
+                            "last": history.last,
                         }
                         for place, (_, history) in enumerate(known)
                         if history.schema is None or schema == _USUAL
@@ -91,29 +125,45 @@ async def histories(session: Session, state: DatabaseState, schema: str) -> tupl
             + "::jsonb",
         )
     )
-    tools: dict[str, list[tuple[str, int, int]]] = {}
+    names = Names(catalog)
+    tables: dict[str, list[tuple[str, int, list[tuple[str, bool, bool]]]]] = {}
     for place, home, name, rows in answer:
         tool, history = known[place]
         if rows:
-            tools.setdefault(f"{home}.{name}", []).append((tool.name, len(history.columns), rows))
-    return tuple(
-        # Where the columns fit several tools, the tools with the most columns are named.
-        ForeignHistory(" or ".join(name for name, columns, _ in named if columns == named[0][1]), table, named[0][2])
-        for table, named in tools.items()
+            tables.setdefault(f"{home}.{name}", []).append((tool.name, len(history.columns), rows))
+    return tuple(_history_of(table, among, names) for table, among in tables.items())
+
+
+def _history_of(
+    table: str, among: Sequence[tuple[str, int, list[tuple[str, bool, bool]]]], names: Names
+) -> ForeignHistory:
+    """Return the history in a table that may be that of several tools. Those are named whose columns fit best."""
+    _, most, rows = among[0]
+    applied: dict[str, None] = {}
+    for call, failed, is_last in rows:
+        if not failed and (meant := names.meant_by(call)) is not None:
+            applied |= dict.fromkeys(each.name for each in (names.up_to(meant) if is_last else (meant,)))
+    return ForeignHistory(
+        tool=" or ".join(tool for tool, columns, _ in among if columns == most),
+        table=table,
+        rows=len(rows),
+        applied=tuple(applied),
+        failed=tuple(call for call, failed, _ in rows if failed),
     )
 
 
-def refuse(plan: Plan, shown: Evidence, schema: str) -> None:
-    """Refuse a plan where another tool may have applied a pending migration and no evidence can show it.
+def refuse(plan: Plan, shown: Evidence, found: Sequence[ForeignHistory]) -> None:
+    """Refuse a plan where another tool calls pending migrations applied, or may have applied one that nothing shows.
 
     Args:
-        plan: The plan, with notes on other tools' histories.
+        plan: The plan.
         shown: The evidence of the database.
-        schema: The target schema.
+        found: The histories of other tools.
 
     Raises:
-        ForeignHistoryError: Another tool's history may hold a pending migration.
+        ForeignHistoryError: Another tool's history holds, or may hold, a pending migration.
     """
-    unknown = [step.name for step in plan.pending if step.name not in shown.findings]
-    if plan.notes and unknown:
-        raise ForeignHistoryError(plan.notes, unknown, f"{quote_identifier(schema)}.migration_history")
+    claimed = [step.name for step in plan.pending if any(step.name in each.applied for each in found)]
+    unknown = [step.name for step in plan.pending if step.name not in shown.findings and step.name not in claimed]
+    if found and (claimed or unknown):
+        raise ForeignHistoryError(tuple(map(str, found)), claimed, unknown)

@@ -53,4 +53,6 @@ def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known
     if looked is None:
         return Evidence(hosted=state.hosted, gathered=True)
     migrations = evidence.as_applied(planner.in_order(), state.history or ())
-    return evidence.weigh(migrations, looked.found, hosted=state.hosted, forms=known or looked.recorded)
+    return evidence.weigh(
+        migrations, looked.found, hosted=state.hosted, forms=known or looked.recorded, extensions=state.extensions
+    )

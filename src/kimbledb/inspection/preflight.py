@@ -106,6 +106,30 @@ def _ownership_gaps(state: DatabaseState, facts: dict[str, Any]) -> Iterable[tup
     yield from (_of_another(tables, owner, state) for owner, tables in by_owner.items())
 
 
+async def role_gaps(session: Session, state: DatabaseState, schema: str) -> list[tuple[str, str]]:
+    """Return why this role, or this server, may apply no migration at all, each reason with its cure.
+
+    What a migration lacks beside that, such as an extension, is no such reason.
+
+    Args:
+        session: The session.
+        state: The state of the database.
+        schema: The target schema.
+    """
+    if state.stranger is not None:
+        return []
+    question = queries.question(
+        "preflight",
+        schema=quote_literal(schema),
+        tables=quote_array(HISTORY),
+        dangers=strangers_in([schema]),
+        extensions=quote_array([]),
+    )
+    facts = await session.ask(question)
+    of_others = _ownership_gaps(state, {**facts, "dangers": []})
+    return [*_read_only_gaps(state), *_schema_gaps(state, schema, facts), *of_others]
+
+
 async def check_history(session: Session, state: DatabaseState, schema: str, *, writing: bool = True) -> None:
     """Check that a trusted role owns history, and that this role may write it.
 
@@ -162,16 +186,21 @@ def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
                 "create a new one: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
             )
         )
+    return [*gaps, *_read_only_gaps(state)]
+
+
+def _read_only_gaps(state: DatabaseState) -> list[tuple[str, str]]:
     if state.standby:
-        gaps.append(("the server is a standby, which is read-only", "connect to the primary"))
-    elif state.read_only:
-        gaps.append(
+        cure = "connect to the primary; where the DSN names several hosts, target_session_attrs=read-write does"
+        return [("the server is a standby, which is read-only", cure)]
+    if state.read_only:
+        return [
             (
                 f"the database {state.database} is set to read-only (default_transaction_read_only)",
                 "where the platform set it because the disk is full, free disk space; else RESET it for the database or role",
             )
-        )
-    return gaps
+        ]
+    return []
 
 
 def _of_another(tables: Sequence[str], owner: str, state: DatabaseState) -> tuple[str, str]:

@@ -346,9 +346,11 @@ class _Lookups:
         if match is None or match["role"] == "owner" or not (item.gone or may):
             return False
         described = match["object"]
-        if item.each.kind == "default privilege" or described == "schema":
+        if item.each.kind == "default privilege":
             self.homes[self.schema] = None
-            lookup, own = ("list_of_default" if described != "schema" else "list_of_schema"), ""
+            lookup, own = "list_of_default", ""
+        elif described == "schema":
+            lookup, own = "list_of_schema", self.schema
         else:
             on = DatabaseObject.of(described)
             lookup = "list_of_relation" if on.kind in _RELATIONS else f"list_of_{on.kind}"
@@ -387,7 +389,12 @@ class _Lookups:
         ]
         if lists:
             entries = "\nUNION ALL\n".join(
-                queries.fill(_text(name, plain=lookup.is_plain), own=_array(lookup.own), history=_history(self.schema))
+                queries.fill(
+                    _text(name, plain=lookup.is_plain),
+                    own=_array(lookup.own),
+                    history=_history(self.schema),
+                    target=quote_literal(self.schema),
+                )
                 for name, lookup in lists.items()
             )
             texts.append(queries.fill(_text("privilege"), lists=entries))

@@ -7,7 +7,8 @@ from typing import Any
 
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.planning.breaking_rows import Breaking
-from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning.completion import Rows
+from kimbledb.planning.completion.questions import Questions
 from kimbledb.planning.writer.names import written
 from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE, LIMIT_EXCEEDED, UNDEFINED
@@ -17,26 +18,26 @@ from kimbledb.server.search_path import path_of
 _NOTHING = "(NULL, NULL, false)"
 
 
-def question(schema: str, path: Sequence[str], unfinished: Unfinished) -> str | None:
+def question(schema: str, path: Sequence[str], questions: Questions) -> str | None:
     """Return the block that answers with the value that ``rows_of()`` reads, or None where nothing need be asked.
 
     Args:
         schema: The target schema.
         path: The schema and those of extensions, by which the queries for breaking rows are read.
-        unfinished: The migration that is there in part.
+        questions: What is asked for a migration that is there in part.
     """
     home = quote_identifier(schema)
     asked = [
         f"({quote_literal(table)}, 'filled', EXISTS (SELECT FROM ONLY {home}.{written(now)}))"
-        for table, now in unfinished.tables_asked.items()
+        for table, now in questions.filled.items()
     ]
     asked += [
         f"({quote_literal(view)}, 'populated', (SELECT relispopulated FROM pg_class WHERE oid = "
         f"to_regclass({quote_literal(f'{home}.{written(now)}')})))"
-        for view, now in unfinished.views_asked.items()
+        for view, now in questions.populated.items()
     ]
-    listed = [("null", name, each) for name, each in unfinished.columns_asked.items()]
-    listed += _breaking({**unfinished.breaking_asked, **unfinished.cuts_asked})
+    listed = [("null", name, each) for name, each in questions.null.items()]
+    listed += _breaking({**questions.breaking, **questions.cut})
     return _block(path, asked, listed) if asked or listed else None
 
 

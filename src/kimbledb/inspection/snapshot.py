@@ -24,6 +24,7 @@ from attrs import field, frozen
 from kimbledb.inspection.index_definition import columns_of
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.model.reach import home_of, is_own, name_of, own
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
 from kimbledb.server.search_path import path_of
@@ -69,7 +70,7 @@ async def take(
         only: The objects to look at, by kind and name; None for all. A table or a view brings its parts, its indexes,
             its statistics and the sequences that it owns, and a part or an index brings its table. Comments and
             privileges come with their object. The cost is in line with these objects.
-        reached: Objects of other schemas to look at besides, such as ``auth.users``, ``audit.*`` or ``audit``.
+        reached: Objects of other schemas to look at besides, as in ``reaches``: ``auth.users``, ``audit``, ``schema private``.
         identities: Whether the snapshot holds the identity of each object.
         sources: Whether it holds the statements that make functions, views and rules.
         needs: Whether it holds the objects that each object needs. Its objects are then in the order in which they
@@ -131,6 +132,7 @@ def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[st
 
     Returns:
         The kinds, and for each schema the names of relations, routines, types and the like, as ``query()`` takes them.
+        The name of a schema that is looked at itself is that of an own one in ``reaches``.
     """
     kinds: set[str] = set()
     names: dict[str, set[str]] = {schema: set()}
@@ -138,6 +140,8 @@ def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[st
         kind, name = _described(*each)
         if kind == "schema":
             kinds.update(("schema", "default privilege", "privilege", "comment"))
+            if name:
+                names.setdefault(own(parts_of(name)[0]), set())
             continue
         parts = parts_of(name.rpartition(" using ")[0] if kind in ("operator class", "operator family") else name)
         if kind in PARTS:
@@ -146,13 +150,13 @@ def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[st
         if kind in ("column", "constraint"):
             kinds.add("type")  # a comment may be on an attribute or a constraint of a type
         names.setdefault(parts[0] if len(parts) > 1 else schema, set()).add(parts[-1])
-    return tuple(kind for kind in ("schema", *OBJECT_KINDS) if kind in kinds), names
+    return tuple(kind for kind in OBJECT_KINDS if kind in kinds), names
 
 
 def _described(kind: str, name: str) -> Key:
     """Return the object that a comment or a privilege is about, or the object itself."""
     if kind == "default privilege":
-        return ("schema", "")
+        return ("schema", name.partition(" to ")[2].partition(" in ")[2])
     if kind not in ("comment", "privilege"):
         return (kind, name)
     described = name.rpartition(" to ")[0] if kind == "privilege" else name
@@ -185,7 +189,7 @@ def query(
         names: For each schema the names of the relations, routines, types and the like to look at, without quotes;
             None for all of the target schema. ``scope_of()`` gives them for objects. A name brings every object of
             ``kinds`` that has it or belongs to what has it.
-        reached: Objects of other schemas to look at besides, such as ``auth.users``, ``audit.*`` or ``audit``.
+        reached: Objects of other schemas to look at besides, as in ``reaches``: ``auth.users``, ``audit``, ``schema private``.
         identities: Whether to give the identity of each object, as a detail.
         sources: Whether to give the statements that make functions, views and rules, as a detail.
         needs: Whether to give the objects in order, and with ``needs`` rows of an object and one that it needs: two
@@ -352,22 +356,25 @@ class _Question:
 
     def _homes(self) -> dict[str, frozenset[str] | None]:
         """Return the schemas to look at, the target first, each with the names to look at or None for all."""
-        homes: dict[str, frozenset[str] | None] = {self.schema: None}
-        if self.names is not None:
-            homes = {home: frozenset(those) for home, those in {self.schema: (), **self.names}.items()}
+        homes: dict[str, frozenset[str] | None] = {self.schema: None if self.names is None else frozenset()}
+        for each, named in (self.names or {}).items():
+            homes[home_of(each)] = (homes.get(home_of(each)) or frozenset()) | frozenset(named)
         for each in self.reached:
-            home, _, name = each.partition(".")
+            home, name = home_of(each), name_of(each)
             those = homes.get(home, frozenset())
-            homes[home] = None if name in ("", "*") or those is None else those | {name}
+            if name is None and self.names is not None:
+                continue  # a scope names the objects of other schemas, too
+            homes[home] = None if name is None or those is None else those | {name}
         return homes
 
     def _scope(self, homes: Collection[str]) -> str:
         return "only" if self.names is not None else "named" if len(homes) > 1 else "all"
 
     def _values(self, homes: Mapping[str, frozenset[str] | None]) -> dict[str, str]:
+        own_ones = {home_of(each) for each in (*self.reached, *(self.names or ())) if is_own(each)} - {self.schema}
         rows = (
             f"({quote_literal(home)}, {quote_literal('' if home == self.schema else quoted(home) + '.')}, "
-            f"{'NULL::name[]' if those is None else quote_array(sorted(those)) + '::name[]'})"
+            f"{'NULL::name[]' if those is None else quote_array(sorted(those)) + '::name[]'}, {str(home in own_ones).lower()})"
             for home, those in homes.items()
         )
         details = json.dumps([detail for detail in _DETAILS if self.details.get(detail)])
@@ -382,7 +389,7 @@ class _Question:
             **{f"privileges of {kind}s": alone or kind in self.kinds for kind in ("sequence", "function", "type")},
             "detail": any(self.details.values()),
             "needs": self.needs,
-            "schema": self.names is None or "schema" in self.kinds,
+            "the schema": self.names is None or "schema" in self.kinds,
         }
         words = (
             *(kind for kind in OBJECT_KINDS if kind in self.kinds),

@@ -46,7 +46,7 @@ class Check:
     rows: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     #: The cure, or None.
     hint: str | None = None
-    #: Whether the check only informs: it never makes a verification fail.
+    #: Whether the check only informs or, if it did not pass, warns: it never makes a verification fail.
     informative: bool = False
     #: The severity of a security check: ``high``, ``medium``, ``low`` or ``information``. None for other checks.
     severity: str | None = None
@@ -60,7 +60,7 @@ class Check:
         where = f"{one_line(self.migration)}: " if self.migration else ""
         if self.severity is not None:
             where = f"security ({self.severity}): "
-        mark = "ok" if self.passed else "FAILED"
+        mark = "ok" if self.passed else "warning" if self.informative else "FAILED"
         text = f"{where}{self.name}: {mark}"
         if not self.passed:
             if self.file is not None:

@@ -63,6 +63,8 @@ class Copy:
     without: Mapping[str, str] = field(factory=dict)
     #: The columns that are counted by a sequence, by their name alone.
     counted: tuple[str, ...] = ()
+    #: Whether the rows are in partitions of the table that was set aside.
+    is_partitioned: bool = False
 
 
 @frozen(kw_only=True)
@@ -128,6 +130,8 @@ class Completion:
     revoked: tuple[DatabaseObject, ...] = ()
     #: The columns in which rows that were there before get a value, each as ``table.column``.
     filled: tuple[str, ...] = ()
+    #: The columns that keep the default from before, though another one or none is declared.
+    kept_defaults: tuple[str, ...] = ()
     #: The objects that stay as they were before, though declared otherwise, each with the reason.
     left: Mapping[Key, str] = field(factory=dict)
     #: The facts of those of them that are columns or constraints, which history records: that is no drift later.
@@ -151,6 +155,19 @@ class Completion:
     def is_empty(self) -> bool:
         """Whether all of the migration is there: nothing is written, and no script runs."""
         return not self.statements and not self.online and not self.runs_script and not self.conflicts
+
+    @property
+    def sql_lines(self) -> Iterator[str]:
+        """Its statements, to be read: the copies of rows are said in words."""
+        if self.online:
+            yield "-- First, outside of a transaction:"
+            yield from (f"{each};" for each in self.online)
+            yield "-- Then:"
+        yield from (f"{each};" for each in self.statements)
+        yield from (f"-- The rows of {each.source} that fit are copied into {each.table}." for each in self.set_aside)
+        yield from (f"{each};" for each in self.afterwards)
+        if self.is_empty:
+            yield "-- All of it is there: history records it."
 
     @property
     def acts(self) -> dict[str, list[str]]:
@@ -184,6 +201,8 @@ class Completion:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
             yield f"leaves {few([f'{kind} {name}: {why}' for (kind, name), why in self.left.items()])}"
+        if self.kept_defaults:
+            yield f"keeps the default of {few([f'column {each}' for each in self.kept_defaults])}"
         if self.online:
             yield f"does {counted(self.online, 'statement')} of it first, outside of a transaction: large tables hold rows"
         if self.unread:

@@ -14,6 +14,7 @@ from attrs import evolve, field, fields, frozen
 
 from kimbledb.model.declarations import UNRECORDED, Declarations, not_recorded
 from kimbledb.model.objects import DatabaseObject, Key
+from kimbledb.model.reach import home_of
 from kimbledb.model.script import Part, Script
 from kimbledb.model.text import one_line
 
@@ -36,7 +37,7 @@ class Extension:
 
 def schemas_reached(migrations: Iterable[Migration]) -> list[str]:
     """Return the names of the schemas in ``reaches`` of these migrations, sorted."""
-    return sorted({name.partition(".")[0] for migration in migrations for name in migration.reaches})
+    return sorted({home_of(entry) for migration in migrations for entry in migration.reaches})
 
 
 def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
@@ -106,7 +107,8 @@ class Migration:
     irreversible: str | None = None
     #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
-    #: The objects outside of the target schema that it uses on purpose: ``schema.object``, or ``schema`` for all in it.
+    #: What it makes, changes or drops outside of the target schema on purpose: ``schema.object``, ``schema`` for all in
+    #: it, or ``schema NAME`` for a schema of its own.
     reaches: tuple[str, ...] = ()
     #: For a repair: the type of each column after it, by ``table.column``.
     expects: Mapping[str, str] = field(factory=dict)
@@ -121,13 +123,19 @@ class Migration:
     formerly: Mapping[Key, str] = field(factory=dict)
     #: Older checksums with the same result.
     supersedes: tuple[str, ...] = ()
+    #: Whether it is applied again whenever its text has changed, after all others.
+    repeatable: bool = False
     #: Whether its catalog is closed: what it makes starts without the privileges that default privileges give to PUBLIC
     #: and to the roles of a hosted platform.
     closed: bool = False
     #: SHA-256 of ``apply_sql``, or of it and ``hosted_sql`` where that is not empty, in hexadecimal.
     checksum: str = ""
-    #: The path of its folder, or of its file in a flat folder.
+    #: The path of its folder, or of its file where it has no folder of its own.
     location: str = ""
+    #: The path of the folder that holds the catalog, or an empty text if that is the folder of ``location``.
+    catalog_folder: str = ""
+    #: What was taken off its files, or is not read of them, a line each.
+    remarks: tuple[str, ...] = ()
     _apply_sql: _Source = ""
     _hosted_sql: _Source = ""
     _verify_sql: _Source = ""
@@ -204,7 +212,7 @@ class Migration:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is one file in a flat folder, without a folder of its own."""
+        """Whether its script is a file by itself, without a folder in the format of kimbledb."""
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
     @cached_property
@@ -345,7 +353,7 @@ class Migration:
 
 def folder_of(migration: Migration) -> str:
     """Return the path of the folder of migrations that holds a migration, as ``kimbledb declare`` takes it."""
-    return migration.location.rpartition("/")[0] or "DIR"
+    return migration.catalog_folder or migration.location.rpartition("/")[0] or "DIR"
 
 
 def _migration_of(parts: dict[str, Any]) -> Migration:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -17,6 +18,7 @@ from kimbledb.model.text import one_line
 
 #: The kinds of objects in declarations and snapshots.
 OBJECT_KINDS = (
+    "schema",
     "collation",
     "text search parser",
     "text search template",
@@ -44,6 +46,9 @@ OBJECT_KINDS = (
 )
 #: Kinds whose name is that of a table, a view or a domain, a dot, and a name of their own.
 PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
+
+#: The classes of objects that default privileges are for, by kind.
+BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
 
 #: The value of a fact: a text, a number, True, or several texts.
 Fact = str | int | bool | tuple[str, ...]
@@ -210,6 +215,7 @@ def quoted(identifier: str) -> str:
     return identifier if _PLAIN.fullmatch(identifier) else '"' + identifier.replace('"', '""') + '"'
 
 
+@lru_cache(maxsize=1 << 14)  # the names of a large schema are asked for again and again
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the identifiers of an object's name, without quotes and without the arguments of a function."""
     found: list[str] = []

@@ -30,7 +30,7 @@ _LARGEST = 5
 
 @frozen(eq=False)
 class AdoptionReport(Report):
-    """The result of adopt()."""
+    """The result of adopt() or stamp()."""
 
     #: The migrations that were recorded as applied, or with ``dry_run`` would be, in the order of the plan.
     adopted: tuple[Step, ...]
@@ -40,6 +40,8 @@ class AdoptionReport(Report):
     seconds: float
     #: Whether the call only looked and recorded nothing.
     dry_run: bool = False
+    #: The names of the migrations that stamp() took out of history, newest first.
+    removed: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[Step, ...]:
@@ -50,6 +52,8 @@ class AdoptionReport(Report):
     @property
     def summary(self) -> str:
         """The number of migrations that were adopted, or would be, in one line."""
+        if self.removed:
+            return f"took {counted(self.removed, 'migration')} out of history; nothing was rolled back"
         return f"{'would adopt' if self.dry_run else 'adopted'} {counted(self.adopted, 'migration')}"
 
     def as_tables(self) -> tuple[Table, ...]:
@@ -59,6 +63,8 @@ class AdoptionReport(Report):
         left = tuple((step.name, str(step.state), _why_left(step, names)) for step in self.left)
         notes = tuple(f"{note}; it may hold some of these migrations" for note in self.plan.notes)
         caption = f"left for migrate(): {counted(left, 'migration')}"
+        if self.removed:
+            return (Table(self.summary, rows_of(self.removed)),)
         return (
             Table(self.summary, adopted, ("migration", "why", "title"), page_only=("title",)),
             *([Table(caption, left, ("migration", "state", "why"), notes)] if left else []),
@@ -67,13 +73,14 @@ class AdoptionReport(Report):
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``adopted``, ``left``: names. ``notes``: those of the plan. ``dry_run``, ``seconds``: as the attributes.
+        ``adopted``, ``left``, ``removed``: names. ``notes``: those of the plan. ``dry_run``, ``seconds``: as the attributes.
         """
         return {
             "adopted": [step.name for step in self.adopted],
             "dry_run": self.dry_run,
             "left": [step.name for step in self.left],
             "notes": plain(self.plan.notes),
+            "removed": list(self.removed),
             "seconds": self.seconds,
         }
 
@@ -83,7 +90,7 @@ def _why_left(step: Step, left: Collection[str]) -> Cell:
     needs = [name for name in step.needs if name in left]
     if step.state is not StepState.ADOPTABLE or not needs:
         return step.reason
-    return step.reason, f"it needs {few(needs)}: apply that (--to), or record it in migration_history; then adopt again"
+    return step.reason, f"it needs {few(needs)}: apply that (--to), or record it (`kimbledb stamp`); then adopt again"
 
 
 @frozen(eq=False)
@@ -291,10 +298,6 @@ class Status(Report):
         if self.load is not None:
             facts.append(("load", str(self.load)))
         rows = sum(table.rows for table in self.tables)
-        events = tuple(
-            tuple(str(entry.get(key) or "") for key in ("logged_at", "event", "migration_name", "error_message"))
-            for entry in self.log
-        )
         return (
             Table(self.summary, tuple(facts)),
             *self.plan.as_tables(),
@@ -302,8 +305,14 @@ class Status(Report):
                 f"{counted(self.tables, 'table')}, {rows:,} rows; the largest",
                 (table for table in self.tables[:_LARGEST] if table.rows),
             ),
-            *([Table("latest events", events, ("when", "event", "migration", "error"))] if events else []),
+            *self.events_as_tables(),
         )
+
+    def events_as_tables(self) -> tuple[Table, ...]:
+        """Return the latest events as a table, or no table if there are none."""
+        keys = ("logged_at", "event", "migration_name", "error_message")
+        events = tuple(tuple(str(entry.get(key) or "") for key in keys) for entry in self.log)
+        return (Table("latest events", events, ("when", "event", "migration", "error")),) if events else ()
 
     def as_dict(self) -> dict[str, Json]:
         """Return the status as values.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ TO_APPLY = frozenset(
 )
 
 
+_SQL_HEAD = """\
+-- What migrate() would run, {target}: {summary}
+-- To be read, not to be run: locks, proofs and history are missing. migrate() looks again, and may find other things."""
+
+
 @frozen(eq=False)
 class Step:
     """One migration in a plan, with its state and the reason."""
@@ -97,12 +102,22 @@ class Step:
         return self.state in (StepState.APPLIED, StepState.CHANGED)
 
     @property
+    def is_there(self) -> bool:
+        """Whether it is applied, or the schema shows all of it."""
+        return self.is_applied or self.state is StepState.ADOPTABLE
+
+    @property
     def is_recorded(self) -> bool:
         """Whether history holds it as applied, under this or an older name, and no alternative replaces it.
 
         If another program wrote history, the schema may still show that the migration is not applied.
         """
         return self._row_is_applied and self.state not in (StepState.UNKNOWN, StepState.REPLACED)
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether history holds it as applied, and it would be applied again: it is repeatable, and its text has changed."""
+        return self.migration.repeatable and self._row_is_applied and self.state is StepState.PENDING
 
     @property
     def is_newer(self) -> bool:
@@ -118,6 +133,7 @@ class Step:
     def notes(self) -> list[str]:
         """Remarks on the way in which it would be applied, such as hazards, a line each."""
         first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
+        first += self.migration.remarks if self.state in TO_APPLY else []
         if self.completion is not None:
             first += self.completion.notes
         if self.online:
@@ -137,6 +153,20 @@ class Step:
                 else "the file with its declarations cannot be read: a merge with conflicts, or an edit by hand"
             )
         return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
+
+    @property
+    def sql_lines(self) -> Iterator[str]:
+        """What a run would send for it, as ``Plan.sql()`` shows it."""
+        yield f"\n-- {one_line(str(self.migration))}: {self.state}"
+        yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
+        if self.completion is not None:
+            yield from self.completion.sql_lines
+        elif self.online:
+            yield f"-- First, outside of a transaction (online.sql):\n{self.migration.online_sql}-- Then:"
+        if self.completion is None or self.completion.runs_script:
+            yield self.migration.apply_sql.rstrip("\n")
+            if self.migration.hosted_sql:
+                yield f"-- On a hosted database, too (hosted.sql):\n{self.migration.hosted_sql}".rstrip("\n")
 
     def __str__(self) -> str:
         return f"{one_line(self.name)}: {self.state} ({self.reason})"
@@ -251,22 +281,40 @@ class Plan(Report):
 
         return to_svg(self._graph())
 
+    def sql(self) -> str:
+        """Return the SQL that a run would send for each of its steps, to be read: without locks, proofs and history.
+
+        Where a part of a migration is there, it is what completes it.
+        """
+        target = "in an empty database" if self.schema is None else f"in schema {one_line(self.schema)}"
+        lines = [_SQL_HEAD.format(target=target, summary=one_line(self.summary))]
+        return "\n".join([*lines, *(line for step in self.pending for line in step.sql_lines)])
+
+    def to_markdown(self) -> str:
+        """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""
+        from kimbledb.model.outputs import markdown  # only where it is asked for
+
+        return markdown.write((self._table([step for step in self.steps if step.state is not StepState.APPLIED]),))
+
     def as_tables(self) -> tuple[Table, ...]:
         """Return the steps, each with its state, the reason and the remarks on it."""
+        return (self._table(self.steps),)
+
+    def _table(self, steps: Iterable[Step]) -> Table:
         rows = tuple(
             (
                 str(step.migration.number or ""),
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *step.notes, *self._notes_of(step)),
+                (step.reason, *(each for each in step.notes if each not in step.reason), *self._notes_of(step)),
                 step.migration.title,
             )
-            for step in self.steps
+            for step in steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
         notes = (*self.notes, *self._doubts, *self._remarks)
-        return (Table(self.summary, rows, headers, notes, below=True, page_only=("title",)),)
+        return Table(self.summary, rows, headers, notes, below=True, page_only=("title",))
 
     @property
     def _remarks(self) -> Iterator[str]:

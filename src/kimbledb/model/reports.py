@@ -31,6 +31,11 @@ class VerificationReport(Report):
         return tuple(check for check in self.checks if not check.passed and not check.informative)
 
     @property
+    def warnings(self) -> tuple[Check, ...]:
+        """The checks that did not pass and make no verification fail: ``verify(strict=True)`` fails for those of security."""
+        return tuple(check for check in self.checks if not check.passed and check.informative)
+
+    @property
     def ok(self) -> bool:
         """Whether every check passed, apart from informative ones."""
         return not self.failures
@@ -40,6 +45,8 @@ class VerificationReport(Report):
         """The number of checks, and of those that failed, in one line."""
         migrations = {check.migration for check in self.checks if check.migration is not None}
         verdict = "all passed" if self.ok else f"{len(self.failures)} FAILED"
+        if self.warnings:
+            verdict = f"{verdict if self.failures else 'none failed'}, {counted(self.warnings, 'warning')}"
         return f"{counted(self.checks, 'check')} of {counted(migrations, 'migration')} and the database: {verdict}"
 
     def as_tables(self) -> tuple[Table, ...]:

@@ -47,8 +47,8 @@ class Adoption(Request):
     """Records in history the migrations of a catalog whose objects are present.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
@@ -112,7 +112,7 @@ class Adoption(Request):
                 "name": step.name,
                 "recorded": step.recorded and step.recorded.name,
                 "checksum": step.migration.checksum,
-                "evidence": {"present": list(loaded.evidence.findings[step.name].present)},
+                "evidence": _evidence_of(step, loaded.evidence),
             }
             for step in proved
         ]
@@ -155,8 +155,8 @@ async def adopt(
     ``migrate()`` applies the rest, and completes what is present in part.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         prefer: Names of alternatives to take instead of the default.
@@ -257,6 +257,12 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
             there.add(step.name)
             proved.append(step)
     return proved
+
+
+def _evidence_of(step: Step, shown: Evidence) -> dict[str, list[str] | str]:
+    """Return why a migration is adopted, as history keeps it: the objects that are there, or what records it."""
+    finding = shown.findings.get(step.name)
+    return {"recorded": step.reason} if finding is None else {"present": list(finding.present)}
 
 
 def _kept(plan: Plan, shown: Evidence) -> dict[Key, KeptObject]:

@@ -36,6 +36,7 @@ _PLATFORMS = {False: "bare", True: "hosted"}
 async def declare(
     directory: str | os.PathLike[str],
     *,
+    base: Catalog | None = None,
     server: str | None = None,
     output: str | os.PathLike[str] | None = None,
     check: bool = False,
@@ -49,6 +50,8 @@ async def declare(
 
     Args:
         directory: The folder of migrations.
+        base: The catalog on which they build. It is applied first, and nothing of it is recorded. None for the built-in
+            one where they require something of it, else for none.
         server: The DSN of a server, on which databases are made and dropped again: only its own platform is recorded.
             None for private embedded servers of both platforms.
         output: A file for the declarations of all migrations, for a folder that cannot be written; read it with
@@ -69,9 +72,14 @@ async def declare(
     clock = stopwatch()
     elsewhere = None if output is None else Path(output)
     exists = elsewhere is not None and elsewhere.is_file()
-    catalog = Catalog.from_directory(directory, declared=elsewhere if exists else None)
-    learned = await learn(catalog, server, attribute=not check)
-    files = list(_files(catalog, Path(directory), elsewhere, learned, given=server is not None))
+    known = elsewhere if exists else None
+    catalog = Catalog.from_directory(directory, base=base, declared=known)
+    if base is None and catalog.builds_on_builtin:
+        base = Catalog.builtin()
+        catalog = Catalog.from_directory(directory, base=base, declared=known)
+    own = [migration for migration in catalog if base is None or migration.name not in base]
+    learned = await learn(catalog, own, server, attribute=not check)
+    files = list(_files(own, Path(directory), elsewhere, learned, given=server is not None))
     rows = [row for file in files for row in file.rows(check=check)]
     if not check:
         _write({file.path: file.text for file in files if file.text != file.old})
@@ -146,10 +154,12 @@ class _Found:
 
     @property
     def _is_proven(self) -> bool:
-        """Whether a rollback was derived and proven on both platforms, or none is wanted."""
+        """Whether a rollback was derived and proven on each platform of its declarations, or none is wanted."""
         if not self.migration.wants_derived_rollback:
             return True
-        return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in _PLATFORMS)
+        only = self.migration.recorded_declarations.recorded_on
+        wanted = [hosted for hosted, platform in _PLATFORMS.items() if only in (None, platform)]
+        return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in wanted)
 
     @property
     def seconds(self) -> float:
@@ -307,10 +317,10 @@ class _File:
 
 
 def _files(
-    catalog: Catalog, root: Path, output: Path | None, learned: Sequence[Learned], *, given: bool
+    migrations: Sequence[Migration], root: Path, output: Path | None, learned: Sequence[Learned], *, given: bool
 ) -> Iterator[_File]:
     """Yield the files that hold the declarations of a catalog: one, or one for each migration."""
-    found = [_Found(migration, learned, given=given) for migration in catalog]
+    found = [_Found(migration, learned, given=given) for migration in migrations]
     found = [each for each in found if each.was_recorded or each.migration.is_declared]
     shared = output
     if shared is None and any(each.migration.is_flat for each in found):
@@ -322,7 +332,8 @@ def _files(
         return
     old = _read(shared)
     source = declared.Source(str(shared), lambda _: old)
-    stale = [name for name in declared.names_in(source) if name not in catalog] if old else []
+    names = {migration.name for migration in migrations}
+    stale = [name for name in declared.names_in(source) if name not in names] if old else []
     yield _File(shared, found, is_shared=True, old=old, stale=stale)
 
 
@@ -367,6 +378,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (migrations)")
     parser.add_argument("--catalog", metavar="DIR", help="the same")
     parser.add_argument(
+        "--base", metavar="DIR", help="the folder of migrations on which they build (the built-in ones, if required)"
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit with 1 if a declaration is out of step"
     )
     parser.add_argument("--output", metavar="FILE", help="one file for all, for a folder that cannot be written")
@@ -378,6 +392,7 @@ async def command(invocation: Invocation) -> int:
     """Record from a server what each migration of a folder makes, changes and drops."""
     given = invocation.given
     directory = given.directory or given.catalog or "migrations"
-    report = await declare(directory, server=given.server, output=given.output, check=given.check)
+    base = None if given.base is None else Catalog.from_directory(given.base)
+    report = await declare(directory, base=base, server=given.server, output=given.output, check=given.check)
     invocation.show(report)
     return ExitCode.DONE if report.ok else ExitCode.REFUSED

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kimbledb.catalog.catalog import Catalog
     from kimbledb.events import Watcher
     from kimbledb.execution.applying import ApplyRun
+    from kimbledb.execution.awaited import Awaited
     from kimbledb.execution.command import Invocation
     from kimbledb.server.options import Options
     from kimbledb.server.targets import TargetLike
@@ -41,8 +42,8 @@ class Executor(Request):
     """Brings a database to the state that a catalog describes.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
@@ -116,11 +117,12 @@ class Executor(Request):
         in_process_lock = InProcessLock(self.target.label, self.schema)
         run = Run(self, backup=backup, in_process_lock=in_process_lock)
         apply_run: ApplyRun | None = None
+        awaited: Awaited | None = None
         # If history is locked, the glance ends its connection, which must not be a caller's own.
         may_glance = self.target.can_reconnect
 
         async def work(session: Session) -> MigrationReport:
-            nonlocal apply_run, may_glance
+            nonlocal apply_run, awaited, may_glance
             if may_glance:
                 may_glance = False
                 run.runner.doing = "reading the history"
@@ -132,6 +134,12 @@ class Executor(Request):
 
                         notify(self.progress, Planned(plan))
                     return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
+            if self.options.or_wait and apply_run is None:
+                awaited = awaited or await self._awaited(session, goal, run.runner)
+                if awaited is not None:
+                    loaded = await awaited.look(session)
+                    owner = loaded.state.history_owner
+                    return MigrationReport((), loaded.plan, run.clock(), VerificationReport(()), history_owner=owner)
             if apply_run is None:
                 if in_process_lock.holder is not None and not run.runner.has_waited:
                     may_glance = self.target.can_reconnect
@@ -147,6 +155,16 @@ class Executor(Request):
             return run.done(await run.until_done(work))
         finally:
             in_process_lock.release()
+
+    async def _awaited(self, session: Session, goal: Goal, runner: Runner) -> Awaited | None:
+        """Return the wait for a run of another role, where this role or this server may not migrate; else None."""
+        # Only a start with something to do, and only where it was asked for.
+        from kimbledb.execution.awaited import Awaited
+        from kimbledb.inspection import preflight
+
+        state = await history.look(session, self.schema)
+        gaps = await preflight.role_gaps(session, state, self.schema)
+        return Awaited(runner, goal, gaps[0][0]) if gaps else None
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str], set_aside: Iterable[str]) -> Goal:
         """Return the goal of a call. Faults of the call itself are raised here, before a connection is made."""
@@ -214,8 +232,8 @@ async def migrate(
     migrate() at once.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is made if missing.
         to: A migration's name or number: apply that one and all it needs, no more. None for all.
@@ -240,7 +258,8 @@ async def migrate(
     Raises:
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
-        PreflightError: The server lacks what a migration needs; nothing was touched.
+        PreflightError: The server lacks what a migration needs; nothing was touched. Where the role may not migrate,
+            ``Options.or_wait`` waits instead.
         BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
@@ -274,12 +293,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="even if rows or values are lost and the migration does not say so",
     )
+    parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
     parser.add_argument("--no-verify", action="store_true", help="skip the verification")
+    parser.add_argument(
+        "--or-wait", action="store_true", help="where this role may not migrate, wait until another one has"
+    )
 
 
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
-    from kimbledb.operations.verify import verify  # only the command verifies afterwards
+    from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    from kimbledb.operations.verify import verify  # and verifies afterwards
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -290,6 +314,10 @@ async def command(invocation: Invocation) -> int:
         "set_aside": given.set_aside,
     }
     async with invocation.target() as target:
+        if given.dry_run:
+            plan = await Executor(target, **common).plan(**limits)
+            invocation.show(plan)
+            return ExitCode.REFUSED if plan.refused else ExitCode.DONE
         if invocation.watcher is not None:
             invocation.show(await Executor(target, **common).plan(**limits))
         report = await migrate(
@@ -313,4 +341,6 @@ async def command(invocation: Invocation) -> int:
                 invocation.show(await Executor(target, **common).plan(**limits))
             if verification is not None:
                 invocation.show(verification, detail=True)
+        elif verification is not None and not verification.ok and not given.json:
+            invocation.show(verification)
     return int(verification is not None and not verification.ok)

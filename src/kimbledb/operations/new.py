@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.catalog.scaffold import new_migration
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--directory", default="migrations", help="the folder of migrations (migrations)")
     parser.add_argument("--title", default="")
     parser.add_argument("--requires", action="append", default=[], metavar="MIGRATION", help="may be repeated")
+    parser.add_argument("--base", metavar="DIR", help="the folder on which the migrations build (the built-in ones)")
 
 
 async def command(invocation: Invocation) -> int:
     """Create the folder of a new migration."""
     given = invocation.given
-    folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires))
+    base = None if given.base is None else Catalog.from_directory(given.base)
+    folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires), base=base)
     invocation.line(f"created {folder}: write apply.sql, then run `kimbledb declare {given.directory}`")
     return 0

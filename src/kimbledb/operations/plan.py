@@ -33,9 +33,9 @@ async def plan(
     """Return what ``migrate()`` would do, and why. Only reads, on a standby too.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``. Without any
-            DSN, the plan is that for an empty database.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables. Without any of
+            these, the plan is that for an empty database.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         to: A migration's name or number: plan that one and all it needs, no more. None for all.
@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--empty", action="store_true", help="plan for an empty database, and ask none")
     parser.add_argument("--check", action="store_true", help="exit with 3 where something would be applied")
+    parser.add_argument(
+        "--markdown",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write what is not applied as Markdown, for a pull request, into a file or instead of the table",
+    )
     parser.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     parser.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
 
@@ -67,11 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Show what would be applied, and why."""
     given = invocation.given
+    if given.markdown == "" and given.json:
+        raise ConfigurationError("--markdown and --json exclude each other", hint="give --markdown a file")
     found = _for_nothing(invocation) if given.empty else await _for_target(invocation)
-    for file, picture in ((given.svg, found.to_svg), (given.mermaid, found.to_mermaid)):
-        if file is not None:
+    for file, picture in (
+        (given.svg, found.to_svg),
+        (given.mermaid, found.to_mermaid),
+        (given.markdown, found.to_markdown),
+    ):
+        if file:
             invocation.write(picture(), file)
-    invocation.show(found)
+    if given.markdown == "":
+        invocation.write(found.to_markdown(), None)
+    else:
+        invocation.show(found)
     if given.check and found.refused:
         return ExitCode.REFUSED
     return ExitCode.PENDING if given.check and found.pending else ExitCode.DONE

@@ -28,6 +28,7 @@ from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.text import one_line
+from kimbledb.operations.migrate import Executor
 from kimbledb.planning.fold import fold, owners_of
 from kimbledb.planning.planner import Planner
 from kimbledb.server import queries
@@ -37,11 +38,11 @@ from kimbledb.server.settings import PINNED, settings_values
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
 
     from kimbledb.execution.command import Invocation
 
-GROUPS = ()
+GROUPS = ("database", "limits")
 
 _SCHEMA = "public"
 #: The name of each platform in the file, by whether it is hosted.
@@ -55,6 +56,11 @@ _HEAD = """\
 -- passes over what is applied; kimbledb goes on from what it leaves, and it from kimbledb. Where
 -- the schema holds a part of a migration that is not applied it changes nothing: migrate() completes.
 {division}"""
+_CHANGED = """\
+    ELSIF recorded IS NOT NULL THEN
+        RAISE EXCEPTION 'it was applied as another text: sha256 %, and here it is {checksum}', recorded;
+"""
+
 _DIVISION = """\
 --
 -- A value that is added to a type can be used after the COMMIT. One follows
@@ -79,8 +85,10 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 """
 
 
-def render(catalog: Catalog | None = None) -> str:
-    """Return one SQL file of all migrations, for an SQL editor.
+def render(catalog: Catalog | None = None, *, plan: Plan | None = None) -> str:
+    """Return one SQL file of all migrations, for an SQL editor; or what a plan would do, to be read.
+
+    With ``plan`` it is ``plan.sql()``, which is not to be run. All that follows is about the file of all migrations.
 
     The file is for the schema ``public``, without commands of a client. It is one transaction. Where a migration adds
     a value to a type, one transaction ends after it, since a value can be used only then; the head of the file names
@@ -95,14 +103,19 @@ def render(catalog: Catalog | None = None) -> str:
 
     Args:
         catalog: The migrations; None for the built-in ones.
+        plan: A plan, which excludes ``catalog``; None for all migrations.
 
     Returns:
         The text of the file.
 
     Raises:
-        ConfigurationError: A migration cannot run in a transaction.
+        ConfigurationError: A migration cannot run in a transaction, or both a catalog and a plan are given.
         PlanningError: No plan can be made, as where alternatives have no default.
     """
+    if plan is not None:
+        if catalog is not None:
+            raise ConfigurationError("catalog and plan exclude each other", hint="the plan holds its migrations")
+        return plan.sql()
     chosen = catalog_of(catalog)
     outside = [migration.name for migration in chosen if not migration.transactional]
     if outside:
@@ -148,16 +161,43 @@ def render(catalog: Catalog | None = None) -> str:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("-o", "--output", metavar="FILE", help="the file (standard output)")
-    parser.add_argument("--catalog", metavar="DIR", help="a folder of migrations (the built-in ones)")
+    parser.add_argument(
+        "--pending",
+        action="store_true",
+        help="only what is pending in the database, as SQL to be read and not to be run",
+    )
 
 
 async def command(invocation: Invocation) -> int:
     """Write one SQL file of all migrations, for an SQL editor."""
-    output = invocation.given.output
+    given, output = invocation.given, invocation.given.output
+    _check(given)
+    if given.pending:
+        async with invocation.target() as target:
+            executor = Executor(
+                target, catalog=invocation.catalog, schema=invocation.schema, options=invocation.options
+            )
+            found = await executor.plan(to=given.to, phase=given.phase, prefer=given.prefer, set_aside=given.set_aside)
+        invocation.write(render(plan=found), output)
+        if output is not None:
+            invocation.line(f"wrote {output}: {found.summary}")
+        return 0
     invocation.write(render(invocation.catalog), output)
     if output is not None:
         invocation.line(f"wrote {output}: run the whole file in an SQL editor")
     return 0
+
+
+def _check(given: Namespace) -> None:
+    """Refuse arguments that would change nothing."""
+    if given.json:
+        raise ConfigurationError("render writes SQL, and takes no --json", hint="`kimbledb plan --json` is the plan")
+    names = ("dsn", "embedded", "schema", "to", "phase", "prefer", "set_aside")
+    if not given.pending and (without := [name for name in names if getattr(given, name) not in (None, [])]):
+        raise ConfigurationError(
+            f"--{without[0].replace('_', '-')} is for `kimbledb render --pending`",
+            hint="without --pending the file is for any database, and for the schema public",
+        )
 
 
 def _head(catalog: Catalog, breaks: Sequence[Migration]) -> str:
@@ -352,6 +392,7 @@ def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
         failed=quote_literal(f"{migration.name} failed, and {kept}: "),
         checksum=migration.checksum,
         checksums=quote_array((migration.checksum, *migration.supersedes)),
+        changed="" if migration.repeatable else _CHANGED.format(checksum=migration.checksum),
         version=quote_literal(__version__),
         script=queries.quoted(migration.apply_sql.rstrip("\n"), "script"),
     )

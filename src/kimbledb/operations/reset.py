@@ -10,20 +10,23 @@ from __future__ import annotations
 import graphlib
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from kimbledb.errors import ConfirmationError, DataLossError, ResetRefusedError
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.errors import ConfigurationError, ConfirmationError, DataLossError, ResetRefusedError
 from kimbledb.execution import history_tables
 from kimbledb.execution.messages import begin_step
 from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import data_loss, history
 from kimbledb.inspection.preflight import check_history, check_server
 from kimbledb.model.loss import Loss
-from kimbledb.model.names import quote_identifier, quote_literal
-from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.objects import PARTS, DatabaseObject, parts_of
 from kimbledb.model.operator_reports import ResetReport
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import one_line
+from kimbledb.planning.fold import fold, split
 from kimbledb.server import queries
 from kimbledb.server.codes import DATA_LOSS, own_code
 from kimbledb.server.driver import ServerError, first_line
@@ -34,11 +37,11 @@ from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import Session
 from kimbledb.server.settings import setting
-from kimbledb.server.targets import TargetLike
+from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
 
     from kimbledb.execution.command import Invocation
 
@@ -51,9 +54,16 @@ class Reset:
     """One call of ``kimbledb.reset()``, with its progress across connections."""
 
     def __init__(
-        self, request: Request, *, confirm: str, allow_data_loss: bool, backup: str | os.PathLike[str] | None
+        self,
+        request: Request,
+        *,
+        catalog: Catalog | None,
+        confirm: str,
+        allow_data_loss: bool,
+        backup: str | os.PathLike[str] | None,
     ) -> None:
         self.schema = request.schema
+        self.catalog = catalog
         self.confirm = confirm
         self.allow_data_loss = allow_data_loss
         self._run = Run(request, backup=backup)
@@ -77,7 +87,7 @@ class Reset:
             # Objects that are present now were made after the reset.
             self.dropped = self.sent
             return state.database
-        objects_of = queries.filled("schema_objects", schema=quote_literal(self.schema))
+        objects_of = queries.filled("schema_objects", **self._objects_of(state))
         found: dict[str, Any] = await session.ask(queries.question("reset_look", objects=objects_of))
         if not found["objects"] and not state.history:
             return state.database
@@ -89,7 +99,7 @@ class Reset:
                 + "\n".join(
                     f"  {one_line(outsider)} needs {one_line(needed)}" for outsider, needed in found["outsiders"]
                 ),
-                hint="drop or change them first",
+                hint="drop or change them first, or name the catalog whose migrations made them: catalog=... (--catalog DIR)",
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
@@ -97,6 +107,27 @@ class Reset:
         await self._run.back_up(session, state)
         await self._drop(session, state, found, objects)
         return state.database
+
+    def _objects_of(self, state: DatabaseState) -> dict[str, str]:
+        """Return the values of the query of the objects: those of the schema, and those that migrations made elsewhere."""
+        applied = {row.name for row in state.history or () if row.is_applied}
+        migrations = [each for each in self.catalog or () if each.name in applied]
+        reaches = any(each.reaches for each in migrations)
+        there = fold(migrations, hosted=state.hosted).objects if reaches else {}
+        made = [
+            key
+            for migration in migrations
+            for each in migration.creates
+            if (key := each.key) in there and len(parts_of(key[1])) > (2 if key[0] in PARTS else 1)
+        ]
+        parts = [(parts_of(name)[-1], split(name)[0]) for kind, name in made if kind in ("trigger", "policy")]
+        return {
+            "schema": quote_literal(self.schema),
+            "own": quote_array(parts_of(name)[0] for kind, name in there if kind == "schema"),
+            "relations": quote_array(name for kind, name in made if kind in ("table", "view", "sequence")),
+            "parts": quote_array(own for own, _ in parts),
+            "homes": quote_array(home for _, home in parts),
+        }
 
     async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
         """Count the rows that would be lost, and refuse to lose them unasked."""
@@ -117,11 +148,12 @@ class Reset:
             "objects": [str(each) for each in dropped],
             "losses": [str(loss) for loss in self.losses],
         }
-        quoted, literal = quote_identifier(self.schema), quote_literal(self.schema)
+        quoted = quote_identifier(self.schema)
         before = after = ""
         if not self.allow_data_loss:
-            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid in found["stakes"] if kind != "S"])
-            guard = data_loss.Guard(schema=self.schema, suspects=counted_now)
+            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid, _ in found["stakes"] if kind != "S"])
+            reaches = tuple(each for migration in self.catalog or () for each in migration.reaches)
+            guard = data_loss.Guard(schema=self.schema, reaches=reaches, suspects=counted_now)
             before, after = guard.before(), guard.after()
         message = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
@@ -138,7 +170,7 @@ class Reset:
             + session.path()
             + queries.block(
                 "guard_objects",
-                objects=queries.filled("schema_objects", schema=literal),
+                objects=queries.filled("schema_objects", **self._objects_of(state)),
                 expected=quote_literal(found["fingerprint"]),
             )
             + before
@@ -165,6 +197,7 @@ async def reset(
     target: TargetLike = None,
     *,
     confirm: str,
+    catalog: Catalog | None = None,
     schema: str | None = None,
     allow_data_loss: bool = False,
     backup: str | os.PathLike[str] | None = None,
@@ -172,14 +205,18 @@ async def reset(
 ) -> ResetReport:
     """Drop every object of a schema, one after the other, without CASCADE.
 
+    With a catalog go the schemas that its applied migrations made for themselves, and the tables, views, sequences, triggers
+    and policies that they made in others, as far as they are declared.
+
     The reset is one transaction. Extensions and their objects stay, and so do the schema
     itself, its owner, its grants and its default privileges. History starts again empty;
     ``migration_log`` is kept, and gets an entry for the reset.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         confirm: The name of the database, which must be that of the target.
+        catalog: The migrations that made objects in other schemas; None where none did.
         schema: The name of the target schema; None for ``public``.
         allow_data_loss: Whether rows may go.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
@@ -200,12 +237,15 @@ async def reset(
     with call_scope() as about:
         request = Request(target, schema=schema, options=options)
         about(request.target.label, request.schema)
-        return await Reset(request, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup).run()
+        helper = Reset(request, catalog=catalog, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup)
+        return await helper.run()
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--confirm", required=True, metavar="NAME", help="the name of the database")
+    sure = parser.add_mutually_exclusive_group()
+    sure.add_argument("--confirm", metavar="NAME", help="the name of the database; a terminal is asked for it")
+    sure.add_argument("--yes", action="store_true", help="ask nothing: it is the database that the call names")
     parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
 
 
@@ -215,7 +255,8 @@ async def command(invocation: Invocation) -> int:
     async with invocation.target() as target:
         report = await reset(
             target,
-            confirm=given.confirm,
+            confirm=_confirmed(given, target_of(target).label),
+            catalog=invocation.catalog,
             schema=invocation.schema,
             allow_data_loss=given.allow_data_loss,
             backup=given.backup,
@@ -223,6 +264,27 @@ async def command(invocation: Invocation) -> int:
         )
     invocation.show(report)
     return 0
+
+
+def _confirmed(given: Namespace, label: str) -> str:
+    """Return the name of the database that is meant: as given, as the call names it (``--yes``), or as a terminal answers.
+
+    Raises:
+        ConfigurationError: None is given, and nobody can be asked.
+    """
+    if given.confirm is not None:
+        return str(given.confirm)
+    if given.yes:
+        return label.rpartition("/")[2]
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "a reset drops every object of the schema, and nobody can be asked here",
+            hint="name the database by --confirm NAME, or pass --yes",
+        )
+    # Standard output may be read by a program.
+    sys.stderr.write(f"This drops every object of the schema in {one_line(label)}. The name of the database: ")
+    sys.stderr.flush()
+    return input()
 
 
 def _meaning(error: ServerError) -> Exception | None:

@@ -26,8 +26,8 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
 
     Args:
         path: The path of the file that ``backup`` wrote.
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
             The database must be empty.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 

@@ -37,8 +37,8 @@ async def status(
     Only reads, on a standby too.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.

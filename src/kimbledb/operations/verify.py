@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
@@ -15,6 +15,7 @@ from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.objects import Key
 from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
@@ -43,8 +44,8 @@ class Verifier(Request):
     """Checks that what history records as applied is present and right. It never writes.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
@@ -54,12 +55,15 @@ class Verifier(Request):
         ConfigurationError: The target or the schema cannot be used.
     """
 
-    async def verify(self, only: str | int | Iterable[str | int] | None = None) -> VerificationReport:
+    async def verify(
+        self, only: str | int | Iterable[str | int] | None = None, *, strict: bool = False
+    ) -> VerificationReport:
         """Run the checks of the applied migrations, and those of the whole database.
 
         Args:
             only: A migration's name or number, or several: run their checks alone, applied or not.
                 None for all.
+            strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
 
         Returns:
             Every check with what it expected and found; ``report.ok`` is the verdict.
@@ -83,7 +87,10 @@ class Verifier(Request):
                     found=error.message,
                     hint=error.hint,
                 )
-                return VerificationReport((unread, *await security.check(session, self.schema)))
+                found_too = await security.check(
+                    session, self.schema, closed=None if strict else self._closed((), hosted=False)
+                )
+                return VerificationReport((unread, *found_too))
             path = state.search_path(self.schema, self.catalog.extensions)
             reached = schemas_reached(self.catalog)
             if only is not None:
@@ -93,17 +100,25 @@ class Verifier(Request):
             found = await snapshot.take(session, self.schema, path, reached=self._reaches, owners=True)
             recorded = await forms.read(session, self.schema, path)
             applied, pending = self._standing(state, found, recorded)
-            lesser = state.history_owner is not None
-            checks = await verify_migrations(session, applied, path, reached, lesser=lesser)
+            owner = state.history_owner if state.stranger is None else None
+            checks = await verify_migrations(session, applied, path, reached, owner=owner)
             if applied:
                 checks += self._drift(state, found, recorded, applied, pending)
             checks += await self._whole_database(session, path)
-            checks += await _trust(session, self.schema, path, reached)
+            checks += await _trust(session, self.schema, path, reached, owner)
             declared = fold(applied, hosted=state.hosted).objects if applied else None
-            checks += await security.check(session, self.schema, declared)
+            checks += await security.check(
+                session, self.schema, declared, closed=None if strict else self._closed(applied, hosted=state.hosted)
+            )
             return VerificationReport(tuple(checks))
 
         return await runner.run(work)
+
+    def _closed(self, applied: Sequence[Migration], *, hosted: bool) -> Collection[Key] | None:
+        """Return what migrations of a closed catalog declare, or None where all migrations are such."""
+        if all(each.closed for each in applied or self.catalog):
+            return None
+        return fold([each for each in applied if each.closed], hosted=hosted).objects.keys()
 
     @property
     def _reaches(self) -> list[str]:
@@ -124,8 +139,10 @@ class Verifier(Request):
             return [each for each in self.catalog if each.name in names], []
         steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
         return (
-            evidence.as_applied((step.migration for step in steps if step.is_recorded), state.history or ()),
-            [step.migration for step in steps if not step.is_recorded],
+            evidence.as_applied(
+                (step.migration for step in steps if step.is_recorded and not step.runs_again), state.history or ()
+            ),
+            [step.migration for step in steps if not step.is_recorded or step.runs_again],
         )
 
     def _drift(
@@ -170,16 +187,18 @@ async def verify(
     catalog: Catalog | None = None,
     schema: str | None = None,
     only: str | int | Iterable[str | int] | None = None,
+    strict: bool = False,
     options: Options | None = None,
 ) -> VerificationReport:
     """Check that what history records as applied is present and right. It never writes.
 
     Args:
-        target: A DSN, an ``asyncpg.Connection`` outside of a transaction, or an ``asyncpg.Pool``.
-            None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``.
+        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
+            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
+        strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
@@ -192,12 +211,13 @@ async def verify(
     with call_scope() as about:
         helper = Verifier(target, catalog=catalog, schema=schema, options=options)
         about(helper.target.label, helper.schema)
-        return await helper.verify(only)
+        return await helper.verify(only, strict=strict)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("only", nargs="*", type=name_or_number, metavar="MIGRATION", help="these alone")
+    parser.add_argument("--strict", action="store_true", help="fail where a security check would only warn")
 
 
 async def command(invocation: Invocation) -> int:
@@ -208,20 +228,23 @@ async def command(invocation: Invocation) -> int:
             catalog=invocation.catalog,
             schema=invocation.schema,
             only=invocation.given.only or None,
+            strict=invocation.given.strict,
             options=invocation.options,
         )
     invocation.show(report, detail=True)
     return ExitCode.DONE if report.ok else ExitCode.REFUSED
 
 
-async def _trust(session: Session, schema: str, path: Sequence[str], reached: Sequence[str]) -> list[Check]:
+async def _trust(
+    session: Session, schema: str, path: Sequence[str], reached: Sequence[str], owner: str | None
+) -> list[Check]:
     """Check that no stranger owns or may make what would be called, and report what of one's own is worth knowing."""
-    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached))))
+    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached, owner=owner))))
     strangers = Check(
         migration=None,
         name="strangers",
         passed=not dangers,
-        expected="every object in the schemas belongs to a role that this role trusts",
+        expected=f"every object in the schemas belongs to a role that {owner or 'this role'} trusts",
         found=few([gap for gap, _ in dangers], _SHOWN, "; "),
         rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,

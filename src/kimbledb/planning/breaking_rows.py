@@ -7,12 +7,12 @@ one breaks it. Each query finds these rows before anything is touched, over the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from kimbledb.model.objects import Facts, Key, parts_of, quoted
-from kimbledb.planning.fold import split
+from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
 from kimbledb.planning.mentions import in_order
 from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
@@ -25,6 +25,7 @@ _FOREIGN_KEY = re.compile(
 )
 #: The parts of a primary key or a uniqueness.
 _KEY = re.compile(rf"(?P<kind>PRIMARY KEY|UNIQUE)(?P<alike> NULLS NOT DISTINCT)? \((?P<columns>{_LIST})\)")
+_PRIMARY = "PRIMARY KEY"
 #: What follows a column or an expression in an index: its collation counts, its operator class and its order do not.
 _DEFAULT = 'pg_catalog."default"'
 _COLLATION = re.compile(r'\s+COLLATE\s+((?:"(?:[^"]|"")*"|[\w$.])+)')
@@ -74,14 +75,54 @@ def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Bre
     own = rows.of_table(table)
     if own.present is None or not own.is_known or any(map(rows.calls_later, _expressions(facts))):
         return None
-    rule = _Rule(own, rows, only=table in rows.parents)
-    found = rule.null(parts_of(key[1])[-1], facts) if key[0] == "column" else rule.breaking(facts)
+    rule = _Rule(own.with_present_key(), rows, only=table in rows.parents)
+    found = rule.breaking(key, facts)
     if found is None:
         return None
     columns, words, query = found
     against = f"{'NOT NULL of ' if key[0] == 'column' else ''}{key[0]} {key[1]}"
     compared = written(own.present) if _compares_all(facts) else ""
     return Breaking(table, tuple(columns), f"{words}, against {against}", query, place, compared)
+
+
+def keeps(each: DatabaseObject, rows: LaterRows) -> tuple[Sequence[str], str] | None:
+    """Return the condition of the rows that a rule accepts when they are inserted, or None where it cannot be foreseen.
+
+    Args:
+        each: NOT NULL of a column, a check or a foreign key. Other rules do not look at a row alone: they give None.
+        rows: The rows as they will be.
+
+    Returns:
+        The columns that the condition reads, by their own names, and the condition.
+    """
+    facts = each.facts or {}
+    own = rows.of_table(split(each.name)[0])
+    if facts.get("not_enforced") or own.columns is None or any(map(rows.calls_later, _expressions(facts))):
+        return None
+    found = _Rule(own, rows, only=True).of_one_row(each.key, facts)
+    return None if found is None else (found[0], f"({found[2]}) IS NOT TRUE")
+
+
+def first_of_alike(each: DatabaseObject, rows: LaterRows) -> tuple[Sequence[str], str, str] | None:
+    """Return what tells the first of the rows that a uniqueness takes for the same, or None for any other rule.
+
+    Args:
+        each: The constraint or the index.
+        rows: The rows as they will be.
+
+    Returns:
+        The columns that it reads, by their own names; the number of a row among those; and the condition of the rows that
+        are the same as no other.
+    """
+    unique = _uniqueness(each.facts or {})
+    if unique is None or any(map(rows.calls_later, _expressions(each.facts or {}))):
+        return None
+    own = rows.of_table(relation_of(each.key, each.facts) or "")
+    columns = _Rule(own, rows, only=True).named_in(*unique.terms, unique.where)
+    among = [*unique.terms, *([f"({unique.where})"] if unique.where else [])]
+    alone = [] if unique.nulls_alike else [f"{term} IS NULL" for term in unique.terms]
+    alone += [f"({unique.where}) IS NOT TRUE"] if unique.where else []
+    return columns, f"row_number() OVER (PARTITION BY {', '.join(among)} ORDER BY ctid)", " OR ".join(alone) or "false"
 
 
 def _expressions(facts: Facts) -> Iterator[str]:
@@ -120,12 +161,28 @@ def _of_column(
 ) -> Breaking | None:
     table = split(column)[0]
     own = rows.of_table(table)
-    found = None if own.present is None else listed(_Rule(own, rows, only=table in rows.parents), parts_of(column)[-1])
+    if own.present is None:
+        return None
+    found = listed(_Rule(own.with_present_key(), rows, only=table in rows.parents), parts_of(column)[-1])
     return None if found is None else Breaking(table, tuple(found[0]), *found[1:], place)
 
 
 #: The columns that tell, what the rows are, and the query.
 _Found = tuple[Sequence[str], str, str]
+
+
+@frozen
+class _Uniqueness:
+    """What a uniqueness says of the rows of its table."""
+
+    #: The columns and expressions, as SQL.
+    terms: tuple[str, ...]
+    #: The condition of the rows that it looks at; empty for all.
+    where: str = ""
+    #: Whether NULL is the same as NULL.
+    nulls_alike: bool = False
+    #: Whether it accepts no NULL.
+    no_null: bool = False
 
 
 @frozen
@@ -138,21 +195,29 @@ class _Rule:
     #: Whether rows of tables that inherit from it do not count.
     only: bool
 
-    def breaking(self, facts: Facts) -> _Found | None:
-        """Return what breaks a constraint or an index."""
-        key = str(facts.get("key", ""))
-        if "check" in facts:
-            return self._check(str(facts["check"]), only=bool(facts.get("no_inherit")))
+    def breaking(self, key: Key, facts: Facts) -> _Found | None:
+        """Return what breaks a constraint, an index or NOT NULL of a column."""
+        if found := self.of_one_row(key, facts):
+            everywhere = key[0] == "column" or ("check" in facts and not facts.get("no_inherit"))
+            return self._shown(*found, only=self.only and not everywhere)
         if "exclude" in facts:
             return self._exclusion(str(facts["exclude"]))
-        if found := _FOREIGN_KEY.match(key):
-            return self._reference(found)
-        if found := _KEY.match(key):
-            return self._key(found)
-        if facts.get("unique"):
-            terms = [_term(each) for each in texts(facts, "columns")]
-            return self._alike(terms, str(facts.get("where", "")), nulls_alike=bool(facts.get("nulls_not_distinct")))
-        return None
+        if ranges := _ranges(facts):
+            return self._overlapping(ranges, primary=str(facts["key"]).startswith(_PRIMARY))
+        unique = _uniqueness(facts)
+        return None if unique is None else self._alike(unique)
+
+    def of_one_row(self, key: Key, facts: Facts) -> tuple[Sequence[str], str, str] | None:
+        """Return the condition of a row that breaks NOT NULL, a check or a foreign key: columns, words and condition."""
+        if key[0] == "column":
+            column = parts_of(key[1])[-1]
+            asked = facts.get("not_null") and "not valid" not in str(facts.get("not_null_options", ""))
+            return ([column], "with NULL", f"{identifier(column)} IS NULL") if asked else None
+        if "check" in facts:
+            check = str(facts["check"])
+            return self.named_in(check), "with values that it refuses", f"NOT ({check})"
+        found = _FOREIGN_KEY.match(str(facts.get("key", "")))
+        return None if found is None else self._reference(found)
 
     def in_which(self, column: str, words: str, condition: str) -> _Found | None:
         """Return the rows in which a condition on a column holds."""
@@ -160,20 +225,10 @@ class _Rule:
 
     def alike(self, column: str, words: str) -> _Found | None:
         """Return the rows that have the value of another row in a column."""
-        found = self._alike([identifier(column)], nulls_alike=False)
+        found = self._alike(_Uniqueness((identifier(column),)))
         return found and (found[0], words, found[2])
 
-    def null(self, column: str, facts: Facts) -> _Found | None:
-        """Return what breaks NOT NULL of a column."""
-        if not facts.get("not_null") or "not valid" in str(facts.get("not_null_options", "")):
-            return None
-        return self._shown([column], "with NULL", f"{identifier(column)} IS NULL", only=False)
-
-    def _check(self, check: str, *, only: bool) -> _Found | None:
-        columns = self._named_in(check)
-        return self._shown(columns, "with values that it refuses", f"NOT ({check})", only=only and self.only)
-
-    def _reference(self, found: re.Match[str]) -> _Found | None:
+    def _reference(self, found: re.Match[str]) -> tuple[Sequence[str], str, str] | None:
         own, others = _names_with_period(found["own"]), _names_with_period(found["others"])
         table = ".".join(map(quoted, parts_of(found["table"])))
         columns = [each for each, _ in own]
@@ -185,7 +240,10 @@ class _Rule:
         other = self.rows.of_table(table)
         if not other.is_known:
             return None
-        if other.present is not None:
+        words += " that is copied" if other.are_some else ""
+        if other.present is None:
+            words += ", a table that this plan makes empty: migrate up to it (to, --to) and add the rows"
+        else:
             alias = own_name(table)
             if alias == own_name(self.own.table):
                 alias = "referred" if alias != "referred" else "referred_row"
@@ -197,7 +255,7 @@ class _Rule:
             condition = (
                 f"({condition}) OR num_nulls({', '.join(map(identifier, columns))}) BETWEEN 1 AND {len(own) - 1}"
             )
-        return self._shown(columns, words, condition, only=self.only)
+        return columns, words, condition
 
     def _no_match(
         self, own: Sequence[tuple[str, bool]], others: Sequence[tuple[str, bool]], other: TableRows, alias: str
@@ -219,23 +277,18 @@ class _Rule:
         same = " AND ".join([*(f"{one} = {two}" for one, two in equal), f"{theirs} && {period}"])
         return f"({period} <@ (SELECT range_agg({theirs}) FROM {source} WHERE {same})) IS NOT TRUE"
 
-    def _key(self, found: re.Match[str]) -> _Found | None:
-        columns = _names_with_overlaps(found["columns"])
-        primary = found["kind"] == "PRIMARY KEY"
-        if columns[-1][1]:
-            # Its last column is of ranges, none of them empty.
-            alone = f"isempty({identifier(columns[-1][0])})"
-            alone += "".join(f" OR {identifier(each)} IS NULL" for each, _ in columns) if primary else ""
-            elements = [(identifier(each), "&&" if overlaps else "=") for each, overlaps in columns]
-            return self._conflicting(elements, alone=alone)
-        terms = [identifier(each) for each, _ in columns]
-        return self._alike(terms, nulls_alike=bool(found["alike"]) or primary, no_null=primary)
+    def _overlapping(self, columns: Sequence[tuple[str, bool]], *, primary: bool) -> _Found | None:
+        """Return the rows whose range overlaps that of another row, or is empty."""
+        alone = f"isempty({identifier(columns[-1][0])})"
+        alone += "".join(f" OR {identifier(each)} IS NULL" for each, _ in columns) if primary else ""
+        elements = [(identifier(each), "&&" if overlaps else "=") for each, overlaps in columns]
+        return self._conflicting(elements, alone=alone)
 
-    def _alike(
-        self, terms: Sequence[str], where: str = "", *, nulls_alike: bool, no_null: bool = False
-    ) -> _Found | None:
+    def _alike(self, unique: _Uniqueness) -> _Found | None:
         """Return the rows that have the values of another row."""
-        columns = self._named_in(*terms)
+        terms, where, no_null = unique.terms, unique.where, unique.no_null
+        nulls_alike = unique.nulls_alike or no_null
+        columns = self.named_in(*terms)
         if not nulls_alike and any(self.own.is_null(each) for each in columns if identifier(each) in terms):
             return None
         conditions = [f"({where})"] if where else []
@@ -243,17 +296,17 @@ class _Rule:
             conditions += [f"{term} IS NOT NULL" for term in terms]
         shown = self._first(columns)
         same = "same"
-        while same in (self.own.columns or ()):
+        while same in (self.own.columns or ()) or same in shown:
             same += "_"
-        source = self.own.source([*shown, *self._named_in(where)], only=self.only)
+        source = self.own.source([*shown, *columns, *self.named_in(where)], only=self.only)
         if source is None:
             return None
-        names = ", ".join(map(identifier, shown))
+        names = ", ".join(map(identifier, dict.fromkeys((*shown, *(columns if no_null else ())))))
         inner = f"SELECT {names}, count(*) OVER (PARTITION BY {', '.join(terms)}) AS {same} FROM {source}"
         if conditions:
             inner += f" WHERE {' AND '.join(conditions)}"
         alone = "".join(f" OR {term} IS NULL" for term in terms) if no_null else ""
-        query = f"SELECT {names} FROM ({inner}) AS {own_name(self.own.table)} WHERE {same} > 1{alone}"
+        query = f"SELECT {_listed(shown)} FROM ({inner}) AS {own_name(self.own.table)} WHERE {same} > 1{alone}"
         return columns, f"with {'NULL or ' if no_null else ''}the values of another row", query
 
     def _exclusion(self, exclude: str) -> _Found | None:
@@ -262,7 +315,7 @@ class _Rule:
 
     def _conflicting(self, elements: Sequence[tuple[str, str]], where: str = "", alone: str = "") -> _Found | None:
         """Return the rows that another row excludes, as all operators hold between them."""
-        columns = self._named_in(*(term for term, _ in elements))
+        columns = self.named_in(*(term for term, _ in elements))
         names = {
             term: f"term_{number}"
             for number, (term, _) in enumerate(elements, 1)
@@ -271,7 +324,7 @@ class _Rule:
         rows = self.own.with_values({name: term for term, name in names.items()})
         mine = own_name(self.own.table)
         shown = self._first(columns)
-        needed = [*shown, *names.values(), *ROW, *self._named_in(where)]
+        needed = [*shown, *columns, *names.values(), *ROW, *self.named_in(where)]
         sources = [rows.source(needed, alias=alias, only=self.only) for alias in (mine, "other_row")]
         if None in sources:
             return None
@@ -286,7 +339,7 @@ class _Rule:
             condition = f"{where} AND {condition}"
         if alone:
             condition += f" OR {alone}"
-        query = f"SELECT {', '.join(map(identifier, shown))} FROM {sources[0]} WHERE {condition}"
+        query = f"SELECT {_listed(shown)} FROM {sources[0]} WHERE {condition}"
         return columns, "that another row excludes", query
 
     def _shown(self, columns: Sequence[str], words: str, condition: str, *, only: bool) -> _Found | None:
@@ -294,19 +347,49 @@ class _Rule:
         if self.own.columns is None:
             return None
         shown = self._first(columns)
-        source = self.own.source(shown, only=only)
+        source = self.own.source([*shown, *columns], only=only)
         if source is None:
             return None
-        return columns, words, f"SELECT {', '.join(map(identifier, shown))} FROM {source} WHERE {condition}"
+        return columns, words, f"SELECT {_listed(shown)} FROM {source} WHERE {condition}"
 
-    def _first(self, columns: Sequence[str]) -> list[str]:
-        """Return columns behind those by which a person finds a row."""
-        return list(dict.fromkeys((*self.own.key, *columns))) or ["ctid"]
+    def _first(self, columns: Sequence[str]) -> dict[str, str]:
+        """Return columns behind those by which a person finds a row as it stands now; each with the name that is shown."""
+        key = {self.own.carried.get(column, column): now for column, now in self.own.key.items()}
+        others = {column: column for column in columns if column not in self.own.key}
+        return {**key, **others} or {"ctid": "ctid"}
 
-    def _named_in(self, *expressions: str) -> list[str]:
+    def named_in(self, *expressions: str) -> list[str]:
         """Return the columns of the table that expressions name, in their order."""
         words = [word for each in expressions for word in in_order(each)]
         return [each for each in dict.fromkeys(words) if each in (self.own.columns or ())]
+
+
+def _listed(shown: Mapping[str, str]) -> str:
+    """Return columns as a query lists them."""
+    return ", ".join(
+        identifier(column) if column == name else f"{identifier(column)} AS {identifier(name)}"
+        for column, name in shown.items()
+    )
+
+
+def _uniqueness(facts: Facts) -> _Uniqueness | None:
+    """Return what a key or a unique index says of its rows; None for any other rule."""
+    if found := _KEY.match(str(facts.get("key", ""))):
+        columns = _names_with_overlaps(found["columns"])
+        terms = tuple(identifier(each) for each, _ in columns)
+        no_null = found["kind"] == _PRIMARY
+        return None if columns[-1][1] else _Uniqueness(terms, "", bool(found["alike"]), no_null)
+    if facts.get("unique"):
+        terms = tuple(_term(each) for each in texts(facts, "columns"))
+        return _Uniqueness(terms, str(facts.get("where", "")), bool(facts.get("nulls_not_distinct")))
+    return None
+
+
+def _ranges(facts: Facts) -> list[tuple[str, bool]]:
+    """Return the columns of a key whose last one is of ranges that may not overlap; none for any other rule."""
+    found = _KEY.match(str(facts.get("key", "")))
+    columns = [] if found is None else _names_with_overlaps(found["columns"])
+    return columns if columns and columns[-1][1] else []
 
 
 def _compares_all(facts: Facts) -> bool:

@@ -7,6 +7,7 @@ column of its own. A change of type that no rule names is a conflict, and is nev
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 
@@ -14,6 +15,7 @@ from attrs import field, frozen
 
 from kimbledb.model.completion import Conversion
 from kimbledb.model.names import quote_literal
+from kimbledb.planning.json_texts import is_json
 from kimbledb.planning.writer.names import own_name
 
 _TEXTS = frozenset({"text", "character varying", "character"})
@@ -35,15 +37,32 @@ _WIDER = {
 _PLAIN = frozenset({"uuid", "boolean", "inet", "cidr", "macaddr", "interval", "time without time zone", "citext"})
 #: The values of text that a uuid has: the server's spelling, and that in upper case.
 IS_UUID = "~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+#: The days that the calendar has: of months of 31, of 30 and of 28 days, and the 29th of February.
+_DAY = (
+    "((?!0000)[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29)"
+)
 #: The texts of dates and of times with or without a zone that ISO 8601 and the server write.
-_IS_TIME = r"""~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$'"""
-_IS_INTEGER = r"~ '^\s*[-+]?\d{1,18}\s*$'"
-_IS_NUMBER = r"~ '^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$'"
+_IS_TIME = rf"~ '^{_DAY}([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{{1,6}})?)?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?)?$'"
+# No class such as \d or \s: in some locales it holds digits and spaces that no number of the server has.
+_IS_INTEGER = r"~ '^[ \t-\r]*[-+]?[0-9]{1,18}[ \t-\r]*$'"
+_IS_NUMBER = r"~ '^[ \t-\r]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?[ \t-\r]*$'"
 _TRUE, _FALSE = "('true', 't', 'yes', 'y', 'on', '1')", "('false', 'f', 'no', 'n', 'off', '0')"
 #: Whole numbers since 1970 from here on are milliseconds: as seconds they would be after the year 5000.
 _MILLISECONDS = 100_000_000_000
 #: A type and what stands in parentheses, which may be inside of it: ``timestamp(3) with time zone``.
 _MODIFIER = re.compile(r"\(([\d, ]+)\)")
+#: A call without arguments, which needs no parentheses.
+_CALL = re.compile(r"[a-z_][a-z0-9_.]*\(\)")
+#: Defaults that have a zone. In UTC they would have none, and be read in that of the session.
+_CLOCKS = frozenset(
+    {"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()"}
+)
+#: A default that is a literal without an escape.
+_LITERAL = re.compile(r"'((?:[^'\\]|'')*)'::(?:text|character varying|json)")
+_LIMITLESS = "('NaN', 'Infinity', '-Infinity')"
+#: The absolute values that a type of floating point can have, beside 0: as numbers of the type before.
+_RANGES = {"real": ("1.5e-45", "3e38"), "double precision": ("5e-324", "1.7e308")}
 
 
 @frozen
@@ -104,10 +123,14 @@ def default_of(
     """
     if conversion.ids_of is not None:
         return None
-    rule = _rule(f"({default})", _Type(conversion.before), _Type(conversion.after), enums or {})
-    if rule is None or rule.fits is not None:
+    old, new = _Type(conversion.before), _Type(conversion.after)
+    if (old.name, new.name) == (_ZONELESS, _ZONED) and default in _CLOCKS:
+        return default
+    value = default if _CALL.fullmatch(default) else f"({default})"
+    rule = _rule(value, old, new, enums or {})
+    if rule is None or (rule.fits is not None and not _is_json_literal(default, new)):
         return None
-    return rule.using or _time(f"({default})", _Type(conversion.before), _Type(conversion.after))
+    return rule.using or _time(value, old, new)
 
 
 def _rule(value: str, old: _Type, new: _Type, enums: Mapping[str, Collection[str]]) -> _Rule | None:
@@ -133,7 +156,7 @@ def _rule(value: str, old: _Type, new: _Type, enums: Mapping[str, Collection[str
 
 def _of_others(value: str, old: _Type, new: _Type) -> _Rule | None:
     if {old.name, new.name} == _JSON:
-        return _Rule(f"{value}::{new.text}")
+        return _Rule(f"{value}::{new.text}", fits=_readable(value, old))
     if old.name == "boolean" and new.name in _INTEGERS:
         return _Rule(f"{value}::integer::{new.text}")
     if old.name in _INTEGERS and new.name == "boolean":
@@ -147,14 +170,16 @@ def _of_others(value: str, old: _Type, new: _Type) -> _Rule | None:
 
 
 def _to_text(value: str, old: _Type, new: _Type) -> _Rule | None:
-    finite = None
+    can = None
     if old.name in _TEXTS:
         text = value
     elif old.name in _JSON:
         text = f"(CASE {old.name}_typeof({value}) WHEN 'string' THEN {value} #>> '{{}}' ELSE {value}::text END)"
+        if (readable := _readable(value, old)) is not None:
+            can = f"({old.name}_typeof({value}) <> 'string' OR {readable})"
     elif old.name in (_ZONED, _ZONELESS):
         # As ISO 8601 has it, whatever the session's zone is.
-        text, finite = f"""to_char({_in_utc(value, old)}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", f"isfinite({value})"
+        text, can = f"""to_char({_in_utc(value, old)}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", f"isfinite({value})"
     elif old.name in _NUMBERS or old.name in _PLAIN or old.name == "date":
         text = f"{value}::text"
     else:
@@ -162,15 +187,15 @@ def _to_text(value: str, old: _Type, new: _Type) -> _Rule | None:
     # What a character(n) pads is no part of its value; a character alone has one place.
     longest = new.size or ((1,) if new.name == "character" else ())
     if not longest or (old.name in _TEXTS and old.size and old.size <= longest):
-        return _Rule(text if text.endswith(f"::{new.text}") else _cast(text, new), finite)
-    return _Rule(_cast(text, new), _both(finite, f"length({text}) <= {longest[0]}"))
+        return _Rule(text if text.endswith(f"::{new.text}") else _cast(text, new), can)
+    return _Rule(_cast(text, new), _both(can, f"length({text}) <= {longest[0]}"))
 
 
 def _from_text(value: str, new: _Type) -> _Rule | None:
     if new.name == "uuid":
         return _Rule(f"{value}::uuid", fits=f"{value} {IS_UUID}")
     if new.name in _JSON:
-        return _Rule(_cast(value, new))
+        return _Rule(_cast(value, new), fits=is_json(value, new.name))
     if new.name == "boolean":
         known = f"lower(trim({value}))"
         return _Rule(f"({known} IN {_TRUE})", fits=f"({known} IN {_TRUE} OR {known} IN {_FALSE})")
@@ -191,6 +216,27 @@ def _from_text(value: str, new: _Type) -> _Rule | None:
     return None
 
 
+def _readable(value: str, old: _Type) -> str | None:
+    """Return what holds for the values of json that the server can take apart; None where it has done so already."""
+    return is_json(f"{value}::text", "jsonb") if old.name == "json" else None
+
+
+def _is_json_literal(default: str, new: _Type) -> bool:
+    """Return whether a default is a literal that is JSON, and becomes JSON or a text of any length."""
+    found = _LITERAL.fullmatch(default) if new.name in _JSON or new.text == "text" else None
+    if found is None:
+        return False
+    try:
+        json.loads(found[1].replace("''", "'"), parse_constant=_no_json)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(word)
+
+
 # Numbers.
 
 
@@ -201,13 +247,16 @@ def _of_numbers(value: str, old: _Type, new: _Type) -> _Rule | None:
         return _to_sized_numeric(value, old, new)
     if old.name == new.name or new.name in _WIDER.get(old.name, ()):
         return _Rule(_cast(value, new))
-    back = f"{_cast(value, new)}::{old.name}"
-    fits = None
+    back = f"{_cast(value, new)}::{old.name} <> {value}"
     if new.name == "numeric":
-        fits = f"{value} NOT IN ('NaN', 'Infinity', '-Infinity')"
-    elif new.name == "real":
-        fits = f"({value} IN ('NaN', 'Infinity', '-Infinity') OR abs({value}) < 3e38)"
-    return _Rule(_cast(value, new), fits, f"{back} <> {value}")
+        return _Rule(_cast(value, new), f"{value} NOT IN {_LIMITLESS}", back)
+    if old.name in _INTEGERS or (
+        old.name == "numeric" and 0 < (*old.size, 0)[0] < 300 and new.name == "double precision"
+    ):
+        return _Rule(_cast(value, new), cuts=back)
+    least, most = _RANGES[new.name]
+    fits = f"({value} IN {_LIMITLESS} OR {value} = 0 OR abs({value}) BETWEEN {least} AND {most})"
+    return _Rule(_cast(value, new), fits, f"CASE WHEN {fits} THEN {back} END")
 
 
 def _to_integer(value: str, old: _Type, new: _Type) -> _Rule:
@@ -217,7 +266,7 @@ def _to_integer(value: str, old: _Type, new: _Type) -> _Rule:
     if old.name in _INTEGERS:
         return _Rule(_cast(value, new), fits=f"{value} BETWEEN {-bound} AND {bound - 1}")
     exact = f"{value}::numeric"
-    fits = f"({value} NOT IN ('NaN', 'Infinity', '-Infinity') AND trunc({exact}) BETWEEN {-bound} AND {bound - 1})"
+    fits = f"({value} NOT IN {_LIMITLESS} AND trunc({exact}) BETWEEN {-bound} AND {bound - 1})"
     return _Rule(f"trunc({exact})::{new.text}", fits, f"trunc({exact}) <> {exact}")
 
 
@@ -229,7 +278,7 @@ def _to_sized_numeric(value: str, old: _Type, new: _Type) -> _Rule:
             return _Rule(_cast(value, new))
     exact = f"{value}::numeric"
     rounded = f"round({exact}, {scale})"
-    fits = f"({value} NOT IN ('NaN', 'Infinity', '-Infinity') AND abs({rounded}) < 1e{digits - scale})"
+    fits = f"({value} NOT IN {_LIMITLESS} AND abs({rounded}) < 1e{digits - scale})"
     if old.name in _INTEGERS:
         return _Rule(_cast(value, new), f"abs({rounded}) < 1e{digits - scale}", f"{rounded} <> {exact}")
     return _Rule(_cast(exact, new), fits, f"{rounded} <> {exact}")
@@ -300,7 +349,10 @@ def _of_arrays(value: str, old: _Type, new: _Type) -> _Rule | None:
             f"(jsonb_populate_record(NULL::pg_catalog.pg_class, jsonb_build_object('reloptions', {value}))).reloptions"
         )
         other = f"""jsonb_path_exists({value}::jsonb, '$[*] ? (@.type() != "string")')"""
-        return _Rule(_cast(held, new), fits=f"({old.name}_typeof({value}) = 'array' AND NOT {other})")
+        strings_alone = f"({old.name}_typeof({value}) = 'array' AND NOT {other})"
+        readable = _readable(value, old)
+        fits = strings_alone if readable is None else f"CASE WHEN {readable} THEN {strings_alone} ELSE false END"
+        return _Rule(_cast(held, new), fits)
     if old.name.endswith("[]") and strings:
         return _Rule(_cast(value, new))
     if old.name.endswith("[]") and new.name.endswith("[]"):

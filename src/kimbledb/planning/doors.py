@@ -144,21 +144,27 @@ class Doors:
 
         They are on one declared column, or on the columns of a declared check. Others relate columns, and stay.
         """
-        declared = {(split(name)[0], self._checked(name, facts)) for name, facts in self._declared_checks()}
         found = []
         for name, facts in self._strange("constraint"):
             table = split(name)[0]
             if table not in self._tables or "check" not in facts or facts.get("inherited"):
                 continue
             own = self._checked(name, facts)
-            if (len(own) == 1 and all(key in self.declared for key in own)) or (own and (table, own) in declared):
+            if (len(own) == 1 and all(key in self.declared for key in own)) or (own and own in self._declared_checks):
                 found.append(name)
         return found
 
-    def _declared_checks(self) -> Iterator[tuple[str, Facts]]:
-        for (kind, name), facts in self.objects.items():
-            if kind == "constraint" and "check" in facts and (kind, name) in self.declared:
-                yield name, facts
+    @cached_property
+    def _declared_checks(self) -> frozenset[frozenset[Key]]:
+        """The columns of each declared check on the migration's tables."""
+        return frozenset(
+            self._checked(name, facts)
+            for (kind, name), facts in self.objects.items()
+            if kind == "constraint"
+            and "check" in facts
+            and (kind, name) in self.declared
+            and split(name)[0] in self._tables
+        )
 
     def _checked(self, name: str, facts: Facts) -> frozenset[Key]:
         """Return the columns of its table that a check names."""
@@ -357,11 +363,18 @@ def wanting_values(objects: Mapping[Key, Facts], tables: Collection[str], declar
         tables: The tables that are looked at.
         declared: What is declared.
     """
-    kept = without_null(objects)
-    for (kind, name), facts in objects.items():
-        is_ours = kind == "column" and (kind, name) not in declared and split(name)[0] in tables
-        if is_ours and wants_value(facts) and not facts.get("inherited") and name not in kept:
-            yield name
+    wanting = [
+        name
+        for (kind, name), facts in objects.items()
+        if kind == "column"
+        and (kind, name) not in declared
+        and wants_value(facts)
+        and not facts.get("inherited")
+        and split(name)[0] in tables
+    ]
+    if wanting:
+        kept = without_null(objects)
+        yield from (name for name in wanting if name not in kept)
 
 
 def wants_value(facts: Facts) -> bool:

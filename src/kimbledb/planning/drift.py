@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from attrs import evolve, frozen
 
@@ -17,7 +18,7 @@ from kimbledb.model.check import Check
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.names import quote_identifier
-from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted, words
+from kimbledb.model.objects import BY_DEFAULT, DatabaseObject, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
@@ -164,6 +165,8 @@ class _Drift:
         self.wanted: Fold = fold(applied, hosted=hosted)
         #: With the pending migrations, whose forms are accepted.
         self._ahead: Fold = fold((*applied, *pending), hosted=hosted) if pending else self.wanted
+        self._applied = applied
+        self._hosted = hosted
         self._found = found
         self._forms = forms
         #: Whether it is known what each applied migration does here. Otherwise any of them may have granted.
@@ -372,8 +375,39 @@ class _Drift:
         if item.each.kind != "privilege" or item.migration.closed:
             return there
         target, role = granted(item.each.name)
-        given = self._found.given_by_default(item.key, target.partition(" ")[0], role)
+        kind = target.partition(" ")[0]
+        given = self._found.given_by_default(item.key, kind, role)
+        if self._is_from_before_other_defaults(item, kind, role):
+            given = may if isinstance(may := there.get("may"), tuple) else given
         return without_defaults(item.each.facts or {}, there, given)
+
+    def _is_from_before_other_defaults(self, item: FoldedObject, kind: str, role: str) -> bool:
+        """Return whether a migration changed default privileges after the object of a privilege was made.
+
+        What they gave before belongs to the platform, and no declaration holds it.
+        """
+        changed = self._changed_defaults.get((BY_DEFAULT.get(kind, ""), role))
+        if changed is None:
+            return False
+        on = self.wanted.objects.get(DatabaseObject.of(granted(item.each.name)[0]).key)
+        first = [] if on is None else [*self.wanted.before(on.migration, on.declared_as), on]
+        return not first or self._places[first[0].migration.name] < changed
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each applied migration, by its name."""
+        return {each.name: place for place, each in enumerate(self._applied)}
+
+    @cached_property
+    def _changed_defaults(self) -> dict[tuple[str, str], int]:
+        """The place of the last migration that changes or drops default privileges, by the class of objects and the role."""
+        return {
+            (each.name.partition(" of ")[0], each.name.partition(" to ")[2]): place
+            for place, migration in enumerate(self._applied)
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for each in (*statement.changes, *statement.drops)
+            if each.kind == "default privilege"
+        }
 
     def _is_accepted(self, item: FoldedObject, comparison: Comparison) -> bool:
         """Return whether an object has the form of a pending migration, or one that it had before kimbledb."""
@@ -384,9 +418,10 @@ class _Drift:
         if kept is None:
             return False
         there = self._found.objects[item.key]
-        # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL.
+        # The form from before kimbledb is accepted: a constraint's own wording, a column's default and NOT NULL, and the
+        # type that a key gives it.
         if item.each.kind == "column":
-            return same_type(item.each.facts or {}, there)
+            return same_type(item.each.facts or {}, there) or same_type(kept, there)
         return not compare(
             kept,
             there,

@@ -7,11 +7,12 @@ cannot be compared here counts as present, too. An object that is known by name 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from attrs import define, evolve, field
 
+from kimbledb.catalog import statements
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, KeptObject, ObjectState
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
@@ -45,7 +46,9 @@ def as_applied(migrations: Iterable[Migration], rows: Iterable[AppliedMigration]
     ]
 
 
-def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms) -> Evidence:
+def weigh(
+    migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, forms: Forms, extensions: Collection[str] = ()
+) -> Evidence:
     """Compare the declarations of migrations with the objects of a schema. Pure.
 
     Args:
@@ -53,9 +56,11 @@ def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, for
         found: The objects of the schema.
         hosted: Whether the database has the roles of a hosted platform.
         forms: The recorded forms of the database.
+        extensions: The names of the extensions that the database has.
 
     Returns:
-        One finding for each migration that declares objects which prove something.
+        One finding for each migration that declares objects which prove something, or does nothing else than what is
+        there: extensions, privileges, default privileges.
     """
     scales = _Scales(migrations, found, hosted=hosted, forms=forms)
     findings = {}
@@ -63,6 +68,11 @@ def weigh(migrations: Iterable[Migration], found: Snapshot, *, hosted: bool, for
         if finding := scales.finding(migration):
             findings[migration.name] = finding
     scales.weigh_superseded(findings)
+    # A new database of a platform has extensions and default privileges, too: they prove nothing by themselves.
+    if any(each.state is ObjectState.APPLIED for each in findings.values()):
+        for migration in scales.migrations:
+            if migration.name not in findings and (finding := scales.of_surroundings(migration, extensions)):
+                findings[migration.name] = finding
     return Evidence(hosted=hosted, gathered=True, kept=scales.kept(), findings=findings)
 
 
@@ -132,6 +142,40 @@ class _Scales:
         # A repair of which only the columns are there, which others make, was not applied in part.
         apart = migration.is_repair and not begun and finding.state is ObjectState.PARTIAL
         return evolve(finding, state=ObjectState.MISSING) if apart else finding
+
+    def of_surroundings(self, migration: Migration, extensions: Collection[str]) -> Finding | None:
+        """Return the finding of a migration that makes no object, where all that it does is there; else None.
+
+        Args:
+            migration: The migration.
+            extensions: The names of the extensions that the database has.
+        """
+        declared = [
+            each
+            for statement in migration.declarations.on(hosted=self._hosted)
+            for each in (*statement.creates, *statement.changes)
+        ]
+        wanted = [each.name for each in migration.extensions]
+        scripts = migration.applied_scripts(hosted=self._hosted).values()
+        does_nothing_else = bool(declared) or not any(
+            each.skeleton.strip("; \n") for script in scripts for each in statements.split(script.text)
+        )
+        if not migration.is_declared or not (declared or wanted) or not does_nothing_else:
+            return None
+        if not all(name in extensions for name in wanted) or not all(map(self._is_as_declared, declared)):
+            return None
+        present = (*(f"extension {name}" for name in wanted), *map(str, declared))
+        return Finding(ObjectState.APPLIED, present, begun=True)
+
+    def _is_as_declared(self, each: DatabaseObject) -> bool:
+        """Return whether a privilege, a default privilege or a comment has its declared form."""
+        there, facts = self._found.objects.get(each.key), each.facts or {}
+        if there is None or each.kind in _PROVING:
+            return False
+        if each.kind != "privilege":
+            return not compare(facts, there).differs
+        may, wanted = (tuple(one.get("may", ())) for one in (there, facts))  # type: ignore[arg-type]
+        return set(wanted) <= set(may) and there.get("lacks") == facts.get("lacks")
 
     def _later_names(self, migration: Migration) -> Iterator[str]:
         """Yield the names that a migration gives to what has a former name."""

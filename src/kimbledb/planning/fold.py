@@ -140,6 +140,11 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
         migrations: The migrations, in the order in which they are applied.
         hosted: Whether the database is a hosted one: statements for the other platform do not count.
     """
+    return _fold(tuple(migrations), hosted=hosted)
+
+
+@lru_cache(maxsize=8)  # a call asks for those of the whole catalog and of the applied migrations several times
+def _fold(migrations: tuple[Migration, ...], *, hosted: bool) -> Fold:
     folding = _Folding()
     for migration in migrations:
         statements = migration.declarations.on(hosted=hosted)
@@ -150,17 +155,6 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
             for each in (*statement.creates, *statement.changes):
                 folding.put(FoldedObject(each, migration, statement, each.key))
     return Fold(folding.objects, folding.gone, folding.places)
-
-
-@lru_cache(maxsize=2)
-def fold_of_all(migrations: tuple[Migration, ...], *, hosted: bool) -> Fold:
-    """Return what the migrations of a whole catalog declare. It is asked for at each of their steps.
-
-    Args:
-        migrations: As for ``fold()``.
-        hosted: As for ``fold()``.
-    """
-    return fold(migrations, hosted=hosted)
 
 
 class _Folding:
@@ -424,6 +418,7 @@ def relation_of(key: Key, facts: Facts | None = None) -> str | None:
     return next((name for kind, name in owners_of(key, facts) if kind in RELATIONS), None)
 
 
+@lru_cache(maxsize=1 << 14)  # the names of a large schema are asked for again and again
 def split(name: str) -> tuple[str, str]:
     """Return the name of the relation, and the last identifier, of the name of a part such as ``users.email``."""
     match = _LAST.fullmatch(name)

@@ -44,8 +44,8 @@ def conversions(
     Yields:
         Conversions; and for each column that no rule converts, wanted or at the other end of a key, its name and the reason.
     """
-    keys = list(_foreign_keys((name, facts) for (kind, name), facts in found.items() if kind == "constraint"))
-    above = dict([*_foreign_keys(declared), *keys])
+    keys = list(foreign_keys((name, facts) for (kind, name), facts in found.items() if kind == "constraint"))
+    above = dict([*foreign_keys(declared), *keys])
     ends: dict[str, list[str]] = {}
     for own, other in keys:
         ends.setdefault(own, []).append(other)
@@ -65,6 +65,12 @@ def conversions(
         if conversion is None:
             yield column, why or f"column {column} is {before} instead of {later}, and no rule converts it"
             continue
+        if away := [other for other in ends.get(column, ()) if ("column", other) not in found]:
+            yield (
+                column,
+                f"column {column} is {before} instead of {later}, and a foreign key ties it to {away[0]}: drop that key first",
+            )
+            continue
         yield conversion
         for other in ends.get(column, ()):
             if other not in known:
@@ -73,6 +79,21 @@ def conversions(
                 waiting.append(
                     (other, later, f"column {other} is {kind}, refers to {column} and cannot become {later}")
                 )
+
+
+def held(wanted: Mapping[str, str], found: Mapping[Key, Facts], declared: Mapping[str, str]) -> Iterator[str]:
+    """Yield the columns that keep the type which a key gives them: it refers to a column that is declared with another type.
+
+    Args:
+        wanted: The later types, by column.
+        found: The objects of the schema.
+        declared: The declared types of all columns.
+    """
+    above = dict(foreign_keys((name, facts) for (kind, name), facts in found.items() if kind == "constraint"))
+    for column, later in wanted.items():
+        root = _root(column, above)
+        if root != column and declared.get(root, later) != later:
+            yield column
 
 
 def _to_uuid(conversion: Conversion, root: str) -> Conversion:
@@ -119,8 +140,12 @@ def _root(column: str, above: Mapping[str, str]) -> str:
     return passed[-1]
 
 
-def _foreign_keys(constraints: Iterable[tuple[str, Facts]]) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of columns that foreign keys join, the referring one first."""
+def foreign_keys(constraints: Iterable[tuple[str, Facts]]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of columns that foreign keys join, the referring one first.
+
+    Args:
+        constraints: The names and facts of constraints, foreign keys among them.
+    """
     for name, facts in constraints:
         key = _FOREIGN_KEY.match(str(facts.get("key", "")))
         if key is None:

@@ -7,6 +7,7 @@ that they will have. Steps follow each other, also those of several migrations.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
 
@@ -40,6 +41,10 @@ class _Layer:
     values: Mapping[str, str | None]
     #: The columns below, by their own names.
     below: frozenset[str]
+    #: The condition of the rows that are left; None where all are.
+    where: str | None = None
+    #: The columns that the condition reads, by their own names.
+    reads: tuple[str, ...] = ()
 
 
 @frozen
@@ -52,8 +57,10 @@ class TableRows:
     present: str | None
     #: Its later columns, by their own names; None where they are not known.
     columns: frozenset[str] | None
-    #: Those of them that are its primary key.
-    key: tuple[str, ...] = ()
+    #: Those of them that are its primary key, each with its present name.
+    key: Mapping[str, str] = field(factory=dict)
+    #: The names under which those of them that get other values can be read as they stand now.
+    carried: Mapping[str, str] = field(factory=dict)
     #: The collations of its later columns that do not have that of their type.
     collations: Mapping[str, str] = field(factory=dict)
     layers: tuple[_Layer, ...] = ()
@@ -71,6 +78,35 @@ class TableRows:
         layer = _Layer(self.table, values, self.columns)
         kept = {column: each for column, each in self.collations.items() if column not in values}
         return evolve(self, columns=self.columns | values.keys(), collations=kept, layers=(*self.layers, layer))
+
+    def with_those(self, condition: str, reads: Iterable[str]) -> TableRows:
+        """Return the rows of which a condition holds.
+
+        Args:
+            condition: The condition.
+            reads: The columns that it reads, by their own names.
+        """
+        if self.columns is None:
+            return self
+        return evolve(self, layers=(*self.layers, _Layer(self.table, {}, self.columns, condition, tuple(reads))))
+
+    @property
+    def are_some(self) -> bool:
+        """Whether some of the rows that are there may be left out."""
+        return any(layer.where is not None for layer in self.layers)
+
+    def with_present_key(self) -> TableRows:
+        """Return the rows with ``carried``: by the key as it stands now a person finds a row, whatever it will be."""
+        given = {column for layer in self.layers for column in layer.values}
+        taken = given | (self.columns or set())
+        carried: dict[str, str] = {}
+        for column in (each for each in self.key if each in given):
+            carried[column] = _free(self.key[column], taken | set(carried.values()))
+        if not carried:
+            return self
+        first, *others = self.layers
+        values = {**first.values, **{name: identifier(self.key[column]) for column, name in carried.items()}}
+        return evolve(self, carried=carried, layers=(evolve(first, values=values), *others))
 
     def is_null(self, column: str) -> bool:
         """Return whether a column is NULL in every row: it is added, and nothing gives it a value.
@@ -100,22 +136,25 @@ class TableRows:
             shown = "" if own_name(present) == alias else f" AS {alias}"
             return f"{'ONLY ' if only else ''}{written(present)}{shown}"
         layer = self.layers[height - 1]
-        if layer.values.keys().isdisjoint(columns):
+        if layer.where is None and layer.values.keys().isdisjoint(columns):
             return self._from(height - 1, columns, alias, only=only)
         values = {column: layer.values.get(column, identifier(column)) for column in columns}
         if None in values.values():
             return None
+        known = layer.below.union(ROW)
         below = dict.fromkeys(
             other
             for column, value in values.items()
-            for other in (sorted(words_in(str(value)) & layer.below) if column in layer.values else (column,))
+            for other in (sorted(words_in(str(value)) & known) if column in layer.values else (column,))
         )
+        below.update(dict.fromkeys(layer.reads))
         text = self._from(height - 1, list(below), own_name(layer.table), only=only)
         shown = ", ".join(
             str(value) if value == identifier(column) else f"{value} AS {identifier(column)}"
             for column, value in values.items()
         )
-        return None if text is None else f"(SELECT {shown} FROM {text}) AS {alias}"
+        where = "" if layer.where is None else f" WHERE {layer.where}"
+        return None if text is None else f"(SELECT {shown} FROM {text}{where}) AS {alias}"
 
 
 @frozen
@@ -160,7 +199,13 @@ class LaterRows:
             if kind == "column" and "collation" in facts:
                 collations.setdefault(split(name)[0], {})[parts_of(name)[-1]] = str(facts["collation"])
         tables = {
-            name: TableRows(name, name, frozenset(each), keys.get(name, ()), collations.get(name, {}))
+            name: TableRows(
+                name,
+                name,
+                frozenset(each),
+                {own: own for own in keys.get(name, ())},
+                collations=collations.get(name, {}),
+            )
             for name, each in columns.items()
         }
         domains = {
@@ -195,7 +240,7 @@ class LaterRows:
                 if (new := _own(under_new_names(DatabaseObject("column", f"{each.table}.{quoted(old)}"), renames)))
                 != old
             }
-            key = tuple(names.get(column, column) for column in each.key)
+            key = {names.get(column, column): now for column, now in each.key.items()}
             later = evolve(each, table=table, key=key).with_values({new: identifier(old) for old, new in names.items()})
             gone = names.keys() - set(names.values())
             tables[table] = evolve(later, columns=None if later.columns is None else later.columns - gone)
@@ -217,6 +262,16 @@ class LaterRows:
             table: self.tables[table].with_values(each) for table, each in by_table.items() if table in self.tables
         }
         return evolve(self, tables={**self.tables, **changed})
+
+    def with_those(self, table: str, condition: str, reads: Iterable[str]) -> LaterRows:
+        """Return the rows without those of one table of which a condition does not hold.
+
+        Args:
+            table: The table, by its later name.
+            condition: The condition.
+            reads: The columns that it reads, by their own names.
+        """
+        return evolve(self, tables={**self.tables, table: self.of_table(table).with_those(condition, reads)})
 
     def with_columns(self, columns: Mapping[str, Facts]) -> LaterRows:
         """Return the rows after columns were added to tables: each holds its default, its expression, or NULL.
@@ -260,6 +315,21 @@ class LaterRows:
         after = {name: evolve(each, is_known=False) if name in touched else each for name, each in self.tables.items()}
         return evolve(self, tables=after, is_known=self.is_known and tables is not None)
 
+    def with_rows(self, copied: LaterRows, tables: Iterable[str]) -> LaterRows:
+        """Return the rows after those of some tables were copied into tables of the same names, which were made for them.
+
+        Args:
+            copied: The rows that are copied.
+            tables: The names.
+        """
+        later = {
+            name: evolve(
+                copied.of_table(name), is_known=copied.of_table(name).is_known and self.of_table(name).is_known
+            )
+            for name in tables
+        }
+        return evolve(self, tables={**self.tables, **later})
+
     def with_tables(self, tables: Collection[str]) -> LaterRows:
         """Return the rows after tables were made, which hold none.
 
@@ -292,6 +362,12 @@ def names_in(columns: str) -> tuple[str, ...]:
 
 def _own(each: DatabaseObject) -> str:
     return parts_of(each.name)[-1]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name like this one that is not taken."""
+    ends = itertools.chain(["", "_now"], (f"_now_{number}" for number in itertools.count(2)))
+    return next(each for end in ends if (each := name + end) not in taken)
 
 
 def _first_value(facts: Facts, of_domain: str) -> str:

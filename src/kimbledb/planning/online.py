@@ -81,7 +81,7 @@ def foreseen(unfinished: Unfinished, rows: Rows, large: Collection[str]) -> Comp
     stage = staged(unfinished, completion, large)
     if not stage:
         return completion
-    rest = evolve(unfinished, found=stage.between).complete(rows)
+    rest = evolve(unfinished, scope=evolve(unfinished.scope, found=stage.between)).complete(rows)
     return evolve(completion, online=stage.steps, statements=rest.statements)
 
 
@@ -155,7 +155,7 @@ class _Staging:
     _refused: set[Key] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
-        self.found = self.unfinished.found
+        self.found = self.unfinished.scope.found
         self.after = self.completion.after
         self.renamed = {each.key for _, each in self.completion.renamed}
         converted = {split(each.column)[0] for each in self.completion.converted}
@@ -167,7 +167,7 @@ class _Staging:
         ]
         fills = {
             column: value
-            for column, value in self.unfinished.migration.fills.items()
+            for column, value in self.unfinished.scope.migration.fills.items()
             if column in self.completion.filled and split(column)[0] in self.tables
         }
         self.fills = by_table(fills)

@@ -32,10 +32,12 @@ class Planner:
             prefer: The names or numbers of alternatives to use instead of the default.
 
         Raises:
+            CatalogError: Migrations require built-in ones that the catalog does not hold.
             UnknownMigrationError: The catalog has no migration of a preferred name or number.
             AlternativesError: A preferred migration has no alternatives, or two preferred migrations exclude each
                 other.
         """
+        catalog.check_whole()
         self.catalog = catalog
         preferred: dict[str, None] = {}
         for name in [prefer] if isinstance(prefer, str | int) else prefer:
@@ -241,6 +243,7 @@ class Planner:
         """Return all names in the order of execution.
 
         A migration comes after all that it requires. Among those whose requirements are met, the lowest number is first.
+        Those that are repeatable come after all others, by name.
 
         Args:
             needs: The names of the migrations that each migration requires.
@@ -253,19 +256,24 @@ class Planner:
         for name, wanted in needs.items():
             for need in wanted:
                 dependents[need].append(name)
-        ready = [(self.catalog[name].number, name) for name, count in waiting.items() if not count]
+        ready = [self._place(name) for name, count in waiting.items() if not count]
         heapq.heapify(ready)
         ordered: list[str] = []
         while ready:
-            _, name = heapq.heappop(ready)
+            *_, name = heapq.heappop(ready)
             ordered.append(name)
             for dependent in dependents[name]:
                 waiting[dependent] -= 1
                 if not waiting[dependent]:
-                    heapq.heappush(ready, (self.catalog[dependent].number, dependent))
+                    heapq.heappush(ready, self._place(dependent))
         if len(ordered) < len(needs):
             raise DependencyCycleError(_cycle_in({name: needs[name] for name, count in waiting.items() if count}))
         return ordered
+
+    def _place(self, name: str) -> tuple[bool, int, str]:
+        """Return what orders a migration among those whose requirements are met."""
+        migration = self.catalog[name]
+        return migration.repeatable, 0 if migration.repeatable else migration.number, name
 
     def _selection(
         self,
@@ -426,6 +434,8 @@ def _shown_by(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migra
 
 def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepState, str]:
     if row.checksum not in (None, migration.checksum, *migration.supersedes):
+        if migration.repeatable:
+            return StepState.PENDING, f"it is applied again: its text has changed since it was applied{_when(row)}"
         return (
             StepState.CHANGED,
             f"edited after it was applied: the sha256 was {str(row.checksum)[:12]} and is {migration.checksum[:12]}",

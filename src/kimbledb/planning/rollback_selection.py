@@ -30,7 +30,11 @@ class Selection:
 
 def removable(plan: Plan) -> dict[str, Step]:
     """Return the steps that a rollback can take back, by name: applied, or recorded by another tool and there in part."""
-    return {step.name: step for step in plan.steps if step.is_applied or (step.is_recorded and step.state in _IN_PART)}
+    return {
+        step.name: step
+        for step in plan.steps
+        if step.is_applied or step.runs_again or (step.is_recorded and step.state in _IN_PART)
+    }
 
 
 @frozen(kw_only=True)
@@ -141,7 +145,7 @@ def without_rollback(migration: Migration, reason: str) -> RollbackRefusedError:
     hint = None
     if migration.irreversible is None:
         hint = (
-            "give it a folder of its own, with an apply.sql and a rollback.sql"
+            "write its way back where its format has one, or give it a folder with an apply.sql and a rollback.sql"
             if migration.is_flat
             else f"write {migration.location}/rollback.sql"
         )

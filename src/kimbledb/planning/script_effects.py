@@ -70,6 +70,8 @@ _ELSEWHERE = _pattern(
     r"|tablespace|schema|event trigger|publication|subscription|server|foreign data wrapper|cast|language"
     r"|access method|transform|system|large object)\b"
 )
+_SCHEMA = _pattern(rf" (?:if (?:not )?exists )?(?!authorization\b)(?P<name>{_NAME})")
+_PUBLISHES = _pattern(rf"alter publication {_NAME} add table (?P<tables>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)")
 _OTHERS = (
     (_pattern(r"drop extension\b"), "drops an extension"),
     (_pattern(r"security label\b"), "sets a security label"),
@@ -286,12 +288,29 @@ def _of_drop(words: str, text: str, around: Around) -> Iterator[str]:
                 yield f"drops {kind} {name}, whose {gone} gone"
 
 
-def _of_others(words: str, _text: str, _around: Around) -> Iterator[str]:
-    if found := _ELSEWHERE.match(words):
+def _of_others(words: str, _text: str, around: Around) -> Iterator[str]:
+    if (found := _ELSEWHERE.match(words)) and not (
+        _is_declared_schema(found, around) or _publishes_own_tables(words, around)
+    ):
         kind = " ".join(found["kind"].lower().split())
         act = {"create": "creates", "alter": "alters", "drop": "drops"}[found["act"].lower()]
         yield f"{act} {'an' if kind[0] in 'ae' else 'a'} {kind}, which declarations do not hold"
     yield from (words_of for pattern, words_of in _OTHERS if pattern.match(words))
+
+
+def _is_declared_schema(found: re.Match[str], around: Around) -> bool:
+    """Return whether a statement makes, alters or drops a schema of the migration's own, which declarations hold."""
+    named = _SCHEMA.match(found.string, found.end())
+    key = ("schema", _name(named["name"])) if named and found["kind"].lower() == "schema" else None
+    return key in around.before or key in around.after
+
+
+def _publishes_own_tables(words: str, around: Around) -> bool:
+    """Return whether a statement adds tables of the migration to a publication: they leave it when they are dropped."""
+    found = _PUBLISHES.fullmatch(words.strip().rstrip(";").rstrip())
+    return found is not None and all(
+        around.makes("table", _name(name)) for name in re.findall(_QUALIFIED, found["tables"])
+    )
 
 
 def _of_definitions(words: str, text: str, around: Around) -> Iterator[str]:
@@ -304,8 +323,9 @@ def _of_definitions(words: str, text: str, around: Around) -> Iterator[str]:
 
 
 def _name(text: str) -> str:
-    """Return the name of an object as objects have it."""
-    return ".".join(quoted(_identifier(each)) for each in re.findall(_NAME, text))
+    """Return the name of an object as objects have it: without the target schema, which is the one of a recording."""
+    parts = [quoted(_identifier(each)) for each in re.findall(_NAME, text)]
+    return ".".join(parts[1:] if len(parts) > 1 and parts[0] == "public" else parts)
 
 
 def _identifier(text: str) -> str:

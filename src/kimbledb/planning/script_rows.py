@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.model.declarations import DeclaredStatement
@@ -19,6 +19,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of
+from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fold import Fold, fold, relation_of, split
 from kimbledb.planning.later_rows import LaterRows, primary_key_of
 from kimbledb.planning.mentions import in_order
@@ -133,6 +134,16 @@ class ScriptRows:
             for column in primary_key_of(each.facts or {}) if each.kind == "constraint" else ():
                 asked.pop(f"column {split(each.name)[0]}.{quoted(column)}", None)
         return asked
+
+    @property
+    def found_after(self) -> Snapshot:
+        """The objects of the schema when the script has run, by what it declares."""
+        after = objects_after({each.key: each for each in self.found}, self.migration, hosted=self.hosted)
+        return evolve(
+            self.found,
+            objects={key: each.facts or {} for key, each in after.items()},
+            sources={key: each.source for key, each in after.items() if each.source is not None},
+        )
 
     @cached_property
     def rows_after(self) -> LaterRows:

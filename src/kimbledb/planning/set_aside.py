@@ -54,13 +54,13 @@ class Aside:
     gone: frozenset[Key] = frozenset()
 
 
-def set_aside(found: Snapshot, tables: Iterable[str], declared: Collection[Key], *, closed: bool) -> Aside:
+def set_aside(found: Snapshot, tables: Iterable[str], declared: Mapping[Key, Facts], *, closed: bool) -> Aside:
     """Set tables aside.
 
     Args:
         found: The schema, with what each object needs and the statements that make them.
         tables: The names of the tables, as objects have them.
-        declared: What migrations declare: what of it depends on the tables from outside goes, to be made anew.
+        declared: What all migrations of the catalog declare: what of it depends on the tables from outside goes, to be made anew.
         closed: Whether people lose what they may do with the rows that are set aside.
 
     Raises:
@@ -95,10 +95,15 @@ def set_aside(found: Snapshot, tables: Iterable[str], declared: Collection[Key],
     return Aside(found, tuple(statements), names, gone)
 
 
-def _from_outside(found: Snapshot, tables: Collection[str], declared: Collection[Key]) -> Iterator[Key]:
-    """Yield what is declared, depends on tables and is no part of them: foreign keys of other tables, views and the like."""
+def _from_outside(found: Snapshot, tables: Collection[str], declared: Mapping[Key, Facts]) -> Iterator[Key]:
+    """Yield what is declared, depends on tables and is no part of them: foreign keys of other tables, views and the like.
+
+    A foreign key that says the same under another name is the declared one.
+    """
+    keys = {(split(name)[0], facts.get("key")) for (kind, name), facts in declared.items() if kind == "constraint"}
     for key, facts in found.objects.items():
-        if key not in declared or split(key[1])[0] in tables or facts.get("on") in tables:
+        is_twin = key[0] == "constraint" and (split(key[1])[0], facts.get("key")) in keys
+        if not (key in declared or is_twin) or split(key[1])[0] in tables or facts.get("on") in tables:
             continue
         if key[0] == "constraint":
             if target_of(facts) in tables:
@@ -159,6 +164,7 @@ def copies(
             counted=tuple(
                 split(name)[1] for name in shared if name not in without and _is_counted(later["column", name])
             ),
+            is_partitioned="partition_by" in aside.found.objects["table", source],
         )
 
 

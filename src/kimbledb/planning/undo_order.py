@@ -18,7 +18,7 @@ _GOING = (
     *("default privilege", "privilege", "comment", "policy", "rule", "trigger", "view", "statistics", "index"),
     *("constraint", "column", "table", "sequence", "operator class", "operator family", "operator", "conversion"),
     *("function", "type", "text search configuration", "text search dictionary", "text search template"),
-    *("text search parser", "collation"),
+    *("text search parser", "collation", "schema"),
 )
 _RANKS = {kind: rank for rank, kind in enumerate(_GOING)}
 #: Parts of a table that can go before it.

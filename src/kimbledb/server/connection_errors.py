@@ -8,8 +8,9 @@ import ssl
 from pathlib import Path
 
 from kimbledb.errors import ConfigurationError, ConnectionLostError
+from kimbledb.server.address import Address
 from kimbledb.server.driver import MisuseError, ServerError, WrongServerError, first_line
-from kimbledb.server.dsn import HINT, Address
+from kimbledb.server.parameters import HINT
 from kimbledb.server.session import TemporarilyUnavailable
 
 #: Files of TLS: parameter, environment variable, and description.

@@ -56,5 +56,8 @@ class Options:
     client_check_interval: float = field(default=2.0, validator=_positive)
     #: The DSN of the server itself, past any pooler, for steps that need a session of their own.
     direct_dsn: str | None = field(default=None, repr=False)
+    #: Whether ``migrate()`` waits, as ``wait()`` does, where this role may not migrate: another role owns history, the
+    #: role may not create in the schema, or the server is read-only. Otherwise ``PreflightError`` is raised there.
+    or_wait: bool = False
     #: Names of hazards (``kimbledb.Hazard.name``) that stop a run before its first change.
     refuse_hazards: tuple[str, ...] = field(default=(), converter=_tuple_of, validator=_known_hazards)

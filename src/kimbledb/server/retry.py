@@ -30,12 +30,16 @@ class Retry(Exception):
         blockers: The sessions that block the work, one line each, as far as the server shows them.
         contended: The server's message where the lock timeout or a deadlock ended the attempt: the number of
             such attempts is bounded (``Options.attempts``). None otherwise: then the deadline is the only bound.
+        awaited: What the work waits for, in words, where no session is known to block it; else None.
     """
 
-    def __init__(self, *, blockers: Sequence[str] = (), contended: str | None = None) -> None:
+    def __init__(
+        self, *, blockers: Sequence[str] = (), contended: str | None = None, awaited: str | None = None
+    ) -> None:
         super().__init__()
         self.blockers = tuple(blockers)
         self.contended = contended
+        self.awaited = awaited
 
 
 def meaning(error: ServerError, *, making: bool = False) -> Retry | HistoryError | None:

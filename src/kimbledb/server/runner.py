@@ -51,6 +51,8 @@ class Runner:
         options: Options,
         progress: Watcher | None = None,
         in_process_lock: InProcessLock | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         """Prepare a call.
 
@@ -59,17 +61,19 @@ class Runner:
             options: The limits.
             progress: The progress callable, or None.
             in_process_lock: The lock among the calls of this process on the same schema; None where the call takes none.
+            patient: Whether the call waits until the deadline for a server that cannot be reached.
         """
         self.target = target
         self.options = options
         self.progress = progress
         self._in_process_lock = in_process_lock
+        self._patient = patient and target.can_reconnect
         #: Whether the call has waited already.
         self.has_waited = False
         #: The run's name in the log, by which the run recognises its own entries.
         self.run_id = secrets.token_hex(8)
         #: The target for a second session past any pooler, or None.
-        self.direct = target if target.dsn is not None else None
+        self.direct = target if target.address is not None else None
         if options.direct_dsn is not None:
             self.direct = target_of(options.direct_dsn, "Options.direct_dsn")
         #: The current activity, for the message at the deadline.
@@ -145,13 +149,15 @@ class Runner:
                     return await work(session)
             except (Retry, ServerError) as error:
                 retry, cause = self._retry_of(error)
+                if retry.awaited is not None:
+                    why = (retry.awaited,)
                 if retry.contended is not None:
                     contended += 1
                     self._check_attempts(contended, retry.contended, cause)
                 elif self._in_process_lock is not None:
                     holder = self._in_process_lock.holder
             except ConnectionLostError as loss:
-                if not isinstance(loss, TemporarilyUnavailable):
+                if not (self._patient or isinstance(loss, TemporarilyUnavailable)):
                     losses.count(loss)
                 self.doing = f"connecting ({loss.message})"
                 why = (loss.message,)

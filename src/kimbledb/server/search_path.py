@@ -32,14 +32,23 @@ def guard_of(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
     )
 
 
-def strangers_in(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
-    """Return the query that lists the objects that strangers own or may create in schemas: object, reason, cure."""
-    return queries.filled("strangers", trusted=trusted(reached), schemas=quote_array(schemas))
+def strangers_in(schemas: Sequence[str], reached: Sequence[str] = (), *, owner: str | None = None) -> str:
+    """Return the query that lists the objects that strangers own or may create in schemas: object, reason, cure.
+
+    Args:
+        schemas: The schemas.
+        reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
+        owner: The role that owns history, for a report of a role that may only read it: strangers are then
+            those whom the owner does not trust either. None for the current role alone.
+    """
+    named = "current_user" if owner is None else quote_literal(owner)
+    return queries.filled("strangers", trusted=trusted(reached, owner=owner), schemas=quote_array(schemas), owner=named)
 
 
-def trusted(reached: Sequence[str] = ()) -> str:
-    """Return the query that gives the trusted roles."""
-    return queries.filled("trusted", reached=quote_array(reached))
+def trusted(reached: Sequence[str] = (), *, owner: str | None = None) -> str:
+    """Return the query that gives the trusted roles. Arguments are those of ``strangers_in()``."""
+    who = "current_user, session_user" + ("" if owner is None else f", {quote_literal(owner)}")
+    return queries.filled("trusted", reached=quote_array(reached), who=who)
 
 
 def gaps_of(dangers: Sequence[Sequence[str]]) -> list[tuple[str, str]]:

@@ -1,53 +1,51 @@
-"""The target of a call: a DSN, a connection or a pool, each opened into a ``Session``.
+"""The target of a call: a DSN, a connection, a pool or an engine, each opened into a ``Session``.
 
-No part of a password leaves this module: messages show host, port and
+No part of a password leaves the modules behind this one: messages show host, port and
 database of a DSN only, and errors that could quote a DSN are replaced.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from attrs import field, frozen
 
-from kimbledb.errors import ConfigurationError, ConnectionLostError
-from kimbledb.server import dsn
-from kimbledb.server.driver import Connection, DriverError, MisuseError, ServerError
+from kimbledb.errors import ConfigurationError
+from kimbledb.server import dsn, libraries
+from kimbledb.server.address import NAMING, VARIABLES, Address
 from kimbledb.server.drivers import asyncpg as driver
-from kimbledb.server.dsn import Address
-from kimbledb.server.options import APPLICATION_NAME, Options
+from kimbledb.server.libraries import shapes
+from kimbledb.server.options import Options
 from kimbledb.server.session import Session
+from kimbledb.server.sources import GivenConnection, GivenPool, OwnConnections, Source
 
-#: Environment variables that hold a DSN, in the order in which they are read.
+#: Environment variables that hold a DSN, in the order in which they are read. After them come libpq's variables.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
-
-#: The driver's errors of a connection attempt.
-_CONNECTION_ERRORS = (ServerError, DriverError, OSError, ValueError)
-#: The driver's errors of a goodbye.
-_CLOSING_ERRORS = (ServerError, MisuseError, OSError)
-#: Seconds for the goodbye to a server. It may stay without an answer where the network drops packets.
-_GOODBYE = 0.5
+#: A DSN that leaves everything to libpq's variables.
+_BY_VARIABLES = "postgresql://"
 
 
 @frozen(eq=False)
 class Target:
-    """The database of a call. Exactly one of dsn, connection and pool is set."""
+    """The database of a call."""
 
     #: The name in messages: host, port and database, never a password.
     label: str
-    dsn: str | None = field(default=None, repr=False)
-    connection: driver.GivenConnection | None = field(default=None, repr=False)
-    pool: driver.GivenPool | None = field(default=None, repr=False)
-    #: The content of the DSN.
-    address: Address | None = field(default=None, repr=False)
+    #: The way to a connection.
+    source: Source = field(repr=False)
 
     @property
     def can_reconnect(self) -> bool:
         """Whether a second connection can be opened: not where the caller passed a single connection."""
-        return self.connection is None
+        return self.source.can_reconnect
+
+    @property
+    def address(self) -> Address | None:
+        """The address by which our own connections reach the database, or None where the caller's are used."""
+        return self.source.address
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
@@ -61,34 +59,8 @@ class Target:
             ConnectionLostError: The server cannot be reached.
             ConfigurationError: The server refuses this connection, or the target cannot be used.
         """
-        if self.connection is not None:
-            given = driver.AsyncpgConnection(self.connection)
-            _refuse_open_transaction(given)
-            try:
-                yield Session(given, options)
-            except Exception:
-                # The transaction is rolled back by now, and the connection is the caller's.
-                raise
-            except BaseException:
-                # Cancelled or interrupted in mid-message: the state of the connection is unknown.
-                given.terminate()
-                raise
-        elif self.pool is not None:
-            async with self._pooled(self.pool) as connection:
-                yield Session(connection, options)
-        else:
-            connection = await self._connect(options)
-            try:
-                yield Session(connection, options)
-            except Exception:
-                # The error is raised further; the connection is ours to close.
-                await _close(connection)
-                raise
-            except BaseException:
-                # A cancelled call does not wait for a goodbye.
-                connection.terminate()
-                raise
-            await _close(connection)
+        async with self.source.lend(self.label, options) as connection:
+            yield Session(connection, options)
 
     @asynccontextmanager
     async def reserved(self) -> AsyncIterator[Target]:
@@ -100,122 +72,93 @@ class Target:
         """
         yield self
 
-    @asynccontextmanager
-    async def _pooled(self, pool: driver.GivenPool) -> AsyncIterator[Connection]:
-        acquired = await self._or_refused(driver.acquire(pool))
-        try:
-            yield acquired
-        except Exception:
-            # The error is raised further; the pool gets its connection back.
-            await _release(pool, acquired)
-            raise
-        except BaseException:
-            # Cancelled or interrupted: the pool must not lend this connection again.
-            acquired.terminate()
-            await driver.release(pool, acquired)  # returns at once, since the connection is closed
-            raise
-        await _release(pool, acquired)
 
-    async def _connect(self, options: Options) -> Connection:
-        address = self.address
-        assert address is not None
-        name = options.application_name
-        if name == APPLICATION_NAME and address.application_name is not None:
-            name = address.application_name
-        return await self._or_refused(
-            driver.connect(address.arguments(), {**address.settings, "application_name": name})
-        )
-
-    async def _or_refused(self, connecting: Awaitable[driver.AsyncpgConnection]) -> driver.AsyncpgConnection:
-        """Return the connection, or raise the public error for the failed attempt."""
-        try:
-            return await connecting
-        except _CONNECTION_ERRORS as error:
-            refusal, cause = self._explained(error), _shown_cause(error)
-        # Raised here and not in the handler: a traceback shows the handled error, which may quote a DSN.
-        raise refusal from cause
-
-    def _explained(self, error: Exception) -> ConfigurationError | ConnectionLostError:
-        from kimbledb.server.connection_errors import explain  # only where there is no connection: 1 ms
-
-        return explain(error, self.label, self.address)
-
-
-#: A database as callers pass it: a DSN, a connection or a pool of asyncpg's, a ``Target``,
-#: or None for the environment's DSN.
-TargetLike: TypeAlias = str | driver.GivenConnection | driver.GivenPool | Target | None
+#: A database as callers pass it: a DSN; a connection or a pool of asyncpg's; an ``AsyncEngine``, an ``AsyncConnection`` or a
+#: ``URL`` of SQLAlchemy's; an ``AsyncConnection`` or a pool of psycopg's; a ``Target``; or None for the environment's:
+#: ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables, if PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE is set.
+TargetLike: TypeAlias = (
+    str
+    | driver.GivenConnection
+    | driver.GivenPool
+    | shapes.SQLAlchemyURL
+    | shapes.SQLAlchemyEngine
+    | shapes.SQLAlchemyConnection
+    | shapes.PsycopgConnection
+    | shapes.PsycopgPool
+    | Target
+    | None
+)
 
 
 def target_of(given: TargetLike, name: str = "the DSN") -> Target:
     """Return the target that a caller passed.
 
     Args:
-        given: A DSN, an ``asyncpg.Connection``, an ``asyncpg.Pool``, or None for
-            the environment's ``KIMBLEDB_DSN``, else ``DATABASE_URL``.
+        given: As ``TargetLike``.
         name: The name of a given DSN in messages.
 
     Raises:
         ConfigurationError: No database is named, or the argument is no target.
+        ConnectionLostError: The argument is a closed connection.
     """
-    if given is None:
-        for variable in DSN_VARIABLES:
-            if os.environ.get(variable):
-                return _from_dsn(os.environ[variable], variable)
-        raise ConfigurationError(
-            "no database is named",
-            hint="pass a DSN (--dsn postgresql://user@host/database), a connection or a pool, "
-            f"or set {' or '.join(DSN_VARIABLES)}",
-        )
-    if isinstance(given, Target):
-        return given
-    if isinstance(given, str):
-        return _from_dsn(given, name)
-    if driver.is_pool(given):
-        return Target("the pool's database", pool=given)
-    if driver.is_connection(given):
-        return Target("the connection's database", connection=given)
+    found = _known(given, name)
+    if found is not None:
+        return found
+    # The DSN of a settings library is an object of its own.
+    is_dsn = str(given).startswith("postgres")
     raise ConfigurationError(
-        f"expected a DSN, an asyncpg.Connection or an asyncpg.Pool, got {type(given).__name__}",
-        hint="pass a DSN such as postgresql://user@host/database",
+        f"expected a DSN, a connection, a pool or an engine, got {type(given).__name__}",
+        hint="pass its text: str(...)" if is_dsn else "pass a DSN such as postgresql://user@host/database",
     )
+
+
+def is_target(given: object) -> bool:
+    """Whether a value is a target by itself, and not several.
+
+    Args:
+        given: The value.
+
+    Raises:
+        ConfigurationError: As ``target_of()``.
+        ConnectionLostError: As ``target_of()``.
+    """
+    return given is None or isinstance(given, str | Target) or _known(given, "") is not None
 
 
 def is_named(target: TargetLike) -> bool:
     """Whether a call has a target, of its own or by the environment."""
-    return target is not None or any(os.environ.get(variable) for variable in DSN_VARIABLES)
+    return target is not None or any(os.environ.get(variable) for variable in (*DSN_VARIABLES, *NAMING))
 
 
-def _from_dsn(given: str, name: str) -> Target:
+def _known(given: object, name: str) -> Target | None:
+    """Return the target that a value is, or None if it is none."""
+    if given is None:
+        return _of_environment()
+    if isinstance(given, Target):
+        return given
+    if isinstance(given, str):
+        return _of_dsn(given, name)
+    if driver.is_pool(given):
+        return Target("the pool's database", GivenPool(given))
+    if driver.is_connection(given):
+        return Target("the connection's database", GivenConnection(given))
+    found = libraries.source_of(given)
+    return None if found is None else Target(*found)
+
+
+def _of_environment() -> Target:
+    for variable in DSN_VARIABLES:
+        if os.environ.get(variable):
+            return _of_dsn(os.environ[variable], variable)
+    if is_named(None):
+        return _of_dsn(_BY_VARIABLES, VARIABLES)
+    raise ConfigurationError(
+        "no database is named",
+        hint="pass a DSN (--dsn postgresql://user@host/database), a connection, a pool or an engine, "
+        f"or set {', '.join(DSN_VARIABLES)} or libpq's variables (PGHOST, PGDATABASE)",
+    )
+
+
+def _of_dsn(given: str, name: str) -> Target:
     address = dsn.read(given, name)
-    return Target(address.label, dsn=given.strip(), address=address)
-
-
-def _refuse_open_transaction(connection: Connection) -> None:
-    if connection.is_closed:
-        raise ConnectionLostError("the connection is closed", hint="pass an open one, a DSN or a pool")
-    if connection.is_in_transaction:
-        raise ConfigurationError(
-            "the connection is in a transaction of its own",
-            hint="each migration runs in its own transaction: call outside of yours, or pass a DSN",
-        )
-
-
-def _shown_cause(error: Exception) -> Exception | None:
-    """Return the cause that users see, or None where the driver quotes unreadable input, which may be a password."""
-    unreadable = isinstance(error, ValueError | MisuseError) and not isinstance(error, OSError)
-    return None if unreadable else error
-
-
-async def _release(pool: driver.GivenPool, acquired: driver.AsyncpgConnection) -> None:
-    try:
-        await driver.release(pool, acquired, limit=_GOODBYE)
-    except _CLOSING_ERRORS:
-        # The pool has closed the connection, and opens another one when it needs one.
-        acquired.terminate()
-
-
-async def _close(connection: Connection) -> None:
-    try:
-        await connection.close(limit=_GOODBYE)
-    except _CLOSING_ERRORS:
-        connection.terminate()
+    return Target(address.label, OwnConnections(address))

@@ -8,13 +8,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError
 from kimbledb.execution.run import catalog_of, schema_of
 from kimbledb.server.driver import ServerError, driver_errors
-from kimbledb.server.dsn import with_database
+from kimbledb.server.dsn import read, with_database
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
 from kimbledb.testing.database_admin import NO_SUCH_DATABASE, DatabaseAdmin
@@ -157,7 +156,7 @@ class Databases:
         Raises:
             ConfigurationError: ``take()`` did not return this DSN.
         """
-        name = unquote(urlsplit(dsn).path[1:])
+        name = read(dsn, "the DSN").database or ""
         if name not in self._taken:
             raise ConfigurationError(
                 f"the database {name!r} was not taken here, and is not dropped", hint="give back the DSN of take()"

@@ -98,7 +98,7 @@ def migrate(folder: Path, _dsn: str, count: int) -> list[float]:
     from alembic import command as commands
     from alembic.config import Config
 
-    assert psycopg
-    assert sqlalchemy
+    assert psycopg.__version__
+    assert sqlalchemy.__version__
     config = Config(folder / "alembic.ini")
     return [timed(lambda: commands.upgrade(config, "head")) for _ in range(count)]

@@ -42,7 +42,7 @@ def migrate(folder: Path, dsn: str, count: int) -> list[float]:
     import psycopg
     import yoyo
 
-    assert psycopg
+    assert psycopg.__version__
 
     def apply() -> None:
         backend = yoyo.get_backend(_url(dsn))

@@ -183,9 +183,10 @@ lines'''
             default = true
             default_when = "hosted"
             transactional = false
+            repeatable = true
             statement_timeout = 90
             irreversible = "data is merged"
-            reaches = ["auth.users", "audit.*", "log"]
+            reaches = ["auth.users", "audit.*", "log", "schema  private"]
             supersedes = ["{SUM}"]
 
             [extensions]
@@ -220,9 +221,10 @@ lines'''
         "default": True,
         "default_when": "hosted",
         "transactional": False,
+        "repeatable": True,
         "statement_timeout": 90.0,
         "irreversible": "data is merged",
-        "reaches": ("auth.users", "audit", "log"),
+        "reaches": ("auth.users", "audit", "log", "schema private"),
         "supersedes": (SUM,),
         "rollback_sql": "",
         "extensions": (Extension("vector", "0.5"),),
@@ -254,6 +256,7 @@ def test_the_least_migration(tmp_path: Path) -> None:
         "default_when": None,
         "extensions": (),
         "transactional": True,
+        "repeatable": False,
         "statement_timeout": None,
         "irreversible": None,
         "reaches": (),
@@ -531,12 +534,15 @@ WRONG = {
     **{key: ["1", "true", "[]", "{ a = 1 }", "1979-05-27"] for key in ("title", "purpose", "status", "notes", "irreversible")},
     **{key: ["0", "-1", "1.0", '"1"', "true", "[1]"] for key in ("phase", "order")},
     **{key: ['"a"', "1", "[1]", '["a", 1]', "{ a = 'b' }", '[["a"]]'] for key in ("requires", "provides")},
-    **{key: ["1", "0", '"true"', "[]"] for key in ("default", "transactional")},
+    **{key: ["1", "0", '"true"', "[]"] for key in ("default", "transactional", "repeatable")},
     "default_when": ["true", '"Hosted"', '"bare"', '""', "[]"],
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
-    "reaches": ['"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'],
+    "reaches": [
+        *('"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'),
+        *('["schema "]', '["schema a.b"]', '["schema a.*"]'),
+    ],
     "supersedes": [f'"{SUM}"', '["abc"]', f'["{SUM.upper()}"]', f'["{SUM}0"]', "[1]", "1"],
     "formerly": ["1", "[]", "{ 'tabel a' = 'b' }", "{ 'table a' = '' }"],
     "renames": ["1", "[]", "{ a = 'b' }", "{ 'table a' = 1 }", "{ 'tabel a' = 'b' }", "{ 'table ' = 'b' }", "{ 'table a' = '' }"],

@@ -28,6 +28,9 @@ def put(root: Path, *names: str, text: str = "SELECT 1;\n") -> Path:
             ["CREATE USERS", "ADD INDEX", "fix type"],
         ),
         (["001_a.sql", "007_b.sql", "08_c-2020-01-01.sql"], [1, 7, 8], ["a", "b", "c 2020 01 01"]),
+        (["000001.sql", "000002.sql", "000010.sql"], [1, 2, 10], ["", "", ""]),
+        (["20240101_b.sql", "20240102_a.sql", "20240102_c.sql"], [1, 2, 3], ["b", "a", "c"]),
+        (["00.00.00_01_a.sql", "00.02.00_01_b.sql", "00.10.00_01_c.sql"], [1, 2, 3], ["a", "b", "c"]),
         (
             ["z-create-users-2024-12-31.sql", "add-a-20250101.sql", "add-b-2025-01-01.sql"],
             [1, 2, 3],
@@ -134,7 +137,7 @@ def test_dates_with_times_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "named"),
     [
-        (["001_a.sql", "001_a.rollback.sql"], "yoyo"),
+        (["001_a.sql", "001_a.undo.sql"], "it reverts 001_a.sql"),
         (["001_a.sql", "001_a_down.sql"], "it reverts 001_a.sql, and would run after it"),
         (["001_a-up.sql", "001_a-down.sql"], "it reverts 001_a-up.sql, and would run after it"),
         (["a-up-2025-01-01.sql", "a-undo-2025-01-01.sql"], "it reverts a-up-2025-01-01.sql"),

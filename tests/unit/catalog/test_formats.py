@@ -12,11 +12,40 @@ import pytest
 
 from kimbledb.catalog import formats
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.catalog.formats import Format, files, folders
+from kimbledb.catalog.formats import (
+    Format,
+    dbmate,
+    diesel,
+    drizzle,
+    files,
+    flyway,
+    folders,
+    goose,
+    pairs,
+    pg_dump,
+    prisma,
+    sqitch,
+    tern,
+    yoyo,
+)
 from kimbledb.errors import CatalogError
 
 #: The formats of the package. mypy compares the functions of their modules with those of a format.
-OURS: dict[str, Format] = {"files": files, "folders": folders}
+OURS: dict[str, Format] = {
+    "dbmate": dbmate,
+    "diesel": diesel,
+    "drizzle": drizzle,
+    "files": files,
+    "flyway": flyway,
+    "folders": folders,
+    "goose": goose,
+    "pairs": pairs,
+    "pg_dump": pg_dump,
+    "prisma": prisma,
+    "sqitch": sqitch,
+    "tern": tern,
+    "yoyo": yoyo,
+}
 
 #: A format of one file for all migrations: each line is a name, a tab, and the SQL.
 TABLE = '''
@@ -71,7 +100,7 @@ from kimbledb.model.migration import Migration
 
 
 def matches(folder):
-    return folder.owner is not None and "Flyway" in folder.owner.name
+    return folder.owner is not None and folder.owner.name == "Liquibase"
 
 
 def read(folder):
@@ -116,9 +145,9 @@ def test_the_faults_of_a_format_are_those_of_the_catalog(tmp_path: Path) -> None
 def test_a_folder_of_two_formats_is_refused(tmp_path: Path) -> None:
     """A folder that two formats match is a fault that names both: neither is guessed."""
     folder = catalog_of(tmp_path, "users\tSELECT 1\n")
-    (folder / "1_a.sql").write_text("SELECT 1;\n", encoding="utf-8")
+    (folder / "1_a.up.sql").write_text("SELECT 1;\n", encoding="utf-8")
 
-    with pytest.raises(CatalogError, match="it matches several formats: files, table"):
+    with pytest.raises(CatalogError, match="it matches several formats: pairs, table"):
         Catalog.from_directory(folder)
 
 
@@ -126,24 +155,36 @@ def test_a_format_can_read_the_files_of_another_tool(tmp_path: Path, format_file
     """A folder that belongs to another tool is refused only where no format reads it."""
     folder = tmp_path / "migrations"
     folder.mkdir()
-    (folder / "V1__users.sql").write_text("SELECT 1;", encoding="utf-8")
+    (folder / "liquibase.properties").write_text("SELECT 1;", encoding="utf-8")
 
-    with pytest.raises(CatalogError, match="this is a file of Flyway"):
+    with pytest.raises(CatalogError, match="this is a file of Liquibase"):
         Catalog.from_directory(folder)
 
     sys.modules.pop(f"{formats.__name__}.table")
     format_file.with_name("table.py").write_text(VERSIONED, encoding="utf-8")
     importlib.invalidate_caches()
 
-    assert [migration.name for migration in Catalog.from_directory(folder)] == ["V1__users.sql"]
+    assert [migration.name for migration in Catalog.from_directory(folder)] == ["liquibase.properties"]
 
 
 def test_formats_are_asked_in_the_order_of_their_names() -> None:
-    """The package holds the formats of folders and of files, in alphabetical order."""
+    """The package holds the formats in alphabetical order."""
     found = formats.every()
 
-    assert list(found) == ["files", "folders"]
+    assert list(found) == sorted(OURS)
     assert found == OURS
+
+
+def test_a_folder_of_kimbledb_imports_no_other_format(tmp_path: Path) -> None:
+    """The own formats are asked first: a start with plain files does not pay for those of other tools."""
+    (tmp_path / "1_a.sql").write_text("SELECT 1;", encoding="utf-8")
+    program = (
+        "import sys; from kimbledb import Catalog; Catalog.from_directory(sys.argv[1]); "
+        "print(sorted(name for name in sys.modules if name.startswith('kimbledb.catalog.formats.')))"
+    )
+    run = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "['kimbledb.catalog.formats.files', 'kimbledb.catalog.formats.folders']"
 
 
 def test_a_start_with_the_built_in_catalog_imports_no_format() -> None:

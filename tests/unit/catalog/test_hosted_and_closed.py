@@ -125,13 +125,13 @@ def test_a_fault_in_catalog_toml_has_its_line_and_cure(tmp_path: Path, text: str
     assert words.startswith(said)
 
 
-def test_a_flat_folder_has_no_catalog_toml(tmp_path: Path) -> None:
-    """Files alone cannot be opened by a hosted.sql, so that a catalog.toml beside them is a fault that says so."""
+def test_a_flat_folder_cannot_be_closed(tmp_path: Path) -> None:
+    """Files alone cannot be opened by a hosted.sql, so that `closed` beside them is a fault that says so."""
     (tmp_path / "001_a.sql").write_text(APPLY)
     (tmp_path / "catalog.toml").write_text("closed = true\n")
 
     [(file, words, _)] = faults_of(tmp_path)
 
     assert file == "catalog.toml"
-    assert "wants a hosted.sql" in words
+    assert "have no hosted.sql" in words
     assert "give each migration a folder" in words

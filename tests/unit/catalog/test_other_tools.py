@@ -38,6 +38,8 @@ BOTH_WAYS = [
     (None, f"{UP}-- Rollback script:\n{DOWN}", 2),
     (None, f"{UP}-- DOWN\n-- the table goes\n\n{DOWN}", 2),
 ]
+#: The tools of these that a folder of files may belong to.
+READ = ("goose", "dbmate", "tern")
 #: Files of one way, that mean something else to their tools.
 ONE_WAY = [
     ("Drizzle", f"{UP}--> statement-breakpoint\n{UP}", 2),
@@ -50,23 +52,10 @@ ONE_WAY = [
 ]
 #: Files of a folder, and whose it is by their names.
 FOLDERS = [
-    ("Flyway", ["V1__init.sql", "V2__more.sql"]),
-    ("Flyway", ["V1__init.sql", "U1__init.sql", "R__views.sql"]),
-    ("Flyway", ["V2024.01.01.1__init.sql"]),
-    ("Evolve", ["V1__init.sql"]),
     ("Flyway", ["sql/V1__init.sql"]),
-    ("Flyway, Evolve or refinery", ["V1__init.sql"]),
-    ("golang-migrate or sqlx", ["000001_a.up.sql", "000001_a.down.sql"]),
     ("Sqitch", ["deploy/users.sql", "revert/users.sql", "verify/users.sql"]),
-    ("golang-migrate", ["20240101120000_a.down.sql", "20240101120000_a.up.sql"]),
-    ("Sqitch", ["sqitch.plan", "deploy/users.sql", "revert/users.sql", "verify/users.sql"]),
-    ("Prisma", ["migration_lock.toml", "20240101120000_init/migration.sql"]),
-    ("Prisma", ["20240101120000_init/migration.sql"]),
-    ("Drizzle", ["0000_a.sql", "meta/_journal.json"]),
     ("graphile-migrate", ["committed/000001.sql", "current.sql"]),
     ("Atlas", ["20240101120000_a.sql", "atlas.sum"]),
-    ("Diesel", ["2024-01-01-120000_a/up.sql", "2024-01-01-120000_a/down.sql"]),
-    ("Diesel", ["00000000000001_a/up.sql", "00000000000001_a/down.sql"]),
     ("Rails", ["20240101120000_create_users.rb"]),
     ("Ecto", ["20240101120000_create_users.exs"]),
     ("Alembic", ["alembic.ini", "env.py", "versions/1_a.py"]),
@@ -100,7 +89,7 @@ def named(tool: str | None) -> str:
     return "is the heading of a rollback" if tool is None else f"is a directive of {tool}"
 
 
-@pytest.mark.parametrize(("tool", "text", "line"), [*BOTH_WAYS, *ONE_WAY])
+@pytest.mark.parametrize(("tool", "text", "line"), [each for each in [*BOTH_WAYS, *ONE_WAY] if each[0] not in READ])
 @pytest.mark.parametrize("name", ["1_a.sql", "20240101120000_a.sql", "a-2024-01-01.sql"])
 def test_a_mark_of_another_tool_is_refused_in_a_flat_folder(
     tmp_path: Path, name: str, tool: str | None, text: str, line: int
@@ -182,11 +171,11 @@ def test_a_folder_without_migrations_is_a_fault(tmp_path: Path, files: list[str]
 def test_a_mark_is_seen_in_a_file_of_any_name(tmp_path: Path, files: list[str]) -> None:
     """A file whose name tells no order is told by what is in it."""
     put(tmp_path, files, "SELECT 1;")
-    put(tmp_path, ["init.sql"], f"-- migrate:up\n{UP}-- migrate:down\n{DOWN}")
+    put(tmp_path, ["init.sql"], f"-- rambler up\n{UP}-- rambler down\n{DOWN}")
 
     told = {fault.path: fault.message for fault in faults_of(tmp_path)}
 
-    assert "is a directive of dbmate" in told[str(tmp_path / "init.sql")]
+    assert "is a directive of rambler" in told[str(tmp_path / "init.sql")]
 
 
 def test_the_folder_inside_is_offered(tmp_path: Path) -> None:

@@ -55,17 +55,17 @@ def test_what_cannot_be_made_leaves_nothing(
 
 def test_a_folder_with_faults_is_left_as_it_is(tmp_path: Path) -> None:
     """Beside migrations of another tool none is made."""
-    (tmp_path / "V1__a.sql").touch()
+    (tmp_path / "db.changelog-master.xml").touch()
 
-    with pytest.raises(CatalogError, match="Flyway"):
+    with pytest.raises(CatalogError, match="Liquibase"):
         new_migration(tmp_path, "base")
 
-    assert contents(tmp_path) == ["V1__a.sql"]
+    assert contents(tmp_path) == ["db.changelog-master.xml"]
 
 
 @pytest.mark.parametrize(
     ("file", "hint"),
-    [("007_a.sql", "008_b.sql"), ("a-2025-01-01.sql", "b-20")],
+    [("007_a.sql", "008_b.sql"), ("a-2025-01-01.sql", "b-20"), ("V1__a.sql", "named as V1__a.sql is")],
 )
 def test_a_flat_folder_gets_no_folder(tmp_path: Path, file: str, hint: str) -> None:
     """A folder among files would make all of these faults: the name of the next file is told."""

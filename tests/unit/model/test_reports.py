@@ -16,6 +16,7 @@ import pytest
 import kimbledb
 from kimbledb import testing
 from kimbledb.model.check import Check
+from kimbledb.model.outputs import markdown
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table
@@ -263,6 +264,100 @@ def test_columns_are_aligned_and_empty_ones_left_out() -> None:
         "            z",
         "note: odd",
     ]
+
+
+def test_what_has_no_room_beside_stands_below() -> None:
+    """The last columns of a row that is too wide stand below it, with their names where there are several."""
+    table = Table(
+        "two",
+        (("9", "a", "pending", "short"), ("10", "bb", "pending", "some words that are too long")),
+        ("#", "name", "state", "why"),
+    )
+
+    assert text_output.write([table], width=34).splitlines() == [
+        "two",
+        "   #  name  state    why",
+        "   9  a     pending  short",
+        "  10  bb    pending",
+        "      some words that are too long",
+    ]
+    assert text_output.write([table], width=24).splitlines() == [
+        "two",
+        "   #  name  state",
+        "   9  a     pending",
+        "      short",
+        "  10  bb    pending",
+        "      some words that",
+        "        are too long",
+    ]
+    assert text_output.write([table], width=18).splitlines()[:4] == [
+        "two",
+        "   #  name",
+        "   9  a",
+        "      state:",
+    ]
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 40])
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+def test_every_report_fits_its_width(kind: type, width: int) -> None:
+    """At any usual width each line fits, and no word of half a line is broken."""
+    tables = SAMPLES[kind].as_tables()
+    text = text_output.write(tables, detail=True, width=width)
+
+    headers = {header for table in tables for header in table.headers}
+    every = set(text_output.write(tables, detail=True).split()) - headers
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert not [word for word in every if len(word) <= width / 2 and word not in text]
+
+
+def test_a_plan_says_nothing_twice() -> None:
+    """A remark that stands in the reason already has no line of its own."""
+    step = kimbledb.Step(C, kimbledb.StepState.PENDING, "not asked for (not applied yet)", selected=False)
+
+    assert "not asked for" not in [line.strip() for line in str(kimbledb.Plan((step,))).splitlines()]
+
+
+def test_a_plan_for_a_pull_request() -> None:
+    """Markdown shows what is not applied, with its hazards, and nothing in it is read as Markdown."""
+    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)")),), ("name", "why"), ("*note*",))
+
+    shown = PLAN.to_markdown()
+    assert "a.sql" not in shown.replace("needs a.sql", "")
+    assert "index\\_build" in shown
+    assert shown.startswith(f"**{PLAN.summary}**\n\n|")
+    assert markdown.write([hostile]).splitlines() == [
+        "**a\\|b**",
+        "",
+        "| name | why |",
+        "| --- | --- |",
+        "| x\\_y | \\<b\\><br>\\[1\\](2) |",
+        "",
+        "- \\*note\\*",
+    ]
+
+
+def test_the_sql_of_a_plan_is_that_of_its_pending_steps() -> None:
+    """It names the pending steps with their remarks as comments, and nothing of the others."""
+    completed = kimbledb.Completion(
+        statements=("CREATE TABLE rest ()",), online=("CREATE INDEX i",), afterwards=("END",)
+    )
+    plan = kimbledb.Plan(
+        (
+            *PLAN.steps,
+            kimbledb.Step(
+                kimbledb.Migration(name="d.sql", number=4, apply_sql="THE SCRIPT"),
+                kimbledb.StepState.PARTIAL,
+                "a\nDROP TABLE b;",
+                completion=completed,
+            ),
+        )
+    )
+
+    statements = [line for line in plan.sql().splitlines() if line and not line.startswith("--")]
+    assert statements[-3:] == ["CREATE INDEX i;", "CREATE TABLE rest ();", "END;"]
+    assert "b.sql: pending" in plan.sql()
+    assert not [name for name in ("a.sql: ", "c.sql: ", "THE SCRIPT") if name in plan.sql()]
 
 
 def test_detail_stands_before_the_verdict() -> None:

@@ -390,3 +390,29 @@ def test_a_derived_rollback_is_a_kind_of_its_own() -> None:
         "none",
         "it has no rollback.sql, and its declarations were recorded from another text",
     )
+
+
+def test_names_with_the_target_schema_are_those_without_it() -> None:
+    """A script that writes ``public.`` before its names is read as one that does not."""
+    assert taking("INSERT INTO public.own VALUES (1)", own={"table own": {}}) == []
+    assert taking("ALTER TABLE public.t ALTER a TYPE integer USING a::integer * 2") == [
+        "1 converts column t.a by an expression of its own"
+    ]
+
+
+def test_a_table_leaves_a_publication_with_its_migration() -> None:
+    """To publish a table that the migration makes is taken back with the table; to publish an older one is not."""
+    publishes = "ALTER PUBLICATION live ADD TABLE public.own, {}"
+    assert taking(publishes.format("public.other;"), own={"table own": {}, "table other": {}}) == []
+    assert taking(publishes.format("t"), own={"table own": {}}) == [
+        "1 alters a publication, which declarations do not hold"
+    ]
+
+
+def test_a_schema_of_ones_own_is_declared() -> None:
+    """A schema that declarations hold can be made again; any other cannot."""
+    assert taking("CREATE SCHEMA IF NOT EXISTS private", own={"schema private": {}}) == []
+    assert taking("DROP SCHEMA private", before={"schema private": {}}) == []
+    assert taking("CREATE SCHEMA other", own={"schema private": {}}) == [
+        "1 creates a schema, which declarations do not hold"
+    ]

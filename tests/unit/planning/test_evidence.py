@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from kimbledb.model.declarations import DeclaredStatement
+from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.evidence import Evidence, ObjectState
 from kimbledb.model.forms import Forms, Origin, RecordedForms
-from kimbledb.model.migration import Migration
+from kimbledb.model.migration import Extension, Migration
 from kimbledb.model.objects import DatabaseObject, Facts
 from kimbledb.planning.evidence import weigh
 from tests.support.declared import Objects, migration, snapshot, statement
@@ -326,3 +326,24 @@ def test_what_later_migrations_took_is_shown_by_them(found: Objects, expected: l
 
     states_of = [findings.get(f"{number}.sql") for number in range(1, 5)]
     assert [None if each is None else str(each.state) for each in states_of] == expected
+
+
+GRANTING = statement(creates={"default privilege tables of current_user to app": {"may": ("select",)}})
+
+
+def test_what_is_around_the_schema_proves_something_beside_objects_alone() -> None:
+    """Default privileges and extensions are on every new database of a platform: they count where objects are there, too."""
+    granted: Objects = {"default privilege tables of current_user to app": {"may": ("select",)}}
+    extensions = Migration(
+        name="3.sql", number=3, extensions=(Extension("vector"),), apply_sql=" ;", declare=lambda: Declarations(())
+    )
+    everything = [migration(1, FIRST), migration(2, GRANTING), extensions]
+
+    def found(there: Objects, *installed: str) -> list[str]:
+        shown = weigh(everything, snapshot(there), hosted=False, forms=Forms(HERE, {}), extensions=installed)
+        return [name for name, finding in shown.findings.items() if finding.state is ObjectState.APPLIED]
+
+    table: Objects = {**TABLE, **column(type="integer")}
+    assert found({**table, **granted}, "vector") == ["1.sql", "2.sql", "3.sql"]
+    assert found(table) == ["1.sql"]
+    assert found(granted, "vector") == []

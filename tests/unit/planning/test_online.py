@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from kimbledb.model.forms import Forms, Origin
-from kimbledb.planning.completion import Rows, Unfinished
+from kimbledb.planning.completion import Rows, Scope, Unfinished
 from kimbledb.planning.online import beside, foreseen
 from tests.support.declared import Objects, migration, snapshot, statement
 
@@ -32,14 +32,14 @@ def ahead(wanted: Objects, found: Objects | None = None, sources: Mapping[str, s
     made = statement(creates=creates, changes=changes)
     made = evolve(made, creates=tuple(evolve(each, source=sources.get(str(each))) for each in made.creates))
     second = migration(2, made)
-    unfinished = Unfinished(
+    scope = Scope(
         migration=second,
         migrations=[first, second],
         found=snapshot({**TABLES, **(found or {})}),
         forms=Forms(Origin(server=180001, system=7, table=16400), {}),
         hosted=False,
     )
-    return [str(each) for each in foreseen(unfinished, Rows(filled=frozenset({"a"})), frozenset({"a"})).online]
+    return [str(each) for each in foreseen(Unfinished(scope), Rows(filled=frozenset({"a"})), frozenset({"a"})).online]
 
 
 INDEX: Objects = {"index i": {"on": "a", "columns": ("n", "m")}}

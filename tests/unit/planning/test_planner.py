@@ -738,3 +738,30 @@ def test_exactly_one_of_several_alternatives_is_taken(
     assert not replaced & {need for step in plan.steps for need in step.needs}
     assert not replaced & set(pending(plan))
     assert not replaced & {*prefer, *applied}
+
+
+def test_repeatable_migrations_come_last_by_name() -> None:
+    """Their numbers do not count, what they need does, and what needs one comes after it."""
+    catalog = Catalog(
+        [
+            migration("b", 1, repeatable=True),
+            migration("a", 2, repeatable=True),
+            migration("t", 3),
+            migration("z", 4, "a.sql"),
+        ]
+    )
+
+    assert names(Planner(catalog).plan()) == ["t.sql", "a.sql", "z.sql", "b.sql"]
+
+
+def test_a_repeatable_migration_is_applied_again_when_its_text_changes() -> None:
+    """A difference in checksums makes it pending; the same text leaves it applied."""
+    catalog = Catalog([migration("a", 1, repeatable=True)])
+    planner = Planner(catalog)
+
+    [same] = planner.plan([AppliedMigration("a.sql", checksum="sum of a")]).steps
+    [other] = planner.plan([AppliedMigration("a.sql", checksum="another")]).steps
+
+    assert (same.state, same.runs_again) == (StepState.APPLIED, False)
+    assert (other.state, other.runs_again, other.is_applied) == (StepState.PENDING, True, False)
+    assert other.reason.startswith("it is applied again")

@@ -277,3 +277,27 @@ def test_an_index_of_another_schema_is_made_by_its_own_name() -> None:
 
     assert writer.create([index]) == ["CREATE INDEX log_at ON audit.log (at)"]
     assert writer.drop(index) == "DROP INDEX audit.log_at"
+
+
+def test_a_schema_comes_before_what_is_in_it() -> None:
+    """A schema beside the target is made first, and what roles may do in it is granted last."""
+    assert writer.create(
+        [
+            of("privilege schema private to app", may=("usage",)),
+            of("table private.notes"),
+            of("column private.notes.id", type="integer"),
+            of("schema private"),
+        ]
+    ) == [
+        "CREATE SCHEMA private",
+        "CREATE TABLE private.notes (\n    id integer\n)",
+        "GRANT USAGE ON SCHEMA private TO app",
+    ]
+    assert writer.drop(of("schema private")) == "DROP SCHEMA private"
+
+
+def test_a_subquery_has_parentheses_of_its_own() -> None:
+    """The condition of a policy that is one subquery gets a second pair of parentheses."""
+    assert writer.create([of("policy t.own", using="( SELECT is_mine(t.id) AS is_mine)")]) == [
+        "CREATE POLICY own ON t USING (( SELECT is_mine(t.id) AS is_mine))"
+    ]

@@ -14,6 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb import testing
+from kimbledb.server.libraries import shapes
 from kimbledb.server.targets import Target, TargetLike
 
 PUBLIC: dict[str, Any] = {
@@ -79,22 +80,37 @@ def test_no_public_signature_takes_anything(name: str) -> None:
 
 @pytest.mark.parametrize(
     "function",
-    ["adopt", "migrate", "migrate_many", "plan", "plan_many", "reset", "restore", "rollback", "status", "verify"],
+    [
+        "adopt",
+        "migrate",
+        "migrate_many",
+        "plan",
+        "plan_many",
+        "reset",
+        "restore",
+        "rollback",
+        "stamp",
+        "status",
+        "verify",
+        "wait",
+    ],
 )
 def test_a_target_is_typed(function: str) -> None:
-    """Every function that works on a database takes a DSN, a connection or a pool of asyncpg's, a target or None."""
+    """Every function that works on a database takes what ``TargetLike`` lists."""
     parameters = inspect.signature(getattr(kimbledb, function)).parameters
     name = "targets" if function.endswith("_many") else "target"
 
     assert "TargetLike" in str(parameters[name].annotation)
 
 
-def test_a_target_is_one_of_five() -> None:
-    """The alias for targets names the classes that a target can be of, at run time too."""
+def test_a_target_is_one_of_ten() -> None:
+    """The alias for targets names the classes and shapes that a target can be of, at run time too."""
     hints = get_type_hints(kimbledb.server.targets.target_of)
 
     assert hints["given"] == TargetLike
     assert set(TargetLike.__args__) == {
         *(str, Target, type(None)),
         *(asyncpg.Connection, asyncpg.pool.PoolConnectionProxy, asyncpg.pool.Pool),
+        *(shapes.SQLAlchemyURL, shapes.SQLAlchemyEngine, shapes.SQLAlchemyConnection),
+        *(shapes.PsycopgConnection, shapes.PsycopgPool),
     }

@@ -74,6 +74,7 @@ def test_each_note_of_a_plan_is_explained() -> None:
         taken_away=(column,),
         revoked=(column,),
         filled=("users.name",),
+        kept_defaults=("users.name",),
         left={column.key: "it is so"},
         not_run=("INSERT at apply.sql:1",),
         undecided={"users.users_key": "no right to read"},
@@ -82,7 +83,7 @@ def test_each_note_of_a_plan_is_explained() -> None:
     explained = [cells[0].split(" ... ") for cells in rows_below("| note | meaning |") if cells[0]]
 
     notes = list(completion.notes)
-    assert len(notes) == 18
+    assert len(notes) == 19
     assert [each for each in notes if not any(is_said(each, parts) for parts in explained)] == []
 
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 import ctypes
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kimbledb._embedded import programs
 from kimbledb.errors import ConfigurationError
-from kimbledb.server import dsn
-from kimbledb.server.dsn import Address, read
+from kimbledb.server import dsn, parameters, targets
+from kimbledb.server.address import ENVIRONMENT, Address
+from kimbledb.server.dsn import read
 
 CANARY = "kanarienvogel"
 
@@ -17,10 +19,10 @@ CANARY = "kanarienvogel"
 @pytest.fixture(autouse=True)
 def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of libpq, no service file, nothing told yet."""
-    for variable in (*dsn._ENVIRONMENT.values(), "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"):
+    for variable in (*ENVIRONMENT.values(), "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(dsn, "_LOGGED", set())
+    monkeypatch.setattr(parameters, "_LOGGED", set())
 
 
 def address(text: str) -> Address:
@@ -79,6 +81,12 @@ def _by_libpq(libpq: ctypes.CDLL, text: str) -> dict[str, str]:
         "postgresql://h/db?ssl=true",
         "postgresql://h/db?user=a@b",
         "postgresql://h/db?application_name=x&application_name=y",
+        "host=h port=5433 user=u password=p dbname=db",
+        " host = h  dbname='my db'\tuser=u password='it\\'s \\\\' ",
+        "host=h,i port=1,2 dbname=db user=a user=b",
+        "dbname=a\\ b password='' host=/socket",
+        "password= host=h host=i dbname=db",
+        "host=h dbname=db sslmode=require application_name=x=y",
     ],
 )
 def test_a_dsn_is_read_as_libpq_reads_it(libpq: ctypes.CDLL, text: str) -> None:
@@ -90,13 +98,13 @@ def test_a_dsn_is_read_as_libpq_reads_it(libpq: ctypes.CDLL, text: str) -> None:
     ports = [int(port or 5432) for port in wanted.get("port", "5432").split(",")]
     assert hosts == found.hosts
     assert tuple(ports * len(hosts) if len(ports) == 1 else ports) == found.ports
-    assert (wanted.get("user"), wanted.get("password"), wanted.get("dbname")) == (
+    assert (wanted.get("user"), wanted.get("password") or None, wanted.get("dbname")) == (
         found.user,
         found.password,
         found.database,
     )
     assert wanted.get("application_name") == found.application_name
-    assert {key: value for key, value in wanted.items() if key in dsn.TLS} == found.tls
+    assert {key: value for key, value in wanted.items() if key in parameters.TLS} == found.tls
 
 
 @pytest.mark.parametrize(
@@ -133,6 +141,59 @@ def test_the_environment_fills_what_is_missing(monkeypatch: pytest.MonkeyPatch) 
     assert address("postgresql://i/e").label == "10.0.0.1:7/e"
 
 
+def test_the_environment_fills_tls_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS, options and the kind of server come from libpq's variables, too, and a wrong value is told as theirs."""
+    for variable, value in (
+        *(("PGSSLMODE", "verify-full"), ("PGSSLROOTCERT", "system"), ("PGOPTIONS", "-c x=1")),
+        ("PGTARGETSESSIONATTRS", "primary"),
+    ):
+        monkeypatch.setenv(variable, value)
+
+    found = address("postgresql://h/db")
+    assert found.tls == {"sslmode": "verify-full", "sslrootcert": "system"}
+    assert found.settings == {"options": "-c x=1"}
+    assert found.others == {"target_session_attrs": "primary"}
+    assert address("postgresql://h/db?sslmode=verify-full&sslrootcert=/ca").tls["sslrootcert"] == "/ca"
+    monkeypatch.setenv("PGSSLMODE", "requre")
+    with pytest.raises(
+        ConfigurationError, match=r"PG\* variables\): sslmode=requre is not known; did you mean require"
+    ):
+        address("postgresql://h/db")
+
+
+def test_the_dsn_of_a_settings_library_is_told_as_such() -> None:
+    """An object whose text is a DSN is no target; the hint says what is, and quotes nothing of it."""
+
+    class PostgresDsn:
+        def __str__(self) -> str:
+            return f"postgresql://u:{CANARY}@h/db"
+
+    given: Any = PostgresDsn()
+    with pytest.raises(ConfigurationError, match=r"got PostgresDsn\n  hint: pass its text: str\(...\)") as caught:
+        targets.target_of(given)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"])
+def test_libpqs_variables_name_a_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
+    """Without a DSN, libpq's variables count where one of four is set; a DSN in the environment comes before them."""
+    for each in targets.DSN_VARIABLES:
+        monkeypatch.delenv(each, raising=False)
+    (tmp_path / ".pg_service.conf").write_text("[1.2.3.4]\nhost=h\n")
+    monkeypatch.setenv("PGPORT", "7")
+    assert not targets.is_named(None)
+    with pytest.raises(ConfigurationError, match="no database is named") as caught:
+        targets.target_of(None)
+    assert "PGHOST" in str(caught.value.hint)
+
+    monkeypatch.setenv(variable, "1.2.3.4")
+
+    assert targets.is_named(None)
+    assert ":7/" in targets.target_of(None).label
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/db")
+    assert targets.target_of(None).label.startswith("elsewhere:7/db" if variable != "PGHOSTADDR" else "1.2.3.4:7/db")
+
+
 def test_a_service_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service without a definition stops the call; it does not go to the local server."""
     with pytest.raises(ConfigurationError, match="the service 'nowhere' is not defined"):
@@ -150,7 +211,7 @@ def test_a_service_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest
 FAMILIAR = [
     "postgresql://u:p@ep-x.eu.aws.neon.tech/db?sslmode=require&channel_binding=require",
     "postgresql://u:p@ep-x.neon.tech/db?sslmode=require&options=endpoint%3Dep-x",
-    "postgres://u:p@h:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20&schema=app&connect_timeout=15",
+    "postgres://u:p@h:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20&schema=public&connect_timeout=15",
     "postgres://u:p@h:6543/postgres?sslmode=require&supa=base-pooler.x&workaround=supabase-pooler.vercel",
     "postgres://u:p@h/db?keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=5&tcp_user_timeout=3",
     "postgres://u:p@h/db?gssencmode=disable&target_session_attrs=read-write&fallback_application_name=psql",
@@ -174,6 +235,11 @@ def test_what_others_write_into_a_dsn_is_no_setting_of_the_server(text: str) -> 
     [
         (FAMILIAR[0], logging.WARNING, "channel_binding is ignored"),
         (FAMILIAR[2], logging.INFO, "ignored: pgbouncer (of Prisma), connection_limit (of Prisma)"),
+        (
+            "postgresql://h/db?schema=app&pgbouncer=true",
+            logging.WARNING,
+            "the schema in schema is ignored; pass it as schema=",
+        ),
         (FAMILIAR[4], logging.INFO, "ignored: keepalives, keepalives_idle"),
     ],
 )
@@ -183,8 +249,7 @@ def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture, text: s
         address(text)
         address(text)
 
-    [record] = caplog.records
-    assert level == record.levelno
+    [record] = [each for each in caplog.records if level == each.levelno]
     assert said in record.getMessage()
 
 
@@ -230,6 +295,15 @@ def test_what_is_understood() -> None:
         ("postgresql://h/db?hostaddr=10.0.0.1&sslmode=verify-full", "check the certificate against the address"),
         ("postgresql://h/db?sslmode=require&sslrootcert=system", "too weak for sslrootcert=system"),
         ("postgresql://h/db?connect_timeout", "a parameter without a value"),
+        ("postgresql://postgres.x:[YOUR-PASSWORD]@h:6543/postgres", "a placeholder where the password belongs"),
+        ("postgresql://u:****************@h/db", "a placeholder where the password belongs"),
+        (f"'postgresql://u:{CANARY}@h/db'", "begins with a quotation mark"),
+        (f"jdbc:postgresql://h/db?password={CANARY}", "does not begin with postgresql://"),
+        (f"host=h password='{CANARY}", "a quotation mark that is not closed"),
+        (f"host=h password={CANARY} {CANARY}", "a parameter without a value"),
+        (f"host=h password=x {CANARY}=x", "holds a parameter that is not known here"),
+        (f"postgresql://h/db?password=x&{CANARY}=x", "holds a parameter that is not known here"),
+        ("host=h usr=u", "parameter usr, which is not known here; did you mean user?"),
         (f"postgresql://u:x@{CANARY}@h/db", "must be percent-encoded"),
         (f"postgresql://u:x@x/{CANARY}@h/db", "must be percent-encoded"),
         (f"postgresql://u:x/{CANARY}@h/db", "must be percent-encoded"),
@@ -257,6 +331,7 @@ def test_what_cannot_be_is_told_before_anybody_is_connected_to(text: str, said: 
         ("postgresql://u:p@h:1/db", "postgresql://u:p@h:1/a%2Fb"),
         ("postgresql://h/db?dbname=x&sslmode=require&database=y", "postgresql://h/a%2Fb?sslmode=require"),
         ("postgresql://h?dbname=x", "postgresql://h/a%2Fb"),
+        ("host=h dbname=x", "host=h dbname=x dbname='a/b'"),
     ],
 )
 def test_another_database_of_the_same_server(text: str, expected: str) -> None:

@@ -27,8 +27,8 @@ class Format(Protocol):
     def matches(self, folder: Folder, /) -> bool:
         """Return whether a folder is of this format.
 
-        At most one format may match a folder. A folder of another migration tool has an
-        ``owner``; a format that does not read that tool's files does not match.
+        At most one format may match a folder. A folder of another migration tool has an ``owner``, or a
+        ``dialect``; a format that does not read that tool's files does not match.
 
         Args:
             folder: The folder that the caller gave, with its entries.
@@ -42,6 +42,22 @@ class Format(Protocol):
         """
 
 
+#: The formats that are kimbledb's own. They match no folder that belongs to another tool.
+_OWN = ("files", "folders")
+
+
+def matching(folder: Folder) -> dict[str, Format]:
+    """Return the formats that match a folder, by the names of their modules.
+
+    The own formats are asked first, and the others only where none of these matches: to import them takes 15 ms.
+
+    Args:
+        folder: The folder that the caller gave, with its entries.
+    """
+    own = {name: each for name in _OWN if (each := _imported(name)).matches(folder)}
+    return own or {name: each for name, each in every().items() if each.matches(folder)}
+
+
 def every() -> dict[str, Format]:
     """Return each format by the name of its module, in alphabetical order of these names.
 
@@ -49,7 +65,11 @@ def every() -> dict[str, Format]:
     with the package: a start with the built-in catalog needs none of them.
     """
     names = {name for path in __path__ for name in _modules_in(path)}
-    return {name: cast("Format", importlib.import_module(f"{__name__}.{name}")) for name in sorted(names)}
+    return {name: _imported(name) for name in sorted(names)}
+
+
+def _imported(name: str) -> Format:
+    return cast("Format", importlib.import_module(f"{__name__}.{name}"))
 
 
 def _modules_in(path: str) -> list[str]:

@@ -1,5 +1,7 @@
 """One file for each migration, named by number (``007_ADD_INVOICES.sql``) or by date (``add-invoices-2025-10-27.sql``).
 
+So are the files of the Supabase CLI (``20240101120000_add_invoices.sql``) and of sqlx.
+
 The order is the order of the numbers, or of the dates and, within one date, of the names. Each file requires the file
 before it. A migration in one file has no checks, and no rollback but a derived one. ``declared.toml`` beside the files holds the
 declarations of all of them.
@@ -9,19 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from attrs import frozen
 
-from kimbledb.catalog import declared, facts, naming, reading
-from kimbledb.catalog.declared import Recorded, Source
+from kimbledb.catalog import naming
+from kimbledb.catalog.drafts import Draft, is_beside, migrations_of
 from kimbledb.catalog.reading import Entry, Folder, read_script
-from kimbledb.catalog.script_checks import check_script, has_directive
-from kimbledb.model.declarations import not_recorded
+from kimbledb.catalog.script_checks import has_directive
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
+#: The first line of a file of sqlx that is to run outside of a transaction.
+_NO_TRANSACTION = "-- no-transaction"
 #: A file that reverts the file of the same name.
 _REVERTING = re.compile(r"(.+)[-_.](?:down|undo|rollback|revert)((?:-[0-9-]+)?\.sql)")
 
@@ -30,6 +32,7 @@ def matches(folder: Folder) -> bool:
     """Return whether a folder holds scripts as files, and no folder of a migration."""
     return (
         folder.owner is None
+        and folder.dialect is None
         and any(entry.is_script for entry in folder.entries)
         and not any(map(naming.is_numbered_folder, folder.entries))
     )
@@ -44,19 +47,8 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     # By number where both orders are used, which is a fault.
     ordered = sorted(files, key=lambda file: (file.is_dated, file.order, file.name))
     ordered = [file for file in ordered if file.is_dated == ordered[0].is_dated]
-    return list(_migrations_of(ordered, folder.shown, _declared_in(folder))), faults
-
-
-def _declared_in(folder: Folder) -> Source | None:
-    """Return the file with the declarations of a folder's migrations, or None if there is none."""
-    beside = next((entry for entry in folder.entries if _is_declared(entry)), None)
-    if folder.declared is None and beside is not None:
-        return reading.declarations_in(beside, f"{folder.shown}/{declared.FILE}")
-    return folder.declared
-
-
-def _is_declared(entry: Entry) -> bool:
-    return entry.name == declared.FILE and not entry.is_folder
+    by_place = _share_days(ordered)
+    return migrations_of(folder, [_draft_of(file, by_place=by_place) for file in ordered], faults), faults
 
 
 @frozen(eq=False, slots=False)
@@ -66,30 +58,20 @@ class _File:
     name: str
     #: Whether the name holds a date; else it holds a number.
     is_dated: bool
-    #: The number, or the date as one: 20251027.
-    order: int
+    #: The parts of the number, or the date as one: 20251027.
+    order: tuple[int, ...]
     #: The part of the name that is neither number nor date.
     description: str
     script: Script
-    #: The facts that the script's first comments state.
-    head: dict[str, Any]
 
 
 def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
     for entry in folder.entries:
         path = f"{folder.shown}/{entry.name}"
-        if _is_declared(entry) or not (entry.is_text or entry.is_folder):
+        if is_beside(entry) or not (entry.is_text or entry.is_folder):
             continue
         if (fault := naming.unprintable(entry.name, folder.shown)) is not None:
             faults.append(fault)
-        elif entry.name == facts.WHOLE:
-            faults.append(
-                Fault(
-                    path,
-                    "a folder of files has no facts of its own: what is closed wants a hosted.sql to open it",
-                    "give each migration a folder, such as 01_base-tables/apply.sql",
-                )
-            )
         elif entry.is_folder:
             faults.append(
                 Fault(
@@ -99,23 +81,22 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
                 )
             )
         elif match := naming.NUMBERED_FILE.fullmatch(entry.name):
-            if (fault := naming.zero(int(match[1]), path, "number the files from 1")) is not None:
+            order, description = naming.number_of(match)
+            if len(order) == 1 and (fault := naming.zero(*order, path, "number the files from 1")) is not None:
                 faults.append(fault)
-            yield _file(entry, path, faults, is_dated=False, order=int(match[1]), description=match[2])
+            yield _file(entry, path, faults, is_dated=False, order=order, description=description)
         elif (match := naming.DATED_FILE.fullmatch(entry.name)) and naming.is_date(match[2]):
-            order = int(match[2].replace("-", ""))
+            order = (int(match[2].replace("-", "")),)
             yield _file(entry, path, faults, is_dated=True, order=order, description=match[1])
         else:
             _check_misnamed(entry, path, faults)
 
 
-def _file(entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: int, description: str) -> _File:
-    read = read_script(entry, path, faults)
-    script = read or Script(path, "")
-    head = facts.of_head(script, faults)
-    if read is not None:
-        check_script(script, faults, transactional=head.get("transactional", True))
-    return _File(entry.name, is_dated, order, description, script, head)
+def _file(
+    entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: tuple[int, ...], description: str
+) -> _File:
+    script = read_script(entry, path, faults) or Script(path, "")
+    return _File(entry.name, is_dated, order, description, script)
 
 
 def _check_misnamed(entry: Entry, path: str, faults: list[Fault]) -> None:
@@ -158,21 +139,18 @@ def _mixed(files: Sequence[_File], folder: str) -> Iterator[Fault]:
         )
 
 
-def _migrations_of(ordered: Sequence[_File], folder: str, declared: Source | None) -> Iterator[Migration]:
-    before: tuple[str, ...] = ()
-    together: list[Recorded] = []
-    for place, file in enumerate(ordered, 1):
-        if declared is not None:
-            together.append(Recorded(declared, {"apply": file.script}, file.name, together))
-        yield Migration(
-            name=file.name,
-            number=place if file.is_dated else file.order,
-            title=re.sub(r"[-_]+", " ", file.description).strip(),
-            requires=before,
-            **file.head,
-            apply_sql=file.script,
-            checksum=file.script.checksum,
-            location=f"{folder}/{file.name}",
-            declare=together[-1] if together else not_recorded,
-        )
-        before = (file.name,)
+def _share_days(files: Sequence[_File]) -> bool:
+    """Return whether a number that several files have is a day: these go by name, as files with a date at the end."""
+    orders = {file.order for file in files}
+    return len(orders) < len(files) and all(len(each) == 1 and naming.is_date(str(each[0])) for each in orders)
+
+
+def _draft_of(file: _File, *, by_place: bool) -> Draft:
+    return Draft(
+        name=file.name,
+        number=None if by_place or file.is_dated or len(file.order) > 1 else file.order[0],
+        title=naming.title_of(file.description),
+        apply=file.script,
+        lets_settings_end=False,
+        transactional=not file.script.text.startswith(_NO_TRANSACTION),
+    )

@@ -34,7 +34,9 @@ _FILES = (*_READ, declared.FILE)
 
 def matches(folder: Folder) -> bool:
     """Return whether a folder holds the folder of a migration."""
-    return folder.owner is None and any(map(naming.is_numbered_folder, folder.entries))
+    if folder.owner is not None or not any(map(naming.is_numbered_folder, folder.entries)):
+        return False
+    return not any(map(folder.holds_folders_with, other_tools.PARTS))
 
 
 def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:

@@ -19,6 +19,7 @@ from kimbledb.planning.writer.pieces import Piece, Rank, facts_of
 
 #: The ranks of the kinds that other kinds need.
 _RANKS = {
+    "schema": Rank.SCHEMA,
     "table": Rank.TABLE,
     "type": Rank.TYPE,
     "sequence": Rank.SEQUENCE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Facts, Key
+from kimbledb.model.objects import BY_DEFAULT, OBJECT_KINDS, DatabaseObject, Facts, Key
 from kimbledb.planning.writer import routines, tables, types, views
 from kimbledb.planning.writer.names import (
     of_access_method,
@@ -265,10 +265,6 @@ def drop_default(privilege: DatabaseObject, around: Surroundings) -> str:
     return next(_defaults(privilege, "REVOKE", ["all"]))
 
 
-#: The kinds of objects that default privileges are for.
-_BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
-
-
 #: The kinds of objects in default privileges, by the class that the server has for them.
 _CLASSES = {"r": "tables", "S": "sequences", "f": "functions", "T": "types"}
 
@@ -300,7 +296,7 @@ def not_by_default(key: Key, defaults: Mapping[Key, Facts], around: Surroundings
         kind, name = "sequence", counter
     for (_, default), facts in defaults.items():
         kinds, _, grantee = default.partition(" of current_user to ")
-        if kinds == _BY_DEFAULT.get(kind) and grantee:
+        if kinds == BY_DEFAULT.get(kind) and grantee:
             granted = DatabaseObject("privilege", f"{kind} {name} to {grantee}")
             wanted = texts(around.facts(*granted.key), "may")
             surplus = [each.removesuffix(_GRANTABLE) for each in texts(facts, "may") if each not in wanted]

@@ -33,6 +33,7 @@ def _part(create: Create, alter: Alter) -> Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "schema": _plain(types.create_schema),
     "collation": _plain(types.create_collation),
     "text search parser": _plain(types.create_text_search),
     "text search template": _plain(types.create_text_search),

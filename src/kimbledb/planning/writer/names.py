@@ -28,6 +28,7 @@ _KEYWORDS = frozenset(_WORDS.split())
 #: The bytes of the longest identifier.
 _LONGEST = 63
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_SUBQUERY = re.compile(r"\(\s*(?:SELECT|WITH|VALUES)\b", re.IGNORECASE)
 #: The target of a privilege, and its role at the end.
 _TO_ROLE = re.compile(r'(.+) to ("(?:[^"]|"")*"|[^" ]+)')
 
@@ -154,7 +155,8 @@ def parenthesized(expression: str) -> str:
     Args:
         expression: The expression.
     """
-    return expression if _is_in_parentheses(expression) else f"({expression})"
+    # The parentheses of a subquery are its own.
+    return expression if _is_in_parentheses(expression) and not _SUBQUERY.match(expression) else f"({expression})"
 
 
 def _is_in_parentheses(expression: str) -> bool:

@@ -20,6 +20,7 @@ BEFORE_TABLES = frozenset({"type", "sequence", "collation", "table", "column"})
 class Rank(IntEnum):
     """The order of pieces where no dependence decides."""
 
+    SCHEMA = auto()
     BASE = auto()
     TYPE = auto()
     SEQUENCE = auto()

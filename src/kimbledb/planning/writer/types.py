@@ -1,4 +1,4 @@
-"""Types, domains and sequences, and what they and text search are made of: collations, conversions, dictionaries."""
+"""Types, domains, sequences and schemas, and what they and text search are made of: collations, conversions, dictionaries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning.writer.names import relation_of, text, texts, written
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, needs_nothing_late
+
+
+def create_schema(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
+    """Yield the statement that makes a schema beside the target."""
+    del around
+    yield Piece(f"CREATE SCHEMA {written(each.name)}", Rank.SCHEMA, (each.key,))
 
 
 def create(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:

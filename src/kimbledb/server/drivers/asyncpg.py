@@ -314,6 +314,24 @@ async def release(pool: GivenPool, connection: AsyncpgConnection, *, limit: floa
         await pool.release(lent, timeout=limit)
 
 
+def error_behind(error: BaseException) -> Exception | None:
+    """Return the error of asyncpg's, or of the network, from which another library made its own; None without one.
+
+    Args:
+        error: The other library's error.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        try:
+            with _translated():
+                raise found
+        except (ServerError, DriverError, OSError) as behind:
+            return behind
+        except BaseException:  # noqa: BLE001 - one of the other library's
+            found = found.__cause__
+    return None
+
+
 def condition(sqlstate: str | None) -> str:
     """Return the condition of a SQLSTATE in words (manual, appendix A)."""
     classes: Any = type(asyncpg.PostgresError)

@@ -35,6 +35,7 @@ BEGIN
        OR pg_stat_get_xact_tuples_inserted('pg_type'::regclass) > types[2] + (
            SELECT count(*) FROM pg_type WHERE oid > types[1] AND age(xmin) <= span AND NOT (typnamespace = ANY (others)))
        OR EXISTS (SELECT FROM pg_namespace WHERE age(xmin) <= span AND oid = ANY (others))
+       OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others))
     THEN
         PERFORM set_config('kimbledb.others', others::text, true);
         -- Text, so that the server does not read it where it is not wanted.

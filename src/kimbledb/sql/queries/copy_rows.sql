@@ -3,25 +3,25 @@
 -- holds no value.
 #variable_conflict use_column
 DECLARE
-    failed tid[] := '{}';
+    failed text[] := '{}';
     reasons text[];
-    waiting tid[];
+    waiting text[];
     reason text;
     part text;
     total bigint;
     one record;
     held text[] := '{}';
-    kimbledb_place tid;
+    kimbledb_place text;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
-    SELECT count(*) INTO total FROM ONLY {source};
+    SELECT count(*) INTO total FROM {only}{source};
     BEGIN
-        IF EXISTS (SELECT FROM ONLY {source} WHERE ({misfit}) IS NOT NULL) THEN
+        IF EXISTS (SELECT FROM {only}{source} WHERE ({misfit}) IS NOT NULL) THEN
             RAISE data_exception;
         END IF;
-        {insert} SELECT {values} FROM ONLY {source};
+        {insert} SELECT {values} FROM {only}{source};
     EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
-        failed := ARRAY(SELECT ctid FROM ONLY {source} ORDER BY ctid);
+        failed := ARRAY(SELECT tableoid || ' ' || ctid FROM {only}{source} ORDER BY tableoid, ctid);
     END;
     WHILE cardinality(failed) > 0 LOOP
         waiting := failed;
@@ -29,11 +29,11 @@ BEGIN
         reasons := '{}';
         FOREACH kimbledb_place IN ARRAY waiting LOOP
             BEGIN
-                SELECT {misfit} INTO STRICT reason FROM ONLY {source} WHERE ctid = kimbledb_place;
+                SELECT {misfit} INTO STRICT reason FROM {only}{source} WHERE tableoid = split_part(kimbledb_place, ' ', 1)::oid AND ctid = split_part(kimbledb_place, ' ', 2)::tid;
                 IF reason IS NOT NULL THEN
                     RAISE data_exception USING COLUMN = reason;
                 END IF;
-                {insert} SELECT {values} FROM ONLY {source} WHERE ctid = kimbledb_place;
+                {insert} SELECT {values} FROM {only}{source} WHERE tableoid = split_part(kimbledb_place, ' ', 1)::oid AND ctid = split_part(kimbledb_place, ' ', 2)::tid;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
                 GET STACKED DIAGNOSTICS reason = CONSTRAINT_NAME, part = COLUMN_NAME;
                 failed := failed || kimbledb_place;
@@ -52,7 +52,7 @@ BEGIN
                 'ALTER TABLE %s ENABLE %sTRIGGER %I', {literal},
                 CASE one.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, one.tgname);
         END LOOP;
-        EXECUTE format('UPDATE ONLY %s AS old SET %I = failed.why FROM unnest($1, $2) AS failed (place, why) WHERE old.ctid = failed.place',
+        EXECUTE format('UPDATE {only}%s AS old SET %I = failed.why FROM unnest($1, $2) AS failed (place, why) WHERE old.tableoid || '' '' || old.ctid = failed.place',
                        {literal}, {column})
             USING failed, reasons;
         FOREACH part IN ARRAY held LOOP

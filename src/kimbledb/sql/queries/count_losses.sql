@@ -8,7 +8,7 @@ DECLARE
     found jsonb := '[]';
 BEGIN
     FOR one IN
-        SELECT s->>0 AS kind, s->>1 AS name, format('%I.%I', {schema_literal}, s->>1) AS source FROM jsonb_array_elements(stakes) AS s
+        SELECT s->>0 AS kind, s->>1 AS name, coalesce(s->>3, format('%I.%I', {schema_literal}, s->>1)) AS source FROM jsonb_array_elements(stakes) AS s
     LOOP
         IF one.kind = 'S' THEN
             SELECT (pg_sequence_last_value(seqrelid) - seqstart) / seqincrement + 1 INTO number

@@ -6,3 +6,5 @@ CREATE ROLE authenticator NOLOGIN NOINHERIT;
 CREATE ROLE supabase_admin NOLOGIN;
 CREATE ROLE supabase_auth_admin NOLOGIN;
 CREATE ROLE supabase_storage_admin NOLOGIN;
+CREATE ROLE supabase_realtime_admin NOLOGIN;
+CREATE ROLE dashboard_user NOLOGIN;

@@ -5,5 +5,14 @@ DECLARE
     before pg_catalog.refcursor := 'kimbledb_before';
 BEGIN
     OPEN before NO SCROLL FOR
-{gone};
+    SELECT was.classid, was.objid, was.namespace, was.name, was.home, NULL::"char" AS tie
+    FROM (
+{gone}
+    ) AS was
+    UNION ALL
+    -- What depends on a relation of another schema that the script held, and how.
+    SELECT d.classid, d.objid, d.refobjid, NULL, NULL, d.deptype
+    FROM pg_catalog.pg_depend AS d
+    WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      AND d.refobjid = ANY (nullif(pg_catalog.current_setting('kimbledb.held', true), '')::pg_catalog.oid[]);
 END

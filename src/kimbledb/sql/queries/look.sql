@@ -86,11 +86,14 @@ BEGIN
         END IF;
     END IF;
     IF history.oid IS NOT NULL THEN
-        IF NOT has_table_privilege(history.oid, 'SELECT') THEN
+        IF NOT (has_table_privilege(history.oid, 'SELECT') AND has_schema_privilege(schema_name, 'USAGE')) THEN
             RAISE EXCEPTION USING MESSAGE = 'history is another role''s', ERRCODE = 'KD007', DETAIL = jsonb_build_array(jsonb_build_array(
                 format('migration_history belongs to %I,', history.owner), format('and %I may not read it', current_user),
-                format('GRANT %I TO %I, or only to see whether there is something to do: GRANT SELECT ON %I.migration_history TO %2$I',
-                       history.owner, current_user, schema_name)))::text;
+                format('GRANT %I TO %I, or only to see whether there is something to do: ', history.owner, current_user)
+                || concat_ws('; ',
+                    CASE WHEN NOT has_schema_privilege(schema_name, 'USAGE') THEN format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, current_user) END,
+                    CASE WHEN NOT has_table_privilege(history.oid, 'SELECT') THEN
+                        format('GRANT SELECT ON %I.migration_history TO %I', schema_name, current_user) END)))::text;
         END IF;
         answer := answer || jsonb_build_object(
             'owner', CASE WHEN NOT (history.own AND history.may_create) THEN history.owner END,

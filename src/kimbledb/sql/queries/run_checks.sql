@@ -22,7 +22,12 @@ BEGIN
         PERFORM set_config('transaction_read_only', 'on', true);
         FOR one IN SELECT * FROM jsonb_array_elements(checks) LOOP
             BEGIN
-                IF (one->>'runs')::boolean THEN
+                IF (one->>'runs')::boolean AND one->>'sql' ~* '^do\M' THEN
+                    PERFORM set_config('search_path', path, true);
+                    EXECUTE one->>'sql';
+                    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+                    result := jsonb_build_object('passed', true);
+                ELSIF (one->>'runs')::boolean THEN
                     -- Whole rows are counted, so that every column is computed.
                     query := format('SELECT pg_catalog.count(q) FROM (SELECT * FROM (%s' || E'\n' || ') AS of_file LIMIT 20) AS q', one->>'sql');
                     PERFORM set_config('search_path', path, true);

@@ -2,9 +2,22 @@
 -- they are dropped, which of them need which, and who outside needs one of them.
 -- A part of a table (foreign key, policy, trigger, default) stands by itself, so
 -- that circles of tables and functions come apart without CASCADE.
--- Extensions, their objects and kimbledb's own are left out.
+-- Extensions, their objects and kimbledb's own are left out. Schemas of the migrations' own are taken with all that they
+-- hold, and of other schemas what the migrations made there.
 WITH RECURSIVE target AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema}
+),
+own AS (
+    SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ({own})
+),
+reached (classid, objid) AS (
+    SELECT 'pg_catalog.pg_class'::regclass::oid, to_regclass(each)::oid FROM unnest({relations}) AS each
+    UNION ALL
+    SELECT 'pg_catalog.pg_trigger'::regclass, t.oid FROM unnest({parts}, {homes}) AS part (name, home)
+    JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = to_regclass(part.home) AND t.tgname = part.name AND NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_catalog.pg_policy'::regclass, p.oid FROM unnest({parts}, {homes}) AS part (name, home)
+    JOIN pg_catalog.pg_policy AS p ON p.polrelid = to_regclass(part.home) AND p.polname = part.name
 ),
 ours (classid, objid) AS (
     SELECT 'pg_catalog.pg_class'::regclass::oid, c.oid FROM pg_catalog.pg_class AS c
@@ -73,6 +86,7 @@ meant (classid, objid, toclass, toid) AS (
 -- Everything that stands by itself, with the schema that it is in; a part with that of its table.
 thing (classid, objid, namespace, part) AS (
     SELECT 'pg_catalog.pg_class'::regclass::oid, oid, relnamespace, false FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid, oid, false FROM own
     UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid, pronamespace, false FROM pg_catalog.pg_proc
     UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid, typnamespace, false FROM pg_catalog.pg_type
     UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collnamespace, false FROM pg_catalog.pg_collation
@@ -110,10 +124,13 @@ need AS MATERIALIZED (
     WHERE d.deptype NOT IN ('e', 'x')
 ),
 inside AS MATERIALIZED (
-    SELECT t.*, row_number() OVER (ORDER BY t.classid, t.objid) AS place, called.type, called.name, called.identity
+    SELECT t.*, row_number() OVER (ORDER BY t.classid, t.objid) AS place, called.type, called.name, called.identity,
+           CASE WHEN t.namespace = (SELECT oid FROM target) OR t.classid = 'pg_catalog.pg_namespace'::regclass THEN ''
+                ELSE t.namespace::regnamespace || '.' END AS home
     FROM thing AS t
     CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS called
-    WHERE t.namespace = (SELECT oid FROM target)
+    WHERE (t.namespace = (SELECT oid FROM target) OR t.namespace IN (SELECT oid FROM own)
+           OR (t.classid, t.objid) IN (SELECT classid, objid FROM reached WHERE objid IS NOT NULL))
       AND (t.classid, t.objid) NOT IN (SELECT classid, objid FROM of_extension)
       AND (t.classid, t.objid) NOT IN (SELECT classid, objid FROM meant)
       AND (t.classid, t.objid) NOT IN (SELECT classid, objid FROM ours)
@@ -128,10 +145,11 @@ edge AS MATERIALIZED (
     JOIN inside AS other ON other.classid = n.refclassid AND other.objid = n.refobjid
     WHERE one.place <> other.place
 ),
--- A part that needs nothing but its own table goes with it.
+-- A part that needs nothing but its own table goes with it, if that goes.
 dropped AS MATERIALIZED (
     SELECT i.* FROM inside AS i
     WHERE NOT i.part OR (SELECT count(*) FROM edge AS e WHERE e.place = i.place) > 1
+       OR (i.classid, i.objid) IN (SELECT classid, objid FROM reached WHERE objid IS NOT NULL)
 ),
 outsider (name, needs) AS (
     SELECT DISTINCT pg_catalog.pg_describe_object(n.classid, n.objid, 0), pg_catalog.pg_describe_object(i.classid, i.objid, 0)
@@ -156,7 +174,7 @@ SELECT jsonb_build_object(
                 WHEN d.type = 'statistics object' THEN 'statistics'
                 WHEN d.type = 'composite type' THEN 'type'
                 ELSE d.type END,
-            'name', CASE d.classid
+            'name', d.home || CASE d.classid
                 WHEN 'pg_catalog.pg_class'::regclass THEN (SELECT c.relname::text FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid)
                 WHEN 'pg_catalog.pg_proc'::regclass THEN (
                     SELECT p.proname || '(' || coalesce((
@@ -192,6 +210,6 @@ SELECT jsonb_build_object(
     'outsiders', coalesce((SELECT jsonb_agg(jsonb_build_array(name, needs) ORDER BY name, needs) FROM outsider), '[]'),
     -- Where rows stand (a partitioned table has them in its partitions), and positions that no column keeps.
     'stakes', coalesce((
-        SELECT jsonb_agg(jsonb_build_array(c.relkind, c.relname, c.oid::bigint) ORDER BY c.relname)
+        SELECT jsonb_agg(jsonb_build_array(c.relkind, i.home || c.relname, c.oid::bigint, format('%s.%I', i.namespace::regnamespace, c.relname)) ORDER BY i.home, c.relname)
         FROM inside AS i JOIN pg_catalog.pg_class AS c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid
         WHERE c.relkind IN ('r', 'S') OR (c.relkind = 'm' AND c.relispopulated)), '[]'))

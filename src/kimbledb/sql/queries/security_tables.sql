@@ -84,7 +84,7 @@ finding (name, object, reason, cure) AS (
     FROM condition WHERE text ~ '\m(raw_)?user_meta_?data\M'
     UNION ALL
     SELECT 'identity computed for each row', called, pg_catalog.format('%s calls it for every row', part),
-           'write (SELECT requesting_user_id()), which is computed once a query'
+           'write the call as a subquery, such as (SELECT auth.uid()): it is then computed once a query'
     FROM condition
     -- What is left when the subqueries without a table are taken out.
     WHERE regexp_replace(text, '\( SELECT [^()\n]*(\([^()\n]*(\([^()\n]*(\([^()\n]*\)[^()\n]*)*\)[^()\n]*)*\)[^()\n]*)*\)', '', 'g')

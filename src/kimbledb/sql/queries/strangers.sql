@@ -47,7 +47,7 @@ extension AS MATERIALIZED (
 ),
 danger (place, object, reason, cure) AS (
     SELECT 1, pg_catalog.format('the schema %I', nspname), pg_catalog.format('belongs to %I', pg_catalog.pg_get_userbyid(nspowner)),
-           pg_catalog.format('ALTER SCHEMA %I OWNER TO %I', nspname, current_user)
+           pg_catalog.format('ALTER SCHEMA %I OWNER TO %I', nspname, {owner})
     FROM space WHERE nspowner <> ALL ((SELECT trusted FROM role)::oid[])
     UNION ALL
     SELECT 2, who.name, pg_catalog.format('may create in the schema %I, and so plant functions there', s.nspname),
@@ -60,11 +60,11 @@ danger (place, object, reason, cure) AS (
     -- There is no ALTER EXTENSION ... OWNER TO.
     SELECT 3, pg_catalog.format('the extension %I', extname), pg_catalog.format('belongs to %I, who may put functions into it', pg_catalog.pg_get_userbyid(extowner)),
            pg_catalog.format('look at it, then REASSIGN OWNED BY %I TO %I, or DROP EXTENSION %I',
-                             pg_catalog.pg_get_userbyid(extowner), current_user, extname)
+                             pg_catalog.pg_get_userbyid(extowner), {owner}, extname)
     FROM extension
     UNION ALL
     SELECT 4, pg_catalog.pg_describe_object(t.classid, t.objid, 0), pg_catalog.format('belongs to %I', pg_catalog.pg_get_userbyid(t.owner)),
-           pg_catalog.format('look at it, then ALTER %1$s %2$s OWNER TO %3$I, or DROP %1$s %2$s', pg_catalog.upper(i.type), i.identity, current_user)
+           pg_catalog.format('look at it, then ALTER %1$s %2$s OWNER TO %3$I, or DROP %1$s %2$s', pg_catalog.upper(i.type), i.identity, {owner})
     FROM theirs AS t
     CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
     WHERE t.namespace IN (SELECT oid FROM space)
@@ -76,7 +76,7 @@ danger (place, object, reason, cure) AS (
     UNION ALL
     SELECT 5, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid),
            pg_catalog.format('calls %s, which belongs to %I', pg_catalog.pg_describe_object(t.classid, t.objid, 0), pg_catalog.pg_get_userbyid(t.owner)),
-           pg_catalog.format('drop it, or look at what it calls, then ALTER %s %s OWNER TO %I', pg_catalog.upper(i.type), i.identity, current_user)
+           pg_catalog.format('drop it, or look at what it calls, then ALTER %s %s OWNER TO %I', pg_catalog.upper(i.type), i.identity, {owner})
     FROM theirs AS t
     CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
     JOIN pg_catalog.pg_depend AS d ON d.refclassid = t.classid AND d.refobjid = t.objid AND d.deptype IN ('n', 'a')
@@ -114,7 +114,7 @@ danger (place, object, reason, cure) AS (
     -- To delete a row of ours reaches hers, and a deferred trigger there fires as whoever commits.
     SELECT DISTINCT 6, pg_catalog.pg_describe_object(t.classid, t.objid, 0),
            pg_catalog.format('belongs to %I, refers to %s and has triggers', pg_catalog.pg_get_userbyid(t.owner), k.confrelid::regclass),
-           pg_catalog.format('drop its foreign key, or look at its triggers, then ALTER TABLE %s OWNER TO %I', t.objid::regclass, current_user)
+           pg_catalog.format('drop its foreign key, or look at its triggers, then ALTER TABLE %s OWNER TO %I', t.objid::regclass, {owner})
     FROM theirs AS t
     JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.objid AND k.contype = 'f'
     JOIN pg_catalog.pg_class AS c ON c.oid = k.confrelid AND c.relnamespace IN (SELECT oid FROM space)

@@ -82,3 +82,7 @@ BEGIN
     EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO PUBLIC', current_schema());
 END
 $$;
+CREATE SCHEMA beside;
+COMMENT ON SCHEMA beside IS 'of our own';
+CREATE TABLE beside.kept (n integer);
+GRANT USAGE ON SCHEMA beside TO PUBLIC;

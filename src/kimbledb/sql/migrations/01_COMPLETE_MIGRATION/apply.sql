@@ -54,6 +54,20 @@ $$;
 COMMENT ON FUNCTION general_project_is_none() IS
     'Trigger: the project_id ''general'' means no project, unless a project has that id.';
 
+-- The policies for collaborators stand on a copy of project_id where that column can be dropped.
+CREATE FUNCTION track_shared_project() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    NEW.shared_project_id := NULL;
+    IF has_column(TG_RELID, 'project_id') THEN
+        NEW.shared_project_id := NEW.project_id;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION track_shared_project() IS 'Trigger: keeps shared_project_id equal to project_id.';
+
 CREATE FUNCTION projects_sync_owner_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -91,6 +105,26 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION is_own_project(text) IS 'Whether a project is one of the caller.';
+
+CREATE FUNCTION shared_projects() RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT p.id FROM projects AS p WHERE p.collaborators @> ARRAY[requesting_user_id()]);
+END
+$$;
+COMMENT ON FUNCTION shared_projects() IS 'The projects of which the caller is a collaborator.';
+
+-- Only what is the owner's is shared with a project: else whoever makes a project by a name that others write into
+-- project_id, and names them as collaborators, could read what is theirs.
+CREATE FUNCTION is_project_of(project_id text, person text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM projects AS p WHERE p.id = $1 AND p.owner_id = person);
+END
+$$;
+COMMENT ON FUNCTION is_project_of(text, text) IS 'Whether a project that the caller may see is one of a person.';
 
 CREATE FUNCTION is_in_own_project(entry anyelement) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
@@ -615,8 +649,6 @@ CREATE INDEX idx_projects_metadata ON projects USING gin (metadata);
 
 CREATE INDEX idx_conversations_user_id_updated_at ON conversations (user_id, updated_at DESC);
 CREATE INDEX idx_conversations_user_id_created_at ON conversations (user_id, created_at DESC);
--- The policy of messages reads it alone: which conversations are the caller's.
-CREATE INDEX idx_conversations_user_id_id ON conversations (user_id, id);
 CREATE INDEX idx_conversations_title ON conversations USING gin (title gin_trgm_ops);
 
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, created_at);
@@ -756,6 +788,17 @@ CREATE POLICY processed_documents_owner ON processed_documents
         AND (project_id IS NULL OR is_own_project(project_id)));
 CREATE POLICY activity_logs_owner_read ON activity_logs FOR SELECT
     USING (user_id = (SELECT requesting_user_id()));
+-- Whoever opens a project as its collaborator reads what its owner has in it. The first condition is for the indexes.
+CREATE POLICY messages_collaborator_read ON messages FOR SELECT
+    USING (project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(project_id, user_id));
+CREATE POLICY knowledge_base_collaborator_read ON knowledge_base FOR SELECT
+    USING (project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(project_id, user_id));
+CREATE POLICY files_collaborator_read ON files FOR SELECT
+    USING (project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(project_id, user_id));
+CREATE POLICY processed_images_collaborator_read ON processed_images FOR SELECT
+    USING (project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(project_id, user_id));
+CREATE POLICY processed_documents_collaborator_read ON processed_documents FOR SELECT
+    USING (project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(project_id, user_id));
 
 -- What things are.
 
@@ -765,7 +808,7 @@ COMMENT ON COLUMN users.permissions IS 'Single permissions beyond the role.';
 COMMENT ON TABLE projects IS 'What a person works on; conversations, files and knowledge belong to one.';
 COMMENT ON COLUMN projects.owner_id IS 'Whose project it is.';
 COMMENT ON COLUMN projects.collaborators IS
-    'Ids of the people who may read the project itself; its conversations, files and knowledge stay with their owners.';
+    'Ids of the people who may read the project, and what is its owner''s in it. They change nothing.';
 COMMENT ON COLUMN projects.user_id IS 'The application''s other name for owner_id, kept equal by a trigger.';
 COMMENT ON COLUMN projects.auto_created IS 'Made by the application from content, not by a person.';
 COMMENT ON COLUMN projects.stats IS 'Counts that the application keeps for its overview.';

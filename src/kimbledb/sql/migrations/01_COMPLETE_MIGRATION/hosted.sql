@@ -13,6 +13,8 @@ GRANT EXECUTE
         requesting_user_id(),
         is_own_project(text),
         is_in_own_project(anyelement),
+        shared_projects(),
+        is_project_of(text, text),
         has_column(regclass, text),
         cron_field(text, integer, integer, text[]),
         read_schedule(text),

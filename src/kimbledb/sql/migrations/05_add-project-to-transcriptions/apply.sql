@@ -11,6 +11,7 @@
 ALTER TABLE audio_transcriptions
     ADD COLUMN project_id text
         CONSTRAINT audio_transcriptions_project_id_fkey REFERENCES projects (id) ON DELETE SET NULL,
+    ADD COLUMN shared_project_id text,
     ADD COLUMN project_tag text,
     ADD COLUMN category_id text,
     ADD COLUMN auto_categorized boolean NOT NULL DEFAULT false,
@@ -19,6 +20,7 @@ ALTER TABLE audio_transcriptions
 
 CREATE INDEX idx_audio_transcriptions_project_id_created_at
     ON audio_transcriptions (project_id, created_at DESC);
+CREATE INDEX idx_audio_transcriptions_shared_project_id ON audio_transcriptions (shared_project_id);
 CREATE INDEX idx_audio_transcriptions_project_tag_created_at
     ON audio_transcriptions (project_tag, created_at DESC);
 CREATE INDEX idx_audio_transcriptions_category_id_category_confidence
@@ -26,6 +28,7 @@ CREATE INDEX idx_audio_transcriptions_category_id_category_confidence
 
 COMMENT ON COLUMN audio_transcriptions.project_id IS
     'The project it belongs to, NULL for none. A name that no project has is moved to project_tag.';
+COMMENT ON COLUMN audio_transcriptions.shared_project_id IS 'project_id once more, kept by a trigger, for the policy of collaborators.';
 COMMENT ON COLUMN audio_transcriptions.project_tag IS
     'The name that the application gave in place of a project, such as general or gaming.';
 COMMENT ON COLUMN audio_transcriptions.category_id IS
@@ -65,9 +68,14 @@ COMMENT ON FUNCTION audio_transcriptions_tag_or_project() IS
     'Trigger: moves a project_id that names no project to project_tag, and takes a tag away that a project replaces.';
 CREATE TRIGGER audio_transcriptions_tag_or_project BEFORE INSERT OR UPDATE ON audio_transcriptions
     FOR EACH ROW EXECUTE FUNCTION audio_transcriptions_tag_or_project();
+-- After it, by its name.
+CREATE TRIGGER audio_transcriptions_track_shared_project BEFORE INSERT OR UPDATE ON audio_transcriptions
+    FOR EACH ROW EXECUTE FUNCTION track_shared_project();
 
 -- A transcription has an owner of its own. The policy of its owner does not
 -- look at the project, so this one, which restricts, does: nobody puts a row
 -- into a project of somebody else.
 CREATE POLICY audio_transcriptions_own_project ON audio_transcriptions AS RESTRICTIVE
     WITH CHECK (is_in_own_project(audio_transcriptions));
+CREATE POLICY audio_transcriptions_collaborator_read ON audio_transcriptions FOR SELECT
+    USING (shared_project_id = ANY ((SELECT shared_projects())::text[]) AND is_project_of(shared_project_id, user_id));

@@ -72,6 +72,73 @@ WHERE source.is_embedded OR source.content <> '';
 -- Without it the planner joins by loops under the triggers, and others wait for that.
 ANALYZE semantic_search_metadata;
 
+CREATE FUNCTION note_embedding(
+    of_table text,
+    of_id text,
+    owner text,
+    former text,
+    latest text,
+    former_embedding vector,
+    embedding vector)
+RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    state text;
+    hash text;
+BEGIN
+    latest := coalesce(latest, '');
+    former := coalesce(former, '');
+    IF embedding IS NULL AND latest = '' THEN
+        DELETE FROM semantic_search_metadata AS known WHERE known.source_table = of_table AND known.source_id = of_id;
+        RETURN;
+    END IF;
+
+    IF embedding IS DISTINCT FROM former_embedding THEN
+        state := CASE WHEN embedding IS NULL THEN 'pending' ELSE 'done' END;
+    ELSIF latest <> former THEN
+        state := CASE WHEN former = '' AND embedding IS NULL THEN 'pending' ELSE 'stale' END;
+    END IF;
+    IF state IN ('done', 'stale') THEN
+        hash := encode(sha256(convert_to(latest, 'UTF8')), 'hex');
+    END IF;
+    -- A text that is again what was embedded has its embedding.
+    IF state = 'stale' AND embedding IS NOT NULL AND EXISTS (
+        SELECT FROM semantic_search_metadata AS known
+        WHERE known.source_table = of_table AND known.source_id = of_id AND known.content_hash = hash)
+    THEN
+        state := 'done';
+    END IF;
+
+    IF state IS NULL THEN
+        UPDATE semantic_search_metadata AS known SET user_id = owner
+        WHERE known.source_table = of_table AND known.source_id = of_id AND known.user_id IS DISTINCT FROM owner;
+    ELSE
+        INSERT INTO semantic_search_metadata AS known
+            (source_table, source_id, user_id, status, content_hash, content_length, embedding_dimensions, embedded_at)
+        VALUES (of_table, of_id, owner, state,
+                CASE state WHEN 'done' THEN hash END,
+                CASE state WHEN 'done' THEN length(latest) END,
+                coalesce(vector_dims(embedding), 1536),
+                CASE state WHEN 'done' THEN now() END)
+        ON CONFLICT (source_table, source_id) DO UPDATE SET
+            user_id = excluded.user_id,
+            status = excluded.status,
+            -- Of a stale row they are those of the text that is embedded.
+            content_hash = CASE state WHEN 'stale' THEN known.content_hash ELSE excluded.content_hash END,
+            content_length = CASE state WHEN 'stale' THEN known.content_length ELSE excluded.content_length END,
+            embedding_dimensions = excluded.embedding_dimensions,
+            embedded_at = CASE WHEN state = 'stale' OR embedding IS NOT DISTINCT FROM former_embedding
+                               THEN known.embedded_at ELSE excluded.embedded_at END,
+            attempts = CASE state WHEN 'done' THEN known.attempts ELSE 0 END,
+            error_message = NULL;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION note_embedding(text, text, text, text, text, vector, vector) IS
+    'Keeps the row of semantic_search_metadata for a row that was inserted or changed. A text that comes is pending, one '
+    'that changes stale, an embedding that is written done; what has neither text nor embedding has no row.';
+
 -- With the rights of its owner, since people write these tables, and only read their own rows of the metadata.
 CREATE FUNCTION track_embedding() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -80,8 +147,6 @@ DECLARE
     former text;
     latest text;
     owner text;
-    state text;
-    hash text;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM semantic_search_metadata AS known WHERE known.source_table = TG_TABLE_NAME;
@@ -122,60 +187,12 @@ BEGIN
         former := concat_ws(E'\n', OLD.title, OLD.content);
         owner := NEW.user_id;
     END IF;
-    latest := coalesce(latest, '');
-    former := coalesce(former, '');
-    IF NEW.embedding IS NULL AND latest = '' THEN
-        DELETE FROM semantic_search_metadata AS known
-        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text;
-        RETURN NULL;
-    END IF;
-
-    IF NEW.embedding IS DISTINCT FROM OLD.embedding THEN
-        state := CASE WHEN NEW.embedding IS NULL THEN 'pending' ELSE 'done' END;
-    ELSIF latest <> former THEN
-        state := CASE WHEN former = '' AND NEW.embedding IS NULL THEN 'pending' ELSE 'stale' END;
-    END IF;
-    IF state IN ('done', 'stale') THEN
-        hash := encode(sha256(convert_to(latest, 'UTF8')), 'hex');
-    END IF;
-    -- A text that is again what was embedded has its embedding.
-    IF state = 'stale' AND NEW.embedding IS NOT NULL AND EXISTS (
-        SELECT FROM semantic_search_metadata AS known
-        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text AND known.content_hash = hash)
-    THEN
-        state := 'done';
-    END IF;
-
-    IF state IS NULL THEN
-        UPDATE semantic_search_metadata AS known SET user_id = owner
-        WHERE known.source_table = TG_TABLE_NAME AND known.source_id = NEW.id::text
-          AND known.user_id IS DISTINCT FROM owner;
-    ELSE
-        INSERT INTO semantic_search_metadata AS known
-            (source_table, source_id, user_id, status, content_hash, content_length, embedding_dimensions, embedded_at)
-        VALUES (TG_TABLE_NAME, NEW.id, owner, state,
-                CASE state WHEN 'done' THEN hash END,
-                CASE state WHEN 'done' THEN length(latest) END,
-                coalesce(vector_dims(NEW.embedding), 1536),
-                CASE state WHEN 'done' THEN now() END)
-        ON CONFLICT (source_table, source_id) DO UPDATE SET
-            user_id = excluded.user_id,
-            status = excluded.status,
-            -- Of a stale row they are those of the text that is embedded.
-            content_hash = CASE state WHEN 'stale' THEN known.content_hash ELSE excluded.content_hash END,
-            content_length = CASE state WHEN 'stale' THEN known.content_length ELSE excluded.content_length END,
-            embedding_dimensions = excluded.embedding_dimensions,
-            embedded_at = CASE WHEN state = 'stale' OR NEW.embedding IS NOT DISTINCT FROM OLD.embedding
-                               THEN known.embedded_at ELSE excluded.embedded_at END,
-            attempts = CASE state WHEN 'done' THEN known.attempts ELSE 0 END,
-            error_message = NULL;
-    END IF;
+    PERFORM note_embedding(TG_TABLE_NAME, NEW.id::text, owner, former, latest, OLD.embedding, NEW.embedding);
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION track_embedding() IS
-    'Trigger: keeps semantic_search_metadata. A text that comes is pending, one that changes stale, an embedding that '
-    'is written done; what is deleted, or has neither text nor embedding, has no row.';
+    'Trigger: keeps semantic_search_metadata by note_embedding(); what is deleted has no row.';
 
 CREATE TRIGGER messages_track_embedding
     AFTER INSERT OR DELETE OR UPDATE OF conversation_id, content, embedding ON messages

@@ -219,7 +219,7 @@ BEGIN
         '1 - near.distance, near.rank::integer '
         'FROM unnest($1, $2) WITH ORDINALITY AS near (id, distance, rank) '
         'JOIN knowledge_base AS entry ON entry.id = near.id ORDER BY near.rank',
-        CASE WHEN has_column('knowledge_base', 'file_id') THEN 'entry.file_id' ELSE 'NULL::text' END)
+        CASE WHEN has_column('knowledge_base', 'file_id') THEN 'entry.file_id::text' ELSE 'NULL::text' END)
         USING ids, distances;
 END
 $function$;

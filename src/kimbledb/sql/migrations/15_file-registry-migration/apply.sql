@@ -196,6 +196,10 @@ CREATE POLICY file_registry_owner ON file_registry
         AND (file_id IS NULL
              OR EXISTS (SELECT FROM files AS f
                         WHERE f.id = file_registry.file_id AND f.user_id = (SELECT requesting_user_id()))));
+-- A collaborator reads what the owner of a project has in it. The first condition is for the index.
+CREATE POLICY file_registry_collaborator_read ON file_registry FOR SELECT
+    USING (projects && (SELECT shared_projects())
+        AND EXISTS (SELECT FROM projects AS p WHERE p.id = ANY (file_registry.projects) AND p.owner_id = file_registry.user_id));
 
 COMMENT ON TABLE file_registry IS 'Every file that a person has anywhere: uploads, mails, Drive, calendars, links.';
 COMMENT ON COLUMN file_registry.file_id IS 'The file of the table files, where it is one.';

@@ -63,13 +63,15 @@ AS $$
         SELECT copy.id, d.file_ids[1], 'duplicate'
         FROM duplicate_files AS d
         CROSS JOIN LATERAL unnest(d.file_ids[2:]) AS copy (id)
+        -- A collaborator sees copies of others, too, and links none of them.
+        WHERE NOT row_security_active('file_registry') OR d.user_id = requesting_user_id()
         ON CONFLICT DO NOTHING
         RETURNING 1
     )
     SELECT count(*)::integer FROM linked
 $$;
 COMMENT ON FUNCTION link_duplicate_files() IS
-    'Writes a relationship from each copy that the caller may see to the first file with its content, and returns how many were new.';
+    'Writes a relationship from each copy of the caller (of everybody, for the service) to the first file with its content, and returns how many were new.';
 
 -- Files that were there before their sources were kept.
 INSERT INTO file_sources (file_id, source, source_id, source_metadata, first_seen_at, last_seen_at)

@@ -68,8 +68,9 @@ BEGIN
     ELSE
         point := OLD;
         IF TG_OP = 'UPDATE' AND NEW.id = OLD.id AND NEW.is_restore_point AND NEW.status = 'completed'
-           AND (NEW.backup_data IS NULL, NEW.storage_location IS NULL, NEW.drive_file_id IS NULL)
-               = (OLD.backup_data IS NULL, OLD.storage_location IS NULL, OLD.drive_file_id IS NULL)
+           AND (NEW.backup_data, NEW.storage_location, NEW.drive_file_id) IS NOT DISTINCT FROM
+               (coalesce(OLD.backup_data, NEW.backup_data), coalesce(OLD.storage_location, NEW.storage_location),
+                coalesce(OLD.drive_file_id, NEW.drive_file_id))
            OR (point.is_restore_point AND point.status = 'completed' AND (point.expires_at IS NULL OR point.expires_at > now())) IS NOT TRUE
         THEN
             RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
@@ -80,7 +81,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION backups_protect_restore_points() IS
-    'Trigger: refuses to delete a restore point that has not expired, also with its person, and to empty it or make it another thing.';
+    'Trigger: refuses to delete a restore point that has not expired, also with its person, and to make it another thing. It may be '
+    'put into a further place.';
 
 CREATE FUNCTION make_restore_point(
     backup_id text,

@@ -28,7 +28,7 @@ BEGIN
         SELECT sum(recent.cost_usd) / nullif(sum(recent.tokens), 0)
                * coalesce(NEW.total_tokens, NEW.tokens_used, NEW.input_tokens + NEW.output_tokens)
         INTO cost
-        FROM (SELECT c.cost_usd, coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) AS tokens
+        FROM (SELECT c.cost_usd, coalesce(nullif(coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0), 0), c.tokens_used) AS tokens
               FROM api_cost_tracking AS c
               WHERE c.model = coalesce(NEW.model_name, NEW.model)
               ORDER BY c."timestamp" DESC

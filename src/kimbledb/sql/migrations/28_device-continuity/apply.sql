@@ -403,6 +403,22 @@ COMMENT ON FUNCTION claim_device_sync(text, integer) IS
     'Takes what waits for a device, the most urgent first, each item by one caller only. '
     'Who is done sets status to synced; an item not done within five minutes is given out again, max_attempts times.';
 
+CREATE FUNCTION device_context_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    UPDATE device_sync_queue AS item SET source_version = 0
+    WHERE item.source_device_id = OLD.device_id AND item.item_type = 'context' AND item.status IN ('pending', 'in_progress');
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION device_context_forget() IS
+    'Trigger: a context that is deleted and made anew counts from one again, and so does what waits of it.';
+
+CREATE TRIGGER device_context_forget
+    AFTER DELETE ON device_context
+    FOR EACH ROW EXECUTE FUNCTION device_context_forget();
+
 CREATE TRIGGER device_context_stamp
     BEFORE INSERT OR UPDATE OF context, key_stamps, version ON device_context
     FOR EACH ROW EXECUTE FUNCTION device_context_stamp();

@@ -120,6 +120,48 @@ CREATE TRIGGER chatgpt_conversations_set_updated_at
     BEFORE UPDATE ON chatgpt_conversations
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+-- As track_embedding() of supabase-semantic-search-schema.sql does it for the other tables; where that was not
+-- applied there is nothing to keep.
+CREATE FUNCTION chatgpt_track_embedding() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $function$
+BEGIN
+    IF to_regclass('semantic_search_metadata') IS NULL THEN
+        RETURN NULL;
+    ELSIF TG_OP IN ('DELETE', 'TRUNCATE') THEN
+        DELETE FROM semantic_search_metadata AS known
+        WHERE known.source_table = TG_TABLE_NAME AND (TG_OP = 'TRUNCATE' OR known.source_id = OLD.id);
+    ELSIF TG_TABLE_NAME = 'chatgpt_messages' THEN
+        PERFORM note_embedding(
+            TG_TABLE_NAME, NEW.id, (SELECT c.user_id FROM chatgpt_conversations AS c WHERE c.id = NEW.conversation_id),
+            OLD.content, NEW.content, OLD.embedding, NEW.embedding);
+    ELSE
+        PERFORM note_embedding(
+            TG_TABLE_NAME, NEW.id, NEW.user_id,
+            concat_ws(E'\n', OLD.title, OLD.full_text), concat_ws(E'\n', NEW.title, NEW.full_text), OLD.embedding, NEW.embedding);
+        IF NEW.user_id <> OLD.user_id THEN
+            UPDATE semantic_search_metadata AS known SET user_id = NEW.user_id
+            FROM chatgpt_messages AS m
+            WHERE m.conversation_id = NEW.id AND known.source_table = 'chatgpt_messages' AND known.source_id = m.id;
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION chatgpt_track_embedding() IS
+    'Trigger: keeps semantic_search_metadata, where it is there, for what was imported.';
+
+CREATE TRIGGER chatgpt_conversations_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, title, full_text, embedding ON chatgpt_conversations
+    FOR EACH ROW EXECUTE FUNCTION chatgpt_track_embedding();
+CREATE TRIGGER chatgpt_conversations_track_embedding_truncate AFTER TRUNCATE ON chatgpt_conversations
+    FOR EACH STATEMENT EXECUTE FUNCTION chatgpt_track_embedding();
+CREATE TRIGGER chatgpt_messages_track_embedding
+    AFTER INSERT OR DELETE OR UPDATE OF conversation_id, content, embedding ON chatgpt_messages
+    FOR EACH ROW EXECUTE FUNCTION chatgpt_track_embedding();
+CREATE TRIGGER chatgpt_messages_track_embedding_truncate AFTER TRUNCATE ON chatgpt_messages
+    FOR EACH STATEMENT EXECUTE FUNCTION chatgpt_track_embedding();
+
 ALTER TABLE chatgpt_imports ENABLE ROW LEVEL SECURITY;
 ALTER TABLE chatgpt_conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE chatgpt_messages ENABLE ROW LEVEL SECURITY;

@@ -25,7 +25,7 @@ FROM (
     UNION ALL
     SELECT 'sequence', sequence.name, sequence.class, sequence.oid, 0 FROM sequence WHERE sequence.owned = 'i'
     -- end
-    -- when: schema
+    -- when: the schema
     UNION ALL
     SELECT 'schema', '', 'pg_catalog.pg_namespace'::regclass, home.oid, 0 FROM home WHERE home.prefix = ''
     -- end

@@ -34,15 +34,15 @@ FROM (
     UNION ALL
     -- end
     -- end
-    -- when: schema
+    -- when: the schema
     -- What initdb grants to PUBLIC on the schema "public" is a default, too.
-    SELECT 'schema', n.tableoid, n.oid, 0, n.nspowner, n.nspacl,
+    SELECT CASE home.prefix WHEN '' THEN 'schema' ELSE 'schema ' || left(home.prefix, -1) END, n.tableoid, n.oid, 0, n.nspowner, n.nspacl,
            acldefault('n', n.nspowner) || coalesce((
                SELECT array_agg(item) FROM pg_catalog.pg_init_privs AS i, unnest(i.initprivs) AS item
                WHERE i.classoid = n.tableoid AND i.objoid = n.oid AND item::text LIKE '=%'), '{}')
     FROM pg_catalog.pg_namespace AS n
     JOIN home ON home.oid = n.oid
-    WHERE home.prefix = '' AND n.nspacl IS NOT NULL
+    WHERE (home.prefix = '' OR home.own) AND n.nspacl IS NOT NULL
     UNION ALL
     -- end
     SELECT '', 0::oid, 0::oid, 0, 0::oid, '{}'::aclitem[], '{}'::aclitem[] WHERE false

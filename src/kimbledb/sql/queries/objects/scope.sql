@@ -6,10 +6,10 @@
 --
 -- Columns of catalogs that older versions lack: in a subquery an unqualified name means the catalog's column where there
 -- is one, and the default in "older" where there is none.
-WITH home (oid, prefix, wanted) AS (
-    SELECT n.oid, place.prefix, place.wanted
+WITH home (oid, prefix, wanted, own) AS (
+    SELECT n.oid, place.prefix, place.wanted, place.own
     FROM {path_first}pg_catalog.pg_namespace AS n
-    JOIN (VALUES {homes}) AS place (name, prefix, wanted) ON place.name = n.nspname
+    JOIN (VALUES {homes}) AS place (name, prefix, wanted, own) ON place.name = n.nspname
 ),
 older (conenforced, conperiod, colllocale, colliculocale, collicurules) AS (
     VALUES (true, false, NULL::text, NULL::text, NULL::text)

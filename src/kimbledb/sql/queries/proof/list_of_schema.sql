@@ -1,1 +1,3 @@
-SELECT 'privilege schema', n.nspacl FROM pg_namespace AS n WHERE n.oid = ANY (homes)
+SELECT 'privilege schema' || CASE n.nspname WHEN {target} THEN '' ELSE ' ' || {quoted:n.nspname} END, n.nspacl
+FROM pg_namespace AS n
+WHERE n.nspname = ANY ({own}::name[])

@@ -1,0 +1,28 @@
+"""A dump of pg_dump, alone in its folder: the schema that was there before any migration, as the first one.
+
+The dump holds the schema only (``pg_dump --schema-only``). In the other formats a script may be a dump as well.
+"""
+
+from __future__ import annotations
+
+from kimbledb.catalog.drafts import Draft, migrations_of
+from kimbledb.catalog.naming import title_of
+from kimbledb.catalog.reading import Folder, read_script
+from kimbledb.model.fault import Fault
+from kimbledb.model.migration import Migration
+from kimbledb.model.script import Script
+
+
+def matches(folder: Folder) -> bool:
+    """Return whether the only script of a folder is a dump."""
+    return folder.owner is None and folder.dialect == "pg_dump"
+
+
+def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
+    """Return the migration of a dump, and all faults in it."""
+    faults: list[Fault] = []
+    [entry] = [entry for entry in folder.entries if entry.is_script]
+    path = f"{folder.shown}/{entry.name}"
+    script = read_script(entry, path, faults) or Script(path, "")
+    draft = Draft(name=entry.name, title=title_of(entry.name.removesuffix(".sql")), apply=script)
+    return migrations_of(folder, [draft], faults), faults

@@ -1,0 +1,32 @@
+"""What one completion notes on its way: what it leaves as it is, and what it cannot reach."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from kimbledb.model.objects import Key
+
+
+@frozen(eq=False)
+class Noted:
+    """Notes of one completion, which grow."""
+
+    #: The objects that stay as they are, each with the reason.
+    left: dict[Key, str] = field(factory=dict)
+    #: The columns that keep the default from before.
+    defaults: list[str] = field(factory=list)
+    #: What is in conflict, once each.
+    conflicts: dict[str, None] = field(factory=dict)
+    #: The tables that hold what is in conflict.
+    tables: set[str] = field(factory=set)
+
+    def refuse(self, why: str, table: str | None = None) -> None:
+        """Note a conflict.
+
+        Args:
+            why: The conflict, in words.
+            table: The table that holds it, where one does.
+        """
+        self.conflicts[why] = None
+        if table is not None:
+            self.tables.add(table)

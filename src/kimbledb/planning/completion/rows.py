@@ -1,0 +1,23 @@
+"""What the rows of a schema allow: the answers to ``kimbledb.planning.completion.questions``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+
+@frozen
+class Rows:
+    """What the rows of a schema allow."""
+
+    #: The tables that hold rows.
+    filled: frozenset[str] = frozenset()
+    #: The columns in which some row will have NULL.
+    null: frozenset[str] = frozenset()
+    #: The materialized views that are filled.
+    populated: frozenset[str] = frozenset()
+    #: How many rows break what is declared, by the name in ``Questions.breaking``; those without any are left out.
+    breaking: Mapping[str, int] = field(factory=dict)
+    #: What of ``Questions.breaking`` the rows cannot be asked now, each with the reason.
+    undecided: Mapping[str, str] = field(factory=dict)

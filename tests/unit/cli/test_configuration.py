@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kimbledb
+from kimbledb.cli.configuration import Configuration, read
+
+
+def written(folder: Path, text: str) -> Path:
+    """Write the file of a project."""
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_project_says_what_every_call_would_repeat(tmp_path: Path) -> None:
+    """Catalog, schema and options are read from the nearest pyproject.toml, folders relative to it."""
+    written(
+        tmp_path,
+        '[tool.kimbledb]\ncatalog = ["builtin", "db"]\nschema = "shop"\n[tool.kimbledb.options]\nlock_timeout = 5',
+    )
+    (tmp_path / "deeper").mkdir()
+
+    found = read(tmp_path / "deeper")
+
+    assert found.catalog == ("builtin", str(tmp_path / "db"))
+    assert found.schema == "shop"
+    assert found.options == kimbledb.Options(lock_timeout=5)
+
+
+def test_a_project_without_a_table_changes_nothing(tmp_path: Path) -> None:
+    """Without [tool.kimbledb] all is as without a file."""
+    assert read(written(tmp_path, "[project]")) == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tool.kimbledb]\ncatalogue = "x"', "did you mean catalog?"),
+        ("[tool.kimbledb]\nschema = 3", "schema is no text"),
+        ('[tool.kimbledb]\nschema = ["a", "b"]', "schema is no text"),
+        ("[tool.kimbledb]\ncatalog = [3]", "catalog is no text"),
+        ("[tool]\nkimbledb = 3", "write [tool.kimbledb]"),
+        ("[tool.kimbledb]\noptions = 3", "it is no table"),
+        ("[tool.kimbledb.options]\nlock_timeot = 3", "did you mean lock_timeout?"),
+        ("[tool.kimbledb.options]\nlock_timeout = 'x'", "lock_timeout"),
+        ("[tool.kimbledb.options]\nlock_timeout = -1", "lock_timeout"),
+        ("[tool.kimbledb", "is not TOML"),
+    ],
+)
+def test_a_fault_of_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """A wrong key or value is an error that names the file and the cure."""
+    with pytest.raises(kimbledb.ConfigurationError) as raised:
+        read(written(tmp_path, text))
+
+    assert said in str(raised.value)
+    assert "pyproject.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["[tool.kimbledb]\ndsn = 'geheim'", "[tool.kimbledb.options]\ndirect_dsn = 'geheim'"])
+def test_a_password_has_no_place_in_the_file(tmp_path: Path, text: str) -> None:
+    """A DSN is refused, and not printed."""
+    with pytest.raises(kimbledb.ConfigurationError, match="environment") as raised:
+        read(written(tmp_path, text))
+
+    assert "geheim" not in str(raised.value)
