@@ -383,7 +383,7 @@ async def test_types_by_whatever_name(database: str, folder: Folder, connection:
 
     report = await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, dry_run=True)
 
-    assert [str(each) for each in report.objects] == ["function goes(public.kind)"]
+    assert [str(each) for each in report.objects] == ["function goes(kind)"]
 
 
 _BY_HAND = """
