@@ -383,7 +383,7 @@ async def test_types_by_whatever_name(database: str, folder: Folder, connection:
 
     report = await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, dry_run=True)
 
-    assert [str(each) for each in report.objects] == ["function goes(public.kind)"]
+    assert [str(each) for each in report.objects] == ["function goes(kind)"]
 
 
 _BY_HAND = """
@@ -471,3 +471,14 @@ async def test_all_that_was_made_by_hand_on_a_column_is_named(
         await kimbledb.rollback(database, "b.sql", catalog=catalog, allow_data_loss=True)
     assert [line.strip() for line in str(refused.value).splitlines()[1:12]] == list(HANDMADE)
     assert await connection.fetchval("SELECT count(note) = 0 FROM a")
+
+
+async def test_the_report_names_functions_as_the_schema_calls_them(database: str, folder: Folder) -> None:
+    """An argument of a type of the schema stands without the schema's name, also in an array."""
+    script = "CREATE TABLE t (id integer); CREATE FUNCTION f(t, t[], uuid) RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+    folder.add(1, "a", script, rollback="DROP FUNCTION f; DROP TABLE t;")
+    await kimbledb.migrate(database, catalog=folder.catalog, schema='odd "name.')
+
+    report = await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, schema='odd "name.')
+
+    assert sorted(map(str, report.objects)) == ["function f(t,t[],uuid)", "table t"]

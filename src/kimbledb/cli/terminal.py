@@ -116,7 +116,7 @@ def _line_for(event: Event) -> str | None:
         case events.Applying(_, place, total) | events.RollingBack(_, place, total):
             return f"[{place:>{len(str(total))}}/{total}] {doing(event)}"
         case events.Applied(_, seconds, checks):
-            verified = f", {checks} checks passed" if checks else ""
+            verified = f", {checks} check{'' if checks == 1 else 's'} passed" if checks else ""
             return f"        done in {seconds:.3f} s{verified}"
         case events.RolledBack(_, seconds):
             return f"        done in {seconds:.3f} s"

@@ -7,8 +7,11 @@ FROM (
     WHERE c.relnamespace = {namespace} AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
     UNION ALL
     SELECT 'function', p.proname || '(' || coalesce((
-               SELECT string_agg(format_type(a.type, NULL), ',' ORDER BY a.place)
-               FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, place)), '') || ')', 'pg_proc'::regclass, p.oid
+               -- Types of the schema without its name, though no path leads to them.
+               SELECT string_agg(CASE WHEN t.typnamespace = p.pronamespace THEN regexp_replace(format_type(t.oid, NULL), '^("([^"]|"")*"|[^."]*)\.', '')
+                                      ELSE format_type(t.oid, NULL) END, ',' ORDER BY a.place)
+               FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, place)
+               JOIN pg_type AS t ON t.oid = a.type), '') || ')', 'pg_proc'::regclass, p.oid
     FROM pg_proc AS p WHERE p.pronamespace = {namespace}
     UNION ALL
     SELECT 'type', t.typname::text, 'pg_type'::regclass, t.oid
