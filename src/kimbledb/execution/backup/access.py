@@ -15,6 +15,7 @@ from kimbledb.errors import BackupError
 from kimbledb.inspection import history
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
+from kimbledb.server.address import ENVIRONMENT
 from kimbledb.server.driver import Endpoint
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
@@ -25,17 +26,6 @@ _OURS = (
     *("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE", "PGSERVICEFILE"),
     *("PGTARGETSESSIONATTRS", "PGAPPNAME", "PGCONNECT_TIMEOUT", *DSN_VARIABLES),
 )
-#: TLS settings that libpq reads from the environment, too.
-_TLS = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslcrl": "PGSSLCRL",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-}
 
 
 @frozen
@@ -113,7 +103,7 @@ def _environment(target: Target, options: Options, there: Endpoint) -> dict[str,
         environment["PGSSLMODE"] = there.sslmode
     if target.address is not None:
         tls = target.address.tls
-        environment |= {variable: tls[name] for name, variable in _TLS.items() if name in tls}
+        environment |= {ENVIRONMENT[name]: value for name, value in tls.items() if name in ENVIRONMENT}
         if "options" in target.address.settings:
             environment["PGOPTIONS"] = target.address.settings["options"]
     if there.password is not None:

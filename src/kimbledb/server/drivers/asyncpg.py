@@ -322,13 +322,10 @@ def error_behind(error: BaseException) -> Exception | None:
     """
     found: BaseException | None = error
     while found is not None:
-        try:
-            with _translated():
-                raise found
-        except (ServerError, DriverError, OSError) as behind:
+        behind = found if isinstance(found, OSError) else _ours(found, None)
+        if behind is not None:
             return behind
-        except BaseException:  # noqa: BLE001 - one of the other library's
-            found = found.__cause__
+        found = found.__cause__
     return None
 
 
@@ -343,6 +340,10 @@ def condition(sqlstate: str | None) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error").replace("SQL", "Sql")).lower()
 
 
+#: The errors of asyncpg's own.
+_ASYNCPG = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 @contextmanager
 def _translated(sql: str | None = None, running: Callable[[], str] | None = None) -> Iterator[None]:
     """Raise asyncpg's errors as the errors of ``kimbledb.server.driver``.
@@ -353,15 +354,31 @@ def _translated(sql: str | None = None, running: Callable[[], str] | None = None
     """
     try:
         yield
-    except asyncpg.PostgresError as error:
+    except _ASYNCPG as error:
         # A place is one in the whole message.
-        raise _server_error(error, sql if running is None or error.position else running()) from error
-    except asyncpg.TargetServerAttributeNotMatched as error:
-        raise WrongServerError(str(error), driver_error=error) from error
-    except asyncpg.InterfaceError as error:
-        raise MisuseError(str(error), driver_error=error) from error
-    except asyncpg.InternalClientError as error:
-        raise DriverError(str(error), driver_error=error) from error
+        is_unplaced = isinstance(error, asyncpg.PostgresError) and not error.position
+        made = _ours(error, running() if running is not None and is_unplaced else sql)
+        assert made is not None
+        raise made from error
+
+
+def _ours(error: BaseException, sql: str | None) -> ServerError | DriverError | None:
+    """Return the error of ``kimbledb.server.driver`` for one of asyncpg's, or None for any other error.
+
+    Args:
+        error: The error.
+        sql: As for ``_translated()``.
+    """
+    match error:
+        case asyncpg.PostgresError():
+            return _server_error(error, sql)
+        case asyncpg.TargetServerAttributeNotMatched():
+            return WrongServerError(str(error), driver_error=error)
+        case asyncpg.InterfaceError():
+            return MisuseError(str(error), driver_error=error)
+        case asyncpg.InternalClientError():
+            return DriverError(str(error), driver_error=error)
+    return None
 
 
 def _server_error(error: asyncpg.PostgresError, sql: str | None) -> ServerError:

@@ -126,8 +126,10 @@ class _Connection:
             async with source.lend(label, options) as connection:
                 yield connection
         except Exception:
+            # The transaction is rolled back by now, and the connection is the caller's.
             raise
         except BaseException:
+            # Cancelled or interrupted: SQLAlchemy must not use this connection again, whose state is unknown.
             await self._given.invalidate()
             raise
 
