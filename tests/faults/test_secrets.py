@@ -222,6 +222,11 @@ LEAKS = {
     "no quotes": (f"CREATE ROLE nobody_{CANARY[:3]} PASSWORD {CANARY};\n", "42601", "syntax error"),
     "password": (f"CREATE ROLE postgres PASSWORD '{CANARY}';\n", "42710", "already exists"),
     "over lines": (f"SELECT missing, 'a\n{CANARY}' AS x, no_such_column, '\n{CANARY}';\n", "42703", "missing"),
+    "parameter": (
+        f"SELECT set_config('work_mem', '{CANARY}', true);\n",
+        "22023",
+        'invalid value for parameter "work_mem"',
+    ),
     "comment": (f"SELECT no_such_column; -- the key is {CANARY}\n", "42703", "no_such_column"),
     "in a function": (
         (

@@ -147,11 +147,10 @@ async def test_an_application_in_two_workers(database: str) -> None:
     )
     try:
         assert process.stderr is not None
-        started = 0
-        while started < 2:
-            line = await asyncio.wait_for(process.stderr.readline(), 120)
-            assert line, "it ended"
-            started += b"Application startup complete" in line
+        printed: list[bytes] = []
+        while sum(b"Application startup complete" in line for line in printed) < 2:
+            printed.append(await asyncio.wait_for(process.stderr.readline(), 120))
+            assert printed[-1], b"".join(printed).decode()
         answers: dict[int, Any] = {}
         for _ in range(400):
             answer = await asyncio.to_thread(_get, f"http://127.0.0.1:{port}/projects")
@@ -162,7 +161,8 @@ async def test_an_application_in_two_workers(database: str) -> None:
         assert sum(answer["applied"] for answer in answers.values()) == 34
         assert {answer["projects"] for answer in answers.values()} == {0}
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.communicate()
 
 

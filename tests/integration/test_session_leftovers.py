@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from tests.support.databases import sql
 from tests.support.folders import Folder
 
 #: All that a session holds beyond its transactions, in a text of which two can be compared.
@@ -85,6 +86,24 @@ async def test_nor_where_nothing_was_before(connection: asyncpg.Connection, fold
     await kimbledb.migrate(connection, catalog=folder.catalog)
 
     assert before == await connection.fetchval(HELD)
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [("SELECT 1", "40"), ("BEGIN; SET LOCAL hnsw.ef_search = 70; ROLLBACK", "40"), ("SET hnsw.ef_search = 70", "70")],
+    ids=["not known", "empty", "set"],
+)
+async def test_a_script_may_load_a_library(
+    database: str, connection: asyncpg.Connection, folder: Folder, before: str, then: str
+) -> None:
+    """A parameter of a library that the script is the first to load has afterwards what the session gave it."""
+    await sql(database, "CREATE EXTENSION vector")  # which loads the library in that session
+    await connection.execute(before)
+    folder.add(1, "a", "SELECT '[1]'::vector, set_config('hnsw.ef_search', '50', false);")
+
+    await kimbledb.migrate(connection, catalog=folder.catalog)
+
+    assert await connection.fetchval("SHOW hnsw.ef_search") == then
 
 
 async def test_a_rollback_leaves_nothing_either(connection: asyncpg.Connection, folder: Folder) -> None:

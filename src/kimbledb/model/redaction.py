@@ -194,6 +194,9 @@ _RAISES = ("exec_stmt_raise", "exec_stmt_assert")
 _RAISED = frozenset({"P0001", "P0004"})
 _QUOTED = re.compile(r'"(?:.*)"', re.DOTALL)
 _BEGINS_STRING = re.compile(r"(?:[eEbBxXnN]|[uU]&)?'|\$(?:[^\W\d]\w*)?\$")
+# The server finds a parameter before it refuses its value: the name is one of the server's.
+_OF_PARAMETER = re.compile(r'[^"]*\bparameter "[\w.]+"')
+_INVALID_PARAMETER = "22023"
 _BYTES = re.compile(r"\b0x[0-9a-f]{2}(?:\s+0x[0-9a-f]{2})*", re.IGNORECASE)
 # A string that RAISE or format() fills: the author wrote it, so that it holds no value of a row.
 _TEMPLATE = re.compile(
@@ -248,7 +251,9 @@ def without_values(error: Any, sql: str) -> None:
 
 def _without_quotes(message: str, error: Any, sql: str) -> str:
     state = error.sqlstate or ""
-    masked_message = _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message))
+    named = _OF_PARAMETER.match(message) if state == _INVALID_PARAMETER else None
+    head = named[0] if named else ""
+    masked_message = head + _BYTES.sub(MASK, _QUOTED.sub(f'"{MASK}"', message[len(head) :]))
     placed = error.position or error.internal_position
     if state == _SYNTAX_ERROR:
         # Without a place, or with the place of a string, it concerns the syntax of a value: a tsquery, a jsonpath.

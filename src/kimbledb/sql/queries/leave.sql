@@ -40,14 +40,17 @@ BEGIN
 {unlock}
     END IF;
     IF named <> before->'named' THEN
-        PERFORM set_config(name, coalesce(value, ''), false) FROM jsonb_each_text(before->'named') AS was (name, value)
+        -- What was not known, or empty, may since be a parameter of a library that the script loaded, and that refuses
+        -- the empty text: NULL resets it.
+        PERFORM set_config(name, nullif(value, ''), false) FROM jsonb_each_text(before->'named') AS was (name, value)
         WHERE value IS DISTINCT FROM named->>name;
     END IF;
     IF current_setting('kimbledb.session_changed') = '[]' THEN
         RETURN;
     END IF;
     -- The path last: from there on names are looked up in it.
-    FOR one IN SELECT name, coalesce(before->'pins'->>name, current_setting('kimbledb.session_set')::jsonb->>name) AS was
+    FOR one IN SELECT name, coalesce(before->'pins'->>name, current_setting('kimbledb.session_set')::jsonb->>name,
+                                     nullif(before->'named'->>name, '')) AS was
                FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS name
                ORDER BY name = 'search_path' LOOP
         EXECUTE pg_catalog.format('RESET %I', one.name);

@@ -382,7 +382,7 @@ BEGIN
     INSERT INTO semantic_search_log (user_id, source_table, query_text, match_threshold, match_count, result_count,
                                      top_similarity, ef_search, duration_ms, metadata)
     VALUES (who, searched, searched_for, least_similarity, most_rows, found_rows, best_similarity,
-            greatest(current_setting('hnsw.ef_search', true)::integer, most_rows),
+            greatest(nullif(current_setting('hnsw.ef_search', true), '')::integer, most_rows),
             1000 * extract(epoch FROM clock_timestamp() - started), more);
 END
 $$;
