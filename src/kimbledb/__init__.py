@@ -9,7 +9,7 @@ from importlib import import_module
 #: The public names, by the module that holds them. ``__all__``, the import of a name when it is first asked for,
 #: and ``__init__.pyi``, which type checkers read, are made from this table; ``nox -s order`` writes the last.
 PUBLIC = {
-    "kimbledb": ("events", "testing"),
+    "kimbledb": ("events", "otel", "testing"),
     "kimbledb._embedded": ("embedded",),
     "kimbledb.catalog.catalog": ("Catalog",),
     "kimbledb.errors": (

@@ -1,6 +1,7 @@
 # Written by `nox -s order` from the table PUBLIC in __init__.py: do not edit it.
 
 from kimbledb import events as events
+from kimbledb import otel as otel
 from kimbledb import testing as testing
 from kimbledb._embedded import embedded as embedded
 from kimbledb.catalog.catalog import Catalog as Catalog

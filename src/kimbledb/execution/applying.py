@@ -312,16 +312,18 @@ class ApplyRun:
             ):
                 await self._carry_out(transactions, under_way, last)
         except ScriptError as failure:
-            await self._record_failure(transactions, under_way.migration, failure.located.for_history)
-            raise self._script_error(under_way.migration, failure) from failure.__cause__
+            stopped = self._script_error(under_way.migration, failure)
+            await self._record_failure(transactions, stopped, failure.located.for_history)
+            raise stopped from failure.__cause__
         except ChecksFailed as failure:
             names = ", ".join(check.name for check in failure.failing)
-            await self._record_failure(transactions, under_way.migration, f"the verification failed: {names}")
-            raise self._verification_error(under_way.migration, failure) from failure.__cause__
+            stopped = self._verification_error(under_way.migration, failure)
+            await self._record_failure(transactions, stopped, f"the verification failed: {names}")
+            raise stopped from failure.__cause__
         except Lost as refused:
-            error = self._loss_error(under_way.migration, refused)
-            notify(self.progress, Failed(under_way.migration, error.message))
-            raise error from refused.__cause__
+            loss = self._loss_error(under_way.migration, refused)
+            notify(self.progress, Failed(under_way.migration, loss.message, type(loss).__name__))
+            raise loss from refused.__cause__
         except ConflictingObjectsError as error:
             raise ConflictingObjectsError(
                 error.conflicts, applied=self.applied, standing=self._standing(None)
@@ -527,8 +529,10 @@ class ApplyRun:
             hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True (--allow-data-loss); make a backup first",
         )
 
-    async def _record_failure(self, transactions: Transactions, migration: Migration, message: str) -> None:
-        notify(self.progress, Failed(migration, message))
+    async def _record_failure(self, transactions: Transactions, error: MigrationError, message: str) -> None:
+        migration = error.failed
+        assert migration is not None  # the error is about one
+        notify(self.progress, Failed(migration, message, type(error).__name__, error.sqlstate))
         await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
 
     def _standing(self, outside: str | None) -> str:

@@ -168,9 +168,9 @@ async def adopt(
         PlanningError: No plan can be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope() as about:
+    with call_scope("adopt") as call:
         helper = Adoption(target, catalog=catalog, schema=schema, options=options)
-        about(helper.target.label, helper.schema)
+        call.about(helper.target.label, helper.schema)
         return await helper.run(prefer=prefer, dry_run=dry_run)
 
 

@@ -269,9 +269,9 @@ async def migrate(
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope(progress) as about:
+    with call_scope("migrate", progress) as call:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
-        about(executor.target.label, executor.schema)
+        call.about(executor.target.label, executor.schema)
         return await executor.apply(
             to=to,
             phase=phase,

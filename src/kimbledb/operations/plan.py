@@ -50,10 +50,10 @@ async def plan(
     """
     if not is_named(target):
         return Planner(catalog_of(catalog), prefer=prefer).plan(to=to, phase=phase, schema=schema_of(schema))
-    with call_scope() as about:
+    with call_scope("plan") as call:
         executor = Executor(target, catalog=catalog, schema=schema, options=options)
-        about(executor.target.label, executor.schema)
-        return await executor.plan(to=to, phase=phase, prefer=prefer, set_aside=set_aside)
+        call.about(executor.target.label, executor.schema)
+        return call.done(await executor.plan(to=to, phase=phase, prefer=prefer, set_aside=set_aside))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

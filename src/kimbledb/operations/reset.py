@@ -234,9 +234,9 @@ async def reset(
         BackupError: The backup cannot be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope() as about:
+    with call_scope("reset") as call:
         request = Request(target, schema=schema, options=options)
-        about(request.target.label, request.schema)
+        call.about(request.target.label, request.schema)
         helper = Reset(request, catalog=catalog, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup)
         return await helper.run()
 

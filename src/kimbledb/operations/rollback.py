@@ -146,9 +146,9 @@ async def rollback(
         RollbackError: A script failed, and was rolled back.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope(progress) as about:
+    with call_scope("rollback", progress) as call:
         helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
-        about(helper.target.label, helper.schema)
+        call.about(helper.target.label, helper.schema)
         return await helper.run(
             name,
             phase=phase,

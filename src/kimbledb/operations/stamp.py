@@ -73,9 +73,9 @@ async def stamp(
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     wanted = (names,) if isinstance(names, str | int) else tuple(names)
-    with call_scope() as about:
+    with call_scope("stamp") as call:
         stamping = _Stamping(target, catalog=catalog, schema=schema, options=options)
-        about(stamping.target.label, stamping.schema)
+        call.about(stamping.target.label, stamping.schema)
         return await stamping.run(wanted, applied=applied)
 
 

@@ -46,10 +46,10 @@ async def status(
     Raises:
         ConfigurationError: The target cannot be used.
     """
-    with call_scope() as about:
+    with call_scope("status") as call:
         request = Request(target, catalog=catalog, schema=schema, options=options)
-        about(request.target.label, request.schema)
-        return await _look(request)
+        call.about(request.target.label, request.schema)
+        return call.done(await _look(request))
 
 
 async def _look(request: Request) -> Status:

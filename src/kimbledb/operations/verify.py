@@ -208,10 +208,10 @@ async def verify(
         ConfigurationError: The target cannot be used.
         UnknownMigrationError: ``only`` names nothing.
     """
-    with call_scope() as about:
+    with call_scope("verify") as call:
         helper = Verifier(target, catalog=catalog, schema=schema, options=options)
-        about(helper.target.label, helper.schema)
-        return await helper.verify(only, strict=strict)
+        call.about(helper.target.label, helper.schema)
+        return call.done(await helper.verify(only, strict=strict))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
