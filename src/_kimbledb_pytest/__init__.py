@@ -154,18 +154,6 @@ def _kimbledb_rolled_back(request: pytest.FixtureRequest, _kimbledb_pool: Pool) 
     return Database(_kimbledb_pool.shared(), shared=True, discard=_kimbledb_pool.discard_shared)
 
 
-@pytest.fixture(scope="session")
-def kimbledb_engine_options() -> dict[str, Any]:
-    """The options of SQLAlchemy's engines, to be overridden: those of ``create_async_engine`` and ``create_engine``."""
-    return {}
-
-
-@pytest.fixture(scope="session")
-def kimbledb_session_options() -> dict[str, Any]:
-    """The options of SQLAlchemy's sessions, to be overridden: those of ``async_sessionmaker`` and ``sessionmaker``."""
-    return {}
-
-
 class Schema:
     """A fresh migrated schema.
 

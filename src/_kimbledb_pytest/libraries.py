@@ -81,7 +81,7 @@ def engine_arguments(dsn: str, driver: str, options: dict[str, Any], **arguments
     Args:
         dsn: The DSN of the database.
         driver: One of ``DRIVERS``.
-        options: The options of ``kimbledb_engine_options``.
+        options: The options of the project.
         arguments: Further arguments of the driver.
     """
     of_driver = psycopg_arguments(dsn) if driver == "psycopg" else asyncpg_arguments(dsn)

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+@pytest.fixture(scope="session")
+def kimbledb_sync_engine_options() -> dict[str, Any]:
+    """The options of ``create_engine``, to be overridden."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def kimbledb_sync_session_options() -> dict[str, Any]:
+    """The options of ``sessionmaker``, to be overridden."""
+    return {}
+
+
 @pytest.fixture
 def kimbledb_sync_connection(_kimbledb_rolled_back: Database) -> Iterator[psycopg.Connection[Any]]:
     """A connection of psycopg to a migrated database, in a transaction that is rolled back after the test."""
@@ -37,12 +49,12 @@ def kimbledb_sync_connection(_kimbledb_rolled_back: Database) -> Iterator[psycop
 
 
 @pytest.fixture
-def kimbledb_sync_engine(kimbledb_engine_options: dict[str, Any], kimbledb_database: str) -> Iterator[Engine]:
+def kimbledb_sync_engine(kimbledb_sync_engine_options: dict[str, Any], kimbledb_database: str) -> Iterator[Engine]:
     """An ``Engine`` of psycopg on a fresh migrated database, which is dropped after the test."""
     demand_sqlalchemy("kimbledb_sync_engine")
     from sqlalchemy import create_engine
 
-    engine = create_engine(**engine_arguments(kimbledb_database, "psycopg", kimbledb_engine_options))
+    engine = create_engine(**engine_arguments(kimbledb_database, "psycopg", kimbledb_sync_engine_options))
     yield engine
     engine.dispose()
 
@@ -81,8 +93,8 @@ def _kimbledb_sync_engines() -> Iterator[_Engines]:
 
 @pytest.fixture
 def kimbledb_sync_session(
-    kimbledb_engine_options: dict[str, Any],
-    kimbledb_session_options: dict[str, Any],
+    kimbledb_sync_engine_options: dict[str, Any],
+    kimbledb_sync_session_options: dict[str, Any],
     _kimbledb_rolled_back: Database,
     _kimbledb_sync_engines: _Engines,
 ) -> Iterator[Session]:
@@ -96,10 +108,10 @@ def kimbledb_sync_session(
 
     database = _kimbledb_rolled_back
     clean = changed = False
-    with _kimbledb_sync_engines.of(database.dsn, kimbledb_engine_options).connect() as connection:
+    with _kimbledb_sync_engines.of(database.dsn, kimbledb_sync_engine_options).connect() as connection:
         connection.begin()
         connection.exec_driver_sql(SAVEPOINT)
-        made = sessionmaker(bind=connection, join_transaction_mode="create_savepoint", **kimbledb_session_options)
+        made = sessionmaker(bind=connection, join_transaction_mode="create_savepoint", **kimbledb_sync_session_options)
         session = made()
         yield session
         try:

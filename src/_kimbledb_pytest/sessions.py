@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 
+@pytest.fixture(scope="session")
+def kimbledb_engine_options() -> dict[str, Any]:
+    """The options of ``create_async_engine``, to be overridden."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def kimbledb_session_options() -> dict[str, Any]:
+    """The options of ``async_sessionmaker``, to be overridden."""
+    return {}
+
+
 @pytest_asyncio.fixture
 async def kimbledb_engine(
     pytestconfig: pytest.Config, kimbledb_engine_options: dict[str, Any], kimbledb_database: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,13 @@ import pytest
 
 from tests.support.folders import Folder
 from tests.support.plugin_projects import project_of
+from tests.support.transcripts import blocks_of
 
 pytest_plugins = ["pytester"]
 
 #: Debian 12's PostgreSQL.
 PG_CTL = Path("/usr/lib/postgresql/15/bin/pg_ctl")
+PAGE = Path(__file__).parent.parent.parent / "docs" / "testing.md"
 
 
 @pytest.fixture
@@ -31,15 +34,12 @@ def project(pytester: pytest.Pytester, folder: Folder, server: str, monkeypatch:
     return project
 
 
-#: The line of the docs for a server of pytest-postgresql.
-OVERRIDE = """
-import pytest
-from pytest_postgresql import factories
+def shown(word: str) -> str:
+    """Return the conftest.py with a word that the page on tests shows."""
+    [text] = [each.text for each in blocks_of(PAGE) if each.title == "conftest.py" and word in each.text]
+    return text
 
-@pytest.fixture(scope="session")
-def kimbledb_server({executor}):
-    return {executor}
-"""
+
 TEST = """
 import asyncpg
 
@@ -53,14 +53,19 @@ def test_plain(kimbledb_sync_session):
 """
 
 
+def add(project: pytest.Pytester, text: str) -> str:
+    """Add a text to the project's conftest.py, and return the whole."""
+    conftest = project.path / "conftest.py"
+    whole = f"{conftest.read_text(encoding='utf-8')}\n{text}"
+    conftest.write_text(whole, encoding="utf-8")
+    return whole
+
+
 def test_a_server_that_pytest_postgresql_names(project: pytest.Pytester, server: str) -> None:
     """The server of pytest-postgresql's postgresql_noproc is taken by a fixture of one line."""
     pytest.importorskip("pytest_postgresql")
     place = urlsplit(server)
-    conftest = project.path / "conftest.py"
-    conftest.write_text(
-        conftest.read_text(encoding="utf-8") + OVERRIDE.format(executor="postgresql_noproc"), encoding="utf-8"
-    )
+    add(project, re.sub(r"\bpostgresql_proc\b", "postgresql_noproc", shown("return postgresql_proc")))
     project.makepyfile(TEST.format(executor="postgresql_noproc"))
 
     run = project.runpytest_subprocess(
@@ -68,6 +73,44 @@ def test_a_server_that_pytest_postgresql_names(project: pytest.Pytester, server:
         *(f"--postgresql-user={place.username}", f"--postgresql-password={place.password}"),
     )
     run.assert_outcomes(passed=2)
+
+
+#: Docker is not needed: a stand-in for the container, whose address is that of the tests' server.
+WITHOUT_DOCKER = """
+from unittest import mock
+from urllib.parse import urlsplit
+
+import testcontainers.core.container
+from testcontainers.community.postgres import PostgresContainer
+
+place = urlsplit({server!r})
+testcontainers.core.container.DockerClient = mock.Mock()
+
+def start(self):
+    self._container = mock.Mock()
+    self.username, self.password, self.dbname = place.username, place.password, place.path[1:]
+    return self
+
+PostgresContainer.start = start
+PostgresContainer.stop = lambda self: None
+PostgresContainer.get_container_host_ip = lambda self: place.hostname
+PostgresContainer.get_exposed_port = lambda self, port: place.port
+"""
+
+
+def test_a_server_of_testcontainers(project: pytest.Pytester, server: str) -> None:
+    """A started container of testcontainers is taken as it is, here with a stand-in for Docker's part."""
+    pytest.importorskip("testcontainers.community.postgres")
+    add(project, WITHOUT_DOCKER.format(server=server) + shown("testcontainers"))
+    project.makepyfile(
+        """
+        async def test_it(kimbledb_connection, kimbledb_schema, kimbledb_server):
+            assert "+psycopg2:" in kimbledb_server.get_connection_url()
+            assert await kimbledb_connection.fetchval("SELECT count(*) FROM people") == 0
+        """
+    )
+
+    project.runpytest_subprocess("-q", "-W", "default").assert_outcomes(passed=1)
 
 
 @pytest.fixture
@@ -87,7 +130,7 @@ def test_a_server_that_pytest_postgresql_starts(project: pytest.Pytester, folder
     program, user = sys.executable, None
     if os.geteuid() == 0:  # PostgreSQL does not run as root
         program, user = _program_for_another_user(), "nobody"
-    text = (project.path / "conftest.py").read_text(encoding="utf-8") + OVERRIDE.format(executor="postgresql_proc")
+    text = add(project, shown("return postgresql_proc"))
     home = open_folder / "project"
     shutil.copytree(folder.path, home / "migrations")
     (home / "conftest.py").write_text(text.replace(str(folder.path), str(home / "migrations")), encoding="utf-8")

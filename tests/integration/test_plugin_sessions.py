@@ -252,6 +252,18 @@ async def test_session(kimbledb_session, turn):
     assert type(kimbledb_session) is Session
     assert await kimbledb_session.scalar(text("SHOW application_name")) == "shop"
 
+@pytest.fixture(scope="session")
+def kimbledb_sync_engine_options():
+    return {"connect_args": {"application_name": "plain"}}
+
+@pytest.fixture(scope="session")
+def kimbledb_sync_session_options():
+    return {"autoflush": False}
+
+def test_plain(kimbledb_sync_session):
+    assert not kimbledb_sync_session.autoflush
+    assert kimbledb_sync_session.scalar(text("SHOW application_name")) == "plain"
+
 async def test_engine(kimbledb_engine):
     assert kimbledb_engine.pool.size() == 3
     async with kimbledb_engine.connect() as connection:
@@ -259,8 +271,8 @@ async def test_engine(kimbledb_engine):
 """
     )
 
-    project.runpytest_subprocess("-q").assert_outcomes(passed=3)
-    run = project.runpytest_subprocess("-q", "-o", "kimbledb_engine_driver=pg8000", "-k", "engine")
+    project.runpytest_subprocess("-q").assert_outcomes(passed=4)
+    run = project.runpytest_subprocess("-q", "-o", "kimbledb_engine_driver=pg8000", "-k", "test_engine")
     run.assert_outcomes(errors=1)
     run.stdout.fnmatch_lines(["*kimbledb_engine_driver = pg8000: expected asyncpg or psycopg*"])
 

@@ -29,13 +29,16 @@ def project_of(
     pytester.makeconftest(CONFTEST.format(folder=str(folder.path)))
     ini(pytester)
     monkeypatch.setenv("KIMBLEDB_TEST_DSN", server)
-    # The run imports the package that this process has imported, wherever its own folder is.
+    apart(monkeypatch)
+    return pytester
+
+
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of pytest be fresh ones, and no workers of ours, with the package that this process has imported."""
     package = str(Path(kimbledb.__file__).parent.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])))
-    # The run is a fresh one, and no worker of ours.
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
-    return pytester
 
 
 def ini(pytester: pytest.Pytester, mode: str = "auto", scope: str = "function", more: str = "") -> None:
