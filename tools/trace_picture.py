@@ -30,7 +30,7 @@ _CALL, _WAIT, _MIGRATION = "#0F7DC2", "#E69F00", "#009E73"
 SPANS = (
     Span("start-up", 0, 0, 1440, "", "#8A8A8A"),
     Span("kimbledb.migrate", 1, 15, 1400, "kimbledb.migrations=2", _CALL),
-    Span("kimbledb.wait", 2, 40, 900, "kimbledb.blockers=pid 4711, shop", _WAIT),
+    Span("kimbledb.waiting", 2, 40, 900, "kimbledb.blockers=pid 4711, shop", _WAIT),
     Span("apply 002_orders.sql", 2, 940, 1130, "", _MIGRATION),
     Span("apply 003_prices.sql", 2, 1130, 1390, "", _MIGRATION),
 )

@@ -260,7 +260,7 @@ class _Recording:
             step.span.end()
             return
         if failure := _failure(event):
-            step.span.set_status(Status(StatusCode.ERROR, message or None))
+            step.span.set_status(Status(StatusCode.ERROR, message.partition("\n")[0] or None))
         step.span.set_attributes({**failure, "kimbledb.outcome": event.outcome or ""})
         step.span.end()
         self._measure(step.operation, event, step.clock() if seconds is None else seconds)
@@ -279,7 +279,7 @@ class _Recording:
     def _waiting(self, blockers: Sequence[str]) -> None:
         """Begin a wait, or go on with it: it ends when the call does something else."""
         if self._wait is None:
-            span = self._telemetry.tracer.start_span("kimbledb.wait", context=self._within, attributes=self._common)
+            span = self._telemetry.tracer.start_span("kimbledb.waiting", context=self._within, attributes=self._common)
             self._wait = (span, stopwatch())
         self._wait[0].add_event("kimbledb.waiting", {"kimbledb.blockers": tuple(blockers)})
 

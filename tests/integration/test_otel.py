@@ -197,7 +197,7 @@ async def test_a_wait_is_one_span(database: str, folder: Folder, recorded: Recor
 
     assert tries > 1
     assert of(recorded.span("apply more.sql"), "kimbledb.outcome") == "ok"
-    waits = [span for span in recorded.spans if span.name == "kimbledb.wait"]
+    waits = [span for span in recorded.spans if span.name == "kimbledb.waiting"]
     assert any(
         "the holder" in str((event.attributes or {})["kimbledb.blockers"]) for span in waits for event in span.events
     )

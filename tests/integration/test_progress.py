@@ -151,7 +151,9 @@ async def test_the_log_knows_the_call_of_a_lent_connection(
         with caplog.at_level(logging.DEBUG, "kimbledb"):
             await kimbledb.migrate(pool, catalog=folder.catalog, schema="tenant")
 
-    assert {of(record, "schema") for record in caplog.records if record.name == "kimbledb"} == {"tenant"}
+    records = [record for record in caplog.records if record.name == "kimbledb"]
+    place = database.rpartition("@")[2]
+    assert {(of(record, "database"), of(record, "schema")) for record in records} == {(place, "tenant")}
 
 
 async def test_each_function_ends_with_a_record(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ import kimbledb
 from kimbledb.server import queries
 from kimbledb.server.codes import own_code
 from kimbledb.server.driver import DriverError, MisuseError, ServerError, WrongServerError, driver_errors
-from kimbledb.server.drivers.asyncpg import AsyncpgConnection
+from kimbledb.server.drivers.asyncpg import AsyncpgConnection, place_of
 
 CANARY = "kanarienvogel"
 
@@ -172,3 +173,19 @@ def test_the_last_word_of_a_server_is_seen_as_the_driver_gave_it() -> None:
         raise kimbledb.MigrationError("it failed") from error.last_word
 
     assert caught.value.__cause__ is before
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        (("db.example", 5432), "db.example:5432/shop"),
+        (("::1", 5433, 0, 0), "[::1]:5433/shop"),
+        ("/run/postgresql/.s.PGSQL.5432", "/run/postgresql:5432/shop"),
+        (None, None),
+    ],
+)
+def test_a_connection_shows_its_place(address: object, place: str | None) -> None:
+    """The database of a caller's connection is named as that of a DSN, and not at all where asyncpg does not say."""
+    given: Any = SimpleNamespace(_addr=address, _params=SimpleNamespace(database="shop"))
+
+    assert place_of(given) == place

@@ -268,6 +268,27 @@ def is_pool(given: object) -> TypeGuard[GivenPool]:
     return isinstance(given, asyncpg.pool.Pool)
 
 
+def place_of(given: GivenConnection | GivenPool) -> str | None:
+    """Return host, port and name of the database of a caller's connection or pool, or None where they are not known.
+
+    They are in no public attribute of asyncpg. OpenTelemetry's instrumentation of asyncpg reads the same ones.
+
+    Args:
+        given: A connection, or a pool, which knows its database once it has opened a connection.
+    """
+    holders = getattr(given, "_holders", ()) if is_pool(given) else ()
+    for connection in [getattr(holder, "_con", None) for holder in holders] or [given]:
+        address = getattr(connection, "_addr", None)
+        database = getattr(getattr(connection, "_params", None), "database", None)
+        if isinstance(address, str):  # the path of a socket
+            folder, _, name = address.rpartition("/")
+            address = (folder, name.rpartition(".")[2])
+        if isinstance(address, tuple) and isinstance(database, str):
+            host, port = address[:2]
+            return f"[{host}]:{port}/{database}" if ":" in host else f"{host}:{port}/{database}"
+    return None
+
+
 async def connect(arguments: Mapping[str, Any], settings: Mapping[str, str]) -> AsyncpgConnection:
     """Open a connection.
 
