@@ -2,7 +2,7 @@
 
 Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
 migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an
-unknown name); 3 `plan --check` found something to apply; 130 interrupted.
+unknown name); 3 `plan --check` found something to apply; 130 interrupted (SIGINT), 143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
-from kimbledb.cli import completion, habits
+from kimbledb.cli import completion, habits, signals
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -46,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.parser.error(habits.no_argument(every[0], rest[0], _options_of(given.parser), names()))
     call = Call(given)
     try:
-        code: int = asyncio.run(call.given.command(call))
+        code: int = asyncio.run(signals.until_terminated(call.given.command(call)))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
         return _explain(call, error, ExitCode.MISUSED)
     except KimbleDBError as error:
         return _explain(call, error, ExitCode.REFUSED)
     except KeyboardInterrupt:
-        print("interrupted; each migration is either whole and recorded, or absent", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _stopped("interrupted", ExitCode.INTERRUPTED)
+    except signals.TerminatedError:
+        return _stopped("terminated", ExitCode.TERMINATED)
     except BrokenPipeError:
         # The reader is gone, as with `| head`. What is still to be flushed goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,6 +78,11 @@ def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
     return code
 
 
+def _stopped(how: str, code: ExitCode) -> int:
+    print(f"{how}; each migration is either whole and recorded, or absent", file=sys.stderr)
+    return code
+
+
 def names() -> list[str]:
     """Return the names of the commands: those of the files that hold them."""
     return sorted(found.name for found in pkgutil.iter_modules(operations.__path__))
@@ -88,7 +94,8 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
-        epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
+        epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
+        "stopped by SIGINT or SIGTERM.",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(

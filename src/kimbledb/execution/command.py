@@ -33,7 +33,10 @@ class ExitCode(enum.IntEnum):
     MISUSED = 2
     #: ``plan --check`` found something to apply.
     PENDING = 3
+    #: SIGINT, as Ctrl-C sends it.
     INTERRUPTED = 130
+    #: SIGTERM, as what runs containers and units sends it.
+    TERMINATED = 143
 
 
 class Invocation(Protocol):
