@@ -668,6 +668,18 @@ class TestPrograms:
 
         assert cache_folder() != cache
 
+    def test_where_nothing_temporary_can_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a container with a read-only file system the reason is told for each folder, and not of Python's search."""
+
+        def search() -> str:
+            raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+        monkeypatch.setattr(tempfile, "gettempdir", search)
+        monkeypatch.setattr("kimbledb._embedded.cache._refusal", lambda _: "Read-only file system")
+
+        with pytest.raises(EmbeddedServerError, match=r"/tmp/kimbledb-\d+: Read-only file system\n.*/var/tmp"):  # noqa: S108 - a part of the message
+            cache_folder()
+
     @pytest.mark.parametrize("home", [None, "", "/nonexistent", "relative"])
     def test_whatever_home_is(self, temporary: Path, monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
         """A server starts where HOME is unset, empty or of no use."""

@@ -89,8 +89,13 @@ async def declare(
         platforms=tuple(_PLATFORMS[each.hosted] for each in learned),
         seconds=clock(),
         check=check,
-        notes=tuple(_notes(learned, given=server is not None)),
+        notes=(*_notes(learned, given=server is not None), *_cure(rows, directory)),
     )
+
+
+def _cure(rows: Sequence[DeclaredMigration], directory: str | os.PathLike[str]) -> Iterator[str]:
+    if any(each.state is DeclaredState.OUT_OF_STEP for each in rows):
+        yield f"`kimbledb declare {os.fspath(directory)}` records what they do; read the difference, and commit it"
 
 
 def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
