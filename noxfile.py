@@ -153,7 +153,13 @@ def wheel(session: nox.Session) -> None:
         shutil.copy(ROOT / what, elsewhere)
     session.chdir(elsewhere)
     # These need libraries that the wheel does not bring.
-    files = ("integration/test_targets", "integration/test_alembic", "integration/test_otel", "unit/test_otel")
+    files: tuple[str, ...] = (
+        "integration/test_targets",
+        "integration/test_alembic",
+        "integration/test_otel",
+        "unit/test_otel",
+    )
+    files += ("integration/test_recipes", "unit/repository/test_recipes")
     ignored = [f"--ignore=tests/{name}.py" for name in files]
     session.run("pytest", "-q", "-n", "auto", "-m", "wheel", *ignored, *session.posargs)
 

@@ -33,6 +33,7 @@ TRANSCRIPTS = {
     "existing": ("app", "copy", "true"),
     "own": ("shop",),
     "watching": ("shop",),
+    "deploy": ("shop",),
 }
 #: The page whose examples need roles, with the names of these.
 WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}
@@ -137,6 +138,19 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
 
     assert set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == pages
+
+
+def test_every_file_that_a_page_shows_is_there() -> None:
+    """Each mark that puts a file into a page is one that the site's builder reads, and not as a formatter of code writes it."""
+    shown = [
+        (page.name, line)
+        for page in (ROOT / "docs").rglob("*.md")
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.match(r"-+ ?8 ?<", line)
+    ]
+
+    assert [each for each in shown if not re.fullmatch(r'--8<--(?: "[^"]+")?', each[1])] == []
+    assert [name for _, line in shown for name in re.findall(r'"(.+)"', line) if not (ROOT / name).is_file()] == []
 
 
 async def test_an_application_in_two_workers(database: str) -> None:

@@ -118,9 +118,9 @@ class Shell:
         }
 
     def write(self, path: str, text: str) -> None:
-        """Write a file, and its folder if it is missing."""
+        """Write a file, and the folders above it that are missing."""
         file = self.folder / path
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
     def texts(self, pattern: str) -> str:
