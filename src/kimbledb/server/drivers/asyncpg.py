@@ -14,6 +14,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import asyncpg
@@ -141,10 +142,12 @@ class AsyncpgConnection:
         starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol."""
+        # asyncpg calls a listener in the context in which the connection was opened, or was last read: of another call.
+        here = copy_context()
 
         def receive(_connection: GivenConnection, notice: asyncpg.PostgresLogMessage) -> None:
             if listen is not None:
-                listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
+                here.run(listen, Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
         self.completed, self.commits = 0, ()
 
