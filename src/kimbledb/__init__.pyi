@@ -27,6 +27,7 @@ from kimbledb.errors import MigrationError as MigrationError
 from kimbledb.errors import OutcomeUnknownError as OutcomeUnknownError
 from kimbledb.errors import PlanningError as PlanningError
 from kimbledb.errors import PreflightError as PreflightError
+from kimbledb.errors import RehearsalError as RehearsalError
 from kimbledb.errors import RenamedMigrationError as RenamedMigrationError
 from kimbledb.errors import ResetRefusedError as ResetRefusedError
 from kimbledb.errors import RollbackError as RollbackError
@@ -67,6 +68,11 @@ from kimbledb.model.plan import Plan as Plan
 from kimbledb.model.plan import Step as Step
 from kimbledb.model.plan import StepState as StepState
 from kimbledb.model.presentation import Report as Report
+from kimbledb.model.rehearsal import BrokenQuery as BrokenQuery
+from kimbledb.model.rehearsal import LockedTable as LockedTable
+from kimbledb.model.rehearsal import Rehearsal as Rehearsal
+from kimbledb.model.rehearsal import RehearsedStatement as RehearsedStatement
+from kimbledb.model.rehearsal import RehearsedTable as RehearsedTable
 from kimbledb.model.reports import MigrationReport as MigrationReport
 from kimbledb.model.reports import VerificationReport as VerificationReport
 from kimbledb.model.set_aside import SetAside as SetAside
@@ -77,6 +83,7 @@ from kimbledb.operations.declare import declare as declare
 from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan
+from kimbledb.operations.rehearse import rehearse as rehearse
 from kimbledb.operations.render import render as render
 from kimbledb.operations.reset import reset as reset
 from kimbledb.operations.restore import restore as restore

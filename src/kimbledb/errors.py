@@ -26,6 +26,7 @@
     ├── ResetRefusedError           a reset would reach beyond the schema, or is not confirmed
     │   └── ConfirmationError       the confirmation is not the name of the database
     ├── BackupError                 a backup cannot be made or restored
+    ├── RehearsalError              no clone of the schema can be made for a rehearsal
     ├── LockUnavailableError        another run, or the application, holds a lock for too long
     ├── DeadlineExceededError       the deadline of the whole call has passed
     ├── ConnectionLostError         the connection was lost; no migration is half applied
@@ -496,6 +497,10 @@ class BackupError(KimbleDBError):
 
     Neither the data that it should protect nor any existing file was changed.
     """
+
+
+class RehearsalError(KimbleDBError):
+    """No clone of the target's schema can be made. The target was only read."""
 
 
 def _blocker_lines(blockers: Sequence[str], standing: str | None) -> str:

@@ -1,0 +1,13 @@
+"""Rehearsals: the pending plan of a database, run on a clone of its schema, statement by statement.
+
+The target is only read. The clone is a database of a throwaway server, or of one that the caller names.
+
+==================  ========================================================================
+``source``          asks the target what a clone needs
+``clone``           makes the clone, and drops it at the end
+``contents``        gives the clone the history of the target, and the statistics of its tables
+``pieces``          what a plan would run, statement by statement. Pure.
+``sights``          what a session has locked, written anew and scanned
+``scripts``         runs the statements on the clone, and looks after each
+==================  ========================================================================
+"""

@@ -1,0 +1,146 @@
+"""A rehearsal from its begin to its end: a look at the target, the clone, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from kimbledb.errors import PreflightError, RehearsalError
+from kimbledb.execution import bootstrap
+from kimbledb.execution.load_plan import load_plan
+from kimbledb.execution.messages import Messages
+from kimbledb.execution.rehearsing import clone, contents, dump, failing, source
+from kimbledb.execution.rehearsing.clone import Clone
+from kimbledb.execution.rehearsing.contents import Contents
+from kimbledb.execution.rehearsing.scripts import Rehearser
+from kimbledb.execution.rehearsing.source import Source
+from kimbledb.execution.run import Request
+from kimbledb.inspection import history, preflight
+from kimbledb.inspection.proof import Site
+from kimbledb.model.clock import stopwatch
+from kimbledb.model.migration import schemas_reached
+from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.rehearsal import Rehearsal, RehearsedTable
+from kimbledb.model.state import DatabaseState
+from kimbledb.planning.planner import Goal
+from kimbledb.server.driver import ServerError, first_line
+from kimbledb.server.runner import Runner
+from kimbledb.server.session import Session
+
+HISTORY = frozenset(preflight.HISTORY)
+_ELSEWHERE = "name a server that has it: server= (--server DSN)"
+
+
+@frozen(eq=False)
+class _Original:
+    """What was read of the target."""
+
+    state: DatabaseState
+    plan: Plan
+    source: Source
+    contents: Contents
+    schema: str
+
+
+async def rehearse(request: Request, goal: Goal, server: str | None) -> Rehearsal:
+    """Rehearse a plan.
+
+    Args:
+        request: The target, the catalog, and the limits.
+        goal: Which migrations are wanted.
+        server: The DSN of a server for the clone; None for an embedded one.
+
+    Raises:
+        KimbleDBError: As ``kimbledb.rehearse()`` raises it.
+    """
+    clock = stopwatch()
+    runner = Runner(request.target, request.options)
+    original = await runner.run(lambda session: _read(runner, session, request, goal))
+    plan = original.plan
+    if not plan.pending:
+        version = original.state.server_version
+        return Rehearsal(statements=(), server=version, target_server=version, notes=plan.notes, seconds=clock())
+    try:
+        async with clone.cloned(original.source, original.state, original.schema, server, request.options) as made:
+            cloned = Runner(made.target, request.options)
+            cloned.doing = "rehearsing on the clone"
+            rehearser = await cloned.run(lambda session: _rehearse(session, request, goal, original, made))
+    except ServerError as error:
+        raise RehearsalError(f"the server of the clone refuses: {first_line(error)}") from error
+    path = original.state.search_path(goal.schema, request.catalog.extensions)
+    reached = schemas_reached(request.catalog)
+    if rehearser.asked:
+        runner = Runner(request.target, request.options)
+        runner.doing = "looking at the rows"
+        rehearser.found = await runner.run(
+            lambda session: failing.asked(session, rehearser.found, rehearser.asked, path, reached)
+        )
+    return Rehearsal(
+        statements=tuple(rehearser.found),
+        tables=_tables(rehearser, original.source),
+        migrations=len(plan.pending),
+        server=made.server,
+        target_server=original.state.server_version,
+        notes=tuple(_notes(original, made, rehearser)),
+        seconds=clock(),
+    )
+
+
+async def _read(runner: Runner, session: Session, request: Request, goal: Goal) -> _Original:
+    """Read the plan, and what a clone needs, from the target."""
+    loaded = await load_plan(runner, session, goal)
+    reached = schemas_reached(request.catalog)
+    runner.doing = "reading the schema"
+    found = await source.look(session, loaded.plan, goal.schema, reached)
+    kept = await contents.read(session, loaded.state, goal.schema, found.needed)
+    text = ""
+    if loaded.plan.pending:
+        text = await dump.schema_of(session, loaded.state, request.target, request.options, found.left_out)
+    return _Original(loaded.state, loaded.plan, found, kept, text)
+
+
+async def _rehearse(session: Session, request: Request, goal: Goal, original: _Original, made: Clone) -> Rehearser:
+    """Run the plan on the clone."""
+    if made.as_role:
+        await session.send(made.as_role)
+    await contents.give(session, original.contents, goal.schema)
+    state = await history.look(session, goal.schema)
+    migrations = [step.migration for step in original.plan.pending]
+    try:
+        state = await bootstrap.prepare(session, state, goal.schema, migrations, schemas_reached(request.catalog))
+    except PreflightError as error:
+        raise RehearsalError(f"the clone is not ready for the migrations: {error.message}", hint=_ELSEWHERE) from error
+    site = Site.of(state, goal.schema, request.catalog)
+    rehearser = Rehearser(
+        session,
+        Messages(session, site),
+        hosted=original.state.hosted,
+        schema=goal.schema,
+        filled=frozenset(
+            name
+            for (home, name), each in original.source.tables.items()
+            if home == goal.schema and each.is_filled and name not in HISTORY
+        ),
+    )
+    await rehearser.begin()
+    for step in original.plan.pending:
+        if not rehearser.stopped:
+            await rehearser.run(step)
+    return rehearser
+
+
+def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
+    """Return the tables that statements touch, with their sizes in the target."""
+    there = {name: found.tables.get(was) for name, was in rehearser.touched.items()}
+    return {name: evolve(each, name=name) for name, each in there.items() if each is not None}
+
+
+def _notes(original: _Original, made: Clone, rehearser: Rehearser) -> Sequence[str]:
+    notes = list(made.notes)
+    conflicts = [step for step in original.plan.pending if step.state is StepState.CONFLICTING]
+    notes += [f"a run refuses the plan: {step}" for step in conflicts]
+    rehearsed = {each.migration for each in rehearser.found}
+    if rehearser.stopped and (left := [step.name for step in original.plan.pending if step.name not in rehearsed]):
+        notes.append(f"not rehearsed, since a run stops before: {', '.join(left)}")
+    return notes

@@ -1,0 +1,122 @@
+"""Rehearse: run the pending plan of a database on a clone of its schema, and report what each statement does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from kimbledb.catalog.catalog import Catalog
+from kimbledb.execution.command import ExitCode
+from kimbledb.execution.rehearsing import rehearsing
+from kimbledb.model.rehearsal import Rehearsal
+from kimbledb.operations.migrate import Executor
+from kimbledb.server.notifications import call_scope
+from kimbledb.server.options import Options
+from kimbledb.server.targets import TargetLike
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from kimbledb.execution.command import Invocation
+
+GROUPS = ("database", "limits")
+
+
+async def rehearse(
+    target: TargetLike = None,
+    *,
+    catalog: Catalog | None = None,
+    schema: str | None = None,
+    to: str | int | None = None,
+    phase: int | None = None,
+    prefer: Iterable[str] = (),
+    set_aside: Iterable[str] = (),
+    server: str | None = None,
+    options: Options | None = None,
+) -> Rehearsal:
+    """Run the pending plan of a database on a clone of its schema, and report what each statement does.
+
+    The target is only read, and no row of a table leaves it: the clone holds the schema, the roles' names, the history
+    and statistics without values. The clone is a database of a private embedded server, and both are gone at the end.
+
+    Args:
+        target: As for ``plan()``, past any pooler: pg_dump reads the schema.
+        catalog: The migrations; None for the built-in ones.
+        schema: The name of the target schema; None for ``public``.
+        to: A migration's name or number: rehearse that one and all it needs, no more. None for all.
+        phase: A phase's number: rehearse its migrations and all they need, no more. None for all.
+        prefer: Names of alternatives to take instead of the default.
+        set_aside: Names of tables that are set aside, as ``migrate()`` does it.
+        server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with
+            extensions that the embedded one lacks. None for an embedded server.
+        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+
+    Returns:
+        The statements with their locks, rewrites, scans and seconds.
+
+    Raises:
+        ConfigurationError: The target or the server cannot be used.
+        PlanningError: No plan can be made.
+        RehearsalError: No clone can be made: pg_dump cannot read the schema, or the server lacks what it needs.
+        EmbeddedServerError: No embedded server can be started.
+        ConnectionLostError: The target, or the server, went away.
+        DeadlineExceededError: The options' deadline passed.
+    """
+    with call_scope() as about:
+        executor = _Rehearsing(target, catalog=catalog, schema=schema, options=options)
+        about(executor.target.label, executor.schema)
+        return await executor.rehearse(to=to, phase=phase, prefer=prefer, set_aside=set_aside, server=server)
+
+
+class _Rehearsing(Executor):
+    async def rehearse(
+        self,
+        *,
+        to: str | int | None,
+        phase: int | None,
+        prefer: Iterable[str],
+        set_aside: Iterable[str],
+        server: str | None,
+    ) -> Rehearsal:
+        return await rehearsing.rehearse(self, self._goal(to, phase, prefer, set_aside), server)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--server", metavar="DSN", help="make the clone on this server, instead of a private embedded one"
+    )
+    parser.add_argument(
+        "--markdown",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write the report as Markdown, into a file or instead of text",
+    )
+
+
+async def command(invocation: Invocation) -> int:
+    """Run the plan on a clone of the schema, and show what it locks, rewrites and breaks."""
+    given = invocation.given
+    limits: dict[str, Any] = {
+        "to": given.to,
+        "phase": given.phase,
+        "prefer": given.prefer,
+        "set_aside": given.set_aside,
+    }
+    async with invocation.target() as target:
+        found = await rehearse(
+            target,
+            catalog=invocation.catalog,
+            schema=invocation.schema,
+            server=given.server,
+            options=invocation.options,
+            **limits,
+        )
+    if given.markdown:
+        invocation.write(found.to_markdown(), given.markdown)
+    if given.markdown == "":
+        invocation.write(found.to_markdown(), None)
+    else:
+        invocation.show(found)
+    return ExitCode.DONE if found.ok else ExitCode.REFUSED
